@@ -1,0 +1,1 @@
+//! Writes ONNX and safetensors from a validated graph.

@@ -1,0 +1,190 @@
+//! The only way to make a graph: operands first, so that order and handles are right by construction.
+
+use std::collections::HashSet;
+
+use super::{
+    Graph, InputType, Layer, LayerId, Node, NodeId, Parameter, ParameterId, Role, Source, SourceOrder, Unused, Value,
+    ValueId, ValueKind,
+};
+use crate::op::Op;
+use crate::shape::Shape;
+use crate::tensor::{DType, Tensor};
+
+/// More nodes or values than any network this tool is for; a bound on hostile input.
+const MAX_ITEMS: usize = 1 << 20;
+
+/// What can go wrong while a graph is built.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum GraphError {
+    /// A graph of more than a million nodes or values.
+    #[error("the graph has more than {MAX_ITEMS} nodes, values or tensors")]
+    TooLarge,
+    /// A shape that was asked for contradicts the declared one.
+    #[error("input `{input}` is declared {declared}, it cannot be {wanted}")]
+    InputShape {
+        /// The input.
+        input: String,
+        /// Its shape in the model.
+        declared: String,
+        /// The shape that was asked for.
+        wanted: String,
+    },
+}
+
+/// Builds a [`Graph`].
+///
+/// ```
+/// use residua_ir::{Activation, GraphBuilder, Op, Shape};
+/// let mut g = GraphBuilder::new("tiny");
+/// let x = g.input("x", Shape::batch(&[3, 8, 8]));
+/// let y = g.add("relu", Op::Activation(Activation::RELU), &[x]);
+/// g.output(y);
+/// let graph = g.finish().unwrap();
+/// assert_eq!(graph.nodes().len(), 1);
+/// ```
+#[derive(Debug)]
+pub struct GraphBuilder {
+    graph: Graph,
+    names: HashSet<String>,
+}
+
+impl GraphBuilder {
+    /// An empty graph.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        let graph = Graph {
+            name: name.into(),
+            source: Source::default(),
+            layers: Vec::new(),
+            parameters: Vec::new(),
+            values: Vec::new(),
+            nodes: Vec::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            unused: Vec::new(),
+        };
+        Self { graph, names: HashSet::new() }
+    }
+
+    /// Says where the model comes from.
+    pub fn source(&mut self, source: Source) {
+        self.graph.source = source;
+    }
+
+    /// Says what in the file the graph does not use.
+    pub fn unused(&mut self, unused: impl IntoIterator<Item = Unused>) {
+        self.graph.unused.extend(unused);
+    }
+
+    /// The graph as it is so far.
+    #[must_use]
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    fn unique(&mut self, name: &str) -> String {
+        let mut unique = name.to_owned();
+        let mut count = 1;
+        while !self.names.insert(unique.clone()) {
+            count += 1;
+            unique = format!("{name}_{count}");
+        }
+        unique
+    }
+
+    fn value(&mut self, name: &str, kind: ValueKind, order: SourceOrder) -> ValueId {
+        let name = self.unique(name);
+        self.graph.values.push(Value { name, kind, order });
+        ValueId::new(self.graph.values.len() - 1)
+    }
+
+    /// A layer of the source model.
+    pub fn layer(&mut self, name: impl Into<String>, kind: impl Into<String>, trainable: bool) -> LayerId {
+        self.graph.layers.push(Layer { name: name.into(), kind: kind.into(), trainable });
+        LayerId::new(self.graph.layers.len() - 1)
+    }
+
+    /// An f32 input whose axes are the source's.
+    pub fn input(&mut self, name: &str, shape: Shape) -> ValueId {
+        self.input_with(name, InputType { dtype: DType::F32, shape }, SourceOrder::Same)
+    }
+
+    /// An input; `shape` in this crate's axis order.
+    pub fn input_with(&mut self, name: &str, input: InputType, order: SourceOrder) -> ValueId {
+        let id = self.value(name, ValueKind::Input(input), order);
+        self.graph.inputs.push(id);
+        id
+    }
+
+    /// A tensor of the model, as a value.
+    pub fn parameter(&mut self, parameter: Parameter) -> ValueId {
+        self.graph.parameters.push(parameter);
+        let id = ParameterId::new(self.graph.parameters.len() - 1);
+        let name = self.graph.parameters[id.index()].name.clone();
+        self.value(&name, ValueKind::Parameter(id), SourceOrder::Same)
+    }
+
+    /// A tensor that belongs to a layer and that no node reads, such as a counter.
+    pub fn unread_parameter(&mut self, parameter: Parameter) {
+        self.graph.parameters.push(parameter);
+    }
+
+    /// A weight with a layer of its own; for small graphs in tests.
+    pub fn weight(&mut self, name: &str, tensor: Tensor) -> ValueId {
+        let layer = self.layer(name, "Parameter", true);
+        let parameter =
+            Parameter { name: name.to_owned(), location: name.to_owned(), role: Role::Weight, layer, tensor };
+        self.parameter(parameter)
+    }
+
+    /// A node with a layer of its own name and one result.
+    pub fn add(&mut self, name: &str, op: Op, inputs: &[ValueId]) -> ValueId {
+        let layer = self.layer(name, op.name().to_owned(), true);
+        self.node(name, op, inputs, layer)
+    }
+
+    /// A node of a layer, with one result.
+    pub fn node(&mut self, name: &str, op: Op, inputs: &[ValueId], layer: LayerId) -> ValueId {
+        self.node_with_outputs(op, inputs, layer, &[name])[0]
+    }
+
+    /// A node with named results, at least one; the first names the node.
+    ///
+    /// # Panics
+    /// Where `outputs` is empty.
+    pub fn node_with_outputs(&mut self, op: Op, inputs: &[ValueId], layer: LayerId, outputs: &[&str]) -> Vec<ValueId> {
+        let node = NodeId::new(self.graph.nodes.len());
+        let outputs: Vec<ValueId> = outputs
+            .iter()
+            .enumerate()
+            .map(|(index, output)| self.value(output, ValueKind::Computed { node, index }, SourceOrder::Same))
+            .collect();
+        let name = self.graph.value(outputs[0]).name.clone();
+        self.graph.nodes.push(Node { name, op, inputs: inputs.to_vec(), outputs: outputs.clone(), layer });
+        outputs
+    }
+
+    /// Says how a value lies in the source model.
+    pub fn set_order(&mut self, value: ValueId, order: SourceOrder) {
+        self.graph.values[value.index()].order = order;
+    }
+
+    /// Makes a value an output.
+    pub fn output(&mut self, value: ValueId) {
+        self.graph.outputs.push(value);
+    }
+
+    /// The graph.
+    ///
+    /// # Errors
+    /// [`GraphError::TooLarge`].
+    pub fn finish(self) -> Result<Graph, GraphError> {
+        let graph = self.graph;
+        let largest = graph.values.len().max(graph.nodes.len()).max(graph.parameters.len()).max(graph.layers.len());
+        if largest > MAX_ITEMS {
+            return Err(GraphError::TooLarge);
+        }
+        Ok(graph)
+    }
+}

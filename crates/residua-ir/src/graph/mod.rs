@@ -1,0 +1,416 @@
+//! The graph: nodes in topological order over values, with the layers and parameters of the source model.
+//!
+//! Invariant: a graph is made by [`GraphBuilder`] alone, which takes operands only once they exist; so nodes are in
+//! topological order, there are no cycles, and every handle of a graph is in range for it.
+
+mod builder;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::op::Op;
+use crate::shape::{Dim, Shape};
+use crate::tensor::{DType, Tensor};
+
+pub use builder::{GraphBuilder, GraphError};
+
+macro_rules! handle {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(u32);
+
+        impl $name {
+            #[expect(clippy::cast_possible_truncation, reason = "the builder bounds every arena far below u32::MAX")]
+            pub(crate) fn new(index: usize) -> Self {
+                Self(index as u32)
+            }
+
+            /// Position in the graph's list.
+            #[must_use]
+            pub fn index(self) -> usize {
+                self.0 as usize
+            }
+        }
+    };
+}
+
+handle!(
+    /// A node of a graph.
+    NodeId
+);
+handle!(
+    /// A value of a graph: an input, a parameter, or what a node computes.
+    ValueId
+);
+handle!(
+    /// A parameter of a graph.
+    ParameterId
+);
+handle!(
+    /// A layer of the source model.
+    LayerId
+);
+
+/// Where a model comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Container: `keras-h5`, `keras-weights-h5`, `keras-zip`, `onnx`, `safetensors`, …
+    pub format: String,
+    /// Framework that wrote it: `keras`, `onnx`, …
+    pub framework: String,
+    /// Version of the framework, where the file says it.
+    pub version: Option<String>,
+    /// How the graph was found, where the file does not hold it; printed to the user.
+    pub notes: Vec<String>,
+    /// How pictures are prepared, where the file says it: `caffe`, `tf`, `torch`, `unit`, `raw`.
+    pub preprocessing: Option<String>,
+    /// The standard architecture it was built from, where that is known for certain (a recipe, metadata of ours).
+    pub architecture: Option<String>,
+}
+
+/// How the elements of a value lie in the source model, compared with the value here.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceOrder {
+    /// The same axes in the same order.
+    #[default]
+    Same,
+    /// Axis `i` of the source value is axis `perm[i]` of this one; NHWC is `[0, 2, 3, 1]`.
+    Permuted(Vec<usize>),
+    /// Here `[N, C·H·W]`, there `[N, H·W·C]`.
+    FlattenedChannelsLast {
+        /// Channels.
+        channels: usize,
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+    },
+}
+
+impl SourceOrder {
+    /// NHWC in the source, NCHW here.
+    #[must_use]
+    pub fn channels_last() -> Self {
+        Self::Permuted(vec![0, 2, 3, 1])
+    }
+
+    /// The shape that the source model shows for a value of this shape.
+    #[must_use]
+    pub fn source_shape(&self, shape: &Shape) -> Shape {
+        match self {
+            SourceOrder::Permuted(perm) if perm.len() == shape.rank() => {
+                Shape::new(perm.iter().map(|&axis| shape.dims()[axis].clone()).collect())
+            }
+            SourceOrder::Same | SourceOrder::Permuted(_) | SourceOrder::FlattenedChannelsLast { .. } => shape.clone(),
+        }
+    }
+}
+
+/// Type of a graph input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputType {
+    /// Element type.
+    pub dtype: DType,
+    /// Shape in this crate's axis order.
+    pub shape: Shape,
+}
+
+/// What gives a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ValueKind {
+    /// An input of the graph.
+    Input(InputType),
+    /// A parameter.
+    Parameter(ParameterId),
+    /// Output `index` of a node.
+    Computed {
+        /// The node.
+        node: NodeId,
+        /// Which of its outputs.
+        index: usize,
+    },
+}
+
+/// An edge of the graph.
+#[derive(Debug, Clone)]
+pub struct Value {
+    /// Unique in the graph. For inputs and outputs the name that the source shows.
+    pub name: String,
+    /// What gives it.
+    pub kind: ValueKind,
+    /// How it lies in the source model.
+    pub order: SourceOrder,
+}
+
+/// One operation.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Unique in the graph; the layer's name where the layer is one node.
+    pub name: String,
+    /// What it computes.
+    pub op: Op,
+    /// Operands.
+    pub inputs: Vec<ValueId>,
+    /// Results; one, but for some [`Op::Opaque`].
+    pub outputs: Vec<ValueId>,
+    /// The layer of the source model that it belongs to.
+    pub layer: LayerId,
+}
+
+impl Node {
+    /// The first result.
+    #[must_use]
+    pub fn output(&self) -> ValueId {
+        self.outputs[0]
+    }
+}
+
+/// A layer of the source model, as its framework counts layers. A shared layer is one layer with several nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layer {
+    /// Name, with the names of enclosing models before it: `resnet50v2/conv1_conv`.
+    pub name: String,
+    /// What the framework calls it: `Conv2D`, `BatchNormalization`, an ONNX op type.
+    pub kind: String,
+    /// Whether it is trained.
+    pub trainable: bool,
+}
+
+/// What a parameter is to the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Learned by gradient.
+    Weight,
+    /// Gathered from data: batch-norm moving statistics, adapted normalisation.
+    Statistic,
+    /// Kept by the framework beside the weights, counted by it, not used when run: Normalization's `count`.
+    Counter,
+    /// A number of the graph's own text: an operand of an operator, an attribute; the framework does not count it.
+    Literal,
+    /// Filled in because the operator needs it and the source leaves it out: the scale of a batch norm without one.
+    Default,
+}
+
+/// A tensor of the model.
+#[derive(Debug, Clone)]
+pub struct Parameter {
+    /// Name in the source: `conv1_conv/kernel`, an ONNX initializer.
+    pub name: String,
+    /// Path in the file, where that differs: `/model_weights/conv1_conv/conv1_conv/kernel:0`.
+    pub location: String,
+    /// What it is.
+    pub role: Role,
+    /// The layer that owns it.
+    pub layer: LayerId,
+    /// Elements, as the operator that uses them needs them.
+    pub tensor: Tensor,
+}
+
+/// Something in the file that the model does not use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unused {
+    /// Path in the file.
+    pub location: String,
+    /// Why: `optimizer state`.
+    pub reason: String,
+}
+
+/// A network.
+#[derive(Debug, Clone)]
+pub struct Graph {
+    name: String,
+    source: Source,
+    layers: Vec<Layer>,
+    parameters: Vec<Parameter>,
+    values: Vec<Value>,
+    nodes: Vec<Node>,
+    inputs: Vec<ValueId>,
+    outputs: Vec<ValueId>,
+    unused: Vec<Unused>,
+}
+
+impl Graph {
+    /// Name of the model.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it comes from.
+    #[must_use]
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// To add what is learned about where it comes from.
+    pub fn source_mut(&mut self) -> &mut Source {
+        &mut self.source
+    }
+
+    /// Layers of the source model, in the source's order.
+    #[must_use]
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// All tensors.
+    #[must_use]
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    /// All values.
+    #[must_use]
+    pub fn values(&self) -> &[Value] {
+        &self.values
+    }
+
+    /// All nodes, in topological order.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// Inputs, in the source's order.
+    #[must_use]
+    pub fn inputs(&self) -> &[ValueId] {
+        &self.inputs
+    }
+
+    /// Outputs, in the source's order.
+    #[must_use]
+    pub fn outputs(&self) -> &[ValueId] {
+        &self.outputs
+    }
+
+    /// What is in the file and not in the graph.
+    #[must_use]
+    pub fn unused(&self) -> &[Unused] {
+        &self.unused
+    }
+
+    /// One layer.
+    #[must_use]
+    pub fn layer(&self, id: LayerId) -> &Layer {
+        &self.layers[id.index()]
+    }
+
+    /// One tensor.
+    #[must_use]
+    pub fn parameter(&self, id: ParameterId) -> &Parameter {
+        &self.parameters[id.index()]
+    }
+
+    /// One value.
+    #[must_use]
+    pub fn value(&self, id: ValueId) -> &Value {
+        &self.values[id.index()]
+    }
+
+    /// One node.
+    #[must_use]
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.index()]
+    }
+
+    /// The parameter behind a value, if it is one.
+    #[must_use]
+    pub fn as_parameter(&self, id: ValueId) -> Option<&Parameter> {
+        match self.value(id).kind {
+            ValueKind::Parameter(parameter) => Some(self.parameter(parameter)),
+            ValueKind::Input(_) | ValueKind::Computed { .. } => None,
+        }
+    }
+
+    /// The node that computes a value, if one does.
+    #[must_use]
+    pub fn producer(&self, id: ValueId) -> Option<NodeId> {
+        match self.value(id).kind {
+            ValueKind::Computed { node, .. } => Some(node),
+            ValueKind::Input(_) | ValueKind::Parameter(_) => None,
+        }
+    }
+
+    /// For each value, the nodes that read it, in order; a node that reads it twice is there twice.
+    #[must_use]
+    pub fn consumers(&self) -> Vec<Vec<NodeId>> {
+        let mut consumers = vec![Vec::new(); self.values.len()];
+        for (index, node) in self.nodes.iter().enumerate() {
+            for input in &node.inputs {
+                consumers[input.index()].push(NodeId::new(index));
+            }
+        }
+        consumers
+    }
+
+    /// Handles of all nodes, in topological order.
+    pub fn node_ids(&self) -> impl ExactSizeIterator<Item = NodeId> + use<> {
+        (0..self.nodes.len()).map(NodeId::new)
+    }
+
+    /// Handles of all values.
+    pub fn value_ids(&self) -> impl ExactSizeIterator<Item = ValueId> + use<> {
+        (0..self.values.len()).map(ValueId::new)
+    }
+
+    /// Handles of all parameters.
+    pub fn parameter_ids(&self) -> impl ExactSizeIterator<Item = ParameterId> + use<> {
+        (0..self.parameters.len()).map(ParameterId::new)
+    }
+
+    /// Handles of all layers.
+    pub fn layer_ids(&self) -> impl ExactSizeIterator<Item = LayerId> + use<> {
+        (0..self.layers.len()).map(LayerId::new)
+    }
+
+    /// The same graph with each tensor replaced by what `change` makes of it. Shapes are checked again by validation.
+    ///
+    /// # Errors
+    /// The first error of `change`.
+    pub fn map_tensors<E>(mut self, mut change: impl FnMut(&Parameter) -> Result<Tensor, E>) -> Result<Self, E> {
+        for parameter in &mut self.parameters {
+            parameter.tensor = change(parameter)?;
+        }
+        Ok(self)
+    }
+
+    /// The same graph with the sizes of its inputs fixed.
+    ///
+    /// # Errors
+    /// [`GraphError::InputShape`] where a shape contradicts the declared one.
+    pub fn with_input_shapes(mut self, shapes: &[Option<Vec<usize>>]) -> Result<Self, GraphError> {
+        for (&id, wanted) in self.inputs.clone().iter().zip(shapes) {
+            let Some(wanted) = wanted else { continue };
+            let value = &mut self.values[id.index()];
+            let ValueKind::Input(input) = &mut value.kind else { continue };
+            let fits = input.shape.rank() == wanted.len()
+                && input.shape.dims().iter().zip(wanted).all(|(dim, &size)| dim.fixed().is_none_or(|d| d == size));
+            if !fits {
+                return Err(GraphError::InputShape {
+                    input: value.name.clone(),
+                    declared: input.shape.to_string(),
+                    wanted: Shape::fixed(wanted).to_string(),
+                });
+            }
+            input.shape = Shape::new(wanted.iter().map(|&size| Dim::Fixed(size)).collect());
+        }
+        Ok(self)
+    }
+}
+
+impl fmt::Display for Graph {
+    /// The graph as text, a node a line; for tests and debugging.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |id: &ValueId| self.value(*id).name.as_str();
+        let list = |ids: &[ValueId]| ids.iter().map(name).collect::<Vec<_>>().join(", ");
+        writeln!(f, "graph {} ({}) -> ({})", self.name, list(&self.inputs), list(&self.outputs))?;
+        for node in &self.nodes {
+            writeln!(f, "  {} = {:?} ({})", list(&node.outputs), node.op, list(&node.inputs))?;
+        }
+        Ok(())
+    }
+}

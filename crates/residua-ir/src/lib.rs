@@ -1,0 +1,31 @@
+//! The typed graph of residua: what every reader produces and everything else consumes.
+//!
+//! Here live tensors as views on bytes ([`Tensor`]), the operators ([`Op`]), the graph ([`Graph`], made only by
+//! [`GraphBuilder`]), the only shape inference ([`mod@shape`]), and validation ([`validate()`]), the one door between a
+//! graph and whatever runs or writes it ([`Checked`]).
+//!
+//! Axis order is NCHW for activations and OIHW for convolution kernels throughout. What the source model showed its
+//! users (NHWC for most Keras files) is kept as a property of each value ([`SourceOrder`]).
+//!
+//! This crate knows nothing of files, frameworks or residual networks.
+
+pub mod cost;
+pub mod finding;
+pub mod graph;
+pub mod op;
+pub mod shape;
+pub mod tensor;
+pub mod validate;
+
+pub use finding::{Code, Finding, Level};
+pub use graph::{
+    Graph, GraphBuilder, GraphError, InputType, Layer, LayerId, Node, NodeId, Parameter, ParameterId, Role, Source,
+    SourceOrder, Unused, Value, ValueId, ValueKind,
+};
+pub use op::{
+    Activation, AvgPool, BatchNorm, Conv, Elementwise, GlobalPool, GroupNorm, IdentityReason, LayerNorm, MaxPool, Op,
+    Opaque, Pad, Padding, Pads, PoolKind, Reduce, ReshapeDim,
+};
+pub use shape::{Dim, Shape, TensorType};
+pub use tensor::{DType, Endian, LazyBytes, Tensor, TensorError, Transform, map_file};
+pub use validate::{Checked, Invalid, validate};

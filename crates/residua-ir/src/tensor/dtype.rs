@@ -1,0 +1,179 @@
+//! Element types, and the conversion of elements between them.
+
+use std::fmt;
+
+use half::{bf16, f16};
+use serde::{Deserialize, Serialize};
+
+use super::TensorError;
+
+/// Element type of a tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the names are the types")]
+pub enum DType {
+    F64,
+    F32,
+    F16,
+    BF16,
+    I64,
+    I32,
+    I16,
+    I8,
+    U64,
+    U32,
+    U16,
+    U8,
+    Bool,
+}
+
+impl DType {
+    /// Bytes of one element.
+    #[must_use]
+    pub fn size(self) -> usize {
+        match self {
+            DType::F64 | DType::I64 | DType::U64 => 8,
+            DType::F32 | DType::I32 | DType::U32 => 4,
+            DType::F16 | DType::BF16 | DType::I16 | DType::U16 => 2,
+            DType::I8 | DType::U8 | DType::Bool => 1,
+        }
+    }
+
+    /// Whether elements are floating-point numbers.
+    #[must_use]
+    pub fn is_float(self) -> bool {
+        match self {
+            DType::F64 | DType::F32 | DType::F16 | DType::BF16 => true,
+            DType::I64
+            | DType::I32
+            | DType::I16
+            | DType::I8
+            | DType::U64
+            | DType::U32
+            | DType::U16
+            | DType::U8
+            | DType::Bool => false,
+        }
+    }
+}
+
+impl fmt::Display for DType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DType::F64 => "f64",
+            DType::F32 => "f32",
+            DType::F16 => "f16",
+            DType::BF16 => "bf16",
+            DType::I64 => "i64",
+            DType::I32 => "i32",
+            DType::I16 => "i16",
+            DType::I8 => "i8",
+            DType::U64 => "u64",
+            DType::U32 => "u32",
+            DType::U16 => "u16",
+            DType::U8 => "u8",
+            DType::Bool => "bool",
+        })
+    }
+}
+
+/// Byte order of stored elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Endian {
+    Little,
+    Big,
+}
+
+/// Reverses each element of `size` bytes in place.
+pub(super) fn swap_bytes(bytes: &mut [u8], size: usize) {
+    if size > 1 {
+        bytes.chunks_exact_mut(size).for_each(<[u8]>::reverse);
+    }
+}
+
+fn map<const N: usize, T>(bytes: &[u8], convert: impl Fn([u8; N]) -> T) -> Vec<T> {
+    bytes.as_chunks::<N>().0.iter().map(|&element| convert(element)).collect()
+}
+
+/// Decodes little-endian elements; integers beyond 2^53 are rounded.
+#[expect(clippy::cast_precision_loss, reason = "documented")]
+pub(super) fn decode_f64(bytes: &[u8], dtype: DType) -> Vec<f64> {
+    match dtype {
+        DType::F64 => map(bytes, f64::from_le_bytes),
+        DType::F32 => map(bytes, |b| f64::from(f32::from_le_bytes(b))),
+        DType::F16 => map(bytes, |b| f16::from_le_bytes(b).to_f64()),
+        DType::BF16 => map(bytes, |b| bf16::from_le_bytes(b).to_f64()),
+        DType::U64 => map(bytes, |b| u64::from_le_bytes(b) as f64),
+        DType::I64 | DType::I32 | DType::I16 | DType::I8 | DType::U32 | DType::U16 | DType::U8 | DType::Bool => {
+            decode_i64(bytes, dtype).into_iter().map(|v| v as f64).collect()
+        }
+    }
+}
+
+/// Decodes little-endian integers; floats are truncated and u64 beyond i64 wraps, so callers ask for neither.
+#[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "documented")]
+pub(super) fn decode_i64(bytes: &[u8], dtype: DType) -> Vec<i64> {
+    match dtype {
+        DType::I64 => map(bytes, i64::from_le_bytes),
+        DType::I32 => map(bytes, |b| i64::from(i32::from_le_bytes(b))),
+        DType::I16 => map(bytes, |b| i64::from(i16::from_le_bytes(b))),
+        DType::I8 => map(bytes, |b| i64::from(i8::from_le_bytes(b))),
+        DType::U64 => map(bytes, |b| u64::from_le_bytes(b) as i64),
+        DType::U32 => map(bytes, |b| i64::from(u32::from_le_bytes(b))),
+        DType::U16 => map(bytes, |b| i64::from(u16::from_le_bytes(b))),
+        DType::U8 | DType::Bool => bytes.iter().map(|&b| i64::from(b)).collect(),
+        DType::F64 | DType::F32 | DType::F16 | DType::BF16 => {
+            decode_f64(bytes, dtype).into_iter().map(|v| v as i64).collect()
+        }
+    }
+}
+
+/// Rounds each value to the nearest that `dtype` can hold, ties to even; beyond its range, floats become infinite and
+/// integers saturate.
+#[expect(clippy::cast_possible_truncation, reason = "rounding is what is asked for")]
+pub(super) fn round_to(values: &mut [f64], dtype: DType) {
+    let round: fn(f64) -> f64 = match dtype {
+        DType::F64 => return,
+        DType::F32 => |v| f64::from(v as f32),
+        DType::F16 => |v| f16::from_f64(v).to_f64(),
+        DType::BF16 => |v| bf16::from_f64(v).to_f64(),
+        DType::I64 => |v| v as i64 as f64,
+        DType::I32 => |v| f64::from(v as i32),
+        DType::I16 => |v| f64::from(v as i16),
+        DType::I8 => |v| f64::from(v as i8),
+        DType::U64 => |v| v as u64 as f64,
+        DType::U32 => |v| f64::from(v as u32),
+        DType::U16 => |v| f64::from(v as u16),
+        DType::U8 => |v| f64::from(v as u8),
+        DType::Bool => |v| f64::from(u8::from(v != 0.0)),
+    };
+    for value in values {
+        *value = round(*value);
+    }
+}
+
+/// Appends values that were rounded to `dtype` already, little-endian.
+///
+/// # Errors
+/// [`TensorError::Kind`] for integer dtypes: casts here are between floating-point types only.
+#[expect(clippy::cast_possible_truncation, reason = "values are representable already")]
+pub(super) fn encode(values: &[f64], dtype: DType, out: &mut Vec<u8>) -> Result<(), TensorError> {
+    out.reserve(values.len() * dtype.size());
+    match dtype {
+        DType::F64 => out.extend(values.iter().flat_map(|v| v.to_le_bytes())),
+        DType::F32 => out.extend(values.iter().flat_map(|&v| (v as f32).to_le_bytes())),
+        DType::F16 => out.extend(values.iter().flat_map(|&v| f16::from_f64(v).to_le_bytes())),
+        DType::BF16 => out.extend(values.iter().flat_map(|&v| bf16::from_f64(v).to_le_bytes())),
+        DType::I64
+        | DType::I32
+        | DType::I16
+        | DType::I8
+        | DType::U64
+        | DType::U32
+        | DType::U16
+        | DType::U8
+        | DType::Bool => return Err(TensorError::Kind { dtype, wanted: "floating point" }),
+    }
+    Ok(())
+}

@@ -1,0 +1,1 @@
+//! What a residual network is: recipes, anatomy and naming layouts.

@@ -1,0 +1,1 @@
+//! Findings about a graph, with stable codes and explanations.

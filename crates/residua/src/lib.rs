@@ -1,0 +1,1 @@
+//! Converts and inspects residual networks across Keras, ONNX and safetensors.
