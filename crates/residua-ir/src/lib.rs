@@ -27,5 +27,5 @@ pub use op::{
     Opaque, Pad, Padding, Pads, PoolKind, Reduce, ReshapeDim,
 };
 pub use shape::{Dim, Shape, TensorType};
-pub use tensor::{DType, Endian, LazyBytes, Tensor, TensorError, Transform, map_file};
+pub use tensor::{DType, Endian, LazyBytes, Statistics, Tensor, TensorError, Transform, map_file};
 pub use validate::{Checked, Invalid, validate};

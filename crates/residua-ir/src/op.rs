@@ -441,7 +441,6 @@ impl Op {
 impl Activation {
     /// Short name, as printed in tables.
     #[must_use]
-    #[expect(clippy::float_cmp, reason = "attributes are compared with the constants they were written from")]
     pub fn name(&self) -> &'static str {
         match *self {
             Activation::Relu { negative_slope, threshold, max_value } => match max_value {

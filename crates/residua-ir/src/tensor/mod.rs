@@ -10,6 +10,7 @@
 mod dtype;
 mod gather;
 mod map;
+mod statistics;
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use dtype::{DType, Endian};
 pub use map::map_file;
+pub use statistics::Statistics;
 
 /// What was done to a source tensor to get this view of it, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
