@@ -13,6 +13,7 @@ pub mod cost;
 pub mod finding;
 pub mod graph;
 pub mod op;
+pub mod rewrite;
 pub mod shape;
 pub mod tensor;
 pub mod validate;

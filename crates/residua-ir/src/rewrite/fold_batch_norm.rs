@@ -1,0 +1,243 @@
+//! Batch norms into the convolution or matrix product before them.
+//!
+//! `scale · (W·x + b − mean) / √(variance + ε) + offset = (s·W)·x + (s·(b − mean) + offset)` with
+//! `s = scale / √(variance + ε)`, one factor per output channel. Computed in f64 and rounded once.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::graph::{Graph, GraphBuilder, GraphError, Node, NodeId, Parameter, Role, ValueId, ValueKind};
+use crate::op::Op;
+use crate::tensor::{DType, Endian, LazyBytes, Tensor, TensorError};
+use crate::validate::Checked;
+
+/// A graph with its batch norms folded.
+#[derive(Debug)]
+pub struct Folded {
+    /// The new graph; to be validated again.
+    pub graph: Graph,
+    /// How many batch norms went into the layer before them.
+    pub folded: usize,
+    /// How many could not, since no convolution or matrix product with this one reader is before them.
+    pub kept: usize,
+}
+
+/// Factor and summand that a batch norm comes to, per channel.
+struct Affine {
+    factor: Vec<f64>,
+    summand: Vec<f64>,
+}
+
+/// A kernel times one factor per output channel (its first axis), computed when it is read.
+struct ScaledKernel {
+    kernel: Tensor,
+    factor: Vec<f64>,
+    dtype: DType,
+}
+
+impl LazyBytes for ScaledKernel {
+    fn load(&self) -> Result<Bytes, TensorError> {
+        let mut values = self.kernel.to_f64()?;
+        let per_channel = values.len() / self.factor.len().max(1);
+        for (channel, factor) in values.chunks_mut(per_channel.max(1)).zip(&self.factor) {
+            channel.iter_mut().for_each(|value| *value *= factor);
+        }
+        let mut out = Vec::with_capacity(values.len() * self.dtype.size());
+        Tensor::from_f64(vec![values.len()], &values)?.cast(self.dtype).append_le_bytes(&mut out)?;
+        Ok(out.into())
+    }
+}
+
+/// The constant operands of a node from `first` on; `None` where one is not a parameter.
+fn constants<'g>(graph: &'g Graph, node: &Node, first: usize) -> Option<Vec<&'g Parameter>> {
+    node.inputs.get(first..)?.iter().map(|&id| graph.as_parameter(id)).collect()
+}
+
+impl Affine {
+    /// `operands` are scale, offset, mean and variance.
+    fn of(operands: &[Parameter; 4], epsilon: f64) -> Result<Self, TensorError> {
+        let [scale, offset, mean, variance] = operands;
+        let (scale, offset) = (scale.tensor.to_f64()?, offset.tensor.to_f64()?);
+        let (mean, variance) = (mean.tensor.to_f64()?, variance.tensor.to_f64()?);
+        let factor: Vec<f64> = scale.iter().zip(&variance).map(|(s, v)| s / (v + epsilon).sqrt()).collect();
+        let summand = offset.iter().zip(&mean).zip(&factor).map(|((o, m), f)| o - m * f).collect();
+        Ok(Affine { factor, summand })
+    }
+}
+
+/// A batch norm that can be folded.
+struct Foldable {
+    norm: NodeId,
+    operands: [Parameter; 4],
+    epsilon: f64,
+}
+
+/// For each layer that a batch norm can be folded into, that batch norm.
+fn foldable(model: &Checked) -> HashMap<NodeId, Foldable> {
+    let graph = model.graph();
+    let consumers = graph.consumers();
+    let pair = |id: NodeId| {
+        let norm = graph.node(id);
+        let (Op::BatchNorm(attributes), Some(&x)) = (&norm.op, norm.inputs.first()) else { return None };
+        let before = graph.producer(x)?;
+        let producer = graph.node(before);
+        // A batch norm acts on axis 1, a matrix product on the last one.
+        let same_axis = matches!(producer.op, Op::Conv(_))
+            || (producer.op == Op::Linear && model.shape_of(x).is_some_and(|shape| shape.rank() == 2));
+        let only_reader = consumers[x.index()].len() == 1 && !graph.outputs().contains(&x);
+        constants(graph, producer, 1)?;
+        let operands: Vec<Parameter> = constants(graph, norm, 1)?.into_iter().cloned().collect();
+        let operands = operands.try_into().ok()?;
+        (same_axis && only_reader).then_some((before, Foldable { norm: id, operands, epsilon: attributes.epsilon }))
+    };
+    graph.node_ids().filter_map(pair).collect()
+}
+
+/// Folds every batch norm that directly follows a convolution or matrix product which nothing else reads.
+///
+/// # Errors
+/// [`TensorError`] where a tensor cannot be read, [`GraphError`] where the result is too large.
+pub fn fold_batch_norm(model: &Checked) -> Result<Folded, FoldError> {
+    let graph = model.graph();
+    let into = foldable(model);
+    let norms: HashSet<NodeId> = into.values().map(|foldable| foldable.norm).collect();
+    let kept = graph.nodes().iter().filter(|node| matches!(node.op, Op::BatchNorm(_))).count() - norms.len();
+
+    let mut copy = Copy { graph, builder: GraphBuilder::new(graph.name()), values: HashMap::new() };
+    copy.builder.source(graph.source().clone());
+    copy.builder.unused(graph.unused().iter().cloned());
+    for layer in graph.layers() {
+        copy.builder.layer(layer.name.clone(), layer.kind.clone(), layer.trainable);
+    }
+    for &input in graph.inputs() {
+        copy.input(input);
+    }
+    for id in graph.node_ids() {
+        if norms.contains(&id) {
+            continue;
+        }
+        match into.get(&id) {
+            Some(foldable) => copy.folded(graph.node(id), foldable)?,
+            None => copy.node(graph.node(id)),
+        }
+    }
+    for &output in graph.outputs() {
+        let output = copy.value(output);
+        copy.builder.output(output);
+    }
+    Ok(Folded { graph: copy.builder.finish()?, folded: norms.len(), kept })
+}
+
+/// Why batch norms could not be folded.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum FoldError {
+    /// A tensor could not be read.
+    #[error(transparent)]
+    Tensor(#[from] TensorError),
+    /// The result is no graph.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+}
+
+struct Copy<'g> {
+    graph: &'g Graph,
+    builder: GraphBuilder,
+    values: HashMap<ValueId, ValueId>,
+}
+
+impl Copy<'_> {
+    fn input(&mut self, id: ValueId) {
+        let value = self.graph.value(id);
+        if let ValueKind::Input(input) = &value.kind {
+            let new = self.builder.input_with(&value.name, input.clone(), value.order.clone());
+            self.values.insert(id, new);
+        }
+    }
+
+    /// The value in the new graph; parameters are copied when they are first read.
+    fn value(&mut self, id: ValueId) -> ValueId {
+        if let Some(&new) = self.values.get(&id) {
+            return new;
+        }
+        // Operands precede their readers, so whatever is not there yet is a parameter.
+        let parameter = self.graph.as_parameter(id).cloned();
+        let new = parameter.map_or(id, |parameter| self.builder.parameter(parameter));
+        self.values.insert(id, new);
+        new
+    }
+
+    fn node(&mut self, node: &Node) {
+        let inputs: Vec<ValueId> = node.inputs.iter().map(|&id| self.value(id)).collect();
+        let names: Vec<&str> = node.outputs.iter().map(|&id| self.graph.value(id).name.as_str()).collect();
+        let outputs = self.builder.node_with_outputs(node.op.clone(), &inputs, node.layer, &names);
+        for (&old, new) in node.outputs.iter().zip(outputs) {
+            self.builder.set_order(new, self.graph.value(old).order.clone());
+            self.values.insert(old, new);
+        }
+    }
+
+    /// The producer with the norm in it, under the norm's name: what it gives is what the norm gave.
+    fn folded(&mut self, producer: &Node, foldable: &Foldable) -> Result<(), FoldError> {
+        let norm = self.graph.node(foldable.norm);
+        let affine = Affine::of(&foldable.operands, foldable.epsilon)?;
+        let Some(constants) = constants(self.graph, producer, 1) else { return Ok(()) };
+        let kernel = constants[0];
+        let how = format!("fold_batch_norm({})", norm.name);
+        let dtype = if kernel.tensor.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
+        let mut bias = affine.summand;
+        if let Some(old) = constants.get(1) {
+            for ((sum, old), factor) in bias.iter_mut().zip(old.tensor.to_f64()?).zip(&affine.factor) {
+                *sum += old * factor;
+            }
+        }
+        let scaled = ScaledKernel { kernel: kernel.tensor.clone(), factor: affine.factor, dtype };
+        let tensor = Tensor::from_lazy(dtype, Endian::Little, kernel.tensor.shape().to_vec(), Arc::new(scaled))?;
+        let weight = self.builder.parameter(Parameter { tensor: tensor.computed(how.clone()), ..kernel.clone() });
+        let bias = Tensor::from_f64(vec![bias.len()], &bias)?.cast(dtype).computed(how);
+        let owner = self.graph.layer(producer.layer);
+        let bias = match constants.get(1) {
+            Some(&old) => Parameter { tensor: bias, ..old.clone() },
+            None => Parameter {
+                name: format!("{}/bias", owner.name),
+                location: norm.name.clone(),
+                role: Role::Weight,
+                layer: producer.layer,
+                tensor: bias,
+            },
+        };
+        let bias = self.builder.parameter(bias);
+        let x = self.value(producer.inputs[0]);
+        let new = self.builder.node(&norm.name, producer.op.clone(), &[x, weight, bias], producer.layer);
+        self.builder.set_order(new, self.graph.value(norm.output()).order.clone());
+        self.values.insert(norm.output(), new);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BatchNorm, Conv, Shape, validate};
+
+    #[test]
+    fn a_folded_kernel_is_the_kernel_times_the_factor_of_its_channel() {
+        let mut g = GraphBuilder::new("g");
+        let x = g.input("x", Shape::batch(&[1, 2, 2]));
+        let kernel = g.weight("conv/kernel", Tensor::from_f32(vec![2, 1, 1, 1], &[1.0, 2.0]).unwrap());
+        let bias = g.weight("conv/bias", Tensor::from_f32(vec![2], &[0.5, -1.0]).unwrap());
+        let conv = g.add("conv", Op::Conv(Conv::default()), &[x, kernel, bias]);
+        let [scale, offset, mean, variance] =
+            [("scale", [2.0, 3.0]), ("offset", [10.0, 20.0]), ("mean", [1.0, 2.0]), ("variance", [3.0, 8.0])]
+                .map(|(name, values)| g.weight(name, Tensor::from_f32(vec![2], &values).unwrap()));
+        let norm = g.add("bn", Op::BatchNorm(BatchNorm { epsilon: 1.0 }), &[conv, scale, offset, mean, variance]);
+        g.output(norm);
+        let folded = fold_batch_norm(&validate(g.finish().unwrap()).unwrap()).unwrap();
+        assert_eq!((folded.folded, folded.kept), (1, 0));
+        let checked = validate(folded.graph).unwrap();
+        let node = &checked.graph().nodes()[0];
+        let values = |i: usize| checked.graph().as_parameter(node.inputs[i]).unwrap().tensor.to_f32().unwrap();
+        assert_eq!((node.name.as_str(), values(1), values(2)), ("bn", vec![1.0, 2.0], vec![9.5, 17.0]));
+    }
+}

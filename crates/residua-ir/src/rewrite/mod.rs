@@ -1,0 +1,24 @@
+//! Graph to graph: changes that keep the function, and changes of what the weights are stored as.
+//!
+//! Invariant: a rewrite keeps layers (and their handles), the names of inputs and outputs and their axis order. What it
+//! computes anew is computed when it is read, so that a rewritten graph takes no more memory than its source.
+
+mod fold_batch_norm;
+
+pub use fold_batch_norm::{FoldError, Folded, fold_batch_norm};
+
+use crate::graph::{Graph, Parameter, Role};
+use crate::tensor::DType;
+
+/// The same graph with every floating-point tensor rounded to `dtype`.
+#[must_use]
+pub fn cast_weights(graph: Graph, dtype: DType) -> Graph {
+    let cast = |parameter: &Parameter| {
+        let kept = !parameter.tensor.dtype().is_float() || parameter.role == Role::Counter;
+        Ok::<_, std::convert::Infallible>(if kept { parameter.tensor.clone() } else { parameter.tensor.cast(dtype) })
+    };
+    match graph.map_tensors(cast) {
+        Ok(graph) => graph,
+        Err(never) => match never {},
+    }
+}
