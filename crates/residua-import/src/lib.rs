@@ -1,1 +1,33 @@
-//! Containers to graphs: Keras, ONNX, safetensors, and networks known from their weights alone.
+//! Containers to graphs: the front ends of residua.
+//!
+//! A front end takes what `residua-formats` read — named tensors, and the text of a network where the file holds one — and
+//! gives a [`Graph`]: [`keras`] from a model's configuration, [`onnx`] from its messages, [`weights`] from names and
+//! shapes alone, [`safetensors`] from what the metadata or the layout says.
+//!
+//! Invariant: every tensor of the file is bound to an operator, or listed as unused with the reason, or it is an error.
+//! Nothing in a file is executed; a layer that is not known becomes [`residua_ir::Op::Opaque`].
+//!
+//! Not done here: shapes are not checked against each other beyond what binding needs; that is [`residua_ir::validate()`].
+
+mod error;
+pub mod keras;
+pub mod onnx;
+pub mod safetensors;
+pub mod weights;
+
+use std::path::Path;
+
+use residua_ir::Graph;
+
+pub use error::{Error as ImportError, Result};
+
+/// Reads the network in a file or folder.
+///
+/// # Errors
+/// [`ImportError`], naming the file, layer or tensor it is about.
+pub fn load(path: &Path) -> Result<Graph> {
+    Err(ImportError::Unsupported {
+        what: format!("reading {}", path.display()),
+        help: "this reader is not built yet".to_owned(),
+    })
+}

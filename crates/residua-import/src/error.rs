@@ -1,0 +1,95 @@
+//! What can go wrong between a container and a graph, classed by culprit.
+
+use residua_ir::{GraphError, TensorError};
+
+/// Result of an import.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a container is no network that this tool can take.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The text of the network is not what its framework writes.
+    #[error("{at}: expected {expected}, found {found}")]
+    Config {
+        /// Where: a layer's name and key, a path in the configuration.
+        at: String,
+        /// What is written there by the framework.
+        expected: String,
+        /// What is there, shortened.
+        found: String,
+    },
+    /// A layer or node whose attributes make no sense, or are refused.
+    #[error("layer `{layer}` ({kind}): {problem}")]
+    Layer {
+        /// Its name, with the names of enclosing models before it.
+        layer: String,
+        /// Its class or operator.
+        kind: String,
+        /// What was expected and what was found.
+        problem: String,
+    },
+    /// A tensor that the network needs is not in the file.
+    #[error("layer `{layer}`: tensor `{tensor}` of shape {expected} is missing; the file has {found} for this layer")]
+    MissingTensor {
+        /// The layer that needs it.
+        layer: String,
+        /// Name of the tensor within the layer.
+        tensor: String,
+        /// Shape that it must have.
+        expected: String,
+        /// What the file has instead: names of tensors, or `nothing`.
+        found: String,
+    },
+    /// Tensors that nothing in the network uses, and that are no known by-product of training.
+    #[error("{count} of the file's tensors belong to no layer of the network, the first is `{first}`: {why}")]
+    LeftOver {
+        /// How many.
+        count: usize,
+        /// Path of the first of them in the file.
+        first: String,
+        /// What was expected instead.
+        why: String,
+    },
+    /// A tensor of another shape than its layer's attributes say.
+    #[error("layer `{layer}`: tensor `{tensor}` must have shape {expected}, found {found} (at {location})")]
+    Shape {
+        /// The layer.
+        layer: String,
+        /// Name of the tensor within the layer.
+        tensor: String,
+        /// Path in the file.
+        location: String,
+        /// Shape that it must have; `*` where any size will do.
+        expected: String,
+        /// Its shape.
+        found: String,
+    },
+    /// A kind of file or network that this tool does not read.
+    #[error("{what} is not supported: {help}")]
+    Unsupported {
+        /// What it is.
+        what: String,
+        /// What can be done instead.
+        help: String,
+    },
+    /// A file with weights only, whose network could not be told from names and shapes.
+    #[error("the network cannot be told from its weights alone: {problem}; tried: {}", tried.join("; "))]
+    Weights {
+        /// What did not fit, naming the tensor.
+        problem: String,
+        /// Networks that were tried, each with why it is none of them.
+        tried: Vec<String>,
+    },
+    /// A tensor could not be viewed as its layer needs it.
+    #[error("tensor `{tensor}`: {source}")]
+    Tensor {
+        /// Path of the tensor in the file.
+        tensor: String,
+        /// What is wrong.
+        source: TensorError,
+    },
+    /// The graph could not be built.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+}

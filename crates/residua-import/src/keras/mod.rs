@@ -1,0 +1,1 @@
+//! Keras models with a configuration to a graph.

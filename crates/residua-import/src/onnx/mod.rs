@@ -1,0 +1,1 @@
+//! ONNX messages to a graph.

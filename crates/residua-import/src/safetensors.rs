@@ -1,0 +1,1 @@
+//! safetensors files to a graph.

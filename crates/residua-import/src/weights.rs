@@ -1,0 +1,1 @@
+//! Networks known from their weights alone.
