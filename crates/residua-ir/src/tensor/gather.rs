@@ -1,7 +1,9 @@
-//! Walks strided elements in row-major order of the view, in tiles that keep both sides in cache.
+//! Walks strided elements in row-major order of the view, so that every cache line is read and written once.
 
-/// Edge of a transposition tile, in elements: two tiles of 8-byte elements fit in a 32 KiB L1 cache.
-const TILE: usize = 32;
+/// Elements along the axis that is contiguous in the source, read at a time: a cache line of four-byte elements.
+const LINE: usize = 16;
+/// Elements that are contiguous in the result, written at a time.
+const RUN: usize = 64;
 
 /// Merges neighbouring dims that are walked as one, and drops dims of one element.
 fn coalesce(dims: &[usize], strides: &[usize]) -> Vec<(usize, usize)> {
@@ -18,7 +20,7 @@ fn coalesce(dims: &[usize], strides: &[usize]) -> Vec<(usize, usize)> {
     merged
 }
 
-/// Whether the view is the storage itself, in order.
+/// Whether the view is a run of the storage, in order.
 pub(super) fn is_row_major(dims: &[usize], strides: &[usize]) -> bool {
     dims.contains(&0) || matches!(coalesce(dims, strides)[..], [] | [(_, 1)])
 }
@@ -37,6 +39,15 @@ pub(super) fn append(source: &[u8], size: usize, dims: &[usize], strides: &[usiz
     }
 }
 
+/// Source offsets of all elements of these dims, in row-major order.
+fn offsets(view: &[(usize, usize)]) -> Vec<usize> {
+    let mut all = vec![0];
+    for &(dim, stride) in view {
+        all = all.iter().flat_map(|&base| (0..dim).map(move |i| base + i * stride)).collect();
+    }
+    all
+}
+
 fn append_sized<const N: usize>(source: &[u8], view: &[(usize, usize)], offset: usize, out: &mut Vec<u8>) {
     let count: usize = view.iter().map(|&(dim, _)| dim).product();
     let start = out.len();
@@ -44,57 +55,42 @@ fn append_sized<const N: usize>(source: &[u8], view: &[(usize, usize)], offset: 
     let (source, _) = source.as_chunks::<N>();
     let (target, _) = out[start..].as_chunks_mut::<N>();
 
-    // The axis that is contiguous in the source and the one that is contiguous in the result make the tile; all
-    // others are outer loops.
-    let Some(&(inner, inner_stride)) = view.last() else {
+    // The axis that is (nearly) contiguous in the source splits the view: axes before it are walked one by one, axes
+    // behind it make the runs that are contiguous in the result.
+    let Some(across) = (0..view.len()).min_by_key(|&axis| view[axis].1) else {
         target[0] = source[offset];
         return;
     };
-    let outer = &view[..view.len() - 1];
-    let mut out_strides = vec![1; view.len()];
-    for axis in (0..outer.len()).rev() {
-        out_strides[axis] = out_strides[axis + 1] * view[axis + 1].0;
-    }
-    let across = (inner_stride != 1).then(|| (0..outer.len()).min_by_key(|&axis| outer[axis].1)).flatten();
-    let loops: Vec<(usize, usize, usize)> = (0..outer.len())
-        .filter(|&axis| Some(axis) != across)
-        .map(|axis| (outer[axis].0, outer[axis].1, out_strides[axis]))
-        .collect();
-    let (rows, row_stride, row_out) =
-        across.map_or((1, 0, 0), |axis| (outer[axis].0, outer[axis].1, out_strides[axis]));
-
-    let mut index = vec![0usize; loops.len()];
-    loop {
-        let from: usize = offset + index.iter().zip(&loops).map(|(i, l)| i * l.1).sum::<usize>();
-        let to: usize = index.iter().zip(&loops).map(|(i, l)| i * l.2).sum();
-        if rows == 1 && inner_stride == 1 {
-            target[to..to + inner].copy_from_slice(&source[from..from + inner]);
+    let (rows, step) = view[across];
+    let behind = offsets(&view[across + 1..]);
+    for (base, block) in offsets(&view[..across]).into_iter().zip(target.chunks_exact_mut(rows * behind.len())) {
+        let base = offset + base;
+        if let ([_], 1) = (&behind[..], step) {
+            block.copy_from_slice(&source[base..base + rows]);
         } else {
-            for row0 in (0..rows).step_by(TILE) {
-                for col0 in (0..inner).step_by(TILE) {
-                    for row in row0..rows.min(row0 + TILE) {
-                        let from = from + row * row_stride;
-                        let cols = col0..inner.min(col0 + TILE);
-                        let to = to + row * row_out;
-                        for (element, col) in target[to + cols.start..to + cols.end].iter_mut().zip(cols) {
-                            *element = source[from + col * inner_stride];
-                        }
-                    }
+            transpose(&source[base..], step, &behind, block);
+        }
+    }
+}
+
+/// `target[row][i] = source[row * step + behind[i]]`, through a small block so that each line of both sides is touched
+/// once: with strides that are powers of two, a plain double loop evicts its own lines.
+fn transpose<const N: usize>(source: &[[u8; N]], step: usize, behind: &[usize], target: &mut [[u8; N]]) {
+    let width = behind.len();
+    let mut block = [[[0; N]; RUN]; LINE];
+    for (line, lines) in target.chunks_mut(LINE * width).enumerate() {
+        let first = line * LINE * step;
+        let rows = lines.len() / width;
+        for (run, behind) in behind.chunks(RUN).enumerate() {
+            for (column, &from) in behind.iter().enumerate() {
+                let from = &source[first + from..];
+                for (row, element) in block[..rows].iter_mut().zip(from.iter().step_by(step)) {
+                    row[column] = *element;
                 }
             }
-        }
-        // The next outer index, innermost first.
-        let mut axis = loops.len();
-        loop {
-            if axis == 0 {
-                return;
+            for (row, line) in block.iter().zip(lines.chunks_exact_mut(width)) {
+                line[run * RUN..][..behind.len()].copy_from_slice(&row[..behind.len()]);
             }
-            axis -= 1;
-            index[axis] += 1;
-            if index[axis] < loops[axis].0 {
-                break;
-            }
-            index[axis] = 0;
         }
     }
 }

@@ -5,11 +5,13 @@
 //! tensor can say what was done to it.
 //!
 //! Invariant: `shape` and `dims` have the same number of elements, and every element that `dims`, `strides` and
-//! `offset` can reach lies inside the storage; constructors check it, so that walking cannot leave the buffer.
+//! `offset` can reach lies inside a storage of `stored_shape`; constructors check it, so that walking cannot leave the
+//! buffer.
 
 mod dtype;
 mod gather;
 mod map;
+mod parts;
 mod statistics;
 
 use std::fmt;
@@ -114,6 +116,7 @@ pub struct Tensor {
     stored: DType,
     endian: Endian,
     storage: Storage,
+    stored_shape: Vec<usize>,
     /// Shape that the user of the tensor sees.
     shape: Vec<usize>,
     /// Iteration space: row-major order over `dims` is row-major order over `shape`.
@@ -189,6 +192,7 @@ impl Tensor {
             stored,
             endian,
             storage,
+            stored_shape: shape.clone(),
             dims: shape.clone(),
             strides,
             shape,
@@ -372,12 +376,11 @@ impl Tensor {
             Storage::Mapped(bytes) => bytes.clone(),
             Storage::Lazy(source) => source.load()?,
         };
-        // A view never has more elements than its storage: views here only reorder.
-        let expected = self.len() * self.stored.size();
+        let expected = element_count(&self.stored_shape)? * self.stored.size();
         if bytes.len() != expected {
             return Err(TensorError::Length {
                 dtype: self.stored,
-                shape: self.shape.clone(),
+                shape: self.stored_shape.clone(),
                 expected,
                 found: bytes.len(),
             });
@@ -392,10 +395,9 @@ impl Tensor {
             Storage::Mapped(bytes)
                 if self.casts.is_empty()
                     && (self.endian == Endian::Little || self.stored.size() == 1)
-                    && self.offset == 0
                     && gather::is_row_major(&self.dims, &self.strides) =>
             {
-                Some(bytes)
+                bytes.get(self.offset * self.stored.size()..)?.get(..self.byte_len())
             }
             Storage::Mapped(_) | Storage::Lazy(_) => None,
         }
