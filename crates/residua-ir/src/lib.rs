@@ -12,6 +12,7 @@
 pub mod cost;
 pub mod finding;
 pub mod graph;
+pub mod interchange;
 pub mod op;
 pub mod rewrite;
 pub mod shape;

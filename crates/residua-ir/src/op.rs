@@ -10,7 +10,7 @@ use crate::tensor::DType;
 
 /// What a node computes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Op {
     /// 2-D convolution (cross-correlation). `x [N,C,H,W]`, `kernel [O,C/groups,KH,KW]`, `[bias [O]]`. Padded with 0.
     Conv(Conv),
@@ -101,6 +101,7 @@ pub enum Op {
 
 /// Amounts added on each side of the spatial axes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Pads {
     pub top: usize,
@@ -150,6 +151,7 @@ impl Default for Padding {
 
 /// Attributes of [`Op::Conv`]. Pairs are (vertical, horizontal).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Conv {
     pub strides: [usize; 2],
@@ -166,6 +168,7 @@ impl Default for Conv {
 
 /// Attributes of [`Op::BatchNorm`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BatchNorm {
     /// Added to the variance.
     pub epsilon: f64,
@@ -173,6 +176,7 @@ pub struct BatchNorm {
 
 /// Attributes of [`Op::GroupNorm`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GroupNorm {
     /// Number of groups; divides the channels.
     pub groups: usize,
@@ -182,6 +186,7 @@ pub struct GroupNorm {
 
 /// Attributes of [`Op::LayerNorm`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LayerNorm {
     /// Axes that are normalised over, ascending.
     pub axes: Vec<usize>,
@@ -191,7 +196,7 @@ pub struct LayerNorm {
 
 /// Elementwise functions of one value.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Activation {
     /// `x >= max ? max : x >= threshold ? x : slope * (x - threshold)`. Plain ReLU is slope 0, threshold 0, no max;
     /// ReLU6 has max 6; leaky ReLU a slope.
@@ -292,6 +297,7 @@ pub enum Elementwise {
 
 /// Attributes of [`Op::MaxPool`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct MaxPool {
     pub kernel: [usize; 2],
@@ -304,6 +310,7 @@ pub struct MaxPool {
 
 /// Attributes of [`Op::AvgPool`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct AvgPool {
     pub kernel: [usize; 2],
@@ -328,6 +335,7 @@ pub enum PoolKind {
 
 /// Attributes of [`Op::GlobalPool`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GlobalPool {
     /// Maximum or mean.
     pub kind: PoolKind,
@@ -337,6 +345,7 @@ pub struct GlobalPool {
 
 /// Attributes of [`Op::Reduce`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Reduce {
     /// What is computed.
     pub kind: PoolKind,
@@ -348,6 +357,7 @@ pub struct Reduce {
 
 /// Attributes of [`Op::Pad`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Pad {
     /// Amounts on each side of H and W.
     pub pads: Pads,
@@ -385,6 +395,7 @@ pub enum IdentityReason {
 
 /// An operator that is not known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Opaque {
     /// Where the operator comes from: `keras`, an ONNX domain.
     pub domain: String,

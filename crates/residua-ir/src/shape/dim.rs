@@ -71,7 +71,7 @@ impl Dim {
             (
                 Dim::Symbolic { symbol: a, offset: x, divisor: d },
                 Dim::Symbolic { symbol: b, offset: y, divisor: e },
-            ) => a != b || d != e || (x - y).abs() < *d,
+            ) => a != b || d != e || x.abs_diff(*y) < d.unsigned_abs(),
             (Dim::Unknown, _) | (_, Dim::Unknown) | (Dim::Fixed(_), _) | (_, Dim::Fixed(_)) => true,
         }
     }

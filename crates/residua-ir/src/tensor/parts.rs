@@ -1,8 +1,18 @@
-//! Views that go back: to the tensor as it is stored, and to pieces of a large one.
+//! Tensors from other tensors and from nothing: as they are stored, in pieces, and of one number.
 
-use super::{Storage, Tensor, Transform, row_major};
+use super::{DType, Endian, Storage, Tensor, TensorError, Transform, dtype, element_count, row_major};
 
 impl Tensor {
+    /// A floating-point tensor whose elements are all `value`.
+    ///
+    /// # Errors
+    /// [`TensorError::TooLarge`]; [`TensorError::Kind`] for integer dtypes.
+    pub fn filled(dtype: DType, shape: Vec<usize>, value: f64) -> Result<Self, TensorError> {
+        let mut bytes = Vec::new();
+        dtype::encode(&vec![value; element_count(&shape)?], dtype, &mut bytes)?;
+        Self::from_bytes(dtype, Endian::Little, shape, bytes.into())
+    }
+
     /// The tensor with the axes that it has in the file, and the view operations that lead from it to this one, so
     /// that applying them in order ([`Tensor::apply`]) gives this tensor again.
     ///
@@ -60,7 +70,6 @@ impl Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tensor::DType;
 
     fn kernel() -> Tensor {
         let values: Vec<f32> = (0..3 * 3 * 20 * 40).map(|i| i as f32).collect();
