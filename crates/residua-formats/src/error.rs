@@ -1,0 +1,103 @@
+//! The one error of this crate: which file, where in it, what was expected and what is there.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a file could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{}{}{problem}", Prefix(&self.file.to_string_lossy()), Prefix(&self.at))]
+pub struct FormatError {
+    /// The file, or the folder that was given.
+    pub file: PathBuf,
+    /// The place in it: a path of groups, an archive's entry, a field, a byte. Empty where it is the whole file.
+    pub at: String,
+    /// What is wrong there.
+    #[source]
+    pub problem: Problem,
+}
+
+/// What is wrong with a file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// The file could not be opened or mapped.
+    #[error("cannot be read: {0}")]
+    Io(io::Error),
+    /// The file is something that is known, but not read.
+    #[error("{what} is not supported: {help}")]
+    Unsupported {
+        /// What it is.
+        what: String,
+        /// What would work instead.
+        help: String,
+    },
+    /// The file is not what it claims to be: cut short, damaged, or made so.
+    #[error("expected {expected}, found {found}")]
+    Malformed {
+        /// What its format has there.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// The file asks for more than is given to any file ([`crate::limits`]).
+    #[error("{what}: {found} is beyond the limit of {limit}")]
+    Limit {
+        /// What there is too much of.
+        what: &'static str,
+        /// The most there may be.
+        limit: u64,
+        /// How much there is, or is claimed.
+        found: u64,
+    },
+}
+
+struct Prefix<'a>(&'a str);
+
+impl fmt::Display for Prefix<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, "{}: ", self.0) }
+    }
+}
+
+/// Readers do not know the file's name; whoever opened it adds it with [`FormatError::in_file`].
+pub(crate) type Result<T, E = FormatError> = std::result::Result<T, E>;
+
+impl FormatError {
+    fn new(at: impl Into<String>, problem: Problem) -> Self {
+        Self { file: PathBuf::new(), at: at.into(), problem }
+    }
+
+    pub(crate) fn io(error: io::Error) -> Self {
+        Self::new("", Problem::Io(error))
+    }
+
+    pub(crate) fn malformed(at: impl Into<String>, expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Self::new(at, Problem::Malformed { expected: expected.into(), found: found.into() })
+    }
+
+    pub(crate) fn unsupported(at: impl Into<String>, what: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::new(at, Problem::Unsupported { what: what.into(), help: help.into() })
+    }
+
+    /// An error unless `found` is within `limit`.
+    pub(crate) fn check(at: &str, what: &'static str, limit: u64, found: u64) -> Result<()> {
+        if found <= limit { Ok(()) } else { Err(Self::new(at, Problem::Limit { what, limit, found })) }
+    }
+
+    /// The same error, of this file unless it names one already.
+    #[must_use]
+    pub(crate) fn in_file(mut self, file: &Path) -> Self {
+        if self.file.as_os_str().is_empty() {
+            self.file = file.to_owned();
+        }
+        self
+    }
+
+    /// The same error, inside this entry of an archive or folder.
+    #[must_use]
+    pub(crate) fn within(mut self, entry: &str) -> Self {
+        self.at = if self.at.is_empty() { entry.to_owned() } else { format!("{entry}: {}", self.at) };
+        self
+    }
+}

@@ -1,0 +1,1 @@
+//! HDF5 files as a tree of groups and datasets.

@@ -1,0 +1,86 @@
+//! The containers that Keras writes: whole models and weights alone, Keras 2 and 3.
+//!
+//! The model's configuration is parsed as JSON and handed on; nothing in it is looked up, imported or run. Order is
+//! taken from the attributes that state it and from the numbers in names, never from the order of links in the file.
+//!
+//! Invariant: each dataset of the file is in [`KerasFile::weights`] or in [`KerasFile::unused`].
+
+use residua_ir::Unused;
+
+use crate::NamedTensor;
+
+/// What a Keras file holds.
+#[derive(Debug)]
+pub struct KerasFile {
+    /// Which of the containers it is.
+    pub kind: KerasKind,
+    /// Version of Keras that wrote it, where it says so.
+    pub version: Option<String>,
+    /// Backend that it was written with, where it says so.
+    pub backend: Option<String>,
+    /// The model: an object with `class_name` and `config`. None where the file holds weights only.
+    pub config: Option<serde_json::Value>,
+    /// The weights.
+    pub weights: KerasWeights,
+    /// Datasets that are no weights of the model.
+    pub unused: Vec<Unused>,
+}
+
+/// Which container of Keras.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KerasKind {
+    /// `model.save("m.h5")`: configuration and weights in one HDF5 file.
+    WholeH5,
+    /// Keras 2's `save_weights("w.h5")`, and the Keras Applications downloads.
+    LegacyWeightsH5,
+    /// Keras 3's `save_weights("w.weights.h5")`.
+    WeightsH5,
+    /// `model.save("m.keras")`.
+    Zip,
+    /// The same, not zipped.
+    Folder,
+}
+
+impl KerasKind {
+    /// The name that the command line and its JSON use.
+    #[must_use]
+    pub fn format(self) -> &'static str {
+        match self {
+            KerasKind::WholeH5 => "keras-h5",
+            KerasKind::LegacyWeightsH5 => "keras-legacy-weights-h5",
+            KerasKind::WeightsH5 => "keras-weights-h5",
+            KerasKind::Zip => "keras-zip",
+            KerasKind::Folder => "keras-folder",
+        }
+    }
+}
+
+/// How a file names its weights.
+#[derive(Debug)]
+pub enum KerasWeights {
+    /// By layer, as the legacy HDF5 format does: in the order of `layer_names`.
+    Layers(Vec<LayerWeights>),
+    /// By the path of objects in the model, as Keras 3 does: numbers in names in their numeric order.
+    Paths(Vec<VariableGroup>),
+}
+
+/// The weights of one layer; none for most layers.
+#[derive(Debug)]
+pub struct LayerWeights {
+    /// Name of the layer.
+    pub name: String,
+    /// Its weights, in the order of `weight_names`.
+    pub tensors: Vec<NamedTensor>,
+}
+
+/// The variables of one object of a model; none for a layer without weights.
+#[derive(Debug)]
+pub struct VariableGroup {
+    /// Path of the object: `layers/functional/layers/conv2d_3`; empty for the model itself. Files of the time when
+    /// the first part was called `_layer_checkpoint_dependencies` are given as `layers` too.
+    pub path: String,
+    /// Name of the layer, which Keras 3.6 and later note beside its variables.
+    pub name: Option<String>,
+    /// Its variables, by index.
+    pub tensors: Vec<NamedTensor>,
+}

@@ -1,0 +1,59 @@
+//! The most that any file is given, so that a claim in it cannot exhaust the machine.
+//!
+//! They are far above what real networks need, and constants on purpose: a file that is beyond them is refused with
+//! the figure and the limit.
+
+/// Bytes that the tensors of one file may come to after decoding, however small the file: 256 MiB.
+///
+/// A small file of a constant network compresses a thousandfold, so no ratio can be asked of small files.
+pub const DECODED_ALWAYS: u64 = 256 << 20;
+
+/// Beyond [`DECODED_ALWAYS`], how many times its own size the tensors of a file may come to after decoding.
+///
+/// Trained weights compress to a half at best; deflate can reach 1 : 1032.
+pub const DECODED_RATIO: u64 = 64;
+
+/// Bytes that the tensors of a file of this size may come to.
+#[must_use]
+pub fn decoded(file: usize) -> u64 {
+    (file as u64).saturating_mul(DECODED_RATIO).max(DECODED_ALWAYS)
+}
+
+/// Bytes of one piece of JSON: a model's configuration, an index of shards. ResNet152 takes less than 1 MiB.
+pub const JSON_BYTES: u64 = 16 << 20;
+
+/// Values in one piece of JSON, counted by their commas and brackets.
+pub const JSON_VALUES: u64 = 2_000_000;
+
+/// Bytes of all strings of one HDF5 attribute together.
+pub const ATTRIBUTE_BYTES: u64 = 32 << 20;
+
+/// Bytes of one HDF5 object header.
+pub const OBJECT_HEADER_BYTES: usize = 16 << 20;
+
+/// Groups and datasets of one HDF5 file. ResNet152 with optimizer state has about 5,000.
+pub const HDF5_OBJECTS: u64 = 200_000;
+
+/// How deep groups of an HDF5 file may nest.
+pub const HDF5_DEPTH: u64 = 64;
+
+/// Bytes of one decoded chunk of an HDF5 dataset.
+pub const HDF5_CHUNK_BYTES: usize = 256 << 20;
+
+/// Entries of a ZIP archive.
+pub const ZIP_ENTRIES: u64 = 10_000;
+
+/// Bytes of an ONNX file that are no elements of tensors.
+pub const ONNX_STRUCTURE_BYTES: u64 = 32 << 20;
+
+/// Messages, strings and lists in an ONNX file.
+pub const ONNX_ITEMS: u64 = 2_000_000;
+
+/// How deep messages of an ONNX file may nest.
+pub const ONNX_DEPTH: u64 = 64;
+
+/// Bytes of the header of a safetensors file.
+pub const SAFETENSORS_HEADER_BYTES: u64 = 16 << 20;
+
+/// Files that the tensors of one model may be spread over.
+pub const SHARDS: u64 = 1_000;

@@ -1,0 +1,1 @@
+//! Tells from bytes, never from a name, what a file is.
