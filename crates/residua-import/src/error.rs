@@ -1,5 +1,8 @@
 //! What can go wrong between a container and a graph, classed by culprit.
 
+use std::path::PathBuf;
+
+use residua_formats::FormatError;
 use residua_ir::{GraphError, TensorError};
 
 /// Result of an import.
@@ -9,6 +12,17 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// An error about this file.
+    #[error("{}: {error}", file.display())]
+    InFile {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        error: Box<Error>,
+    },
+    /// The bytes are no container that can be read.
+    #[error(transparent)]
+    Format(#[from] FormatError),
     /// The text of the network is not what its framework writes.
     #[error("{at}: expected {expected}, found {found}")]
     Config {

@@ -17,6 +17,7 @@ pub mod weights;
 
 use std::path::Path;
 
+use residua_formats::Container;
 use residua_ir::Graph;
 
 pub use error::{Error as ImportError, Result};
@@ -24,10 +25,22 @@ pub use error::{Error as ImportError, Result};
 /// Reads the network in a file or folder.
 ///
 /// # Errors
-/// [`ImportError`], naming the file, layer or tensor it is about.
+/// [`ImportError`], naming the file, and the layer or tensor it is about.
 pub fn load(path: &Path) -> Result<Graph> {
-    Err(ImportError::Unsupported {
-        what: format!("reading {}", path.display()),
-        help: "this reader is not built yet".to_owned(),
-    })
+    let name = path.file_stem().map_or_else(|| "model".to_owned(), |stem| stem.to_string_lossy().into_owned());
+    from_container(residua_formats::open(path)?, &name)
+        .map_err(|error| ImportError::InFile { file: path.to_owned(), error: Box::new(error) })
+}
+
+/// The network in a container; `name` is its name where the container has none.
+///
+/// # Errors
+/// [`ImportError`], naming the layer or tensor it is about.
+pub fn from_container(container: Container, name: &str) -> Result<Graph> {
+    match container {
+        Container::Keras(file) if file.config.is_some() => keras::import(file, name),
+        Container::Keras(file) => weights::import(file, name),
+        Container::Onnx(file) => onnx::import(file, name),
+        Container::Safetensors(file) => safetensors::import(file, name),
+    }
 }
