@@ -1,0 +1,331 @@
+//! How data flows through a graph: what each node is to a convolutional network, what is live, what is constant, and
+//! which values every path to a value passes through.
+//!
+//! Invariant: `above` is the immediate dominator of each value, with the graph's inputs as roots of one forest; nodes
+//! are in topological order, so one pass finds it. Names play no part here.
+
+use residua_ir::{Checked, Elementwise, Graph, NodeId, Op, PoolKind, Role, ValueId};
+
+/// What a node is to a convolutional network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// A convolution that is learned.
+    Conv,
+    /// A fixed depthwise filter, as anti-aliasing nets put before their strides.
+    Blur,
+    /// A normalisation, or a scale and offset per channel that was left of one.
+    Norm,
+    /// An activation.
+    Activation,
+    /// A pool with a window.
+    Pool,
+    /// A pool over all pixels.
+    GlobalPool,
+    /// Padding, of pixels or channels.
+    Pad,
+    /// A part of a value.
+    Slice,
+    /// A fully connected layer.
+    Dense,
+    /// Softmax.
+    Softmax,
+    /// Other axes, the same numbers.
+    Reshape,
+    /// Nothing at all when run.
+    Pass,
+    /// Multiplication by, or addition of, constants that are not per channel.
+    Scale,
+    /// A sum of paths.
+    Join,
+    /// A product of paths.
+    Gate,
+    /// Anything else that brings paths together.
+    Merge,
+    /// What is not known, or has no part in residual networks.
+    Other,
+}
+
+/// A graph with what is known about its paths.
+pub(crate) struct Flow<'a> {
+    pub(crate) model: &'a Checked,
+    pub(crate) graph: &'a Graph,
+    consumers: Vec<Vec<NodeId>>,
+    constant: Vec<bool>,
+    live: Vec<bool>,
+    above: Vec<Option<ValueId>>,
+    jump: Vec<Option<ValueId>>,
+    depth: Vec<u32>,
+    convs: Vec<u32>,
+}
+
+impl<'a> Flow<'a> {
+    pub(crate) fn new(model: &'a Checked) -> Self {
+        let graph = model.graph();
+        let count = graph.values().len();
+        let mut flow = Self {
+            model,
+            graph,
+            consumers: graph.consumers(),
+            constant: vec![false; count],
+            live: live_nodes(graph),
+            above: vec![None; count],
+            jump: vec![None; count],
+            depth: vec![0; count],
+            convs: vec![0; count],
+        };
+        for value in graph.value_ids() {
+            flow.constant[value.index()] = graph.as_parameter(value).is_some();
+        }
+        for node in graph.node_ids() {
+            flow.visit(node);
+        }
+        flow
+    }
+
+    fn visit(&mut self, node: NodeId) {
+        let operands = self.operands(node);
+        let constant = operands.is_empty();
+        let longest = operands.iter().map(|value| self.convs[value.index()]).max().unwrap_or(0);
+        let above = operands.into_iter().map(Some).reduce(|a, b| self.nearest_common(a?, b?)).flatten();
+        for &output in &self.graph.node(node).outputs {
+            let at = output.index();
+            self.constant[at] = constant;
+            self.above[at] = above;
+            self.convs[at] = longest + u32::from(self.step(node) == Step::Conv);
+            if let Some(above) = above.map(ValueId::index) {
+                self.depth[at] = self.depth[above] + 1;
+                // Jump pointers: each skips so far that the way to the root is logarithmic.
+                let far = self.jump[above];
+                let farther = far.and_then(|far| self.jump[far.index()]);
+                let depth = |v: Option<ValueId>| v.map_or(0, |v| self.depth[v.index()]);
+                let even = far.is_some() && self.depth[above] - depth(far) == depth(far) - depth(farther);
+                self.jump[at] = if even && farther.is_some() { farther } else { self.above[at] };
+            }
+        }
+    }
+
+    /// The nearest value that every path to both passes through; a value is on every path to itself.
+    pub(crate) fn nearest_common(&self, mut a: ValueId, mut b: ValueId) -> Option<ValueId> {
+        while a != b {
+            if self.depth[a.index()] < self.depth[b.index()] {
+                std::mem::swap(&mut a, &mut b);
+            }
+            let level = self.depth[b.index()];
+            let up = |v: ValueId, floor: u32| match self.jump[v.index()] {
+                Some(jump) if self.depth[jump.index()] >= floor => Some(jump),
+                Some(_) | None => self.above[v.index()],
+            };
+            if self.depth[a.index()] > level {
+                a = up(a, level)?;
+            } else {
+                let (ja, jb) = (self.jump[a.index()], self.jump[b.index()]);
+                let apart = ja != jb && ja.is_some() && jb.is_some();
+                let same_level = ja.map(|v| self.depth[v.index()]) == jb.map(|v| self.depth[v.index()]);
+                (a, b) =
+                    if apart && same_level { (ja?, jb?) } else { (self.above[a.index()]?, self.above[b.index()]?) };
+            }
+        }
+        Some(a)
+    }
+
+    /// The nearest value that every path to this one passes through.
+    pub(crate) fn dominator(&self, value: ValueId) -> Option<ValueId> {
+        self.above[value.index()]
+    }
+
+    /// Operands that depend on the graph's inputs.
+    pub(crate) fn operands(&self, node: NodeId) -> Vec<ValueId> {
+        self.graph.node(node).inputs.iter().copied().filter(|v| !self.constant[v.index()]).collect()
+    }
+
+    /// The operand before which most convolutions lie, on one path; of equals the first.
+    pub(crate) fn longest(&self, operands: &[ValueId]) -> Option<ValueId> {
+        operands.iter().copied().rev().max_by_key(|value| self.convs[value.index()])
+    }
+
+    /// The only operand that depends on the graph's inputs.
+    pub(crate) fn operand(&self, node: NodeId) -> Option<ValueId> {
+        match self.operands(node)[..] {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
+    /// Nodes that read a value and reach an output.
+    pub(crate) fn readers(&self, value: ValueId) -> impl Iterator<Item = NodeId> + '_ {
+        self.consumers[value.index()].iter().copied().filter(|node| self.live[node.index()])
+    }
+
+    /// Nodes that read a value and reach an output, with those that do nothing left out.
+    pub(crate) fn real_readers(&self, value: ValueId) -> Vec<NodeId> {
+        let mut found = Vec::new();
+        let mut pending = vec![value];
+        while let Some(value) = pending.pop() {
+            for node in self.readers(value) {
+                if self.step(node) == Step::Pass {
+                    pending.push(self.output(node));
+                } else if !found.contains(&node) {
+                    found.push(node);
+                }
+            }
+        }
+        found
+    }
+
+    pub(crate) fn is_live(&self, node: NodeId) -> bool {
+        self.live[node.index()]
+    }
+
+    pub(crate) fn output(&self, node: NodeId) -> ValueId {
+        self.graph.node(node).output()
+    }
+
+    /// The node that gives a value, with those that do nothing left out.
+    pub(crate) fn real_producer(&self, mut value: ValueId) -> Option<NodeId> {
+        loop {
+            let node = self.graph.producer(value)?;
+            if self.step(node) != Step::Pass {
+                return Some(node);
+            }
+            value = self.operand(node)?;
+        }
+    }
+
+    /// Size of axis 1.
+    pub(crate) fn channels(&self, value: ValueId) -> Option<usize> {
+        self.model.shape_of(value)?.dims().get(1)?.fixed()
+    }
+
+    /// Whether a value is one pixel large.
+    fn is_one_pixel(&self, value: ValueId) -> bool {
+        let Some(shape) = self.model.shape_of(value) else { return false };
+        shape.rank() == 4 && shape.dims()[2..].iter().all(|dim| dim.fixed() == Some(1))
+    }
+
+    /// Shape of an operand that is a tensor.
+    pub(crate) fn operand_shape(&self, node: NodeId, index: usize) -> Option<Vec<usize>> {
+        self.model.shape_of(*self.graph.node(node).inputs.get(index)?)?.as_fixed()
+    }
+
+    /// What a node is.
+    pub(crate) fn step(&self, id: NodeId) -> Step {
+        let node = self.graph.node(id);
+        let paths = self.operands(id).len();
+        match &node.op {
+            Op::Conv(conv) => self.conv_step(id, conv.groups),
+            Op::BatchNorm(_) | Op::GroupNorm(_) | Op::LayerNorm(_) => Step::Norm,
+            Op::Activation(_) | Op::PRelu => Step::Activation,
+            Op::Elementwise(Elementwise::Add) if paths > 1 => Step::Join,
+            Op::Elementwise(Elementwise::Mul) if paths > 1 => Step::Gate,
+            Op::Elementwise(_) if paths > 1 => Step::Merge,
+            Op::Elementwise(_) => self.constant_step(id),
+            Op::MaxPool(_) | Op::AvgPool(_) => Step::Pool,
+            Op::GlobalPool(_) => Step::GlobalPool,
+            Op::Reduce(reduce) => {
+                let pixels = reduce.axes == [2, 3] && matches!(reduce.kind, PoolKind::Mean | PoolKind::Max);
+                if pixels { Step::GlobalPool } else { Step::Other }
+            }
+            Op::Pad(_) => Step::Pad,
+            Op::Linear => Step::Dense,
+            Op::MatMul if paths == 1 => Step::Dense,
+            Op::MatMul => Step::Merge,
+            Op::Concat { .. } if paths == 1 => Step::Pad,
+            Op::Concat { .. } => Step::Merge,
+            Op::Flatten { .. }
+            | Op::Reshape { .. }
+            | Op::Transpose { .. }
+            | Op::Squeeze { .. }
+            | Op::Unsqueeze { .. } => Step::Reshape,
+            Op::Slice { .. } => Step::Slice,
+            Op::Softmax { .. } => Step::Softmax,
+            Op::Identity(_) | Op::Cast { .. } => Step::Pass,
+            Op::Opaque(_) => Step::Other,
+        }
+    }
+
+    fn conv_step(&self, id: NodeId, groups: usize) -> Step {
+        let node = self.graph.node(id);
+        let (Some(&x), Some(&kernel)) = (node.inputs.first(), node.inputs.get(1)) else { return Step::Other };
+        let fixed = self.graph.as_parameter(kernel).is_some_and(|p| p.role == Role::Literal);
+        if fixed && groups > 1 && self.channels(x) == Some(groups) {
+            return Step::Blur;
+        }
+        let pooled = self.graph.producer(x).is_some() && self.is_one_pixel(x) && self.comes_from_global_pool(x);
+        if pooled { Step::Dense } else { Step::Conv }
+    }
+
+    /// Whether a one-pixel value was pooled over all pixels; looks a few nodes back only.
+    fn comes_from_global_pool(&self, mut value: ValueId) -> bool {
+        for _ in 0..16 {
+            let Some(node) = self.graph.producer(value) else { return false };
+            if matches!(self.graph.node(node).op, Op::GlobalPool(_) | Op::Reduce(_)) {
+                return true;
+            }
+            let Some(operand) = self.operand(node) else { return false };
+            value = operand;
+        }
+        false
+    }
+
+    /// Arithmetic with constants: per channel it is what is left of a normalisation.
+    fn constant_step(&self, id: NodeId) -> Step {
+        let Some(x) = self.operand(id) else { return Step::Other };
+        let channels = self.channels(x).filter(|&c| c > 1);
+        let per_channel = self.graph.node(id).inputs.iter().any(|&operand| {
+            self.constant[operand.index()]
+                && self.model.shape_of(operand).and_then(residua_ir::Shape::element_count) == channels
+                && channels.is_some()
+        });
+        if per_channel { Step::Norm } else { Step::Scale }
+    }
+}
+
+fn live_nodes(graph: &Graph) -> Vec<bool> {
+    let mut wanted = vec![false; graph.values().len()];
+    for output in graph.outputs() {
+        wanted[output.index()] = true;
+    }
+    let mut live = vec![false; graph.nodes().len()];
+    for (index, node) in graph.nodes().iter().enumerate().rev() {
+        live[index] = node.outputs.iter().any(|output| wanted[output.index()]);
+        if live[index] {
+            for input in &node.inputs {
+                wanted[input.index()] = true;
+            }
+        }
+    }
+    live
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use residua_ir::{Activation, GraphBuilder, Shape, validate};
+
+    #[test]
+    fn the_nearest_common_dominator_of_two_branches_is_where_they_part() {
+        let mut g = GraphBuilder::new("fork");
+        let relu = || Op::Activation(Activation::RELU);
+        let x = g.input("x", Shape::batch(&[2]));
+        let mut fork = x;
+        for i in 0..40 {
+            fork = g.add(&format!("before{i}"), relu(), &[fork]);
+        }
+        let mut left = fork;
+        for i in 0..33 {
+            left = g.add(&format!("left{i}"), relu(), &[left]);
+        }
+        let mut right = fork;
+        for i in 0..7 {
+            right = g.add(&format!("right{i}"), relu(), &[right]);
+        }
+        let join = g.add("join", Op::Elementwise(Elementwise::Add), &[left, right]);
+        g.output(join);
+        let model = validate(g.finish().unwrap()).unwrap();
+        let flow = Flow::new(&model);
+        assert_eq!(flow.nearest_common(left, right), Some(fork));
+        assert_eq!(flow.nearest_common(right, fork), Some(fork));
+        assert_eq!(flow.nearest_common(left, x), Some(x));
+        assert_eq!(flow.dominator(join), Some(fork));
+    }
+}

@@ -1,0 +1,198 @@
+//! One way from where paths part to where they are joined again, read from its end to its start.
+
+use residua_ir::{Activation, NodeId, Op, Padding, ValueId};
+
+use super::flow::{Flow, Step};
+use super::{ConvUnit, NormKind, SqueezeExcite};
+
+/// More nodes than a branch of any residual block has; a bound on graphs made to be slow.
+const MAX_NODES: usize = 512;
+
+/// Nodes of one path, in the order in which data flows.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Path {
+    pub(crate) nodes: Vec<NodeId>,
+    /// Values where the path forks and meets again, nested sums among them.
+    pub(crate) merges: Vec<ValueId>,
+    pub(crate) squeeze_excite: Option<SqueezeExcite>,
+}
+
+impl Path {
+    /// The path from `from` to `to`; [`None`] where there is none, or it is longer than a block's.
+    pub(crate) fn between(flow: &Flow, from: ValueId, to: ValueId) -> Option<Self> {
+        let mut path = Self::default();
+        let mut value = to;
+        while value != from {
+            if path.nodes.len() > MAX_NODES {
+                return None;
+            }
+            let node = flow.graph.producer(value)?;
+            path.nodes.push(node);
+            value = path.step_back(flow, node)?;
+        }
+        path.nodes.reverse();
+        Some(path)
+    }
+
+    /// The value before a node, as the path sees it: through a gate along what is gated, and where paths meet along the
+    /// one with most convolutions.
+    pub(crate) fn step_back(&mut self, flow: &Flow, node: NodeId) -> Option<ValueId> {
+        let operands = flow.operands(node);
+        if let [only] = operands[..] {
+            return Some(only);
+        }
+        let output = flow.output(node);
+        let origin = flow.dominator(output);
+        if let ([a, b], Step::Gate) = (&operands[..], flow.step(node))
+            && let Some(origin) = origin
+            && (origin == *a || origin == *b)
+        {
+            let gate = if origin == *a { *b } else { *a };
+            if let Some(found) = squeeze_excite(flow, node, origin, gate) {
+                self.squeeze_excite = Some(found);
+            }
+            return Some(origin);
+        }
+        self.merges.push(output);
+        flow.longest(&operands)
+    }
+
+    pub(crate) fn steps<'a>(&'a self, flow: &'a Flow) -> impl Iterator<Item = (NodeId, Step)> + 'a {
+        self.nodes.iter().map(|&node| (node, flow.step(node)))
+    }
+
+    pub(crate) fn count(&self, flow: &Flow, step: Step) -> usize {
+        self.steps(flow).filter(|&(_, s)| s == step).count()
+    }
+
+    /// Product of all strides.
+    pub(crate) fn stride(&self, flow: &Flow) -> usize {
+        self.nodes.iter().fold(1, |product, &node| product.saturating_mul(stride(flow, node)))
+    }
+
+    /// Which nodes carry a stride: `conv2`, `pool`, …; several are joined by `+`.
+    pub(crate) fn stride_on(&self, flow: &Flow) -> Option<String> {
+        let mut carriers = Vec::new();
+        let mut conv = 0;
+        for (node, step) in self.steps(flow) {
+            conv += usize::from(step == Step::Conv);
+            if stride(flow, node) > 1 {
+                carriers.push(match step {
+                    Step::Conv => format!("conv{conv}"),
+                    Step::Blur => "blur".to_owned(),
+                    Step::Pool => "pool".to_owned(),
+                    _ => "slice".to_owned(),
+                });
+            }
+        }
+        (!carriers.is_empty()).then(|| carriers.join("+"))
+    }
+
+    /// The convolutions with the normalisation and activation of each: those behind it, or, with `before`, in front.
+    pub(crate) fn convs(&self, flow: &Flow, before: bool) -> Vec<ConvUnit> {
+        let mut units: Vec<ConvUnit> = Vec::new();
+        let mut waiting = (None, None);
+        for (node, step) in self.steps(flow) {
+            match step {
+                Step::Conv => {
+                    let mut unit = conv_unit(flow, node);
+                    if before {
+                        (unit.norm, unit.activation) = std::mem::take(&mut waiting);
+                    }
+                    units.push(unit);
+                }
+                Step::Norm | Step::Activation => {
+                    let place = match units.last_mut() {
+                        Some(unit) if !before => (&mut unit.norm, &mut unit.activation),
+                        Some(_) | None => (&mut waiting.0, &mut waiting.1),
+                    };
+                    if step == Step::Norm {
+                        place.0.get_or_insert(node);
+                    } else {
+                        place.1.get_or_insert(node);
+                    }
+                }
+                _ => {}
+            }
+        }
+        units
+    }
+}
+
+/// The larger stride of a node; 1 for whatever has none.
+pub(crate) fn stride(flow: &Flow, node: NodeId) -> usize {
+    let larger = |pair: [usize; 2]| pair[0].max(pair[1]);
+    match &flow.graph.node(node).op {
+        Op::Conv(conv) => larger(conv.strides),
+        Op::MaxPool(pool) => larger(pool.strides),
+        Op::AvgPool(pool) => larger(pool.strides),
+        Op::Slice { axis: 2, step, .. } => *step,
+        _ => 1,
+    }
+}
+
+/// What there is to know about one convolution.
+pub(crate) fn conv_unit(flow: &Flow, node: NodeId) -> ConvUnit {
+    let shape = flow.operand_shape(node, 1).unwrap_or_default();
+    let at = |axis: usize| shape.get(axis).copied().unwrap_or(0);
+    let (groups, dilation, padding) = match &flow.graph.node(node).op {
+        Op::Conv(conv) => (conv.groups, conv.dilations[0].max(conv.dilations[1]), conv.padding),
+        _ => (1, 1, Padding::default()),
+    };
+    ConvUnit {
+        node,
+        kernel: [at(2), at(3)],
+        stride: stride(flow, node),
+        dilation,
+        groups,
+        inputs: at(1) * groups,
+        outputs: at(0),
+        bias: flow.graph.node(node).inputs.len() > 2,
+        padding,
+        norm: None,
+        activation: None,
+    }
+}
+
+/// What kind of normalisation a node is.
+pub(crate) fn norm_kind(flow: &Flow, node: NodeId) -> Option<NormKind> {
+    match &flow.graph.node(node).op {
+        Op::BatchNorm(_) => Some(NormKind::Batch),
+        Op::GroupNorm(_) => Some(NormKind::Group),
+        Op::LayerNorm(_) => Some(NormKind::Layer),
+        _ => (flow.step(node) == Step::Norm).then_some(NormKind::Affine),
+    }
+}
+
+/// A gate made from what it gates by pooling over all pixels.
+fn squeeze_excite(flow: &Flow, gate: NodeId, from: ValueId, to: ValueId) -> Option<SqueezeExcite> {
+    let mut found = SqueezeExcite { gate, layers: Vec::new(), width: None };
+    let (mut value, mut pooled) = (to, false);
+    for _ in 0..32 {
+        if value == from {
+            found.layers.reverse();
+            found.width = found.layers.first().and_then(|&first| flow.operand_shape(first, 1)?.first().copied());
+            return pooled.then_some(found);
+        }
+        let node = flow.graph.producer(value)?;
+        match flow.step(node) {
+            Step::GlobalPool => pooled = true,
+            Step::Conv | Step::Dense => found.layers.push(node),
+            _ => {}
+        }
+        value = flow.operand(node)?;
+    }
+    None
+}
+
+/// Whether an activation maps small values to themselves or near, as those between convolutions do; bounded functions
+/// such as sigmoid are gates.
+pub(crate) fn activation_name(flow: &Flow, node: NodeId) -> String {
+    match &flow.graph.node(node).op {
+        Op::Activation(Activation::Clip { min: Some(min), max: Some(max) }) if *min == 0.0 && *max == 6.0 => {
+            "Relu6".to_owned()
+        }
+        Op::Activation(Activation::Clip { min: Some(min), max: None }) if *min == 0.0 => "Relu".to_owned(),
+        op => op.name().to_owned(),
+    }
+}

@@ -1,0 +1,246 @@
+//! The way from the input to the output through the main path of every block, and its parts: stem, stages, head.
+
+use residua_ir::{NodeId, Op, ValueId};
+
+use super::block::Sums;
+use super::flow::{Flow, Step};
+use super::path::{Path, activation_name, conv_unit};
+use super::{Block, BlockKind, Dense, Head, Loose, PlainConvs, ShortcutKind, Stage, Stem};
+
+/// More items than any network has between input and output; a bound on graphs made to be slow.
+const MAX_ITEMS: usize = 1 << 16;
+
+/// One thing on the trunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Item {
+    /// A block, by its place in [`Sums::blocks`].
+    Block(usize),
+    /// A node outside blocks.
+    Node(NodeId),
+}
+
+/// The trunk in the order in which data flows, of the output that most of the network lies before.
+pub(crate) struct Trunk {
+    pub(crate) items: Vec<Item>,
+    /// Places where paths meet that are no blocks.
+    pub(crate) merges: usize,
+}
+
+impl Trunk {
+    pub(crate) fn of(flow: &Flow, sums: &Sums) -> Self {
+        let trunks = flow.graph.outputs().iter().take(64).map(|&output| Self::to(flow, sums, output));
+        let weight = |trunk: &Self| {
+            let blocks = trunk.items.iter().filter(|item| matches!(item, Item::Block(_))).count();
+            (blocks, trunk.convs(flow), trunk.items.len())
+        };
+        // Of equals the first.
+        let best = trunks.reduce(|best, next| if weight(&next) > weight(&best) { next } else { best });
+        best.unwrap_or(Self { items: Vec::new(), merges: 0 })
+    }
+
+    fn to(flow: &Flow, sums: &Sums, output: ValueId) -> Self {
+        let mut path = Path::default();
+        let mut items = Vec::new();
+        let mut value = output;
+        while items.len() < MAX_ITEMS {
+            let Some(node) = flow.graph.producer(value) else { break };
+            if let Some(&block) = sums.by_sum.get(&value) {
+                items.push(Item::Block(block));
+                value = sums.blocks[block].entry;
+                continue;
+            }
+            items.push(Item::Node(node));
+            let Some(before) = path.step_back(flow, node) else { break };
+            value = before;
+        }
+        items.reverse();
+        Self { items, merges: path.merges.len() }
+    }
+
+    fn convs(&self, flow: &Flow) -> usize {
+        self.nodes().filter(|&node| flow.step(node) == Step::Conv).count()
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.items.iter().filter_map(|item| match item {
+            Item::Node(node) => Some(*node),
+            Item::Block(_) => None,
+        })
+    }
+
+    pub(crate) fn block_order(&self) -> impl Iterator<Item = usize> + '_ {
+        self.items.iter().filter_map(|item| match item {
+            Item::Block(block) => Some(*block),
+            Item::Node(_) => None,
+        })
+    }
+
+    /// What lies before the first block; in a network without blocks, what lies before the first normal convolution.
+    pub(crate) fn stem(&self, flow: &Flow) -> Stem {
+        let first_block = self.items.iter().position(|item| matches!(item, Item::Block(_)));
+        let end = first_block.unwrap_or_else(|| self.plain_stem_end(flow));
+        let path =
+            Path { nodes: Self { items: self.items[..end].to_vec(), merges: 0 }.nodes().collect(), ..Path::default() };
+        let first_conv = path.nodes.iter().position(|&node| flow.step(node) == Step::Conv).unwrap_or(0);
+        let is_pool = |&node: &NodeId| flow.step(node) == Step::Pool;
+        Stem {
+            convs: path.convs(flow, false),
+            pool: path.nodes.iter().copied().find(is_pool),
+            scaling: path.nodes[..first_conv]
+                .iter()
+                .copied()
+                .filter(|&node| matches!(flow.step(node), Step::Norm | Step::Scale))
+                .collect(),
+            blurred: path.count(flow, Step::Blur) > 0,
+            stride: path.stride(flow),
+        }
+    }
+
+    /// A plain network's stem is its first convolution with what is bound to it.
+    fn plain_stem_end(&self, flow: &Flow) -> usize {
+        let mut convs = 0;
+        let end = self.items.iter().position(|item| match item {
+            Item::Node(node) => {
+                let step = flow.step(*node);
+                convs += usize::from(step == Step::Conv);
+                convs > 1 || matches!(step, Step::GlobalPool | Step::Dense)
+            }
+            Item::Block(_) => true,
+        });
+        end.unwrap_or(self.items.len())
+    }
+
+    /// Convolutions between blocks: what remains of a block whose shortcut is gone, a transition between stages.
+    pub(crate) fn loose(&self, flow: &Flow) -> Vec<Loose> {
+        let count = self.block_order().count();
+        let mut behind = 0;
+        let mut found: Vec<Loose> = Vec::new();
+        for item in &self.items {
+            match item {
+                Item::Block(_) => behind += 1,
+                Item::Node(node) if behind > 0 && behind <= count && flow.step(*node) == Step::Conv => {
+                    let unit = conv_unit(flow, *node);
+                    match found.last_mut() {
+                        Some(last) if last.behind == behind - 1 => last.convs.push(unit),
+                        Some(_) | None => found.push(Loose { behind: behind - 1, convs: vec![unit] }),
+                    }
+                }
+                Item::Node(_) => {}
+            }
+        }
+        found
+    }
+
+    /// What follows the last block, or the last convolution of a plain network.
+    pub(crate) fn head(&self, flow: &Flow) -> Head {
+        let start = self.items.iter().rposition(|item| match item {
+            Item::Block(_) => true,
+            Item::Node(node) => flow.step(*node) == Step::Conv,
+        });
+        let mut head = Head::default();
+        for item in &self.items[start.map_or(0, |at| at + 1)..] {
+            let Item::Node(node) = item else { continue };
+            match flow.step(*node) {
+                Step::Norm if head.pool.is_none() && head.dense.is_empty() => {
+                    head.norm.get_or_insert(*node);
+                }
+                Step::GlobalPool | Step::Pool if head.dense.is_empty() => {
+                    head.pool.get_or_insert(*node);
+                }
+                Step::Reshape if matches!(flow.graph.node(*node).op, Op::Flatten { .. } | Op::Reshape { .. }) => {
+                    head.flattened = true;
+                }
+                Step::Dense => head.dense.push(dense(flow, *node)),
+                Step::Activation => {
+                    if let Some(last) = head.dense.last_mut() {
+                        last.activation.get_or_insert(activation_name(flow, *node));
+                    }
+                }
+                Step::Softmax => {
+                    if let Some(last) = head.dense.last_mut() {
+                        last.activation.get_or_insert("Softmax".to_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+        head.classes = head.dense.last().and_then(|dense| dense.outputs);
+        head
+    }
+
+    /// For a plain network: convolutions behind the first, in runs of the same number of channels.
+    pub(crate) fn plain(&self, flow: &Flow) -> PlainConvs {
+        let convs = self.nodes().filter(|&node| flow.step(node) == Step::Conv).map(|node| conv_unit(flow, node));
+        let mut runs: Vec<(usize, usize)> = Vec::new();
+        let mut total = 0;
+        for conv in convs {
+            total += 1;
+            if total == 1 {
+                continue;
+            }
+            match runs.last_mut() {
+                Some((width, count)) if *width == conv.outputs => *count += 1,
+                Some(_) | None => runs.push((conv.outputs, 1)),
+            }
+        }
+        PlainConvs { total, stages: runs.into_iter().map(|(_, count)| count).collect() }
+    }
+}
+
+fn dense(flow: &Flow, node: NodeId) -> Dense {
+    let outputs = flow.model.shape_of(flow.output(node)).and_then(|shape| {
+        let axis = if matches!(flow.graph.node(node).op, Op::Conv(_)) { 1 } else { shape.rank().checked_sub(1)? };
+        shape.dims().get(axis)?.fixed()
+    });
+    Dense { node, outputs, activation: None }
+}
+
+/// Splits blocks into stages, names them, and gives the stages.
+///
+/// A stage ends where the number of channels changes, for Keras's V2 nets carry their stride in the last block of a
+/// stage; and before a projection with a stride. Where every block has its own width, strides alone tell.
+pub(crate) fn split_stages(blocks: &mut [Block]) -> Vec<Stage> {
+    let by_width = |a: &Block, b: &Block| a.outputs != b.outputs;
+    let by_stride = |b: &Block| b.stride > 1 && matches!(b.shortcut, ShortcutKind::Projection | ShortcutKind::Pad);
+    let changes = blocks.windows(2).filter(|pair| by_width(&pair[0], &pair[1])).count();
+    let strides = blocks.iter().filter(|block| block.stride > 1).count();
+    let ignore_width = changes * 2 > blocks.len() && strides > 0 && changes > 5;
+
+    let mut stages: Vec<Stage> = Vec::new();
+    for at in 0..blocks.len() {
+        let starts = at == 0
+            || by_stride(&blocks[at])
+            || if ignore_width { blocks[at].stride > 1 } else { by_width(&blocks[at - 1], &blocks[at]) };
+        if starts {
+            stages.push(Stage { blocks: at..at, width: blocks[at].width, outputs: blocks[at].outputs, stride: 1 });
+        }
+        let stage = stages.len() - 1;
+        let block = &mut blocks[at];
+        block.stage = stage;
+        block.index = at - stages[stage].blocks.start;
+        block.name = format!("stages.{stage}.blocks.{}", block.index);
+        stages[stage].blocks.end = at + 1;
+        stages[stage].stride *= block.stride;
+    }
+    clear_shared_hints(blocks);
+    stages
+}
+
+/// A hint that two blocks share says nothing.
+fn clear_shared_hints(blocks: &mut [Block]) {
+    let mut hints: Vec<Option<String>> = blocks.iter().map(|block| block.hint.clone()).collect();
+    hints.sort();
+    for block in blocks {
+        let shared = hints.partition_point(|h| *h <= block.hint) - hints.partition_point(|h| *h < block.hint) > 1;
+        if shared {
+            block.hint = None;
+        }
+    }
+}
+
+/// The kind of most blocks.
+pub(crate) fn prevailing_kind(blocks: &[Block]) -> Option<BlockKind> {
+    let count = |kind: BlockKind| blocks.iter().filter(|block| block.kind == kind).count();
+    let kinds = [BlockKind::Bottleneck, BlockKind::Basic, BlockKind::Other];
+    kinds.into_iter().max_by_key(|&kind| count(kind)).filter(|_| !blocks.is_empty())
+}

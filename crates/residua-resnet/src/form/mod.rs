@@ -1,0 +1,247 @@
+//! The known forms of residual networks and their names; which form a network has, and in what it differs from another.
+//!
+//! A [`Form`] says what all networks of one name share: stem, stages, blocks, strides. It does not say what may be
+//! changed without changing the name: channels of the picture, its size, classes, head. The same description serves in
+//! both directions: [`Form::named`] gives it from a name, `observed` from an [`Anatomy`]; they are compared field by
+//! field, and the differences are sentences.
+//!
+//! Names: a network of a known form in exactly its standard sizes has the standard name. One in other sizes (thin,
+//! wide, another number of blocks, another stem) is that name with its own depth and `-custom` behind it:
+//! `resnet50v2-custom`. What is residual and of no known form is `residual` and its depth; what has no blocks at all is
+//! `plain` and its depth.
+
+mod compare;
+mod known;
+
+use serde::Serialize;
+
+use crate::anatomy::{Anatomy, Block, BlockKind, NormKind, Order, ShortcutKind};
+
+/// What a network is called, and the figures behind that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Architecture {
+    /// The standard name, or one in the same spirit.
+    pub name: String,
+    /// Whether that is a standard name: all sizes are the ones that the name stands for.
+    pub standard: bool,
+    /// Which of the known families.
+    pub family: Family,
+    /// Convolutions on the way through main paths and one dense layer: the number in the name.
+    pub depth: usize,
+    /// Kind of most blocks.
+    pub block: Option<BlockKind>,
+    /// Blocks a stage; in a plain network, convolutions of one width.
+    pub stages: Vec<usize>,
+}
+
+/// Families of residual networks, told apart by the order within a block and by what carries the stride.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub enum Family {
+    /// Activation behind the sum; a bottleneck's stride on its first 1x1. Basic blocks are of this family too.
+    #[serde(rename = "v1")]
+    V1,
+    /// As v1 with a bottleneck's stride on its 3x3.
+    #[serde(rename = "v1.5")]
+    V15,
+    /// Pre-activation.
+    #[serde(rename = "v2")]
+    V2,
+    /// Residual, of no known form.
+    #[serde(rename = "residual")]
+    Residual,
+    /// Without shortcuts.
+    #[serde(rename = "plain")]
+    Plain,
+}
+
+/// How a network begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StemForm {
+    /// 7x7 with stride 2 and a pool with stride 2.
+    Large,
+    /// Three 3x3, the first with stride 2, and a pool with stride 2.
+    Deep,
+    /// One 3x3 with stride 1, without a pool.
+    Small,
+    /// None of these.
+    Other,
+}
+
+/// Which block of a stage carries its stride.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StrideIn {
+    /// The first, from the second stage on.
+    First,
+    /// The last, but for the last stage; its shortcut is a pool.
+    Last,
+}
+
+/// One stage of a form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct StageForm {
+    /// Blocks.
+    pub blocks: usize,
+    /// Inner width.
+    pub width: usize,
+    /// Channels given.
+    pub outputs: usize,
+}
+
+/// What all networks of one name share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Form {
+    /// Kind of every block.
+    pub block: BlockKind,
+    /// Where normalisation and activation are.
+    pub order: Order,
+    /// How it begins.
+    pub stem: StemForm,
+    /// Channels behind the stem.
+    pub stem_width: usize,
+    /// Stages.
+    pub stages: Vec<StageForm>,
+    /// Number of the convolution that carries a block's stride; 0 where no block has one.
+    pub stride_on: usize,
+    /// Which block of a stage carries its stride.
+    pub stride_in: StrideIn,
+    /// Groups of the wide convolutions.
+    pub groups: usize,
+    /// Whether blocks have squeeze-and-excite gates.
+    pub squeeze_excite: bool,
+    /// Whether projections with a stride pool instead.
+    pub pooled_shortcut: bool,
+    /// Whether a fixed filter smooths before strides.
+    pub blurred: bool,
+    /// Whether group norms stand in for batch norms.
+    pub group_norm: bool,
+}
+
+impl Form {
+    /// Forms that a standard name stands for; several where the literature has several. Empty for unknown names.
+    #[must_use]
+    pub fn named(name: &str) -> Vec<Self> {
+        known::named(&name.to_ascii_lowercase())
+    }
+
+    /// Number in the name: convolutions of the main paths, the stem and the dense layer as one each.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        let convs = match self.block {
+            BlockKind::Basic => 2,
+            BlockKind::Bottleneck | BlockKind::Other => 3,
+        };
+        self.stages.iter().map(|stage| stage.blocks * convs).sum::<usize>() + 2
+    }
+
+    /// Family.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        match (self.order, self.block) {
+            (_, BlockKind::Other) => Family::Residual,
+            (Order::Pre, _) => Family::V2,
+            (Order::Post, BlockKind::Bottleneck) if self.stride_on == 2 => Family::V15,
+            (Order::Post, BlockKind::Bottleneck | BlockKind::Basic) => Family::V1,
+        }
+    }
+
+    /// The form of a network, as far as its blocks agree; [`None`] without blocks.
+    #[must_use]
+    pub fn observed(anatomy: &Anatomy) -> Option<Self> {
+        let blocks = &anatomy.blocks;
+        let first = blocks.first()?;
+        let most = |holds: &dyn Fn(&Block) -> bool| blocks.iter().filter(|b| holds(b)).count() * 2 > blocks.len();
+        let strided: Vec<&Block> = blocks.iter().filter(|block| block.stride > 1).collect();
+        let carriers = |on: &str| {
+            strided.iter().filter(|b| b.stride_on.as_deref().is_some_and(|s| s.split('+').any(|p| p == on))).count()
+        };
+        let last_of_stage = |b: &Block| {
+            b.index > 0 && anatomy.stages[b.stage].blocks.len() == b.index + 1 && b.shortcut == ShortcutKind::Pool
+        };
+        let in_last = !strided.is_empty() && strided.iter().all(|b| last_of_stage(b));
+        Some(Self {
+            block: anatomy.block_kind()?,
+            order: if most(&|b| b.activation == Order::Pre) { Order::Pre } else { Order::Post },
+            stem: observed_stem(anatomy),
+            stem_width: anatomy.stem.convs.last().map(|conv| conv.outputs).or(first.inputs).unwrap_or(0),
+            stages: anatomy
+                .stages
+                .iter()
+                .map(|stage| StageForm {
+                    blocks: stage.blocks.len(),
+                    width: stage.width,
+                    outputs: stage.outputs.unwrap_or(0),
+                })
+                .collect(),
+            stride_on: (1..=3)
+                .max_by_key(|n| (carriers(&format!("conv{n}")), 4 - n))
+                .filter(|_| !strided.is_empty())
+                .unwrap_or(0),
+            stride_in: if in_last { StrideIn::Last } else { StrideIn::First },
+            groups: blocks.iter().map(|block| block.groups).max().unwrap_or(1),
+            squeeze_excite: most(&|b| b.squeeze_excite.is_some()),
+            pooled_shortcut: blocks.iter().any(|b| b.shortcut == ShortcutKind::Projection && b.path.pooled),
+            blurred: blocks.iter().any(|b| b.blurred),
+            group_norm: most(&|b| b.norm == Some(NormKind::Group)),
+        })
+    }
+}
+
+fn observed_stem(anatomy: &Anatomy) -> StemForm {
+    let stem = &anatomy.stem;
+    let kernels: Vec<[usize; 2]> = stem.convs.iter().map(|conv| conv.kernel).collect();
+    let stride = stem.convs.iter().map(|conv| conv.stride).product::<usize>();
+    match (&kernels[..], stem.pool.is_some()) {
+        ([[7, 7]], true) if stride == 2 => StemForm::Large,
+        ([[3, 3], [3, 3], [3, 3]], true) if stride == 2 => StemForm::Deep,
+        ([[3, 3]], false) if stride == 1 => StemForm::Small,
+        _ => StemForm::Other,
+    }
+}
+
+/// What a network is called; [`None`] where it has no convolution, or paths meet in it in ways of no residual network.
+pub(crate) fn architecture(anatomy: &Anatomy) -> Option<Architecture> {
+    let depth = anatomy.depth();
+    let Some(form) = Form::observed(anatomy) else {
+        let is_plain = anatomy.plain.total > 0 && anatomy.merges == 0;
+        return is_plain.then(|| Architecture {
+            name: format!("plain{depth}"),
+            standard: known::plain_stages(depth).is_some_and(|stages| anatomy.plain.stages == stages),
+            family: Family::Plain,
+            depth,
+            block: None,
+            stages: anatomy.plain.stages.clone(),
+        });
+    };
+    let family = form.family();
+    let base = known::name(&form, depth);
+    let standard = base.as_ref().is_some_and(|name| compare::differences(anatomy, name).is_some_and(|d| d.is_empty()));
+    let name = match base {
+        Some(name) if standard => name,
+        Some(name) => format!("{name}-custom"),
+        None => format!("residual{depth}"),
+    };
+    let stages = form.stages.iter().map(|stage| stage.blocks).collect();
+    Some(Architecture { name, standard, family, depth, block: Some(form.block), stages })
+}
+
+impl Anatomy {
+    /// Whether the network is what a name stands for.
+    ///
+    /// # Errors
+    /// Where it is not: in what it differs, a sentence each, at least one.
+    pub fn is(&self, name: &str) -> Result<(), Vec<String>> {
+        let name = name.to_ascii_lowercase();
+        let Some(architecture) = &self.architecture else {
+            return Err(vec!["it is no residual network, nor a plain convolutional one".to_owned()]);
+        };
+        if architecture.name == name {
+            return Ok(());
+        }
+        let mut reasons = vec![format!("it is {}", architecture.name)];
+        match compare::differences(self, &name) {
+            Some(differences) => reasons.extend(differences),
+            None => reasons.push(format!("`{name}` is no architecture that is known here")),
+        }
+        Err(reasons)
+    }
+}
