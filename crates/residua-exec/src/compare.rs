@@ -1,0 +1,174 @@
+//! Numeric comparison of two arrays.
+//!
+//! All figures are computed in f64, whatever the arrays hold. What difference is acceptable is the caller's business.
+
+use crate::array::{Array, Data};
+use crate::error::ExecError;
+
+/// How far one array is from another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Difference {
+    /// Largest absolute difference of two finite elements.
+    pub max_abs: f64,
+    /// The same, relative to the largest absolute value of the reference; 0 where both are 0.
+    pub max_rel: f64,
+    /// Largest number of f32 values that lie between two finite elements, once both are rounded to f32.
+    pub max_ulp: u32,
+    /// Cosine of the angle between the two as vectors; 1 where both are 0.
+    pub cosine: f64,
+    /// Elements of which one is not finite and the other is not the same non-finite value.
+    pub non_finite: usize,
+    /// Index of the first element where the two differ most: non-finite against finite before any finite difference.
+    /// [`None`] where no element differs.
+    pub worst: Option<Vec<usize>>,
+}
+
+/// Compares `other` with `reference`, element by element.
+///
+/// # Errors
+/// [`ExecError::Compare`] where the shapes differ.
+pub fn difference(reference: &Array, other: &Array) -> Result<Difference, ExecError> {
+    same_shape(reference, other)?;
+    let (a, b) = (reference.to_f64(), other.to_f64());
+    let (mut max_abs, mut largest, mut max_ulp, mut non_finite) = (0.0f64, 0.0f64, 0, 0);
+    let (mut dot, mut norm_a, mut norm_b) = (0.0, 0.0, 0.0);
+    let (mut worst, mut worst_non_finite) = (None, None);
+    for (i, (&x, &y)) in a.iter().zip(&b).enumerate() {
+        if !x.is_finite() || !y.is_finite() {
+            let same = x == y || (x.is_nan() && y.is_nan());
+            if !same {
+                non_finite += 1;
+                worst_non_finite.get_or_insert(i);
+            }
+            continue;
+        }
+        let distance = (x - y).abs();
+        if distance > max_abs {
+            (max_abs, worst) = (distance, Some(i));
+        }
+        largest = largest.max(x.abs());
+        max_ulp = max_ulp.max(ulps(x, y));
+        dot += x * y;
+        norm_a += x * x;
+        norm_b += y * y;
+    }
+    let max_rel = if max_abs == 0.0 { 0.0 } else { max_abs / largest };
+    let cosine =
+        if norm_a == 0.0 && norm_b == 0.0 { 1.0 } else { dot / (norm_a.sqrt() * norm_b.sqrt()).max(f64::MIN_POSITIVE) };
+    let worst = worst_non_finite.or(worst).map(|flat| unravel(flat, reference.shape()));
+    Ok(Difference { max_abs, max_rel, max_ulp, cosine, non_finite, worst })
+}
+
+/// Whether both have the same shape, element type and bits. NaNs are equal where their bits are; 0 and −0 differ.
+#[must_use]
+pub fn bit_identical(a: &Array, b: &Array) -> bool {
+    a.shape() == b.shape()
+        && match (a.data(), b.data()) {
+            (Data::F32(a), Data::F32(b)) => a.iter().map(|v| v.to_bits()).eq(b.iter().map(|v| v.to_bits())),
+            (Data::F64(a), Data::F64(b)) => a.iter().map(|v| v.to_bits()).eq(b.iter().map(|v| v.to_bits())),
+            (Data::F32(_), Data::F64(_)) | (Data::F64(_), Data::F32(_)) => false,
+        }
+}
+
+/// Share of the rows along the last axis whose largest element is at the same place in both; 1 where there is no row.
+///
+/// # Errors
+/// [`ExecError::Compare`] where the shapes differ.
+pub fn top1_agreement(reference: &Array, other: &Array) -> Result<f64, ExecError> {
+    same_shape(reference, other)?;
+    let Some(&classes) = reference.shape().last() else { return Ok(1.0) };
+    if reference.is_empty() {
+        return Ok(1.0);
+    }
+    let (a, b) = (reference.to_f64(), other.to_f64());
+    let rows = a.len() / classes;
+    let agree = a.chunks(classes).zip(b.chunks(classes)).filter(|(a, b)| argmax(a) == argmax(b)).count();
+    #[expect(clippy::cast_precision_loss, reason = "a share of a few rows")]
+    Ok(agree as f64 / rows as f64)
+}
+
+/// Position of the largest element, the first of equals; NaNs are passed over.
+#[must_use]
+pub fn argmax(row: &[f64]) -> Option<usize> {
+    let mut best: Option<usize> = None;
+    for (i, value) in row.iter().enumerate() {
+        if !value.is_nan() && best.is_none_or(|b| *value > row[b]) {
+            best = Some(i);
+        }
+    }
+    best
+}
+
+fn same_shape(reference: &Array, other: &Array) -> Result<(), ExecError> {
+    if reference.shape() == other.shape() {
+        return Ok(());
+    }
+    Err(ExecError::Compare { reference: reference.shape().to_vec(), other: other.shape().to_vec() })
+}
+
+/// Steps between neighbouring f32 values from one to the other.
+#[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is what is asked for")]
+fn ulps(x: f64, y: f64) -> u32 {
+    // Negative floats count down from the sign bit; mirror them, so that neighbours are neighbours across 0.
+    let place = |v: f64| {
+        let bits = (v as f32).to_bits();
+        if bits >> 31 == 1 { 0x8000_0000 - i64::from(bits) } else { i64::from(bits) }
+    };
+    u32::try_from((place(x) - place(y)).unsigned_abs()).unwrap_or(u32::MAX)
+}
+
+fn unravel(mut flat: usize, shape: &[usize]) -> Vec<usize> {
+    let mut index = vec![0; shape.len()];
+    for (i, &size) in index.iter_mut().zip(shape).rev() {
+        *i = flat % size;
+        flat /= size;
+    }
+    index
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn array(values: &[f32]) -> Array {
+        Array::new(vec![values.len() / 2, 2], values.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn equal_arrays_differ_by_nothing() {
+        let a = array(&[1.0, -2.0, f32::NAN, f32::INFINITY]);
+        let d = difference(&a, &a).unwrap();
+        assert_eq!((d.max_abs, d.max_rel, d.max_ulp, d.non_finite), (0.0, 0.0, 0, 0));
+        assert!((d.cosine - 1.0).abs() < 1e-15);
+        assert_eq!(d.worst, None);
+        assert!(bit_identical(&a, &a));
+        assert!(!bit_identical(&array(&[0.0, 0.0]), &array(&[-0.0, 0.0])));
+    }
+
+    #[test]
+    fn the_worst_element_is_named() {
+        let d = difference(&array(&[1.0, 2.0, 3.0, 4.0]), &array(&[1.0, 2.5, 3.0, 3.0])).unwrap();
+        assert_eq!((d.max_abs, d.max_rel), (1.0, 0.25));
+        assert_eq!(d.worst, Some(vec![1, 1]));
+    }
+
+    #[test]
+    fn a_nan_that_the_reference_has_not_is_the_worst_of_all() {
+        let d = difference(&array(&[1.0, 2.0, 3.0, 9.0]), &array(&[1.0, f32::NAN, 3.0, 4.0])).unwrap();
+        assert_eq!((d.non_finite, d.worst), (1, Some(vec![0, 1])));
+    }
+
+    #[test]
+    fn ulps_count_f32_values_between() {
+        assert_eq!(ulps(1.0, f64::from(1.0f32.next_up())), 1);
+        assert_eq!(ulps(0.0, -0.0), 0);
+        assert_eq!(ulps(f64::from(f32::from_bits(1)), -f64::from(f32::from_bits(1))), 2);
+    }
+
+    #[test]
+    fn top1_is_the_share_of_rows_that_agree() {
+        let share = top1_agreement(&array(&[1.0, 2.0, 3.0, 4.0]), &array(&[0.0, 1.0, 5.0, 4.0])).unwrap();
+        assert_eq!(share, 0.5);
+        assert!(top1_agreement(&array(&[1.0, 2.0]), &array(&[1.0, 2.0, 3.0, 4.0])).is_err());
+    }
+}

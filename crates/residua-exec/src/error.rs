@@ -1,0 +1,134 @@
+//! What can go wrong when a graph is prepared or run, with the layer, node or input it is about.
+
+use residua_ir::TensorError;
+use residua_ir::shape::ShapeError;
+
+/// Why a graph cannot be prepared or run.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExecError {
+    /// An operator that is not known.
+    #[error("layer `{layer}` cannot be run: {domain} `{op_type}`: {reason}")]
+    Opaque {
+        /// Layer of the source model.
+        layer: String,
+        /// Where the operator comes from.
+        domain: String,
+        /// Its name there.
+        op_type: String,
+        /// Why it is not known.
+        reason: String,
+    },
+    /// A tensor that the file cannot give.
+    #[error("tensor `{parameter}`: {source}")]
+    Parameter {
+        /// Name of the tensor.
+        parameter: String,
+        /// What is wrong with it.
+        source: TensorError,
+    },
+    /// Too few or too many input arrays.
+    #[error("the model takes {expected} inputs ({names}), {found} were given")]
+    InputCount {
+        /// How many it takes.
+        expected: usize,
+        /// Their names.
+        names: String,
+        /// How many were given.
+        found: usize,
+    },
+    /// An input array of another shape.
+    #[error("input `{input}` is declared {declared}, the array given has shape {given:?}")]
+    InputShape {
+        /// Name of the input.
+        input: String,
+        /// Its shape in the model, channels first.
+        declared: String,
+        /// Shape of the array.
+        given: Vec<usize>,
+    },
+    /// A node that cannot be applied to operands of the sizes that these inputs lead to.
+    #[error("node `{node}` ({op}) of operands {operands}: {reason}")]
+    Node {
+        /// Name of the node.
+        node: String,
+        /// Its operator.
+        op: String,
+        /// Shape of each operand.
+        operands: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// More memory than the limit would be needed.
+    #[error("node `{node}` with a result of shape {shape}: the run would hold {needed} bytes, the limit is {limit}")]
+    Memory {
+        /// The node at which the limit would be passed.
+        node: String,
+        /// Shape of its result.
+        shape: String,
+        /// Bytes that would be held at once; `usize::MAX` where the number overflows.
+        needed: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A value to be kept that is not of this graph.
+    #[error("value {index} was asked for, the graph has {values}")]
+    UnknownValue {
+        /// Position that was asked for.
+        index: usize,
+        /// Number of values of the graph.
+        values: usize,
+    },
+    /// Threads could not be started.
+    #[error("cannot start {threads} threads: {reason}")]
+    Threads {
+        /// How many were asked for; 0 is one a core.
+        threads: usize,
+        /// What the system says.
+        reason: String,
+    },
+    /// An array whose shape and number of elements contradict each other.
+    #[error("an array of shape {shape:?} cannot hold {found} elements")]
+    ElementCount {
+        /// Its shape.
+        shape: Vec<usize>,
+        /// Elements at hand.
+        found: usize,
+    },
+    /// A permutation that is none of the axes of an array.
+    #[error("{perm:?} is no permutation of the axes of an array of shape {shape:?}")]
+    Permutation {
+        /// What was asked for.
+        perm: Vec<usize>,
+        /// Shape of the array.
+        shape: Vec<usize>,
+    },
+    /// Two arrays of different shapes were to be compared.
+    #[error("an array of shape {reference:?} cannot be compared with one of shape {other:?}")]
+    Compare {
+        /// Shape of the reference.
+        reference: Vec<usize>,
+        /// Shape of the other one.
+        other: Vec<usize>,
+    },
+    /// An array that does not lie as its order says.
+    #[error("an array of shape {shape:?} cannot be {channels} channels of {height}x{width}, flattened")]
+    Flattened {
+        /// Shape of the array.
+        shape: Vec<usize>,
+        /// Channels.
+        channels: usize,
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+    },
+}
+
+impl ExecError {
+    /// A node that does not fit its operands.
+    pub(crate) fn node(name: &str, op: &residua_ir::Op, operands: &[Vec<usize>], error: &ShapeError) -> Self {
+        let operands = operands.iter().map(|shape| format!("{shape:?}")).collect::<Vec<_>>().join(", ");
+        Self::Node { node: name.to_owned(), op: op.name().to_owned(), operands, reason: error.to_string() }
+    }
+}
