@@ -13,6 +13,7 @@
 
 mod error;
 mod hdf5;
+mod json;
 pub mod keras;
 pub mod limits;
 pub mod onnx;

@@ -28,8 +28,20 @@ pub const JSON_VALUES: u64 = 2_000_000;
 /// Bytes of all strings of one HDF5 attribute together.
 pub const ATTRIBUTE_BYTES: u64 = 32 << 20;
 
-/// Bytes of one HDF5 object header.
-pub const OBJECT_HEADER_BYTES: usize = 16 << 20;
+/// Bytes of one HDF5 object header. Real ones take a few KiB, and 64 KiB more for each long list of names.
+pub const HDF5_HEADER_BYTES: usize = 1 << 20;
+
+/// Bytes of metadata that listing an HDF5 file of this size may read; a 100 MB file takes less than 1 MiB.
+#[must_use]
+pub fn metadata(file: usize) -> u64 {
+    (32 << 20) + file as u64 / 4
+}
+
+/// Bytes of the name of one HDF5 link.
+pub const HDF5_NAME_BYTES: u64 = 1024;
+
+/// Chunks of one HDF5 dataset.
+pub const HDF5_CHUNKS: u64 = 1 << 20;
 
 /// Groups and datasets of one HDF5 file. ResNet152 with optimizer state has about 5,000.
 pub const HDF5_OBJECTS: u64 = 200_000;

@@ -5,9 +5,17 @@
 //!
 //! Invariant: each dataset of the file is in [`KerasFile::weights`] or in [`KerasFile::unused`].
 
+pub(crate) mod archive;
+mod legacy;
+mod paths;
+pub(crate) mod zip;
+
+use bytes::Bytes;
 use residua_ir::Unused;
 
-use crate::NamedTensor;
+use crate::error::Result;
+use crate::{FormatError, NamedTensor, hdf5};
+use paths::Variables;
 
 /// What a Keras file holds.
 #[derive(Debug)]
@@ -83,4 +91,35 @@ pub struct VariableGroup {
     pub name: Option<String>,
     /// Its variables, by index.
     pub tensors: Vec<NamedTensor>,
+}
+
+/// Reads any of the HDF5 files of Keras.
+pub(crate) fn read_h5(bytes: Bytes) -> Result<KerasFile> {
+    let root = hdf5::open(bytes)?;
+    if legacy::is_legacy(&root) {
+        return legacy::read(&root);
+    }
+    if !paths::is_paths(&root) {
+        let what = format!("an HDF5 file that Keras did not write (at its root: {})", names(&root));
+        let help = "whole models and weights that Keras 2 or 3 saved are read";
+        return Err(FormatError::unsupported("", what, help));
+    }
+    let mut variables = Variables::default();
+    variables.add(&root)?;
+    let version = root.string("keras_version")?;
+    let backend = root.string("backend")?;
+    Ok(weights_file(variables, version, backend))
+}
+
+fn weights_file(mut variables: Variables, version: Option<String>, backend: Option<String>) -> KerasFile {
+    let unused = std::mem::take(&mut variables.unused);
+    let weights = KerasWeights::Paths(variables.into_groups());
+    KerasFile { kind: KerasKind::WeightsH5, version, backend, config: None, weights, unused }
+}
+
+/// The first names in a group, for a message.
+fn names(group: &hdf5::Group) -> String {
+    let all: Vec<String> =
+        group.groups.keys().chain(group.datasets.keys()).take(5).map(|name| format!("`{name}`")).collect();
+    if all.is_empty() { "nothing".to_owned() } else { all.join(", ") }
 }

@@ -1,0 +1,56 @@
+//! `.keras`: the configuration and the weights side by side, zipped or in a folder.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::zip::Archive;
+use super::{KerasFile, KerasKind};
+use crate::error::Result;
+use crate::{FormatError, json};
+
+const METADATA: &str = "metadata.json";
+const CONFIG: &str = "config.json";
+const WEIGHTS: &str = "model.weights.h5";
+const NPZ_WEIGHTS: &str = "model.weights.npz";
+
+/// Whether entries or files of these names make a Keras model.
+pub(crate) fn is_keras<'a>(mut names: impl Iterator<Item = &'a str> + Clone) -> bool {
+    let weights = [WEIGHTS, NPZ_WEIGHTS, "model.weights.json"];
+    names.clone().any(|name| name == CONFIG) && names.any(|name| weights.contains(&name))
+}
+
+/// Reads a zipped model.
+pub(crate) fn read_zip(mut archive: Archive) -> Result<KerasFile> {
+    read(KerasKind::Zip, &mut |name| archive.entry(name))
+}
+
+/// Reads a model in a folder.
+pub(crate) fn read_folder(folder: &Path) -> Result<KerasFile> {
+    read(KerasKind::Folder, &mut |name| {
+        let path = folder.join(name);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        residua_ir::map_file(&path).map(Some).map_err(|error| FormatError::io(error).in_file(&path))
+    })
+}
+
+fn read(kind: KerasKind, entry: &mut dyn FnMut(&str) -> Result<Option<Bytes>>) -> Result<KerasFile> {
+    let metadata = match entry(METADATA)? {
+        Some(text) => json::parse(METADATA, &text)?,
+        None => Value::Null,
+    };
+    let Some(config) = entry(CONFIG)? else {
+        return Err(FormatError::malformed(CONFIG, "the model's configuration", "nothing"));
+    };
+    let config = json::parse(CONFIG, &config)?;
+    let Some(weights) = entry(WEIGHTS)? else {
+        let help = "save the model again with a current version of Keras, which writes `model.weights.h5`";
+        return Err(FormatError::unsupported("", format!("a Keras model without `{WEIGHTS}`"), help));
+    };
+    let file = super::read_h5(weights).map_err(|error| error.within(WEIGHTS))?;
+    let version = metadata.get("keras_version").and_then(Value::as_str).map(str::to_owned);
+    Ok(KerasFile { kind, version: version.or(file.version), config: Some(config), ..file })
+}
