@@ -1,1 +1,23 @@
 //! Writes ONNX and safetensors from a validated graph.
+//!
+//! A target is written in two steps: [`onnx::stage`] and [`safetensors::stage`] write the whole output beside its
+//! place, where it can be read back and proved; [`Staged::commit`] moves it there. What is dropped before that leaves
+//! nothing.
+//!
+//! Elements are never held: headers are encoded first, so that every tensor's place in the file is known, and workers
+//! gather and write tensors piece by piece (`sink`).
+//!
+//! What a target cannot represent is an [`EmitError`] that names the node, never something close to it.
+
+mod atomic;
+mod error;
+mod float;
+mod mapping;
+mod metadata;
+pub mod onnx;
+pub mod safetensors;
+mod sink;
+
+pub use atomic::Staged;
+pub use error::EmitError;
+pub use mapping::{Dropped, Emitted, Exactness, TensorMapping};

@@ -378,6 +378,15 @@ impl Graph {
         Ok(self)
     }
 
+    /// The same graph with the operator of each node replaced by what `change` makes of it. Validation checks it again.
+    #[must_use]
+    pub fn map_ops(mut self, mut change: impl FnMut(&Node) -> Op) -> Self {
+        for node in &mut self.nodes {
+            node.op = change(node);
+        }
+        self
+    }
+
     /// The same graph with the sizes of its inputs fixed.
     ///
     /// # Errors

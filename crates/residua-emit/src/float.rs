@@ -1,0 +1,35 @@
+//! Which float type an output has, and whether weights lose digits in it.
+
+use residua_ir::{DType, Graph, Role};
+
+use crate::EmitError;
+
+fn weights(graph: &Graph) -> impl Iterator<Item = DType> + '_ {
+    let counted = graph.parameters().iter().filter(|p| p.role != Role::Counter).map(|p| p.tensor.dtype());
+    counted.filter(|dtype| dtype.is_float())
+}
+
+/// Whether every number of `narrow` is one of `wide`.
+fn holds(wide: DType, narrow: DType) -> bool {
+    wide == narrow || wide == DType::F64 || (wide == DType::F32 && narrow != DType::F64)
+}
+
+/// The narrowest type that holds every weight of a model; f32 where there is none.
+pub(crate) fn widest(graph: &Graph) -> DType {
+    let wider = |a, b| match (holds(a, b), holds(b, a)) {
+        (true, _) => a,
+        (false, true) => b,
+        (false, false) => DType::F32,
+    };
+    weights(graph).reduce(wider).unwrap_or(DType::F32)
+}
+
+/// Whether weights lose digits in this type.
+pub(crate) fn rounds(graph: &Graph, float: DType) -> bool {
+    weights(graph).any(|dtype| !holds(float, dtype))
+}
+
+/// Refuses what is no float type.
+pub(crate) fn check(float: DType) -> Result<DType, EmitError> {
+    if float.is_float() { Ok(float) } else { Err(EmitError::Option(format!("{float} is no floating-point type"))) }
+}

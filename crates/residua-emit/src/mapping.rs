@@ -1,0 +1,111 @@
+//! What was written from what: the answer to "where did my tensor go, and what happened to it".
+
+use std::path::PathBuf;
+
+use residua_ir::{DType, Parameter, Tensor, Transform};
+use serde::Serialize;
+
+/// One tensor of the output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TensorMapping {
+    /// Path or name in the source.
+    pub from: String,
+    /// Name in the output.
+    pub to: String,
+    /// Shape in the output.
+    pub shape: Vec<usize>,
+    /// Element type in the output.
+    pub dtype: DType,
+    /// What was done to the stored tensor, in order; nothing where it is the same bytes.
+    pub transforms: Vec<String>,
+}
+
+/// A tensor of the source that is not in the output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Dropped {
+    /// Path or name in the source.
+    pub from: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// How the written function relates to the source's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Exactness {
+    /// The same operations on the same numbers: f64 results are bit-identical.
+    Identical,
+    /// Some nodes had to be written as several operators: the same function over the reals, rounded elsewhere.
+    Rearranged {
+        /// Names of these nodes.
+        nodes: Vec<String>,
+    },
+    /// Weights were rounded: the output is the rounded source.
+    Rounded {
+        /// To what.
+        dtype: DType,
+        /// Nodes that had to be written as several operators besides.
+        nodes: Vec<String>,
+    },
+}
+
+impl Exactness {
+    pub(crate) fn new(rounded: Option<DType>, nodes: Vec<String>) -> Self {
+        match (rounded, nodes.is_empty()) {
+            (Some(dtype), _) => Self::Rounded { dtype, nodes },
+            (None, true) => Self::Identical,
+            (None, false) => Self::Rearranged { nodes },
+        }
+    }
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Emitted {
+    /// Files of the output, the one to open first.
+    pub files: Vec<PathBuf>,
+    /// Bytes of all of them.
+    pub bytes: u64,
+    /// Tensors, in the output's order.
+    pub mapping: Vec<TensorMapping>,
+    /// Tensors of the source that the output has no place for.
+    pub dropped: Vec<Dropped>,
+    /// How the function relates to the source's.
+    pub exactness: Exactness,
+    /// What else was done to the graph, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// Where a parameter is in the source: its path in the file, or its name where that is the same.
+pub(crate) fn origin(parameter: &Parameter) -> String {
+    let name = if parameter.location.is_empty() { &parameter.name } else { &parameter.location };
+    name.clone()
+}
+
+impl TensorMapping {
+    pub(crate) fn new(parameter: &Parameter, to: &str, tensor: &Tensor) -> Self {
+        Self {
+            from: origin(parameter),
+            to: to.to_owned(),
+            shape: tensor.shape().to_vec(),
+            dtype: tensor.dtype(),
+            transforms: without_inverses(tensor.transforms()).iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// The same history without permutations that undo each other, such as a dense kernel's on its way through the graph.
+fn without_inverses(transforms: &[Transform]) -> Vec<&Transform> {
+    let mut kept: Vec<&Transform> = Vec::with_capacity(transforms.len());
+    for transform in transforms {
+        match (kept.last(), transform) {
+            (Some(Transform::Permute(first)), Transform::Permute(second))
+                if first.iter().enumerate().all(|(axis, &from)| second.get(from) == Some(&axis)) =>
+            {
+                kept.pop();
+            }
+            _ => kept.push(transform),
+        }
+    }
+    kept
+}

@@ -1,0 +1,110 @@
+//! Normalisations.
+
+use residua_ir::{Dim, GroupNorm, LayerNorm, Node, Shape, Transform, ValueId};
+
+use super::super::lowering::{Lowering, unsupported};
+use super::super::proto::{float, int, to_i64};
+use super::axes::reduce_step;
+use crate::EmitError;
+
+pub(super) fn batch_norm(out: &mut Lowering<'_>, node: &Node, epsilon: f64) -> Result<(), EmitError> {
+    let inputs = node.inputs.iter().map(|&id| out.operand(id)).collect::<Result<_, _>>()?;
+    out.result(node, "BatchNormalization", inputs, vec![float("epsilon", epsilon)])
+}
+
+/// A scale or offset with axes of size 1 so that it broadcasts.
+fn broadcastable(out: &mut Lowering<'_>, node: &Node, id: ValueId, shape: &[usize]) -> Result<String, EmitError> {
+    if out.shape(id).as_fixed().as_deref() == Some(shape) {
+        return out.operand(id);
+    }
+    if out.is_parameter(id) {
+        return out.operand_as(id, &[Transform::Reshape(shape.to_vec())]);
+    }
+    let target = out.list(&format!("{}/shape", node.name), &to_i64(shape))?;
+    let value = out.operand(id)?;
+    out.step(node, "Reshape", vec![value, target], Vec::new(), &Shape::fixed(shape))
+}
+
+fn scale_and_offset(out: &mut Lowering<'_>, node: &Node, x: String, shape: &[usize]) -> Result<(), EmitError> {
+    let scale = broadcastable(out, node, node.inputs[1], shape)?;
+    let offset = broadcastable(out, node, node.inputs[2], shape)?;
+    let full = out.shape(node.inputs[0]);
+    let scaled = out.step(node, "Mul", vec![x, scale], Vec::new(), &full)?;
+    out.result(node, "Add", vec![scaled, offset], Vec::new())
+}
+
+pub(super) fn group_norm(out: &mut Lowering<'_>, node: &Node, norm: GroupNorm) -> Result<(), EmitError> {
+    if out.opset >= 21 {
+        let inputs = node.inputs.iter().map(|&id| out.operand(id)).collect::<Result<_, _>>()?;
+        let attributes = vec![float("epsilon", norm.epsilon), int("num_groups", norm.groups)];
+        return out.result(node, "GroupNormalization", inputs, attributes);
+    }
+    // Groups as the channels of an instance norm without scale, then scale and offset per channel.
+    let shape = out.shape(node.inputs[0]);
+    let Some(channels) = shape.dims()[1].fixed() else {
+        return Err(unsupported(node, format!("the number of channels of {shape} must be known below opset 21")));
+    };
+    let name = &node.name;
+    let grouped = Shape::new(vec![shape.dims()[0].clone(), Dim::Fixed(norm.groups), Dim::Unknown]);
+    let target = out.list(&format!("{name}/groups"), &[0, i64::try_from(norm.groups).unwrap_or(i64::MAX), -1])?;
+    let x = out.operand(node.inputs[0])?;
+    let flat = out.step(node, "Reshape", vec![x.clone(), target], Vec::new(), &grouped)?;
+    let ones = out.filled(&format!("{name}/ones"), norm.groups, 1.0)?;
+    let zeros = out.filled(&format!("{name}/zeros"), norm.groups, 0.0)?;
+    let epsilon = vec![float("epsilon", norm.epsilon)];
+    let normal = out.step(node, "InstanceNormalization", vec![flat, ones, zeros], epsilon, &grouped)?;
+    let target = original_shape(out, node, &shape, x)?;
+    let back = out.step(node, "Reshape", vec![normal, target], Vec::new(), &shape)?;
+    out.rearranged(node);
+    let mut per_channel = vec![1; shape.rank() - 1];
+    per_channel[0] = channels;
+    scale_and_offset(out, node, back, &per_channel)
+}
+
+/// The target of a reshape back to `shape`: numbers where at most one size behind the batch is free, else what the
+/// operand's shape is when run.
+fn original_shape(out: &mut Lowering<'_>, node: &Node, shape: &Shape, x: String) -> Result<String, EmitError> {
+    let tail = &shape.dims()[1..];
+    if tail.iter().filter(|dim| dim.fixed().is_none()).count() <= 1 {
+        let sizes = tail.iter().map(|dim| dim.fixed().map_or(-1, |size| i64::try_from(size).unwrap_or(i64::MAX)));
+        let target: Vec<i64> = std::iter::once(0).chain(sizes).collect();
+        return out.list(&format!("{}/shape", node.name), &target);
+    }
+    out.shape_step(node, x, shape.rank())
+}
+
+pub(super) fn layer_norm(out: &mut Lowering<'_>, node: &Node, norm: &LayerNorm) -> Result<(), EmitError> {
+    let shape = out.shape(node.inputs[0]);
+    let first = norm.axes.first().copied().unwrap_or_default();
+    let trailing = norm.axes.iter().copied().eq(first..shape.rank());
+    if trailing && out.opset >= 17 {
+        let inputs = node.inputs.iter().map(|&id| out.operand(id)).collect::<Result<_, _>>()?;
+        let attributes = vec![int("axis", first), float("epsilon", norm.epsilon)];
+        return out.result(node, "LayerNormalization", inputs, attributes);
+    }
+    // The definition, so that no axis has to move.
+    let sizes: Option<Vec<usize>> = (first..shape.rank())
+        .map(|axis| if norm.axes.contains(&axis) { shape.dims()[axis].fixed() } else { Some(1) })
+        .collect();
+    let Some(sizes) = sizes else {
+        return Err(unsupported(node, format!("the sizes of axes {:?} of {shape} must be known", norm.axes)));
+    };
+    let x = out.operand(node.inputs[0])?;
+    let mean = reduce_step(out, node, "ReduceMean", x.clone(), &norm.axes)?;
+    let centred = out.step(node, "Sub", vec![x, mean], Vec::new(), &shape)?;
+    let squares = out.step(node, "Mul", vec![centred.clone(), centred.clone()], Vec::new(), &shape)?;
+    let variance = reduce_step(out, node, "ReduceMean", squares, &norm.axes)?;
+    let reduced = axes_kept(&shape, &norm.axes);
+    let epsilon = out.scalar(&format!("{}/epsilon", node.name), norm.epsilon)?;
+    let shifted = out.step(node, "Add", vec![variance, epsilon], Vec::new(), &reduced)?;
+    let deviation = out.step(node, "Sqrt", vec![shifted], Vec::new(), &reduced)?;
+    let normal = out.step(node, "Div", vec![centred, deviation], Vec::new(), &shape)?;
+    out.rearranged(node);
+    scale_and_offset(out, node, normal, &sizes)
+}
+
+/// A shape after a reduction that leaves the axes in place.
+pub(super) fn axes_kept(shape: &Shape, axes: &[usize]) -> Shape {
+    let dims = shape.dims().iter().enumerate();
+    Shape::new(dims.map(|(axis, dim)| if axes.contains(&axis) { Dim::Fixed(1) } else { dim.clone() }).collect())
+}

@@ -1,0 +1,238 @@
+//! The graph under construction: nodes, initializers and types, and the names that tie them together.
+//!
+//! Invariant: every name is given once. Names of the source's values are reserved before any other is made, so that
+//! inputs, outputs and layers keep theirs.
+
+use std::collections::{HashMap, HashSet};
+
+use residua_formats::onnx::schema::{AttributeProto, NodeProto, ValueInfoProto};
+use residua_ir::{Checked, DType, Graph, Node, NodeId, ParameterId, Shape, Tensor, Transform, ValueId, ValueKind};
+
+use super::{proto, version};
+use crate::{EmitError, TensorMapping};
+
+/// A tensor of the output.
+#[derive(Debug)]
+pub(crate) struct Initializer {
+    pub(crate) name: String,
+    pub(crate) tensor: Tensor,
+}
+
+/// See the [module](self).
+pub(crate) struct Lowering<'a> {
+    pub(crate) model: &'a Checked,
+    pub(crate) opset: i64,
+    /// What every floating-point number of the output is.
+    pub(crate) float: DType,
+    /// For each value, the one that stands for it: identities are left out.
+    pub(crate) roots: Vec<ValueId>,
+    /// Names in the output of inputs and computed values.
+    pub(crate) names: HashMap<ValueId, String>,
+    taken: HashSet<String>,
+    pub(crate) nodes: Vec<NodeProto>,
+    pub(crate) initializers: Vec<Initializer>,
+    /// For each parameter, the views of it that are written, and their names.
+    stored: HashMap<ParameterId, Vec<(Vec<Transform>, String)>>,
+    /// Padding nodes that went into the convolution behind them.
+    pub(crate) absorbed: HashSet<NodeId>,
+    pub(crate) types: Vec<ValueInfoProto>,
+    pub(crate) mapping: Vec<TensorMapping>,
+    pub(crate) rearranged: Vec<String>,
+    pub(crate) notes: Vec<String>,
+}
+
+impl<'a> Lowering<'a> {
+    pub(crate) fn new(model: &'a Checked, opset: i64, float: DType, roots: Vec<ValueId>) -> Self {
+        let taken = model.graph().values().iter().map(|value| value.name.clone()).collect();
+        Self {
+            model,
+            opset,
+            float,
+            roots,
+            names: HashMap::new(),
+            taken,
+            nodes: Vec::new(),
+            initializers: Vec::new(),
+            stored: HashMap::new(),
+            absorbed: HashSet::new(),
+            types: Vec::new(),
+            mapping: Vec::new(),
+            rearranged: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    pub(crate) fn graph(&self) -> &'a Graph {
+        self.model.graph()
+    }
+
+    /// A name that no value has yet.
+    pub(crate) fn fresh(&mut self, wanted: &str) -> String {
+        let mut name = wanted.to_owned();
+        let mut count = 1;
+        while !self.taken.insert(name.clone()) {
+            count += 1;
+            name = format!("{wanted}_{count}");
+        }
+        name
+    }
+
+    /// The name of a value of the source; an empty one would be an input left out.
+    pub(crate) fn own_name(&self, id: ValueId) -> String {
+        let name = &self.graph().value(id).name;
+        if name.is_empty() { format!("value:{}", id.index()) } else { name.clone() }
+    }
+
+    /// Element type in the output.
+    pub(crate) fn dtype(&self, dtype: DType) -> DType {
+        if dtype.is_float() { self.float } else { dtype }
+    }
+
+    /// Shape of a value. Everything in a graph without unknown operators has one.
+    pub(crate) fn shape(&self, id: ValueId) -> Shape {
+        self.model.shape_of(id).cloned().unwrap_or_else(|| Shape::new(Vec::new()))
+    }
+
+    pub(crate) fn source_dtype(&self, id: ValueId) -> DType {
+        self.model.type_of(id).map_or(DType::F32, |ty| ty.dtype)
+    }
+
+    /// What a node reads for this value.
+    pub(crate) fn operand(&mut self, id: ValueId) -> Result<String, EmitError> {
+        self.operand_as(id, &[])
+    }
+
+    /// What a node reads for this value seen through these view operations; only where it is a parameter are there any.
+    pub(crate) fn operand_as(&mut self, id: ValueId, views: &[Transform]) -> Result<String, EmitError> {
+        let id = self.roots[id.index()];
+        let ValueKind::Parameter(parameter) = self.graph().value(id).kind else {
+            return Ok(self.names.get(&id).cloned().unwrap_or_else(|| self.own_name(id)));
+        };
+        let known = self.stored.get(&parameter).map(Vec::as_slice).unwrap_or_default();
+        if let Some((_, name)) = known.iter().find(|(other, _)| other == views) {
+            return Ok(name.clone());
+        }
+        let own = self.own_name(id);
+        let name = if known.is_empty() { own } else { self.fresh(&own) };
+        let source = self.graph().parameter(parameter);
+        let mut tensor = source.tensor.clone();
+        for view in views {
+            tensor = tensor.apply(view).map_err(|error| EmitError::Tensor { tensor: source.name.clone(), error })?;
+        }
+        let tensor = if tensor.dtype().is_float() { tensor.cast(self.float) } else { tensor };
+        self.mapping.push(TensorMapping::new(source, &name, &tensor));
+        self.initializers.push(Initializer { name: name.clone(), tensor });
+        self.stored.entry(parameter).or_default().push((views.to_vec(), name.clone()));
+        Ok(name)
+    }
+
+    /// Whether a value is a tensor of the model.
+    pub(crate) fn is_parameter(&self, id: ValueId) -> bool {
+        self.graph().as_parameter(self.roots[id.index()]).is_some()
+    }
+
+    /// Whether a tensor of the model is in the output.
+    pub(crate) fn is_written(&self, id: ParameterId) -> bool {
+        self.stored.contains_key(&id)
+    }
+
+    /// A constant of the output's own.
+    fn constant(&mut self, name: &str, tensor: Result<Tensor, residua_ir::TensorError>) -> Result<String, EmitError> {
+        let name = self.fresh(name);
+        let tensor = tensor.map_err(|error| EmitError::Tensor { tensor: name.clone(), error })?;
+        self.initializers.push(Initializer { name: name.clone(), tensor });
+        Ok(name)
+    }
+
+    /// A number, rounded to f32 first, as an attribute is.
+    #[expect(clippy::cast_possible_truncation, reason = "real attributes of ONNX are f32")]
+    pub(crate) fn scalar(&mut self, name: &str, value: f64) -> Result<String, EmitError> {
+        self.constant(name, Tensor::filled(self.float, Vec::new(), f64::from(value as f32)))
+    }
+
+    /// A vector of one number.
+    pub(crate) fn filled(&mut self, name: &str, len: usize, value: f64) -> Result<String, EmitError> {
+        self.constant(name, Tensor::filled(self.float, vec![len], value))
+    }
+
+    /// A list of integers.
+    pub(crate) fn list(&mut self, name: &str, values: &[i64]) -> Result<String, EmitError> {
+        self.constant(name, Tensor::from_i64(vec![values.len()], values))
+    }
+
+    /// Adds a node.
+    pub(crate) fn push(
+        &mut self,
+        op: &str,
+        name: &str,
+        inputs: Vec<String>,
+        output: String,
+        attributes: Vec<AttributeProto>,
+    ) -> Result<(), EmitError> {
+        if let Some(needed) = version::too_old_for(op, self.float, self.opset) {
+            return Err(EmitError::Unsupported {
+                node: name.to_owned(),
+                op: op.to_owned(),
+                problem: format!(
+                    "it takes {} from opset {needed} on, and this is opset {}; ask for opset {needed}, or for f16",
+                    self.float, self.opset
+                ),
+            });
+        }
+        self.nodes.push(NodeProto {
+            name: name.to_owned(),
+            op_type: op.to_owned(),
+            input: inputs,
+            output: vec![output],
+            attribute: attributes,
+            ..NodeProto::default()
+        });
+        Ok(())
+    }
+
+    /// Adds the node that gives `node`'s result, under its name.
+    pub(crate) fn result(
+        &mut self,
+        node: &Node,
+        op: &str,
+        inputs: Vec<String>,
+        attributes: Vec<AttributeProto>,
+    ) -> Result<(), EmitError> {
+        let output = self.operand(node.output())?;
+        self.push(op, &node.name, inputs, output, attributes)
+    }
+
+    /// Adds a node on the way to `node`'s result.
+    pub(crate) fn step(
+        &mut self,
+        node: &Node,
+        op: &str,
+        inputs: Vec<String>,
+        attributes: Vec<AttributeProto>,
+        shape: &Shape,
+    ) -> Result<String, EmitError> {
+        let name = self.fresh(&format!("{}/{op}", node.name));
+        let dtype = self.dtype(self.source_dtype(node.output()));
+        self.types.push(proto::value_info(&name, dtype, shape));
+        self.push(op, &name, inputs, name.clone(), attributes)?;
+        Ok(name)
+    }
+
+    /// The shape that a value has when run, as a list of integers.
+    pub(crate) fn shape_step(&mut self, node: &Node, x: String, rank: usize) -> Result<String, EmitError> {
+        let name = self.fresh(&format!("{}/Shape", node.name));
+        self.types.push(proto::value_info(&name, DType::I64, &Shape::fixed(&[rank])));
+        self.push("Shape", &name, vec![x], name.clone(), Vec::new())?;
+        Ok(name)
+    }
+
+    /// Says that a node had to be written as several, so that rounding may differ.
+    pub(crate) fn rearranged(&mut self, node: &Node) {
+        self.rearranged.push(node.name.clone());
+    }
+}
+
+/// What a node cannot be written for.
+pub(crate) fn unsupported(node: &Node, problem: impl Into<String>) -> EmitError {
+    EmitError::Unsupported { node: node.name.clone(), op: node.op.name().to_owned(), problem: problem.into() }
+}

@@ -1,0 +1,162 @@
+//! A validated graph as an ONNX model that runs in as many runtimes as possible.
+//!
+//! What that means: explicit pads inside `Conv`; padding with zeros before a pool as `Pad` and `MaxPool`; batch norms
+//! kept; `Gemm` without transposition; types of all intermediate values; no `Transpose` but at an NHWC interface. Where
+//! an operator set lacks an operator, it is written by others, and the [`Emitted`] says so.
+
+mod lower;
+mod lowering;
+mod message;
+mod plan;
+mod proto;
+mod representable;
+mod version;
+
+use std::path::Path;
+
+use residua_formats::onnx::schema::{GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto};
+use residua_ir::{Checked, DType, Graph};
+
+use crate::atomic::{Stage, Staged};
+use crate::sink::{self, Segment};
+use crate::{EmitError, Emitted, Exactness, float, metadata};
+pub use representable::representable;
+pub use version::{NEWEST, OLDEST, PORTABLE};
+
+/// Axis order of the model's inputs and outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum InputLayout {
+    /// Pictures are NCHW, and everything else is in the order of the graph.
+    #[default]
+    Nchw,
+    /// Pictures are NHWC, and everything else is in the source's order.
+    Nhwc,
+    /// Everything is in the source's order.
+    Source,
+}
+
+impl InputLayout {
+    fn name(self) -> &'static str {
+        match self {
+            InputLayout::Nchw => "nchw",
+            InputLayout::Nhwc => "nhwc",
+            InputLayout::Source => "source",
+        }
+    }
+}
+
+/// Where the elements of tensors go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ExternalData {
+    /// Into the model, unless it would have more than 2 GiB, the most a protobuf message can have.
+    #[default]
+    Auto,
+    /// Into a file beside the model, named as the model with `.data` behind.
+    Always,
+    /// Into the model; one of more than 2 GiB is an error.
+    Never,
+}
+
+/// How to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnnxOptions {
+    /// Operator set, [`OLDEST`] to [`NEWEST`]; [`PORTABLE`] unless said otherwise.
+    pub opset: i64,
+    /// Axis order of the interface.
+    pub input_layout: InputLayout,
+    /// Float type of the whole model: weights, inputs and outputs. `None` is the widest that the source has.
+    pub float: Option<DType>,
+    /// Where tensors go.
+    pub external_data: ExternalData,
+    /// What the file says wrote it.
+    pub producer: String,
+}
+
+impl Default for OnnxOptions {
+    fn default() -> Self {
+        Self {
+            opset: PORTABLE,
+            input_layout: InputLayout::default(),
+            float: None,
+            external_data: ExternalData::default(),
+            producer: "residua".to_owned(),
+        }
+    }
+}
+
+/// The float type of the output.
+fn float_of(graph: &Graph, options: &OnnxOptions) -> Result<DType, EmitError> {
+    options.float.map_or_else(|| Ok(float::widest(graph)), float::check)
+}
+
+fn about(graph: &Graph, layout: InputLayout) -> Vec<StringStringEntryProto> {
+    let mut entries: Vec<_> =
+        metadata::entries(graph).into_iter().map(|(key, value)| proto::entry(key, value)).collect();
+    entries.push(proto::entry("residua.input_layout", layout.name()));
+    entries
+}
+
+/// Writes the model beside `target`, to be read back and then [committed](Staged::commit).
+///
+/// # Errors
+/// [`EmitError`], naming the node that ONNX at this operator set cannot represent.
+pub fn stage(model: &Checked, options: &OnnxOptions, target: &Path) -> Result<Staged, EmitError> {
+    let opset = options.opset;
+    if !(OLDEST..=NEWEST).contains(&opset) {
+        return Err(EmitError::Option(format!("opset {opset} cannot be written; {OLDEST} to {NEWEST} can")));
+    }
+    let kind = float_of(model.graph(), options)?;
+    plan::refuse_opaque(model)?;
+    let plan::Plan { out, inputs, outputs, dropped } = plan::plan(model, opset, kind, options.input_layout)?;
+    let graph = model.graph();
+    let header = ModelProto {
+        ir_version: version::ir_version(opset),
+        producer_name: options.producer.clone(),
+        producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: opset }],
+        metadata_props: about(graph, options.input_layout),
+        ..ModelProto::default()
+    };
+    let body = GraphProto {
+        name: if graph.name().is_empty() { "graph".to_owned() } else { graph.name().to_owned() },
+        node: out.nodes,
+        input: inputs,
+        output: outputs,
+        value_info: out.types,
+        ..GraphProto::default()
+    };
+    let rounded = float::rounds(graph, kind).then_some(kind);
+    let stage = Stage::new(target)?;
+    let elements: u64 = out.initializers.iter().map(|initializer| initializer.tensor.byte_len() as u64).sum();
+    let external = match options.external_data {
+        ExternalData::Auto => elements > message::PROTOBUF_LIMIT - (64 << 20),
+        ExternalData::Always => true,
+        ExternalData::Never => false,
+    };
+    let data = stage.path(".data");
+    let data_name = data.file_name().map(|name| name.to_string_lossy().into_owned());
+    let parts = message::parts(&header, &body, out.initializers, data_name.as_deref().filter(|_| external));
+    message::check_size(&parts.model)?;
+    let mut files = vec![stage.path("")];
+    sink::write(&files[0], &parts.model)?;
+    if let Some(segments) = parts.external.filter(|segments: &Vec<Segment>| !segments.is_empty()) {
+        sink::write(&data, &segments)?;
+        files.push(data);
+    }
+    stage.finish(Emitted {
+        files,
+        bytes: 0,
+        mapping: out.mapping,
+        dropped,
+        exactness: Exactness::new(rounded, out.rearranged),
+        notes: out.notes,
+    })
+}
+
+/// Writes the model to `target`, without a chance to look at it first.
+///
+/// # Errors
+/// As [`stage`] and [`Staged::commit`].
+pub fn write(model: &Checked, options: &OnnxOptions, target: &Path) -> Result<Emitted, EmitError> {
+    stage(model, options, target)?.commit()
+}

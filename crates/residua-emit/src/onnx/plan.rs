@@ -1,0 +1,253 @@
+//! From a graph to the lists that an ONNX model consists of: what is left out, what the interface looks like, and the
+//! order of nodes.
+
+use residua_formats::onnx::schema::ValueInfoProto;
+use residua_ir::{Checked, DType, Node, Op, Role, Shape, SourceOrder, ValueId, ValueKind};
+
+use super::InputLayout;
+use super::lower::{self, passes_through};
+use super::lowering::Lowering;
+use super::proto::{self, int, ints};
+use crate::mapping::origin;
+use crate::{Dropped, EmitError};
+
+/// A lowered graph with its interface.
+pub(crate) struct Plan<'a> {
+    pub(crate) out: Lowering<'a>,
+    pub(crate) inputs: Vec<ValueInfoProto>,
+    pub(crate) outputs: Vec<ValueInfoProto>,
+    pub(crate) dropped: Vec<Dropped>,
+}
+
+pub(crate) fn plan(model: &Checked, opset: i64, float: DType, layout: InputLayout) -> Result<Plan<'_>, EmitError> {
+    let graph = model.graph();
+    let mut out = Lowering::new(model, opset, float, roots(model));
+    let mut inputs = Vec::new();
+    for &id in graph.inputs() {
+        inputs.push(input(&mut out, id, layout)?);
+    }
+    let exits = exits(&mut out, layout);
+    absorb_padding(&mut out);
+    for id in graph.node_ids() {
+        let node = graph.node(id);
+        if !passes_through(node) && !out.absorbed.contains(&id) {
+            lower::lower(&mut out, id)?;
+            describe(&mut out, node, &exits);
+        }
+    }
+    let outputs = exits.into_iter().map(|exit| exit.write(&mut out)).collect::<Result<_, _>>()?;
+    let dropped = dropped(&out);
+    Ok(Plan { out, inputs, outputs, dropped })
+}
+
+/// For each value, the first on its chain of nodes that pass their operand on.
+fn roots(model: &Checked) -> Vec<ValueId> {
+    let graph = model.graph();
+    let mut roots: Vec<ValueId> = graph.value_ids().collect();
+    for node in graph.nodes().iter().filter(|node| passes_through(node)) {
+        roots[node.output().index()] = roots[node.inputs[0].index()];
+    }
+    roots
+}
+
+/// How a value of the interface is turned from the order here into the order asked for.
+enum Turn {
+    None,
+    /// Axis `i` outside is axis `perm[i]` here.
+    Permute(Vec<usize>),
+    /// Outside `[N, H·W·C]`, here `[N, C·H·W]`.
+    Unflatten([usize; 3]),
+}
+
+fn turn(shape: &Shape, order: &SourceOrder, layout: InputLayout) -> Turn {
+    let picture = shape.rank() == 4;
+    match (layout, order) {
+        (InputLayout::Nchw, _) => Turn::None,
+        (InputLayout::Nhwc, _) if picture => Turn::Permute(vec![0, 2, 3, 1]),
+        (_, SourceOrder::Same) => Turn::None,
+        (_, SourceOrder::Permuted(perm)) => Turn::Permute(perm.clone()),
+        (_, SourceOrder::FlattenedChannelsLast { channels, height, width }) => {
+            Turn::Unflatten([*channels, *height, *width])
+        }
+    }
+}
+
+fn permuted(shape: &Shape, perm: &[usize]) -> Shape {
+    SourceOrder::Permuted(perm.to_vec()).source_shape(shape)
+}
+
+/// Moves the axes of `from` into `to`: a transpose, between reshapes where the axes are one.
+fn write_turn(
+    out: &mut Lowering<'_>,
+    name: &str,
+    from: String,
+    to: String,
+    (dtype, batch): (DType, residua_ir::Dim),
+    (split, perm): (Option<[usize; 3]>, &[usize]),
+) -> Result<(), EmitError> {
+    let Some(split) = split else {
+        let node = out.fresh(&format!("{name}/Transpose"));
+        return out.push("Transpose", &node, vec![from], to, vec![ints("perm", perm)]);
+    };
+    let sizes: Vec<i64> = std::iter::once(0).chain(proto::to_i64(&split)).collect();
+    let target = out.list(&format!("{name}/axes"), &sizes)?;
+    let axes = [vec![batch], Shape::fixed(&split).dims().to_vec()].concat();
+    let unflat = out.fresh(&format!("{name}/Reshape"));
+    out.types.push(proto::value_info(&unflat, dtype, &Shape::new(axes.clone())));
+    out.push("Reshape", &unflat, vec![from, target], unflat.clone(), Vec::new())?;
+    let turned = out.fresh(&format!("{name}/Transpose"));
+    out.types.push(proto::value_info(&turned, dtype, &permuted(&Shape::new(axes), perm)));
+    out.push("Transpose", &turned, vec![unflat], turned.clone(), vec![ints("perm", perm)])?;
+    let node = out.fresh(&format!("{name}/Flatten"));
+    out.push("Flatten", &node, vec![turned], to, vec![int("axis", 1)])
+}
+
+fn inverse(perm: &[usize]) -> Vec<usize> {
+    let mut inverse = vec![0; perm.len()];
+    for (to, &from) in perm.iter().enumerate() {
+        inverse[from] = to;
+    }
+    inverse
+}
+
+fn batch(shape: &Shape) -> residua_ir::Dim {
+    shape.dims().first().cloned().unwrap_or(residua_ir::Dim::Unknown)
+}
+
+/// Declares an input under its own name, and turns it to the order here.
+fn input(out: &mut Lowering<'_>, id: ValueId, layout: InputLayout) -> Result<ValueInfoProto, EmitError> {
+    let name = out.own_name(id);
+    let (shape, dtype) = (out.shape(id), out.dtype(out.source_dtype(id)));
+    let turn = turn(&shape, &out.graph().value(id).order, layout);
+    let (outside, split, perm) = match turn {
+        Turn::None => {
+            out.names.insert(id, name.clone());
+            return Ok(proto::value_info(&name, dtype, &shape));
+        }
+        Turn::Permute(perm) => (permuted(&shape, &perm), None, inverse(&perm)),
+        Turn::Unflatten([channels, height, width]) => {
+            (shape.clone(), Some([height, width, channels]), vec![0, 3, 1, 2])
+        }
+    };
+    let inner = out.fresh(&format!("{name}/nchw"));
+    out.types.push(proto::value_info(&inner, dtype, &shape));
+    write_turn(out, &name, name.clone(), inner.clone(), (dtype, batch(&shape)), (split, &perm))?;
+    out.names.insert(id, inner);
+    Ok(proto::value_info(&name, dtype, &outside))
+}
+
+/// An output under the source's name.
+struct Exit {
+    value: ValueId,
+    name: String,
+    /// Whether the node that computes it can give it this name itself.
+    direct: bool,
+    turn: Turn,
+}
+
+/// The outputs; values that can be computed under an output's name get that name.
+fn exits(out: &mut Lowering<'_>, layout: InputLayout) -> Vec<Exit> {
+    let graph = out.graph();
+    let mut exits = Vec::new();
+    for &value in graph.outputs() {
+        let root = out.roots[value.index()];
+        let turn = turn(&out.shape(value), &graph.value(value).order, layout);
+        let computed = matches!(graph.value(root).kind, ValueKind::Computed { .. });
+        // An output that is named elsewhere in the list keeps its own name.
+        let other = graph.outputs().iter().any(|&o| o != value && o == root);
+        let direct = matches!(turn, Turn::None) && computed && !other && !out.names.contains_key(&root);
+        let name = out.own_name(value);
+        // An output that is listed twice.
+        let name = if exits.iter().any(|exit: &Exit| exit.name == name) { out.fresh(&name) } else { name };
+        if direct {
+            out.names.insert(root, name.clone());
+        } else if root == value && computed && !out.names.contains_key(&root) {
+            let inner = out.fresh(&format!("{name}/nchw"));
+            out.names.insert(root, inner);
+        }
+        exits.push(Exit { value, name, direct, turn });
+    }
+    exits
+}
+
+impl Exit {
+    fn write(self, out: &mut Lowering<'_>) -> Result<ValueInfoProto, EmitError> {
+        let (shape, dtype) = (out.shape(self.value), out.dtype(out.source_dtype(self.value)));
+        let info = |shape: &Shape| proto::value_info(&self.name, dtype, shape);
+        if self.direct {
+            return Ok(info(&shape));
+        }
+        let from = out.operand(self.value)?;
+        let (outside, split, perm) = match self.turn {
+            Turn::None => {
+                let node = out.fresh(&format!("{}/Identity", self.name));
+                out.push("Identity", &node, vec![from], self.name.clone(), Vec::new())?;
+                return Ok(info(&shape));
+            }
+            Turn::Permute(perm) => (permuted(&shape, &perm), None, perm),
+            Turn::Unflatten([channels, height, width]) => {
+                (shape.clone(), Some([channels, height, width]), vec![0, 2, 3, 1])
+            }
+        };
+        write_turn(out, &self.name, from, self.name.clone(), (dtype, batch(&shape)), (split, &perm))?;
+        Ok(info(&outside))
+    }
+}
+
+/// Zero padding that one convolution alone reads becomes that convolution's own.
+fn absorb_padding(out: &mut Lowering<'_>) {
+    let graph = out.graph();
+    let mut readers = vec![0usize; graph.values().len()];
+    let read = graph.nodes().iter().filter(|node| !passes_through(node)).flat_map(|node: &Node| &node.inputs);
+    for id in read.chain(graph.outputs()) {
+        readers[out.roots[id.index()].index()] += 1;
+    }
+    for node in graph.nodes() {
+        let Some((pad, ..)) = lower::padding_before(out, node) else { continue };
+        if readers[graph.node(pad).output().index()] == 1 {
+            out.absorbed.insert(pad);
+            out.notes.push(format!(
+                "zero padding `{}` became part of convolution `{}`",
+                graph.node(pad).name,
+                node.name
+            ));
+        }
+    }
+}
+
+/// Writes down the type of a node's result, unless it is an output, whose type stands there.
+fn describe(out: &mut Lowering<'_>, node: &Node, exits: &[Exit]) {
+    let id = node.output();
+    let name = out.names.get(&id).cloned().unwrap_or_else(|| out.own_name(id));
+    if !exits.iter().any(|exit| exit.direct && exit.name == name) {
+        let (shape, dtype) = (out.shape(id), out.dtype(out.source_dtype(id)));
+        out.types.push(proto::value_info(&name, dtype, &shape));
+    }
+}
+
+/// Parameters that no node of the output reads.
+fn dropped(out: &Lowering<'_>) -> Vec<Dropped> {
+    let unread = out.graph().parameter_ids().filter(|&id| !out.is_written(id));
+    let parameters = unread.map(|id| out.graph().parameter(id));
+    let reason = |role| match role {
+        Role::Counter => "a counter of training, which no operator reads",
+        Role::Weight | Role::Statistic | Role::Literal | Role::Default => "no operator reads it",
+    };
+    parameters.map(|p| Dropped { from: origin(p), reason: reason(p.role).to_owned() }).collect()
+}
+
+/// Refuses what has no counterpart before anything is written.
+pub(crate) fn refuse_opaque(model: &Checked) -> Result<(), EmitError> {
+    let Some(id) = model.opaque_nodes().next() else { return Ok(()) };
+    let node = model.graph().node(id);
+    let kind = match &node.op {
+        Op::Opaque(opaque) => format!("{} operator `{}`: {}", opaque.domain, opaque.op_type, opaque.reason),
+        known => known.name().to_owned(),
+    };
+    let layer = model.graph().layer(node.layer).name.clone();
+    Err(EmitError::Unsupported {
+        node: layer,
+        op: node.op.name().to_owned(),
+        problem: format!("{kind}; replace it by built-in layers, or cut the model before it"),
+    })
+}

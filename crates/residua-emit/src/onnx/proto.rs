@@ -1,0 +1,77 @@
+//! Small messages: attributes, types of values, tensor headers.
+
+use bytes::Bytes;
+use residua_formats::onnx::schema::{
+    AttributeProto, AttributeType, DataType, DimensionProto, DimensionValue, StringStringEntryProto, TensorShapeProto,
+    TensorTypeProto, TypeProto, TypeValue, ValueInfoProto,
+};
+use residua_ir::{DType, Dim, Shape};
+
+fn attribute(name: &str, ty: AttributeType) -> AttributeProto {
+    AttributeProto { name: name.to_owned(), r#type: ty.into(), ..AttributeProto::default() }
+}
+
+/// An integer attribute. Sizes beyond i64 do not pass validation.
+pub(crate) fn int(name: &str, value: impl TryInto<i64>) -> AttributeProto {
+    AttributeProto { i: Some(value.try_into().unwrap_or(i64::MAX)), ..attribute(name, AttributeType::Int) }
+}
+
+/// A list of integers.
+pub(crate) fn ints(name: &str, values: &[usize]) -> AttributeProto {
+    AttributeProto { ints: to_i64(values), ..attribute(name, AttributeType::Ints) }
+}
+
+/// A real number; ONNX has f32 here.
+#[expect(clippy::cast_possible_truncation, reason = "attributes of ONNX are f32")]
+pub(crate) fn float(name: &str, value: f64) -> AttributeProto {
+    AttributeProto { f: Some(value as f32), ..attribute(name, AttributeType::Float) }
+}
+
+/// A text.
+pub(crate) fn string(name: &str, value: &'static str) -> AttributeProto {
+    AttributeProto { s: Some(Bytes::from_static(value.as_bytes())), ..attribute(name, AttributeType::String) }
+}
+
+pub(crate) fn to_i64(values: &[usize]) -> Vec<i64> {
+    values.iter().map(|&value| i64::try_from(value).unwrap_or(i64::MAX)).collect()
+}
+
+/// ONNX's number of an element type.
+pub(crate) fn data_type(dtype: DType) -> DataType {
+    match dtype {
+        DType::F64 => DataType::Double,
+        DType::F32 => DataType::Float,
+        DType::F16 => DataType::Float16,
+        DType::BF16 => DataType::Bfloat16,
+        DType::I64 => DataType::Int64,
+        DType::I32 => DataType::Int32,
+        DType::I16 => DataType::Int16,
+        DType::I8 => DataType::Int8,
+        DType::U64 => DataType::Uint64,
+        DType::U32 => DataType::Uint32,
+        DType::U16 => DataType::Uint16,
+        DType::U8 => DataType::Uint8,
+        DType::Bool => DataType::Bool,
+    }
+}
+
+/// Name and type of a value. A free size keeps its name; one that is computed from it is left open.
+pub(crate) fn value_info(name: &str, dtype: DType, shape: &Shape) -> ValueInfoProto {
+    let dim = shape.dims().iter().map(|dim| {
+        let value = match dim {
+            Dim::Fixed(size) => Some(DimensionValue::Value(i64::try_from(*size).unwrap_or(i64::MAX))),
+            Dim::Symbolic { symbol, offset: 0, divisor: 1 } => Some(DimensionValue::Param(symbol.to_string())),
+            Dim::Symbolic { .. } | Dim::Unknown => None,
+        };
+        DimensionProto { value, ..DimensionProto::default() }
+    });
+    let tensor =
+        TensorTypeProto { elem_type: data_type(dtype).into(), shape: Some(TensorShapeProto { dim: dim.collect() }) };
+    let ty = TypeProto { value: Some(TypeValue::Tensor(tensor)), ..TypeProto::default() };
+    ValueInfoProto { name: name.to_owned(), r#type: Some(ty), ..ValueInfoProto::default() }
+}
+
+/// A key and its value.
+pub(crate) fn entry(key: &str, value: impl Into<String>) -> StringStringEntryProto {
+    StringStringEntryProto { key: key.to_owned(), value: value.into() }
+}

@@ -1,0 +1,95 @@
+//! The graph as ONNX can represent it: what a written model is to be compared with.
+
+use residua_ir::rewrite::cast_weights;
+use residua_ir::{Activation, Checked, DType, Graph, Op, Pad};
+
+use super::{OnnxOptions, float_of};
+use crate::EmitError;
+use crate::float::rounds;
+
+#[expect(clippy::cast_possible_truncation, reason = "real attributes of ONNX are f32")]
+fn f32(value: f64) -> f64 {
+    f64::from(value as f32)
+}
+
+/// A number that is an operand in ONNX, of the type of all others.
+fn operand(value: f64, float: DType) -> f64 {
+    let rounded = residua_ir::Tensor::filled(float, vec![1], f32(value)).and_then(|tensor| tensor.to_f64());
+    rounded.ok().and_then(|values| values.first().copied()).unwrap_or(value)
+}
+
+fn activation(function: Activation, float: DType) -> Activation {
+    match function {
+        Activation::Relu { negative_slope, threshold, max_value } => Activation::Relu {
+            negative_slope: f32(negative_slope),
+            threshold: f32(threshold),
+            max_value: max_value.map(|max| operand(max, float)),
+        },
+        Activation::Elu { alpha } => Activation::Elu { alpha: f32(alpha) },
+        Activation::HardSigmoid { slope, offset } => Activation::HardSigmoid { slope: f32(slope), offset: f32(offset) },
+        Activation::Clip { min, max } => {
+            Activation::Clip { min: min.map(|v| operand(v, float)), max: max.map(|v| operand(v, float)) }
+        }
+        Activation::Selu
+        | Activation::Gelu { .. }
+        | Activation::Silu
+        | Activation::Sigmoid
+        | Activation::HardSwish
+        | Activation::Tanh
+        | Activation::Softplus
+        | Activation::Softsign
+        | Activation::Mish
+        | Activation::Exp
+        | Activation::Log
+        | Activation::Sqrt
+        | Activation::Reciprocal
+        | Activation::Abs
+        | Activation::Neg
+        | Activation::Erf => function,
+    }
+}
+
+fn op(op: &Op, float: DType) -> Op {
+    let mut op = op.clone();
+    match &mut op {
+        Op::BatchNorm(norm) => norm.epsilon = f32(norm.epsilon),
+        Op::GroupNorm(norm) => norm.epsilon = f32(norm.epsilon),
+        Op::LayerNorm(norm) => norm.epsilon = f32(norm.epsilon),
+        Op::Activation(function) => *function = activation(*function, float),
+        Op::Pad(Pad { value, .. }) => *value = operand(*value, float),
+        Op::Conv(_)
+        | Op::PRelu
+        | Op::Elementwise(_)
+        | Op::MaxPool(_)
+        | Op::AvgPool(_)
+        | Op::GlobalPool(_)
+        | Op::Reduce(_)
+        | Op::Linear
+        | Op::MatMul
+        | Op::Concat { .. }
+        | Op::Flatten { .. }
+        | Op::Reshape { .. }
+        | Op::Transpose { .. }
+        | Op::Squeeze { .. }
+        | Op::Unsqueeze { .. }
+        | Op::Slice { .. }
+        | Op::Softmax { .. }
+        | Op::Identity(_)
+        | Op::Cast { .. }
+        | Op::Opaque(_) => {}
+    }
+    op
+}
+
+/// The same graph with every number rounded as ONNX has it: real attributes to f32, which is what frameworks compute
+/// with as well, and weights to the float type that is asked for. Results of the written model are those of this graph,
+/// bit for bit, unless operators were rearranged.
+///
+/// # Errors
+/// [`EmitError::Option`], as [`super::stage`].
+pub fn representable(model: &Checked, options: &OnnxOptions) -> Result<Graph, EmitError> {
+    let float = float_of(model.graph(), options)?;
+    let graph = model.graph().clone();
+    let graph = if rounds(&graph, float) { cast_weights(graph, float) } else { graph };
+    Ok(graph.map_ops(|node| op(&node.op, float)))
+}

@@ -1,0 +1,161 @@
+//! Writes a file that consists of known bytes and tensors, piece by piece, by several workers.
+//!
+//! Lengths are known before anything is gathered, so each worker takes the next batch and writes it at its place.
+//! Memory: a batch ([`BATCH`]) a worker, or a tensor a worker where it cannot be taken apart (compressed or computed
+//! ones, which must be decoded as a whole).
+
+use std::fs::{File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use residua_ir::Tensor;
+
+use crate::EmitError;
+
+/// Bytes that are gathered before they are written.
+const BATCH: usize = 2 << 20;
+
+/// A part of a file.
+pub(crate) enum Segment {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// The elements of a tensor, row-major and little-endian.
+    Tensor {
+        /// For errors.
+        name: String,
+        /// Its elements.
+        tensor: Tensor,
+    },
+}
+
+impl Segment {
+    /// Bytes in the file.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Segment::Bytes(bytes) => bytes.len(),
+            Segment::Tensor { tensor, .. } => tensor.byte_len(),
+        }
+    }
+}
+
+/// Part of a segment, small enough to be gathered at once.
+enum Piece<'a> {
+    Bytes(&'a [u8]),
+    Tensor(&'a str, Tensor),
+}
+
+impl Piece<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Piece::Bytes(bytes) => bytes.len(),
+            Piece::Tensor(_, tensor) => tensor.byte_len(),
+        }
+    }
+
+    /// The bytes, where they need no gathering.
+    fn as_bytes(&self) -> Option<&[u8]> {
+        match self {
+            Piece::Bytes(bytes) => Some(bytes),
+            Piece::Tensor(_, tensor) => tensor.as_le_bytes(),
+        }
+    }
+
+    fn append(&self, out: &mut Vec<u8>) -> Result<(), EmitError> {
+        match self {
+            Piece::Bytes(bytes) => out.extend_from_slice(bytes),
+            Piece::Tensor(name, tensor) => {
+                tensor.append_le_bytes(out).map_err(|error| EmitError::Tensor { tensor: (*name).to_owned(), error })?
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Pieces that follow each other in the file.
+#[derive(Default)]
+struct Batch<'a> {
+    offset: u64,
+    len: usize,
+    pieces: Vec<Piece<'a>>,
+}
+
+fn batches(segments: &[Segment]) -> (Vec<Batch<'_>>, u64) {
+    let pieces = segments.iter().flat_map(|segment| match segment {
+        Segment::Bytes(bytes) => vec![Piece::Bytes(bytes)],
+        Segment::Tensor { name, tensor } => {
+            tensor.pieces(BATCH).into_iter().map(|piece| Piece::Tensor(name, piece)).collect()
+        }
+    });
+    let mut batches: Vec<Batch<'_>> = vec![Batch::default()];
+    let mut offset = 0;
+    for piece in pieces {
+        let len = piece.len();
+        match batches.last_mut() {
+            Some(batch) if batch.len == 0 || batch.len + len <= BATCH => {
+                batch.len += len;
+                batch.pieces.push(piece);
+            }
+            Some(_) | None => batches.push(Batch { offset, len, pieces: vec![piece] }),
+        }
+        offset += len as u64;
+    }
+    (batches, offset)
+}
+
+/// Writes a new file.
+pub(crate) fn write(path: &Path, segments: &[Segment]) -> Result<(), EmitError> {
+    let (batches, len) = batches(segments);
+    let failed = || EmitError::io("cannot write", path);
+    let file = OpenOptions::new().write(true).create_new(true).open(path).map_err(failed())?;
+    file.set_len(len).map_err(failed())?;
+    let workers = rayon::current_num_threads().min(batches.len());
+    let next = AtomicUsize::new(0);
+    let first_error = Mutex::new(None);
+    let work = |file: std::io::Result<File>| -> Result<(), EmitError> {
+        let mut file = file.map_err(failed())?;
+        let mut buffer = Vec::new();
+        while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+            write_batch(&mut file, batch, &mut buffer, path)?;
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                // Each worker has a cursor of its own.
+                if let Err(error) = work(OpenOptions::new().write(true).open(path)) {
+                    next.store(batches.len(), Ordering::Relaxed);
+                    first_error.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
+                }
+            });
+        }
+    });
+    match first_error.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
+fn write_batch(file: &mut File, batch: &Batch<'_>, buffer: &mut Vec<u8>, path: &Path) -> Result<(), EmitError> {
+    let gathered = match &batch.pieces[..] {
+        [piece] if piece.as_bytes().is_some() => piece.as_bytes(),
+        _ => None,
+    };
+    let bytes = match gathered {
+        Some(bytes) => bytes,
+        None => {
+            buffer.clear();
+            batch.pieces.iter().try_for_each(|piece| piece.append(buffer))?;
+            &buffer[..]
+        }
+    };
+    if bytes.len() != batch.len {
+        let found = bytes.len();
+        return Err(EmitError::Option(format!("gathered {found} bytes where {} were announced", batch.len)));
+    }
+    let failed = || EmitError::io("cannot write", path);
+    file.seek(SeekFrom::Start(batch.offset)).map_err(failed())?;
+    file.write_all(bytes).map_err(failed())
+}
