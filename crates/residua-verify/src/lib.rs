@@ -1,1 +1,55 @@
-//! Findings about a graph, with stable codes and explanations.
+//! Findings about a model beyond what validation already gives: values of weights, residual topology, left-over tensors.
+//!
+//! One rule is one file under [`rules`]: its [`Code`], whose explanation is what `residua explain` prints, and its
+//! check. A rule only adds findings; it never stops the others. Not here: shapes and operands
+//! ([`residua_ir::validate()`]), numbers that come out of a run, target runtimes.
+
+pub mod rules;
+mod subject;
+
+use residua_ir::{Code, Finding};
+
+pub use subject::Subject;
+
+/// One rule.
+pub struct Rule {
+    /// What its findings carry.
+    pub code: &'static Code,
+    /// Adds what it finds.
+    pub check: fn(&Subject, &mut Vec<Finding>),
+}
+
+/// All findings about a model: validation's, then each rule's, in the order of their codes.
+#[must_use]
+pub fn check(subject: &Subject) -> Vec<Finding> {
+    let mut findings = subject.model.findings().to_vec();
+    for rule in rules::ALL {
+        (rule.check)(subject, &mut findings);
+    }
+    findings
+}
+
+/// Findings about the values of the weights alone; what a conversion asks before it writes.
+#[must_use]
+pub fn check_values(subject: &Subject) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for rule in rules::ALL.iter().filter(|rule| rule.code.id.starts_with("R3")) {
+        (rule.check)(subject, &mut findings);
+    }
+    findings
+}
+
+/// Every code there is, ascending.
+#[must_use]
+pub fn codes() -> Vec<&'static Code> {
+    let mut codes: Vec<&'static Code> = residua_ir::validate::CODES.to_vec();
+    codes.extend(rules::ALL.iter().map(|rule| rule.code));
+    codes.sort_by_key(|code| code.id);
+    codes
+}
+
+/// The code of this id or name, in any case.
+#[must_use]
+pub fn code(id: &str) -> Option<&'static Code> {
+    codes().into_iter().find(|code| code.id.eq_ignore_ascii_case(id) || code.name.eq_ignore_ascii_case(id))
+}

@@ -1,0 +1,92 @@
+//! Where two models begin to differ, and why, as far as the two layers tell.
+
+use anyhow::Result;
+use residua_exec::compare::difference;
+use residua_exec::{Array, Precision};
+use residua_ir::{Checked, NodeId, Op, SourceOrder, ValueId};
+
+use super::landmarks::{Landmark, align, landmarks};
+use super::{Divergence, Settings, bound, interface, run};
+
+/// The first aligned place that differs by more than its bound; `None` where there is no such place, or none that could
+/// be aligned.
+pub(super) fn first_divergence(
+    a: &Checked,
+    b: &Checked,
+    inputs: &[Array],
+    inputs_b: &[Array],
+    settings: &Settings,
+) -> Result<Option<Divergence>> {
+    let (marks_a, marks_b) = (landmarks(a), landmarks(b));
+    let pairs = align(&marks_a, &marks_b);
+    let values = |side: fn(&(&Landmark, &Landmark)) -> ValueId| pairs.iter().map(side).collect::<Vec<_>>();
+    let (keep_a, keep_b) = (values(|pair| pair.0.value), values(|pair| pair.1.value));
+    let result_a = run(a, Precision::F64, inputs, &keep_a, settings)?;
+    let result_b = run(b, Precision::F64, inputs_b, &keep_b, settings)?;
+    let noise = bound::noise_at(a, inputs, &result_a, &keep_a, settings)?;
+    for ((mark_a, mark_b), noise) in pairs.into_iter().zip(noise) {
+        let (Some(first), Some(second)) = (result_a.kept(mark_a.value), result_b.kept(mark_b.value)) else { continue };
+        let Some(second) = interface::same_shape(first, second, &SourceOrder::Same)? else { continue };
+        let found = difference(first, &second)?;
+        let bound = settings.tolerance.unwrap_or(noise);
+        if !bound::within(&found, bound) {
+            return Ok(Some(Divergence {
+                a: layer(a, mark_a.anchor),
+                b: layer(b, mark_b.anchor),
+                max_abs: found.max_abs,
+                bound,
+                cause: cause(a, mark_a.anchor, b, mark_b.anchor),
+            }));
+        }
+    }
+    Ok(None)
+}
+
+fn layer(model: &Checked, node: NodeId) -> String {
+    model.graph().layer(model.graph().node(node).layer).name.clone()
+}
+
+/// What is different about two nodes that should be the same.
+fn cause(a: &Checked, first: NodeId, b: &Checked, second: NodeId) -> Option<String> {
+    let (x, y) = (a.graph().node(first), b.graph().node(second));
+    if let (Op::Conv(p), Op::Conv(q)) = (&x.op, &y.op) {
+        let differing = [
+            (p.strides != q.strides, format!("stride {:?} against {:?}", p.strides, q.strides)),
+            (p.padding != q.padding, format!("padding {:?} against {:?}", p.padding, q.padding)),
+            (p.dilations != q.dilations, format!("dilation {:?} against {:?}", p.dilations, q.dilations)),
+        ];
+        if let Some((_, words)) = differing.into_iter().find(|(differs, _)| *differs) {
+            return Some(words);
+        }
+    } else if x.op != y.op {
+        return Some(format!("{:?} against {:?}", x.op, y.op));
+    }
+    let epsilons = (epsilon_behind(a, first), epsilon_behind(b, second));
+    if let (Some(p), Some(q)) = epsilons
+        && (p - q).abs() > f64::EPSILON * p.abs().max(q.abs()) * 1e6
+        && (p as f32 - q as f32).abs() > 0.0
+    {
+        return Some(format!("epsilon of the norm behind it {p:e} against {q:e}"));
+    }
+    x.inputs.iter().zip(&y.inputs).find_map(|(&p, &q)| weights_differ(a, p, b, q))
+}
+
+/// The epsilon of the batch norm that directly follows.
+fn epsilon_behind(model: &Checked, node: NodeId) -> Option<f64> {
+    let graph = model.graph();
+    let output = graph.node(node).output();
+    graph.nodes().iter().find_map(|next| match (&next.op, next.inputs.first()) {
+        (Op::BatchNorm(norm), Some(&x)) if x == output => Some(norm.epsilon),
+        _ => None,
+    })
+}
+
+fn weights_differ(a: &Checked, p: ValueId, b: &Checked, q: ValueId) -> Option<String> {
+    let (p, q) = (a.graph().as_parameter(p)?, b.graph().as_parameter(q)?);
+    let (x, y) = (p.tensor.to_f64().ok()?, q.tensor.to_f64().ok()?);
+    if x.len() != y.len() {
+        return Some(format!("`{}` {:?} against `{}` {:?}", p.name, p.tensor.shape(), q.name, q.tensor.shape()));
+    }
+    let largest = x.iter().zip(&y).fold(0.0f64, |largest, (x, y)| largest.max((x - y).abs()));
+    (largest > 0.0).then(|| format!("`{}` and `{}` differ by up to {largest:e}", p.name, q.name))
+}

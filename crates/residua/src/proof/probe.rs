@@ -1,0 +1,68 @@
+//! Inputs to run a model on when the user gives none.
+
+use anyhow::{Context, Result, bail};
+use residua_exec::Array;
+use residua_ir::{Checked, Graph, Shape, validate};
+
+/// Sizes tried for a free height and width: large enough for five halvings, then larger.
+const FREE_SIZES: [usize; 3] = [64, 224, 512];
+
+/// Pictures at least this high get a batch of one; smaller ones more, so that batches are tried too.
+const LARGE: usize = 96;
+
+/// The model with every size known: what the user fixed, then what a probe needs.
+pub(super) fn fix_sizes(model: &Checked, wanted: &[Option<Vec<usize>>]) -> Result<Checked> {
+    let graph = model.graph();
+    let inputs: Vec<Shape> =
+        graph.inputs().iter().map(|&id| model.shape_of(id).cloned().context("an input without a shape")).collect::<Result<_>>()?;
+    let mut last = None;
+    for free in FREE_SIZES {
+        let shapes: Vec<Option<Vec<usize>>> = inputs
+            .iter()
+            .enumerate()
+            .map(|(i, shape)| wanted.get(i).cloned().flatten().or_else(|| Some(sizes(shape, free))))
+            .collect();
+        match validate(graph.clone().with_input_shapes(&shapes)?) {
+            Ok(checked) => return Ok(checked),
+            Err(error) => last = Some(error),
+        }
+    }
+    match last {
+        Some(error) => Err(error).context("the model does not hold together at any size that was tried; fix it with --input-shape"),
+        None => bail!("no size to try"),
+    }
+}
+
+fn sizes(shape: &Shape, free: usize) -> Vec<usize> {
+    let large = shape.dims().get(2).map_or(1, |dim| dim.fixed().unwrap_or(free)) >= LARGE;
+    let batch = if large { 1 } else { 2 };
+    let size = |(axis, dim): (usize, &residua_ir::Dim)| dim.fixed().unwrap_or(if axis == 0 { batch } else { free });
+    shape.dims().iter().enumerate().map(size).collect()
+}
+
+/// One array for each input, of numbers that f32 holds exactly, evenly spread over `range`.
+///
+/// The same seed gives the same numbers on every machine.
+pub(super) fn arrays(graph: &Graph, model: &Checked, range: (f32, f32), seed: u64) -> Result<Vec<Array>> {
+    let mut state = seed;
+    graph
+        .inputs()
+        .iter()
+        .map(|&id| {
+            let shape = model.shape_of(id).and_then(|shape| shape.as_fixed()).context("an input of unknown size")?;
+            let count = shape.iter().product();
+            let values: Vec<f32> = (0..count).map(|_| range.0 + (range.1 - range.0) * unit(&mut state)).collect();
+            Ok(Array::new(shape, values)?)
+        })
+        .collect()
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014), its upper 24 bits as a number in [0, 1).
+#[expect(clippy::cast_precision_loss, reason = "24 bits fit")]
+fn unit(state: &mut u64) -> f32 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((z ^ (z >> 31)) >> 40) as f32 / (1u32 << 24) as f32
+}
