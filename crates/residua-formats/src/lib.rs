@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod folder;
 mod hdf5;
 mod json;
 pub mod keras;

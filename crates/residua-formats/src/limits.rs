@@ -69,3 +69,6 @@ pub const SAFETENSORS_HEADER_BYTES: u64 = 16 << 20;
 
 /// Files that the tensors of one model may be spread over.
 pub const SHARDS: u64 = 1_000;
+
+/// Files in a folder that is given as a model.
+pub const FOLDER_FILES: u64 = 10_000;

@@ -1,34 +1,99 @@
 //! From a path to a container.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use residua_ir::map_file;
+use serde_json::Value;
 
 use crate::error::Result;
+use crate::folder::{Folder, map_regular};
 use crate::keras::archive;
 use crate::keras::zip::Archive;
-use crate::{Container, FormatError, hdf5, keras};
+use crate::sniff::{self, Kind};
+use crate::{Container, FormatError, hdf5, json, keras, limits, onnx, safetensors};
 
 /// Reads the model in a file or folder.
 ///
 /// # Errors
 /// [`FormatError`], naming the file and the place in it.
 pub fn open(path: &Path) -> Result<Container> {
-    let result = if path.is_dir() { folder(path) } else { map_file(path).map_err(FormatError::io).and_then(file) };
+    let result = if path.is_dir() { folder(path) } else { file(path) };
     result.map_err(|error| error.in_file(path))
 }
 
-fn folder(path: &Path) -> Result<Container> {
-    archive::read_folder(path).map(Container::Keras)
+fn file(path: &Path) -> Result<Container> {
+    let bytes = map_regular(path)?;
+    match sniff::sniff(&bytes)? {
+        Kind::Hdf5 => keras::read_h5(bytes).map(Container::Keras),
+        Kind::KerasZip => archive::read_zip(Archive::open(&bytes)?).map(Container::Keras),
+        Kind::Onnx => onnx::read(path, &bytes).map(Container::Onnx),
+        Kind::Safetensors => safetensors::read(&bytes).map(Container::Safetensors),
+        Kind::Index => index(path, &bytes),
+    }
 }
 
-fn file(bytes: Bytes) -> Result<Container> {
-    if hdf5::is_hdf5(&bytes) {
-        return keras::read_h5(bytes).map(Container::Keras);
+/// Reads the shards that an index names; what they are shows in the first.
+fn index(path: &Path, bytes: &Bytes) -> Result<Container> {
+    let index = json::parse("", bytes)?;
+    let malformed = |found: &str| FormatError::malformed("weight_map", "files for the names of tensors", found);
+    let Some(Value::Object(map)) = index.get("weight_map") else { return Err(malformed("no object")) };
+    let mut names = BTreeMap::new();
+    for (name, files) in map {
+        let files = match files {
+            Value::String(file) => vec![file.clone()],
+            Value::Array(files) => files.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => Vec::new(),
+        };
+        names.insert(name.clone(), files);
     }
-    if bytes.starts_with(b"PK\x03\x04") {
-        return archive::read_zip(Archive::open(&bytes)?).map(Container::Keras);
+    let Some(first) = names.values().flatten().next() else { return Err(malformed("none")) };
+    let folder = Folder::of(path);
+    if hdf5::is_hdf5(&folder.map("weight_map", first)?) {
+        keras::read_shards(&folder, &names).map(Container::Keras)
+    } else {
+        safetensors::read_shards(&folder, &names).map(Container::Safetensors)
     }
-    Err(FormatError::unsupported("", "this file", "the reader is not built yet"))
+}
+
+/// Names under which a folder's model is known to lie, the first that is there wins.
+const MODELS: [&str; 3] = ["model.safetensors.index.json", "model.safetensors", "model.onnx"];
+
+fn folder(path: &Path) -> Result<Container> {
+    let names = files(path)?;
+    if archive::is_keras(names.iter().map(String::as_str)) {
+        return archive::read_folder(path).map(Container::Keras);
+    }
+    if let Some(model) = MODELS.into_iter().find(|&model| names.iter().any(|name| name == model)) {
+        return open(&path.join(model));
+    }
+    if names.iter().any(|name| name == "saved_model.pb") {
+        let help = "in Python, load it and `model.save(\"model.keras\")`, or convert it with `tf2onnx`";
+        return Err(FormatError::unsupported("", "a TensorFlow SavedModel", help));
+    }
+    let mut models: Vec<PathBuf> = names.iter().map(|name| path.join(name)).filter(|path| is_model(path)).collect();
+    match (models.pop(), models.len()) {
+        (Some(model), 0) => open(&model),
+        (None, _) => Err(FormatError::malformed("", "a folder that holds a model", "none of its files is one")),
+        (Some(_), more) => {
+            let found = format!("{}; give one of them", more + 1);
+            Err(FormatError::malformed("", "a folder that holds one model", found))
+        }
+    }
+}
+
+fn is_model(path: &Path) -> bool {
+    path.is_file() && map_regular(path).and_then(|bytes| sniff::sniff(&bytes)).is_ok()
+}
+
+/// Names of what is in a folder, in their order.
+fn files(folder: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(FormatError::io)? {
+        names.push(entry.map_err(FormatError::io)?.file_name().to_string_lossy().into_owned());
+        FormatError::check("", "files in the folder", limits::FOLDER_FILES, names.len() as u64)?;
+    }
+    names.sort();
+    Ok(names)
 }

@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::zip::Archive;
 use super::{KerasFile, KerasKind};
 use crate::error::Result;
-use crate::{FormatError, json};
+use crate::folder::map_regular;
+use crate::{FormatError, json, limits};
 
 const METADATA: &str = "metadata.json";
 const CONFIG: &str = "config.json";
@@ -23,30 +24,30 @@ pub(crate) fn is_keras<'a>(mut names: impl Iterator<Item = &'a str> + Clone) -> 
 
 /// Reads a zipped model.
 pub(crate) fn read_zip(mut archive: Archive) -> Result<KerasFile> {
-    read(KerasKind::Zip, &mut |name| archive.entry(name))
+    read(KerasKind::Zip, &mut |name, limit| archive.entry(name, limit))
 }
 
 /// Reads a model in a folder.
 pub(crate) fn read_folder(folder: &Path) -> Result<KerasFile> {
-    read(KerasKind::Folder, &mut |name| {
+    read(KerasKind::Folder, &mut |name, _| {
         let path = folder.join(name);
         if !path.is_file() {
             return Ok(None);
         }
-        residua_ir::map_file(&path).map(Some).map_err(|error| FormatError::io(error).in_file(&path))
+        map_regular(&path).map(Some)
     })
 }
 
-fn read(kind: KerasKind, entry: &mut dyn FnMut(&str) -> Result<Option<Bytes>>) -> Result<KerasFile> {
-    let metadata = match entry(METADATA)? {
+fn read(kind: KerasKind, entry: &mut dyn FnMut(&str, u64) -> Result<Option<Bytes>>) -> Result<KerasFile> {
+    let metadata = match entry(METADATA, limits::JSON_BYTES)? {
         Some(text) => json::parse(METADATA, &text)?,
         None => Value::Null,
     };
-    let Some(config) = entry(CONFIG)? else {
+    let Some(config) = entry(CONFIG, limits::JSON_BYTES)? else {
         return Err(FormatError::malformed(CONFIG, "the model's configuration", "nothing"));
     };
     let config = json::parse(CONFIG, &config)?;
-    let Some(weights) = entry(WEIGHTS)? else {
+    let Some(weights) = entry(WEIGHTS, u64::MAX)? else {
         let help = "save the model again with a current version of Keras, which writes `model.weights.h5`";
         return Err(FormatError::unsupported("", format!("a Keras model without `{WEIGHTS}`"), help));
     };

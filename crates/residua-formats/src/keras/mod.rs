@@ -10,11 +10,14 @@ mod legacy;
 mod paths;
 pub(crate) mod zip;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use bytes::Bytes;
 use residua_ir::Unused;
 
 use crate::error::Result;
-use crate::{FormatError, NamedTensor, hdf5};
+use crate::folder::Folder;
+use crate::{FormatError, NamedTensor, hdf5, limits};
 use paths::Variables;
 
 /// What a Keras file holds.
@@ -109,6 +112,18 @@ pub(crate) fn read_h5(bytes: Bytes) -> Result<KerasFile> {
     let version = root.string("keras_version")?;
     let backend = root.string("backend")?;
     Ok(weights_file(variables, version, backend))
+}
+
+/// Reads the files that an index of Keras names.
+pub(crate) fn read_shards(folder: &Folder, names: &BTreeMap<String, Vec<String>>) -> Result<KerasFile> {
+    let files: BTreeSet<&String> = names.values().flatten().collect();
+    FormatError::check("weight_map", "files of one model", limits::SHARDS, files.len() as u64)?;
+    let mut variables = Variables::default();
+    for file in files {
+        let root = hdf5::open(folder.map("weight_map", file)?).map_err(|error| error.within(file))?;
+        variables.add(&root).map_err(|error| error.within(file))?;
+    }
+    Ok(weights_file(variables, None, None))
 }
 
 fn weights_file(mut variables: Variables, version: Option<String>, backend: Option<String>) -> KerasFile {

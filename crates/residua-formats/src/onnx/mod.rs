@@ -1,10 +1,23 @@
 //! ONNX models: the messages as the file has them, and their tensors as views on it.
+//!
+//! What decoding would take is counted before it is done ([`skim`]). External data is read from the model's own folder
+//! only. Nothing is interpreted: operators, functions and subgraphs are the importer's business.
 
 pub mod schema;
+mod skim;
+mod tensor;
 
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use prost::Message;
 use residua_ir::Tensor;
 
 use crate::FormatError;
+use crate::error::Result;
+use crate::folder::Folder;
 use schema::{ModelProto, TensorProto};
 
 /// An ONNX model.
@@ -12,14 +25,54 @@ use schema::{ModelProto, TensorProto};
 pub struct OnnxFile {
     /// The model. Its `raw_data` are slices of the mapped file.
     pub model: ModelProto,
+    /// Where external data may lie; None where there is no file.
+    folder: Option<Folder>,
+    external: Mutex<BTreeMap<String, Bytes>>,
+}
+
+impl From<ModelProto> for OnnxFile {
+    /// A model that is in no file, and so has no external data.
+    fn from(model: ModelProto) -> Self {
+        Self { model, folder: None, external: Mutex::default() }
+    }
 }
 
 impl OnnxFile {
-    /// The elements of a tensor of this model.
+    /// The elements of a tensor of this model, whether they lie in the file or beside it.
     ///
     /// # Errors
     /// [`FormatError`] naming the tensor.
-    pub fn tensor(&self, proto: &TensorProto) -> Result<Tensor, FormatError> {
-        Err(FormatError::unsupported(&proto.name, "this tensor", "the reader is not built yet"))
+    pub fn tensor(&self, proto: &TensorProto) -> Result<Tensor> {
+        tensor::read(proto, &|file| self.external(&proto.name, file))
     }
+
+    /// The bytes of a file of external data, mapped once.
+    fn external(&self, tensor: &str, file: &str) -> Result<Bytes> {
+        let at = tensor::place(tensor);
+        let Some(folder) = &self.folder else {
+            return Err(FormatError::malformed(at, "data in the model", "data in another file, of a model in none"));
+        };
+        let mut open = self.external.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bytes) = open.get(file) {
+            return Ok(bytes.clone());
+        }
+        let bytes = folder.map(&at, file)?;
+        open.insert(file.to_owned(), bytes.clone());
+        Ok(bytes)
+    }
+}
+
+/// Whether the bytes may be a model: a protobuf message with a graph.
+pub(crate) fn is_onnx(bytes: &[u8]) -> bool {
+    // The version of the format comes first, unless there is none.
+    matches!(bytes.first(), Some(0x08 | 0x3a | 0x42))
+        && skim::fields(bytes).any(|field| matches!(field, Some((7 | 25, _))))
+}
+
+/// Reads a model.
+pub(crate) fn read(path: &Path, bytes: &Bytes) -> Result<OnnxFile> {
+    skim::check(bytes)?;
+    let model = ModelProto::decode(bytes.clone())
+        .map_err(|error| FormatError::malformed("model", "an ONNX message", error.to_string()))?;
+    Ok(OnnxFile { model, folder: Some(Folder::of(path)), external: Mutex::default() })
 }
