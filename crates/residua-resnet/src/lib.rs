@@ -1,12 +1,18 @@
 //! What a residual network is: its anatomy, the known forms and their names, recipes, naming layouts.
 //!
 //! This crate knows graphs and nothing of files or frameworks' containers. [`anatomy`] reads a graph, [`form`] names
-//! what it found.
+//! what it found; [`recipe`] goes the other way, from a description to a graph. [`slot`] is the one vocabulary for the
+//! tensors of a residual network, [`layouts`] are the names that frameworks give them.
 
 pub mod anatomy;
 pub mod form;
+pub mod layouts;
+pub mod recipe;
+pub mod slot;
 #[cfg(test)]
 mod testing;
 
 pub use anatomy::{Anatomy, analyse};
 pub use form::{Architecture, Family, Form};
+pub use recipe::Recipe;
+pub use slot::{Field, Part, Place, Slot};

@@ -1,0 +1,150 @@
+//! How Keras names layers: its Applications in both generations, and the names it makes up on its own.
+
+use crate::slot::{Field, Part, Place};
+
+use super::Layout;
+
+const fn block(part: Part) -> Place {
+    Place::Block { stage: 0, block: 0, part }
+}
+
+/// ResNet50, 101 and 152 of Keras Applications.
+pub static KERAS_APPLICATIONS_V1: Layout = Layout {
+    name: "keras-applications",
+    first_stage: 2,
+    first_block: 1,
+    rows: &[
+        (Place::Stem(Part::Pad(0)), "conv1_pad"),
+        (Place::Stem(Part::Conv(0)), "conv1_conv"),
+        (Place::Stem(Part::Norm(0)), "conv1_bn"),
+        (Place::Stem(Part::Activation(0)), "conv1_relu"),
+        (Place::PoolPad, "pool1_pad"),
+        (Place::Pool, "pool1_pool"),
+        (block(Part::ShortcutConv), "conv{s}_block{b}_0_conv"),
+        (block(Part::ShortcutNorm), "conv{s}_block{b}_0_bn"),
+        (block(Part::Conv(1)), "conv{s}_block{b}_1_conv"),
+        (block(Part::Norm(1)), "conv{s}_block{b}_1_bn"),
+        (block(Part::Activation(1)), "conv{s}_block{b}_1_relu"),
+        (block(Part::Conv(2)), "conv{s}_block{b}_2_conv"),
+        (block(Part::Norm(2)), "conv{s}_block{b}_2_bn"),
+        (block(Part::Activation(2)), "conv{s}_block{b}_2_relu"),
+        (block(Part::Conv(3)), "conv{s}_block{b}_3_conv"),
+        (block(Part::Norm(3)), "conv{s}_block{b}_3_bn"),
+        (block(Part::Add), "conv{s}_block{b}_add"),
+        (block(Part::Output), "conv{s}_block{b}_out"),
+        (Place::HeadPool, "avg_pool"),
+        (Place::Dense(0), "predictions"),
+    ],
+};
+
+/// ResNet50V2, 101V2 and 152V2 of Keras Applications.
+pub static KERAS_APPLICATIONS_V2: Layout = Layout {
+    name: "keras-applications-v2",
+    first_stage: 2,
+    first_block: 1,
+    rows: &[
+        (Place::Stem(Part::Pad(0)), "conv1_pad"),
+        (Place::Stem(Part::Conv(0)), "conv1_conv"),
+        (Place::PoolPad, "pool1_pad"),
+        (Place::Pool, "pool1_pool"),
+        (block(Part::Norm(1)), "conv{s}_block{b}_preact_bn"),
+        (block(Part::Activation(1)), "conv{s}_block{b}_preact_relu"),
+        (block(Part::ShortcutConv), "conv{s}_block{b}_0_conv"),
+        (block(Part::Conv(1)), "conv{s}_block{b}_1_conv"),
+        (block(Part::Norm(2)), "conv{s}_block{b}_1_bn"),
+        (block(Part::Activation(2)), "conv{s}_block{b}_1_relu"),
+        (block(Part::Pad(2)), "conv{s}_block{b}_2_pad"),
+        (block(Part::Conv(2)), "conv{s}_block{b}_2_conv"),
+        (block(Part::Norm(3)), "conv{s}_block{b}_2_bn"),
+        (block(Part::Activation(3)), "conv{s}_block{b}_2_relu"),
+        (block(Part::Conv(3)), "conv{s}_block{b}_3_conv"),
+        (block(Part::Add), "conv{s}_block{b}_out"),
+        (Place::FinalNorm, "post_bn"),
+        (Place::FinalActivation, "post_relu"),
+        (Place::HeadPool, "avg_pool"),
+        (Place::Dense(0), "predictions"),
+    ],
+};
+
+/// ResNet50 as the package `keras_applications` named it until 2019; the names are those of the Caffe model.
+pub static KERAS_APPLICATIONS_OLD: Layout = Layout {
+    name: "keras-applications-old",
+    first_stage: 2,
+    first_block: 1,
+    rows: &[
+        (Place::Stem(Part::Pad(0)), "conv1_pad"),
+        (Place::Stem(Part::Conv(0)), "conv1"),
+        (Place::Stem(Part::Norm(0)), "bn_conv1"),
+        (Place::PoolPad, "pool1_pad"),
+        (block(Part::ShortcutConv), "res{s}{l}_branch1"),
+        (block(Part::ShortcutNorm), "bn{s}{l}_branch1"),
+        (block(Part::Conv(1)), "res{s}{l}_branch2a"),
+        (block(Part::Norm(1)), "bn{s}{l}_branch2a"),
+        (block(Part::Conv(2)), "res{s}{l}_branch2b"),
+        (block(Part::Norm(2)), "bn{s}{l}_branch2b"),
+        (block(Part::Conv(3)), "res{s}{l}_branch2c"),
+        (block(Part::Norm(3)), "bn{s}{l}_branch2c"),
+        (Place::HeadPool, "avg_pool"),
+        (Place::Dense(0), "fc1000"),
+    ],
+};
+
+/// No names at all: Keras makes them from the class, `conv2d_7`.
+pub static KERAS_AUTO: Layout = Layout { name: "keras-auto", first_stage: 0, first_block: 0, rows: &[] };
+
+/// A class name as Keras writes it into names of layers and paths: `GlobalAveragePooling2D` is
+/// `global_average_pooling2d`. (Source: `to_snake_case` in Keras's `naming.py`.)
+#[must_use]
+pub fn snake_case(class: &str) -> String {
+    let chars: Vec<char> = class.chars().collect();
+    let mut out = String::new();
+    for (at, &c) in chars.iter().enumerate() {
+        let before = at.checked_sub(1).map(|at| chars[at]);
+        let next_lower = chars.get(at + 1).is_some_and(char::is_ascii_lowercase);
+        let starts = c.is_ascii_uppercase()
+            && before.is_some_and(|b| {
+                b.is_ascii_lowercase() || b.is_ascii_digit() && next_lower || b.is_ascii_uppercase() && next_lower
+            });
+        if starts {
+            out.push('_');
+        }
+        out.push(c.to_ascii_lowercase());
+    }
+    out
+}
+
+/// Tensors of a layer in the order in which Keras stores them, with Keras's names.
+#[must_use]
+pub fn fields(class: &str) -> &'static [(Field, &'static str)] {
+    match class {
+        "Conv2D" | "Dense" => &[(Field::Weight, "kernel"), (Field::Bias, "bias")],
+        "BatchNormalization" => &[
+            (Field::Scale, "gamma"),
+            (Field::Offset, "beta"),
+            (Field::Mean, "moving_mean"),
+            (Field::Variance, "moving_variance"),
+        ],
+        _ => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::snake_case;
+
+    #[test]
+    fn classes_are_written_as_keras_writes_them() {
+        for (class, name) in [
+            ("Conv2D", "conv2d"),
+            ("BatchNormalization", "batch_normalization"),
+            ("ReLU", "re_lu"),
+            ("PReLU", "p_re_lu"),
+            ("ZeroPadding2D", "zero_padding2d"),
+            ("GlobalAveragePooling2D", "global_average_pooling2d"),
+            ("InputLayer", "input_layer"),
+            ("Functional", "functional"),
+        ] {
+            assert_eq!(snake_case(class), name);
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Naming layouts: how frameworks name the layers of a residual network. One table each, used in both directions.
+//!
+//! A row is a place and a pattern. In rows of blocks the stage and block of the place are ignored; in the pattern `{s}`
+//! stands for the stage, `{b}` for the block as a number and `{l}` as a letter.
+
+mod keras;
+mod order;
+
+use crate::slot::Place;
+
+pub use keras::{KERAS_APPLICATIONS_OLD, KERAS_APPLICATIONS_V1, KERAS_APPLICATIONS_V2, KERAS_AUTO, fields, snake_case};
+pub use order::keras_order;
+
+/// Names of the layers of a network.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Its name.
+    pub name: &'static str,
+    /// Number of the first stage in names.
+    first_stage: usize,
+    /// Number of the first block of a stage in names.
+    first_block: usize,
+    rows: &'static [(Place, &'static str)],
+}
+
+impl Layout {
+    /// The layer in a place; [`None`] where the layout leaves its name to the framework.
+    #[must_use]
+    pub fn layer(&self, place: Place) -> Option<String> {
+        let (stage, block) = indices(place).unwrap_or_default();
+        let pattern = self.rows.iter().find(|(row, _)| *row == at(place, 0, 0))?.1;
+        let letter = u32::try_from(block).ok().and_then(|b| char::from_u32('a' as u32 + b))?;
+        if pattern.contains("{l}") && !letter.is_ascii_lowercase() {
+            return None;
+        }
+        let number = |first: usize, index: usize| (first + index).to_string();
+        Some(
+            pattern
+                .replace("{s}", &number(self.first_stage, stage))
+                .replace("{b}", &number(self.first_block, block))
+                .replace("{l}", &letter.to_string()),
+        )
+    }
+
+    /// The place of a layer; [`None`] for a name that is not of this layout.
+    #[must_use]
+    pub fn place(&self, name: &str) -> Option<Place> {
+        self.rows.iter().find_map(|&(place, pattern)| {
+            let (stage, block) = self.parse(pattern, name)?;
+            Some(at(place, stage, block))
+        })
+    }
+
+    fn parse(&self, mut pattern: &str, mut name: &str) -> Option<(usize, usize)> {
+        let (mut stage, mut block) = (0, 0);
+        while let Some(open) = pattern.find('{') {
+            name = name.strip_prefix(&pattern[..open])?;
+            let key = pattern.get(open + 1..open + 2)?;
+            pattern = pattern.get(open + 3..)?;
+            let end = if key == "l" { 1 } else { name.find(|c: char| !c.is_ascii_digit()).unwrap_or(name.len()) };
+            let (text, rest) = name.split_at_checked(end)?;
+            match key {
+                "s" => stage = number(text)?.checked_sub(self.first_stage)?,
+                "b" => block = number(text)?.checked_sub(self.first_block)?,
+                _ => block = usize::from(text.bytes().next().filter(u8::is_ascii_lowercase)? - b'a'),
+            }
+            name = rest;
+        }
+        (pattern == name).then_some((stage, block))
+    }
+}
+
+/// A number without leading zeros, small enough for a stage or block.
+fn number(text: &str) -> Option<usize> {
+    (text.len() <= 4 && !text.starts_with('0')).then(|| text.parse().ok())?
+}
+
+fn indices(place: Place) -> Option<(usize, usize)> {
+    match place {
+        Place::Block { stage, block, .. } => Some((stage, block)),
+        Place::Input
+        | Place::Stem(_)
+        | Place::PoolPad
+        | Place::Pool
+        | Place::FinalNorm
+        | Place::FinalActivation
+        | Place::HeadPool
+        | Place::Flatten
+        | Place::Dense(_) => None,
+    }
+}
+
+/// The same place in another block.
+fn at(place: Place, stage: usize, block: usize) -> Place {
+    match place {
+        Place::Block { part, .. } => Place::Block { stage, block, part },
+        Place::Input
+        | Place::Stem(_)
+        | Place::PoolPad
+        | Place::Pool
+        | Place::FinalNorm
+        | Place::FinalActivation
+        | Place::HeadPool
+        | Place::Flatten
+        | Place::Dense(_) => place,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::slot::Part;
+
+    #[test]
+    fn names_and_places_are_each_others_inverse() {
+        for layout in [&KERAS_APPLICATIONS_V1, &KERAS_APPLICATIONS_V2, &KERAS_APPLICATIONS_OLD] {
+            for &(row, _) in layout.rows {
+                for (stage, block) in [(0, 0), (3, 2), (2, 22)] {
+                    let place = at(row, stage, block);
+                    let name = layout.layer(place).unwrap();
+                    assert_eq!(layout.place(&name), Some(place), "{} {name}", layout.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_those_of_keras() {
+        let place = |stage, block, part| Place::Block { stage, block, part };
+        let name = |layout: &Layout, place| layout.layer(place).unwrap();
+        assert_eq!(name(&KERAS_APPLICATIONS_V1, place(0, 0, Part::ShortcutConv)), "conv2_block1_0_conv");
+        assert_eq!(name(&KERAS_APPLICATIONS_V1, place(3, 2, Part::Norm(3))), "conv5_block3_3_bn");
+        assert_eq!(name(&KERAS_APPLICATIONS_V2, place(1, 3, Part::Norm(1))), "conv3_block4_preact_bn");
+        assert_eq!(name(&KERAS_APPLICATIONS_V2, place(1, 3, Part::Norm(2))), "conv3_block4_1_bn");
+        assert_eq!(name(&KERAS_APPLICATIONS_OLD, place(2, 5, Part::Conv(2))), "res4f_branch2b");
+        assert_eq!(KERAS_APPLICATIONS_OLD.layer(place(2, 26, Part::Conv(2))), None);
+    }
+
+    #[test]
+    fn names_of_no_layout_have_no_place() {
+        for name in
+            ["", "conv1", "conv2_block0_1_conv", "conv1_block1_1_conv", "conv2_block01_1_conv", "conv2_blockx_1_conv"]
+        {
+            assert_eq!(KERAS_APPLICATIONS_V1.place(name), None, "{name}");
+        }
+    }
+}

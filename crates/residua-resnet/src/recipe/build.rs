@@ -1,0 +1,152 @@
+//! Layers to a graph.
+
+use residua_ir::{
+    Activation, AvgPool, BatchNorm, Conv, DType, Elementwise, GlobalPool, Graph, GraphBuilder, GraphError, InputType,
+    MaxPool, Op, Pad, Padding, Pads, Parameter, PoolKind, Role, SourceOrder, Tensor, ValueId,
+};
+
+use super::layers::ConvPadding;
+use super::{Layer, LayerKind, Recipe};
+use crate::slot::{Field, Slot};
+
+/// A tensor that a layer needs.
+#[derive(Debug)]
+pub struct Wanted<'a> {
+    /// What it is.
+    pub slot: Slot,
+    /// The layer.
+    pub layer: &'a Layer,
+    /// Which of the layer's tensors, in Keras's order.
+    pub index: usize,
+    /// Shape that it must have: OIHW for kernels, `[out, in]` for dense layers.
+    pub shape: &'a [usize],
+    /// For a dense layer behind flattened pixels: their channels, rows and columns, in which order its columns are.
+    pub flattened: Option<[usize; 3]>,
+}
+
+/// A tensor that was found.
+#[derive(Debug, Clone)]
+pub struct Bound {
+    /// Its elements, in this project's axis order.
+    pub tensor: Tensor,
+    /// Its name in the source.
+    pub name: String,
+    /// Its path in the file.
+    pub location: String,
+}
+
+impl Recipe {
+    /// The graph, with the tensors that `find` gives.
+    ///
+    /// # Errors
+    /// The first error of `find`; [`GraphError`] for a network that is too large.
+    pub fn build<E: From<GraphError>>(&self, find: &mut dyn FnMut(&Wanted) -> Result<Bound, E>) -> Result<Graph, E> {
+        let layers = self.layers();
+        let mut g = GraphBuilder::new(self.name.clone());
+        let mut values: Vec<ValueId> = Vec::with_capacity(layers.len());
+        for layer in &layers {
+            let operands: Vec<ValueId> = layer.inputs.iter().map(|&input| values[input]).collect();
+            let value = self.layer(&mut g, &layers, layer, operands, find)?;
+            values.push(value);
+        }
+        if let Some(&last) = values.last() {
+            g.output(last);
+        }
+        Ok(g.finish()?)
+    }
+
+    fn layer<E: From<GraphError>>(
+        &self,
+        g: &mut GraphBuilder,
+        layers: &[Layer],
+        layer: &Layer,
+        mut operands: Vec<ValueId>,
+        find: &mut dyn FnMut(&Wanted) -> Result<Bound, E>,
+    ) -> Result<ValueId, E> {
+        let order = self.order(layer);
+        let id = g.layer(&layer.name, layer.class, true);
+        let Some(op) = op_of(layer) else {
+            let input = InputType { dtype: DType::F32, shape: self.input.shape() };
+            return Ok(g.input_with(&layer.name, input, order));
+        };
+        let before = layer.inputs.first().map(|&input| &layers[input]);
+        let flattened = match before {
+            Some(Layer { kind: LayerKind::Flatten, size: Some([h, w]), takes, .. }) => Some([*takes, *h, *w]),
+            Some(_) | None => None,
+        };
+        for (index, (slot, shape)) in layer.tensors().into_iter().enumerate() {
+            let bound = find(&Wanted { slot, layer, index, shape: &shape, flattened })?;
+            let role = match slot.field {
+                Field::Weight | Field::Bias | Field::Scale | Field::Offset => Role::Weight,
+                Field::Mean | Field::Variance => Role::Statistic,
+            };
+            let Bound { tensor, name, location } = bound;
+            operands.push(g.parameter(Parameter { name, location, role, layer: id, tensor }));
+        }
+        let softmax = matches!(layer.kind, LayerKind::Dense { softmax: true });
+        let name = if softmax { format!("{}/linear", layer.name) } else { layer.name.clone() };
+        let mut value = g.node(&name, op, &operands, id);
+        g.set_order(value, order.clone());
+        if softmax {
+            value = g.node(&layer.name, Op::Softmax { axis: 1 }, &[value], id);
+            g.set_order(value, order);
+        }
+        Ok(value)
+    }
+
+    /// How the source shows what a layer gives.
+    fn order(&self, layer: &Layer) -> SourceOrder {
+        match layer.kind {
+            _ if !self.conventions.channels_last => SourceOrder::Same,
+            LayerKind::GlobalPool | LayerKind::Dense { .. } => SourceOrder::Same,
+            LayerKind::Flatten => match layer.size {
+                Some([height, width]) if height * width > 1 => {
+                    SourceOrder::FlattenedChannelsLast { channels: layer.takes, height, width }
+                }
+                Some(_) | None => SourceOrder::Same,
+            },
+            LayerKind::Input
+            | LayerKind::Pad(_)
+            | LayerKind::Conv { .. }
+            | LayerKind::BatchNorm { .. }
+            | LayerKind::Relu
+            | LayerKind::MaxPool { .. }
+            | LayerKind::Add
+            | LayerKind::AvgPool { .. } => SourceOrder::channels_last(),
+        }
+    }
+}
+
+fn op_of(layer: &Layer) -> Option<Op> {
+    Some(match layer.kind {
+        LayerKind::Input => return None,
+        LayerKind::Pad(amount) => Op::Pad(Pad { pads: Pads::all(amount), channels: [0, 0], value: 0.0 }),
+        LayerKind::Conv { stride, groups, padding, .. } => {
+            let padding = match padding {
+                ConvPadding::Amounts(pads) => Padding::Explicit(pads),
+                ConvPadding::Same => Padding::SameUpper,
+            };
+            Op::Conv(Conv { strides: [stride; 2], padding, groups, ..Conv::default() })
+        }
+        LayerKind::BatchNorm { epsilon } => Op::BatchNorm(BatchNorm { epsilon }),
+        LayerKind::Relu => Op::Activation(Activation::RELU),
+        LayerKind::MaxPool { kernel, stride } => Op::MaxPool(MaxPool {
+            kernel: [kernel; 2],
+            strides: [stride; 2],
+            padding: Padding::default(),
+            dilations: [1, 1],
+            ceil_mode: false,
+        }),
+        LayerKind::Add => Op::Elementwise(Elementwise::Add),
+        LayerKind::AvgPool { kernel } => Op::AvgPool(AvgPool {
+            kernel: [kernel; 2],
+            strides: [kernel; 2],
+            padding: Padding::default(),
+            ceil_mode: false,
+            count_include_pad: false,
+        }),
+        LayerKind::GlobalPool => Op::GlobalPool(GlobalPool { kind: PoolKind::Mean, keep_dims: false }),
+        LayerKind::Flatten => Op::Flatten { axis: 1 },
+        LayerKind::Dense { .. } => Op::Linear,
+    })
+}
