@@ -7,6 +7,8 @@
 pub mod anatomy;
 pub mod form;
 pub mod layouts;
+pub mod naming;
+pub mod preprocessing;
 pub mod recipe;
 pub mod slot;
 #[cfg(test)]
@@ -14,5 +16,7 @@ mod testing;
 
 pub use anatomy::{Anatomy, analyse};
 pub use form::{Architecture, Family, Form};
+pub use naming::slots;
+pub use preprocessing::{Preprocessing, preprocessing_for};
 pub use recipe::Recipe;
 pub use slot::{Field, Part, Place, Slot};

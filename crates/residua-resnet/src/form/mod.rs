@@ -123,6 +123,12 @@ impl Form {
         known::named(&name.to_ascii_lowercase())
     }
 
+    /// The standard name of a form in exactly its sizes.
+    #[must_use]
+    pub fn standard_name(&self) -> Option<String> {
+        known::name(self, self.depth()).filter(|name| known::named(name).contains(self))
+    }
+
     /// Number in the name: convolutions of the main paths, the stem and the dense layer as one each.
     #[must_use]
     pub fn depth(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use residua_ir::{
     Activation, AvgPool, BatchNorm, Conv, DType, Elementwise, GlobalPool, Graph, GraphBuilder, GraphError, InputType,
-    MaxPool, Op, Pad, Padding, Pads, Parameter, PoolKind, Role, SourceOrder, Tensor, ValueId,
+    MaxPool, Op, Pad, Padding, Pads, Parameter, PoolKind, Role, Source, SourceOrder, Tensor, Unused, ValueId,
 };
 
 use super::layers::ConvPadding;
@@ -36,13 +36,20 @@ pub struct Bound {
 }
 
 impl Recipe {
-    /// The graph, with the tensors that `find` gives.
+    /// The graph, with the tensors that `find` gives, noting where it comes from and what it does not use.
     ///
     /// # Errors
     /// The first error of `find`; [`GraphError`] for a network that is too large.
-    pub fn build<E: From<GraphError>>(&self, find: &mut dyn FnMut(&Wanted) -> Result<Bound, E>) -> Result<Graph, E> {
+    pub fn build<E: From<GraphError>>(
+        &self,
+        source: Source,
+        unused: Vec<Unused>,
+        find: &mut dyn FnMut(&Wanted) -> Result<Bound, E>,
+    ) -> Result<Graph, E> {
         let layers = self.layers();
         let mut g = GraphBuilder::new(self.name.clone());
+        g.source(source);
+        g.unused(unused);
         let mut values: Vec<ValueId> = Vec::with_capacity(layers.len());
         for layer in &layers {
             let operands: Vec<ValueId> = layer.inputs.iter().map(|&input| values[input]).collect();

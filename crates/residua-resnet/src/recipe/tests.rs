@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use residua_ir::{Checked, DType, Endian, GraphError, LazyBytes, Tensor, TensorError, validate};
+use residua_ir::{Checked, DType, Endian, GraphError, LazyBytes, Source, Tensor, TensorError, validate};
 
 use super::*;
 use crate::anatomy::{Anatomy, ShortcutKind, analyse};
@@ -24,7 +24,7 @@ fn recipe(name: &str, channels: usize, size: Option<[usize; 2]>, classes: Option
 
 fn built(recipe: &Recipe) -> Checked {
     let graph = recipe
-        .build::<GraphError>(&mut |wanted| {
+        .build::<GraphError>(Source::default(), Vec::new(), &mut |wanted| {
             let tensor =
                 Tensor::from_lazy(DType::F32, Endian::Little, wanted.shape.to_vec(), Arc::new(Nothing)).unwrap();
             Ok(Bound { tensor, name: wanted.slot.to_string(), location: String::new() })
