@@ -1,0 +1,105 @@
+"""Converts every fixture with residua and runs the result in ONNX Runtime, against what Keras itself computed.
+
+    python tests/peers/fixtures.py --residua target/debug/residua [--filter TEXT]
+
+For each model with a golden file: convert to ONNX in the source's axis order at the oldest, the portable and the newest
+operator set, have the onnx checker look at it (shape inference strict), run it in ONNX Runtime on Keras's inputs, and
+compare with Keras's outputs. Exits 1 when anything fails, and when fewer models were tried than there should be.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+OPSETS = ["13", "17", "23"]
+# Keras computed in f32 and so does ONNX Runtime: both round, each in its own order.
+TOLERANCE = 1e-5
+# More than this must be found, so that a moved folder does not pass as success.
+LEAST = 60
+
+
+def models(folder):
+    """Every model file that has a golden file; archives of further encodings are unpacked into `folder`."""
+    for set_ in sorted(path for path in FIXTURES.iterdir() if path.is_dir()):
+        files = list(set_.iterdir())
+        for archive in set_.glob("*.zip"):
+            zipfile.ZipFile(archive).extractall(folder / set_.name)
+            files += (folder / set_.name).rglob("*")
+        goldens = {p.name.removesuffix(".golden.npz"): p for p in files if p.name.endswith(".golden.npz")}
+        for path in sorted(set(files)):
+            golden = goldens.get(path.name.split(".")[0])
+            if path.suffix in (".h5", ".keras") and golden:
+                yield path, golden
+
+
+def relative(expected, found):
+    if expected.shape != found.shape:
+        return np.inf
+    difference = np.abs(expected.astype("float64") - found.astype("float64")).max(initial=0)
+    return difference / max(np.abs(expected).max(initial=0), 1e-30)
+
+
+def attempt(residua, path, golden, opset, folder):
+    """What is wrong, or None; and the largest relative difference."""
+    out = folder / f"{path.parent.name}-{path.name}-{opset}.onnx"
+    command = [residua, "convert", path, out, "--no-verify", "--quiet", "--input-layout", "source", "--opset", opset]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        return f"exit {done.returncode}: {done.stderr.strip()}", 0
+    try:
+        onnx.checker.check_model(str(out), full_check=True)
+        session = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
+    except Exception as error:
+        return f"{type(error).__name__}: {str(error)[:300]}", 0
+    arrays = np.load(golden)
+    inputs = [arrays[key] for key in arrays.files if key.startswith("input/")]
+    outputs = [arrays[key] for key in arrays.files if key.startswith("output/")]
+    kinds = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(double)": "float64", "tensor(int64)": "int64", "tensor(int32)": "int32", "tensor(uint8)": "uint8"}
+    feeds = {i.name: x.astype(kinds.get(i.type, "float32")) for i, x in zip(session.get_inputs(), inputs, strict=True)}
+    try:
+        found = session.run(None, feeds)
+    except Exception as error:
+        return f"{type(error).__name__}: {str(error)[:300]}", 0
+    finally:
+        out.unlink()
+    if len(found) != len(outputs):
+        return f"{len(found)} outputs, Keras has {len(outputs)}", 0
+    worst = max(relative(expected, ours) for expected, ours in zip(outputs, found))
+    half = any("float16" in i.type for i in session.get_inputs())
+    tolerance = 2e-2 if half else TOLERANCE
+    return (None if worst <= tolerance else f"differs by {worst:.1e}"), (0 if half else worst)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--residua", required=True)
+    parser.add_argument("--filter", default="")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        cases = [(p, g, o) for p, g in models(folder) if args.filter in str(p) for o in OPSETS]
+        with ThreadPoolExecutor(2) as pool:
+            results = list(pool.map(lambda case: attempt(args.residua, *case, folder), cases))
+    failed = [(case, wrong) for case, (wrong, _) in zip(cases, results) if wrong]
+    for (path, _, opset), wrong in failed:
+        print(f"FAILED {path.parent.name}/{path.name} at opset {opset}: {wrong}")
+    worst = max((difference for wrong, difference in results if not wrong), default=0)
+    print(f"largest difference from Keras, relative to the output's largest value: {worst:.1e}")
+    if not args.filter and len(cases) < LEAST * len(OPSETS):
+        print(f"only {len(cases)} cases were found")
+        return 1
+    print(f"{len(cases) - len(failed)} passed, {len(failed)} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
