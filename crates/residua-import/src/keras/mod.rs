@@ -1,14 +1,87 @@
-//! Keras models with a configuration to a graph.
+//! Keras models with a configuration to a graph: `.h5` of Keras 2 and 3, `.keras`.
+//!
+//! [`config`] makes a typed list of layers and calls of the JSON, [`store`] finds each layer's tensors, [`model`] walks
+//! the calls in order, and [`lower`] turns each into operators, with what a [`site`] offers. Axis orders are tracked a
+//! value at a time ([`order`]), so that channels-last and channels-first models, and mixtures, come out right, and so
+//! that residual networks come out without a transpose.
+//!
+//! Invariant: a layer becomes operators with exactly its function, or [`residua_ir::Op::Opaque`] with the reason, or an
+//! error; code in a configuration (Lambda layers) is never decoded.
 
-use residua_formats::keras::KerasFile;
-use residua_ir::Graph;
+mod config;
+mod json;
+mod lower;
+mod model;
+mod order;
+mod site;
+mod store;
+
+use std::collections::HashMap;
+
+use residua_formats::keras::{KerasFile, KerasWeights};
+use residua_ir::{Graph, GraphBuilder, Source};
 
 use crate::error::{Error, Result};
+use config::{Body, Model};
+use site::{Generation, Net};
+use store::Store;
 
-/// The network in a container.
+/// The network in a container; `name` is its name where the container has none.
 ///
 /// # Errors
 /// [`Error`], naming the layer or tensor it is about.
-pub fn import(_file: KerasFile, name: &str) -> Result<Graph> {
-    Err(Error::Unsupported { what: name.to_owned(), help: "this reader is not built yet".to_owned() })
+pub fn import(file: KerasFile, name: &str) -> Result<Graph> {
+    let KerasFile { kind, version, backend, config, weights, unused } = file;
+    let Some(config) = config else {
+        return Err(Error::Unsupported {
+            what: format!("{name}, which holds no configuration"),
+            help: "read it as weights".to_owned(),
+        });
+    };
+    let root = Model::parse(&config)?;
+    let generation = generation(version.as_deref(), &weights, &root);
+    let mut net = Net {
+        builder: GraphBuilder::new(root.name),
+        store: Store::new(weights, &root)?,
+        generation,
+        flipped_kernels: generation == Generation::Keras2 && backend.as_deref() == Some("theano"),
+        channels_first: is_channels_first(&root),
+        layers: HashMap::new(),
+        bound: HashMap::new(),
+    };
+    net.builder.source(Source {
+        format: kind.format().to_owned(),
+        framework: "keras".to_owned(),
+        version,
+        ..Source::default()
+    });
+    model::build(&mut net, &root)?;
+    let Net { mut builder, store, .. } = net;
+    builder.unused(unused);
+    builder.unused(store.finish()?);
+    Ok(builder.finish()?)
+}
+
+fn generation(version: Option<&str>, weights: &KerasWeights, root: &Model<'_>) -> Generation {
+    let major = version.and_then(|version| version.split('.').next()?.parse::<u32>().ok());
+    let mut written_by_3 = false;
+    root.walk("", &mut |_, layer| written_by_3 |= layer.is_keras3());
+    let is_3 = major.map_or(written_by_3 || matches!(weights, KerasWeights::Paths(_)), |major| major >= 3);
+    if is_3 { Generation::Keras3 } else { Generation::Keras2 }
+}
+
+/// Whether most layers of the model that care work on NCHW.
+fn is_channels_first(root: &Model<'_>) -> bool {
+    let (mut first, mut last) = (0usize, 0usize);
+    root.walk("", &mut |path, layer| {
+        if !matches!(layer.body, Body::Layer) || !layer.class.ends_with("2D") {
+            return;
+        }
+        match layer.fields(path).str("data_format") {
+            Ok(Some("channels_first")) => first += 1,
+            Ok(Some(_)) => last += 1,
+            Ok(None) | Err(_) => {}
+        }
+    });
+    first > last
 }

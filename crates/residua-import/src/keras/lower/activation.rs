@@ -1,0 +1,243 @@
+//! Activations: the layers, the `activation` argument of other layers, by name or as a serialised layer.
+
+use residua_ir::{Activation, Elementwise, Op, PoolKind, Reduce, SourceOrder};
+use serde_json::Value;
+
+use crate::keras::json::Fields;
+use crate::keras::order;
+use crate::keras::site::{Generation, Lowered, Site, Stop, Val, Weight};
+
+/// Activations within activations: a layer as the activation of an `Activation` layer.
+const MAX_NESTING: usize = 4;
+
+/// What an activation computes.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Function {
+    Linear,
+    Pointwise(Activation),
+    /// Over a source axis.
+    Softmax(i64),
+    LogSoftmax(i64),
+    /// `-softplus(-x)`.
+    LogSigmoid,
+    /// `x - tanh(x)`.
+    TanhShrink,
+    /// Of this name; not known.
+    Unknown(String),
+}
+
+/// A layer that is an activation.
+pub(super) fn layer(site: &mut Site<'_, '_>) -> Lowered {
+    let function = from_class(site.layer.class, site.fields(), site.net.generation, 0)?;
+    let x = site.input()?;
+    match function {
+        Function::Unknown(name) => Err(Stop::Opaque(format!("the activation `{name}` is not known"))),
+        known => apply(site, &known, &x),
+    }
+}
+
+/// `slope * x` below 0, with a slope an element or, along shared axes, fewer.
+pub(super) fn prelu(site: &mut Site<'_, '_>) -> Lowered {
+    let mut x = site.input()?;
+    if site.shared || x.axes().is_some_and(|axes| axes[0] != 0) {
+        x = site.plain(&x)?;
+    }
+    let rank = site.rank(&x)?;
+    let mut shape = x.source_sizes().unwrap_or_default().split_off(1);
+    for axis in site.fields().integers("shared_axes")?.unwrap_or_default() {
+        match order::resolve(axis, rank) {
+            Some(axis @ 1..) => shape[axis - 1] = Some(1),
+            Some(0) | None => return Err(site.fields().error("shared_axes", "axes of the input but the batch").into()),
+        }
+    }
+    if matches!(x.order, SourceOrder::FlattenedChannelsLast { .. }) && shape == [Some(1)] {
+        let [slope] = site.weights([Weight::new("alpha", &shape)])?;
+        return Ok(site.finish(Op::PRelu, &[&x, &slope], x.order.clone()));
+    }
+    let order = x.order.clone();
+    let [slope] = site.weights([Weight::new("alpha", &shape).view(|alpha| order::view(alpha, &order))])?;
+    Ok(site.finish(Op::PRelu, &[&x, &slope], order))
+}
+
+/// An operator, then the layer's `activation`; the operator is `<layer>/<part>` where an activation follows.
+pub(super) fn activated(site: &mut Site<'_, '_>, part: &str, op: Op, inputs: &[&Val], order: SourceOrder) -> Lowered {
+    let function = match site.fields().get("activation") {
+        None => Function::Linear,
+        Some(value) => from_value(value, site.path, site.net.generation, 0)?,
+    };
+    if function == Function::Linear {
+        return Ok(site.finish(op, inputs, order));
+    }
+    let x = site.step(part, op, inputs, order);
+    apply(site, &function, &x)
+}
+
+/// The function, as the last node of the layer.
+pub(super) fn apply(site: &mut Site<'_, '_>, function: &Function, x: &Val) -> Lowered {
+    let order = x.order.clone();
+    let unary = |activation| Op::Activation(activation);
+    Ok(match function {
+        Function::Linear => site.chain(x, Vec::new(), order),
+        Function::Pointwise(activation) => site.finish(unary(*activation), &[x], order),
+        Function::LogSigmoid => {
+            let ops = vec![
+                ("negative", unary(Activation::Neg)),
+                ("softplus", unary(Activation::Softplus)),
+                ("log_sigmoid", unary(Activation::Neg)),
+            ];
+            site.chain(x, ops, order)
+        }
+        Function::TanhShrink => {
+            let tanh = site.step("tanh", unary(Activation::Tanh), &[x], order.clone());
+            site.finish(Op::Elementwise(Elementwise::Sub), &[x, &tanh], order)
+        }
+        Function::Softmax(axis) => {
+            let axis = site.axis(x, *axis)?;
+            site.finish(Op::Softmax { axis }, &[x], order)
+        }
+        Function::LogSoftmax(axis) => {
+            let axis = site.axis(x, *axis)?;
+            log_softmax(site, x, axis)
+        }
+        Function::Unknown(name) => {
+            let reason = format!("the activation `{name}` is not known");
+            let name = name.clone();
+            site.opaque(&name, reason, &[x])
+        }
+    })
+}
+
+/// `d - log(Σ exp(d))` with `d = x - max(x)`, which neither overflows nor takes the logarithm of 0.
+fn log_softmax(site: &mut Site<'_, '_>, x: &Val, axis: usize) -> Val {
+    let order = x.order.clone();
+    let reduce = |kind| Op::Reduce(Reduce { kind, axes: vec![axis], keep_dims: true });
+    let largest = site.step("max", reduce(PoolKind::Max), &[x], order.clone());
+    let below = site.step("sub", Op::Elementwise(Elementwise::Sub), &[x, &largest], order.clone());
+    let exp = site.step("exp", Op::Activation(Activation::Exp), &[&below], order.clone());
+    let sum = site.step("sum", reduce(PoolKind::Sum), &[&exp], order.clone());
+    let log = site.step("log", Op::Activation(Activation::Log), &[&sum], order.clone());
+    site.finish(Op::Elementwise(Elementwise::Sub), &[&below, &log], order)
+}
+
+/// An `activation` argument: a name, or a serialised layer.
+fn from_value(value: &Value, at: &str, generation: Generation, depth: usize) -> Lowered<Function> {
+    if let Some(name) = value.as_str() {
+        return Ok(named(name, generation));
+    }
+    let class = value.get("class_name").and_then(Value::as_str);
+    let config = value.get("config");
+    match (class, config.and_then(Value::as_object), config.and_then(Value::as_str)) {
+        // A Python function: its name is all there is, and it need not be the one that Keras calls so.
+        (Some("function"), _, Some(name)) => Ok(Function::Unknown(name.to_owned())),
+        (Some(class), Some(config), _) if depth < MAX_NESTING => {
+            from_class(class, Fields::new(at, config), generation, depth + 1)
+        }
+        (class, _, _) => Ok(Function::Unknown(class.unwrap_or("activation").to_owned())),
+    }
+}
+
+fn from_class(class: &str, fields: Fields<'_>, generation: Generation, depth: usize) -> Lowered<Function> {
+    // Keras 2 says alpha, Keras 3 says negative_slope.
+    let slope = |default| Ok::<_, Stop>(fields.f64("negative_slope")?.or(fields.f64("alpha")?).unwrap_or(default));
+    let function = match class {
+        "Activation" => match fields.get("activation") {
+            Some(value) => from_value(value, class, generation, depth)?,
+            None => Function::Linear,
+        },
+        "ReLU" => Function::Pointwise(Activation::Relu {
+            negative_slope: slope(0.0)?,
+            threshold: fields.f64_or("threshold", 0.0)?,
+            max_value: fields.f64("max_value")?,
+        }),
+        "ThresholdedReLU" => Function::Pointwise(Activation::Relu {
+            negative_slope: 0.0,
+            threshold: fields.f64_or("theta", 1.0)?,
+            max_value: None,
+        }),
+        "LeakyReLU" => Function::Pointwise(Activation::leaky_relu(slope(0.3)?)),
+        "ELU" => Function::Pointwise(Activation::Elu { alpha: fields.f64_or("alpha", 1.0)? }),
+        "Softmax" => match fields.integers("axis")?.as_deref() {
+            None => Function::Softmax(-1),
+            Some(&[axis]) => Function::Softmax(axis),
+            Some(_) => return Err(Stop::Opaque("softmax over several axes at once has no operator".to_owned())),
+        },
+        _ => Function::Unknown(class.to_owned()),
+    };
+    Ok(function)
+}
+
+/// The activations that Keras knows by name.
+pub(super) fn named(name: &str, generation: Generation) -> Function {
+    let hard_sigmoid = match generation {
+        Generation::Keras2 => Activation::HardSigmoid { slope: 0.2, offset: 0.5 },
+        Generation::Keras3 => Activation::HardSigmoid { slope: 1.0 / 6.0, offset: 0.5 },
+    };
+    Function::Pointwise(match name {
+        "linear" => return Function::Linear,
+        "softmax" => return Function::Softmax(-1),
+        "log_softmax" => return Function::LogSoftmax(-1),
+        "log_sigmoid" => return Function::LogSigmoid,
+        "tanh_shrink" => return Function::TanhShrink,
+        "relu" => Activation::RELU,
+        "relu6" => Activation::RELU6,
+        "leaky_relu" => Activation::leaky_relu(0.2),
+        "elu" | "celu" => Activation::Elu { alpha: 1.0 },
+        "selu" => Activation::Selu,
+        "gelu" => Activation::Gelu { tanh_approximation: false },
+        "silu" | "swish" => Activation::Silu,
+        "sigmoid" => Activation::Sigmoid,
+        "hard_sigmoid" => hard_sigmoid,
+        "hard_silu" | "hard_swish" => Activation::HardSwish,
+        "hard_tanh" => Activation::Clip { min: Some(-1.0), max: Some(1.0) },
+        "tanh" => Activation::Tanh,
+        "softplus" => Activation::Softplus,
+        "softsign" => Activation::Softsign,
+        "mish" => Activation::Mish,
+        "exponential" => Activation::Exp,
+        other => return Function::Unknown(other.to_owned()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn function(value: &Value, generation: Generation) -> Function {
+        from_value(value, "layer", generation, 0).unwrap()
+    }
+
+    #[test]
+    fn hard_sigmoid_has_the_slope_of_the_keras_that_wrote_the_file() {
+        let slope = |generation| match named("hard_sigmoid", generation) {
+            Function::Pointwise(Activation::HardSigmoid { slope, .. }) => slope,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(slope(Generation::Keras2), 0.2);
+        assert_eq!(slope(Generation::Keras3), 1.0 / 6.0);
+    }
+
+    #[test]
+    fn a_layer_may_be_an_activation() {
+        let k2 = json!({"class_name": "LeakyReLU", "config": {"name": "l", "alpha": 0.1}});
+        let k3 = json!({"module": "keras.layers", "class_name": "LeakyReLU", "config": {"negative_slope": 0.1}});
+        let leaky = Function::Pointwise(Activation::leaky_relu(0.1));
+        assert_eq!(function(&k2, Generation::Keras2), leaky);
+        assert_eq!(function(&k3, Generation::Keras3), leaky);
+    }
+
+    #[test]
+    fn a_python_function_is_not_taken_for_the_activation_of_the_same_name() {
+        let custom = json!({"module": "builtins", "class_name": "function", "config": "relu"});
+        assert_eq!(function(&custom, Generation::Keras3), Function::Unknown("relu".to_owned()));
+    }
+
+    #[test]
+    fn activations_within_activations_end() {
+        let mut value = json!("relu");
+        for _ in 0..50 {
+            value = json!({"class_name": "Activation", "config": {"activation": value}});
+        }
+        assert_eq!(function(&value, Generation::Keras3), Function::Unknown("Activation".to_owned()));
+    }
+}

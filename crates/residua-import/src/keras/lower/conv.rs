@@ -1,0 +1,136 @@
+//! Convolutions: plain, depthwise, separable.
+
+use residua_ir::shape::window::{Window, same_upper, same_upper_any_size};
+use residua_ir::{Conv, Op, Padding, Pads};
+
+use super::activation::activated;
+use crate::keras::json::Fields;
+use crate::keras::site::{Lowered, Site, Stop, Val, Weight};
+
+/// The `padding` key for windows over a picture in NCHW; explicit amounts wherever they can be known.
+pub(super) fn padding(fields: Fields<'_>, x: &Val, windows: [Window; 2]) -> Lowered<Padding> {
+    match fields.str("padding")?.unwrap_or("valid") {
+        "valid" | "VALID" => return Ok(Padding::default()),
+        "same" | "SAME" => {}
+        _ => return Err(fields.error("padding", "valid or same").into()),
+    }
+    let along = |i: usize| match x.size(2 + i) {
+        Some(size) => same_upper(size, windows[i]),
+        None => same_upper_any_size(windows[i]),
+    };
+    Ok(match (along(0), along(1)) {
+        (Some((top, bottom)), Some((left, right))) => Padding::Explicit(Pads { top, left, bottom, right }),
+        (None, _) | (_, None) => Padding::SameUpper,
+    })
+}
+
+/// What the three kinds of convolution have in common.
+struct Geometry {
+    kernel: [usize; 2],
+    conv: Conv,
+    use_bias: bool,
+}
+
+fn geometry(site: &Site<'_, '_>, x: &Val) -> Lowered<Geometry> {
+    let fields = site.fields();
+    if site.net.flipped_kernels {
+        return Err(
+            site.wrong("its kernel was written for Theano, which flips kernels; save the model with TensorFlow")
+        );
+    }
+    if fields.get("quantization_config").is_some() || fields.get("lora_rank").is_some() {
+        return Err(Stop::Opaque("quantised and low-rank layers are not known".to_owned()));
+    }
+    let kernel = fields.pair("kernel_size")?.ok_or_else(|| fields.error("kernel_size", "a size"))?;
+    let strides = fields.pair_or("strides", [1, 1])?;
+    let dilations = fields.pair_or("dilation_rate", [1, 1])?;
+    if [kernel, strides, dilations].as_flattened().contains(&0) {
+        return Err(site.wrong("kernel_size, strides and dilation_rate must be at least 1"));
+    }
+    let windows = [0, 1].map(|i| Window { kernel: kernel[i], stride: strides[i], dilation: dilations[i] });
+    let padding = padding(fields, x, windows)?;
+    let conv = Conv { strides, padding, dilations, groups: 1 };
+    Ok(Geometry { kernel, conv, use_bias: fields.bool_or("use_bias", true)? })
+}
+
+/// HWIO to OIHW.
+fn oihw<'v>(weight: Weight<'v>) -> Weight<'v> {
+    weight.view(|kernel| kernel.permute(&[3, 2, 0, 1]))
+}
+
+/// `Conv2D`. Kernel (h, w, in / groups, out).
+pub(super) fn conv(site: &mut Site<'_, '_>) -> Lowered {
+    let x = site.input()?;
+    let x = site.picture(&x)?;
+    let Geometry { kernel: [h, w], conv, use_bias } = geometry(site, &x)?;
+    let filters = site.fields().required_usize("filters")?;
+    let groups = site.fields().usize("groups")?.unwrap_or(1);
+    let inputs = match (x.size(1), groups) {
+        (_, 0) => return Err(site.fields().error("groups", "an integer of at least 1").into()),
+        (Some(channels), _) if channels % groups != 0 => {
+            return Err(site.wrong(format!("{channels} channels cannot be split into {groups} groups")));
+        }
+        (channels, _) => channels.map(|channels| channels / groups),
+    };
+    let mut weights = vec![oihw(Weight::new("kernel", &[Some(h), Some(w), inputs, Some(filters)]))];
+    if use_bias {
+        weights.push(Weight::new("bias", &[Some(filters)]));
+    }
+    let weights = site.weight_list(weights)?;
+    let operands: Vec<&Val> = std::iter::once(&x).chain(&weights).collect();
+    activated(site, "conv", Op::Conv(Conv { groups, ..conv }), &operands, x.order.clone())
+}
+
+/// The kernel (h, w, in, multiplier) of a depthwise convolution, of which output channel `c * multiplier + m` is the
+/// `m`-th of input channel `c`.
+fn depthwise_kernel<'v>(kernel: [usize; 2], channels: Option<usize>, multiplier: usize) -> Weight<'v> {
+    let shape = [Some(kernel[0]), Some(kernel[1]), channels, Some(multiplier)];
+    Weight::new("depthwise_kernel", &shape).or_named("kernel").view(|kernel| {
+        let &[h, w, channels, multiplier] = kernel.shape() else { return Ok(kernel.clone()) };
+        kernel.permute(&[2, 3, 0, 1])?.reshape(&[channels.saturating_mul(multiplier), 1, h, w])
+    })
+}
+
+/// The number of groups is the number of channels, which must be known.
+fn channels(site: &Site<'_, '_>, x: &Val) -> Lowered<usize> {
+    site.rank(x)?;
+    x.size(1).ok_or_else(|| site.wrong("the number of channels of its input must be known"))
+}
+
+/// `DepthwiseConv2D`.
+pub(super) fn depthwise(site: &mut Site<'_, '_>) -> Lowered {
+    let x = site.input()?;
+    let x = site.picture(&x)?;
+    let Geometry { kernel, conv, use_bias } = geometry(site, &x)?;
+    let groups = channels(site, &x)?;
+    let multiplier = site.fields().usize("depth_multiplier")?.unwrap_or(1);
+    let mut weights = vec![depthwise_kernel(kernel, Some(groups), multiplier)];
+    if use_bias {
+        weights.push(Weight::new("bias", &[groups.checked_mul(multiplier)]));
+    }
+    let weights = site.weight_list(weights)?;
+    let operands: Vec<&Val> = std::iter::once(&x).chain(&weights).collect();
+    activated(site, "conv", Op::Conv(Conv { groups, ..conv }), &operands, x.order.clone())
+}
+
+/// `SeparableConv2D`: depthwise with the window, then 1x1 over all channels.
+pub(super) fn separable(site: &mut Site<'_, '_>) -> Lowered {
+    let x = site.input()?;
+    let x = site.picture(&x)?;
+    let Geometry { kernel, conv, use_bias } = geometry(site, &x)?;
+    let groups = channels(site, &x)?;
+    let multiplier = site.fields().usize("depth_multiplier")?.unwrap_or(1);
+    let filters = site.fields().required_usize("filters")?;
+    let pointwise = [Some(1), Some(1), groups.checked_mul(multiplier), Some(filters)];
+    let mut weights =
+        vec![depthwise_kernel(kernel, Some(groups), multiplier), oihw(Weight::new("pointwise_kernel", &pointwise))];
+    if use_bias {
+        weights.push(Weight::new("bias", &[Some(filters)]));
+    }
+    let weights = site.weight_list(weights)?;
+    let order = x.order.clone();
+    let [depthwise, rest @ ..] = weights.as_slice() else { return Err(site.wrong("its tensors cannot be bound")) };
+    let middle = site.step("depthwise", Op::Conv(Conv { groups, ..conv }), &[&x, depthwise], order.clone());
+    let operands: Vec<&Val> = std::iter::once(&middle).chain(rest).collect();
+    activated(site, "pointwise", Op::Conv(Conv::default()), &operands, order)
+}

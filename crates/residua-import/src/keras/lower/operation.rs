@@ -1,0 +1,355 @@
+//! Functions applied to tensors without a layer: operations of Keras 3, and TensorFlow functions in Keras 2.
+//!
+//! Both are brought to the class names of Keras 3, with the keys of either.
+
+use residua_ir::{Activation, Elementwise, GlobalPool, IdentityReason, Op, Pad, Pads, PoolKind, Reduce, SourceOrder};
+use serde_json::Value;
+
+use super::activation::{Function, apply, named};
+use super::merge::{self, Alignment};
+use super::reshape;
+use crate::keras::config::Arg;
+use crate::keras::json::{Constant, Fields, integer};
+use crate::keras::order;
+use crate::keras::site::{Generation, Lowered, Site, Stop};
+
+/// An operation of Keras 3.
+pub(super) fn keras3(site: &mut Site<'_, '_>) -> Lowered {
+    let fields = site.fields();
+    operation(site, site.layer.class, fields)
+}
+
+/// A TensorFlow function that Keras 2 wrapped as a layer.
+pub(super) fn keras2(site: &mut Site<'_, '_>) -> Lowered {
+    let function = site.fields().str("function")?.unwrap_or_default();
+    let Some(class) = keras3_class(function) else {
+        return Err(Stop::Opaque(format!("the TensorFlow function `{function}` is not known")));
+    };
+    let fields = Fields::new(site.path, site.call.keys.unwrap_or(site.layer.keys()));
+    operation(site, class, fields)
+}
+
+fn keras3_class(function: &str) -> Option<&'static str> {
+    Some(match function {
+        "math.add" | "__operators__.add" => "Add",
+        "math.subtract" | "__operators__.sub" => "Subtract",
+        "math.multiply" | "__operators__.mul" => "Multiply",
+        "math.truediv" | "math.divide" => "TrueDivide",
+        "math.maximum" => "Maximum",
+        "math.minimum" => "Minimum",
+        "math.pow" => "Power",
+        "math.square" => "Square",
+        "math.rsqrt" => "Rsqrt",
+        "math.sqrt" => "Sqrt",
+        "math.abs" => "Absolute",
+        "math.negative" => "Negative",
+        "math.exp" => "Exp",
+        "math.log" => "Log",
+        "math.reciprocal" => "Reciprocal",
+        "math.erf" => "Erf",
+        "math.tanh" | "nn.tanh" => "Tanh",
+        "math.sigmoid" | "nn.sigmoid" => "Sigmoid",
+        "math.softplus" | "nn.softplus" => "Softplus",
+        "nn.softsign" => "Softsign",
+        "nn.relu" => "Relu",
+        "nn.relu6" => "Relu6",
+        "nn.elu" => "Elu",
+        "nn.selu" => "Selu",
+        "nn.silu" | "nn.swish" => "Silu",
+        "nn.gelu" => "Gelu",
+        "nn.leaky_relu" => "LeakyRelu",
+        "nn.softmax" => "Softmax",
+        "nn.log_softmax" => "LogSoftmax",
+        "clip_by_value" => "Clip",
+        "math.reduce_mean" => "Mean",
+        "math.reduce_sum" => "Sum",
+        "math.reduce_max" => "Max",
+        "math.reduce_min" => "Min",
+        "reshape" => "Reshape",
+        "transpose" => "Transpose",
+        "concat" => "Concatenate",
+        "squeeze" => "Squeeze",
+        "expand_dims" => "ExpandDims",
+        "pad" | "compat.v1.pad" => "Pad",
+        "identity" => "Identity",
+        "__operators__.getitem" => "GetItem",
+        _ => return None,
+    })
+}
+
+fn operation(site: &mut Site<'_, '_>, class: &str, fields: Fields<'_>) -> Lowered {
+    if let Some(op) = binary(class) {
+        return elementwise(site, op);
+    }
+    if let Some(function) = pointwise(class, fields, site.net.generation)? {
+        let x = site.input()?;
+        return apply(site, &function, &x);
+    }
+    match class {
+        "Square" => {
+            let x = site.input()?;
+            let order = x.order.clone();
+            Ok(site.finish(Op::Elementwise(Elementwise::Mul), &[&x, &x], order))
+        }
+        "Rsqrt" => {
+            let x = site.input()?;
+            let ops = [("sqrt", Activation::Sqrt), ("reciprocal", Activation::Reciprocal)];
+            let order = x.order.clone();
+            Ok(site.chain(&x, ops.map(|(part, op)| (part, Op::Activation(op))).into(), order))
+        }
+        "Identity" => {
+            let x = site.input()?;
+            let order = x.order.clone();
+            Ok(site.finish(Op::Identity(IdentityReason::Linear), &[&x], order))
+        }
+        "Mean" => reduce(site, PoolKind::Mean, fields),
+        "Sum" => reduce(site, PoolKind::Sum, fields),
+        "Max" | "Amax" => reduce(site, PoolKind::Max, fields),
+        "Min" | "Amin" => reduce(site, PoolKind::Min, fields),
+        "Concatenate" => merge::concat(site, fields.i64("axis")?.unwrap_or(0)),
+        "Reshape" => batch_reshape(site, fields),
+        "Transpose" => {
+            let x = site.input()?;
+            let rank = i64::try_from(site.rank(&x)?).unwrap_or(0);
+            let axes = either(fields.integers("axes")?, fields.integers("perm")?);
+            reshape::transpose(site, &x, &axes.unwrap_or_else(|| (0..rank).rev().collect()))
+        }
+        "Squeeze" => squeeze(site, fields),
+        "ExpandDims" => expand_dims(site, fields),
+        "GetItem" => get_item(site),
+        "Pad" => pad(site, fields),
+        _ => Err(Stop::Opaque(format!("the operation {class} is not known"))),
+    }
+}
+
+fn either<T>(first: Option<T>, second: Option<T>) -> Option<T> {
+    first.or(second)
+}
+
+fn binary(class: &str) -> Option<Elementwise> {
+    Some(match class {
+        "Add" => Elementwise::Add,
+        "Subtract" => Elementwise::Sub,
+        "Multiply" => Elementwise::Mul,
+        "Divide" | "TrueDivide" => Elementwise::Div,
+        "Maximum" => Elementwise::Max,
+        "Minimum" => Elementwise::Min,
+        "Power" => Elementwise::Pow,
+        _ => return None,
+    })
+}
+
+fn pointwise(class: &str, fields: Fields<'_>, generation: Generation) -> Lowered<Option<Function>> {
+    let axis = || Ok::<_, Stop>(fields.i64("axis")?.unwrap_or(-1));
+    let slope = || Ok::<_, Stop>(either(fields.f64("negative_slope")?, fields.f64("alpha")?).unwrap_or(0.2));
+    let plain = |name: &str| named(name, Generation::Keras3);
+    // TensorFlow's gelu is exact unless told otherwise, that of Keras 3 is not.
+    let approximate = fields.bool_or("approximate", generation == Generation::Keras3)?;
+    Ok(Some(match class {
+        "Relu" => plain("relu"),
+        "Relu6" => plain("relu6"),
+        "Selu" => plain("selu"),
+        "Silu" => plain("silu"),
+        "Sigmoid" => plain("sigmoid"),
+        "LogSigmoid" => plain("log_sigmoid"),
+        "HardSigmoid" => plain("hard_sigmoid"),
+        "HardSilu" => plain("hard_silu"),
+        "HardTanh" => plain("hard_tanh"),
+        "TanhShrink" => plain("tanh_shrink"),
+        "Tanh" => plain("tanh"),
+        "Softplus" => plain("softplus"),
+        "Softsign" => plain("softsign"),
+        "Exp" => plain("exponential"),
+        "Elu" => Function::Pointwise(Activation::Elu { alpha: fields.f64_or("alpha", 1.0)? }),
+        "LeakyRelu" => Function::Pointwise(Activation::leaky_relu(slope()?)),
+        "Gelu" => Function::Pointwise(Activation::Gelu { tanh_approximation: approximate }),
+        "Softmax" => Function::Softmax(axis()?),
+        "LogSoftmax" => Function::LogSoftmax(axis()?),
+        "Absolute" | "Abs" => Function::Pointwise(Activation::Abs),
+        "Negative" => Function::Pointwise(Activation::Neg),
+        "Sqrt" => Function::Pointwise(Activation::Sqrt),
+        "Log" => Function::Pointwise(Activation::Log),
+        "Reciprocal" => Function::Pointwise(Activation::Reciprocal),
+        "Erf" => Function::Pointwise(Activation::Erf),
+        "Clip" => Function::Pointwise(Activation::Clip {
+            min: either(fields.f64("x_min")?, fields.f64("clip_value_min")?),
+            max: either(fields.f64("x_max")?, fields.f64("clip_value_max")?),
+        }),
+        _ => return Ok(None),
+    }))
+}
+
+/// One tensor and a constant, in either order, or two tensors.
+fn elementwise(site: &mut Site<'_, '_>, op: Elementwise) -> Lowered {
+    let op = Op::Elementwise(op);
+    if site.inputs.len() == 2 {
+        let inputs = site.inputs.clone();
+        let (operands, order) = merge::aligned(site, &inputs, Alignment::Numpy)?;
+        return Ok(site.finish(op, &operands.iter().collect::<Vec<_>>(), order));
+    }
+    let x = site.input()?;
+    let constant_first = matches!(site.call.args.first(), Some(Arg::Literal(_)));
+    let second = ["x2", "y"];
+    let value = if constant_first { site.literal(0, &["x1", "x"]) } else { site.literal(1, &second) };
+    // `x + x` names the same tensor twice; anything else that is no constant is not known.
+    let Some(constant) = value.and_then(Constant::parse) else {
+        return Err(Stop::Opaque("its second operand is no tensor and no number".to_owned()));
+    };
+    let tensor = merge::literal(site, &site.constant(&constant)?, &x)?;
+    let constant = site.made("constant", residua_ir::Role::Literal, tensor);
+    let order = x.order.clone();
+    let operands = if constant_first { [&constant, &x] } else { [&x, &constant] };
+    Ok(site.finish(op, &operands, order))
+}
+
+/// A reduction over source axes; over all pixels of a picture it is a global pooling.
+fn reduce(site: &mut Site<'_, '_>, kind: PoolKind, fields: Fields<'_>) -> Lowered {
+    let x = site.input()?;
+    let x = if x.axes().is_none() { site.plain(&x)? } else { x };
+    let rank = site.rank(&x)?;
+    let keep_dims = fields.bool_or("keepdims", false)?;
+    let map = x.axes().unwrap_or_default();
+    let mut axes = match fields.integers("axis")? {
+        None => (0..rank).collect(),
+        Some(axes) => axes.into_iter().map(|axis| site.axis(&x, axis)).collect::<Lowered<Vec<usize>>>()?,
+    };
+    axes.sort_unstable();
+    axes.dedup();
+    let order = if keep_dims { x.order.clone() } else { order::without(&map, &axes) };
+    let pixels = rank == 4 && axes == [2, 3] && matches!(kind, PoolKind::Mean | PoolKind::Max);
+    let op = if pixels {
+        Op::GlobalPool(GlobalPool { kind, keep_dims })
+    } else {
+        Op::Reduce(Reduce { kind, axes, keep_dims })
+    };
+    Ok(site.finish(op, &[&x], order))
+}
+
+/// A reshape whose first size is the batch.
+fn batch_reshape(site: &mut Site<'_, '_>, fields: Fields<'_>) -> Lowered {
+    let x = site.input()?;
+    let shape = either(fields.integers("newshape")?, fields.integers("shape")?);
+    let shape = shape.ok_or_else(|| fields.error("newshape", "sizes"))?;
+    let Some((&batch, rest)) = shape.split_first() else { return Err(fields.error("newshape", "sizes").into()) };
+    let own = reshape::count(x.source_sizes().unwrap_or_default().into_iter().skip(1));
+    let wanted = reshape::count(rest.iter().map(|&size| usize::try_from(size).ok()));
+    let keeps_batch = match batch {
+        -1 => own.is_some() && own == wanted,
+        batch => x.size(0).is_some() && usize::try_from(batch).ok() == x.size(0),
+    };
+    if !keeps_batch {
+        return Err(Stop::Opaque("a reshape across the batch has no operator".to_owned()));
+    }
+    reshape::reshape_to(site, &x, rest)
+}
+
+fn squeeze(site: &mut Site<'_, '_>, fields: Fields<'_>) -> Lowered {
+    let x = site.input()?;
+    let x = if x.axes().is_none() { site.plain(&x)? } else { x };
+    let rank = site.rank(&x)?;
+    let map = x.axes().unwrap_or_default();
+    let mut axes = match fields.integers("axis")? {
+        None => (0..rank).filter(|&axis| x.size(axis) == Some(1)).collect(),
+        Some(axes) => axes.into_iter().map(|axis| site.axis(&x, axis)).collect::<Lowered<Vec<usize>>>()?,
+    };
+    axes.sort_unstable();
+    let order = order::without(&map, &axes);
+    Ok(site.finish(Op::Squeeze { axes }, &[&x], order))
+}
+
+fn expand_dims(site: &mut Site<'_, '_>, fields: Fields<'_>) -> Lowered {
+    let x = site.input()?;
+    let x = site.plain(&x)?;
+    let rank = site.rank(&x)? + 1;
+    let axis = fields.i64("axis")?.and_then(|axis| order::resolve(axis, rank));
+    let axis = axis.ok_or_else(|| fields.error("axis", "an axis of the result"))?;
+    Ok(site.finish(Op::Unsqueeze { axes: vec![axis] }, &[&x], SourceOrder::Same))
+}
+
+/// `x[:, 1:3, ::2]`.
+fn get_item(site: &mut Site<'_, '_>) -> Lowered {
+    let x = site.input()?;
+    let x = if x.axes().is_none() { site.plain(&x)? } else { x };
+    let keys = site.literal(1, &["key", "slice_spec"]).cloned().unwrap_or(Value::Null);
+    let keys = keys.as_array().cloned().unwrap_or_else(|| vec![keys]);
+    let rank = site.rank(&x)?;
+    if keys.len() > rank {
+        return Err(site.wrong("its slices are more than its input has axes"));
+    }
+    let mut ops = Vec::new();
+    for (axis, key) in keys.iter().enumerate() {
+        let at = site.axis(&x, i64::try_from(axis).unwrap_or(i64::MAX))?;
+        let slice = key.get("config").unwrap_or(key);
+        let Some((start, end, step)) = range(slice, x.size(at)) else {
+            return Err(Stop::Opaque("only slices with a positive step have an operator".to_owned()));
+        };
+        if start > 0 || end.is_some() || step > 1 {
+            ops.push(("slice", Op::Slice { axis: at, start, end, step }));
+        }
+    }
+    let order = x.order.clone();
+    Ok(site.chain(&x, ops, order))
+}
+
+/// Start, end and step of `{"start", "stop", "step"}`; negative ends count from the size.
+fn range(slice: &Value, size: Option<usize>) -> Option<(usize, Option<usize>, usize)> {
+    let slice = slice.as_object().filter(|slice| slice.contains_key("start") && slice.contains_key("stop"))?;
+    let part = |key: &str| match slice.get(key) {
+        None | Some(Value::Null) => Some(None),
+        Some(value) => integer(value).map(Some),
+    };
+    let index = |value: i64| match usize::try_from(value) {
+        Ok(value) => Some(value),
+        Err(_) => Some(size?.saturating_sub(usize::try_from(value.unsigned_abs()).ok()?)),
+    };
+    let start = part("start")?.map_or(Some(0), index)?;
+    let end = match part("stop")? {
+        None => None,
+        Some(stop) => Some(index(stop)?),
+    };
+    let step = part("step")?.map_or(Some(1), |step| usize::try_from(step).ok().filter(|&step| step > 0))?;
+    Some((start, end, step))
+}
+
+/// Constant padding of a picture's pixels or channels, as shortcuts without weights have it.
+fn pad(site: &mut Site<'_, '_>, fields: Fields<'_>) -> Lowered {
+    let x = site.input()?;
+    let constant = || Stop::Opaque("only padding of pictures with a constant has an operator".to_owned());
+    let mode = fields.str("mode")?.unwrap_or("constant").to_ascii_lowercase();
+    let amounts = either(fields.constant("pad_width")?, fields.constant("paddings")?);
+    let amounts = amounts.filter(|amounts| amounts.shape == [4, 2] && mode == "constant" && x.rank() == Some(4));
+    let (Some(amounts), Some(axes)) = (amounts, x.axes()) else { return Err(constant()) };
+    let mut by_axis = [[0usize; 2]; 4];
+    for (source, pair) in amounts.values.chunks(2).enumerate() {
+        for (side, amount) in pair.iter().enumerate() {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "checked to be a small integer"
+            )]
+            let amount = (amount.fract() == 0.0 && (0.0..1e9).contains(amount)).then_some(*amount as usize);
+            by_axis[axes[source]][side] = amount.ok_or_else(constant)?;
+        }
+    }
+    let [[0, 0], channels, [top, bottom], [left, right]] = by_axis else { return Err(constant()) };
+    let value = either(fields.f64("constant_values")?, site.literal(2, &["constant_values"]).and_then(Value::as_f64));
+    let pad = Pad { pads: Pads { top, left, bottom, right }, channels, value: value.unwrap_or(0.0) };
+    let order = x.order.clone();
+    Ok(site.finish(Op::Pad(pad), &[&x], order))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn negative_ends_of_a_slice_count_from_the_size() {
+        let slice = |start: Value, stop: Value, step: Value| json!({"start": start, "stop": stop, "step": step});
+        assert_eq!(range(&slice(json!(null), json!(null), json!(2)), None), Some((0, None, 2)));
+        assert_eq!(range(&slice(json!(1), json!(-1), json!(null)), Some(8)), Some((1, Some(7), 1)));
+        assert_eq!(range(&slice(json!(-2), json!(null), json!(null)), None), None);
+        assert_eq!(range(&slice(json!(null), json!(null), json!(-1)), Some(8)), None);
+        assert_eq!(range(&json!(3), Some(8)), None);
+    }
+}

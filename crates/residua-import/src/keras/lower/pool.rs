@@ -1,0 +1,65 @@
+//! Windows without weights: pooling, zero padding, cropping.
+
+use residua_ir::shape::window::Window;
+use residua_ir::{AvgPool, GlobalPool, MaxPool, Op, Pad, Pads, PoolKind};
+
+use super::conv::padding;
+use crate::keras::order;
+use crate::keras::site::{Lowered, Site};
+
+/// `MaxPooling2D` and `AveragePooling2D`. Padding counts for neither.
+pub(super) fn windows(site: &mut Site<'_, '_>) -> Lowered {
+    let x = site.input()?;
+    let x = site.picture(&x)?;
+    let fields = site.fields();
+    let kernel = fields.pair_or("pool_size", [2, 2])?;
+    let strides = fields.pair_or("strides", kernel)?;
+    if [kernel, strides].as_flattened().contains(&0) {
+        return Err(site.wrong("pool_size and strides must be at least 1"));
+    }
+    let padding = padding(fields, &x, [0, 1].map(|i| Window { kernel: kernel[i], stride: strides[i], dilation: 1 }))?;
+    let op = if site.layer.class == "MaxPooling2D" {
+        Op::MaxPool(MaxPool { kernel, strides, padding, dilations: [1, 1], ceil_mode: false })
+    } else {
+        Op::AvgPool(AvgPool { kernel, strides, padding, ceil_mode: false, count_include_pad: false })
+    };
+    Ok(site.finish(op, &[&x], x.order.clone()))
+}
+
+/// `GlobalMaxPooling2D` and `GlobalAveragePooling2D`.
+pub(super) fn global(site: &mut Site<'_, '_>) -> Lowered {
+    let x = site.input()?;
+    let x = site.picture(&x)?;
+    let keep_dims = site.fields().bool_or("keepdims", false)?;
+    let kind = if site.layer.class == "GlobalMaxPooling2D" { PoolKind::Max } else { PoolKind::Mean };
+    let order = if keep_dims { x.order.clone() } else { order::permuted(vec![0, 1]) };
+    Ok(site.finish(Op::GlobalPool(GlobalPool { kind, keep_dims }), &[&x], order))
+}
+
+/// `ZeroPadding2D`.
+pub(super) fn zero_padding(site: &mut Site<'_, '_>) -> Lowered {
+    let x = site.input()?;
+    let x = site.picture(&x)?;
+    let [[top, bottom], [left, right]] = site.fields().margins("padding")?.unwrap_or([[1; 2]; 2]);
+    let pads = Pads { top, left, bottom, right };
+    Ok(site.finish(Op::Pad(Pad { pads, channels: [0, 0], value: 0.0 }), &[&x], x.order.clone()))
+}
+
+/// `Cropping2D`.
+pub(super) fn cropping(site: &mut Site<'_, '_>) -> Lowered {
+    let x = site.input()?;
+    let x = site.picture(&x)?;
+    let margins = site.fields().margins("cropping")?.unwrap_or([[0; 2]; 2]);
+    let mut ops = Vec::new();
+    for (axis, [start, cut]) in (2..).zip(margins) {
+        let end = match (cut, x.size(axis)) {
+            (0, _) => None,
+            (cut, Some(size)) => Some(size.saturating_sub(cut)),
+            (_, None) => return Err(site.wrong("the size of what it crops from the end must be known")),
+        };
+        if start > 0 || end.is_some() {
+            ops.push(("crop", Op::Slice { axis, start, end, step: 1 }));
+        }
+    }
+    Ok(site.chain(&x, ops, x.order.clone()))
+}
