@@ -155,6 +155,11 @@ impl<'a> Lowering<'a> {
         self.constant(name, Tensor::filled(self.float, vec![len], value))
     }
 
+    /// A tensor of zeros.
+    pub(crate) fn zeros(&mut self, name: &str, shape: Vec<usize>) -> Result<String, EmitError> {
+        self.constant(name, Tensor::filled(self.float, shape, 0.0))
+    }
+
     /// A list of integers.
     pub(crate) fn list(&mut self, name: &str, values: &[i64]) -> Result<String, EmitError> {
         self.constant(name, Tensor::from_i64(vec![values.len()], values))
@@ -215,14 +220,6 @@ impl<'a> Lowering<'a> {
         let dtype = self.dtype(self.source_dtype(node.output()));
         self.types.push(proto::value_info(&name, dtype, shape));
         self.push(op, &name, inputs, name.clone(), attributes)?;
-        Ok(name)
-    }
-
-    /// The shape that a value has when run, as a list of integers.
-    pub(crate) fn shape_step(&mut self, node: &Node, x: String, rank: usize) -> Result<String, EmitError> {
-        let name = self.fresh(&format!("{}/Shape", node.name));
-        self.types.push(proto::value_info(&name, DType::I64, &Shape::fixed(&[rank])));
-        self.push("Shape", &name, vec![x], name.clone(), Vec::new())?;
         Ok(name)
     }
 

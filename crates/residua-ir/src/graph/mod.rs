@@ -251,6 +251,11 @@ impl Graph {
         &mut self.source
     }
 
+    /// To add what the file holds beside the graph.
+    pub fn add_unused(&mut self, unused: impl IntoIterator<Item = Unused>) {
+        self.unused.extend(unused);
+    }
+
     /// Layers of the source model, in the source's order.
     #[must_use]
     pub fn layers(&self) -> &[Layer] {

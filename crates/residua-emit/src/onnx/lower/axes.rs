@@ -1,6 +1,6 @@
 //! Reductions and whatever moves elements without changing them.
 
-use residua_ir::{DType, Node, PoolKind, ReshapeDim};
+use residua_ir::{DType, Node, PoolKind, ReshapeDim, Shape};
 
 use super::super::lowering::{Lowering, unsupported};
 use super::super::proto::{data_type, int, ints, to_i64};
@@ -33,9 +33,21 @@ pub(super) fn reduce_step(
     x: String,
     axes: &[usize],
 ) -> Result<String, EmitError> {
-    let shape = axes_kept(&out.shape(node.inputs[0]), axes);
+    let shape = out.shape(node.inputs[0]);
+    reduce_step_of(out, node, op, x, axes, &shape)
+}
+
+/// The same of an operand of another shape than the node's.
+pub(super) fn reduce_step_of(
+    out: &mut Lowering<'_>,
+    node: &Node,
+    op: &str,
+    x: String,
+    axes: &[usize],
+    shape: &Shape,
+) -> Result<String, EmitError> {
     let (inputs, attributes) = reduction(out, node, op, x, (axes, true))?;
-    out.step(node, op, inputs, attributes, &shape)
+    out.step(node, op, inputs, attributes, &axes_kept(shape, axes))
 }
 
 pub(super) fn reduce(

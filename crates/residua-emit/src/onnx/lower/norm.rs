@@ -4,7 +4,7 @@ use residua_ir::{Dim, GroupNorm, LayerNorm, Node, Shape, Transform, ValueId};
 
 use super::super::lowering::{Lowering, unsupported};
 use super::super::proto::{float, int, to_i64};
-use super::axes::reduce_step;
+use super::axes::{reduce_step, reduce_step_of};
 use crate::EmitError;
 
 pub(super) fn batch_norm(out: &mut Lowering<'_>, node: &Node, epsilon: f64) -> Result<(), EmitError> {
@@ -39,38 +39,99 @@ pub(super) fn group_norm(out: &mut Lowering<'_>, node: &Node, norm: GroupNorm) -
         let attributes = vec![float("epsilon", norm.epsilon), int("num_groups", norm.groups)];
         return out.result(node, "GroupNormalization", inputs, attributes);
     }
-    // Groups as the channels of an instance norm without scale, then scale and offset per channel.
     let shape = out.shape(node.inputs[0]);
     let Some(channels) = shape.dims()[1].fixed() else {
         return Err(unsupported(node, format!("the number of channels of {shape} must be known below opset 21")));
     };
+    out.rearranged(node);
+    let mut per_channel = vec![1; shape.rank() - 1];
+    per_channel[0] = channels;
+    let normal = if shape.dims()[1..].iter().filter(|dim| dim.fixed().is_none()).count() <= 1 {
+        by_instance_norm(out, node, norm, &shape)?
+    } else {
+        by_means(out, node, norm, &shape, &per_channel)?
+    };
+    scale_and_offset(out, node, normal, &per_channel)
+}
+
+/// Groups as the channels of an instance norm without scale, and back to the shape, of which one size may be free.
+fn by_instance_norm(out: &mut Lowering<'_>, node: &Node, norm: GroupNorm, shape: &Shape) -> Result<String, EmitError> {
     let name = &node.name;
     let grouped = Shape::new(vec![shape.dims()[0].clone(), Dim::Fixed(norm.groups), Dim::Unknown]);
     let target = out.list(&format!("{name}/groups"), &[0, i64::try_from(norm.groups).unwrap_or(i64::MAX), -1])?;
     let x = out.operand(node.inputs[0])?;
-    let flat = out.step(node, "Reshape", vec![x.clone(), target], Vec::new(), &grouped)?;
+    let flat = out.step(node, "Reshape", vec![x, target], Vec::new(), &grouped)?;
     let ones = out.filled(&format!("{name}/ones"), norm.groups, 1.0)?;
     let zeros = out.filled(&format!("{name}/zeros"), norm.groups, 0.0)?;
     let epsilon = vec![float("epsilon", norm.epsilon)];
     let normal = out.step(node, "InstanceNormalization", vec![flat, ones, zeros], epsilon, &grouped)?;
-    let target = original_shape(out, node, &shape, x)?;
-    let back = out.step(node, "Reshape", vec![normal, target], Vec::new(), &shape)?;
-    out.rearranged(node);
-    let mut per_channel = vec![1; shape.rank() - 1];
-    per_channel[0] = channels;
-    scale_and_offset(out, node, back, &per_channel)
+    let tail =
+        shape.dims()[1..].iter().map(|dim| dim.fixed().map_or(-1, |size| i64::try_from(size).unwrap_or(i64::MAX)));
+    let target: Vec<i64> = std::iter::once(0).chain(tail).collect();
+    let target = out.list(&format!("{name}/shape"), &target)?;
+    out.step(node, "Reshape", vec![normal, target], Vec::new(), shape)
 }
 
-/// The target of a reshape back to `shape`: numbers where at most one size behind the batch is free, else what the
-/// operand's shape is when run.
-fn original_shape(out: &mut Lowering<'_>, node: &Node, shape: &Shape, x: String) -> Result<String, EmitError> {
-    let tail = &shape.dims()[1..];
-    if tail.iter().filter(|dim| dim.fixed().is_none()).count() <= 1 {
-        let sizes = tail.iter().map(|dim| dim.fixed().map_or(-1, |size| i64::try_from(size).unwrap_or(i64::MAX)));
-        let target: Vec<i64> = std::iter::once(0).chain(sizes).collect();
-        return out.list(&format!("{}/shape", node.name), &target);
-    }
-    out.shape_step(node, x, shape.rank())
+/// The definition, where the picture's size is free and so nothing can be reshaped back: the mean of a group is the mean
+/// of its channels' means.
+fn by_means(
+    out: &mut Lowering<'_>,
+    node: &Node,
+    norm: GroupNorm,
+    shape: &Shape,
+    per_channel: &[usize],
+) -> Result<String, EmitError> {
+    let x = out.operand(node.inputs[0])?;
+    let mean = group_mean(out, node, norm, x.clone(), per_channel)?;
+    let centred = out.step(node, "Sub", vec![x, mean], Vec::new(), shape)?;
+    let squares = out.step(node, "Mul", vec![centred.clone(), centred.clone()], Vec::new(), shape)?;
+    let variance = group_mean(out, node, norm, squares, per_channel)?;
+    divide_by_deviation(out, node, centred, variance, norm.epsilon, &axes_kept(shape, &behind_channels(shape)))
+}
+
+fn behind_channels(shape: &Shape) -> Vec<usize> {
+    (2..shape.rank()).collect()
+}
+
+/// The mean of each group, for each of its channels.
+fn group_mean(
+    out: &mut Lowering<'_>,
+    node: &Node,
+    norm: GroupNorm,
+    x: String,
+    per_channel: &[usize],
+) -> Result<String, EmitError> {
+    let shape = out.shape(node.inputs[0]);
+    let batch = shape.dims()[0].clone();
+    let (groups, channels) = (norm.groups, per_channel[0]);
+    let means = reduce_step(out, node, "ReduceMean", x, &behind_channels(&shape))?;
+    let sizes = [0, i64::try_from(groups).unwrap_or(i64::MAX), -1];
+    let target = out.list(&format!("{}/groups", node.name), &sizes)?;
+    let split = Shape::new(vec![batch.clone(), Dim::Fixed(groups), Dim::Fixed(channels / groups)]);
+    let grouped = out.step(node, "Reshape", vec![means, target], Vec::new(), &split)?;
+    let mean = reduce_step_of(out, node, "ReduceMean", grouped, &[2], &split)?;
+    // Adding zeros repeats it for each channel.
+    let zeros = out.zeros(&format!("{}/zeros", node.name), vec![groups, channels / groups])?;
+    let spread = out.step(node, "Add", vec![mean, zeros], Vec::new(), &split)?;
+    let target: Vec<i64> = std::iter::once(0).chain(to_i64(per_channel)).collect();
+    let target = out.list(&format!("{}/channels", node.name), &target)?;
+    out.step(node, "Reshape", vec![spread, target], Vec::new(), &axes_kept(&shape, &behind_channels(&shape)))
+}
+
+/// `centred / sqrt(variance + epsilon)`; `reduced` is the variance's shape.
+fn divide_by_deviation(
+    out: &mut Lowering<'_>,
+    node: &Node,
+    centred: String,
+    variance: String,
+    epsilon: f64,
+    reduced: &Shape,
+) -> Result<String, EmitError> {
+    let epsilon = out.scalar(&format!("{}/epsilon", node.name), epsilon)?;
+    let shifted = out.step(node, "Add", vec![variance, epsilon], Vec::new(), reduced)?;
+    let deviation = out.step(node, "Sqrt", vec![shifted], Vec::new(), reduced)?;
+    let shape = out.shape(node.inputs[0]);
+    out.step(node, "Div", vec![centred, deviation], Vec::new(), &shape)
 }
 
 pub(super) fn layer_norm(out: &mut Lowering<'_>, node: &Node, norm: &LayerNorm) -> Result<(), EmitError> {
@@ -95,10 +156,7 @@ pub(super) fn layer_norm(out: &mut Lowering<'_>, node: &Node, norm: &LayerNorm) 
     let squares = out.step(node, "Mul", vec![centred.clone(), centred.clone()], Vec::new(), &shape)?;
     let variance = reduce_step(out, node, "ReduceMean", squares, &norm.axes)?;
     let reduced = axes_kept(&shape, &norm.axes);
-    let epsilon = out.scalar(&format!("{}/epsilon", node.name), norm.epsilon)?;
-    let shifted = out.step(node, "Add", vec![variance, epsilon], Vec::new(), &reduced)?;
-    let deviation = out.step(node, "Sqrt", vec![shifted], Vec::new(), &reduced)?;
-    let normal = out.step(node, "Div", vec![centred, deviation], Vec::new(), &shape)?;
+    let normal = divide_by_deviation(out, node, centred, variance, norm.epsilon, &reduced)?;
     out.rearranged(node);
     scale_and_offset(out, node, normal, &sizes)
 }

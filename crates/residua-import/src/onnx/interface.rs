@@ -1,0 +1,90 @@
+//! Inputs and outputs.
+
+use residua_formats::onnx::schema::{DataType, DimensionProto, DimensionValue, GraphProto, TypeValue, ValueInfoProto};
+use residua_ir::{DType, Dim, InputType, Shape, SourceOrder, TensorType};
+
+use super::scope::{Item, Scope};
+use crate::error::{Error, Result};
+
+pub(super) fn dtype(number: i64) -> Option<DType> {
+    let number = i32::try_from(number).ok()?;
+    let known = [
+        (DataType::Double, DType::F64),
+        (DataType::Float, DType::F32),
+        (DataType::Float16, DType::F16),
+        (DataType::Bfloat16, DType::BF16),
+        (DataType::Int64, DType::I64),
+        (DataType::Int32, DType::I32),
+        (DataType::Int16, DType::I16),
+        (DataType::Int8, DType::I8),
+        (DataType::Uint64, DType::U64),
+        (DataType::Uint32, DType::U32),
+        (DataType::Uint16, DType::U16),
+        (DataType::Uint8, DType::U8),
+        (DataType::Bool, DType::Bool),
+    ];
+    known.into_iter().find(|(theirs, _)| i32::from(*theirs) == number).map(|(_, ours)| ours)
+}
+
+/// A size; one without a number is free, under its own name or one of ours.
+fn dim(proto: &DimensionProto, input: &str, axis: usize) -> Dim {
+    match &proto.value {
+        Some(DimensionValue::Value(size)) if *size > 0 => usize::try_from(*size).map_or(Dim::Unknown, Dim::Fixed),
+        Some(DimensionValue::Param(name)) if !name.is_empty() => Dim::symbol(name),
+        Some(_) | None if axis == 0 => Dim::symbol("N"),
+        Some(_) | None => Dim::symbol(&format!("{input}.{axis}")),
+    }
+}
+
+fn input_type(info: &ValueInfoProto) -> Result<TensorType> {
+    let unsupported = |what: &str| Error::Unsupported {
+        what: format!("input `{}` {what}", info.name),
+        help: "inputs are tensors of a known rank; export the model again with one".to_owned(),
+    };
+    let Some(TypeValue::Tensor(tensor)) = info.r#type.as_ref().and_then(|ty| ty.value.as_ref()) else {
+        return Err(unsupported("that is no tensor"));
+    };
+    let shape = tensor.shape.as_ref().ok_or_else(|| unsupported("without a shape"))?;
+    let dims = shape.dim.iter().enumerate().map(|(axis, proto)| dim(proto, &info.name, axis));
+    let dtype = dtype(tensor.elem_type.into()).ok_or_else(|| unsupported("of a type that is not read"))?;
+    Ok(TensorType { dtype, shape: Shape::new(dims.collect()) })
+}
+
+/// Declares the inputs; before IR version 4, initializers were listed among them.
+pub(super) fn inputs(scope: &mut Scope, graph: &GraphProto) -> Result<()> {
+    for info in graph.input.iter().filter(|info| !info.name.is_empty()) {
+        if scope.is_defined(&info.name) {
+            continue;
+        }
+        let ty = input_type(info)?;
+        let input = InputType { dtype: ty.dtype, shape: ty.shape.clone() };
+        let id = scope.builder.input_with(&info.name, input, SourceOrder::Same);
+        scope.set_type(id, ty);
+        scope.define(&info.name, Item::Value(id));
+    }
+    Ok(())
+}
+
+/// Marks the outputs.
+pub(super) fn outputs(scope: &mut Scope, graph: &GraphProto) -> Result<()> {
+    for info in &graph.output {
+        let missing = |problem: &str| Error::Layer {
+            layer: info.name.clone(),
+            kind: "output".to_owned(),
+            problem: problem.to_owned(),
+        };
+        if !scope.is_defined(&info.name) {
+            return Err(missing("nothing gives it"));
+        }
+        let id = match scope.item(&info.name) {
+            Some(Item::Value(id)) => *id,
+            Some(Item::Constant(_)) => {
+                let layer = scope.builder.layer(&info.name, "Output", false);
+                scope.value(&info.name, layer).map_err(|unknown| missing(&unknown.0))?
+            }
+            Some(Item::Sizes { .. }) | None => return Err(missing("it is a shape, which is not computed here")),
+        };
+        scope.builder.output(id);
+    }
+    Ok(())
+}

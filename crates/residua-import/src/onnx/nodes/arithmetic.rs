@@ -1,0 +1,90 @@
+//! Elementwise functions of several values, and matrix products.
+
+use residua_ir::{Elementwise, Op, Role, Transform, ValueId};
+
+use super::super::{Reader, Unknown};
+use super::Read;
+
+/// All operands, as many as the operator takes.
+pub(super) fn elementwise(r: &mut Reader<'_>, op: Op, most: usize) -> Read {
+    let count = r.node.input.len();
+    if count == 0 || count > most {
+        return Err(Unknown(format!("it has {count} operands")));
+    }
+    r.attributes.skip(&["consumed_inputs"]);
+    let inputs = (0..count).map(|index| r.value(index)).collect::<Result<Vec<ValueId>, _>>()?;
+    r.end(op, &inputs)
+}
+
+/// Two operands; before opset 7, `broadcast` and `axis` said how the second fits the first, which stays unread here.
+pub(super) fn binary(r: &mut Reader<'_>, function: Elementwise) -> Read {
+    if r.opset < 7 && r.attributes.int("broadcast")? == Some(0) {
+        r.attributes.skip(&["axis"]);
+    }
+    elementwise(r, Op::Elementwise(function), 2)
+}
+
+/// Reverses the axes of a matrix.
+fn transposed() -> Transform {
+    Transform::Permute(vec![1, 0])
+}
+
+/// The second factor as `[O, I]`, which is how `Linear` has it; a constant is a view.
+fn weight(r: &mut Reader<'_>, turned: bool) -> Read {
+    if !turned {
+        return r.value(1);
+    }
+    if r.constant_shape(1).is_some() {
+        return r.value_as(1, Role::Weight, &[transposed()]);
+    }
+    let value = r.value(1)?;
+    Ok(r.step("weight", Op::Transpose { perm: vec![1, 0] }, &[value]))
+}
+
+/// `alpha · A · B + beta · C`.
+pub(super) fn gemm(r: &mut Reader<'_>) -> Read {
+    let (alpha, beta) = (r.attributes.float("alpha")?.unwrap_or(1.0), r.attributes.float("beta")?.unwrap_or(1.0));
+    let (trans_a, trans_b) = (r.attributes.flag("transA", false)?, r.attributes.flag("transB", false)?);
+    // Opset 1 to 6; the summand was broadcast if it said so, and had the full shape otherwise.
+    r.attributes.skip(&["broadcast"]);
+    let has_bias = r.operand(2).is_some();
+    if alpha != 1.0 || (beta != 1.0 && has_bias) {
+        return Err(Unknown(format!("factors `alpha` {alpha} and `beta` {beta} other than 1 are not known")));
+    }
+    r.attributes.finish()?;
+    let mut x = r.value(0)?;
+    if trans_a {
+        x = r.step("operand", Op::Transpose { perm: vec![1, 0] }, &[x]);
+    }
+    let weight = weight(r, !trans_b)?;
+    if !has_bias {
+        return r.end(Op::Linear, &[x, weight]);
+    }
+    let outputs = r.scope.fixed(weight, 0);
+    let bias = match (r.constant_shape(2), outputs) {
+        // One number an output, with axes of size 1 before it or none.
+        (Some(shape), Some(outputs))
+            if shape.last() == Some(&outputs) && shape.iter().product::<usize>() == outputs =>
+        {
+            r.value_as(2, Role::Weight, &[Transform::Reshape(vec![outputs])])?
+        }
+        _ => {
+            let bias = r.value(2)?;
+            if r.scope.shape(bias)?.rank() != 1 || r.scope.fixed(bias, 0) != outputs || outputs.is_none() {
+                let product = r.step("product", Op::Linear, &[x, weight]);
+                return r.end(Op::Elementwise(Elementwise::Add), &[product, bias]);
+            }
+            bias
+        }
+    };
+    r.end(Op::Linear, &[x, weight, bias])
+}
+
+pub(super) fn mat_mul(r: &mut Reader<'_>) -> Read {
+    if r.constant_shape(1).is_some_and(|shape| shape.len() == 2) {
+        let x = r.value(0)?;
+        let weight = weight(r, true)?;
+        return r.end(Op::Linear, &[x, weight]);
+    }
+    elementwise(r, Op::MatMul, 2)
+}

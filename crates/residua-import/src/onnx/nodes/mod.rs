@@ -1,0 +1,159 @@
+//! One node of ONNX to one or more of the graph.
+
+mod activation;
+mod arithmetic;
+mod axes;
+mod norm;
+mod window;
+
+use residua_ir::{Activation, Elementwise, IdentityReason, Op, PoolKind, Role, Transform, ValueId};
+
+use super::{Reader, Unknown};
+
+/// What reading a node gives: its first result.
+type Read = Result<ValueId, Unknown>;
+
+/// Reads a node of ONNX's own domain.
+pub(super) fn read(mut r: Reader<'_>) -> Read {
+    let r = &mut r;
+    match r.node.op_type.as_str() {
+        "Conv" => window::conv(r),
+        "MaxPool" => window::max_pool(r),
+        "AveragePool" => window::avg_pool(r),
+        "GlobalAveragePool" => window::global_pool(r, PoolKind::Mean),
+        "GlobalMaxPool" => window::global_pool(r, PoolKind::Max),
+        "Pad" => window::pad(r),
+        "BatchNormalization" => norm::batch_norm(r),
+        "GroupNormalization" => norm::group_norm(r),
+        "InstanceNormalization" => norm::instance_norm(r),
+        "LayerNormalization" => norm::layer_norm(r),
+        "Relu" => activation::plain(r, Activation::RELU),
+        "Sigmoid" => activation::plain(r, Activation::Sigmoid),
+        "Tanh" => activation::plain(r, Activation::Tanh),
+        "Softplus" => activation::plain(r, Activation::Softplus),
+        "Softsign" => activation::plain(r, Activation::Softsign),
+        "Mish" => activation::plain(r, Activation::Mish),
+        "HardSwish" => activation::plain(r, Activation::HardSwish),
+        "Exp" => activation::plain(r, Activation::Exp),
+        "Log" => activation::plain(r, Activation::Log),
+        "Sqrt" => activation::plain(r, Activation::Sqrt),
+        "Reciprocal" => activation::plain(r, Activation::Reciprocal),
+        "Abs" => activation::plain(r, Activation::Abs),
+        "Neg" => activation::plain(r, Activation::Neg),
+        "Erf" => activation::plain(r, Activation::Erf),
+        "LeakyRelu" | "ThresholdedRelu" | "Elu" | "Selu" | "Gelu" | "HardSigmoid" | "Swish" => {
+            activation::with_attributes(r)
+        }
+        "Clip" => activation::clip(r),
+        "PRelu" => arithmetic::elementwise(r, Op::PRelu, 2),
+        "Add" => arithmetic::binary(r, Elementwise::Add),
+        "Sub" => arithmetic::binary(r, Elementwise::Sub),
+        "Mul" => arithmetic::binary(r, Elementwise::Mul),
+        "Div" => arithmetic::binary(r, Elementwise::Div),
+        "Pow" => arithmetic::binary(r, Elementwise::Pow),
+        "Sum" => arithmetic::elementwise(r, Op::Elementwise(Elementwise::Add), usize::MAX),
+        "Max" => arithmetic::elementwise(r, Op::Elementwise(Elementwise::Max), usize::MAX),
+        "Min" => arithmetic::elementwise(r, Op::Elementwise(Elementwise::Min), usize::MAX),
+        "Mean" => arithmetic::elementwise(r, Op::Elementwise(Elementwise::Mean), usize::MAX),
+        "Gemm" => arithmetic::gemm(r),
+        "MatMul" => arithmetic::mat_mul(r),
+        "ReduceMean" => axes::reduce(r, PoolKind::Mean),
+        "ReduceSum" => axes::reduce(r, PoolKind::Sum),
+        "ReduceMax" => axes::reduce(r, PoolKind::Max),
+        "ReduceMin" => axes::reduce(r, PoolKind::Min),
+        "Concat" => axes::concat(r),
+        "Flatten" => axes::flatten(r),
+        "Reshape" => axes::reshape(r),
+        "Transpose" => axes::transpose(r),
+        "Squeeze" => axes::squeeze(r),
+        "Unsqueeze" => axes::unsqueeze(r),
+        "Slice" => axes::slice(r),
+        "Softmax" | "LogSoftmax" => axes::softmax(r),
+        "Cast" => axes::cast(r),
+        "Identity" => {
+            let x = r.value(0)?;
+            r.end(Op::Identity(IdentityReason::Linear), &[x])
+        }
+        "Dropout" => dropout(r),
+        _ => Err(Unknown("this operator is not known".to_owned())),
+    }
+}
+
+fn dropout(r: &mut Reader<'_>) -> Read {
+    r.attributes.skip(&["ratio", "seed"]);
+    if r.opset < 7 && !r.attributes.flag("is_test", false)? {
+        return Err(Unknown("it is in training mode".to_owned()));
+    }
+    for (index, what) in [(1, "ratio"), (2, "training mode")] {
+        let Some(name) = r.operand(index) else { continue };
+        let value = r.scope.number(name, what)?;
+        if what == "training mode" && value != 0.0 {
+            return Err(Unknown("it is in training mode".to_owned()));
+        }
+    }
+    let x = r.value(0)?;
+    r.end(Op::Identity(IdentityReason::Dropout), &[x])
+}
+
+impl<'a> Reader<'a> {
+    /// Name of an operand; `None` where it is left out.
+    fn operand(&self, index: usize) -> Option<&'a str> {
+        self.node.input.get(index).map(String::as_str).filter(|name| !name.is_empty())
+    }
+
+    fn required(&self, index: usize) -> Result<&'a str, Unknown> {
+        self.operand(index).ok_or_else(|| Unknown(format!("operand {} is left out", index + 1)))
+    }
+
+    /// An operand as a value.
+    fn value(&mut self, index: usize) -> Read {
+        let name = self.required(index)?;
+        self.scope.value(name, self.layer)
+    }
+
+    /// A constant operand in a role; other values as they are.
+    fn value_as(&mut self, index: usize, role: Role, views: &[Transform]) -> Read {
+        let name = self.required(index)?;
+        self.scope.value_as(name, self.layer, role, views)
+    }
+
+    /// Shape of a constant operand.
+    fn constant_shape(&self, index: usize) -> Option<Vec<usize>> {
+        match self.scope.item(self.operand(index)?)? {
+            super::Item::Constant(constant) => Some(constant.tensor.shape().to_vec()),
+            super::Item::Value(_) | super::Item::Sizes { .. } => None,
+        }
+    }
+
+    fn rank(&self, id: ValueId) -> Result<usize, Unknown> {
+        Ok(self.scope.shape(id)?.rank())
+    }
+
+    /// An axis counted from the front.
+    fn axis(axis: i64, rank: usize) -> Result<usize, Unknown> {
+        let signed = i64::try_from(rank).unwrap_or(i64::MAX);
+        let front = if axis < 0 { axis.saturating_add(signed) } else { axis };
+        let front = usize::try_from(front).ok().filter(|&front| front < rank);
+        front.ok_or_else(|| Unknown(format!("axis {axis} is out of range for rank {rank}")))
+    }
+
+    /// Axes counted from the front, ascending.
+    fn axes(axes: &[i64], rank: usize) -> Result<Vec<usize>, Unknown> {
+        let mut front = axes.iter().map(|&axis| Self::axis(axis, rank)).collect::<Result<Vec<_>, _>>()?;
+        front.sort_unstable();
+        front.dedup();
+        if front.len() == axes.len() { Ok(front) } else { Err(Unknown(format!("axes {axes:?} name one twice"))) }
+    }
+
+    /// A node on the way to the result.
+    fn step(&mut self, what: &str, op: Op, inputs: &[ValueId]) -> ValueId {
+        let name = format!("{}/{what}", self.name);
+        self.scope.node(&name, op, inputs, self.layer)
+    }
+
+    /// The node that gives the result; all attributes must have been read.
+    fn end(&mut self, op: Op, inputs: &[ValueId]) -> Read {
+        self.attributes.finish()?;
+        Ok(self.scope.node(self.name, op, inputs, self.layer))
+    }
+}

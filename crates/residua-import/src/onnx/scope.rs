@@ -1,0 +1,187 @@
+//! What is known while a graph is read: values, constants and types by name.
+//!
+//! A tensor of the file becomes a parameter of the graph when an operator reads it as a value; one that is read as
+//! shape, axes or padding becomes attributes. Computations on constants that only move elements are views here.
+
+use std::collections::{HashMap, HashSet};
+
+use residua_ir::shape::infer;
+use residua_ir::{Dim, GraphBuilder, LayerId, Op, Parameter, Role, Shape, Tensor, TensorType, Transform, ValueId};
+
+use super::Unknown;
+
+/// A tensor that is known before anything runs.
+#[derive(Debug, Clone)]
+pub(super) struct Constant {
+    pub(super) tensor: Tensor,
+    /// Name of the tensor of the file it is a view of.
+    pub(super) name: String,
+    /// A number of the graph's text rather than a weight.
+    pub(super) literal: bool,
+}
+
+/// An integer that is known, or is a size of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Size {
+    Known(i64),
+    Of(ValueId, usize),
+}
+
+/// What a name stands for.
+#[derive(Debug, Clone)]
+pub(super) enum Item {
+    Value(ValueId),
+    Constant(Constant),
+    /// A list of integers, some of them sizes that are not known yet; `scalar` where it has no axis.
+    Sizes {
+        sizes: Vec<Size>,
+        scalar: bool,
+    },
+}
+
+/// See the [module](self).
+pub(super) struct Scope {
+    pub(super) builder: GraphBuilder,
+    items: HashMap<String, Item>,
+    types: HashMap<ValueId, TensorType>,
+    parameters: HashMap<String, Vec<(Vec<Transform>, ValueId)>>,
+    /// Tensors of the file that something has read.
+    pub(super) read: HashSet<String>,
+}
+
+impl Scope {
+    pub(super) fn new(builder: GraphBuilder) -> Self {
+        Self { builder, items: HashMap::new(), types: HashMap::new(), parameters: HashMap::new(), read: HashSet::new() }
+    }
+
+    pub(super) fn define(&mut self, name: &str, item: Item) {
+        self.items.insert(name.to_owned(), item);
+    }
+
+    pub(super) fn set_type(&mut self, id: ValueId, ty: TensorType) {
+        self.types.insert(id, ty);
+    }
+
+    pub(super) fn is_defined(&self, name: &str) -> bool {
+        self.items.contains_key(name)
+    }
+
+    /// What an operand stands for; `None` where it is left out.
+    pub(super) fn item(&self, name: &str) -> Option<&Item> {
+        self.items.get(name).filter(|_| !name.is_empty())
+    }
+
+    /// Type of a value, where it is known.
+    pub(super) fn type_of(&self, id: ValueId) -> Option<&TensorType> {
+        self.types.get(&id)
+    }
+
+    /// Shape of a value that an attribute depends on.
+    pub(super) fn shape(&self, id: ValueId) -> Result<Shape, Unknown> {
+        let shape = self.type_of(id).map(|ty| ty.shape.clone());
+        shape.ok_or_else(|| Unknown("the shape of its operand is not known".to_owned()))
+    }
+
+    /// A constant, to be read as attribute.
+    pub(super) fn constant(&mut self, name: &str) -> Option<Constant> {
+        match self.item(name) {
+            Some(Item::Constant(constant)) => {
+                let constant = constant.clone();
+                self.read.insert(constant.name.clone());
+                Some(constant)
+            }
+            Some(Item::Value(_) | Item::Sizes { .. }) | None => None,
+        }
+    }
+
+    /// Integers that are known, to be read as attribute.
+    pub(super) fn ints(&mut self, name: &str, what: &str) -> Result<Vec<i64>, Unknown> {
+        let open = || Unknown(format!("its {what} are computed when it is run"));
+        let sizes = self.sizes(name).ok_or_else(open)?;
+        sizes.into_iter().map(|size| if let Size::Known(value) = size { Ok(value) } else { Err(open()) }).collect()
+    }
+
+    /// Integers, each known or a size.
+    pub(super) fn sizes(&mut self, name: &str) -> Option<Vec<Size>> {
+        if let Some(Item::Sizes { sizes, .. }) = self.item(name) {
+            return Some(sizes.clone());
+        }
+        let tensor = self.constant(name)?.tensor;
+        // Shapes and axes; nothing that is read as a list of integers is long.
+        let short = tensor.shape().len() <= 1 && tensor.len() <= 1024;
+        Some(tensor.to_i64().ok().filter(|_| short)?.into_iter().map(Size::Known).collect())
+    }
+
+    /// One real number, to be read as attribute.
+    pub(super) fn number(&mut self, name: &str, what: &str) -> Result<f64, Unknown> {
+        let values = self.constant(name).filter(|c| c.tensor.len() == 1).and_then(|c| c.tensor.to_f64().ok());
+        let first = values.and_then(|values| values.first().copied());
+        first.ok_or_else(|| Unknown(format!("its {what} is no single number that is known")))
+    }
+
+    /// An operand as a value of the graph.
+    pub(super) fn value(&mut self, name: &str, layer: LayerId) -> Result<ValueId, Unknown> {
+        self.value_as(name, layer, Role::Weight, &[])
+    }
+
+    /// An operand as a value of the graph; a constant gets this role and is seen through these views.
+    pub(super) fn value_as(
+        &mut self,
+        name: &str,
+        layer: LayerId,
+        role: Role,
+        views: &[Transform],
+    ) -> Result<ValueId, Unknown> {
+        let constant = match self.item(name) {
+            Some(Item::Value(id)) => return Ok(*id),
+            Some(Item::Constant(constant)) => constant.clone(),
+            Some(Item::Sizes { .. }) => return Err(Unknown("it computes with shapes".to_owned())),
+            None => return Err(Unknown(format!("operand `{name}` is missing"))),
+        };
+        let fits = |error| Unknown(format!("tensor `{}`: {error}", constant.name));
+        let tensor = views.iter().try_fold(constant.tensor.clone(), |t, view| t.apply(view)).map_err(fits)?;
+        self.read.insert(constant.name.clone());
+        let known = self.parameters.entry(constant.name.clone()).or_default();
+        if let Some((_, id)) = known.iter().find(|(transforms, _)| transforms == tensor.transforms()) {
+            return Ok(*id);
+        }
+        let transforms = tensor.transforms().to_vec();
+        let ty = TensorType { dtype: tensor.dtype(), shape: Shape::fixed(tensor.shape()) };
+        let id = self.builder.parameter(Parameter {
+            name: constant.name.clone(),
+            location: constant.name,
+            role: if constant.literal { Role::Literal } else { role },
+            layer,
+            tensor,
+        });
+        known.push((transforms, id));
+        self.types.insert(id, ty);
+        Ok(id)
+    }
+
+    /// A tensor that the operator needs and the file leaves out.
+    pub(super) fn default(&mut self, name: &str, layer: LayerId, tensor: Tensor) -> ValueId {
+        let ty = TensorType { dtype: tensor.dtype(), shape: Shape::fixed(tensor.shape()) };
+        let (name, role) = (name.to_owned(), Role::Default);
+        let id = self.builder.parameter(Parameter { name, location: String::new(), role, layer, tensor });
+        self.types.insert(id, ty);
+        id
+    }
+
+    /// Adds a node with one result.
+    pub(super) fn node(&mut self, name: &str, op: Op, inputs: &[ValueId], layer: LayerId) -> ValueId {
+        let operands: Option<Vec<TensorType>> = inputs.iter().map(|id| self.types.get(id).cloned()).collect();
+        // What does not fit is found again by validation, with a message that names the node.
+        let ty = operands.and_then(|operands| infer(&op, &operands).ok()).and_then(|types| types.into_iter().next());
+        let id = self.builder.node(name, op, inputs, layer);
+        if let Some(ty) = ty {
+            self.types.insert(id, ty);
+        }
+        id
+    }
+
+    /// Size of an axis, where it is known.
+    pub(super) fn fixed(&self, id: ValueId, axis: usize) -> Option<usize> {
+        self.type_of(id)?.shape.dims().get(axis).and_then(Dim::fixed)
+    }
+}
