@@ -1,1 +1,162 @@
-//! Helpers shared by the tests.
+//! Helpers shared by the tests of the whole tool: the fixtures, with the archives unpacked, and the program itself.
+//!
+//! Nothing is skipped silently: what is asked for and not there is a panic.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests: a panic is how a test fails"
+)]
+
+use std::fs::{self, File};
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use npyz::npz::NpzArchive;
+use tempfile::TempDir;
+
+/// A model file of `fixtures/`, with what belongs to it.
+#[derive(Debug, Clone)]
+pub struct Fixture {
+    /// Folder under `fixtures/`: `thin`.
+    pub set: String,
+    /// Text before the first dot of its name: `thin50v2`.
+    pub name: String,
+    /// The rest: `k3.weights.h5`.
+    pub encoding: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Inputs and outputs that its own framework computed.
+    pub golden: Option<PathBuf>,
+    /// What its own framework says of it.
+    pub facts: Option<PathBuf>,
+}
+
+impl Fixture {
+    /// Set and file name, to say which one failed.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{}/{}.{}", self.set, self.name, self.encoding)
+    }
+
+    /// The facts as JSON.
+    ///
+    /// # Panics
+    /// Where there are none.
+    #[must_use]
+    pub fn facts(&self) -> serde_json::Value {
+        let path = self.facts.as_ref().unwrap_or_else(|| panic!("{} has no facts", self.label()));
+        serde_json::from_reader(BufReader::new(File::open(path).unwrap())).unwrap()
+    }
+
+    /// The arrays of the golden file whose names start with `prefix` (`input/`, `output/`, `tap/`), in the file's order,
+    /// as (name without the prefix, shape, values).
+    ///
+    /// # Panics
+    /// Where there is no golden file.
+    #[must_use]
+    pub fn arrays(&self, prefix: &str) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+        let path = self.golden.as_ref().unwrap_or_else(|| panic!("{} has no golden file", self.label()));
+        let mut archive = NpzArchive::open(path).unwrap();
+        let names: Vec<String> = archive.array_names().map(ToOwned::to_owned).collect();
+        let of_kind = names.iter().filter_map(|name| Some((name, name.strip_prefix(prefix)?.to_owned())));
+        of_kind
+            .map(|(member, name)| {
+                let array = archive.by_name(member).unwrap().unwrap();
+                let shape = array.shape().iter().map(|&size| usize::try_from(size).unwrap()).collect();
+                (name, shape, floats(array))
+            })
+            .collect()
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "goldens are f32; integers are small")]
+fn floats<R: std::io::Read>(array: npyz::NpyFile<R>) -> Vec<f32> {
+    match array.dtype().descr().trim_matches('\'') {
+        "<f4" => array.into_vec().unwrap(),
+        "<f8" => array.into_vec::<f64>().unwrap().into_iter().map(|v| v as f32).collect(),
+        "<i8" => array.into_vec::<i64>().unwrap().into_iter().map(|v| v as f32).collect(),
+        "<i4" => array.into_vec::<i32>().unwrap().into_iter().map(|v| v as f32).collect(),
+        "|u1" => array.into_vec::<u8>().unwrap().into_iter().map(f32::from).collect(),
+        other => panic!("a golden array of dtype {other}"),
+    }
+}
+
+/// The folder `fixtures/`.
+#[must_use]
+pub fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").canonicalize().unwrap()
+}
+
+fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            walk(&path, files);
+        } else {
+            files.push(path);
+        }
+    }
+}
+
+/// All model files, those in archives too, sorted by set and name. Files of `faults/` are not among them.
+#[must_use]
+pub fn all() -> &'static [Fixture] {
+    static ALL: OnceLock<(TempDir, Vec<Fixture>)> = OnceLock::new();
+    let (_, fixtures) = ALL.get_or_init(|| {
+        let unpacked = tempfile::tempdir().unwrap();
+        let mut fixtures = Vec::new();
+        for set in fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+            let name = set.file_name().unwrap().to_string_lossy().into_owned();
+            if name != "faults" {
+                fixtures.extend(of_set(&name, &set, &unpacked.path().join(&name)));
+            }
+        }
+        fixtures.sort_by_key(Fixture::label);
+        assert!(fixtures.len() > 200, "only {} fixtures were found", fixtures.len());
+        (unpacked, fixtures)
+    });
+    fixtures
+}
+
+fn of_set(set: &str, folder: &Path, unpacked: &Path) -> Vec<Fixture> {
+    let mut files = Vec::new();
+    walk(folder, &mut files);
+    for archive in files.clone().iter().filter(|path| path.extension().is_some_and(|ending| ending == "zip")) {
+        zip::ZipArchive::new(File::open(archive).unwrap()).unwrap().extract(unpacked).unwrap();
+    }
+    if unpacked.exists() {
+        walk(unpacked, &mut files);
+    }
+    let beside = |name: &str, ending: &str| {
+        files.iter().find(|path| path.file_name().is_some_and(|file| *file == *format!("{name}.{ending}"))).cloned()
+    };
+    files
+        .iter()
+        .filter(|path| path.extension().is_some_and(|ending| ending == "h5" || ending == "keras"))
+        // Parts of folders and of sharded weights are no models of their own.
+        .filter(|path| path.parent().is_some_and(|parent| parent == folder || parent == unpacked))
+        .filter_map(|path| {
+            let (name, encoding) = path.file_name()?.to_str()?.split_once('.')?;
+            Some(Fixture {
+                set: set.to_owned(),
+                name: name.to_owned(),
+                encoding: encoding.to_owned(),
+                path: path.clone(),
+                golden: beside(name, "golden.npz"),
+                facts: beside(name, "facts.json"),
+            })
+        })
+        .collect()
+}
+
+/// One fixture by its label, such as `digits/digits.k3.keras`.
+///
+/// # Panics
+/// Where there is none.
+#[must_use]
+pub fn fixture(label: &str) -> &'static Fixture {
+    all().iter().find(|fixture| fixture.label() == label).unwrap_or_else(|| panic!("there is no fixture {label}"))
+}
