@@ -112,7 +112,7 @@ impl<'a> Lowering<'a> {
         if let Some((_, name)) = known.iter().find(|(other, _)| other == views) {
             return Ok(name.clone());
         }
-        let own = self.own_name(id);
+        let own = self.names.get(&id).cloned().unwrap_or_else(|| self.own_name(id));
         let name = if known.is_empty() { own } else { self.fresh(&own) };
         let source = self.graph().parameter(parameter);
         let mut tensor = source.tensor.clone();

@@ -72,6 +72,16 @@ fn turn(shape: &Shape, order: &SourceOrder, layout: InputLayout) -> Turn {
     }
 }
 
+impl Turn {
+    /// The shape that the interface has for a value of this shape.
+    fn outside(&self, shape: &Shape) -> Shape {
+        match self {
+            Turn::Permute(perm) => permuted(shape, perm),
+            Turn::None | Turn::Unflatten(_) => shape.clone(),
+        }
+    }
+}
+
 fn permuted(shape: &Shape, perm: &[usize]) -> Shape {
     SourceOrder::Permuted(perm.to_vec()).source_shape(shape)
 }
@@ -119,15 +129,14 @@ fn input(out: &mut Lowering<'_>, id: ValueId, layout: InputLayout) -> Result<Val
     let name = out.own_name(id);
     let (shape, dtype) = (out.shape(id), out.dtype(out.source_dtype(id)));
     let turn = turn(&shape, &out.graph().value(id).order, layout);
-    let (outside, split, perm) = match turn {
+    let outside = turn.outside(&shape);
+    let (split, perm) = match turn {
         Turn::None => {
             out.names.insert(id, name.clone());
             return Ok(proto::value_info(&name, dtype, &shape));
         }
-        Turn::Permute(perm) => (permuted(&shape, &perm), None, inverse(&perm)),
-        Turn::Unflatten([channels, height, width]) => {
-            (shape.clone(), Some([height, width, channels]), vec![0, 3, 1, 2])
-        }
+        Turn::Permute(perm) => (None, inverse(&perm)),
+        Turn::Unflatten([channels, height, width]) => (Some([height, width, channels]), vec![0, 3, 1, 2]),
     };
     let inner = out.fresh(&format!("{name}/nchw"));
     out.types.push(proto::value_info(&inner, dtype, &shape));
@@ -161,7 +170,7 @@ fn exits(out: &mut Lowering<'_>, layout: InputLayout) -> Vec<Exit> {
         let name = if exits.iter().any(|exit: &Exit| exit.name == name) { out.fresh(&name) } else { name };
         if direct {
             out.names.insert(root, name.clone());
-        } else if root == value && computed && !out.names.contains_key(&root) {
+        } else if root == value && !matches!(turn, Turn::None) && !out.names.contains_key(&root) {
             let inner = out.fresh(&format!("{name}/nchw"));
             out.names.insert(root, inner);
         }
@@ -177,17 +186,22 @@ impl Exit {
         if self.direct {
             return Ok(info(&shape));
         }
+        let input = matches!(out.graph().value(self.value).kind, ValueKind::Input(_));
+        if input && self.name == out.own_name(self.value) {
+            return Ok(info(&self.turn.outside(&shape)));
+        }
         let from = out.operand(self.value)?;
-        let (outside, split, perm) = match self.turn {
+        let outside = self.turn.outside(&shape);
+        let (split, perm) = match self.turn {
+            // An input or tensor that is an output as it is.
+            Turn::None if from == self.name => return Ok(info(&shape)),
             Turn::None => {
                 let node = out.fresh(&format!("{}/Identity", self.name));
                 out.push("Identity", &node, vec![from], self.name.clone(), Vec::new())?;
                 return Ok(info(&shape));
             }
-            Turn::Permute(perm) => (permuted(&shape, &perm), None, perm),
-            Turn::Unflatten([channels, height, width]) => {
-                (shape.clone(), Some([channels, height, width]), vec![0, 2, 3, 1])
-            }
+            Turn::Permute(perm) => (None, perm),
+            Turn::Unflatten(split) => (Some(split), vec![0, 2, 3, 1]),
         };
         write_turn(out, &self.name, from, self.name.clone(), (dtype, batch(&shape)), (split, &perm))?;
         Ok(info(&outside))
