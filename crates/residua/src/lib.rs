@@ -1,1 +1,68 @@
-//! Converts and inspects residual networks across Keras, ONNX and safetensors.
+//! Takes residual networks out of Keras, ONNX and safetensors files: reads, checks, runs and writes them, with proof that
+//! the numbers survived. This crate is the command line ([`run`]) and the library's face: the crates below it, under
+//! short names.
+//!
+//! ```no_run
+//! use residua::{anatomy, ir};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let graph = residua::import::load("resnet50v2.h5".as_ref())?;
+//! let model = ir::validate(graph)?;
+//! let anatomy = anatomy::analyse(&model);
+//! assert_eq!(anatomy.standard_name(), Some("resnet50v2"));
+//! # Ok(())
+//! # }
+//! ```
+
+mod args;
+mod commands;
+mod console;
+mod exit;
+mod input;
+mod labels;
+mod model;
+mod output;
+mod progress;
+pub mod proof;
+mod render;
+mod suggest;
+mod summary;
+
+use std::ffi::OsString;
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use residua_emit as emit;
+pub use residua_exec as exec;
+pub use residua_formats as formats;
+pub use residua_import as import;
+pub use residua_ir as ir;
+pub use residua_resnet as resnet;
+pub use residua_resnet::anatomy;
+pub use residua_verify as verify;
+
+use args::Cli;
+use console::Console;
+
+/// Runs the command line, the name of the program first, and gives the status to exit with: 0 where everything that was
+/// asked to hold holds, 1 where the model does not, 2 where it could not be done.
+#[must_use]
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help that cannot be printed has no reader.
+            let _ = error.print();
+            return if error.use_stderr() { exit::could_not() } else { ExitCode::SUCCESS };
+        }
+    };
+    let mut console = Console::new(&cli.global);
+    let style = console.stderr_style();
+    let result = commands::run(cli, &mut console);
+    let result = console.finish().map_err(anyhow::Error::from).and(result);
+    match result {
+        Ok(outcome) => outcome.into(),
+        Err(error) => exit::report(&error, style, &mut io::stderr()),
+    }
+}

@@ -1,2 +1,7 @@
-//! The command line of residua.
-fn main() {}
+//! The command line of residua; everything it does is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    residua::run(std::env::args_os())
+}

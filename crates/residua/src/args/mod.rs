@@ -1,0 +1,346 @@
+//! The command line as types: every option, its help and the examples that go with it.
+//!
+//! Nothing is done here: parsing ends with values of the right type, and the commands do the rest.
+
+mod convert;
+mod model;
+mod picture;
+
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Style, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use convert::{ConvertArgs, Dtype, InputLayout, LayoutName, OutputFormat};
+pub(crate) use model::{ModelArgs, NamedShape, parse_shape};
+pub(crate) use picture::{Filter, PictureArgs, PreprocessChoice};
+
+const STYLES: Styles = Styles::styled()
+    .header(Style::new().bold())
+    .usage(Style::new().bold())
+    .literal(AnsiColor::Cyan.on_default())
+    .placeholder(Style::new().dimmed());
+
+const AFTER: &str = "\
+Exit status: 0 done and everything that was asked to hold holds; 1 the model does not hold; 2 it could not be done.
+
+`residua COMMAND --help` shows examples.";
+
+/// Takes residual networks (ResNet and kin) out of Keras, ONNX and safetensors files: shows what is in them, checks
+/// them, runs them, and writes them in another format with proof that the numbers survived.
+#[derive(Debug, Parser)]
+#[command(name = "residua", bin_name = "residua", version, styles = STYLES, after_help = AFTER, max_term_width = 110)]
+#[command(disable_help_subcommand = true, arg_required_else_help = true, subcommand_required = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "General options")]
+pub(crate) struct GlobalArgs {
+    /// Say nothing on stderr but errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Threads to compute with [default: one per core]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// When to colour the output; NO_COLOR is honoured
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t, hide_possible_values = false)]
+    pub(crate) color: ColorChoice,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum ColorChoice {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Inspect(InspectArgs),
+    Check(CheckArgs),
+    Convert(ConvertArgs),
+    Compare(CompareArgs),
+    Run(RunArgs),
+    Diff(DiffArgs),
+    Layouts(LayoutsArgs),
+    Explain(ExplainArgs),
+    Completions(CompletionsArgs),
+}
+
+/// How results are printed by commands that have no further formats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Format {
+    /// To be read
+    #[default]
+    Text,
+    /// One JSON document
+    Json,
+}
+
+/// How `inspect` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum InspectFormat {
+    /// To be read
+    #[default]
+    Text,
+    /// One JSON document with everything, layers included
+    Json,
+    /// Tables for a model card or a pull request
+    Markdown,
+    /// The layer table, for a spreadsheet
+    Csv,
+    /// The graph of the blocks, for Graphviz
+    Dot,
+    /// A drawing of the stages and blocks
+    Svg,
+}
+
+/// What is in a file: format, architecture, interface, blocks, layers, parameters, MACs
+///
+/// Reads metadata only: no weight is touched, so a file of any size takes milliseconds.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  residua inspect resnet50v2.h5
+  residua inspect resnet50v2.h5 --layers
+  residua inspect model.onnx --input-shape 1,3,224,224
+  residua inspect model.keras --format json | jq .architecture.name
+  residua inspect model.keras --format svg > model.svg")]
+pub(crate) struct InspectArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    /// Also show a row a layer: output shape, parameters, MACs, what it is connected to
+    #[arg(long)]
+    pub(crate) layers: bool,
+    /// How to print
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub(crate) format: InspectFormat,
+}
+
+/// Whether a model holds together: topology, shapes, values, and outputs that are known
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  residua check resnet50v2.h5
+  residua check model.onnx --expect resnet50v2
+  residua check model.keras --golden model.golden.npz
+  residua check model.h5 --format json | jq '.findings[] | select(.level == \"error\")'
+
+A golden file is an .npz with the arrays input/NAME and output/NAME (or just the names of the model's inputs and
+outputs), or a folder of ONNX test_data_set_* folders.
+
+Exit status: 0 no finding at level error; 1 at least one; 2 the file could not be read.")]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    /// The architecture it must be, such as resnet50v2
+    #[arg(long, value_name = "NAME")]
+    pub(crate) expect: Option<String>,
+    /// Also report what this runtime cannot load or would compute differently
+    #[arg(long, value_name = "RUNTIME")]
+    pub(crate) target: Vec<String>,
+    #[command(flatten)]
+    pub(crate) golden: GoldenArgs,
+    /// How to print
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// Outputs that are known, and how near is near enough.
+#[derive(Debug, Args)]
+pub(crate) struct GoldenArgs {
+    /// Inputs and outputs that the source framework computed, which the model must reproduce
+    #[arg(long, value_name = "FILE.npz")]
+    pub(crate) golden: Option<PathBuf>,
+    /// Absolute tolerance, instead of the bound derived from the model's own rounding noise
+    #[arg(long, value_name = "X", value_parser = parse_tolerance)]
+    pub(crate) tolerance: Option<f64>,
+}
+
+/// Whether two models are the same function, and the first layer where they are not
+///
+/// Both are run on the same inputs in f64; where they differ, their blocks are aligned by structure, not by name, and
+/// the first value that diverges is named.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  residua compare resnet50v2.h5 resnet50v2.onnx
+  residua compare a.onnx b.onnx --input-shape 1,3,160,160 --tolerance 1e-4
+  residua compare model.keras model.onnx --golden model.golden.npz --format json
+
+Exit status: 0 the same; 1 different; 2 they could not be compared.")]
+pub(crate) struct CompareArgs {
+    /// One model: a file, or a folder holding one
+    #[arg(value_name = "A")]
+    pub(crate) a: PathBuf,
+    /// The other
+    #[arg(value_name = "B")]
+    pub(crate) b: PathBuf,
+    /// Sizes for free dimensions, in A's own axis order
+    #[arg(long, value_name = "[NAME=]N,…", value_parser = parse_shape)]
+    pub(crate) input_shape: Vec<NamedShape>,
+    #[command(flatten)]
+    pub(crate) golden: GoldenArgs,
+    /// How to print
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// The engine that computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum PrecisionChoice {
+    /// The fast engine
+    #[default]
+    F32,
+    /// The reference, which computes in double precision
+    F64,
+}
+
+/// Run a model on an array or a picture
+///
+/// Arrays are in the model's own axis order (Keras: NHWC; ONNX: as declared), and so are those it writes.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  residua run digits.keras --input seven.png --top 1
+  residua run resnet50v2.h5 --input cat.jpg --crop 0.875 --top 5
+  residua run resnet50.h5 --input batch.npy --output scores.npy
+  residua run model.onnx --input x.npy --tap conv1_conv --tap avg_pool --output features.npz
+  residua run two_inputs.keras --input left=a.npy --input right=b.npy
+
+Files are .npy, .npz (arrays named as the model's inputs), .pb (an ONNX TensorProto), .png or .jpg. Several files for a
+model of one input become one batch; for a model of several inputs they go by order, or by name with NAME=FILE. An
+array that lacks the batch axis gets one.
+
+A picture is decoded to 8 bits, its channels made as many as the model's, resized to the model's size as Pillow does
+it (bilinear with antialiasing, the aspect ratio not kept unless --crop says so), and then scaled as --preprocess says;
+`auto` follows the file, else the architecture, and says which.")]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    /// What to run it on; may be repeated
+    #[arg(long, short, value_name = "[NAME=]FILE", required_unless_present = "random")]
+    pub(crate) input: Vec<String>,
+    /// Run it on numbers between −1 and 1 made from this seed instead
+    #[arg(long, value_name = "SEED", conflicts_with = "input")]
+    pub(crate) random: Option<u64>,
+    /// Where to write: .npy of the first output, or .npz of all outputs and taps
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Also give the output of this layer; may be repeated
+    #[arg(long, value_name = "LAYER")]
+    pub(crate) tap: Vec<String>,
+    /// Print the K best classes
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) top: Option<u32>,
+    /// Names of the classes, one a line, instead of ImageNet's where there are 1000
+    #[arg(long, value_name = "FILE", requires = "top")]
+    pub(crate) labels: Option<PathBuf>,
+    /// What computes
+    #[arg(long, value_name = "PRECISION", value_enum, default_value_t)]
+    pub(crate) precision: PrecisionChoice,
+    #[command(flatten)]
+    pub(crate) picture: PictureArgs,
+    /// How to print
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// What differs between two models in structure and tensors, without running anything
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  residua diff before.keras after.keras
+  residua diff model.h5 model.onnx --format json
+
+Exit status: 0 no difference; 1 there are some; 2 they could not be read.")]
+pub(crate) struct DiffArgs {
+    /// One model: a file, or a folder holding one
+    #[arg(value_name = "A")]
+    pub(crate) a: PathBuf,
+    /// The other
+    #[arg(value_name = "B")]
+    pub(crate) b: PathBuf,
+    /// How to print
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// The naming layouts of safetensors outputs, and which of them can hold a model
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  residua layouts
+  residua layouts resnet50v2.h5")]
+pub(crate) struct LayoutsArgs {
+    /// The model that is to be held
+    #[arg(value_name = "MODEL")]
+    pub(crate) model: Option<PathBuf>,
+    /// How to print
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// What a finding means and how to mend it; without a code, all codes
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  residua explain
+  residua explain R302
+  residua explain negative-variance")]
+pub(crate) struct ExplainArgs {
+    /// A code or its name, such as R302 or negative-variance
+    #[arg(value_name = "CODE")]
+    pub(crate) code: Option<String>,
+    /// How to print
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// Print a completion script for a shell
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  residua completions bash > ~/.local/share/bash-completion/completions/residua
+  residua completions zsh > ~/.zfunc/_residua")]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL", value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+fn parse_tolerance(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
+        Ok(_) | Err(_) => Err("expected a number of at least 0, such as 1e-5".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_tolerance_is_a_finite_number_of_at_least_zero() {
+        assert_eq!(parse_tolerance("1e-5"), Ok(1e-5));
+        for bad in ["-1", "nan", "inf", "x"] {
+            assert!(parse_tolerance(bad).is_err(), "{bad}");
+        }
+    }
+}

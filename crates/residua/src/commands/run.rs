@@ -1,0 +1,216 @@
+//! `run`: executes a model on arrays or pictures.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use residua_exec::{Array, Data, Executor, Options, Precision, order};
+use residua_ir::{Graph, ValueId};
+use serde::Serialize;
+
+use crate::args::{Format, PrecisionChoice, RunArgs};
+use crate::console::Console;
+use crate::exit::Outcome;
+use crate::input::{self, Element, Fed};
+use crate::labels::Labels;
+use crate::model::Model;
+use crate::progress::Progress;
+use crate::render::values::{self, Top, Values};
+use crate::{output, render, suggest};
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    file: String,
+    precision: &'static str,
+    /// Preparation and run.
+    seconds: f64,
+    notes: &'a [String],
+    outputs: Vec<Values<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top: Option<&'a [Top]>,
+}
+
+/// A result under its name, in the source's axis order.
+struct Named {
+    name: String,
+    tap: bool,
+    array: Array,
+}
+
+/// What kind of file the results go to.
+enum Target<'a> {
+    Npy(&'a Path),
+    Npz(&'a Path),
+}
+
+fn target(path: &Path) -> Result<Target<'_>> {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("npy") => Ok(Target::Npy(path)),
+        Some("npz") => Ok(Target::Npz(path)),
+        Some(_) | None => bail!("--output {}: expected .npy (the first output) or .npz (all)", path.display()),
+    }
+}
+
+pub(super) fn run(args: &RunArgs, threads: Option<usize>, console: &mut Console) -> Result<Outcome> {
+    let target = args.output.as_deref().map(target).transpose()?;
+    let model = Model::from_args(&args.model)?;
+    if let Some(path) = &args.output {
+        let files = args.input.iter().map(|text| text.split_once('=').map_or(text.as_str(), |(_, file)| file));
+        output::refuse_inputs(path, files.map(Path::new).chain([model.path.as_path()]))?;
+    }
+    let taps = taps(model.checked.graph(), &args.tap)?;
+    let fed = match args.random {
+        Some(seed) => Fed { arrays: input::random(&model.checked, seed)?, rows: Vec::new(), notes: Vec::new() },
+        None => input::gather(&model, &args.input, &args.picture)?,
+    };
+    for note in &fed.notes {
+        console.note(note);
+    }
+    let progress = Progress::start(console, "running");
+    let started = Instant::now();
+    let results = execute(&model, &fed, &taps, args.precision, threads)?;
+    let seconds = started.elapsed().as_secs_f64();
+    drop(progress);
+    for result in results.iter().filter(|result| values::non_finite(&result.array) > 0) {
+        console.warn(format!("`{}` holds numbers that are infinite or NaN", result.name));
+    }
+    let top = args.top.map(|count| best(&results, count as usize, args, &fed)).transpose()?;
+    if let Some(target) = target {
+        write(&target, &results)?;
+    }
+    let shown: Vec<Values> = results.iter().map(|result| Values::of(&result.name, result.tap, &result.array)).collect();
+    match args.format {
+        Format::Json => {
+            let document = Document {
+                schema: "residua.run/1",
+                file: model.path.display().to_string(),
+                precision: name(args.precision),
+                seconds,
+                notes: &fed.notes,
+                outputs: shown,
+                top: top.as_deref(),
+            };
+            render::json(console.out(), &document)?;
+        }
+        Format::Text => {
+            let style = console.style();
+            values::text(console.out(), style, &shown, top.as_deref())?;
+        }
+    }
+    Ok(Outcome::Holds)
+}
+
+fn name(precision: PrecisionChoice) -> &'static str {
+    match precision {
+        PrecisionChoice::F32 => "f32",
+        PrecisionChoice::F64 => "f64",
+    }
+}
+
+/// The values that layers of these names give, under the names that were asked for.
+fn taps<'a>(graph: &Graph, names: &'a [String]) -> Result<Vec<(&'a str, ValueId)>> {
+    names.iter().map(|name| Ok((name.as_str(), tap(graph, name)?))).collect()
+}
+
+fn tap(graph: &Graph, wanted: &str) -> Result<ValueId> {
+    let of_layer = |layer: usize| {
+        let last = graph.nodes().iter().rev().find(|node| node.layer.index() == layer).map(|node| node.output());
+        let input = || graph.inputs().iter().copied().find(|&id| graph.value(id).name == graph.layers()[layer].name);
+        last.or_else(input)
+    };
+    let layers = graph.layers();
+    if let Some(value) = layers.iter().position(|layer| layer.name == wanted).and_then(of_layer) {
+        return Ok(value);
+    }
+    if let Some(value) =
+        graph.value_ids().find(|&id| graph.value(id).name == wanted && graph.as_parameter(id).is_none())
+    {
+        return Ok(value);
+    }
+    // The name within a nested model will do where it is the only one.
+    let within: Vec<usize> = (0..layers.len())
+        .filter(|&index| layers[index].name.rsplit_once('/').is_some_and(|(_, last)| last == wanted))
+        .collect();
+    match within[..] {
+        [] => {
+            let names = layers.iter().map(|layer| layer.name.as_str());
+            bail!("--tap: the model has no layer `{wanted}`{}", suggest::hint(wanted, names))
+        }
+        [only] => match of_layer(only) {
+            Some(value) => Ok(value),
+            None => bail!("--tap: layer `{}` computes nothing", layers[only].name),
+        },
+        _ => {
+            let names: Vec<&str> = within.iter().map(|&index| layers[index].name.as_str()).collect();
+            bail!("--tap: `{wanted}` may be `{}`", names.join("` or `"))
+        }
+    }
+}
+
+fn execute(
+    model: &Model,
+    fed: &Fed,
+    taps: &[(&str, ValueId)],
+    precision: PrecisionChoice,
+    threads: Option<usize>,
+) -> Result<Vec<Named>> {
+    let precision = match precision {
+        PrecisionChoice::F32 => Precision::F32,
+        PrecisionChoice::F64 => Precision::F64,
+    };
+    let keep = taps.iter().map(|&(_, value)| value).collect();
+    let options = Options { precision, threads, keep, ..Options::default() };
+    let found = Executor::new(&model.checked, &options)?.run(&fed.arrays)?;
+    let graph = model.checked.graph();
+    let mut results = Vec::new();
+    for (&id, array) in graph.outputs().iter().zip(&found.outputs) {
+        let value = graph.value(id);
+        results.push(Named { name: value.name.clone(), tap: false, array: order::to_source(array, &value.order)? });
+    }
+    for &(name, value) in taps {
+        let Some(array) = found.kept(value) else { bail!("layer `{name}` was not computed") };
+        let array = order::to_source(array, &graph.value(value).order)?;
+        results.push(Named { name: name.to_owned(), tap: true, array });
+    }
+    Ok(results)
+}
+
+/// The best classes of the first output, for each row of the batch.
+fn best(results: &[Named], count: usize, args: &RunArgs, fed: &Fed) -> Result<Vec<Top>> {
+    let Some(first) = results.first() else { bail!("--top: the model has no output") };
+    let shape = first.array.shape();
+    let Some(&classes) = shape.last().filter(|&&classes| classes > 0 && shape.len() >= 2) else {
+        bail!("--top: output `{}` has shape {shape:?}, expected a row of classes for each input", first.name);
+    };
+    let labels = match &args.labels {
+        Some(path) => Labels::read(path, classes)?,
+        None => Labels::standard(classes),
+    };
+    Ok(values::best(&first.array, classes, count, &labels, &fed.rows))
+}
+
+fn write(target: &Target, results: &[Named]) -> Result<()> {
+    let element = match results.first().map(|result| result.array.data()) {
+        Some(Data::F64(_)) => Element::F64,
+        Some(Data::F32(_)) | None => Element::F32,
+    };
+    match target {
+        Target::Npy(path) => {
+            let Some(first) = results.first() else { bail!("the model has no output") };
+            let values = first.array.to_f64();
+            output::write_whole(path, |file| Ok(input::write_npy(file, element, first.array.shape(), &values)?))
+        }
+        Target::Npz(path) => {
+            let mut arrays: Vec<(&str, &[usize], Vec<f64>)> = Vec::new();
+            for result in results {
+                if arrays.iter().all(|(name, ..)| *name != result.name) {
+                    arrays.push((&result.name, result.array.shape(), result.array.to_f64()));
+                }
+            }
+            output::write_whole(path, |file| {
+                input::write_npz(file, element, arrays.iter().map(|(name, shape, values)| (*name, *shape, &values[..])))
+            })
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Exit statuses, and how an error is told.
+//!
+//! Invariant: an error is printed once, as `error: …` on stderr with its causes below it.
+
+use std::error::Error;
+use std::io::Write;
+use std::process::ExitCode;
+
+use residua_ir::{Finding, Invalid, Level};
+
+use crate::console::Style;
+
+/// What came of a command that could be carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Everything that was asked to hold holds.
+    Holds,
+    /// The model does not hold.
+    Fails,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Holds => ExitCode::SUCCESS,
+            Outcome::Fails => ExitCode::from(1),
+        }
+    }
+}
+
+/// The tool could not do it.
+pub(crate) fn could_not() -> ExitCode {
+    ExitCode::from(2)
+}
+
+/// Prints an error and gives the status: a model that does not hold together is not the tool's failure.
+pub(crate) fn report(error: &anyhow::Error, style: Style, to: &mut dyn Write) -> ExitCode {
+    if let Some(invalid) = error.downcast_ref::<Invalid>() {
+        report_findings(&invalid.findings, style, to);
+        return Outcome::Fails.into();
+    }
+    report_chain(error, style, to);
+    could_not()
+}
+
+/// Prints the errors among findings, with what to do about them.
+pub(crate) fn report_findings(findings: &[Finding], style: Style, to: &mut dyn Write) {
+    for finding in findings.iter().filter(|finding| finding.code.level == Level::Error) {
+        let node = finding.node.as_ref().map_or_else(String::new, |node| format!("{node}: "));
+        let head = style.error(&format!("error {}:", finding.code.id));
+        let text = format!("{head} {node}{}\n  {} {}\n", finding.message, style.dim("help:"), finding.help);
+        let _ = to.write_all(text.as_bytes());
+    }
+}
+
+/// Prints an error with its causes. A cause whose text the line above it already holds is not repeated.
+fn report_chain(error: &anyhow::Error, style: Style, to: &mut dyn Write) {
+    let mut said = error.to_string();
+    let mut text = format!("{} {said}\n", style.error("error:"));
+    let mut cause: Option<&dyn Error> = error.source();
+    while let Some(inner) = cause {
+        let line = inner.to_string();
+        if !said.contains(&line) {
+            text.push_str(&format!("  {} {line}\n", style.dim("because:")));
+            said = line;
+        }
+        cause = inner.source();
+    }
+    // There is nowhere left to tell that stderr is closed.
+    let _ = to.write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn causes_are_listed_once() {
+        let error = Err::<(), _>(anyhow::anyhow!("unexpected end at byte 512"))
+            .context("reading the superblock: unexpected end at byte 512")
+            .context("cannot read a.h5")
+            .unwrap_err();
+        let mut text = Vec::new();
+        report_chain(&error, Style::plain(), &mut text);
+        assert_eq!(
+            String::from_utf8(text).unwrap(),
+            "error: cannot read a.h5\n  because: reading the superblock: unexpected end at byte 512\n"
+        );
+    }
+}

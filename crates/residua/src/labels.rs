@@ -1,0 +1,56 @@
+//! Names of classes: ImageNet's thousand, in the order that Keras and torchvision share, or the user's own.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+
+static IMAGENET: &str = include_str!("../data/imagenet1k.txt");
+
+/// More than any classifier of pictures has.
+const MAX_FILE: u64 = 16 << 20;
+
+/// Names of classes by index.
+#[derive(Debug)]
+pub(crate) struct Labels(Vec<String>);
+
+impl Labels {
+    /// ImageNet's where there are 1000 classes, else none.
+    pub(crate) fn standard(classes: usize) -> Self {
+        let all: Vec<String> = IMAGENET.lines().map(str::to_owned).collect();
+        Self(if all.len() == classes { all } else { Vec::new() })
+    }
+
+    /// From a text file with a name a line.
+    pub(crate) fn read(path: &Path, classes: usize) -> anyhow::Result<Self> {
+        let size = fs::metadata(path).with_context(|| format!("cannot read labels {}", path.display()))?.len();
+        if size > MAX_FILE {
+            bail!("labels {}: {size} bytes is no list of names, expected at most {MAX_FILE}", path.display());
+        }
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read labels {}", path.display()))?;
+        let labels: Vec<String> = text.lines().map(|line| line.trim().to_owned()).collect();
+        if labels.len() != classes {
+            bail!("labels {}: expected {classes} lines, one a class, found {}", path.display(), labels.len());
+        }
+        Ok(Self(labels))
+    }
+
+    /// The name of a class.
+    pub(crate) fn get(&self, class: usize) -> Option<&str> {
+        self.0.get(class).map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn imagenet_names_are_used_for_exactly_a_thousand_classes() {
+        let labels = Labels::standard(1000);
+        assert_eq!(labels.get(0), Some("tench"));
+        assert_eq!(labels.get(285), Some("Egyptian cat"));
+        assert_eq!(labels.get(999), Some("toilet tissue"));
+        assert_eq!(Labels::standard(10).get(0), None);
+    }
+}

@@ -1,0 +1,186 @@
+//! From MODEL on the command line to a checked graph and its anatomy.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use residua_ir::{Checked, Graph, Shape, SourceOrder, ValueId, ValueKind, validate};
+use residua_resnet::preprocessing::{Known, Preprocessing, preprocessing_for};
+use residua_resnet::{Anatomy, anatomy};
+
+use crate::args::{ModelArgs, NamedShape};
+use crate::suggest;
+
+/// A model that holds together.
+pub(crate) struct Model {
+    /// Where it was read from.
+    pub(crate) path: PathBuf,
+    /// The network.
+    pub(crate) checked: Checked,
+    /// What it is made of.
+    pub(crate) anatomy: Anatomy,
+}
+
+impl Model {
+    /// Reads and validates a model.
+    ///
+    /// # Errors
+    /// What the reader says, or [`residua_ir::Invalid`] with all findings.
+    pub(crate) fn load(path: &Path, input_shapes: &[NamedShape]) -> Result<Self> {
+        let graph = residua_import::load(path)?;
+        let shapes = shapes_for(&graph, input_shapes)?;
+        let checked = validate(graph.with_input_shapes(&shapes)?)?;
+        let anatomy = anatomy::analyse(&checked);
+        Ok(Self { path: path.to_owned(), checked, anatomy })
+    }
+
+    /// As [`Model::load`], from the options that most commands share.
+    pub(crate) fn from_args(args: &ModelArgs) -> Result<Self> {
+        Self::load(&args.path, &args.input_shape)
+    }
+}
+
+impl Model {
+    /// How pictures are prepared, and how that is known.
+    pub(crate) fn preprocessing(&self) -> Known {
+        preprocessing_for(&self.checked, &self.anatomy)
+    }
+
+    /// The values that a prepared picture has, where its preparation is known.
+    pub(crate) fn input_range(&self) -> Option<(f32, f32)> {
+        self.preprocessing().mode.map(range)
+    }
+
+    /// Height and width of the pictures that the architecture was published with; none for what is not standard.
+    pub(crate) fn usual_size(&self) -> Option<usize> {
+        let name = self.anatomy.standard_name()?;
+        Some(if name.ends_with("_cifar") { 32 } else { 224 })
+    }
+}
+
+/// Least and largest value that a pixel can become.
+#[expect(clippy::cast_possible_truncation, reason = "networks take f32")]
+fn range(mode: Preprocessing) -> (f32, f32) {
+    let ends = (0..3).flat_map(|channel| {
+        let (factor, summand) = mode.affine(Some(channel));
+        [summand as f32, (255.0 * factor + summand) as f32]
+    });
+    ends.fold((f32::INFINITY, f32::NEG_INFINITY), |(least, most), value| (least.min(value), most.max(value)))
+}
+
+/// The declared shape of an input in the source's axis order.
+pub(crate) fn input_shape(graph: &Graph, input: ValueId) -> Shape {
+    let value = graph.value(input);
+    match &value.kind {
+        ValueKind::Input(ty) => value.order.source_shape(&ty.shape),
+        ValueKind::Parameter(_) | ValueKind::Computed { .. } => Shape::new(Vec::new()),
+    }
+}
+
+/// Sizes for each input in the order of this workspace, from sizes in the order of the source.
+///
+/// Shapes without a name go to the inputs in order. A shape that lacks the batch gets a batch of 1.
+///
+/// # Errors
+/// Where an input is not there, or cannot have this shape.
+pub(crate) fn shapes_for(graph: &Graph, wanted: &[NamedShape]) -> Result<Vec<Option<Vec<usize>>>> {
+    let mut shapes = vec![None; graph.inputs().len()];
+    let mut unnamed = 0;
+    for NamedShape { name, shape } in wanted {
+        let index = match name {
+            Some(name) => input_named(graph, name)?,
+            None => {
+                unnamed += 1;
+                unnamed - 1
+            }
+        };
+        let Some(&id) = graph.inputs().get(index) else {
+            bail!("--input-shape was given {unnamed} times, the model has {} inputs", graph.inputs().len());
+        };
+        let declared = input_shape(graph, id);
+        let mut shape = shape.clone();
+        if shape.len() + 1 == declared.rank() {
+            shape.insert(0, 1);
+        }
+        let fits = shape.len() == declared.rank()
+            && declared.dims().iter().zip(&shape).all(|(dim, &size)| dim.fixed().is_none_or(|fixed| fixed == size));
+        if !fits {
+            let name = &graph.value(id).name;
+            bail!("--input-shape: input `{name}` is declared {declared}, it cannot be {}", Shape::fixed(&shape));
+        }
+        shapes[index] = Some(to_internal(&graph.value(id).order, &shape));
+    }
+    Ok(shapes)
+}
+
+/// Sizes in the order of the source, in the order of this workspace.
+fn to_internal(order: &SourceOrder, shape: &[usize]) -> Vec<usize> {
+    match order {
+        SourceOrder::Permuted(perm) if perm.len() == shape.len() => {
+            let mut moved = shape.to_vec();
+            for (&axis, &size) in perm.iter().zip(shape) {
+                moved[axis] = size;
+            }
+            moved
+        }
+        SourceOrder::Same | SourceOrder::Permuted(_) | SourceOrder::FlattenedChannelsLast { .. } => shape.to_vec(),
+    }
+}
+
+/// Place of the input of this name.
+///
+/// # Errors
+/// Where there is none.
+pub(crate) fn input_named(graph: &Graph, name: &str) -> Result<usize> {
+    let names = || graph.inputs().iter().map(|&id| graph.value(id).name.as_str());
+    match names().position(|input| input == name) {
+        Some(index) => Ok(index),
+        None => bail!("the model has no input `{name}`{}", suggest::hint(name, names())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use residua_ir::{DType, Dim, GraphBuilder, InputType};
+
+    use super::*;
+
+    fn graph() -> Graph {
+        let mut g = GraphBuilder::new("g");
+        let free = |name: &str| Dim::symbol(name);
+        let shape = Shape::new(vec![free("N"), Dim::Fixed(3), free("H"), free("W")]);
+        let picture = InputType { dtype: DType::F32, shape };
+        let x = g.input_with("picture", picture, SourceOrder::channels_last());
+        let y = g.input("extra", Shape::batch(&[7]));
+        g.output(x);
+        g.output(y);
+        g.finish().unwrap()
+    }
+
+    fn named(name: Option<&str>, shape: &[usize]) -> NamedShape {
+        NamedShape { name: name.map(str::to_owned), shape: shape.to_vec() }
+    }
+
+    #[test]
+    fn shapes_are_given_as_the_source_orders_axes() {
+        let shapes = shapes_for(&graph(), &[named(None, &[2, 32, 48, 3])]).unwrap();
+        assert_eq!(shapes, [Some(vec![2, 3, 32, 48]), None]);
+        let shapes = shapes_for(&graph(), &[named(Some("extra"), &[7]), named(None, &[32, 48, 3])]).unwrap();
+        assert_eq!(shapes, [Some(vec![1, 3, 32, 48]), Some(vec![1, 7])]);
+    }
+
+    #[test]
+    fn prepared_pixels_lie_in_the_range_of_their_mode() {
+        assert_eq!(range(Preprocessing::Raw), (0.0, 255.0));
+        assert_eq!(range(Preprocessing::Tf), (-1.0, 1.0));
+        let (least, most) = range(Preprocessing::Caffe);
+        assert!((least + 123.68).abs() < 1e-4 && (most - 151.061).abs() < 1e-4);
+    }
+
+    #[test]
+    fn a_shape_that_contradicts_the_model_is_refused_in_the_sources_order() {
+        let error = shapes_for(&graph(), &[named(None, &[1, 3, 32, 32])]).unwrap_err().to_string();
+        assert_eq!(error, "--input-shape: input `picture` is declared [N, H, W, 3], it cannot be [1, 3, 32, 32]");
+        let error = shapes_for(&graph(), &[named(Some("pictures"), &[1])]).unwrap_err().to_string();
+        assert_eq!(error, "the model has no input `pictures`; did you mean `picture`?");
+    }
+}

@@ -1,0 +1,81 @@
+//! Findings, as JSON and as text.
+
+use std::io::Write;
+
+use anyhow::Result;
+use residua_ir::{Finding, Level};
+use serde::Serialize;
+
+use crate::console::Style;
+
+/// At most so many findings of one code are listed one by one in text; the JSON has all.
+const LISTED: usize = 8;
+
+/// A finding as scripts see it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct FindingRecord {
+    pub(crate) code: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) level: Level,
+    pub(crate) message: String,
+    pub(crate) node: Option<String>,
+    pub(crate) help: String,
+}
+
+impl From<&Finding> for FindingRecord {
+    fn from(finding: &Finding) -> Self {
+        Self {
+            code: finding.code.id,
+            name: finding.code.name,
+            level: finding.code.level,
+            message: finding.message.clone(),
+            node: finding.node.clone(),
+            help: finding.help.clone(),
+        }
+    }
+}
+
+/// The level in its colour.
+fn painted(level: Level, style: Style, text: &str) -> String {
+    match level {
+        Level::Error => style.error(text),
+        Level::Warning => style.warning(text),
+        Level::Note => style.dim(text),
+    }
+}
+
+/// Findings by code, the worst first; what is common to all of a code is said once.
+pub(crate) fn list(out: &mut dyn Write, style: Style, findings: &[FindingRecord]) -> Result<()> {
+    let mut codes: Vec<(&str, &str, Level)> = findings.iter().map(|f| (f.code, f.name, f.level)).collect();
+    codes.sort_by(|a, b| (b.2, a.0).cmp(&(a.2, b.0)));
+    codes.dedup();
+    for (code, name, level) in codes {
+        let of_code: Vec<&FindingRecord> = findings.iter().filter(|finding| finding.code == code).collect();
+        let head = painted(level, style, &format!("{level} {code}"));
+        writeln!(out, "{head} {}", style.bold(name))?;
+        for finding in of_code.iter().take(LISTED) {
+            match &finding.node {
+                Some(node) => writeln!(out, "  {}: {}", style.bold(node), finding.message)?,
+                None => writeln!(out, "  {}", finding.message)?,
+            }
+        }
+        if of_code.len() > LISTED {
+            writeln!(out, "  … and {} more; --format json has all of them", of_code.len() - LISTED)?;
+        }
+        if let Some(first) = of_code.first().filter(|first| !first.help.is_empty()) {
+            writeln!(out, "  {} {}", style.dim("help:"), first.help)?;
+        }
+    }
+    Ok(())
+}
+
+/// `2 errors, 1 warning`; `no findings` where there are none.
+pub(crate) fn counted(findings: &[FindingRecord]) -> String {
+    let count = |level: Level| findings.iter().filter(|finding| finding.level == level).count();
+    let parts: Vec<String> = [Level::Error, Level::Warning, Level::Note]
+        .into_iter()
+        .filter(|&level| count(level) > 0)
+        .map(|level| super::plural(count(level), &level.to_string()))
+        .collect();
+    if parts.is_empty() { "no findings".to_owned() } else { parts.join(", ") }
+}

@@ -1,0 +1,105 @@
+//! Tables: a head, rows, numbers to the right.
+
+use std::io::{IsTerminal, Write};
+
+use comfy_table::presets::{ASCII_MARKDOWN, NOTHING};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
+
+const RULED: TableStyle = NOTHING.header_separator(LineStyle::none().fill('─'));
+
+/// A column.
+pub(crate) struct Column {
+    name: &'static str,
+    alignment: CellAlignment,
+}
+
+/// A column of words.
+pub(crate) const fn words(name: &'static str) -> Column {
+    Column { name, alignment: CellAlignment::Left }
+}
+
+/// A column of numbers.
+pub(crate) const fn numbers(name: &'static str) -> Column {
+    Column { name, alignment: CellAlignment::Right }
+}
+
+fn table(columns: &[Column], rows: Vec<Vec<String>>) -> Table {
+    let mut table = Table::new();
+    table.set_header(columns.iter().map(|column| column.name)).add_rows(rows);
+    for (column, wanted) in table.column_iter_mut().zip(columns) {
+        column.set_cell_alignment(wanted.alignment);
+    }
+    table
+}
+
+/// Writes a table for reading. Cells are wrapped to the width of a terminal; elsewhere lines are as long as they need be,
+/// and nothing is ever cut.
+pub(crate) fn write(out: &mut dyn Write, columns: &[Column], rows: Vec<Vec<String>>) -> std::io::Result<()> {
+    let mut table = table(columns, rows);
+    table.load_style(RULED);
+    if std::io::stdout().is_terminal() {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    } else {
+        table.set_content_arrangement(ContentArrangement::Disabled);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    for line in table.lines() {
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// Writes a table as Markdown.
+pub(crate) fn markdown(out: &mut dyn Write, columns: &[Column], rows: Vec<Vec<String>>) -> std::io::Result<()> {
+    let escaped = rows.into_iter().map(|row| row.into_iter().map(|cell| cell.replace('|', "\\|")).collect()).collect();
+    let mut table = table(columns, escaped);
+    table.load_style(ASCII_MARKDOWN);
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    writeln!(out, "{table}")
+}
+
+/// Writes a table as CSV (RFC 4180).
+pub(crate) fn csv(out: &mut dyn Write, columns: &[Column], rows: &[Vec<String>]) -> std::io::Result<()> {
+    let quote = |cell: &str| match cell.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", cell.replace('"', "\"\"")),
+        false => cell.to_owned(),
+    };
+    let names: Vec<String> = columns.iter().map(|column| column.name.replace(' ', "_")).collect();
+    writeln!(out, "{}", names.join(","))?;
+    for row in rows {
+        let cells: Vec<String> = row.iter().map(|cell| quote(cell)).collect();
+        writeln!(out, "{}", cells.join(","))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COLUMNS: [Column; 2] = [words("name"), numbers("parameters")];
+
+    fn rows() -> Vec<Vec<String>> {
+        vec![vec!["a,b".to_owned(), "1,000".to_owned()], vec!["c|d".to_owned(), "1".to_owned()]]
+    }
+
+    #[test]
+    fn numbers_are_to_the_right_and_lines_have_no_trailing_space() {
+        let mut out = Vec::new();
+        write(&mut out, &COLUMNS, rows()).unwrap();
+        let expected = "name  parameters\n──────────────────\na,b        1,000\nc|d            1\n";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn markdown_and_csv_quote_what_would_break_them() {
+        let mut out = Vec::new();
+        csv(&mut out, &COLUMNS, &rows()).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "name,parameters\n\"a,b\",\"1,000\"\nc|d,1\n");
+        let mut out = Vec::new();
+        markdown(&mut out, &COLUMNS, rows()).unwrap();
+        assert!(String::from_utf8(out).unwrap().contains("c\\|d"));
+    }
+}

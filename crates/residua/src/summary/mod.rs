@@ -1,0 +1,105 @@
+//! What `inspect` knows about a model: the data behind every way of printing it, and its JSON as it is.
+//!
+//! Only metadata is looked at; no element of a tensor is touched.
+
+mod cost;
+mod interface;
+mod layers;
+
+use std::fs;
+use std::path::Path;
+
+use residua_ir::{Checked, Role, Unused};
+use residua_resnet::anatomy::Block;
+use residua_resnet::preprocessing::Preprocessing;
+use residua_resnet::{Anatomy, Architecture};
+use serde::Serialize;
+
+use crate::render::FindingRecord;
+
+pub(crate) use cost::{Memory, Parameters};
+pub(crate) use interface::Interface;
+pub(crate) use layers::LayerRow;
+
+/// A model as `inspect` shows it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Summary<'a> {
+    pub(crate) schema: &'static str,
+    pub(crate) file: String,
+    /// Size of the file; of all files in a folder.
+    pub(crate) bytes: Option<u64>,
+    pub(crate) name: &'a str,
+    pub(crate) format: &'a str,
+    pub(crate) framework: &'a str,
+    pub(crate) framework_version: Option<&'a str>,
+    /// How the network was found, where the file does not hold it.
+    pub(crate) notes: &'a [String],
+    pub(crate) architecture: Option<&'a Architecture>,
+    /// How pictures are prepared; null where nothing tells.
+    pub(crate) preprocessing: Option<Preprocessing>,
+    pub(crate) preprocessing_known_by: Option<String>,
+    pub(crate) inputs: Vec<Interface<'a>>,
+    pub(crate) outputs: Vec<Interface<'a>>,
+    pub(crate) parameters: Parameters,
+    /// The input sizes that MACs and activation memory are for, where the model leaves its own free.
+    pub(crate) costs_at: Option<Vec<Vec<usize>>>,
+    pub(crate) macs: Option<u64>,
+    pub(crate) flops: Option<u64>,
+    pub(crate) memory: Memory,
+    pub(crate) unused: &'a [Unused],
+    pub(crate) findings: Vec<FindingRecord>,
+    pub(crate) blocks: &'a [Block],
+    pub(crate) layers: Vec<LayerRow<'a>>,
+}
+
+impl<'a> Summary<'a> {
+    /// Everything about a model. `sized` is the same model at sizes that are known, for MACs and memory.
+    pub(crate) fn of(path: &Path, model: &'a Checked, sized: &'a Checked, anatomy: &'a Anatomy) -> Self {
+        let graph = model.graph();
+        let source = graph.source();
+        let macs = cost::macs_by_node(sized);
+        let total = macs.iter().try_fold(0u64, |sum, &macs| sum.checked_add(macs?));
+        let costs_at = (!std::ptr::eq(model, sized)).then(|| interface::fixed_inputs(sized));
+        Self {
+            schema: "residua.inspect/1",
+            file: path.display().to_string(),
+            bytes: file_size(path),
+            name: graph.name(),
+            format: &source.format,
+            framework: &source.framework,
+            framework_version: source.version.as_deref(),
+            notes: &source.notes,
+            architecture: anatomy.architecture.as_ref(),
+            preprocessing: None,
+            preprocessing_known_by: None,
+            inputs: graph.inputs().iter().map(|&id| Interface::of(model, id)).collect(),
+            outputs: graph.outputs().iter().map(|&id| Interface::of(model, id)).collect(),
+            parameters: Parameters::of(graph),
+            costs_at,
+            macs: total,
+            flops: total.and_then(|macs| macs.checked_mul(2)),
+            memory: Memory::of(sized),
+            unused: graph.unused(),
+            findings: model.findings().iter().map(FindingRecord::from).collect::<Vec<_>>(),
+            blocks: &anatomy.blocks,
+            layers: layers::rows(model, &macs),
+        }
+    }
+}
+
+/// Whether a parameter is one that the framework counts.
+fn is_counted(role: Role) -> bool {
+    match role {
+        Role::Weight | Role::Statistic | Role::Counter => true,
+        Role::Literal | Role::Default => false,
+    }
+}
+
+fn file_size(path: &Path) -> Option<u64> {
+    let metadata = fs::metadata(path).ok()?;
+    if metadata.is_file() {
+        return Some(metadata.len());
+    }
+    let files = fs::read_dir(path).ok()?.filter_map(|entry| entry.ok()?.metadata().ok());
+    Some(files.filter(fs::Metadata::is_file).map(|file| file.len()).sum())
+}
