@@ -59,7 +59,8 @@ fn convert_refuses_every_planted_fault_by_name() {
     let complaints: Vec<String> = listed
         .iter()
         .flat_map(|(file, fault)| {
-            [true, false].into_iter().filter_map(|verify| {
+            let folder = &folder;
+            [true, false].into_iter().filter_map(move |verify| {
                 complaint(&folder.join(file), fault, verify).map(|wrong| format!("{file} ({}): {wrong}", fault["what"]))
             })
         })
