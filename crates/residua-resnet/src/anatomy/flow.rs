@@ -56,6 +56,9 @@ pub(crate) struct Flow<'a> {
     jump: Vec<Option<ValueId>>,
     depth: Vec<u32>,
     convs: Vec<u32>,
+    /// Axis of the channels: 1, but where a model permutes pictures.
+    axis: Vec<usize>,
+    channels: Vec<Option<usize>>,
 }
 
 impl<'a> Flow<'a> {
@@ -72,9 +75,12 @@ impl<'a> Flow<'a> {
             jump: vec![None; count],
             depth: vec![0; count],
             convs: vec![0; count],
+            axis: vec![1; count],
+            channels: vec![None; count],
         };
         for value in graph.value_ids() {
             flow.constant[value.index()] = graph.as_parameter(value).is_some();
+            flow.channels[value.index()] = flow.size(value, 1);
         }
         for node in graph.node_ids() {
             flow.visit(node);
@@ -85,12 +91,20 @@ impl<'a> Flow<'a> {
     fn visit(&mut self, node: NodeId) {
         let operands = self.operands(node);
         let constant = operands.is_empty();
+        let first = operands.first().map_or(1, |value| self.axis[value.index()]);
+        let axis = match &self.graph.node(node).op {
+            Op::Transpose { perm } => perm.iter().position(|&axis| axis == first).unwrap_or(1),
+            Op::Conv(_) | Op::Linear | Op::MatMul | Op::Flatten { .. } | Op::Reshape { .. } => 1,
+            _ => first,
+        };
         let longest = operands.iter().map(|value| self.convs[value.index()]).max().unwrap_or(0);
         let above = operands.into_iter().map(Some).reduce(|a, b| self.nearest_common(a?, b?)).flatten();
         for &output in &self.graph.node(node).outputs {
             let at = output.index();
             self.constant[at] = constant;
             self.above[at] = above;
+            self.axis[at] = axis;
+            self.channels[at] = self.size(output, axis).or_else(|| self.channels_behind(node));
             self.convs[at] = longest + u32::from(self.step(node) == Step::Conv);
             if let Some(above) = above.map(ValueId::index) {
                 self.depth[at] = self.depth[above] + 1;
@@ -191,9 +205,44 @@ impl<'a> Flow<'a> {
         }
     }
 
-    /// Size of axis 1.
+    /// Channels of a value, as far as shapes or weights tell.
     pub(crate) fn channels(&self, value: ValueId) -> Option<usize> {
-        self.model.shape_of(value)?.dims().get(1)?.fixed()
+        self.channels[value.index()]
+    }
+
+    fn size(&self, value: ValueId, axis: usize) -> Option<usize> {
+        self.model.shape_of(value)?.dims().get(axis)?.fixed()
+    }
+
+    /// Channels that a node gives where its shape is not known, as behind an operator that is not.
+    fn channels_behind(&self, node: NodeId) -> Option<usize> {
+        match self.graph.node(node).op {
+            Op::Conv(_) | Op::Linear | Op::BatchNorm(_) => self.operand_shape(node, 1)?.first().copied(),
+            Op::Activation(_)
+            | Op::PRelu
+            | Op::Elementwise(_)
+            | Op::MaxPool(_)
+            | Op::AvgPool(_)
+            | Op::GlobalPool(_)
+            | Op::GroupNorm(_)
+            | Op::LayerNorm(_)
+            | Op::Identity(_)
+            | Op::Cast { .. } => self.operands(node).into_iter().find_map(|value| self.channels(value)),
+            Op::Pad(pad) => {
+                self.channels(self.operand(node)?)?.checked_add(pad.channels[0])?.checked_add(pad.channels[1])
+            }
+            Op::Reduce(_)
+            | Op::MatMul
+            | Op::Concat { .. }
+            | Op::Flatten { .. }
+            | Op::Reshape { .. }
+            | Op::Transpose { .. }
+            | Op::Squeeze { .. }
+            | Op::Unsqueeze { .. }
+            | Op::Slice { .. }
+            | Op::Softmax { .. }
+            | Op::Opaque(_) => None,
+        }
     }
 
     /// Whether a value is one pixel large.

@@ -188,10 +188,9 @@ impl Trunk {
 }
 
 fn dense(flow: &Flow, node: NodeId) -> Dense {
-    let outputs = flow.model.shape_of(flow.output(node)).and_then(|shape| {
-        let axis = if matches!(flow.graph.node(node).op, Op::Conv(_)) { 1 } else { shape.rank().checked_sub(1)? };
-        shape.dims().get(axis)?.fixed()
-    });
+    let output = flow.output(node);
+    let last = flow.model.shape_of(output).and_then(|shape| shape.dims().last()?.fixed());
+    let outputs = if matches!(flow.graph.node(node).op, Op::MatMul) { last } else { flow.channels(output) };
     Dense { node, outputs, activation: None }
 }
 

@@ -30,7 +30,7 @@ pub struct Architecture {
     pub depth: usize,
     /// Kind of most blocks.
     pub block: Option<BlockKind>,
-    /// Blocks a stage; in a plain network, convolutions of one width.
+    /// Blocks a stage; none in a plain network.
     pub stages: Vec<usize>,
 }
 
@@ -215,7 +215,7 @@ pub(crate) fn architecture(anatomy: &Anatomy) -> Option<Architecture> {
             family: Family::Plain,
             depth,
             block: None,
-            stages: anatomy.plain.stages.clone(),
+            stages: Vec::new(),
         });
     };
     let family = form.family();

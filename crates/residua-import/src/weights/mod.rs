@@ -1,0 +1,165 @@
+//! Networks known from their weights alone: the Keras Applications downloads, CIFAR networks, and their like.
+//!
+//! Such files hold no graph. The network is found from the names of layers, or, where Keras made those up, from
+//! shapes and order: recipes that could have these shapes are written down, and each is tried strictly. Every tensor
+//! of the file must bind with the right shape, every tensor of the recipe must be there, and the layers without
+//! weights that the file lists must be the recipe's. What shapes cannot tell is taken from the recipe, and said
+//! in the notes of the source. A file that fits nothing is refused with what was tried.
+//!
+//! Not here: files with a configuration ([`crate::keras`]); checkpoints of other frameworks.
+
+mod bind;
+mod group;
+mod guess;
+
+use std::collections::BTreeMap;
+
+use residua_formats::keras::KerasFile;
+use residua_ir::{Graph, Source, Unused};
+use residua_resnet::form::Form;
+use residua_resnet::recipe::{HeadPool, KerasKin, Recipe};
+
+use crate::error::{Error, Result};
+use group::{Group, Groups};
+
+/// The network whose weights are in a Keras file without a configuration; `name` is its name where nothing else is known.
+///
+/// # Errors
+/// [`Error::Weights`], with every network that was tried and why it is none of them, where the file fits none, or
+/// several. [`Error::Unsupported`] for kernels that a Theano backend wrote.
+pub fn import(file: KerasFile, name: &str) -> Result<Graph> {
+    if file.backend.as_deref() == Some("theano") {
+        return Err(Error::Unsupported {
+            what: "weights that were saved with the Theano backend".to_owned(),
+            help: "their convolution kernels are mirrored; load and save them with the TensorFlow backend first"
+                .to_owned(),
+        });
+    }
+    let groups = group::of(&file.weights);
+    let source = Source {
+        format: file.kind.format().to_owned(),
+        framework: "keras".to_owned(),
+        version: file.version,
+        ..Source::default()
+    };
+    if groups.layers.iter().all(|group| group.tensors.is_empty()) {
+        return Err(Error::Weights { problem: "the file holds no weights".to_owned(), tried: Vec::new() });
+    }
+
+    let mut fits: Vec<(Recipe, Vec<String>, Graph)> = Vec::new();
+    let mut tried = Vec::new();
+    for kin in candidates(&groups) {
+        match attempt(kin, &groups, name, &source, &file.unused) {
+            Ok(found) => fits.push(found),
+            Err(why) => tried.push(format!("{}: {why}", kin.describe())),
+        }
+    }
+    if fits.len() > 1 {
+        let names = fits.iter().map(|(recipe, _, _)| describe(&recipe.form)).collect();
+        return Err(Error::Weights { problem: "several networks fit".to_owned(), tried: names });
+    }
+    let Some((recipe, notes, mut graph)) = fits.pop() else {
+        let count = groups.layers.iter().filter(|group| !group.tensors.is_empty()).count();
+        let problem = format!("the file holds weights of {count} layers, which are those of no network known here");
+        return Err(Error::Weights { problem, tried });
+    };
+    let source = graph.source_mut();
+    source.architecture = recipe.form.standard_name();
+    source.notes = notes;
+    Ok(graph)
+}
+
+/// Networks to try: those whose layout names the layers; where none does, all whose layers Keras may have named.
+fn candidates(groups: &Groups) -> Vec<KerasKin> {
+    let named: Vec<KerasKin> = KerasKin::ALL.into_iter().filter(|&kin| guess::speaks(kin, groups)).collect();
+    if named.is_empty() {
+        // The old package's names are all that tells its networks from the new ones.
+        KerasKin::ALL.into_iter().filter(|&kin| kin != KerasKin::Old).collect()
+    } else {
+        named
+    }
+}
+
+/// Tries one kin; says why the file is none of it.
+fn attempt(
+    kin: KerasKin,
+    groups: &Groups,
+    name: &str,
+    source: &Source,
+    unused: &[Unused],
+) -> Result<(Recipe, Vec<String>, Graph), String> {
+    let by_name = guess::speaks(kin, groups);
+    let guess = if by_name { guess::from_names(kin, groups)? } else { guess::from_order(kin, groups)? };
+    let mut recipe = guess.recipe;
+    recipe.name = groups.model.clone().or_else(|| recipe.form.standard_name()).unwrap_or_else(|| name.to_owned());
+    let layers = recipe.layers();
+    let matched = bind::match_layers(&layers, groups, by_name)?;
+    let mut placed = BTreeMap::new();
+    for (layer, group) in layers.iter().zip(&matched.groups) {
+        if let Some(group) = group {
+            recipe.names.extend(group.name.clone().map(|name| (layer.place, name)));
+            placed.insert(layer.place, *group);
+        }
+    }
+    let mut notes = vec![summary(&recipe, by_name)];
+    notes.extend(guess.notes);
+    notes.extend(matched.notes);
+    notes.extend(settled(kin, &recipe));
+    let graph = bind::build(&recipe, &placed, source.clone(), unused.to_vec()).map_err(|e| e.to_string())?;
+    Ok((recipe, notes, graph))
+}
+
+/// What the network is and how it was found.
+fn summary(recipe: &Recipe, by_name: bool) -> String {
+    let how = if by_name { "names of layers" } else { "shapes and order" };
+    let top = recipe.head.as_ref().map_or("without top".to_owned(), |head| format!("{} classes", head.classes));
+    format!("network found from {how}: {}, {top}", describe(&recipe.form))
+}
+
+fn describe(form: &Form) -> String {
+    let stages: Vec<String> = form.stages.iter().map(|stage| stage.blocks.to_string()).collect();
+    match form.standard_name() {
+        Some(name) => name,
+        None => {
+            let widths: Vec<String> = form.stages.iter().map(|stage| stage.width.to_string()).collect();
+            format!(
+                "depth {}, blocks {}, inner widths {}, stem {}",
+                form.depth(),
+                stages.join("-"),
+                widths.join("-"),
+                form.stem_width
+            )
+        }
+    }
+}
+
+/// What neither names nor shapes tell and the recipe settles.
+fn settled(kin: KerasKin, recipe: &Recipe) -> Vec<String> {
+    let mut notes = vec![format!(
+        "not in the file, taken as in the {}: ReLU, strides, padding, batch-norm epsilon {:e}",
+        kin.describe(),
+        recipe.conventions.epsilon
+    )];
+    if kin == KerasKin::Old {
+        notes.push(
+            "the pool of the stem pads with zeros, as in the package's last releases; the first did not".to_owned(),
+        );
+    }
+    if let Some(head) = &recipe.head {
+        let pool = match head.pool {
+            HeadPool::Global => "global average pooling".to_owned(),
+            HeadPool::Window(size) => format!("average pooling over {size}x{size} pixels"),
+        };
+        notes.push(format!("not in the file: head taken as {pool} and a dense layer with softmax"));
+    }
+    if let Some([h, w]) = recipe.input.size {
+        notes.push(format!("not in the file: pictures taken as {h}x{w}"));
+    }
+    notes
+}
+
+/// A group as a reader of an error understands it.
+fn describe_group(group: &Group) -> String {
+    let shapes: Vec<String> = group.tensors.iter().map(|named| format!("{:?}", named.tensor.shape())).collect();
+    format!("`{}` {}", group.label(), shapes.join(" "))
+}
