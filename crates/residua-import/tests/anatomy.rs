@@ -1,6 +1,8 @@
 //! Every model that a framework wrote is recognised as what the script that made it says it is, whatever container and
 //! generation it came in.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
 use residua_import::load;
 use residua_ir::validate;
 use residua_resnet::analyse;

@@ -1,6 +1,8 @@
 //! Files with weights only give the network that Keras had: the same layers in the same order under the same names, with
 //! the shapes and the number of parameters that Keras states; and what cannot be told is refused.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
 use std::collections::BTreeMap;
 
 use residua_formats::Container;

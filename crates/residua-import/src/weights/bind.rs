@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use residua_ir::{Graph, Source, Tensor, TensorError, Unused};
 use residua_resnet::layouts::{fields, snake_case};
-use residua_resnet::recipe::{Bound, Layer, LayerKind, Recipe, Wanted};
-use residua_resnet::{Field, Part, Place};
+use residua_resnet::recipe::{Bound, KerasKin, Layer, LayerKind, Recipe, Wanted};
+use residua_resnet::{Field, Place};
 
 use super::describe_group;
 use super::group::{Group, Groups, Kind};
@@ -38,6 +38,7 @@ pub(super) struct Matched<'g, 'a> {
 /// # Errors
 /// The first thing that does not fit, in words.
 pub(super) fn match_layers<'g, 'a>(
+    kin: KerasKin,
     layers: &[Layer],
     groups: &'g Groups<'a>,
     by_name: bool,
@@ -63,7 +64,7 @@ pub(super) fn match_layers<'g, 'a>(
         let count = pool.left().count();
         return Err(format!("{count} layers of the file are not in it, the first is {}", describe_group(first)));
     }
-    let notes = match_weightless(layers, groups, Pool::new(empty), by_name, &mut matched)?;
+    let notes = match_weightless(kin, layers, groups, Pool::new(empty), by_name, &mut matched)?;
     Ok(Matched { groups: matched, notes })
 }
 
@@ -125,13 +126,15 @@ fn check_shapes(layer: &Layer, group: &Group) -> Result<(), String> {
 
 /// Matches the layers without weights that a file lists: they tell apart networks whose weights are alike.
 fn match_weightless<'g, 'a>(
+    kin: KerasKin,
     layers: &[Layer],
     groups: &Groups,
     mut empty: Pool<'g, 'a>,
     by_name: bool,
     matched: &mut [Option<&'g Group<'a>>],
 ) -> Result<Vec<String>, String> {
-    let listed = groups.lists_weightless;
+    // What the old package's releases list besides weights differs.
+    let complete = groups.lists_weightless && kin != KerasKin::Old;
     for exact in [true, false] {
         for (layer, slot) in layers.iter().zip(matched.iter_mut()) {
             if slot.is_none() && layer.tensors().is_empty() && (!exact || by_name) {
@@ -141,21 +144,13 @@ fn match_weightless<'g, 'a>(
         }
     }
     let first = empty.groups.first().map(|(group, _)| *group);
-    for (layer, slot) in layers.iter().zip(matched.iter_mut()) {
-        match layer.place {
-            // An input may have any name.
-            Place::Input if slot.is_none() => {
-                *slot = empty.take(|group| first.is_some_and(|first| std::ptr::eq(first, group)));
-            }
-            // The names of the old package say nothing about these, and its first releases had no such layers.
-            Place::PoolPad | Place::Stem(Part::Pad(_)) if layer.class == "ZeroPadding2D" && !by_name => {}
-            _ if slot.is_none() && listed && !is_optional(layer) => {
-                return Err(format!(
-                    "the file lists no layer that is its {} `{}` ({})",
-                    layer.class, layer.name, layer.place
-                ));
-            }
-            _ => {}
+    for (layer, slot) in layers.iter().zip(matched.iter_mut()).filter(|(_, slot)| slot.is_none()) {
+        if layer.place == Place::Input {
+            // It may have any name, and a sequential model lists none.
+            *slot = empty.take(|group| first.is_some_and(|first| std::ptr::eq(first, group)));
+        } else if complete {
+            let (class, name, place) = (layer.class, &layer.name, layer.place);
+            return Err(format!("the file lists no layer that is its {class} `{name}` ({place})"));
         }
     }
     let mut notes = Vec::new();
@@ -163,11 +158,6 @@ fn match_weightless<'g, 'a>(
         notes.extend(extra(group)?);
     }
     Ok(notes)
-}
-
-/// Layers that a file need not list.
-fn is_optional(layer: &Layer) -> bool {
-    layer.place == Place::Input
 }
 
 fn same_class(layer: &Layer, group: &Group) -> bool {

@@ -24,16 +24,13 @@ pub(super) fn speaks(kin: KerasKin, groups: &Groups) -> bool {
     let mut blocks = 0;
     let mut own = false;
     for name in groups.layers.iter().filter(|g| !g.tensors.is_empty()).filter_map(|g| g.name.as_deref()) {
-        match layout.place(name) {
-            Some(Place::Block { part, .. }) => {
-                blocks += 1;
-                own |= match kin {
-                    KerasKin::V1 => part == Part::Norm(3),
-                    KerasKin::V2 => part == Part::Norm(1),
-                    KerasKin::Old | KerasKin::CifarV1 | KerasKin::CifarV2 => true,
-                };
-            }
-            Some(_) | None => {}
+        if let Some(Place::Block { part, .. }) = layout.place(name) {
+            blocks += 1;
+            own |= match kin {
+                KerasKin::V1 => part == Part::Norm(3),
+                KerasKin::V2 => part == Part::Norm(1),
+                KerasKin::Old | KerasKin::CifarV1 | KerasKin::CifarV2 => true,
+            };
         }
     }
     blocks > 3 && own

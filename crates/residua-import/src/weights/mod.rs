@@ -93,7 +93,7 @@ fn attempt(
     let mut recipe = guess.recipe;
     recipe.name = groups.model.clone().or_else(|| recipe.form.standard_name()).unwrap_or_else(|| name.to_owned());
     let layers = recipe.layers();
-    let matched = bind::match_layers(&layers, groups, by_name)?;
+    let matched = bind::match_layers(kin, &layers, groups, by_name)?;
     let mut placed = BTreeMap::new();
     for (layer, group) in layers.iter().zip(&matched.groups) {
         if let Some(group) = group {

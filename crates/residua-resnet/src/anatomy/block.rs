@@ -138,10 +138,9 @@ impl Candidate {
     fn shortcut_kind(&self, flow: &Flow) -> ShortcutKind {
         let has = |step: Step| self.shortcut.count(flow, step) > 0;
         let end = self.shortcut.nodes.last().map_or(self.fork, |&node| flow.output(node));
-        let pads_channels = self.shortcut.nodes.iter().any(|&node| match &flow.graph.node(node).op {
-            Op::Pad(pad) => pad.channels != [0, 0],
-            Op::Concat { axis } => *axis == 1,
-            _ => false,
+        let pads_channels = self.shortcut.nodes.iter().any(|&node| {
+            let op = &flow.graph.node(node).op;
+            matches!(op, Op::Pad(pad) if pad.channels != [0, 0]) || matches!(op, Op::Concat { axis: 1 })
         });
         if has(Step::Conv) {
             ShortcutKind::Projection
@@ -234,11 +233,11 @@ fn leads_to_norm_and_activation(flow: &Flow, sum: ValueId) -> bool {
     flow.real_readers(sum).into_iter().any(|mut node| {
         let mut normed = false;
         for _ in 0..4 {
-            match flow.step(node) {
-                Step::Norm => normed = true,
-                Step::Activation => return normed,
-                _ => return false,
+            let step = flow.step(node);
+            if step != Step::Norm {
+                return normed && step == Step::Activation;
             }
+            normed = true;
             match flow.real_readers(flow.output(node)).first() {
                 Some(&next) => node = next,
                 None => return false,

@@ -92,10 +92,13 @@ impl<'a> Flow<'a> {
         let operands = self.operands(node);
         let constant = operands.is_empty();
         let first = operands.first().map_or(1, |value| self.axis[value.index()]);
-        let axis = match &self.graph.node(node).op {
-            Op::Transpose { perm } => perm.iter().position(|&axis| axis == first).unwrap_or(1),
-            Op::Conv(_) | Op::Linear | Op::MatMul | Op::Flatten { .. } | Op::Reshape { .. } => 1,
-            _ => first,
+        let op = &self.graph.node(node).op;
+        let axis = if let Op::Transpose { perm } = op {
+            perm.iter().position(|&axis| axis == first).unwrap_or(1)
+        } else if matches!(op, Op::Conv(_) | Op::Linear | Op::MatMul | Op::Flatten { .. } | Op::Reshape { .. }) {
+            1
+        } else {
+            first
         };
         let longest = operands.iter().map(|value| self.convs[value.index()]).max().unwrap_or(0);
         let above = operands.into_iter().map(Some).reduce(|a, b| self.nearest_common(a?, b?)).flatten();

@@ -1,6 +1,6 @@
 //! One way from where paths part to where they are joined again, read from its end to its start.
 
-use residua_ir::{Activation, NodeId, Op, Padding, ValueId};
+use residua_ir::{Activation, Conv, NodeId, Op, ValueId};
 
 use super::flow::{Flow, Step};
 use super::{ConvUnit, NormKind, SqueezeExcite};
@@ -77,11 +77,14 @@ impl Path {
         for (node, step) in self.steps(flow) {
             conv += usize::from(step == Step::Conv);
             if stride(flow, node) > 1 {
-                carriers.push(match step {
-                    Step::Conv => format!("conv{conv}"),
-                    Step::Blur => "blur".to_owned(),
-                    Step::Pool => "pool".to_owned(),
-                    _ => "slice".to_owned(),
+                carriers.push(if step == Step::Conv {
+                    format!("conv{conv}")
+                } else if step == Step::Blur {
+                    "blur".to_owned()
+                } else if step == Step::Pool {
+                    "pool".to_owned()
+                } else {
+                    "slice".to_owned()
                 });
             }
         }
@@ -93,26 +96,19 @@ impl Path {
         let mut units: Vec<ConvUnit> = Vec::new();
         let mut waiting = (None, None);
         for (node, step) in self.steps(flow) {
-            match step {
-                Step::Conv => {
-                    let mut unit = conv_unit(flow, node);
-                    if before {
-                        (unit.norm, unit.activation) = std::mem::take(&mut waiting);
-                    }
-                    units.push(unit);
+            if step == Step::Conv {
+                let mut unit = conv_unit(flow, node);
+                if before {
+                    (unit.norm, unit.activation) = std::mem::take(&mut waiting);
                 }
-                Step::Norm | Step::Activation => {
-                    let place = match units.last_mut() {
-                        Some(unit) if !before => (&mut unit.norm, &mut unit.activation),
-                        Some(_) | None => (&mut waiting.0, &mut waiting.1),
-                    };
-                    if step == Step::Norm {
-                        place.0.get_or_insert(node);
-                    } else {
-                        place.1.get_or_insert(node);
-                    }
-                }
-                _ => {}
+                units.push(unit);
+            } else if matches!(step, Step::Norm | Step::Activation) {
+                let place = match units.last_mut() {
+                    Some(unit) if !before => (&mut unit.norm, &mut unit.activation),
+                    Some(_) | None => (&mut waiting.0, &mut waiting.1),
+                };
+                let place = if step == Step::Norm { place.0 } else { place.1 };
+                place.get_or_insert(node);
             }
         }
         units
@@ -121,34 +117,53 @@ impl Path {
 
 /// The larger stride of a node; 1 for whatever has none.
 pub(crate) fn stride(flow: &Flow, node: NodeId) -> usize {
-    let larger = |pair: [usize; 2]| pair[0].max(pair[1]);
-    match &flow.graph.node(node).op {
-        Op::Conv(conv) => larger(conv.strides),
-        Op::MaxPool(pool) => larger(pool.strides),
-        Op::AvgPool(pool) => larger(pool.strides),
-        Op::Slice { axis: 2, step, .. } => *step,
-        _ => 1,
-    }
+    let strides = match &flow.graph.node(node).op {
+        Op::Conv(conv) => conv.strides,
+        Op::MaxPool(pool) => pool.strides,
+        Op::AvgPool(pool) => pool.strides,
+        // A picture is thinned along both axes; one of them counts.
+        Op::Slice { axis: 2, step, .. } => [*step; 2],
+        Op::Slice { .. }
+        | Op::BatchNorm(_)
+        | Op::GroupNorm(_)
+        | Op::LayerNorm(_)
+        | Op::Activation(_)
+        | Op::PRelu
+        | Op::Elementwise(_)
+        | Op::GlobalPool(_)
+        | Op::Reduce(_)
+        | Op::Pad(_)
+        | Op::Linear
+        | Op::MatMul
+        | Op::Concat { .. }
+        | Op::Flatten { .. }
+        | Op::Reshape { .. }
+        | Op::Transpose { .. }
+        | Op::Squeeze { .. }
+        | Op::Unsqueeze { .. }
+        | Op::Softmax { .. }
+        | Op::Identity(_)
+        | Op::Cast { .. }
+        | Op::Opaque(_) => [1; 2],
+    };
+    strides[0].max(strides[1])
 }
 
 /// What there is to know about one convolution.
 pub(crate) fn conv_unit(flow: &Flow, node: NodeId) -> ConvUnit {
     let shape = flow.operand_shape(node, 1).unwrap_or_default();
     let at = |axis: usize| shape.get(axis).copied().unwrap_or(0);
-    let (groups, dilation, padding) = match &flow.graph.node(node).op {
-        Op::Conv(conv) => (conv.groups, conv.dilations[0].max(conv.dilations[1]), conv.padding),
-        _ => (1, 1, Padding::default()),
-    };
+    let conv = if let Op::Conv(conv) = flow.graph.node(node).op { conv } else { Conv::default() };
     ConvUnit {
         node,
         kernel: [at(2), at(3)],
         stride: stride(flow, node),
-        dilation,
-        groups,
-        inputs: at(1) * groups,
+        dilation: conv.dilations[0].max(conv.dilations[1]),
+        groups: conv.groups,
+        inputs: at(1).saturating_mul(conv.groups),
         outputs: at(0),
         bias: flow.graph.node(node).inputs.len() > 2,
-        padding,
+        padding: conv.padding,
         norm: None,
         activation: None,
     }
@@ -156,12 +171,19 @@ pub(crate) fn conv_unit(flow: &Flow, node: NodeId) -> ConvUnit {
 
 /// What kind of normalisation a node is.
 pub(crate) fn norm_kind(flow: &Flow, node: NodeId) -> Option<NormKind> {
-    match &flow.graph.node(node).op {
-        Op::BatchNorm(_) => Some(NormKind::Batch),
-        Op::GroupNorm(_) => Some(NormKind::Group),
-        Op::LayerNorm(_) => Some(NormKind::Layer),
-        _ => (flow.step(node) == Step::Norm).then_some(NormKind::Affine),
+    let op = &flow.graph.node(node).op;
+    if flow.step(node) != Step::Norm {
+        return None;
     }
+    Some(if matches!(op, Op::BatchNorm(_)) {
+        NormKind::Batch
+    } else if matches!(op, Op::GroupNorm(_)) {
+        NormKind::Group
+    } else if matches!(op, Op::LayerNorm(_)) {
+        NormKind::Layer
+    } else {
+        NormKind::Affine
+    })
 }
 
 /// A gate made from what it gates by pooling over all pixels.
@@ -175,24 +197,23 @@ fn squeeze_excite(flow: &Flow, gate: NodeId, from: ValueId, to: ValueId) -> Opti
             return pooled.then_some(found);
         }
         let node = flow.graph.producer(value)?;
-        match flow.step(node) {
-            Step::GlobalPool => pooled = true,
-            Step::Conv | Step::Dense => found.layers.push(node),
-            _ => {}
+        let step = flow.step(node);
+        pooled |= step == Step::GlobalPool;
+        if matches!(step, Step::Conv | Step::Dense) {
+            found.layers.push(node);
         }
         value = flow.operand(node)?;
     }
     None
 }
 
-/// Whether an activation maps small values to themselves or near, as those between convolutions do; bounded functions
-/// such as sigmoid are gates.
+/// Name of an activation; a clip that is a ReLU by another name is called one.
 pub(crate) fn activation_name(flow: &Flow, node: NodeId) -> String {
-    match &flow.graph.node(node).op {
-        Op::Activation(Activation::Clip { min: Some(min), max: Some(max) }) if *min == 0.0 && *max == 6.0 => {
-            "Relu6".to_owned()
-        }
-        Op::Activation(Activation::Clip { min: Some(min), max: None }) if *min == 0.0 => "Relu".to_owned(),
-        op => op.name().to_owned(),
+    let op = &flow.graph.node(node).op;
+    match op {
+        Op::Activation(Activation::Clip { min: Some(0.0), max: Some(6.0) }) => "Relu6",
+        Op::Activation(Activation::Clip { min: Some(0.0), max: None }) => "Relu",
+        other => other.name(),
     }
+    .to_owned()
 }

@@ -161,7 +161,20 @@ impl Trunk {
                         last.activation.get_or_insert("Softmax".to_owned());
                     }
                 }
-                _ => {}
+                Step::Conv
+                | Step::Norm
+                | Step::GlobalPool
+                | Step::Pool
+                | Step::Reshape
+                | Step::Blur
+                | Step::Pad
+                | Step::Slice
+                | Step::Pass
+                | Step::Scale
+                | Step::Join
+                | Step::Gate
+                | Step::Merge
+                | Step::Other => {}
             }
         }
         head.classes = head.dense.last().and_then(|dense| dense.outputs);

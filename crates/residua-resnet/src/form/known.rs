@@ -48,11 +48,12 @@ pub(crate) fn name(form: &Form, depth: usize) -> Option<String> {
         return Some(format!("wide_resnet{depth}_{}", first.width / 64));
     }
     let blur = if form.blurred { "blur" } else { "" };
-    let suffix = match (form.block, form.stem, form.pooled_shortcut) {
-        (_, StemForm::Deep, true) => "d",
-        (_, StemForm::Deep, false) => "c",
-        (BlockKind::Bottleneck, _, _) if form.stride_on == 1 => "v1",
-        _ => "",
+    let suffix = if form.stem == StemForm::Deep {
+        if form.pooled_shortcut { "d" } else { "c" }
+    } else if form.block == BlockKind::Bottleneck && form.stride_on == 1 {
+        "v1"
+    } else {
+        ""
     };
     let gn = if form.group_norm { "_gn" } else { "" };
     Some(format!("{se}resnet{blur}{depth}{suffix}{gn}"))

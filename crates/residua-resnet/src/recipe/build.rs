@@ -103,8 +103,10 @@ impl Recipe {
 
     /// How the source shows what a layer gives.
     fn order(&self, layer: &Layer) -> SourceOrder {
+        if !self.conventions.channels_last {
+            return SourceOrder::Same;
+        }
         match layer.kind {
-            _ if !self.conventions.channels_last => SourceOrder::Same,
             LayerKind::GlobalPool | LayerKind::Dense { .. } => SourceOrder::Same,
             LayerKind::Flatten => match layer.size {
                 Some([height, width]) if height * width > 1 => {

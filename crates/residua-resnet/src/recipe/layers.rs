@@ -184,10 +184,8 @@ impl<'a> Plan<'a> {
 
     /// A convolution; `valid` where a layer before it pads.
     fn conv(&mut self, place: Place, x: usize, gives: usize, kernel: usize, stride: usize, valid: bool) -> usize {
-        let groups = match place {
-            Place::Block { part: Part::Conv(_), .. } if kernel > 1 => self.recipe.form.groups,
-            _ => 1,
-        };
+        let in_block = matches!(place, Place::Block { part: Part::Conv(_), .. });
+        let groups = if in_block && kernel > 1 { self.recipe.form.groups } else { 1 };
         let last = if self.recipe.form.block == BlockKind::Basic { 2 } else { 3 };
         let bias = match (self.recipe.conventions.biases, place) {
             (Biases::All, _) => true,
@@ -195,24 +193,7 @@ impl<'a> Plan<'a> {
             (Biases::BeforeSums, Place::Block { part: Part::Conv(n), .. }) => n == last,
             (Biases::BeforeSums, _) => true,
         };
-        let before = self.layers[x].size;
-        let window = Window { kernel, stride, dilation: 1 };
-        let amounts = |n: usize| if valid || kernel == 1 { Some((0, 0)) } else { same_upper(n, window) };
-        let (padding, size) = match before {
-            // An odd kernel with stride 1 pads the same whatever the size.
-            _ if valid || kernel == 1 => {
-                (ConvPadding::Amounts(Pads::default()), before.map(|s| s.map(|n| valid_size(n, kernel, stride))))
-            }
-            _ if stride == 1 => (ConvPadding::Amounts(Pads::all(kernel / 2)), before),
-            Some([h, w]) => match (amounts(h), amounts(w)) {
-                (Some((top, bottom)), Some((left, right))) => (
-                    ConvPadding::Amounts(Pads { top, left, bottom, right }),
-                    Some([h.div_ceil(stride), w.div_ceil(stride)]),
-                ),
-                _ => (ConvPadding::Same, None),
-            },
-            None => (ConvPadding::Same, None),
-        };
+        let (padding, size) = padding(self.layers[x].size, kernel, stride, valid);
         self.push(place, LayerKind::Conv { kernel, stride, groups, bias, padding }, vec![x], gives, size)
     }
 
@@ -326,6 +307,26 @@ impl<'a> Plan<'a> {
             }
         }
         self.push(Place::Dense(0), LayerKind::Dense { softmax: head.softmax }, vec![x], head.classes, None);
+    }
+}
+
+/// How a convolution pads a picture of this size, and the size it gives; `valid` where a layer before it pads.
+fn padding(before: Option<[usize; 2]>, kernel: usize, stride: usize, valid: bool) -> (ConvPadding, Option<[usize; 2]>) {
+    if valid || kernel == 1 {
+        let size = before.map(|size| size.map(|n| valid_size(n, kernel, stride)));
+        return (ConvPadding::Amounts(Pads::default()), size);
+    }
+    if stride == 1 {
+        return (ConvPadding::Amounts(Pads::all(kernel / 2)), before);
+    }
+    let window = Window { kernel, stride, dilation: 1 };
+    let amounts = before.and_then(|[h, w]| Some((same_upper(h, window)?, same_upper(w, window)?)));
+    match amounts {
+        Some(((top, bottom), (left, right))) => {
+            let size = before.map(|size| size.map(|n| n.div_ceil(stride)));
+            (ConvPadding::Amounts(Pads { top, left, bottom, right }), size)
+        }
+        None => (ConvPadding::Same, None),
     }
 }
 

@@ -219,13 +219,8 @@ impl KerasKin {
     #[must_use]
     pub fn named(name: &str, input: Input, classes: Option<usize>) -> Option<Recipe> {
         let form = Form::named(name).into_iter().next()?;
-        let kin = match (form.stem, form.order, form.block) {
-            (StemForm::Large, Order::Post, _) if form.stride_on == 1 => Self::V1,
-            (StemForm::Large, Order::Pre, _) if form.stride_in == StrideIn::Last => Self::V2,
-            (StemForm::Small, Order::Post, BlockKind::Basic) => Self::CifarV1,
-            (StemForm::Small, Order::Pre, BlockKind::Bottleneck) => Self::CifarV2,
-            _ => return None,
-        };
+        let keras = [Self::V1, Self::V2, Self::CifarV1, Self::CifarV2];
+        let kin = keras.into_iter().find(|kin| kin.form(form.stem_width, form.stages.clone()) == form)?;
         Some(kin.recipe(name, form, input, classes))
     }
 }
