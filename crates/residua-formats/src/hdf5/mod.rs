@@ -100,6 +100,10 @@ pub(crate) fn open(bytes: Bytes) -> Result<Group> {
     let superblock = hdf5.superblock();
     let root = superblock.root_object_header_address().map_err(damaged)?;
     let base = usize::try_from(superblock.base_address).unwrap_or(usize::MAX).min(bytes.len());
+    if superblock.eof_address > bytes.len() as u64 {
+        let (expected, found) = (format!("{} bytes, as it says", superblock.eof_address), format!("{}", bytes.len()));
+        return Err(FormatError::malformed("end of the file", expected, format!("{found}: the file is cut short")));
+    }
     let (offset_size, length_size) = (superblock.offset_size, superblock.length_size);
     let source = Source { bytes: bytes.slice(base..), meter, offset_size, length_size, hdf5 };
     let mut listing = Listing { source: Arc::new(source), above: Vec::new(), objects: 0, bytes: 0, soft: Vec::new() };

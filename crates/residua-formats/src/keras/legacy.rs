@@ -38,12 +38,8 @@ pub(super) fn read(root: &Group) -> Result<KerasFile> {
 
     let mut used = BTreeSet::new();
     let layers = layers(weights, &mut used)?;
-    let unused = root
-        .all_datasets()
-        .into_iter()
-        .filter(|dataset| !used.contains(&dataset.path))
-        .map(|dataset| Unused { location: dataset.path.clone(), reason: reason(&dataset.path).to_owned() })
-        .collect();
+    let left = root.all_datasets().into_iter().filter(|dataset| !used.contains(&dataset.path));
+    let unused = left.map(|dataset| by_product(&dataset.path)).collect::<Result<_>>()?;
     Ok(KerasFile {
         kind: if whole { KerasKind::WholeH5 } else { KerasKind::LegacyWeightsH5 },
         version,
@@ -54,12 +50,16 @@ pub(super) fn read(root: &Group) -> Result<KerasFile> {
     })
 }
 
-fn reason(path: &str) -> &'static str {
-    let path = path.strip_prefix("model_weights/").unwrap_or(path);
-    match path.split('/').next() {
-        Some("optimizer_weights") => "optimizer state",
-        Some("top_level_model_weights") => "a weight of the model itself, of none of its layers",
-        Some(_) | None => "not in the `weight_names` of any layer",
+/// Why a dataset is no weight of a layer; an error where it ought to be one.
+fn by_product(path: &str) -> Result<Unused> {
+    let unused = |reason: &str| Ok(Unused { location: path.to_owned(), reason: reason.to_owned() });
+    match path.split('/').find(|part| *part != "model_weights") {
+        Some("optimizer_weights") => unused("optimizer state"),
+        Some("top_level_model_weights") => unused("a weight of the model itself, of none of its layers"),
+        Some(_) | None => {
+            let expected = "only datasets that the `weight_names` of a layer list";
+            Err(FormatError::malformed(path, expected, "one that none lists"))
+        }
     }
 }
 

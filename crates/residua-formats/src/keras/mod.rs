@@ -102,13 +102,8 @@ pub(crate) fn read_h5(bytes: Bytes) -> Result<KerasFile> {
     if legacy::is_legacy(&root) {
         return legacy::read(&root);
     }
-    if !paths::is_paths(&root) {
-        let what = format!("an HDF5 file that Keras did not write (at its root: {})", names(&root));
-        let help = "whole models and weights that Keras 2 or 3 saved are read";
-        return Err(FormatError::unsupported("", what, help));
-    }
     let mut variables = Variables::default();
-    variables.add(&root)?;
+    variables.add_file(&root)?;
     let version = root.string("keras_version")?;
     let backend = root.string("backend")?;
     Ok(weights_file(variables, version, backend))
@@ -121,7 +116,7 @@ pub(crate) fn read_shards(folder: &Folder, names: &BTreeMap<String, Vec<String>>
     let mut variables = Variables::default();
     for file in files {
         let root = hdf5::open(folder.map("weight_map", file)?).map_err(|error| error.within(file))?;
-        variables.add(&root).map_err(|error| error.within(file))?;
+        variables.add_file(&root).map_err(|error| error.within(file))?;
     }
     Ok(weights_file(variables, None, None))
 }
@@ -130,11 +125,4 @@ fn weights_file(mut variables: Variables, version: Option<String>, backend: Opti
     let unused = std::mem::take(&mut variables.unused);
     let weights = KerasWeights::Paths(variables.into_groups());
     KerasFile { kind: KerasKind::WeightsH5, version, backend, config: None, weights, unused }
-}
-
-/// The first names in a group, for a message.
-fn names(group: &hdf5::Group) -> String {
-    let all: Vec<String> =
-        group.groups.keys().chain(group.datasets.keys()).take(5).map(|name| format!("`{name}`")).collect();
-    if all.is_empty() { "nothing".to_owned() } else { all.join(", ") }
 }

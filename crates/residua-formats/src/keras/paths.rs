@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use residua_ir::Unused;
 
 use super::VariableGroup;
-use crate::NamedTensor;
 use crate::error::Result;
 use crate::hdf5::Group;
+use crate::{FormatError, NamedTensor};
 
 const VARIABLES: &str = "vars";
 /// What the first part of a path was called in Keras 2.12 and 2.13.
 const OLD_LAYERS: &str = "_layer_checkpoint_dependencies";
 
 /// Whether every dataset is where this layout has them, and there is one, or a place for one.
-pub(super) fn is_paths(root: &Group) -> bool {
+fn is_paths(root: &Group) -> bool {
     let datasets = root.all_datasets();
     let fits = |path: &str| path.rsplit('/').nth(1) == Some(VARIABLES);
     let layers = root.groups.contains_key("layers") || root.groups.contains_key(OLD_LAYERS);
@@ -24,7 +24,8 @@ pub(super) fn is_paths(root: &Group) -> bool {
 /// The variables of a model that may be spread over several files.
 #[derive(Default)]
 pub(super) struct Variables {
-    groups: BTreeMap<Vec<Part>, VariableGroup>,
+    /// By the parts of their paths, and by the path, since `a_1` and `a_01` have the same parts.
+    groups: BTreeMap<(Vec<Part>, String), VariableGroup>,
     pub(super) unused: Vec<Unused>,
 }
 
@@ -42,7 +43,18 @@ impl Part {
 
 impl Variables {
     /// Adds what one file holds.
-    pub(super) fn add(&mut self, group: &Group) -> Result<()> {
+    pub(super) fn add_file(&mut self, root: &Group) -> Result<()> {
+        if is_paths(root) {
+            return self.add(root);
+        }
+        let names: Vec<String> =
+            root.groups.keys().chain(root.datasets.keys()).take(5).map(|name| format!("`{name}`")).collect();
+        let there = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+        let what = format!("an HDF5 file that Keras did not write (at its root: {there})");
+        Err(FormatError::unsupported("", what, "whole models and weights that Keras 2 or 3 saved are read"))
+    }
+
+    fn add(&mut self, group: &Group) -> Result<()> {
         if let Some((path, variables)) = variables(group) {
             if let Some(reason) = by_product(&path) {
                 self.leave(variables, reason);
@@ -55,14 +67,6 @@ impl Variables {
                 self.add(below)?;
             }
         }
-        let reason = "not a variable of any object of the model";
-        self.unused.extend(
-            group
-                .datasets
-                .values()
-                .filter(|_| !group.path.ends_with(VARIABLES))
-                .map(|dataset| Unused { location: dataset.path.clone(), reason: reason.to_owned() }),
-        );
         Ok(())
     }
 
@@ -72,17 +76,20 @@ impl Variables {
     }
 
     fn add_variables(&mut self, path: String, variables: &Group) -> Result<()> {
-        let key = path.split('/').map(Part::new).collect();
+        let key = (path.split('/').map(Part::new).collect(), path.clone());
         let name = variables.string("name")?;
         let group = self.groups.entry(key).or_insert(VariableGroup { path, name: None, tensors: Vec::new() });
         group.name = group.name.take().or(name);
         for (name, dataset) in &variables.datasets {
+            if group.tensors.iter().any(|tensor| tensor.name == *name) {
+                return Err(FormatError::malformed(&*dataset.path, "each variable once", "one of two shards"));
+            }
             let tensor = dataset.tensor()?;
             group.tensors.push(NamedTensor { name: name.clone(), location: dataset.path.clone(), tensor });
         }
         group.tensors.sort_by_cached_key(|tensor| (tensor.name.parse::<u64>().ok(), tensor.name.clone()));
-        for below in variables.groups.values() {
-            self.leave(below, "not a variable of any object of the model");
+        if let Some(below) = variables.groups.values().find(|below| !below.all_datasets().is_empty()) {
+            return Err(FormatError::malformed(&*below.path, "variables of an object", "a group of more"));
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! ONNX models: the messages as the file has them, and their tensors as views on it.
 //!
-//! What decoding would take is counted before it is done ([`skim`]). External data is read from the model's own folder
+//! What decoding would take is counted before it is done (`skim`). External data is read from the model's own folder
 //! only. Nothing is interpreted: operators, functions and subgraphs are the importer's business.
 
 pub mod schema;

@@ -71,7 +71,9 @@ fn dtype(data_type: i32) -> Option<DType> {
         | DataType::Float4e2m1
         | DataType::Float8e8m0
         | DataType::Uint2
-        | DataType::Int2 => return None,
+        | DataType::Int2
+        | DataType::Float6e2m3
+        | DataType::Float6e3m2 => return None,
     })
 }
 
