@@ -197,6 +197,23 @@ pub(crate) fn advance(index: &mut [usize], sizes: &[usize]) -> bool {
     false
 }
 
+/// Offsets of all indices over some axes of a value of this shape, row-major.
+pub(crate) fn offsets(shape: &[usize], axes: &[usize]) -> Vec<usize> {
+    if axes.iter().any(|&axis| shape[axis] == 0) {
+        return Vec::new();
+    }
+    let steps = strides(shape);
+    let sizes: Vec<usize> = axes.iter().map(|&axis| shape[axis]).collect();
+    let mut index = vec![0; sizes.len()];
+    let mut offsets = Vec::new();
+    loop {
+        offsets.push(index.iter().zip(axes).map(|(i, &axis)| i * steps[axis]).sum());
+        if !advance(&mut index, &sizes) {
+            return offsets;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

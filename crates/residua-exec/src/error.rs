@@ -1,7 +1,6 @@
 //! What can go wrong when a graph is prepared or run, with the layer, node or input it is about.
 
-use residua_ir::TensorError;
-use residua_ir::shape::ShapeError;
+use residua_ir::{Op, TensorError, TensorType};
 
 /// Why a graph cannot be prepared or run.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -58,6 +57,14 @@ pub enum ExecError {
         operands: String,
         /// What does not fit.
         reason: String,
+    },
+    /// A value whose size does not follow from the inputs.
+    #[error("the size of `{value}` does not follow from the inputs: {shape}")]
+    Size {
+        /// Name of the value.
+        value: String,
+        /// What is known of its shape.
+        shape: String,
     },
     /// More memory than the limit would be needed.
     #[error("node `{node}` with a result of shape {shape}: the run would hold {needed} bytes, the limit is {limit}")]
@@ -127,8 +134,8 @@ pub enum ExecError {
 
 impl ExecError {
     /// A node that does not fit its operands.
-    pub(crate) fn node(name: &str, op: &residua_ir::Op, operands: &[Vec<usize>], error: &ShapeError) -> Self {
-        let operands = operands.iter().map(|shape| format!("{shape:?}")).collect::<Vec<_>>().join(", ");
-        Self::Node { node: name.to_owned(), op: op.name().to_owned(), operands, reason: error.to_string() }
+    pub(crate) fn node(name: &str, op: &Op, operands: &[TensorType], reason: String) -> Self {
+        let operands = operands.iter().map(|ty| ty.shape.to_string()).collect::<Vec<_>>().join(", ");
+        Self::Node { node: name.to_owned(), op: op.name().to_owned(), operands, reason }
     }
 }

@@ -1,8 +1,9 @@
 //! The executor: one graph, prepared for one precision.
 
-use residua_ir::{Checked, ValueId};
+use residua_ir::{Checked, Op, ValueId};
 
 use crate::array::Array;
+use crate::engine::Engine;
 use crate::error::ExecError;
 
 /// Type that a run computes in.
@@ -53,25 +54,48 @@ impl Results {
 
 /// A graph that is ready to run.
 #[derive(Debug)]
-pub struct Executor {}
+pub struct Executor(Engines);
+
+#[derive(Debug)]
+enum Engines {
+    F32(Engine<f32>),
+    F64(Engine<f64>),
+}
 
 impl Executor {
     /// Prepares a graph: plans the steps, reads and packs the weights.
     ///
     /// # Errors
     /// [`ExecError::Opaque`] where an operator is not known, [`ExecError::Parameter`] where a tensor is damaged,
-    /// [`ExecError::UnknownValue`] where a value to be kept is not of this graph.
-    pub fn new(_model: &Checked, _options: &Options) -> Result<Self, ExecError> {
-        Ok(Self {})
+    /// [`ExecError::UnknownValue`] where a value to be kept is not of this graph, [`ExecError::Threads`].
+    pub fn new(model: &Checked, options: &Options) -> Result<Self, ExecError> {
+        let graph = model.graph();
+        for node in graph.nodes() {
+            if let Op::Opaque(opaque) = &node.op {
+                return Err(ExecError::Opaque {
+                    layer: graph.layer(node.layer).name.clone(),
+                    domain: opaque.domain.clone(),
+                    op_type: opaque.op_type.clone(),
+                    reason: opaque.reason.clone(),
+                });
+            }
+        }
+        Ok(Self(match options.precision {
+            Precision::F32 => Engines::F32(Engine::new(model, options)?),
+            Precision::F64 => Engines::F64(Engine::new(model, options)?),
+        }))
     }
 
     /// Runs it on these inputs, in the graph's order; axes channels first. Free sizes are taken from the arrays.
     ///
     /// # Errors
     /// [`ExecError::InputCount`] or [`ExecError::InputShape`] where the arrays are not what the model declares,
-    /// [`ExecError::Node`] where a node cannot be applied to sizes that they lead to, [`ExecError::Memory`] where the
-    /// run would pass the limit.
+    /// [`ExecError::Node`] or [`ExecError::Size`] where a node cannot be applied to sizes that they lead to,
+    /// [`ExecError::Memory`] where the run would pass the limit.
     pub fn run(&self, inputs: &[Array]) -> Result<Results, ExecError> {
-        Err(ExecError::InputCount { expected: 0, names: String::new(), found: inputs.len() })
+        match &self.0 {
+            Engines::F32(engine) => engine.run(inputs),
+            Engines::F64(engine) => engine.run(inputs),
+        }
     }
 }

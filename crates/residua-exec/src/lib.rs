@@ -11,9 +11,14 @@
 
 mod array;
 pub mod compare;
+mod element;
+mod engine;
 mod error;
 mod executor;
+mod kernels;
 pub mod order;
+mod plan;
+mod steps;
 
 pub use array::{Array, Data};
 pub use error::ExecError;

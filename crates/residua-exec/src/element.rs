@@ -1,0 +1,141 @@
+//! The two types that are computed in, and the scalar functions that kernels need of them.
+//!
+//! Everything above is generic over [`Element`], so that both precisions run the same code.
+
+use std::fmt::Debug;
+use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
+
+use pulp::Arch;
+use residua_ir::{Tensor, TensorError};
+
+use crate::array::{Array, Data};
+use crate::kernels::micro::{Shape, ShapeOf, Strip};
+
+/// f32 or f64.
+pub(crate) trait Element:
+    Copy
+    + Debug
+    + Default
+    + PartialOrd
+    + Send
+    + Sync
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+    + 'static
+{
+    const ONE: Self;
+    const INFINITY: Self;
+
+    fn from_f64(value: f64) -> Self;
+    fn to_f64(self) -> f64;
+    fn is_nan(self) -> bool;
+    fn abs(self) -> Self;
+    fn sqrt(self) -> Self;
+    fn exp(self) -> Self;
+    fn exp_m1(self) -> Self;
+    fn ln(self) -> Self;
+    fn ln_1p(self) -> Self;
+    fn tanh(self) -> Self;
+    fn powf(self, exponent: Self) -> Self;
+    fn erf(self) -> Self;
+    fn erfc(self) -> Self;
+
+    /// All elements of a tensor.
+    fn read(tensor: &Tensor) -> Result<Vec<Self>, TensorError>;
+    /// All elements of an array.
+    fn of_array(array: &Array) -> Vec<Self>;
+    /// Elements of an array to give back.
+    fn into_data(values: Vec<Self>) -> Data;
+
+    /// How matrix tiles are shaped on this machine.
+    fn tile_shape(arch: Arch) -> Shape;
+    /// Runs the matrix kernel.
+    fn run_strip(arch: Arch, strip: Strip<'_, '_, Self>);
+}
+
+macro_rules! element {
+    ($ty:ident, $data:ident, $read:ident, $erf:path, $erfc:path) => {
+        impl Element for $ty {
+            const ONE: Self = 1.0;
+            const INFINITY: Self = $ty::INFINITY;
+
+            #[inline]
+            #[allow(clippy::cast_possible_truncation, reason = "rounding to the type computed in is the purpose")]
+            fn from_f64(value: f64) -> Self {
+                value as $ty
+            }
+            #[inline]
+            fn to_f64(self) -> f64 {
+                f64::from(self)
+            }
+            #[inline]
+            fn is_nan(self) -> bool {
+                $ty::is_nan(self)
+            }
+            #[inline]
+            fn abs(self) -> Self {
+                $ty::abs(self)
+            }
+            #[inline]
+            fn sqrt(self) -> Self {
+                $ty::sqrt(self)
+            }
+            #[inline]
+            fn exp(self) -> Self {
+                $ty::exp(self)
+            }
+            #[inline]
+            fn exp_m1(self) -> Self {
+                $ty::exp_m1(self)
+            }
+            #[inline]
+            fn ln(self) -> Self {
+                $ty::ln(self)
+            }
+            #[inline]
+            fn ln_1p(self) -> Self {
+                $ty::ln_1p(self)
+            }
+            #[inline]
+            fn tanh(self) -> Self {
+                $ty::tanh(self)
+            }
+            #[inline]
+            fn powf(self, exponent: Self) -> Self {
+                $ty::powf(self, exponent)
+            }
+            #[inline]
+            fn erf(self) -> Self {
+                $erf(self)
+            }
+            #[inline]
+            fn erfc(self) -> Self {
+                $erfc(self)
+            }
+
+            fn read(tensor: &Tensor) -> Result<Vec<Self>, TensorError> {
+                tensor.$read()
+            }
+            fn of_array(array: &Array) -> Vec<Self> {
+                array.$read()
+            }
+            fn into_data(values: Vec<Self>) -> Data {
+                Data::$data(values)
+            }
+
+            fn tile_shape(arch: Arch) -> Shape {
+                arch.dispatch(ShapeOf::<Self>::default())
+            }
+            fn run_strip(arch: Arch, strip: Strip<'_, '_, Self>) {
+                arch.dispatch(strip);
+            }
+        }
+    };
+}
+
+element!(f32, F32, to_f32, libm::erff, libm::erfcf);
+element!(f64, F64, to_f64, libm::erf, libm::erfc);

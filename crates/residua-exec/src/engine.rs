@@ -1,0 +1,245 @@
+//! The engine: runs a plan for the sizes that the inputs have.
+//!
+//! Free sizes are bound by inferring all shapes anew, with the only shape inference there is. A value lives from the
+//! step that makes it to the last one that reads it; its buffer is used again after that.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pulp::Arch;
+use rayon::ThreadPool;
+use residua_ir::shape::infer;
+use residua_ir::{Checked, DType, Graph, Shape, TensorType, ValueId, ValueKind};
+
+use crate::array::{Array, element_count};
+use crate::element::Element;
+use crate::error::ExecError;
+use crate::executor::{Options, Results};
+use crate::plan::Plan;
+use crate::steps;
+
+/// A plan with what it needs to run.
+#[derive(Debug)]
+pub(crate) struct Engine<T> {
+    graph: Graph,
+    plan: Plan<T>,
+    /// For each value, the last step that reads it; [`usize::MAX`] for values that are given back.
+    last_read: Vec<usize>,
+    keep: Vec<ValueId>,
+    memory_limit: usize,
+    pool: ThreadPool,
+    arch: Arch,
+    /// Buffers of earlier runs.
+    buffers: Mutex<Vec<Vec<T>>>,
+}
+
+impl<T: Element> Engine<T> {
+    pub(crate) fn new(model: &Checked, options: &Options) -> Result<Self, ExecError> {
+        let threads = options.threads.unwrap_or(0);
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .map_err(|error| ExecError::Threads { threads, reason: error.to_string() })?;
+        let graph = model.graph();
+        let mut pinned = vec![false; graph.values().len()];
+        for id in graph.outputs().iter().chain(&options.keep) {
+            let values = graph.values().len();
+            *pinned.get_mut(id.index()).ok_or(ExecError::UnknownValue { index: id.index(), values })? = true;
+        }
+        let arch = Arch::new();
+        let plan = pool.install(|| Plan::new(model, &pinned, options.precision, arch))?;
+        let mut last_read = vec![0; pinned.len()];
+        for (index, step) in plan.steps.iter().enumerate() {
+            step.reads().for_each(|id| last_read[id.index()] = index);
+        }
+        for (last, _) in last_read.iter_mut().zip(&pinned).filter(|(_, pinned)| **pinned) {
+            *last = usize::MAX;
+        }
+        Ok(Self {
+            graph: graph.clone(),
+            plan,
+            last_read,
+            keep: options.keep.clone(),
+            memory_limit: options.memory_limit,
+            pool,
+            arch,
+            buffers: Mutex::new(Vec::new()),
+        })
+    }
+
+    pub(crate) fn run(&self, inputs: &[Array]) -> Result<Results, ExecError> {
+        let shapes = self.shapes(inputs)?;
+        self.check_memory(&shapes)?;
+        let free = std::mem::take(&mut *self.buffers.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut run = Run { arch: self.arch, shapes, slots: vec![None; self.last_read.len()], free, plan: &self.plan };
+        for (&id, array) in self.graph.inputs().iter().zip(inputs) {
+            run.slots[id.index()] = Some(Arc::new(T::of_array(array)));
+        }
+        self.pool.install(|| {
+            for (index, step) in self.plan.steps.iter().enumerate() {
+                let dead: Vec<ValueId> = step.reads().filter(|id| self.last_read[id.index()] == index).collect();
+                let result = steps::run(&mut run, step, &dead)?;
+                run.slots[step.output.index()] = Some(result);
+                dead.into_iter().for_each(|id| run.release(id));
+            }
+            Ok::<(), ExecError>(())
+        })?;
+        let results = Results {
+            outputs: self.graph.outputs().iter().map(|&id| run.array(id)).collect::<Result<_, _>>()?,
+            kept: self.keep.iter().map(|&id| Ok((id, run.array(id)?))).collect::<Result<_, ExecError>>()?,
+        };
+        *self.buffers.lock().unwrap_or_else(PoisonError::into_inner) = run.free;
+        Ok(results)
+    }
+
+    /// The shape of every value, for these inputs.
+    fn shapes(&self, inputs: &[Array]) -> Result<Vec<Vec<usize>>, ExecError> {
+        let graph = &self.graph;
+        if inputs.len() != graph.inputs().len() {
+            let names: Vec<&str> = graph.inputs().iter().map(|&id| graph.value(id).name.as_str()).collect();
+            let (expected, names) = (names.len(), names.join(", "));
+            return Err(ExecError::InputCount { expected, names, found: inputs.len() });
+        }
+        let mut given = inputs.iter();
+        let mut types: Vec<Option<TensorType>> = vec![None; graph.values().len()];
+        for id in graph.value_ids() {
+            types[id.index()] = match &graph.value(id).kind {
+                ValueKind::Parameter(parameter) => {
+                    let tensor = &graph.parameter(*parameter).tensor;
+                    Some(TensorType { dtype: tensor.dtype(), shape: Shape::fixed(tensor.shape()) })
+                }
+                ValueKind::Input(_) | ValueKind::Computed { .. } => None,
+            };
+        }
+        for &id in graph.inputs() {
+            let (ValueKind::Input(declared), Some(array)) = (&graph.value(id).kind, given.next()) else { continue };
+            let dims = declared.shape.dims();
+            let fits = dims.len() == array.shape().len()
+                && dims.iter().zip(array.shape()).all(|(dim, &size)| dim.fixed().is_none_or(|fixed| fixed == size));
+            if !fits {
+                return Err(ExecError::InputShape {
+                    input: graph.value(id).name.clone(),
+                    declared: declared.shape.to_string(),
+                    given: array.shape().to_vec(),
+                });
+            }
+            types[id.index()] = Some(TensorType { dtype: declared.dtype, shape: Shape::fixed(array.shape()) });
+        }
+        for node in graph.nodes() {
+            let operands: Option<Vec<TensorType>> = node.inputs.iter().map(|id| types[id.index()].clone()).collect();
+            let Some(operands) = operands else { continue };
+            let results = infer(&node.op, &operands)
+                .map_err(|error| ExecError::node(&node.name, &node.op, &operands, error.to_string()))?;
+            for (&id, ty) in node.outputs.iter().zip(results) {
+                types[id.index()] = Some(ty);
+            }
+        }
+        let unknown = TensorType { dtype: DType::F32, shape: Shape::fixed(&[0]) };
+        graph
+            .value_ids()
+            .map(|id| {
+                let ty = types[id.index()].as_ref().unwrap_or(&unknown);
+                ty.shape.as_fixed().ok_or_else(|| {
+                    let name = &graph.value(id).name;
+                    ExecError::Size { value: name.clone(), shape: ty.shape.to_string() }
+                })
+            })
+            .collect()
+    }
+
+    /// Walks the plan, and adds up what would be held at once.
+    fn check_memory(&self, shapes: &[Vec<usize>]) -> Result<(), ExecError> {
+        let bytes = |id: ValueId| {
+            element_count(&shapes[id.index()]).and_then(|count| count.checked_mul(size_of::<T>())).unwrap_or(usize::MAX)
+        };
+        let mut held = self.graph.inputs().iter().fold(0usize, |sum, &id| sum.saturating_add(bytes(id)));
+        for (index, step) in self.plan.steps.iter().enumerate() {
+            let scratch = steps::scratch(step, shapes).and_then(|count| count.checked_mul(size_of::<T>()));
+            held = held.saturating_add(bytes(step.output));
+            let needed = held.saturating_add(scratch.unwrap_or(usize::MAX));
+            if needed > self.memory_limit {
+                let shape = Shape::fixed(&shapes[step.output.index()]).to_string();
+                return Err(ExecError::Memory { node: step.name.clone(), shape, needed, limit: self.memory_limit });
+            }
+            let mut dead: Vec<ValueId> = step.reads().filter(|id| self.last_read[id.index()] == index).collect();
+            dead.sort_unstable();
+            dead.dedup();
+            for id in dead.into_iter().filter(|id| !self.plan.constants.contains_key(id)) {
+                held = held.saturating_sub(bytes(id));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One run: the values that live, and buffers to use again.
+pub(crate) struct Run<'a, T> {
+    pub(crate) arch: Arch,
+    pub(crate) shapes: Vec<Vec<usize>>,
+    slots: Vec<Option<Arc<Vec<T>>>>,
+    free: Vec<Vec<T>>,
+    plan: &'a Plan<T>,
+}
+
+impl<T: Element> Run<'_, T> {
+    /// Elements of a value that lives.
+    pub(crate) fn values(&self, id: ValueId) -> &[T] {
+        match &self.slots[id.index()] {
+            Some(values) => values,
+            None => self.plan.constants.get(&id).map_or(&[], Vec::as_slice),
+        }
+    }
+
+    pub(crate) fn shape(&self, id: ValueId) -> &[usize] {
+        &self.shapes[id.index()]
+    }
+
+    /// A buffer of this many elements of any value.
+    pub(crate) fn buffer(&mut self, len: usize) -> Vec<T> {
+        let fits = |buffer: &&Vec<T>| buffer.capacity() >= len;
+        let best = self.free.iter().filter(fits).map(Vec::capacity).min();
+        let mut buffer = match best.and_then(|best| self.free.iter().position(|buffer| buffer.capacity() == best)) {
+            Some(at) => self.free.swap_remove(at),
+            None => Vec::new(),
+        };
+        buffer.resize(len, T::default());
+        buffer
+    }
+
+    /// Gives a buffer back.
+    pub(crate) fn recycle(&mut self, buffer: Vec<T>) {
+        self.free.push(buffer);
+    }
+
+    /// The value itself, to pass on.
+    pub(crate) fn share(&mut self, id: ValueId) -> Arc<Vec<T>> {
+        match &self.slots[id.index()] {
+            Some(values) => values.clone(),
+            None => Arc::new(self.values(id).to_vec()),
+        }
+    }
+
+    /// The elements of a value, to be changed: its own buffer where it is not read again, a copy otherwise.
+    pub(crate) fn take(&mut self, id: ValueId, dead: &[ValueId]) -> Vec<T> {
+        if dead.contains(&id)
+            && let Some(values) = self.slots[id.index()].take()
+        {
+            match Arc::try_unwrap(values) {
+                Ok(values) => return values,
+                Err(shared) => self.slots[id.index()] = Some(shared),
+            }
+        }
+        let mut copy = self.buffer(self.values(id).len());
+        copy.copy_from_slice(self.values(id));
+        copy
+    }
+
+    fn release(&mut self, id: ValueId) {
+        if let Some(buffer) = self.slots[id.index()].take().and_then(|values| Arc::try_unwrap(values).ok()) {
+            self.free.push(buffer);
+        }
+    }
+
+    fn array(&self, id: ValueId) -> Result<Array, ExecError> {
+        Array::new(self.shape(id).to_vec(), T::into_data(self.values(id).to_vec()))
+    }
+}

@@ -1,0 +1,172 @@
+//! Elementwise functions of one value.
+
+use residua_ir::Activation;
+
+use crate::element::Element;
+
+/// Constants of Klambauer et al. 2017, "Self-Normalizing Neural Networks", appendix.
+const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
+const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
+
+/// Replaces each element by the function of it. NaN stays NaN.
+#[inline(always)]
+pub(crate) fn apply<T: Element>(activation: Activation, values: &mut [T]) {
+    let c = T::from_f64;
+    match activation {
+        Activation::Relu { negative_slope, threshold, max_value } => {
+            relu(values, c(negative_slope), c(threshold), max_value.map(c));
+        }
+        Activation::Elu { alpha } => each(values, |x| elu(x, c(alpha))),
+        Activation::Selu => each(values, |x| c(SELU_SCALE) * elu(x, c(SELU_ALPHA))),
+        Activation::Gelu { tanh_approximation: false } => each(values, |x| {
+            // x Φ(x) by the complementary error function, which does not cancel for negative x.
+            c(0.5) * x * (-x * c(std::f64::consts::FRAC_1_SQRT_2)).erfc()
+        }),
+        Activation::Gelu { tanh_approximation: true } => each(values, |x| {
+            let inner = c((2.0 / std::f64::consts::PI).sqrt()) * (x + c(0.044_715) * x * x * x);
+            c(0.5) * x * (T::ONE + inner.tanh())
+        }),
+        Activation::Silu => each(values, |x| {
+            // x / (1 + e^-x) is -∞ / ∞ at -∞.
+            if x == -T::INFINITY { -T::default() } else { x * sigmoid(x) }
+        }),
+        Activation::Sigmoid => each(values, sigmoid),
+        Activation::HardSigmoid { slope, offset } => {
+            each(values, |x| clamp(c(slope) * x + c(offset), T::default(), T::ONE));
+        }
+        Activation::HardSwish => each(values, |x| x * clamp(x / c(6.0) + c(0.5), T::default(), T::ONE)),
+        Activation::Clip { min, max } => {
+            let (min, max) = (min.map_or(-T::INFINITY, c), max.map_or(T::INFINITY, c));
+            each(values, |x| clamp(x, min, max));
+        }
+        Activation::Tanh => each(values, T::tanh),
+        Activation::Softplus => each(values, softplus),
+        Activation::Softsign => each(values, |x| x / (T::ONE + x.abs())),
+        Activation::Mish => each(values, |x| x * softplus(x).tanh()),
+        Activation::Exp => each(values, T::exp),
+        Activation::Log => each(values, T::ln),
+        Activation::Sqrt => each(values, T::sqrt),
+        Activation::Reciprocal => each(values, |x| T::ONE / x),
+        Activation::Abs => each(values, T::abs),
+        Activation::Neg => each(values, |x| -x),
+        Activation::Erf => each(values, T::erf),
+    }
+}
+
+#[inline(always)]
+fn each<T: Element>(values: &mut [T], f: impl Fn(T) -> T) {
+    values.iter_mut().for_each(|value| *value = f(*value));
+}
+
+#[inline(always)]
+fn relu<T: Element>(values: &mut [T], slope: T, threshold: T, max: Option<T>) {
+    let zero = T::default();
+    match max {
+        // Without a slope, 0 · (−∞) must not become NaN.
+        None if slope == zero && threshold == zero => each(values, |x| if x < zero { zero } else { x }),
+        None if slope == zero => each(values, |x| if x < threshold { zero } else { x }),
+        None => each(values, |x| if x < threshold { slope * (x - threshold) } else { x }),
+        Some(max) => each(values, |x| {
+            if x >= max {
+                max
+            } else if x < threshold {
+                if slope == zero { zero } else { slope * (x - threshold) }
+            } else {
+                x
+            }
+        }),
+    }
+}
+
+#[inline(always)]
+fn elu<T: Element>(x: T, alpha: T) -> T {
+    if x > T::default() { x } else { alpha * x.exp_m1() }
+}
+
+#[inline(always)]
+fn sigmoid<T: Element>(x: T) -> T {
+    T::ONE / (T::ONE + (-x).exp())
+}
+
+/// `log(1 + e^x)` without overflow.
+#[inline(always)]
+fn softplus<T: Element>(x: T) -> T {
+    let positive = if x < T::default() { T::default() } else { x };
+    positive + (-x.abs()).exp().ln_1p()
+}
+
+#[inline(always)]
+fn clamp<T: Element>(x: T, min: T, max: T) -> T {
+    if x < min {
+        min
+    } else if x > max {
+        max
+    } else {
+        x
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Values computed to 30 digits with mpmath, rounded.
+    #[test]
+    fn functions_have_their_known_values() {
+        let known = [
+            (Activation::RELU, -2.0, 0.0),
+            (Activation::RELU6, 7.5, 6.0),
+            (Activation::leaky_relu(0.25), -2.0, -0.5),
+            (Activation::Relu { negative_slope: 0.5, threshold: 1.0, max_value: Some(3.0) }, 0.0, -0.5),
+            (Activation::Relu { negative_slope: 0.5, threshold: 1.0, max_value: Some(3.0) }, 9.0, 3.0),
+            (Activation::Elu { alpha: 2.0 }, -1.0, -1.264_241_117_657_115_4),
+            (Activation::Selu, -1.0, -1.111_330_737_812_562_8),
+            (Activation::Gelu { tanh_approximation: false }, 1.0, 0.841_344_746_068_542_9),
+            (Activation::Gelu { tanh_approximation: false }, -5.0, -1.433_257_859_395_969_6e-6),
+            (Activation::Gelu { tanh_approximation: true }, 1.0, 0.841_191_990_608_276_2),
+            (Activation::Silu, 1.0, 0.731_058_578_630_004_9),
+            (Activation::Sigmoid, -2.0, 0.119_202_922_022_117_56),
+            (Activation::HardSigmoid { slope: 0.2, offset: 0.5 }, 1.0, 0.7),
+            (Activation::HardSwish, 1.0, 2.0 / 3.0),
+            (Activation::Clip { min: Some(-1.0), max: None }, -2.0, -1.0),
+            (Activation::Tanh, 0.5, 0.462_117_157_260_009_76),
+            (Activation::Softplus, 1.0, 1.313_261_687_518_222_8),
+            (Activation::Softplus, 800.0, 800.0),
+            (Activation::Softsign, -3.0, -0.75),
+            (Activation::Mish, 1.0, 0.865_098_388_267_310_3),
+            (Activation::Erf, 0.5, 0.520_499_877_813_046_5),
+            (Activation::Reciprocal, 4.0, 0.25),
+        ];
+        for (activation, x, expected) in known {
+            let mut wide = [x];
+            apply(activation, &mut wide);
+            assert!(
+                (wide[0] - expected).abs() <= 1e-13 * f64::abs(expected).max(1e-3),
+                "{activation:?}({x}) = {}",
+                wide[0]
+            );
+            let mut narrow = [x as f32];
+            apply(activation, &mut narrow);
+            assert!(
+                (f64::from(narrow[0]) - expected).abs() <= 4e-7 * f64::abs(expected),
+                "{activation:?}({x}) = {}",
+                narrow[0]
+            );
+        }
+    }
+
+    #[test]
+    fn nan_stays_and_infinities_have_limits() {
+        let functions =
+            [Activation::RELU, Activation::RELU6, Activation::Silu, Activation::Clip { min: None, max: Some(1.0) }];
+        for activation in functions {
+            let mut values = [f32::NAN, f32::NEG_INFINITY];
+            apply(activation, &mut values);
+            assert!(values[0].is_nan(), "{activation:?}");
+            assert!(!values[1].is_nan(), "{activation:?}");
+        }
+        let mut values = [f32::NEG_INFINITY];
+        apply(Activation::RELU, &mut values);
+        assert_eq!(values, [0.0]);
+    }
+}

@@ -1,0 +1,110 @@
+//! Elementwise functions of two values, with numpy broadcasting.
+
+use pulp::Arch;
+use rayon::prelude::*;
+use residua_ir::Elementwise;
+
+use super::GRAIN;
+use crate::array::{advance, strides};
+use crate::element::Element;
+
+/// `out = f(a, b)` where all three have the same shape.
+fn same<T: Element>(arch: Arch, a: &[T], b: &[T], out: &mut [T], f: impl Fn(T, T) -> T + Sync) {
+    out.par_chunks_mut(GRAIN).zip(a.par_chunks(GRAIN)).zip(b.par_chunks(GRAIN)).for_each(|((out, a), b)| {
+        arch.dispatch(|| out.iter_mut().zip(a).zip(b).for_each(|((out, &a), &b)| *out = f(a, b)));
+    });
+}
+
+/// Steps by which an operand is walked over the result's axes: 0 where it is stretched.
+pub(crate) fn broadcast_strides(shape: &[usize], result: &[usize]) -> Vec<usize> {
+    let missing = result.len().saturating_sub(shape.len());
+    let own = strides(shape);
+    let mut out = vec![0; missing];
+    out.extend(shape.iter().zip(own).map(|(&size, stride)| if size == 1 { 0 } else { stride }));
+    out
+}
+
+/// The shape that two shapes which fit together broadcast to.
+pub(crate) fn broadcast_shape(a: &[usize], b: &[usize]) -> Vec<usize> {
+    let (long, short) = if a.len() >= b.len() { (a, b) } else { (b, a) };
+    let mut out = long.to_vec();
+    for (out, &size) in out.iter_mut().rev().zip(short.iter().rev()) {
+        if *out == 1 {
+            *out = size;
+        }
+    }
+    out
+}
+
+/// `out = f(a, b)` over the result's shape, row by row along its last axis.
+fn stretched<T: Element>(
+    (a, a_shape): (&[T], &[usize]),
+    (b, b_shape): (&[T], &[usize]),
+    (out, shape): (&mut [T], &[usize]),
+    f: impl Fn(T, T) -> T,
+) {
+    let (a_steps, b_steps) = (broadcast_strides(a_shape, shape), broadcast_strides(b_shape, shape));
+    let Some((&row, outer)) = shape.split_last() else {
+        out[0] = f(a[0], b[0]);
+        return;
+    };
+    if out.is_empty() {
+        return;
+    }
+    let (a_step, b_step) = (a_steps[outer.len()], b_steps[outer.len()]);
+    let mut index = vec![0usize; outer.len()];
+    for out in out.chunks_mut(row) {
+        let at = |steps: &[usize]| index.iter().zip(steps).map(|(i, step)| i * step).sum::<usize>();
+        let (a, b) = (&a[at(&a_steps)..], &b[at(&b_steps)..]);
+        match (a_step, b_step) {
+            (1, 1) => out.iter_mut().zip(a).zip(b).for_each(|((out, &a), &b)| *out = f(a, b)),
+            (1, 0) => out.iter_mut().zip(a).for_each(|(out, &a)| *out = f(a, b[0])),
+            (a_step, b_step) => {
+                for (i, out) in out.iter_mut().enumerate() {
+                    *out = f(a[i * a_step], b[i * b_step]);
+                }
+            }
+        }
+        advance(&mut index, outer);
+    }
+}
+
+/// An operand with its shape.
+pub(crate) type Shaped<'a, T> = (&'a [T], &'a [usize]);
+
+/// One step of the fold over the operands of an elementwise operator; [`Elementwise::Mean`] only sums here.
+pub(crate) fn combine<T: Element>(
+    arch: Arch,
+    op: Elementwise,
+    a: Shaped<'_, T>,
+    b: Shaped<'_, T>,
+    out: &mut [T],
+    shape: &[usize],
+) {
+    match op {
+        Elementwise::Add | Elementwise::Mean => run(arch, a, b, out, shape, |a, b| a + b),
+        Elementwise::Sub => run(arch, a, b, out, shape, |a, b| a - b),
+        Elementwise::Mul => run(arch, a, b, out, shape, |a, b| a * b),
+        Elementwise::Div => run(arch, a, b, out, shape, |a, b| a / b),
+        // NaN wins, as in numpy.
+        Elementwise::Max => run(arch, a, b, out, shape, |a, b| if a >= b || a.is_nan() { a } else { b }),
+        Elementwise::Min => run(arch, a, b, out, shape, |a, b| if a <= b || a.is_nan() { a } else { b }),
+        Elementwise::Pow => run(arch, a, b, out, shape, T::powf),
+    }
+}
+
+fn run<T: Element>(
+    arch: Arch,
+    a: Shaped<'_, T>,
+    b: Shaped<'_, T>,
+    out: &mut [T],
+    shape: &[usize],
+    f: impl Fn(T, T) -> T + Sync,
+) {
+    if a.1 == shape && b.1 == shape { same(arch, a.0, b.0, out, f) } else { stretched(a, b, (out, shape), f) }
+}
+
+/// `x >= 0 ? x : slope * x` with a slope that broadcasts to `x`.
+pub(crate) fn prelu<T: Element>(arch: Arch, x: Shaped<'_, T>, slope: Shaped<'_, T>, out: &mut [T]) {
+    run(arch, x, slope, out, x.1, |x, slope| if x < T::default() { slope * x } else { x });
+}

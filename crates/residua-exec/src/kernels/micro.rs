@@ -1,0 +1,178 @@
+//! The matrix kernel: a strip of packed columns times panels of packed rows, in vector registers.
+//!
+//! Every element of the result is one chain of fused multiply-adds over the common axis, in ascending order, whatever
+//! the tile it lies in and the width of the machine's vectors. So results do not depend on how work is cut up; and
+//! are the same bits on all machines that have fused multiply-add.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use pulp::{Simd, WithSimd};
+
+use super::panels::row_panels;
+
+/// Vectors side by side in a tile.
+const VECTORS: usize = 3;
+
+/// How tiles are shaped on a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// Rows of a tile.
+    pub(crate) rows: usize,
+    /// Elements of one vector.
+    pub(crate) lanes: usize,
+}
+
+impl Shape {
+    /// Columns of a full tile.
+    pub(crate) fn columns(self) -> usize {
+        VECTORS * self.lanes
+    }
+}
+
+/// One strip of columns: `rows[i][column..] (+)= Σ a[i][k] · b[k]`.
+pub(crate) struct Strip<'a, 'r, T> {
+    /// Row panels over the whole common axis, as [`super::panels::pack_rows`] makes them.
+    pub(crate) a: &'a [T],
+    /// Length of the common axis.
+    pub(crate) depth: usize,
+    /// Part of the common axis that this strip adds.
+    pub(crate) range: Range<usize>,
+    /// `range.len()` rows of one, two or three vectors.
+    pub(crate) b: &'a [T],
+    /// Rows of the result.
+    pub(crate) rows: &'a mut [&'r mut [T]],
+    /// First column of the result; those beyond the rows' ends are computed and dropped.
+    pub(crate) column: usize,
+}
+
+/// One type's vectors under one instruction set.
+trait Vector<S: Simd>: Copy + Default {
+    type V: Copy;
+    const LANES: usize;
+    fn vectors(values: &[Self]) -> &[Self::V];
+    fn splat(simd: S, value: Self) -> Self::V;
+    fn mul_add(simd: S, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    fn load(simd: S, values: &[Self]) -> Self::V;
+    fn store(simd: S, values: &mut [Self], vector: Self::V);
+}
+
+macro_rules! vector {
+    ($ty:ident, $v:ident, $lanes:ident, $as:ident, $splat:ident, $fma:ident, $load:ident, $store:ident) => {
+        impl<S: Simd> Vector<S> for $ty {
+            type V = S::$v;
+            const LANES: usize = S::$lanes;
+            #[inline(always)]
+            fn vectors(values: &[Self]) -> &[Self::V] {
+                S::$as(values).0
+            }
+            #[inline(always)]
+            fn splat(simd: S, value: Self) -> Self::V {
+                simd.$splat(value)
+            }
+            #[inline(always)]
+            fn mul_add(simd: S, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+                simd.$fma(a, b, c)
+            }
+            #[inline(always)]
+            fn load(simd: S, values: &[Self]) -> Self::V {
+                match S::$as(values).0 {
+                    [first, ..] => *first,
+                    [] => simd.$load(values),
+                }
+            }
+            #[inline(always)]
+            fn store(simd: S, values: &mut [Self], vector: Self::V) {
+                if values.len() < S::$lanes {
+                    simd.$store(values, vector);
+                } else {
+                    values[..S::$lanes].copy_from_slice(pulp::bytemuck::cast_slice(std::slice::from_ref(&vector)));
+                }
+            }
+        }
+
+        impl WithSimd for Strip<'_, '_, $ty> {
+            type Output = ();
+            #[inline(always)]
+            fn with_simd<S: Simd>(self, simd: S) {
+                strip(simd, self);
+            }
+        }
+
+        impl WithSimd for ShapeOf<$ty> {
+            type Output = Shape;
+            #[inline(always)]
+            fn with_simd<S: Simd>(self, _: S) -> Shape {
+                Shape { rows: full_rows::<S>(), lanes: S::$lanes }
+            }
+        }
+    };
+}
+
+vector!(f32, f32s, F32_LANES, as_simd_f32s, splat_f32s, mul_add_e_f32s, partial_load_f32s, partial_store_f32s);
+vector!(f64, f64s, F64_LANES, as_simd_f64s, splat_f64s, mul_add_e_f64s, partial_load_f64s, partial_store_f64s);
+
+/// Asks for the [`Shape`] of a type's tiles.
+#[derive(Default)]
+pub(crate) struct ShapeOf<T>(PhantomData<T>);
+
+/// Rows of a tile: its accumulators, the vectors of `b` and a splat element of `a` must fit in the registers.
+const fn full_rows<S: Simd>() -> usize {
+    if S::REGISTER_COUNT >= 32 { 8 } else { 4 }
+}
+
+#[inline(always)]
+fn strip<S: Simd, T: Vector<S>>(simd: S, strip: Strip<'_, '_, T>) {
+    let Strip { a, depth, range, b, rows, column } = strip;
+    let vectors = b.len() / (range.len() * T::LANES).max(1);
+    for panel in row_panels(rows.len(), full_rows::<S>()) {
+        let width = panel.len();
+        let a = &a[panel.start * depth + range.start * width..][..range.len() * width];
+        let rows = &mut rows[panel];
+        let first = range.start == 0;
+        macro_rules! dispatch {
+            ($(($m:literal, $v:literal))*) => {
+                match (width, vectors) {
+                    $(($m, $v) => tile::<S, T, $m, $v>(simd, a, b, rows, column, first),)*
+                    _ => {}
+                }
+            };
+        }
+        dispatch!((8, 3)(8, 2)(8, 1)(4, 3)(4, 2)(4, 1)(2, 3)(2, 2)(2, 1)(1, 3)(1, 2)(1, 1));
+    }
+}
+
+#[inline(always)]
+fn tile<S: Simd, T: Vector<S>, const M: usize, const V: usize>(
+    simd: S,
+    a: &[T],
+    b: &[T],
+    rows: &mut [&mut [T]],
+    column: usize,
+    first: bool,
+) {
+    let mut sums = [[T::splat(simd, T::default()); V]; M];
+    if !first {
+        for (sums, row) in sums.iter_mut().zip(rows.iter()) {
+            for (v, sum) in sums.iter_mut().enumerate() {
+                *sum = T::load(simd, &row[(column + v * T::LANES).min(row.len())..]);
+            }
+        }
+    }
+    let (a, _) = a.as_chunks::<M>();
+    let (b, _) = T::vectors(b).as_chunks::<V>();
+    for (a, b) in a.iter().zip(b) {
+        for i in 0..M {
+            let factor = T::splat(simd, a[i]);
+            for v in 0..V {
+                sums[i][v] = T::mul_add(simd, factor, b[v], sums[i][v]);
+            }
+        }
+    }
+    for (sums, row) in sums.iter().zip(rows) {
+        let end = row.len();
+        for (v, &sum) in sums.iter().enumerate() {
+            T::store(simd, &mut row[(column + v * T::LANES).min(end)..], sum);
+        }
+    }
+}

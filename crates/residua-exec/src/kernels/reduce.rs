@@ -1,0 +1,64 @@
+//! Reductions over axes, and softmax. Sums are taken in f64, in row-major order.
+
+use rayon::prelude::*;
+use residua_ir::PoolKind;
+
+use crate::array::offsets;
+use crate::element::Element;
+
+fn fold<T: Element>(kind: PoolKind, values: impl Iterator<Item = T>, count: usize) -> T {
+    // NaN wins, as in numpy.
+    let larger = |a: T, b: T| if a >= b || a.is_nan() { a } else { b };
+    let smaller = |a: T, b: T| if a <= b || a.is_nan() { a } else { b };
+    #[expect(clippy::cast_precision_loss, reason = "no axis has 2^53 elements")]
+    match kind {
+        PoolKind::Max => values.fold(-T::INFINITY, larger),
+        PoolKind::Min => values.fold(T::INFINITY, smaller),
+        PoolKind::Sum => T::from_f64(values.map(T::to_f64).sum()),
+        PoolKind::Mean => T::from_f64(values.map(T::to_f64).sum::<f64>() / count as f64),
+    }
+}
+
+/// Reduces the last axes, `len` elements in all, to one element each.
+pub(crate) fn reduce_last<T: Element>(kind: PoolKind, x: &[T], len: usize, out: &mut [T]) {
+    if len == 0 {
+        out.fill(fold(kind, std::iter::empty(), 0));
+        return;
+    }
+    out.par_iter_mut().with_min_len(16).zip(x.par_chunks(len)).for_each(|(out, x)| {
+        *out = fold(kind, x.iter().copied(), len);
+    });
+}
+
+/// Reduces `axes` (ascending) of a value of this shape.
+pub(crate) fn reduce<T: Element>(kind: PoolKind, x: &[T], shape: &[usize], axes: &[usize], out: &mut [T]) {
+    let kept: Vec<usize> = (0..shape.len()).filter(|axis| !axes.contains(axis)).collect();
+    if axes.iter().copied().eq(kept.len()..shape.len()) {
+        return reduce_last(kind, x, axes.iter().map(|&axis| shape[axis]).product(), out);
+    }
+    let inner = offsets(shape, axes);
+    for (out, start) in out.iter_mut().zip(offsets(shape, &kept)) {
+        *out = fold(kind, inner.iter().map(|at| x[start + at]), inner.len());
+    }
+}
+
+/// Softmax over an axis of `len` elements with `inner` elements behind it, less the maximum so that nothing overflows.
+pub(crate) fn softmax<T: Element>(x: &[T], len: usize, inner: usize, out: &mut [T]) {
+    let block = len * inner;
+    if block == 0 {
+        return;
+    }
+    for (out, x) in out.chunks_mut(block).zip(x.chunks(block)) {
+        for lane in 0..inner {
+            let row = || x[lane..].iter().step_by(inner).copied();
+            let most = fold(PoolKind::Max, row(), len);
+            let mut sum = 0.0;
+            for (out, x) in out[lane..].iter_mut().step_by(inner).zip(row()) {
+                *out = (x - most).exp();
+                sum += out.to_f64();
+            }
+            let sum = T::from_f64(sum);
+            out[lane..].iter_mut().step_by(inner).for_each(|out| *out = *out / sum);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Which nodes become one step.
+//!
+//! The reference runs every node on its own. The fast engine lets a convolution, a linear layer or a batch norm take
+//! in what follows it, as long as nothing else reads the value between and nobody asked for it.
+
+use residua_ir::{Activation, Checked, Elementwise, NodeId, Op, ValueId};
+
+use super::tensor_of;
+use crate::executor::Precision;
+
+/// Nodes that become one step.
+#[derive(Debug, Clone)]
+pub(super) struct Group {
+    /// What is computed first.
+    pub(super) head: NodeId,
+    /// The batch norm that is folded into its weights.
+    pub(super) norm: Option<NodeId>,
+    /// Added to the result.
+    pub(super) residual: Option<ValueId>,
+    /// Applied last.
+    pub(super) activation: Option<Activation>,
+    /// What the step gives.
+    pub(super) output: ValueId,
+}
+
+/// The steps of a graph, in an order in which they can run. Nodes that reach nothing asked for are left out.
+pub(super) fn groups(model: &Checked, pinned: &[bool], precision: Precision) -> Vec<Group> {
+    let graph = model.graph();
+    let needed = needed(model, pinned);
+    let consumers = graph.consumers();
+    let mut taken = vec![false; graph.nodes().len()];
+    // Values that exist once the steps so far have run.
+    let mut ready: Vec<bool> = graph.value_ids().map(|id| graph.producer(id).is_none()).collect();
+    let mut groups = Vec::new();
+    for node in graph.node_ids() {
+        if taken[node.index()] || !needed[node.index()] {
+            continue;
+        }
+        let output = graph.node(node).output();
+        let mut group = Group { head: node, norm: None, residual: None, activation: None, output };
+        if precision == Precision::F32 {
+            let fuse = Fuse { model, pinned, consumers: &consumers, ready: &ready };
+            for node in fuse.grow(&mut group) {
+                taken[node.index()] = true;
+            }
+        }
+        ready[group.output.index()] = true;
+        groups.push(group);
+    }
+    groups
+}
+
+/// Nodes that a value asked for depends on.
+fn needed(model: &Checked, pinned: &[bool]) -> Vec<bool> {
+    let graph = model.graph();
+    let mut wanted = pinned.to_vec();
+    let mut needed = vec![false; graph.nodes().len()];
+    for (needed, node) in needed.iter_mut().zip(graph.nodes()).rev() {
+        if node.outputs.iter().any(|id| wanted[id.index()]) {
+            *needed = true;
+            node.inputs.iter().for_each(|id| wanted[id.index()] = true);
+        }
+    }
+    needed
+}
+
+struct Fuse<'a> {
+    model: &'a Checked,
+    pinned: &'a [bool],
+    consumers: &'a [Vec<NodeId>],
+    ready: &'a [bool],
+}
+
+impl Fuse<'_> {
+    /// Takes nodes into the group as long as that is right, and gives those that were taken.
+    fn grow(&self, group: &mut Group) -> Vec<NodeId> {
+        let mut taken = Vec::new();
+        let head = self.model.graph().node(group.head);
+        let weighted = matches!(head.op, Op::Conv(_) | Op::Linear);
+        let known_weights = || head.inputs[1..].iter().all(|&id| tensor_of(self.model, id).is_some());
+        if !(weighted || matches!(head.op, Op::BatchNorm(_))) || !known_weights() {
+            return taken;
+        }
+        while let Some(node) = self.follower(group.output) {
+            let op = &self.model.graph().node(node).op;
+            let accepted = if let Op::Activation(activation) = op {
+                self.activation(group, *activation)
+            } else if let Op::BatchNorm(_) = op {
+                weighted && self.norm(group, node)
+            } else if let Op::Elementwise(Elementwise::Add) = op {
+                weighted && self.add(group, node)
+            } else {
+                matches!(op, Op::Identity(_))
+            };
+            if !accepted {
+                break;
+            }
+            group.output = self.model.graph().node(node).output();
+            taken.push(node);
+        }
+        taken
+    }
+
+    /// The one node that reads a value nobody asked for.
+    fn follower(&self, value: ValueId) -> Option<NodeId> {
+        match self.consumers[value.index()][..] {
+            [only] if !self.pinned[value.index()] => Some(only),
+            _ => None,
+        }
+    }
+
+    fn activation(&self, group: &mut Group, activation: Activation) -> bool {
+        let fits = group.activation.is_none();
+        if fits {
+            group.activation = Some(activation);
+        }
+        fits
+    }
+
+    fn norm(&self, group: &mut Group, node: NodeId) -> bool {
+        let inputs = &self.model.graph().node(node).inputs;
+        let fits = group.norm.is_none()
+            && group.residual.is_none()
+            && group.activation.is_none()
+            && inputs[0] == group.output
+            && inputs[1..].iter().all(|&id| tensor_of(self.model, id).is_some())
+            && self.filters_are_channels(group);
+        if fits {
+            group.norm = Some(node);
+        }
+        fits
+    }
+
+    /// A linear layer's features are the channels of a batch norm only where no axis lies between.
+    fn filters_are_channels(&self, group: &Group) -> bool {
+        !matches!(self.model.graph().node(group.head).op, Op::Linear)
+            || self.model.shape_of(group.output).is_some_and(|shape| shape.rank() == 2)
+    }
+
+    fn add(&self, group: &mut Group, node: NodeId) -> bool {
+        let [a, b] = self.model.graph().node(node).inputs[..] else { return false };
+        let other = if a == group.output { b } else { a };
+        let dims = |id| self.model.shape_of(id).map(|shape| shape.dims());
+        let same_shape = dims(group.output)
+            .zip(dims(other))
+            .is_some_and(|(a, b)| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_equal(b)));
+        let fits = group.residual.is_none()
+            && group.activation.is_none()
+            && other != group.output
+            && self.ready[other.index()]
+            && same_shape;
+        if fits {
+            group.residual = Some(other);
+        }
+        fits
+    }
+}
