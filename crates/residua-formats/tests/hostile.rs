@@ -132,7 +132,7 @@ fn survives(name: &str, what: &str, bytes: &[u8]) -> bool {
 
 /// Mutants of each file; `RESIDUA_MUTANTS` asks for another number.
 fn mutants() -> usize {
-    std::env::var("RESIDUA_MUTANTS").ok().and_then(|n| n.parse().ok()).unwrap_or(250)
+    std::env::var("RESIDUA_MUTANTS").ok().and_then(|n| n.parse().ok()).unwrap_or(120)
 }
 
 #[test]
