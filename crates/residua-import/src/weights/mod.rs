@@ -11,6 +11,8 @@
 mod bind;
 mod group;
 mod guess;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

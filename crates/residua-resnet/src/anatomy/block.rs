@@ -198,6 +198,10 @@ impl Candidate {
 }
 
 fn kind_of(convs: &[ConvUnit], outputs: Option<usize>) -> BlockKind {
+    // One filter a channel is another kind of block: MobileNet's, ShuffleNet's.
+    if convs.iter().any(|conv| conv.is_wide() && conv.groups > 1 && conv.groups == conv.outputs) {
+        return BlockKind::Other;
+    }
     match convs {
         [a, b] if a.is_wide() && b.is_wide() => BlockKind::Basic,
         [a, b, c] if !a.is_wide() && b.is_wide() && !c.is_wide() && outputs.is_some_and(|out| b.outputs <= out) => {

@@ -212,6 +212,22 @@ fn gates_are_no_paths_and_their_layers_no_depth() {
 }
 
 #[test]
+fn blocks_with_one_filter_a_channel_are_residual_and_no_resnet() {
+    // As in MobileNetV2: widened, filtered, narrowed, and nothing behind the sum.
+    let model = with_block(|net, x| {
+        let y = net.conv_bn_relu(x, 48, 1, 1);
+        let y = net.conv_groups(y, 48, 3, 1, 48);
+        let y = net.bn_relu(y);
+        let y = net.conv_bn(y, 8, 1, 1);
+        net.add(x, y)
+    });
+    let block = only_block(&model);
+    assert_eq!((block.kind, block.activation, block.after_add), (BlockKind::Other, Order::Post, None));
+    let architecture = analyse(&model).architecture.unwrap();
+    assert_eq!((architecture.name.as_str(), architecture.family), ("residual5", Family::Residual));
+}
+
+#[test]
 fn groups_and_further_branches_are_kept() {
     let model = with_block(|net, x| {
         let y = net.conv_bn_relu(x, 8, 1, 1);

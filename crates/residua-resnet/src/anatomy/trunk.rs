@@ -232,7 +232,7 @@ pub(crate) fn split_stages(blocks: &mut [Block]) -> Vec<Stage> {
         block.index = at - stages[stage].blocks.start;
         block.name = format!("stages.{stage}.blocks.{}", block.index);
         stages[stage].blocks.end = at + 1;
-        stages[stage].stride *= block.stride;
+        stages[stage].stride = stages[stage].stride.saturating_mul(block.stride);
     }
     clear_shared_hints(blocks);
     stages

@@ -28,7 +28,7 @@ pub(crate) fn name(form: &Form, depth: usize) -> Option<String> {
     if form.block == BlockKind::Other {
         return None;
     }
-    if form.stages.len() == 3 || form.stem == StemForm::Small && form.stages.len() < 3 {
+    if form.stem == StemForm::Small && form.stages.len() <= 3 {
         let v2 = if form.order == Order::Pre { "v2" } else { "" };
         return Some(format!("resnet{depth}{v2}_cifar"));
     }
@@ -182,7 +182,13 @@ fn imagenet(name: &str) -> Option<Form> {
         stem: traits.stem,
         stem_width: 64,
         stages: blocks.iter().enumerate().map(stage).collect(),
-        stride_on: if block == BlockKind::Basic || blurred { 1 } else { traits.stride_on },
+        stride_on: if blurred {
+            0
+        } else if block == BlockKind::Basic {
+            1
+        } else {
+            traits.stride_on
+        },
         stride_in: traits.stride_in,
         groups: traits.groups,
         squeeze_excite,
@@ -198,4 +204,43 @@ fn strip_suffix<'a>(name: &'a str, suffix: &str) -> (&'a str, bool) {
 
 fn strip_prefix<'a>(name: &'a str, prefix: &str) -> (bool, &'a str) {
     name.strip_prefix(prefix).map_or((false, name), |rest| (true, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_of_a_name_has_that_name() {
+        let names = "resnet18 resnet34 resnet50 resnet101 resnet152 resnet200 resnet50v1 resnet152v1 resnet50v2 \
+            resnet101v2 resnext50_32x4d resnext101_32x8d resnext101_64x4d wide_resnet50_2 wide_resnet101_2 resnet50d \
+            resnet18d resnet50c seresnet18 seresnet50 seresnext50_32x4d resnetblur50 resnet50_gn resnetv2_50 \
+            resnetv2_101 resnet20_cifar resnet1202_cifar resnet29v2_cifar resnet164v2_cifar resnet1001v2_cifar";
+        for expected in names.split_whitespace() {
+            let forms = named(expected);
+            assert!(!forms.is_empty(), "{expected}");
+            for form in forms {
+                assert_eq!(name(&form, form.depth()).as_deref(), Some(expected));
+                assert!(expected.contains(&form.depth().to_string()), "{expected}: {}", form.depth());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_has_no_form() {
+        for text in [
+            "",
+            "resnet",
+            "resnet51",
+            "resnet18v1",
+            "resnet50v3",
+            "resnext50",
+            "resnext50_0x4d",
+            "resnet21_cifar",
+            "resnet2_cifar",
+            "wide_resnet18_2",
+        ] {
+            assert!(named(text).is_empty(), "{text}");
+        }
+    }
 }

@@ -100,7 +100,7 @@ pub struct Form {
     pub stem_width: usize,
     /// Stages.
     pub stages: Vec<StageForm>,
-    /// Number of the convolution that carries a block's stride; 0 where no block has one.
+    /// Number of the convolution that carries a block's stride; 0 where none does.
     pub stride_on: usize,
     /// Which block of a stage carries its stride.
     pub stride_in: StrideIn,
@@ -145,7 +145,7 @@ impl Form {
         match (self.order, self.block) {
             (_, BlockKind::Other) => Family::Residual,
             (Order::Pre, _) => Family::V2,
-            (Order::Post, BlockKind::Bottleneck) if self.stride_on == 2 => Family::V15,
+            (Order::Post, BlockKind::Bottleneck) if self.stride_on == 2 || self.blurred => Family::V15,
             (Order::Post, BlockKind::Bottleneck | BlockKind::Basic) => Family::V1,
         }
     }
@@ -178,9 +178,10 @@ impl Form {
                     outputs: stage.outputs.unwrap_or(0),
                 })
                 .collect(),
+            // Of equals the first.
             stride_on: (1..=3)
+                .filter(|n| carriers(&format!("conv{n}")) > 0)
                 .max_by_key(|n| (carriers(&format!("conv{n}")), 4 - n))
-                .filter(|_| !strided.is_empty())
                 .unwrap_or(0),
             stride_in: if in_last { StrideIn::Last } else { StrideIn::First },
             groups: blocks.iter().map(|block| block.groups).max().unwrap_or(1),
@@ -195,7 +196,7 @@ impl Form {
 fn observed_stem(anatomy: &Anatomy) -> StemForm {
     let stem = &anatomy.stem;
     let kernels: Vec<[usize; 2]> = stem.convs.iter().map(|conv| conv.kernel).collect();
-    let stride = stem.convs.iter().map(|conv| conv.stride).product::<usize>();
+    let stride = stem.convs.iter().fold(1, |product: usize, conv| product.saturating_mul(conv.stride));
     match (&kernels[..], stem.pool.is_some()) {
         ([[7, 7]], true) if stride == 2 => StemForm::Large,
         ([[3, 3], [3, 3], [3, 3]], true) if stride == 2 => StemForm::Deep,
