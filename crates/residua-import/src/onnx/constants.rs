@@ -118,10 +118,8 @@ fn computed(
         Some(Item::Constant(constant)) => !constant.tensor.dtype().is_float(),
         Some(Item::Value(_)) | None => return Ok(None),
     };
-    if integers {
-        if let Some((sizes, scalar)) = arithmetic(scope, node, attributes)? {
-            return Ok(Some(Item::Sizes { sizes, scalar }));
-        }
+    if integers && let Some((sizes, scalar)) = arithmetic(scope, node, attributes)? {
+        return Ok(Some(Item::Sizes { sizes, scalar }));
     }
     view(scope, node, attributes, opset)
 }

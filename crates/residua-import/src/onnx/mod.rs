@@ -13,6 +13,8 @@ mod interface;
 mod nodes;
 mod order;
 mod scope;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 

@@ -18,11 +18,11 @@ fn axes(r: &mut Reader<'_>, since: i64) -> Result<Option<Vec<i64>>, Unknown> {
 pub(super) fn reduce(r: &mut Reader<'_>, kind: PoolKind) -> Read {
     let since = if kind == PoolKind::Sum { 13 } else { 18 };
     let x = r.value(0)?;
-    let rank = r.rank(x)?;
+    let rank = r.rank(x);
     let stated = axes(r, since)?.unwrap_or_default();
     let nothing = r.opset >= since && r.attributes.flag("noop_with_empty_axes", false)?;
     let axes = match (stated.is_empty(), nothing) {
-        (true, false) => (0..rank).collect(),
+        (true, false) => (0..r.known_rank(x)?).collect(),
         (true, true) | (false, _) => Reader::axes(&stated, rank)?,
     };
     let keep_dims = r.attributes.flag("keepdims", true)?;
@@ -37,16 +37,18 @@ pub(super) fn concat(r: &mut Reader<'_>) -> Read {
         None if r.opset < 4 => 1,
         None => return Err(Unknown("`axis` is missing".to_owned())),
     };
-    let axis = Reader::axis(axis, r.rank(first)?)?;
+    let axis = Reader::axis(axis, r.rank(first))?;
     r.end(Op::Concat { axis }, &inputs)
 }
 
 pub(super) fn flatten(r: &mut Reader<'_>) -> Read {
     let x = r.value(0)?;
     let axis = r.attributes.int("axis")?.unwrap_or(1);
-    let rank = r.rank(x)?;
     // One past the last axis is allowed here.
-    let axis = if usize::try_from(axis) == Ok(rank) { rank } else { Reader::axis(axis, rank)? };
+    let axis = match r.rank(x) {
+        Some(rank) if usize::try_from(axis) == Ok(rank) => rank,
+        rank => Reader::axis(axis, rank)?,
+    };
     r.end(Op::Flatten { axis }, &[x])
 }
 
@@ -90,24 +92,22 @@ fn same_size(r: &Reader<'_>, a: (ValueId, usize), b: (ValueId, usize)) -> bool {
 
 pub(super) fn transpose(r: &mut Reader<'_>) -> Read {
     let x = r.value(0)?;
-    let rank = r.rank(x)?;
     let perm = match r.attributes.ints("perm")? {
-        Some(perm) => perm.iter().map(|&axis| Reader::axis(axis, rank)).collect::<Result<_, _>>()?,
-        None => (0..rank).rev().collect(),
+        Some(perm) => perm.iter().map(|&axis| Reader::axis(axis, r.rank(x))).collect::<Result<_, _>>()?,
+        None => (0..r.known_rank(x)?).rev().collect(),
     };
     r.end(Op::Transpose { perm }, &[x])
 }
 
 pub(super) fn squeeze(r: &mut Reader<'_>) -> Read {
     let x = r.value(0)?;
-    let shape = r.scope.shape(x)?;
-    let axes = match axes(r, 13)? {
-        Some(stated) => Reader::axes(&stated, shape.rank())?,
-        None if shape.as_fixed().is_some() => {
-            let ones = shape.dims().iter().enumerate().filter(|(_, dim)| **dim == Dim::Fixed(1));
+    let axes = match (axes(r, 13)?, r.scope.type_of(x)) {
+        (Some(stated), _) => Reader::axes(&stated, r.rank(x))?,
+        (None, Some(ty)) if ty.shape.as_fixed().is_some() => {
+            let ones = ty.shape.dims().iter().enumerate().filter(|(_, dim)| **dim == Dim::Fixed(1));
             ones.map(|(axis, _)| axis).collect()
         }
-        None => return Err(Unknown("which axes it removes depends on sizes that are not known".to_owned())),
+        (None, _) => return Err(Unknown("which axes it removes depends on sizes that are not known".to_owned())),
     };
     r.end(Op::Squeeze { axes }, &[x])
 }
@@ -115,7 +115,7 @@ pub(super) fn squeeze(r: &mut Reader<'_>) -> Read {
 pub(super) fn unsqueeze(r: &mut Reader<'_>) -> Read {
     let x = r.value(0)?;
     let stated = axes(r, 13)?.ok_or_else(|| Unknown("its axes are missing".to_owned()))?;
-    let axes = Reader::axes(&stated, r.rank(x)? + stated.len())?;
+    let axes = Reader::axes(&stated, r.rank(x).map(|rank| rank + stated.len()))?;
     r.end(Op::Unsqueeze { axes }, &[x])
 }
 
@@ -131,7 +131,7 @@ fn ranges(r: &mut Reader<'_>) -> Result<[Option<Vec<i64>>; 4], Unknown> {
 
 pub(super) fn slice(r: &mut Reader<'_>) -> Read {
     let mut x = r.value(0)?;
-    let rank = r.rank(x)?;
+    let rank = r.rank(x);
     let [starts, ends, axes, steps] = ranges(r)?;
     let (Some(starts), Some(ends)) = (starts, ends) else { return Err(Unknown("its ranges are missing".to_owned())) };
     let count = starts.len();
@@ -170,10 +170,10 @@ pub(super) fn slice(r: &mut Reader<'_>) -> Read {
 /// Before opset 13, the axes from `axis` on were taken as one.
 pub(super) fn softmax(r: &mut Reader<'_>) -> Read {
     let x = r.value(0)?;
-    let shape = r.scope.shape(x)?;
     let stated = r.attributes.int("axis")?.unwrap_or(if r.opset < 13 { 1 } else { -1 });
-    let axis = Reader::axis(stated, shape.rank())?;
-    if r.opset < 13 && shape.dims()[axis + 1..].iter().any(|dim| *dim != Dim::Fixed(1)) {
+    let axis = Reader::axis(stated, r.rank(x))?;
+    if r.opset < 13 && r.scope.shape(x)?.dims().iter().skip(axis + 1).any(|dim| *dim != Dim::Fixed(1)) {
+        let shape = r.scope.shape(x)?;
         return Err(Unknown(format!("a softmax over several axes of {shape} is not known")));
     }
     if r.node.op_type == "Softmax" {

@@ -125,12 +125,22 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn rank(&self, id: ValueId) -> Result<usize, Unknown> {
+    /// Number of axes of a value; none behind an operator that is not known.
+    fn rank(&self, id: ValueId) -> Option<usize> {
+        self.scope.type_of(id).map(|ty| ty.shape.rank())
+    }
+
+    fn known_rank(&self, id: ValueId) -> Result<usize, Unknown> {
         Ok(self.scope.shape(id)?.rank())
     }
 
-    /// An axis counted from the front.
-    fn axis(axis: i64, rank: usize) -> Result<usize, Unknown> {
+    /// An axis counted from the front. Only one that is counted from the end needs the rank.
+    fn axis(axis: i64, rank: Option<usize>) -> Result<usize, Unknown> {
+        let Some(rank) = rank else {
+            let front = usize::try_from(axis);
+            return front
+                .map_err(|_| Unknown("an axis is counted from the end of an operand of unknown shape".to_owned()));
+        };
         let signed = i64::try_from(rank).unwrap_or(i64::MAX);
         let front = if axis < 0 { axis.saturating_add(signed) } else { axis };
         let front = usize::try_from(front).ok().filter(|&front| front < rank);
@@ -138,7 +148,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Axes counted from the front, ascending.
-    fn axes(axes: &[i64], rank: usize) -> Result<Vec<usize>, Unknown> {
+    fn axes(axes: &[i64], rank: Option<usize>) -> Result<Vec<usize>, Unknown> {
         let mut front = axes.iter().map(|&axis| Self::axis(axis, rank)).collect::<Result<Vec<_>, _>>()?;
         front.sort_unstable();
         front.dedup();

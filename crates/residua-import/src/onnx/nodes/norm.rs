@@ -55,8 +55,8 @@ pub(super) fn layer_norm(r: &mut Reader<'_>) -> Read {
     r.attributes.skip(&["stash_type"]);
     let epsilon = epsilon(r)?;
     let (x, scale) = (r.value(0)?, r.value(1)?);
-    let rank = r.rank(x)?;
-    let first = Reader::axis(r.attributes.int("axis")?.unwrap_or(-1), rank)?;
+    let rank = r.known_rank(x)?;
+    let first = Reader::axis(r.attributes.int("axis")?.unwrap_or(-1), Some(rank))?;
     let offset = if r.operand(2).is_some() {
         r.value(2)?
     } else {

@@ -7,9 +7,9 @@ use super::super::{Reader, Unknown};
 use super::Read;
 
 fn two_dimensional(r: &Reader<'_>, x: ValueId) -> Result<(), Unknown> {
-    match r.rank(x)? {
-        4 => Ok(()),
-        rank => Err(Unknown(format!("only pictures are known, of four axes; its operand has {rank}"))),
+    match r.rank(x) {
+        Some(4) | None => Ok(()),
+        Some(rank) => Err(Unknown(format!("only pictures are known, of four axes; its operand has {rank}"))),
     }
 }
 
@@ -153,7 +153,7 @@ fn spread(amounts: &[i64], axes: &[i64]) -> Result<Vec<i64>, Unknown> {
     }
     let mut all = vec![0; 8];
     for (index, &axis) in axes.iter().enumerate() {
-        let axis = Reader::axis(axis, 4)?;
+        let axis = Reader::axis(axis, Some(4))?;
         all[axis] = amounts[index];
         all[4 + axis] = amounts[axes.len() + index];
     }

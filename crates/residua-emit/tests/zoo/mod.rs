@@ -1,0 +1,381 @@
+//! A small model for every operator in every form that is written differently.
+
+use residua_ir::{
+    Activation, AvgPool, BatchNorm, Checked, Conv, DType, Dim, Elementwise, GlobalPool, Graph, GraphBuilder, GroupNorm,
+    IdentityReason, InputType, LayerNorm, MaxPool, Op, Pad, Padding, Pads, PoolKind, Reduce, ReshapeDim, Shape,
+    SourceOrder, Tensor, ValueId, validate,
+};
+
+/// A model of one operator, or few.
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) model: Checked,
+}
+
+/// The same numbers for the same shape and seed; `low` to `high`.
+pub(crate) fn numbers(count: usize, seed: u64, low: f64, high: f64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
+    (0..count)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (low + (high - low) * ((state >> 11) as f64 / (1u64 << 53) as f64)) as f32
+        })
+        .collect()
+}
+
+fn weight(g: &mut GraphBuilder, name: &str, shape: &[usize]) -> ValueId {
+    weight_in(g, name, shape, -1.0, 1.0)
+}
+
+fn weight_in(g: &mut GraphBuilder, name: &str, shape: &[usize], low: f64, high: f64) -> ValueId {
+    let values = numbers(shape.iter().product(), name.len() as u64, low, high);
+    g.weight(name, Tensor::from_f32(shape.to_vec(), &values).unwrap())
+}
+
+/// A kernel as Keras stores it, seen as the graph needs it.
+fn kernel(g: &mut GraphBuilder, name: &str, [o, i, h, w]: [usize; 4]) -> ValueId {
+    let values = numbers(o * i * h * w, name.len() as u64, -1.0, 1.0);
+    let stored = Tensor::from_f32(vec![h, w, i, o], &values).unwrap();
+    g.weight(name, stored.permute(&[3, 2, 0, 1]).unwrap())
+}
+
+pub(crate) fn fixed() -> Shape {
+    Shape::batch(&[4, 7, 6])
+}
+
+fn free() -> Shape {
+    Shape::new(vec![Dim::symbol("N"), Dim::Fixed(4), Dim::symbol("H"), Dim::symbol("W")])
+}
+
+fn half_free() -> Shape {
+    Shape::new(vec![Dim::symbol("N"), Dim::Fixed(4), Dim::symbol("H"), Dim::Fixed(6)])
+}
+
+pub(crate) fn finish(g: GraphBuilder) -> Graph {
+    g.finish().unwrap()
+}
+
+struct Zoo(Vec<Case>);
+
+impl Zoo {
+    fn add(&mut self, name: &str, shape: Shape, build: impl FnOnce(&mut GraphBuilder, ValueId) -> ValueId) {
+        let mut g = GraphBuilder::new(name);
+        let x = g.input("x", shape);
+        let y = build(&mut g, x);
+        g.output(y);
+        self.0.push(Case { name: name.to_owned(), model: validate(finish(g)).unwrap() });
+    }
+
+    /// One operator of one operand.
+    fn op(&mut self, name: &str, shape: Shape, op: Op) {
+        self.add(name, shape, |g, x| g.add("y", op, &[x]));
+    }
+
+    fn conv(&mut self, name: &str, shape: Shape, kernel_shape: [usize; 4], conv: Conv, bias: bool) {
+        self.add(name, shape, |g, x| {
+            let mut inputs = vec![x, kernel(g, "y/kernel", kernel_shape)];
+            if bias {
+                inputs.push(weight(g, "y/bias", &kernel_shape[..1]));
+            }
+            g.add("y", Op::Conv(conv), &inputs)
+        });
+    }
+}
+
+fn explicit(top: usize, left: usize, bottom: usize, right: usize) -> Padding {
+    Padding::Explicit(Pads { top, left, bottom, right })
+}
+
+fn convolutions(z: &mut Zoo) {
+    let plain = Conv::default();
+    z.conv("conv", fixed(), [5, 4, 3, 2], plain, true);
+    z.conv("conv_no_bias", fixed(), [5, 4, 1, 1], Conv { strides: [2, 2], ..plain }, false);
+    z.conv(
+        "conv_asymmetric",
+        fixed(),
+        [5, 4, 3, 3],
+        Conv { strides: [2, 2], padding: explicit(0, 1, 2, 0), ..plain },
+        true,
+    );
+    z.conv(
+        "conv_dilated",
+        fixed(),
+        [5, 4, 3, 3],
+        Conv { dilations: [2, 1], padding: explicit(2, 1, 2, 1), ..plain },
+        true,
+    );
+    z.conv("conv_grouped", fixed(), [6, 2, 3, 3], Conv { groups: 2, ..plain }, true);
+    z.conv("conv_depthwise", fixed(), [8, 1, 3, 3], Conv { groups: 4, ..plain }, true);
+    let same = Conv { strides: [2, 2], padding: Padding::SameUpper, ..plain };
+    z.conv("conv_same_free", free(), [5, 4, 3, 3], same, true);
+    z.conv("conv_same_fixed", fixed(), [5, 4, 3, 3], same, true);
+    z.conv("conv_same_lower", free(), [5, 4, 3, 3], Conv { padding: Padding::SameLower, ..same }, true);
+    let zeros = |channels, value| Op::Pad(Pad { pads: Pads { top: 3, left: 2, bottom: 1, right: 0 }, channels, value });
+    z.add("pad_into_conv", fixed(), |g, x| {
+        let padded = g.add("pad", zeros([0, 0], 0.0), &[x]);
+        let padded = g.add("drop", Op::Identity(IdentityReason::Dropout), &[padded]);
+        let k = kernel(g, "y/kernel", [5, 4, 3, 3]);
+        g.add("y", Op::Conv(Conv { padding: explicit(1, 0, 0, 1), ..plain }), &[padded, k])
+    });
+    z.add("pad_of_two_convs", fixed(), |g, x| {
+        let padded = g.add("pad", zeros([0, 0], 0.0), &[x]);
+        let k = kernel(g, "kernel", [5, 4, 3, 3]);
+        let a = g.add("a", Op::Conv(plain), &[padded, k]);
+        let b = g.add("b", Op::Conv(plain), &[padded, k]);
+        g.add("y", Op::Elementwise(Elementwise::Add), &[a, b])
+    });
+    z.add("pad_before_pool", fixed(), |g, x| {
+        let padded = g.add("pad", Op::Pad(Pad { pads: Pads::all(1), channels: [0, 0], value: 0.0 }), &[x]);
+        let pool = MaxPool {
+            kernel: [3, 3],
+            strides: [2, 2],
+            padding: Padding::default(),
+            dilations: [1, 1],
+            ceil_mode: false,
+        };
+        g.add("y", Op::MaxPool(pool), &[padded])
+    });
+    z.op("pad_value", fixed(), zeros([0, 0], -1.5));
+    z.op("pad_channels", fixed(), zeros([2, 1], 0.0));
+}
+
+fn pools(z: &mut Zoo) {
+    let max =
+        MaxPool { kernel: [3, 2], strides: [2, 2], padding: explicit(1, 0, 1, 1), dilations: [1, 1], ceil_mode: false };
+    z.op("max_pool", fixed(), Op::MaxPool(max));
+    z.op("max_pool_ceil", fixed(), Op::MaxPool(MaxPool { ceil_mode: true, padding: Padding::default(), ..max }));
+    z.op("max_pool_dilated", fixed(), Op::MaxPool(MaxPool { dilations: [2, 1], ..max }));
+    z.op("max_pool_same", free(), Op::MaxPool(MaxPool { padding: Padding::SameUpper, ..max }));
+    z.op("max_pool_stride_only", fixed(), Op::MaxPool(MaxPool { kernel: [1, 1], padding: Padding::default(), ..max }));
+    let mean = AvgPool {
+        kernel: [3, 2],
+        strides: [2, 2],
+        padding: explicit(1, 0, 1, 1),
+        ceil_mode: false,
+        count_include_pad: false,
+    };
+    z.op("avg_pool", fixed(), Op::AvgPool(mean));
+    z.op("avg_pool_whole", fixed(), Op::AvgPool(AvgPool { count_include_pad: true, ..mean }));
+    z.op("avg_pool_ceil", fixed(), Op::AvgPool(AvgPool { ceil_mode: true, padding: Padding::default(), ..mean }));
+    z.op("avg_pool_same", free(), Op::AvgPool(AvgPool { padding: Padding::SameUpper, ..mean }));
+    for (name, kind) in
+        [("max", PoolKind::Max), ("mean", PoolKind::Mean), ("sum", PoolKind::Sum), ("min", PoolKind::Min)]
+    {
+        for (suffix, keep_dims) in [("", false), ("_kept", true)] {
+            z.op(&format!("global_{name}{suffix}"), free(), Op::GlobalPool(GlobalPool { kind, keep_dims }));
+            let reduce = Reduce { kind, axes: vec![1, 3], keep_dims };
+            z.op(&format!("reduce_{name}{suffix}"), fixed(), Op::Reduce(reduce));
+        }
+    }
+    z.op("reduce_nothing", fixed(), Op::Reduce(Reduce { kind: PoolKind::Max, axes: vec![], keep_dims: true }));
+}
+
+fn norms(z: &mut Zoo) {
+    for (name, shape) in [("batch_norm", fixed()), ("batch_norm_matrix", Shape::batch(&[4]))] {
+        z.add(name, shape, |g, x| {
+            let parts = ["gamma", "beta", "mean"].map(|part| weight(g, &format!("y/{part}"), &[4]));
+            let variance = weight_in(g, "y/variance", &[4], 0.5, 2.0);
+            g.add("y", Op::BatchNorm(BatchNorm { epsilon: 1.001e-5 }), &[x, parts[0], parts[1], parts[2], variance])
+        });
+    }
+    for (name, shape) in [("group_norm", fixed()), ("group_norm_row_free", half_free()), ("group_norm_free", free())] {
+        z.add(name, shape, |g, x| {
+            let (scale, offset) = (weight(g, "y/gamma", &[4]), weight(g, "y/beta", &[4]));
+            g.add("y", Op::GroupNorm(GroupNorm { groups: 2, epsilon: 1e-3 }), &[x, scale, offset])
+        });
+    }
+    for (name, axes, shape) in [
+        ("layer_norm_channels", vec![1], vec![4]),
+        ("layer_norm_last", vec![3], vec![6]),
+        ("layer_norm_all", vec![1, 2, 3], vec![4, 7, 6]),
+    ] {
+        z.add(name, fixed(), |g, x| {
+            let (scale, offset) = (weight(g, "y/gamma", &shape), weight(g, "y/beta", &shape));
+            g.add("y", Op::LayerNorm(LayerNorm { axes, epsilon: 1e-3 }), &[x, scale, offset])
+        });
+    }
+}
+
+fn activations(z: &mut Zoo) {
+    let relu = |negative_slope, threshold, max_value| Activation::Relu { negative_slope, threshold, max_value };
+    for (name, function) in [
+        ("relu", Activation::RELU),
+        ("relu6", Activation::RELU6),
+        ("leaky_relu", Activation::leaky_relu(0.3)),
+        ("leaky_relu_max", relu(0.3, 0.0, Some(1.0))),
+        ("relu_threshold", relu(0.0, 0.5, None)),
+        ("relu_threshold_max", relu(0.0, 0.5, Some(1.0))),
+        ("relu_everything", relu(0.25, 0.5, Some(1.0))),
+        ("relu_negative_slope_max", relu(-0.25, 0.0, Some(1.0))),
+        ("elu", Activation::Elu { alpha: 0.7 }),
+        ("selu", Activation::Selu),
+        ("gelu", Activation::Gelu { tanh_approximation: false }),
+        ("gelu_tanh", Activation::Gelu { tanh_approximation: true }),
+        ("silu", Activation::Silu),
+        ("sigmoid", Activation::Sigmoid),
+        ("hard_sigmoid", Activation::HardSigmoid { slope: 0.2, offset: 0.5 }),
+        ("hard_swish", Activation::HardSwish),
+        ("clip", Activation::Clip { min: Some(-0.5), max: Some(0.75) }),
+        ("clip_min", Activation::Clip { min: Some(-0.5), max: None }),
+        ("clip_max", Activation::Clip { min: None, max: Some(0.75) }),
+        ("clip_nothing", Activation::Clip { min: None, max: None }),
+        ("tanh", Activation::Tanh),
+        ("softplus", Activation::Softplus),
+        ("softsign", Activation::Softsign),
+        ("mish", Activation::Mish),
+        ("exp", Activation::Exp),
+        ("reciprocal", Activation::Reciprocal),
+        ("abs", Activation::Abs),
+        ("neg", Activation::Neg),
+        ("erf", Activation::Erf),
+    ] {
+        z.op(name, fixed(), Op::Activation(function));
+    }
+    for (name, function) in [("log", Activation::Log), ("sqrt", Activation::Sqrt)] {
+        z.add(name, fixed(), |g, x| {
+            let positive = g.add("exp", Op::Activation(Activation::Exp), &[x]);
+            g.add("y", Op::Activation(function), &[positive])
+        });
+    }
+    for (name, shape) in [("prelu", vec![4, 1, 1]), ("prelu_full", vec![4, 7, 6])] {
+        z.add(name, fixed(), |g, x| {
+            let slope = weight(g, "y/alpha", &shape);
+            g.add("y", Op::PRelu, &[x, slope])
+        });
+    }
+}
+
+fn arithmetic(z: &mut Zoo) {
+    for op in [
+        Elementwise::Add,
+        Elementwise::Sub,
+        Elementwise::Mul,
+        Elementwise::Div,
+        Elementwise::Max,
+        Elementwise::Min,
+        Elementwise::Mean,
+        Elementwise::Pow,
+    ] {
+        z.add(&format!("elementwise_{}", op.name()), fixed(), |g, x| {
+            let base = if op == Elementwise::Pow { g.add("exp", Op::Activation(Activation::Exp), &[x]) } else { x };
+            let other = weight_in(g, "other", &[4, 1, 6], 0.5, 2.0);
+            g.add("y", Op::Elementwise(op), &[base, other])
+        });
+    }
+    for op in [Elementwise::Add, Elementwise::Mul, Elementwise::Max, Elementwise::Mean] {
+        z.add(&format!("elementwise_{}_of_four", op.name()), fixed(), |g, x| {
+            let half = weight(g, "a", &[1]);
+            let other = weight(g, "bb", &[4, 7, 1]);
+            let negative = g.add("neg", Op::Activation(Activation::Neg), &[x]);
+            g.add("y", Op::Elementwise(op), &[x, half, negative, other])
+        });
+    }
+    z.op("elementwise_of_one", fixed(), Op::Elementwise(Elementwise::Max));
+    for (name, shape) in [("linear", Shape::batch(&[6])), ("linear_rank_4", fixed())] {
+        for (suffix, bias) in [("", true), ("_no_bias", false)] {
+            z.add(&format!("{name}{suffix}"), shape.clone(), |g, x| {
+                let stored = Tensor::from_f32(vec![6, 5], &numbers(30, 3, -1.0, 1.0)).unwrap();
+                let mut inputs = vec![x, g.weight("y/kernel", stored.permute(&[1, 0]).unwrap())];
+                if bias {
+                    inputs.push(weight(g, "y/bias", &[5]));
+                }
+                g.add("y", Op::Linear, &inputs)
+            });
+        }
+    }
+    z.add("linear_computed_weight", Shape::batch(&[6]), |g, x| {
+        let raw = weight(g, "raw", &[5, 6]);
+        let computed = g.add("computed", Op::Activation(Activation::Tanh), &[raw]);
+        let bias = weight(g, "y/bias", &[5]);
+        g.add("y", Op::Linear, &[x, computed, bias])
+    });
+    z.add("mat_mul", fixed(), |g, x| {
+        let turned = g.add("turned", Op::Transpose { perm: vec![0, 1, 3, 2] }, &[x]);
+        g.add("y", Op::MatMul, &[x, turned])
+    });
+}
+
+fn axes(z: &mut Zoo) {
+    z.add("concat", fixed(), |g, x| {
+        let negative = g.add("neg", Op::Activation(Activation::Neg), &[x]);
+        g.add("y", Op::Concat { axis: 1 }, &[x, negative, x])
+    });
+    z.op("flatten", fixed(), Op::Flatten { axis: 1 });
+    z.op("flatten_2", fixed(), Op::Flatten { axis: 2 });
+    let target = vec![ReshapeDim::Copy(0), ReshapeDim::Fixed(14), ReshapeDim::Infer];
+    z.op("reshape", fixed(), Op::Reshape { shape: target });
+    z.op("reshape_moved_batch", fixed(), Op::Reshape { shape: vec![ReshapeDim::Fixed(168), ReshapeDim::Copy(0)] });
+    z.op("transpose", fixed(), Op::Transpose { perm: vec![0, 2, 3, 1] });
+    z.op("squeeze", Shape::batch(&[4, 1, 1]), Op::Squeeze { axes: vec![2, 3] });
+    z.op("unsqueeze", Shape::batch(&[4]), Op::Unsqueeze { axes: vec![2, 3] });
+    z.op("slice", fixed(), Op::Slice { axis: 2, start: 1, end: Some(6), step: 2 });
+    z.op("slice_to_end", free(), Op::Slice { axis: 3, start: 0, end: None, step: 2 });
+    z.op("softmax", Shape::batch(&[6]), Op::Softmax { axis: 1 });
+    z.op("softmax_channels", fixed(), Op::Softmax { axis: 1 });
+    z.op("cast_float", fixed(), Op::Cast { dtype: DType::F64 });
+}
+
+fn interfaces(z: &mut Zoo) {
+    z.op("identity", fixed(), Op::Identity(IdentityReason::Linear));
+    z.add("identities_behind", fixed(), |g, x| {
+        let y = g.add("relu", Op::Activation(Activation::RELU), &[x]);
+        let y = g.add("dropout", Op::Identity(IdentityReason::Dropout), &[y]);
+        g.add("linear", Op::Identity(IdentityReason::Linear), &[y])
+    });
+    z.add("a_layer_and_its_identity", fixed(), |g, x| {
+        let y = g.add("relu", Op::Activation(Activation::RELU), &[x]);
+        g.output(y);
+        let again = g.add("linear", Op::Identity(IdentityReason::Linear), &[y]);
+        g.output(again);
+        g.add("tanh", Op::Activation(Activation::Tanh), &[again])
+    });
+    z.add("an_input_as_output_twice", fixed(), |g, x| {
+        g.output(x);
+        g.output(x);
+        g.add("relu", Op::Activation(Activation::RELU), &[x])
+    });
+    z.add("a_weight_as_output", fixed(), |g, x| {
+        let scale = weight(g, "scale", &[1, 4, 1, 1]);
+        g.output(scale);
+        g.add("y", Op::Elementwise(Elementwise::Mul), &[x, scale])
+    });
+    z.add("a_name_left_empty", fixed(), |g, x| {
+        let y = g.add("", Op::Activation(Activation::RELU), &[x]);
+        g.add("y", Op::Activation(Activation::Tanh), &[y])
+    });
+    z.0.push(Case { name: "channels_last".to_owned(), model: validate(channels_last()).unwrap() });
+}
+
+/// As a Keras reader leaves it: NHWC in the source, with a flattened picture and a picture as outputs.
+fn channels_last() -> Graph {
+    let mut g = GraphBuilder::new("channels_last");
+    let ty = InputType { dtype: DType::F32, shape: fixed() };
+    let x = g.input_with("picture", ty, SourceOrder::channels_last());
+    let flat = InputType { dtype: DType::F32, shape: Shape::batch(&[4 * 7 * 6]) };
+    let order = SourceOrder::FlattenedChannelsLast { channels: 4, height: 7, width: 6 };
+    let vector = g.input_with("vector", flat, order.clone());
+    let y = g.add("relu", Op::Activation(Activation::RELU), &[x]);
+    g.set_order(y, SourceOrder::channels_last());
+    let rows = g.add("flatten", Op::Flatten { axis: 1 }, &[y]);
+    g.set_order(rows, order.clone());
+    let sum = g.add("sum", Op::Elementwise(Elementwise::Add), &[rows, vector]);
+    g.set_order(sum, order);
+    g.output(y);
+    g.output(sum);
+    finish(g)
+}
+
+/// All of them.
+pub(crate) fn zoo() -> Vec<Case> {
+    let mut zoo = Zoo(Vec::new());
+    convolutions(&mut zoo);
+    pools(&mut zoo);
+    norms(&mut zoo);
+    activations(&mut zoo);
+    arithmetic(&mut zoo);
+    axes(&mut zoo);
+    interfaces(&mut zoo);
+    zoo.0
+}
