@@ -107,11 +107,50 @@ pub(super) fn connect<'a>(
     }
     let ends = |key: &str| reader.ends(model, key, config.get(key));
     let (mut inputs, mut outputs) = (ends("input_layers")?, ends("output_layers")?);
-    settle(model, layers, &mut inputs, &mut outputs)?;
+    if entries.iter().any(is_keras3) {
+        settle_ends(layers, inputs.iter_mut().chain(&mut outputs));
+        check_calls(model, layers, &inputs, &outputs)?;
+    } else {
+        settle(model, layers, &mut inputs, &mut outputs)?;
+    }
     Ok(Wiring::Graph { inputs, outputs })
 }
 
-/// Brings call numbers to 0-based ones and checks them.
+/// Whether a layer's calls are written as Keras 3 writes them.
+fn is_keras3(entry: &Value) -> bool {
+    let nodes = entry.get("inbound_nodes").and_then(Value::as_array);
+    nodes.is_some_and(|nodes| nodes.iter().any(Value::is_object))
+}
+
+/// Brings the call numbers of inputs and outputs of a Keras 3 model to 0-based ones.
+///
+/// There, and only there, Keras 3 counts the call that built a nested Functional model. (Source: `get_config` and
+/// `functional_from_config` in Keras's `functional.py`.)
+fn settle_ends<'r>(layers: &[Layer<'_>], ends: impl Iterator<Item = &'r mut TensorRef>) {
+    for end in ends {
+        let functional =
+            matches!(&layers[end.layer].body, Body::Model(inner) if matches!(inner.wiring, Wiring::Graph { .. }));
+        if functional {
+            end.call = end.call.saturating_sub(1);
+        }
+    }
+}
+
+fn check_calls(model: &str, layers: &[Layer<'_>], inputs: &[TensorRef], outputs: &[TensorRef]) -> Result<()> {
+    let calls = layers.iter().flat_map(|layer| &layer.calls).flat_map(Call::tensors);
+    let wrong = calls.chain(inputs).chain(outputs).find(|r| r.call >= layers[r.layer].calls.len());
+    match wrong {
+        None => Ok(()),
+        Some(reference) => Err(too_few_calls(model, &layers[reference.layer])),
+    }
+}
+
+fn too_few_calls(model: &str, layer: &Layer<'_>) -> crate::ImportError {
+    let expected = format!("layer `{}` to be called as often as others refer to it", layer.name);
+    unexpected(model, &expected, Some(&Value::from(layer.calls.len())))
+}
+
+/// Brings call numbers of a Keras 2 model to 0-based ones and checks them.
 ///
 /// Keras 2 counts the call that built a nested model, so that the first call in the outer model has number 1. Every
 /// call in a configuration is used by something, so a number that is one too large shows it.
@@ -135,11 +174,7 @@ fn settle(model: &str, layers: &mut [Layer<'_>], inputs: &mut [TensorRef], outpu
     });
     match wrong {
         None => Ok(()),
-        Some(layer) => Err(unexpected(
-            model,
-            &format!("layer `{}` to be called as often as others refer to it", layers[layer].name),
-            Some(&Value::from(counts[layer])),
-        )),
+        Some(layer) => Err(too_few_calls(model, &layers[layer])),
     }
 }
 
