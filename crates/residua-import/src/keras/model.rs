@@ -239,7 +239,9 @@ fn apply(
 ) -> Result<Vec<Val>> {
     let path = format!("{}{}", scope.prefix, layer.name);
     let tag = if number == 0 { scope.tag.clone() } else { format!("{}:{number}", scope.tag) };
-    let training = match call.kwarg("training") {
+    // When Keras 3 predicts, it replaces what a call says about training, and it writes `true` for augmentation
+    // layers on its own; Keras 2 heeds what the call says. (Source: `operation_fn` in Keras 3's `functional.py`.)
+    let training = match call.kwarg("training").filter(|_| call.keys.is_some()) {
         Some(Arg::Literal(value)) => value.as_bool().unwrap_or(scope.training),
         Some(Arg::Tensor(_) | Arg::List(_)) | None => scope.training,
     };
