@@ -1,5 +1,7 @@
 //! Convolutions of random shapes against their definition, written out as loops.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 use proptest::prelude::*;
 use residua_exec::{Array, Data, Executor, Options, Precision, compare};
 use residua_ir::{

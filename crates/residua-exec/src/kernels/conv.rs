@@ -11,12 +11,10 @@ use rayon::prelude::*;
 
 use super::activation;
 use super::image::Geometry;
-use super::micro::{Shape, Strip};
+use super::micro::{BLOCK, Shape, Strip};
 use super::panels::column_panels;
 use crate::element::Element;
 
-/// Bytes of a panel of columns: most of a first-level cache of 32 KiB.
-const PANEL_BYTES: usize = 24 << 10;
 /// Bytes of the result that one task sweeps over for each block of the common axis: half of a second-level cache.
 const TILE_BYTES: usize = 512 << 10;
 /// What gathering a panel of columns costs, in panels of rows multiplied.
@@ -73,12 +71,12 @@ pub(crate) fn conv<T: Element>(
         return;
     }
     let shape = T::tile_shape(arch);
-    let gather = Gather::new(geometry, shape, size_of::<T>());
+    let gather = Gather::new(geometry, shape);
     let tasks = tasks::<T>(geometry, shape, out);
     let per_group = filters.len() / geometry.groups;
     let picture_len = geometry.channels * gather.channel;
     tasks.into_par_iter().for_each_init(
-        || vec![T::default(); gather.block * shape.columns()],
+        || vec![T::default(); BLOCK * shape.columns()],
         |scratch, mut task| {
             let channels = geometry.channels / geometry.groups * gather.channel;
             let picture = &pictures[task.image * picture_len + task.group * channels..][..channels];
@@ -160,21 +158,12 @@ struct Gather {
     pitch: usize,
     width: usize,
     shape: Shape,
-    /// Length of a block of the common axis.
-    block: usize,
 }
 
 impl Gather {
-    fn new(geometry: &Geometry, shape: Shape, element: usize) -> Self {
+    fn new(geometry: &Geometry, shape: Shape) -> Self {
         let layout = geometry.layout();
-        Self {
-            taps: geometry.taps(),
-            channel: layout.channel(),
-            pitch: layout.pitch,
-            width: geometry.output[1],
-            shape,
-            block: (PANEL_BYTES / (shape.columns() * element)).max(16),
-        }
+        Self { taps: geometry.taps(), channel: layout.channel(), pitch: layout.pitch, width: geometry.output[1], shape }
     }
 
     #[expect(clippy::too_many_arguments, reason = "operands and result of one product, and where to put panels")]
@@ -188,8 +177,8 @@ impl Gather {
         columns: &Range<usize>,
         scratch: &mut [T],
     ) {
-        for start in (0..depth).step_by(self.block) {
-            let range = start..depth.min(start + self.block);
+        for start in (0..depth).step_by(BLOCK) {
+            let range = start..depth.min(start + BLOCK);
             for (panel, width) in column_panels(columns.len(), self.shape) {
                 let b = &mut scratch[..range.len() * width];
                 self.gather(picture, &range, columns.start + panel.start, panel.len(), width, b);

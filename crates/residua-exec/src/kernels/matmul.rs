@@ -4,12 +4,9 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use super::conv::Epilogue;
-use super::micro::{Shape, Strip};
+use super::micro::{BLOCK, Shape, Strip};
 use super::panels::{column_panels, pack_rows};
 use crate::element::Element;
-
-/// Length of a block of the common axis.
-const BLOCK: usize = 256;
 
 /// `out[i][j] = Σ a[i][k] · b[k][j]` for a row-major `a` and columns packed by [`super::panels`].
 pub(crate) fn matmul<T: Element>(arch: Arch, a: &[T], columns: &[T], depth: usize, width: usize, out: &mut [T]) {
