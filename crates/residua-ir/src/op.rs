@@ -198,7 +198,7 @@ pub struct LayerNorm {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Activation {
-    /// `x >= max ? max : x >= threshold ? x : slope * (x - threshold)`. Plain ReLU is slope 0, threshold 0, no max;
+    /// `x >= max ? max : x > threshold ? x : slope * (x - threshold)`. Plain ReLU is slope 0, threshold 0, no max;
     /// ReLU6 has max 6; leaky ReLU a slope.
     Relu {
         /// Factor below the threshold.

@@ -64,12 +64,12 @@ fn relu<T: Element>(values: &mut [T], slope: T, threshold: T, max: Option<T>) {
     match max {
         // Without a slope, 0 · (−∞) must not become NaN.
         None if slope == zero && threshold == zero => each(values, |x| if x < zero { zero } else { x }),
-        None if slope == zero => each(values, |x| if x < threshold { zero } else { x }),
-        None => each(values, |x| if x < threshold { slope * (x - threshold) } else { x }),
+        None if slope == zero => each(values, |x| if x <= threshold { zero } else { x }),
+        None => each(values, |x| if x <= threshold { slope * (x - threshold) } else { x }),
         Some(max) => each(values, |x| {
             if x >= max {
                 max
-            } else if x < threshold {
+            } else if x <= threshold {
                 if slope == zero { zero } else { slope * (x - threshold) }
             } else {
                 x
@@ -119,6 +119,7 @@ mod tests {
             (Activation::leaky_relu(0.25), -2.0, -0.5),
             (Activation::Relu { negative_slope: 0.5, threshold: 1.0, max_value: Some(3.0) }, 0.0, -0.5),
             (Activation::Relu { negative_slope: 0.5, threshold: 1.0, max_value: Some(3.0) }, 9.0, 3.0),
+            (Activation::Relu { negative_slope: 0.0, threshold: 1.0, max_value: None }, 1.0, 0.0),
             (Activation::Elu { alpha: 2.0 }, -1.0, -1.264_241_117_657_115_4),
             (Activation::Selu, -1.0, -1.111_330_737_812_562_8),
             (Activation::Gelu { tanh_approximation: false }, 1.0, 0.841_344_746_068_542_9),
