@@ -1,5 +1,6 @@
 //! A small model for every operator in every form that is written differently.
 
+use residua_exec::{Array, Executor, Options, Precision};
 use residua_ir::{
     Activation, AvgPool, BatchNorm, Checked, Conv, DType, Dim, Elementwise, GlobalPool, Graph, GraphBuilder, GroupNorm,
     IdentityReason, InputType, LayerNorm, MaxPool, Op, Pad, Padding, Pads, PoolKind, Reduce, ReshapeDim, Shape,
@@ -13,7 +14,7 @@ pub(crate) struct Case {
 }
 
 /// The same numbers for the same shape and seed; `low` to `high`.
-pub(crate) fn numbers(count: usize, seed: u64, low: f64, high: f64) -> Vec<f32> {
+fn numbers(count: usize, seed: u64, low: f64, high: f64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
     (0..count)
         .map(|_| {
@@ -41,7 +42,7 @@ fn kernel(g: &mut GraphBuilder, name: &str, [o, i, h, w]: [usize; 4]) -> ValueId
     g.weight(name, stored.permute(&[3, 2, 0, 1]).unwrap())
 }
 
-pub(crate) fn fixed() -> Shape {
+fn fixed() -> Shape {
     Shape::batch(&[4, 7, 6])
 }
 
@@ -53,7 +54,7 @@ fn half_free() -> Shape {
     Shape::new(vec![Dim::symbol("N"), Dim::Fixed(4), Dim::symbol("H"), Dim::Fixed(6)])
 }
 
-pub(crate) fn finish(g: GraphBuilder) -> Graph {
+fn finish(g: GraphBuilder) -> Graph {
     g.finish().unwrap()
 }
 
@@ -378,4 +379,34 @@ pub(crate) fn zoo() -> Vec<Case> {
     axes(&mut zoo);
     interfaces(&mut zoo);
     zoo.0
+}
+
+/// Inputs in the graph's order; free sizes are the zoo's.
+pub(crate) fn inputs(model: &Checked) -> Vec<Array> {
+    let sizes = [2, 4, 7, 6];
+    let graph = model.graph();
+    let arrays = graph.inputs().iter().enumerate().map(|(index, &id)| {
+        let dims = model.shape_of(id).unwrap().dims().iter().enumerate();
+        let shape: Vec<usize> = dims.map(|(axis, dim)| dim.fixed().unwrap_or(sizes[axis])).collect();
+        let values = numbers(shape.iter().product(), 7 + index as u64, -2.0, 2.0);
+        Array::new(shape, values).unwrap()
+    });
+    arrays.collect()
+}
+
+pub(crate) fn run(model: &Checked, inputs: &[Array]) -> Vec<Array> {
+    let options = Options { precision: Precision::F64, ..Options::default() };
+    Executor::new(model, &options).unwrap().run(inputs).unwrap().outputs
+}
+
+/// Largest difference relative to the largest value.
+pub(crate) fn difference(a: &[Array], b: &[Array]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let of = |a: &Array, b: &Array| {
+        assert_eq!(a.shape(), b.shape());
+        let (a, b) = (a.to_f64(), b.to_f64());
+        let scale = a.iter().fold(1e-30f64, |m, v| m.max(v.abs()));
+        a.iter().zip(&b).fold(0f64, |m, (x, y)| if x == y { m } else { m.max((x - y).abs()) }) / scale
+    };
+    a.iter().zip(b).map(|(a, b)| of(a, b)).fold(0.0, f64::max)
 }
