@@ -32,6 +32,7 @@ pub(crate) struct Epilogue<'a, T> {
 
 impl<T: Element> Epilogue<'_, T> {
     /// Finishes the part of a row of the result that starts at `at` there.
+    #[inline(always)]
     pub(crate) fn finish(&self, filter: usize, at: usize, row: &mut [T]) {
         let bias = self.bias.map(|bias| bias[filter]);
         match (bias, self.residual.map(|residual| &residual[at..][..row.len()])) {
@@ -204,7 +205,9 @@ impl Gather {
             for run in &runs {
                 row[run.to..run.to + run.len].copy_from_slice(&source[run.from..run.from + run.len]);
             }
-            row[len..].fill(T::default());
+            if len < width {
+                row[len..].fill(T::default());
+            }
         }
     }
 
