@@ -58,12 +58,6 @@ impl<'a> Call<'a> {
         }
         found
     }
-
-    fn refs_mut(&mut self, visit: &mut impl FnMut(&mut TensorRef)) {
-        for arg in self.args.iter_mut().chain(self.kwargs.iter_mut().map(|(_, arg)| arg)) {
-            arg.refs_mut(visit);
-        }
-    }
 }
 
 impl Arg<'_> {
@@ -71,14 +65,6 @@ impl Arg<'_> {
         match self {
             Arg::Tensor(tensor) => found.push(tensor),
             Arg::List(items) => items.iter().for_each(|item| item.collect(found)),
-            Arg::Literal(_) => {}
-        }
-    }
-
-    fn refs_mut(&mut self, visit: &mut impl FnMut(&mut TensorRef)) {
-        match self {
-            Arg::Tensor(tensor) => visit(tensor),
-            Arg::List(items) => items.iter_mut().for_each(|item| item.refs_mut(visit)),
             Arg::Literal(_) => {}
         }
     }
@@ -101,85 +87,44 @@ pub(super) fn connect<'a>(
             return Err(unexpected(model, &expected, entries.get(index).and_then(|entry| entry.get("config"))));
         }
     }
-    let reader = Reader { names };
+    let call_counts = layers.iter().zip(entries).map(|(layer, entry)| call_count(layer, entry)).collect();
+    let reader = Reader { names, first_calls: first_calls(layers, entries), call_counts };
     for (layer, entry) in layers.iter_mut().zip(entries) {
         layer.calls = reader.calls(layer, entry)?;
     }
     let ends = |key: &str| reader.ends(model, key, config.get(key));
-    let (mut inputs, mut outputs) = (ends("input_layers")?, ends("output_layers")?);
-    if entries.iter().any(is_keras3) {
-        settle_ends(layers, inputs.iter_mut().chain(&mut outputs));
-        check_calls(model, layers, &inputs, &outputs)?;
-    } else {
-        settle(model, layers, &mut inputs, &mut outputs)?;
-    }
-    Ok(Wiring::Graph { inputs, outputs })
+    Ok(Wiring::Graph { inputs: ends("input_layers")?, outputs: ends("output_layers")? })
 }
 
-/// Whether a layer's calls are written as Keras 3 writes them.
-fn is_keras3(entry: &Value) -> bool {
-    let nodes = entry.get("inbound_nodes").and_then(Value::as_array);
-    nodes.is_some_and(|nodes| nodes.iter().any(Value::is_object))
-}
-
-/// Brings the call numbers of inputs and outputs of a Keras 3 model to 0-based ones.
+/// The number that `[layer, node, tensor]` gives the first call of each layer.
 ///
-/// There, and only there, Keras 3 counts the call that built a nested Functional model. (Source: `get_config` and
-/// `functional_from_config` in Keras's `functional.py`.)
-fn settle_ends<'r>(layers: &[Layer<'_>], ends: impl Iterator<Item = &'r mut TensorRef>) {
-    for end in ends {
-        let functional =
-            matches!(&layers[end.layer].body, Body::Model(inner) if matches!(inner.wiring, Wiring::Graph { .. }));
-        if functional {
-            end.call = end.call.saturating_sub(1);
-        }
-    }
-}
-
-fn check_calls(model: &str, layers: &[Layer<'_>], inputs: &[TensorRef], outputs: &[TensorRef]) -> Result<()> {
-    let calls = layers.iter().flat_map(|layer| &layer.calls).flat_map(Call::tensors);
-    let wrong = calls.chain(inputs).chain(outputs).find(|r| r.call >= layers[r.layer].calls.len());
-    match wrong {
-        None => Ok(()),
-        Some(reference) => Err(too_few_calls(model, &layers[reference.layer])),
-    }
-}
-
-fn too_few_calls(model: &str, layer: &Layer<'_>) -> crate::ImportError {
-    let expected = format!("layer `{}` to be called as often as others refer to it", layer.name);
-    unexpected(model, &expected, Some(&Value::from(layer.calls.len())))
-}
-
-/// Brings call numbers of a Keras 2 model to 0-based ones and checks them.
-///
-/// Keras 2 counts the call that built a nested model, so that the first call in the outer model has number 1. Every
-/// call in a configuration is used by something, so a number that is one too large shows it.
-fn settle(model: &str, layers: &mut [Layer<'_>], inputs: &mut [TensorRef], outputs: &mut [TensorRef]) -> Result<()> {
-    let counts: Vec<usize> = layers.iter().map(|layer| layer.calls.len()).collect();
-    let nested: Vec<bool> = layers.iter().map(|layer| matches!(layer.body, Body::Model(_))).collect();
-    let mut shifted = vec![false; layers.len()];
-    let mut visit_all = |visit: &mut dyn FnMut(&mut TensorRef)| {
-        layers.iter_mut().flat_map(|layer| layer.calls.iter_mut()).for_each(|call| call.refs_mut(&mut |r| visit(r)));
-        inputs.iter_mut().chain(outputs.iter_mut()).for_each(visit);
+/// A model that knew its input had been called once before it became a layer, and Keras 2 counts that. Keras 3 does so
+/// at the ends of a model and for functional models only; its `keras_history` counts from 0. (Source: `get_config` and
+/// `functional_from_config` in the `functional.py` of each.)
+fn first_calls(layers: &[Layer<'_>], entries: &[Value]) -> Vec<usize> {
+    let keras3 = entries.iter().any(|entry| entry.pointer("/inbound_nodes/0").is_some_and(Value::is_object));
+    let counted = |layer: &Layer<'_>| match &layer.body {
+        Body::Model(inner) if keras3 => matches!(inner.wiring, Wiring::Graph { .. }),
+        Body::Model(inner) => inner.has_own_input(),
+        Body::Input | Body::Operation | Body::Layer => false,
     };
-    visit_all(&mut |r| shifted[r.layer] |= nested[r.layer] && r.call >= counts[r.layer]);
-    let mut wrong = None;
-    visit_all(&mut |r| {
-        if shifted[r.layer] {
-            r.call = r.call.wrapping_sub(1);
+    layers.iter().map(|layer| usize::from(counted(layer))).collect()
+}
+
+fn call_count(layer: &Layer<'_>, entry: &Value) -> usize {
+    match layer.body {
+        Body::Input => 1,
+        Body::Model(_) | Body::Operation | Body::Layer => {
+            entry.get("inbound_nodes").and_then(Value::as_array).map_or(0, Vec::len)
         }
-        if r.call >= counts[r.layer] {
-            wrong.get_or_insert(r.layer);
-        }
-    });
-    match wrong {
-        None => Ok(()),
-        Some(layer) => Err(too_few_calls(model, &layers[layer])),
     }
 }
 
 struct Reader<'a> {
     names: HashMap<&'a str, usize>,
+    /// By layer.
+    first_calls: Vec<usize>,
+    call_counts: Vec<usize>,
 }
 
 impl<'a> Reader<'a> {
@@ -227,7 +172,8 @@ impl<'a> Reader<'a> {
             Value::Object(map) => match map.get("class_name").and_then(Value::as_str) {
                 Some("__keras_tensor__") => {
                     let config = map.get("config")?;
-                    let mut tensor = self.reference(config.get("keras_history")?)?;
+                    let history = config.get("keras_history")?.as_array()?;
+                    let mut tensor = self.reference_from(history, |_| 0)?;
                     tensor.shape = config.get("shape").and_then(declared_shape);
                     Some(Arg::Tensor(tensor))
                 }
@@ -258,7 +204,7 @@ impl<'a> Reader<'a> {
         let (head, kwargs) = entry.split_at_checked(3)?;
         call.args.push(match head[0].as_str()? {
             "_CONSTANT_VALUE" => Arg::Literal(&head[2]),
-            _ => Arg::Tensor(self.reference_parts(head)?),
+            _ => Arg::Tensor(self.reference_from(head, |layer| self.first_calls[layer])?),
         });
         // All entries of a call repeat its keyword arguments.
         if let (Some(Value::Object(map)), None) = (kwargs.first(), call.keys) {
@@ -278,19 +224,21 @@ impl<'a> Reader<'a> {
         if items.iter().all(|item| matches!(item, Arg::Literal(_))) { Arg::Literal(value) } else { Arg::List(items) }
     }
 
+    /// `[layer, node, tensor]`.
     fn reference(&self, value: &'a Value) -> Option<TensorRef> {
-        self.reference_parts(value.as_array()?)
+        self.reference_from(value.as_array()?, |layer| self.first_calls[layer])
     }
 
-    fn reference_parts(&self, parts: &'a [Value]) -> Option<TensorRef> {
+    fn reference_from(&self, parts: &'a [Value], first: impl Fn(usize) -> usize) -> Option<TensorRef> {
         let [layer, call, output] = parts else { return None };
         let number = |value: &Value| integer(value).and_then(|number| usize::try_from(number).ok());
-        Some(TensorRef {
-            layer: *self.names.get(layer.as_str()?)?,
-            call: number(call)?,
-            output: number(output)?,
-            shape: None,
-        })
+        let layer = *self.names.get(layer.as_str()?)?;
+        let call = match (number(call)?, self.call_counts[layer]) {
+            // Where there is one call, it is that one, however it was counted.
+            (0 | 1, 1) => 0,
+            (number, count) => number.checked_sub(first(layer)).filter(|&call| call < count)?,
+        };
+        Some(TensorRef { layer, call, output: number(output)?, shape: None })
     }
 
     /// The tensors of `input_layers` or `output_layers`: one `[layer, node, tensor]`, lists or objects of them.

@@ -132,6 +132,17 @@ impl<'a> Model<'a> {
         Ok(Input { name: format!("{}_input", first.name), shape, dtype: None })
     }
 
+    /// Whether the model knew its input before it was called on anything.
+    fn has_own_input(&self) -> bool {
+        match self.wiring {
+            Wiring::Graph { .. } => true,
+            Wiring::Chain => self
+                .layers
+                .first()
+                .is_some_and(|first| matches!(first.body, Body::Input) || first.declared_input().is_some()),
+        }
+    }
+
     /// Every layer below this one, with its path.
     pub(super) fn walk(&self, prefix: &str, visit: &mut impl FnMut(&str, &Layer<'a>)) {
         for layer in &self.layers {
@@ -219,16 +230,15 @@ fn holds_model(class: &str, config: &Value) -> bool {
         || (config.get("layers").is_some() && config.get("input_layers").is_some())
 }
 
-/// Keras 3 gives the module of an operation in `.keras` files only; but layers always say whether they are trainable.
+/// Keras 3 gives the module of an operation in `.keras` files only; but layers always have keys that operations have not.
 fn is_operation(entry: &Value, config: &Value) -> bool {
     match entry.get("module").and_then(Value::as_str) {
         Some(module) if module.starts_with("keras.src.ops") => true,
-        Some(_) | None => config.get("trainable").is_none() && uses_keras3_calls(entry),
+        Some(_) | None => {
+            let layer_key = ["trainable", "dtype"].iter().any(|key| config.get(*key).is_some());
+            !layer_key && entry.pointer("/inbound_nodes/0/args").is_some()
+        }
     }
-}
-
-fn uses_keras3_calls(entry: &Value) -> bool {
-    entry.pointer("/inbound_nodes/0/args").is_some()
 }
 
 fn build_shape(entry: &Value) -> Option<DeclaredShape> {

@@ -15,13 +15,19 @@ const MAX_NESTING: usize = 4;
 pub(super) enum Function {
     Linear,
     Pointwise(Activation),
-    /// Over a source axis.
-    Softmax(i64),
+    /// Over source axes, usually one.
+    Softmax(Vec<i64>),
     LogSoftmax(i64),
     /// `-softplus(-x)`.
     LogSigmoid,
     /// `x - tanh(x)`.
     TanhShrink,
+    /// `x` beyond this on either side, 0 between.
+    HardShrink(f64),
+    /// `x - clamp(x, -t, t)`.
+    SoftShrink(f64),
+    /// The first half along the last axis times the sigmoid of the second.
+    Glu,
     /// Of this name; not known.
     Unknown(String),
 }
@@ -91,9 +97,26 @@ pub(super) fn apply(site: &mut Site<'_, '_>, function: &Function, x: &Val) -> Lo
             let tanh = site.step("tanh", unary(Activation::Tanh), &[x], order.clone());
             site.finish(Op::Elementwise(Elementwise::Sub), &[x, &tanh], order)
         }
-        Function::Softmax(axis) => {
-            let axis = site.axis(x, *axis)?;
-            site.finish(Op::Softmax { axis }, &[x], order)
+        Function::SoftShrink(limit) => {
+            let clip = unary(Activation::Clip { min: Some(-limit), max: Some(*limit) });
+            let clipped = site.step("clip", clip, &[x], order.clone());
+            site.finish(Op::Elementwise(Elementwise::Sub), &[x, &clipped], order)
+        }
+        Function::HardShrink(limit) => {
+            let beyond = Activation::Relu { negative_slope: 0.0, threshold: *limit, max_value: None };
+            let above = site.step("above", unary(beyond), &[x], order.clone());
+            let negative = site.step("negative", unary(Activation::Neg), &[x], order.clone());
+            let below = site.step("below", unary(beyond), &[&negative], order.clone());
+            site.finish(Op::Elementwise(Elementwise::Sub), &[&above, &below], order)
+        }
+        Function::Glu => return glu(site, x),
+        Function::Softmax(axes) => {
+            let mut axes = axes.iter().map(|&axis| site.axis(x, axis)).collect::<Lowered<Vec<usize>>>()?;
+            axes.sort_unstable();
+            match axes.as_slice() {
+                &[axis] => site.finish(Op::Softmax { axis }, &[x], order),
+                _ => softmax(site, x, &axes),
+            }
         }
         Function::LogSoftmax(axis) => {
             let axis = site.axis(x, *axis)?;
@@ -105,6 +128,32 @@ pub(super) fn apply(site: &mut Site<'_, '_>, function: &Function, x: &Val) -> Lo
             site.opaque(&name, reason, &[x])
         }
     })
+}
+
+/// `exp(d) / Σ exp(d)` over several axes at once, with `d = x - max(x)`.
+fn softmax(site: &mut Site<'_, '_>, x: &Val, axes: &[usize]) -> Val {
+    let order = x.order.clone();
+    let reduce = |kind| Op::Reduce(Reduce { kind, axes: axes.to_vec(), keep_dims: true });
+    let largest = site.step("max", reduce(PoolKind::Max), &[x], order.clone());
+    let below = site.step("sub", Op::Elementwise(Elementwise::Sub), &[x, &largest], order.clone());
+    let exp = site.step("exp", Op::Activation(Activation::Exp), &[&below], order.clone());
+    let sum = site.step("sum", reduce(PoolKind::Sum), &[&exp], order.clone());
+    site.finish(Op::Elementwise(Elementwise::Div), &[&exp, &sum], order)
+}
+
+/// The first half along the last source axis times the sigmoid of the second.
+fn glu(site: &mut Site<'_, '_>, x: &Val) -> Lowered {
+    let x = if x.axes().is_none() { site.plain(x)? } else { x.clone() };
+    let order = x.order.clone();
+    let axis = site.axis(&x, -1)?;
+    let Some(size) = x.size(axis).filter(|size| size % 2 == 0) else {
+        return Err(site.wrong("glu halves its last axis, whose size must be known and even"));
+    };
+    let half = |start, end| Op::Slice { axis, start, end: Some(end), step: 1 };
+    let value = site.step("first", half(0, size / 2), &[&x], order.clone());
+    let gate = site.step("second", half(size / 2, size), &[&x], order.clone());
+    let gate = site.step("sigmoid", Op::Activation(Activation::Sigmoid), &[&gate], order.clone());
+    Ok(site.finish(Op::Elementwise(Elementwise::Mul), &[&value, &gate], order))
 }
 
 /// `d - log(Σ exp(d))` with `d = x - max(x)`, which neither overflows nor takes the logarithm of 0.
@@ -156,11 +205,7 @@ fn from_class(class: &str, fields: Fields<'_>, generation: Generation, depth: us
         }),
         "LeakyReLU" => Function::Pointwise(Activation::leaky_relu(slope(0.3)?)),
         "ELU" => Function::Pointwise(Activation::Elu { alpha: fields.f64_or("alpha", 1.0)? }),
-        "Softmax" => match fields.integers("axis")?.as_deref() {
-            None => Function::Softmax(-1),
-            Some(&[axis]) => Function::Softmax(axis),
-            Some(_) => return Err(Stop::Opaque("softmax over several axes at once has no operator".to_owned())),
-        },
+        "Softmax" => Function::Softmax(fields.integers("axis")?.unwrap_or_else(|| vec![-1])),
         _ => Function::Unknown(class.to_owned()),
     };
     Ok(function)
@@ -174,10 +219,13 @@ pub(super) fn named(name: &str, generation: Generation) -> Function {
     };
     Function::Pointwise(match name {
         "linear" => return Function::Linear,
-        "softmax" => return Function::Softmax(-1),
+        "softmax" => return Function::Softmax(vec![-1]),
         "log_softmax" => return Function::LogSoftmax(-1),
         "log_sigmoid" => return Function::LogSigmoid,
         "tanh_shrink" => return Function::TanhShrink,
+        "hard_shrink" => return Function::HardShrink(0.5),
+        "soft_shrink" => return Function::SoftShrink(0.5),
+        "glu" => return Function::Glu,
         "relu" => Activation::RELU,
         "relu6" => Activation::RELU6,
         "leaky_relu" => Activation::leaky_relu(0.2),
@@ -188,6 +236,7 @@ pub(super) fn named(name: &str, generation: Generation) -> Function {
         "sigmoid" => Activation::Sigmoid,
         "hard_sigmoid" => hard_sigmoid,
         "hard_silu" | "hard_swish" => Activation::HardSwish,
+        "sparse_sigmoid" => Activation::HardSigmoid { slope: 0.5, offset: 0.5 },
         "hard_tanh" => Activation::Clip { min: Some(-1.0), max: Some(1.0) },
         "tanh" => Activation::Tanh,
         "softplus" => Activation::Softplus,

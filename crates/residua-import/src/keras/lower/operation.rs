@@ -141,6 +141,7 @@ fn binary(class: &str) -> Option<Elementwise> {
 
 fn pointwise(class: &str, fields: Fields<'_>, generation: Generation) -> Lowered<Option<Function>> {
     let axis = || Ok::<_, Stop>(fields.i64("axis")?.unwrap_or(-1));
+    let axes = || Ok::<_, Stop>(fields.integers("axis")?.unwrap_or_else(|| vec![-1]));
     let slope = || Ok::<_, Stop>(either(fields.f64("negative_slope")?, fields.f64("alpha")?).unwrap_or(0.2));
     let plain = |name: &str| named(name, Generation::Keras3);
     // TensorFlow's gelu is exact unless told otherwise, that of Keras 3 is not.
@@ -163,7 +164,7 @@ fn pointwise(class: &str, fields: Fields<'_>, generation: Generation) -> Lowered
         "Elu" => Function::Pointwise(Activation::Elu { alpha: fields.f64_or("alpha", 1.0)? }),
         "LeakyRelu" => Function::Pointwise(Activation::leaky_relu(slope()?)),
         "Gelu" => Function::Pointwise(Activation::Gelu { tanh_approximation: approximate }),
-        "Softmax" => Function::Softmax(axis()?),
+        "Softmax" => Function::Softmax(axes()?),
         "LogSoftmax" => Function::LogSoftmax(axis()?),
         "Absolute" | "Abs" => Function::Pointwise(Activation::Abs),
         "Negative" => Function::Pointwise(Activation::Neg),
