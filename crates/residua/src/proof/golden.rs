@@ -2,10 +2,10 @@
 
 use anyhow::{Result, bail};
 use residua_exec::compare::difference;
-use residua_exec::{Array, Precision, order};
+use residua_exec::{Array, order};
 use residua_ir::{Checked, validate};
 
-use super::{Settings, Verdict, Verification, agree, bound, output_difference, run, top1};
+use super::{Run, Settings, Verdict, Verification, agree, bound, output_difference, top1};
 
 /// Inputs and outputs in the source's axis order, in the order of the model's inputs and outputs.
 #[derive(Debug, Clone)]
@@ -42,10 +42,10 @@ pub fn golden(model: &Checked, golden: &Golden, settings: &Settings) -> Result<V
     let shapes: Vec<_> = inputs.iter().map(|array| Some(array.shape().to_vec())).collect();
     let model = validate(graph.clone().with_input_shapes(&shapes)?)?;
 
-    let exact = run(&model, Precision::F64, &inputs, &[], settings)?;
+    let exact = Run::new(&model, &inputs, model.graph().outputs().to_vec(), settings)?;
     let bounds = match settings.tolerance {
-        Some(tolerance) => vec![tolerance; exact.outputs.len()],
-        None => bound::noise(&model, &inputs, &exact, settings)?,
+        Some(tolerance) => vec![tolerance; exact.exact.len()],
+        None => exact.noise(settings)?,
     };
     let method = match settings.tolerance {
         Some(tolerance) => format!("f64 outputs within {tolerance:e} of the golden ones"),
@@ -53,7 +53,7 @@ pub fn golden(model: &Checked, golden: &Golden, settings: &Settings) -> Result<V
     };
     let mut verification = Verification::new(&method);
     for ((&id, expected), (found, bound)) in
-        model.graph().outputs().iter().zip(&golden.outputs).zip(exact.outputs.iter().zip(bounds))
+        model.graph().outputs().iter().zip(&golden.outputs).zip(exact.exact.iter().zip(bounds))
     {
         let value = model.graph().value(id);
         let found = order::to_source(found, &value.order)?;

@@ -98,4 +98,3 @@ pub(super) fn same_shape(first: &Array, second: &Array, order: &SourceOrder) -> 
     }
     Ok(None)
 }
-

@@ -1,34 +1,39 @@
 //! Where two models begin to differ, and why, as far as the two layers tell.
 
 use anyhow::Result;
+use residua_exec::Array;
 use residua_exec::compare::difference;
-use residua_exec::{Array, Precision};
 use residua_ir::{Checked, NodeId, Op, SourceOrder, ValueId};
 
 use super::landmarks::{Landmark, align, landmarks};
-use super::{Divergence, Settings, bound, interface, run};
+use super::{Divergence, Run, Settings, bound, interface};
 
-/// The first aligned place that differs by more than its bound; `None` where there is no such place, or none that could
+/// The first aligned place that differs by more than its bound, or at all where the models must be the same `exactly`; `None` where there is no such place, or none that could
 /// be aligned.
 pub(super) fn first_divergence(
     a: &Checked,
     b: &Checked,
     inputs: &[Array],
     inputs_b: &[Array],
+    exactly: bool,
     settings: &Settings,
 ) -> Result<Option<Divergence>> {
     let (marks_a, marks_b) = (landmarks(a), landmarks(b));
     let pairs = align(&marks_a, &marks_b);
     let values = |side: fn(&(&Landmark, &Landmark)) -> ValueId| pairs.iter().map(side).collect::<Vec<_>>();
     let (keep_a, keep_b) = (values(|pair| pair.0.value), values(|pair| pair.1.value));
-    let result_a = run(a, Precision::F64, inputs, &keep_a, settings)?;
-    let result_b = run(b, Precision::F64, inputs_b, &keep_b, settings)?;
-    let noise = bound::noise_at(a, inputs, &result_a, &keep_a, settings)?;
-    for ((mark_a, mark_b), noise) in pairs.into_iter().zip(noise) {
-        let (Some(first), Some(second)) = (result_a.kept(mark_a.value), result_b.kept(mark_b.value)) else { continue };
+    let first = Run::new(a, inputs, keep_a, settings)?;
+    let second = Run::new(b, inputs_b, keep_b, settings)?;
+    let bounds = match (exactly, settings.tolerance) {
+        (true, _) => vec![0.0; pairs.len()],
+        (false, Some(tolerance)) => vec![tolerance; pairs.len()],
+        (false, None) => first.noise(settings)?,
+    };
+    for (((mark_a, mark_b), bound), (first, second)) in
+        pairs.into_iter().zip(bounds).zip(first.exact.iter().zip(&second.exact))
+    {
         let Some(second) = interface::same_shape(first, second, &SourceOrder::Same)? else { continue };
         let found = difference(first, &second)?;
-        let bound = settings.tolerance.unwrap_or(noise);
         if !bound::within(&found, bound) {
             return Ok(Some(Divergence {
                 a: layer(a, mark_a.anchor),

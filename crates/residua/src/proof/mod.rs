@@ -12,11 +12,13 @@ mod interface;
 mod landmarks;
 mod locate;
 mod probe;
+#[cfg(test)]
+mod tests;
 
 use anyhow::{Context, Result};
 use residua_exec::compare::{Difference, bit_identical, difference, top1_agreement};
 use residua_exec::{Array, Executor, Options, Precision, Results};
-use residua_ir::{Checked, ValueId};
+use residua_ir::{Activation, Checked, Op, ValueId};
 use serde::Serialize;
 
 pub use golden::{Golden, golden};
@@ -135,11 +137,85 @@ impl Verification {
     }
 }
 
+/// A value that must be the same in both models.
+struct Witness {
+    name: String,
+    a: ValueId,
+    b: ValueId,
+}
+
+/// The outputs, and behind each one that is squashed (softmax, sigmoid) what goes into it: probabilities near 0 and 1
+/// would hide almost any difference.
+fn witnesses(a: &Checked, b: &Checked) -> Vec<Witness> {
+    let mut witnesses = Vec::new();
+    for (&x, &y) in a.graph().outputs().iter().zip(b.graph().outputs()) {
+        let name = a.graph().value(x).name.clone();
+        if let (Some(before_x), Some(before_y)) = (squashed(a, x), squashed(b, y)) {
+            let name = format!("{name} before its activation");
+            witnesses.extend([
+                Witness { name: a.graph().value(x).name.clone(), a: x, b: y },
+                Witness { name, a: before_x, b: before_y },
+            ]);
+        } else {
+            witnesses.push(Witness { name, a: x, b: y });
+        }
+    }
+    witnesses
+}
+
+/// What a value is the softmax or sigmoid of.
+fn squashed(model: &Checked, value: ValueId) -> Option<ValueId> {
+    let graph = model.graph();
+    let node = graph.node(graph.producer(value)?);
+    match &node.op {
+        Op::Softmax { .. } | Op::Activation(Activation::Sigmoid) => Some(node.inputs[0]),
+        Op::Identity(_) | Op::Cast { .. } | Op::Transpose { .. } | Op::Reshape { .. } => {
+            squashed(model, node.inputs[0])
+        }
+        _ => None,
+    }
+}
+
+/// A model with what it gave in f64.
+struct Run<'m> {
+    model: &'m Checked,
+    inputs: &'m [Array],
+    values: Vec<ValueId>,
+    exact: Vec<Array>,
+}
+
+impl<'m> Run<'m> {
+    fn new(model: &'m Checked, inputs: &'m [Array], values: Vec<ValueId>, settings: &Settings) -> Result<Self> {
+        let exact = run(model, Precision::F64, inputs, &values, settings)?;
+        Ok(Self { model, inputs, exact: taken(exact, &values)?, values })
+    }
+
+    /// How far each value may be from the exact one.
+    fn noise(&self, settings: &Settings) -> Result<Vec<f64>> {
+        let rounded = taken(run(self.model, Precision::F32, self.inputs, &self.values, settings)?, &self.values)?;
+        self.exact.iter().zip(&rounded).map(|(exact, rounded)| bound::noise(exact, rounded)).collect()
+    }
+}
+
+/// The values that were to be kept, in the order of `values`.
+fn taken(results: Results, values: &[ValueId]) -> Result<Vec<Array>> {
+    values
+        .iter()
+        .map(|&value| results.kept(value).cloned().context("a value that was to be kept is not there"))
+        .collect()
+}
+
 /// The seed of the probes: any number does, as long as it is always the same.
 const SEED: u64 = 0x7265_7369_6475_6131;
 
 /// One run of a model, in one precision.
-fn run(model: &Checked, precision: Precision, inputs: &[Array], keep: &[ValueId], settings: &Settings) -> Result<Results> {
+fn run(
+    model: &Checked,
+    precision: Precision,
+    inputs: &[Array],
+    keep: &[ValueId],
+    settings: &Settings,
+) -> Result<Results> {
     let options = Options { precision, threads: settings.threads, keep: keep.to_vec(), ..Options::default() };
     Ok(Executor::new(model, &options)?.run(inputs)?)
 }
@@ -148,7 +224,12 @@ fn run(model: &Checked, precision: Precision, inputs: &[Array], keep: &[ValueId]
 ///
 /// # Errors
 /// Where one of the models cannot be run.
-pub fn prove(written_from: &Checked, read_back: &Checked, relation: Relation, settings: &Settings) -> Result<Verification> {
+pub fn prove(
+    written_from: &Checked,
+    read_back: &Checked,
+    relation: Relation,
+    settings: &Settings,
+) -> Result<Verification> {
     let method = match (relation, settings.tolerance) {
         (_, Some(tolerance)) => format!("f64 outputs of the written file within {tolerance:e} of the source's"),
         (Relation::Identical, None) => "f64 outputs of the written file bit-identical to the source's".to_owned(),
@@ -171,7 +252,13 @@ pub fn compare(a: &Checked, b: &Checked, settings: &Settings) -> Result<Verifica
     hold_against(a, b, Relation::Rearranged, &method, settings)
 }
 
-fn hold_against(a: &Checked, b: &Checked, relation: Relation, method: &str, settings: &Settings) -> Result<Verification> {
+fn hold_against(
+    a: &Checked,
+    b: &Checked,
+    relation: Relation,
+    method: &str,
+    settings: &Settings,
+) -> Result<Verification> {
     let a = probe::fix_sizes(a, &settings.input_shapes).context("the first model")?;
     let interface = match Interface::between(&a, b) {
         Ok(interface) => interface,
@@ -183,40 +270,36 @@ fn hold_against(a: &Checked, b: &Checked, relation: Relation, method: &str, sett
     };
     let inputs = probe::arrays(a.graph(), &a, settings.input_range.unwrap_or((-1.0, 1.0)), SEED)?;
     let inputs_b = interface.inputs(&inputs)?;
-
-    let result_a = run(&a, Precision::F64, &inputs, &[], settings).context("the first model")?;
-    let result_b = run(&b, Precision::F64, &inputs_b, &[], settings).context("the second model")?;
-    let noise = match (relation, settings.tolerance) {
-        (Relation::Rearranged, None) => bound::noise(&a, &inputs, &result_a, settings)?
-            .into_iter()
-            .zip(bound::noise(&b, &inputs_b, &result_b, settings)?)
-            .map(|(a, b)| a.max(b))
-            .collect(),
-        (Relation::Identical | Relation::Rearranged, _) => vec![0.0; result_a.outputs.len()],
+    let witnesses = witnesses(&a, &b);
+    let (keep_a, keep_b) = (witnesses.iter().map(|w| w.a).collect(), witnesses.iter().map(|w| w.b).collect());
+    let first = Run::new(&a, &inputs, keep_a, settings).context("the first model")?;
+    let second = Run::new(&b, &inputs_b, keep_b, settings).context("the second model")?;
+    let exactly = relation == Relation::Identical && settings.tolerance.is_none();
+    let bounds = match (exactly, settings.tolerance) {
+        (true, _) => vec![0.0; witnesses.len()],
+        (false, Some(tolerance)) => vec![tolerance; witnesses.len()],
+        (false, None) => {
+            first.noise(settings)?.into_iter().zip(second.noise(settings)?).map(|(a, b)| a.max(b)).collect()
+        }
     };
 
     let mut verification = Verification::new(method);
-    for (index, &id) in a.graph().outputs().iter().enumerate() {
-        let name = a.graph().value(id).name.clone();
-        let (first, second) = (&result_a.outputs[index], &result_b.outputs[index]);
-        let Some(second) = interface::same_shape(first, second, &a.graph().value(id).order)? else {
-            let reason = format!("output `{name}`: shape {:?} against {:?}", first.shape(), second.shape());
+    for (index, (Witness { name, a: id, .. }, bound)) in witnesses.iter().zip(bounds).enumerate() {
+        let (found_a, found_b) = (&first.exact[index], &second.exact[index]);
+        let Some(found_b) = interface::same_shape(found_a, found_b, &a.graph().value(*id).order)? else {
+            let reason = format!("`{name}`: shape {:?} against {:?}", found_a.shape(), found_b.shape());
             return Ok(Verification { reason: Some(reason), verdict: Verdict::Different, ..verification });
         };
-        let difference = difference(first, &second)?;
-        let bound = settings.tolerance.unwrap_or(noise[index]);
-        let holds = match (relation, settings.tolerance) {
-            (Relation::Identical, None) => bit_identical(first, &second),
-            (Relation::Identical | Relation::Rearranged, _) => bound::within(&difference, bound),
-        };
+        let difference = difference(found_a, &found_b)?;
+        let holds = if exactly { bit_identical(found_a, &found_b) } else { bound::within(&difference, bound) };
         if !holds {
             verification.verdict = Verdict::Different;
         }
-        verification.top1_agree = agree(verification.top1_agree, top1(first, &second)?);
-        verification.outputs.push(output_difference(name, &difference, bound));
+        verification.top1_agree = agree(verification.top1_agree, top1(found_a, &found_b)?);
+        verification.outputs.push(output_difference(name.clone(), &difference, bound));
     }
     if verification.verdict == Verdict::Different {
-        verification.first_divergence = locate::first_divergence(&a, &b, &inputs, &inputs_b, settings)?;
+        verification.first_divergence = locate::first_divergence(&a, &b, &inputs, &inputs_b, exactly, settings)?;
     }
     Ok(verification)
 }

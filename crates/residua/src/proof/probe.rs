@@ -13,8 +13,11 @@ const LARGE: usize = 96;
 /// The model with every size known: what the user fixed, then what a probe needs.
 pub(super) fn fix_sizes(model: &Checked, wanted: &[Option<Vec<usize>>]) -> Result<Checked> {
     let graph = model.graph();
-    let inputs: Vec<Shape> =
-        graph.inputs().iter().map(|&id| model.shape_of(id).cloned().context("an input without a shape")).collect::<Result<_>>()?;
+    let inputs: Vec<Shape> = graph
+        .inputs()
+        .iter()
+        .map(|&id| model.shape_of(id).cloned().context("an input without a shape"))
+        .collect::<Result<_>>()?;
     let mut last = None;
     for free in FREE_SIZES {
         let shapes: Vec<Option<Vec<usize>>> = inputs
@@ -28,7 +31,9 @@ pub(super) fn fix_sizes(model: &Checked, wanted: &[Option<Vec<usize>>]) -> Resul
         }
     }
     match last {
-        Some(error) => Err(error).context("the model does not hold together at any size that was tried; fix it with --input-shape"),
+        Some(error) => {
+            Err(error).context("the model does not hold together at any size that was tried; fix it with --input-shape")
+        }
         None => bail!("no size to try"),
     }
 }
