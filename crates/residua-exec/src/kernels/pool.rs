@@ -121,9 +121,9 @@ mod tests {
     fn padding_never_wins_a_maximum_and_nan_always_does() {
         let max = |x: &[f64], a: [Axis; 2], out: &mut [f64]| max_pool(Arch::new(), x, a, out);
         assert_eq!(line(&[-3.0, -2.0, -5.0], axis(3, 3, 3, 1, 1, 1), max), [-2.0, -2.0, -2.0]);
-        let out = line(&[1.0, f64::NAN, 3.0, 4.0], axis(4, 2, 2, 2, 0, 0), max);
-        assert!(out[0].is_nan());
-        assert_eq!(out[1], 4.0);
+        let out = line(&[1.0, f64::NAN, f64::NAN, 1.0, 3.0, 4.0], axis(6, 3, 2, 2, 0, 0), max);
+        assert!(out[0].is_nan() && out[1].is_nan());
+        assert_eq!(out[2], 4.0);
     }
 
     #[test]
