@@ -20,7 +20,7 @@ Examples:
   residua convert resnet50.h5 resnet50.safetensors --layout keras
   residua convert weights.h5 model.onnx --golden model.golden.npz --format json
 
-Exit status: 0 written and proved; 1 the model or its numbers do not hold, and nothing is written; 2 it could not be
+Exit status: 0 written and proved; 1 the model or its numbers do not hold, and nothing is written; 2 it could not be \
 done.")]
 pub(crate) struct ConvertArgs {
     #[command(flatten)]
@@ -31,24 +31,24 @@ pub(crate) struct ConvertArgs {
     /// Format of the output, where the extension does not say it
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub(crate) to: Option<OutputFormat>,
-    /// Float type of the written weights [default: the source's]
+    /// Float type of the written weights [default: f32 in ONNX, the source's in safetensors]
     #[arg(long, value_name = "DTYPE", value_enum)]
     pub(crate) dtype: Option<Dtype>,
     /// Fold batch norms into the convolutions before them
     #[arg(long)]
     pub(crate) fold_bn: bool,
-    /// How pictures are prepared, recorded in the output [default: as known]
+    /// How pictures are prepared, recorded in the output
     #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     pub(crate) preprocess: PreprocessChoice,
+    /// How to print
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub(crate) format: Format,
     #[command(flatten)]
     pub(crate) onnx: OnnxArgs,
     #[command(flatten)]
     pub(crate) safetensors: SafetensorsArgs,
     #[command(flatten)]
     pub(crate) proof: ProofArgs,
-    /// How to print
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-    pub(crate) format: Format,
 }
 
 /// What the output is.
@@ -87,7 +87,7 @@ pub(crate) struct SafetensorsArgs {
 #[command(next_help_heading = "Proof")]
 pub(crate) struct ProofArgs {
     /// Skip the numeric proof
-    #[arg(long, conflicts_with_all = ["golden", "tolerance"])]
+    #[arg(long)]
     pub(crate) no_verify: bool,
     #[command(flatten)]
     pub(crate) golden: GoldenArgs,

@@ -135,7 +135,7 @@ Examples:
   residua check model.keras --golden model.golden.npz
   residua check model.h5 --format json | jq '.findings[] | select(.level == \"error\")'
 
-A golden file is an .npz with the arrays input/NAME and output/NAME (or just the names of the model's inputs and
+A golden file is an .npz with the arrays input/NAME and output/NAME (or just the names of the model's inputs and \
 outputs), or a folder of ONNX test_data_set_* folders.
 
 Exit status: 0 no finding at level error; 1 at least one; 2 the file could not be read.")]
@@ -217,13 +217,13 @@ Examples:
   residua run model.onnx --input x.npy --tap conv1_conv --tap avg_pool --output features.npz
   residua run two_inputs.keras --input left=a.npy --input right=b.npy
 
-Files are .npy, .npz (arrays named as the model's inputs), .pb (an ONNX TensorProto), .png or .jpg. Several files for a
-model of one input become one batch; for a model of several inputs they go by order, or by name with NAME=FILE. An
+Files are .npy, .npz (arrays named as the model's inputs), .pb (an ONNX TensorProto), .png or .jpg. Several files for \
+a model of one input become one batch; for a model of several inputs they go by order, or by name with NAME=FILE. An \
 array that lacks the batch axis gets one.
 
-A picture is decoded to 8 bits, its channels made as many as the model's, resized to the model's size as Pillow does
-it (bilinear with antialiasing, the aspect ratio not kept unless --crop says so), and then scaled as --preprocess says;
-`auto` follows the file, else the architecture, and says which.")]
+A picture is decoded to 8 bits, its channels made as many as the model's, resized to the model's size as Pillow does \
+it (bilinear with antialiasing, the aspect ratio not kept unless --crop says so), and then scaled as --preprocess \
+says; `auto` follows the file, else the architecture, and says which.")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
@@ -248,11 +248,11 @@ pub(crate) struct RunArgs {
     /// What computes
     #[arg(long, value_name = "PRECISION", value_enum, default_value_t)]
     pub(crate) precision: PrecisionChoice,
-    #[command(flatten)]
-    pub(crate) picture: PictureArgs,
     /// How to print
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) picture: PictureArgs,
 }
 
 /// What differs between two models in structure and tensors, without running anything

@@ -73,30 +73,50 @@ pub(super) fn run(args: &ConvertArgs, threads: Option<usize>, console: &mut Cons
     record_preprocessing(&mut model, args.preprocess)?;
 
     progress.step("writing");
-    let target = rewritten(&model.checked, args)?;
-    let target = target.as_ref().unwrap_or(&model.checked);
-    let staged = stage(target, args, format)?;
+    let target = Target::new(args, format);
+    let folded = folded(&model.checked, args)?;
+    let staged = target.stage(folded.as_ref().unwrap_or(&model.checked), &args.out)?;
     let verification = if args.proof.no_verify {
         None
     } else {
         progress.step("proving");
-        Some(prove(&model.checked, target, &staged, args, &settings)?)
+        let proof = prove(&model.checked, folded.as_ref(), &target, &staged, &settings);
+        Some(proof.context("what was written cannot be proved")?)
     };
     drop(progress);
 
     let verdicts = golden.iter().chain(&verification).map(|verification| verification.verdict);
     let holds = verdicts.into_iter().all(|verdict| verdict == Verdict::Same);
     let emitted = if holds { staged.commit()? } else { unwritten(staged) };
-    let report =
-        Report { args, format, emitted: &emitted, verification: verification.as_ref(), golden: &golden, holds };
+    let report = Report {
+        args,
+        format: target.name(),
+        emitted: &emitted,
+        verification: verification.as_ref(),
+        golden: &golden,
+        holds,
+    };
     report.print(started.elapsed().as_secs_f64(), console)?;
     if !holds {
-        console.complain(format!(
-            "{} was not written: what it would hold is not the source's function",
-            args.out.display()
-        ));
+        console.complain(refusal(args, verification.as_ref()));
     }
     Ok(if holds { Outcome::Holds } else { Outcome::Fails })
+}
+
+/// Why nothing was written.
+fn refusal(args: &ConvertArgs, verification: Option<&Verification>) -> String {
+    let out = args.out.display();
+    match verification {
+        Some(Verification { verdict: Verdict::Different, first_divergence: Some(first), .. }) => {
+            format!("{out} was not written: it would not be the source's function from layer `{}` on", first.a)
+        }
+        Some(Verification { verdict: Verdict::Different, .. }) => {
+            format!("{out} was not written: it would not be the source's function")
+        }
+        Some(Verification { verdict: Verdict::Same, .. }) | None => {
+            format!("{out} was not written: the source does not reproduce the golden outputs")
+        }
+    }
 }
 
 /// What was staged, once it is thrown away.
@@ -161,8 +181,8 @@ fn float(dtype: Option<Dtype>) -> Option<DType> {
     })
 }
 
-/// The graph that is to be written, where it is not the source's; weights are still as wide as before.
-fn rewritten(model: &Checked, args: &ConvertArgs) -> Result<Option<Checked>> {
+/// The source with its batch norms folded, where that is asked for.
+fn folded(model: &Checked, args: &ConvertArgs) -> Result<Option<Checked>> {
     if !args.fold_bn {
         return Ok(None);
     }
@@ -170,10 +190,16 @@ fn rewritten(model: &Checked, args: &ConvertArgs) -> Result<Option<Checked>> {
     Ok(Some(validate(folded.graph)?))
 }
 
-fn stage(target: &Checked, args: &ConvertArgs, format: OutputFormat) -> Result<Staged> {
-    match format {
-        OutputFormat::Onnx => {
-            let options = OnnxOptions {
+/// What is written, and how.
+enum Target {
+    Onnx(OnnxOptions),
+    Safetensors { layout: LayoutName, float: Option<DType> },
+}
+
+impl Target {
+    fn new(args: &ConvertArgs, format: OutputFormat) -> Self {
+        match format {
+            OutputFormat::Onnx => Self::Onnx(OnnxOptions {
                 opset: args.onnx.opset.map_or(onnx::PORTABLE, i64::from),
                 input_layout: match args.onnx.input_layout.unwrap_or_default() {
                     InputLayout::Nchw => onnx::InputLayout::Nchw,
@@ -183,30 +209,55 @@ fn stage(target: &Checked, args: &ConvertArgs, format: OutputFormat) -> Result<S
                 float: float(args.dtype),
                 external_data: if args.onnx.external_data { ExternalData::Always } else { ExternalData::Auto },
                 ..OnnxOptions::default()
-            };
-            Ok(onnx::stage(target, &options, &args.out)?)
+            }),
+            OutputFormat::Safetensors => {
+                Self::Safetensors { layout: args.safetensors.layout.unwrap_or_default(), float: float(args.dtype) }
+            }
         }
-        OutputFormat::Safetensors => {
-            let names = slots(target, &anatomy::analyse(target));
-            let name_of = |id: ParameterId| names[id.index()].1.clone();
-            let layout = match args.safetensors.layout.unwrap_or_default() {
-                LayoutName::Keras => Layout::Source,
-                LayoutName::Residua => Layout::Graph { name: "residua", names: &name_of },
-            };
-            let options = SafetensorsOptions { layout, float: float(args.dtype) };
-            Ok(safetensors::stage(target, &options, &args.out)?)
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Target::Onnx(_) => "onnx",
+            Target::Safetensors { .. } => "safetensors",
         }
+    }
+
+    fn stage(&self, model: &Checked, out: &Path) -> Result<Staged> {
+        match self {
+            Target::Onnx(options) => Ok(onnx::stage(model, options, out)?),
+            &Target::Safetensors { layout, float } => {
+                let names = slots(model, &anatomy::analyse(model));
+                let name_of = |id: ParameterId| names[id.index()].1.clone();
+                let layout = match layout {
+                    LayoutName::Keras => Layout::Source,
+                    LayoutName::Residua => Layout::Graph { name: "residua", names: &name_of },
+                };
+                Ok(safetensors::stage(model, &SafetensorsOptions { layout, float }, out)?)
+            }
+        }
+    }
+
+    /// The model as the format has its numbers: what the file must be, bit for bit.
+    fn expected(&self, model: &Checked) -> Result<Checked> {
+        let graph = match self {
+            Target::Onnx(options) => onnx::representable(model, options)?,
+            Target::Safetensors { float: Some(dtype), .. } => cast_weights(model.graph().clone(), *dtype),
+            Target::Safetensors { float: None, .. } => model.graph().clone(),
+        };
+        Ok(validate(graph)?)
     }
 }
 
 /// Proves what was written, as it is read back.
 ///
-/// Rounding is a step of its own: the file must be the rounded model, and what rounding cost is measured apart.
+/// Folding is held against the source itself. Rounding is a step of its own: the file must be the rounded model exactly,
+/// and what rounding cost is measured apart.
 fn prove(
     source: &Checked,
-    target: &Checked,
+    folded: Option<&Checked>,
+    target: &Target,
     staged: &Staged,
-    args: &ConvertArgs,
     settings: &Settings,
 ) -> Result<Verification> {
     let graph = residua_import::load(&staged.path()).context("what was written cannot be read back")?;
@@ -216,26 +267,30 @@ fn prove(
         Exactness::Rearranged { .. } => (None, true),
         Exactness::Rounded { dtype, nodes } => (Some(*dtype), !nodes.is_empty()),
     };
-    let relation = |changed: bool| if changed { Relation::Rearranged } else { Relation::Identical };
+    let relation = if rearranged { Relation::Rearranged } else { Relation::Identical };
     let Some(dtype) = rounded_to else {
-        return proof::prove(source, &read_back, relation(rearranged || args.fold_bn), settings);
+        return match folded {
+            Some(_) => proof::prove(source, &read_back, Relation::Rearranged, settings),
+            None => proof::prove(&target.expected(source)?, &read_back, relation, settings),
+        };
     };
-    if args.fold_bn {
-        let folding = proof::prove(source, target, Relation::Rearranged, settings)?;
+    if let Some(folded) = folded {
+        let folding = proof::prove(source, folded, Relation::Rearranged, settings)?;
         if folding.verdict == Verdict::Different {
             return Ok(folding);
         }
     }
-    let rounded = validate(cast_weights(target.graph().clone(), dtype))?;
-    let mut verification = proof::prove(&rounded, &read_back, relation(rearranged), settings)?;
+    let wide = folded.unwrap_or(source);
+    let rounded = target.expected(wide)?;
+    let mut verification = proof::prove(&rounded, &read_back, relation, settings)?;
     verification.method = format!("{}, its weights rounded to {dtype}", verification.method);
-    verification.rounding = Some(proof::rounding_cost(target, &rounded, settings)?);
+    verification.rounding = Some(proof::rounding_cost(wide, &rounded, settings)?);
     Ok(verification)
 }
 
 struct Report<'a> {
     args: &'a ConvertArgs,
-    format: OutputFormat,
+    format: &'static str,
     emitted: &'a Emitted,
     verification: Option<&'a Verification>,
     golden: &'a [Verification],
@@ -246,10 +301,6 @@ impl Report<'_> {
     fn print(&self, seconds: f64, console: &mut Console) -> Result<()> {
         let Self { args, format, emitted, verification, golden, holds } = *self;
         let text = |path: &Path| path.display().to_string();
-        let format = match format {
-            OutputFormat::Onnx => "onnx",
-            OutputFormat::Safetensors => "safetensors",
-        };
         if args.format == Format::Json {
             let document = Document {
                 schema: "residua.convert/1",
@@ -270,14 +321,16 @@ impl Report<'_> {
         }
         let style = console.style();
         let out = console.out();
+        let (from, to) = (text(&args.model.path), style.bold(&text(&args.out)));
         if holds {
-            let from = text(&args.model.path);
-            writeln!(out, "{from} → {}", style.bold(&text(&args.out)))?;
+            writeln!(out, "{from} → {to}")?;
             let tensors = render::plural(emitted.mapping.len(), "tensor");
             writeln!(out, "  {tensors}, {}, {seconds:.2} s", render::bytes(emitted.bytes))?;
             for extra in emitted.files.iter().skip(1) {
                 writeln!(out, "  weights in {}", extra.display())?;
             }
+        } else {
+            writeln!(out, "{from} → {to}: {}", style.error("not written"))?;
         }
         for dropped in &emitted.dropped {
             writeln!(out, "  left out {}: {}", dropped.from, dropped.reason)?;

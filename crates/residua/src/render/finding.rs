@@ -11,6 +11,9 @@ use crate::console::Style;
 /// At most so many findings of one code are listed one by one in text; the JSON has all.
 const LISTED: usize = 8;
 
+/// Messages of more characters are broken into lines.
+const LONG: usize = 120;
+
 /// A finding as scripts see it.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct FindingRecord {
@@ -54,10 +57,8 @@ pub(crate) fn list(out: &mut dyn Write, style: Style, findings: &[FindingRecord]
         let head = painted(level, style, &format!("{level} {code}"));
         writeln!(out, "{head} {}", style.bold(name))?;
         for finding in of_code.iter().take(LISTED) {
-            match &finding.node {
-                Some(node) => writeln!(out, "  {}: {}", style.bold(node), finding.message)?,
-                None => writeln!(out, "  {}", finding.message)?,
-            }
+            let node = finding.node.as_ref().map_or_else(String::new, |node| format!("{}: ", style.bold(node)));
+            writeln!(out, "  {node}{}", in_lines(&finding.message))?;
         }
         if of_code.len() > LISTED {
             writeln!(out, "  … and {} more; --format json has all of them", of_code.len() - LISTED)?;
@@ -67,6 +68,19 @@ pub(crate) fn list(out: &mut dyn Write, style: Style, findings: &[FindingRecord]
         }
     }
     Ok(())
+}
+
+/// A long message that lists things, a line each.
+fn in_lines(message: &str) -> String {
+    let parts: Vec<&str> = message.split("; ").collect();
+    if message.chars().count() <= LONG || parts.len() < 3 {
+        return message.to_owned();
+    }
+    let mut lines: Vec<String> = parts.iter().take(LISTED).map(|&part| part.to_owned()).collect();
+    if parts.len() > LISTED {
+        lines.push(format!("… and {} more", parts.len() - LISTED));
+    }
+    lines.join("\n    ")
 }
 
 /// `2 errors, 1 warning`; `no findings` where there are none.

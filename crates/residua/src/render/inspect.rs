@@ -26,7 +26,7 @@ const LAYER_COLUMNS: [Column; 7] = [
 fn facts(summary: &Summary) -> Vec<(&'static str, Vec<String>)> {
     let mut facts = vec![("file", vec![file(summary)]), ("format", vec![format(summary)])];
     if !summary.notes.is_empty() {
-        facts.push(("found by", summary.notes.to_vec()));
+        facts.push(("notes", summary.notes.to_vec()));
     }
     facts.push(("architecture", architecture(summary)));
     facts.push((if summary.inputs.len() == 1 { "input" } else { "inputs" }, interface(&summary.inputs)));
@@ -59,8 +59,8 @@ fn file(summary: &Summary) -> String {
 
 fn format(summary: &Summary) -> String {
     match summary.framework_version {
-        Some(version) => format!("{}, written by {} {version}", summary.format, summary.framework),
-        None => format!("{}, written by {}", summary.format, summary.framework),
+        Some(version) => format!("{} ({} {version})", summary.format, summary.framework),
+        None => format!("{} ({})", summary.format, summary.framework),
     }
 }
 

@@ -66,7 +66,7 @@ pub(crate) fn csv(out: &mut dyn Write, columns: &[Column], rows: &[Vec<String>])
         true => format!("\"{}\"", cell.replace('"', "\"\"")),
         false => cell.to_owned(),
     };
-    let names: Vec<String> = columns.iter().map(|column| column.name.replace(' ', "_")).collect();
+    let names: Vec<String> = columns.iter().map(|column| column.name.to_lowercase().replace(' ', "_")).collect();
     writeln!(out, "{}", names.join(","))?;
     for row in rows {
         let cells: Vec<String> = row.iter().map(|cell| quote(cell)).collect();

@@ -36,25 +36,45 @@ pub(super) fn rows<'a>(model: &'a Checked, macs: &[Option<u64>]) -> Vec<LayerRow
     for parameter in graph.parameters() {
         parameters[parameter.layer.index()].add(graph, parameter);
     }
-    graph
-        .layer_ids()
-        .map(|id| {
-            let layer = graph.layer(id);
-            let nodes = &nodes[id.index()];
-            let result = nodes.last().map(|&node| graph.node(node).output()).or_else(|| input_of(graph, id));
-            let shape = result.and_then(|value| model.source_shape_of(value));
-            LayerRow {
-                name: &layer.name,
-                op: &layer.kind,
-                output_shape: shape.as_ref().map(sizes),
-                shape_text: shape.as_ref().map_or_else(String::new, Shape::to_string),
-                parameters: parameters[id.index()].total,
-                trainable: parameters[id.index()].trainable,
-                macs: nodes.iter().try_fold(0u64, |sum, node| sum.checked_add(macs[node.index()]?)),
-                connected_to: operands(graph, id, nodes),
-            }
-        })
-        .collect()
+    let mut rows = inputs(model);
+    rows.extend(graph.layer_ids().map(|id| {
+        let layer = graph.layer(id);
+        let nodes = &nodes[id.index()];
+        let result = nodes.last().map(|&node| graph.node(node).output()).or_else(|| input_of(graph, id));
+        let shape = result.and_then(|value| model.source_shape_of(value));
+        LayerRow {
+            name: &layer.name,
+            op: &layer.kind,
+            output_shape: shape.as_ref().map(sizes),
+            shape_text: shape.as_ref().map_or_else(String::new, Shape::to_string),
+            parameters: parameters[id.index()].total,
+            trainable: parameters[id.index()].trainable,
+            macs: nodes.iter().try_fold(0u64, |sum, node| sum.checked_add(macs[node.index()]?)),
+            connected_to: operands(graph, id, nodes),
+        }
+    }));
+    rows
+}
+
+/// A row for each input that is no layer of its own: Keras counts inputs as layers, ONNX gives them names.
+fn inputs(model: &Checked) -> Vec<LayerRow<'_>> {
+    let graph = model.graph();
+    let op = if graph.source().framework == "keras" { "InputLayer" } else { "Input" };
+    let own = |id: &ValueId| graph.layers().iter().all(|layer| layer.name != graph.value(*id).name);
+    let row = |id: ValueId| {
+        let shape = model.source_shape_of(id);
+        LayerRow {
+            name: &graph.value(id).name,
+            op,
+            output_shape: shape.as_ref().map(sizes),
+            shape_text: shape.as_ref().map_or_else(String::new, Shape::to_string),
+            parameters: 0,
+            trainable: 0,
+            macs: Some(0),
+            connected_to: Vec::new(),
+        }
+    };
+    graph.inputs().iter().copied().filter(own).map(row).collect()
 }
 
 /// The input that a layer without nodes stands for.
