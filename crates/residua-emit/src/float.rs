@@ -14,16 +14,6 @@ fn holds(wide: DType, narrow: DType) -> bool {
     wide == narrow || wide == DType::F64 || (wide == DType::F32 && narrow != DType::F64)
 }
 
-/// The narrowest type that holds every weight of a model; f32 where there is none.
-pub(crate) fn widest(graph: &Graph) -> DType {
-    let wider = |a, b| match (holds(a, b), holds(b, a)) {
-        (true, _) => a,
-        (false, true) => b,
-        (false, false) => DType::F32,
-    };
-    weights(graph).reduce(wider).unwrap_or(DType::F32)
-}
-
 /// Whether weights lose digits in this type.
 pub(crate) fn rounds(graph: &Graph, float: DType) -> bool {
     weights(graph).any(|dtype| !holds(float, dtype))

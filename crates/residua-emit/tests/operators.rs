@@ -126,14 +126,14 @@ fn an_nhwc_interface_takes_and_gives_what_the_source_does() {
 fn half_precision_is_the_rounded_model_and_bfloat16_says_which_set_it_needs() {
     let case = zoo().into_iter().find(|case| case.name == "conv").unwrap();
     let path = folder().join("conv-f16.onnx");
-    let options = OnnxOptions { float: Some(DType::F16), ..OnnxOptions::default() };
+    let options = OnnxOptions { float: DType::F16, ..OnnxOptions::default() };
     let emitted = write(&case.model, &options, &path).unwrap();
     assert_eq!(emitted.exactness, Exactness::Rounded { dtype: DType::F16, nodes: Vec::new() });
     let wanted = validate(representable(&case.model, &options).unwrap()).unwrap();
     let inputs = inputs(&case.model);
     assert_eq!(difference(&run(&wanted, &inputs), &run(&read_back(&path), &inputs)), 0.0);
 
-    let options = OnnxOptions { float: Some(DType::BF16), ..OnnxOptions::default() };
+    let options = OnnxOptions { float: DType::BF16, ..OnnxOptions::default() };
     let path = folder().join("refused.onnx");
     let error = write(&case.model, &options, &path).unwrap_err().to_string();
     assert!(error.contains("opset 22"), "{error}");

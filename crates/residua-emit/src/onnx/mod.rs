@@ -64,8 +64,9 @@ pub struct OnnxOptions {
     pub opset: i64,
     /// Axis order of the interface.
     pub input_layout: InputLayout,
-    /// Float type of the whole model: weights, inputs and outputs. `None` is the widest that the source has.
-    pub float: Option<DType>,
+    /// Float type of the whole model: weights, inputs and outputs. f32 unless said otherwise, the one
+    /// that every runtime computes in.
+    pub float: DType,
     /// Where tensors go.
     pub external_data: ExternalData,
     /// What the file says wrote it.
@@ -77,16 +78,11 @@ impl Default for OnnxOptions {
         Self {
             opset: PORTABLE,
             input_layout: InputLayout::default(),
-            float: None,
+            float: DType::F32,
             external_data: ExternalData::default(),
             producer: "residua".to_owned(),
         }
     }
-}
-
-/// The float type of the output.
-fn float_of(graph: &Graph, options: &OnnxOptions) -> Result<DType, EmitError> {
-    options.float.map_or_else(|| Ok(float::widest(graph)), float::check)
 }
 
 fn about(graph: &Graph, layout: InputLayout) -> Vec<StringStringEntryProto> {
@@ -105,7 +101,7 @@ pub fn stage(model: &Checked, options: &OnnxOptions, target: &Path) -> Result<St
     if !(OLDEST..=NEWEST).contains(&opset) {
         return Err(EmitError::Option(format!("opset {opset} cannot be written; {OLDEST} to {NEWEST} can")));
     }
-    let kind = float_of(model.graph(), options)?;
+    let kind = float::check(options.float)?;
     plan::refuse_opaque(model)?;
     let plan::Plan { out, inputs, outputs, dropped } = plan::plan(model, opset, kind, options.input_layout)?;
     let graph = model.graph();

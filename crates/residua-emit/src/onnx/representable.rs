@@ -1,32 +1,38 @@
 //! The graph as ONNX can represent it: what a written model is to be compared with.
 
 use residua_ir::rewrite::cast_weights;
+use residua_ir::tensor::decimal;
 use residua_ir::{Activation, Checked, DType, Graph, Op, Pad};
 
-use super::{OnnxOptions, float_of};
+use super::OnnxOptions;
 use crate::EmitError;
-use crate::float::rounds;
+use crate::float::{self, rounds};
 
-#[expect(clippy::cast_possible_truncation, reason = "real attributes of ONNX are f32")]
-fn f32(value: f64) -> f64 {
-    f64::from(value as f32)
+/// An attribute as it is read again; attributes of ONNX are f32.
+#[expect(clippy::cast_possible_truncation, reason = "that is what is asked for")]
+fn attribute(value: f64) -> f64 {
+    decimal(value as f32)
 }
 
 /// A number that is an operand in ONNX, of the type of all others.
 fn operand(value: f64, float: DType) -> f64 {
-    let rounded = residua_ir::Tensor::filled(float, vec![1], f32(value)).and_then(|tensor| tensor.to_f64());
+    #[expect(clippy::cast_possible_truncation, reason = "operands are written from f32")]
+    let rounded =
+        residua_ir::Tensor::filled(float, vec![1], f64::from(value as f32)).and_then(|tensor| tensor.to_f64());
     rounded.ok().and_then(|values| values.first().copied()).unwrap_or(value)
 }
 
 fn activation(function: Activation, float: DType) -> Activation {
     match function {
         Activation::Relu { negative_slope, threshold, max_value } => Activation::Relu {
-            negative_slope: f32(negative_slope),
-            threshold: f32(threshold),
+            negative_slope: attribute(negative_slope),
+            threshold: attribute(threshold),
             max_value: max_value.map(|max| operand(max, float)),
         },
-        Activation::Elu { alpha } => Activation::Elu { alpha: f32(alpha) },
-        Activation::HardSigmoid { slope, offset } => Activation::HardSigmoid { slope: f32(slope), offset: f32(offset) },
+        Activation::Elu { alpha } => Activation::Elu { alpha: attribute(alpha) },
+        Activation::HardSigmoid { slope, offset } => {
+            Activation::HardSigmoid { slope: attribute(slope), offset: attribute(offset) }
+        }
         Activation::Clip { min, max } => {
             Activation::Clip { min: min.map(|v| operand(v, float)), max: max.map(|v| operand(v, float)) }
         }
@@ -52,9 +58,9 @@ fn activation(function: Activation, float: DType) -> Activation {
 fn op(op: &Op, float: DType) -> Op {
     let mut op = op.clone();
     match &mut op {
-        Op::BatchNorm(norm) => norm.epsilon = f32(norm.epsilon),
-        Op::GroupNorm(norm) => norm.epsilon = f32(norm.epsilon),
-        Op::LayerNorm(norm) => norm.epsilon = f32(norm.epsilon),
+        Op::BatchNorm(norm) => norm.epsilon = attribute(norm.epsilon),
+        Op::GroupNorm(norm) => norm.epsilon = attribute(norm.epsilon),
+        Op::LayerNorm(norm) => norm.epsilon = attribute(norm.epsilon),
         Op::Activation(function) => *function = activation(*function, float),
         Op::Pad(Pad { value, .. }) => *value = operand(*value, float),
         Op::Conv(_)
@@ -88,7 +94,7 @@ fn op(op: &Op, float: DType) -> Op {
 /// # Errors
 /// [`EmitError::Option`], as [`super::stage`].
 pub fn representable(model: &Checked, options: &OnnxOptions) -> Result<Graph, EmitError> {
-    let float = float_of(model.graph(), options)?;
+    let float = float::check(options.float)?;
     let graph = model.graph().clone();
     let graph = if rounds(&graph, float) { cast_weights(graph, float) } else { graph };
     Ok(graph.map_ops(|node| op(&node.op, float)))

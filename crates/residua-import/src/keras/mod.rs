@@ -48,6 +48,7 @@ pub fn import(file: KerasFile, name: &str) -> Result<Graph> {
         channels_first: is_channels_first(&root),
         layers: HashMap::new(),
         bound: HashMap::new(),
+        calls: 0,
     };
     net.builder.source(Source {
         format: kind.format().to_owned(),

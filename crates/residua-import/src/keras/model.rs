@@ -113,6 +113,7 @@ fn name_outputs(net: &mut Net, root: &Model<'_>, outputs: &[Val]) {
 }
 
 fn instantiate(net: &mut Net, model: &Model<'_>, scope: &Scope, inputs: Vec<Val>) -> Result<Vec<Val>> {
+    net.count_call()?;
     match &model.wiring {
         Wiring::Chain => {
             let call = Call::default();
@@ -237,6 +238,7 @@ fn apply(
     scope: &Scope,
     inputs: Vec<Val>,
 ) -> Result<Vec<Val>> {
+    net.count_call()?;
     let path = format!("{}{}", scope.prefix, layer.name);
     let tag = if number == 0 { scope.tag.clone() } else { format!("{}:{number}", scope.tag) };
     // When Keras 3 predicts, it replaces what a call says about training, and it writes `true` for augmentation

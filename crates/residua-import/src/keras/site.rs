@@ -19,6 +19,9 @@ use super::order;
 use super::store::{Store, Wanted};
 use crate::error::{Error, Result};
 
+/// Calls of layers in a model; ResNet1202 has some 4,000.
+const MAX_CALLS: usize = 1 << 18;
+
 /// Which Keras wrote the file, where their layers differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Generation {
@@ -99,6 +102,22 @@ pub(super) struct Net {
     pub(super) layers: HashMap<String, LayerId>,
     /// Tensors that are bound already, by layer.
     pub(super) bound: HashMap<String, Vec<(&'static str, Val)>>,
+    /// Calls so far.
+    pub(super) calls: usize,
+}
+
+impl Net {
+    /// Keeps models that call each other many times over from growing without end.
+    pub(super) fn count_call(&mut self) -> Result<()> {
+        self.calls += 1;
+        if self.calls <= MAX_CALLS {
+            return Ok(());
+        }
+        Err(Error::Unsupported {
+            what: format!("a model of more than {MAX_CALLS} calls of layers"),
+            help: "models within models may multiply; export a smaller one".to_owned(),
+        })
+    }
 }
 
 /// How an operator wants to see a tensor that is stored in Keras's order.

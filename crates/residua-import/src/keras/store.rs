@@ -15,6 +15,9 @@ use residua_ir::Unused;
 use super::config::{Body, Model};
 use crate::error::{Error, Result};
 
+/// Parts of a tensor's name that are tried: models within models, and what wrappers add.
+const MAX_PARTS: usize = 32;
+
 /// All tensors of a file.
 #[derive(Debug)]
 pub(super) struct Store {
@@ -109,7 +112,7 @@ impl Store {
     /// Finds the layer whose path ends as `prefix` does, or as what remains of it without its last parts.
     fn add_nested(&mut self, group: &str, prefix: &str, index: usize, ends: &HashMap<(String, String), String>) {
         let mut end = prefix;
-        loop {
+        for _ in 0..MAX_PARTS {
             if let Some(path) = ends.get(&(group.to_owned(), end.to_owned())) {
                 let owned = self.layers.entry(path.clone()).or_default();
                 let list = if end == prefix { &mut owned.own } else { &mut owned.below };

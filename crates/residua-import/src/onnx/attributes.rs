@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use residua_formats::onnx::schema::{AttributeProto, AttributeType, NodeProto, TensorProto};
+use residua_ir::tensor::decimal;
 
 use super::Unknown;
 
@@ -36,7 +37,7 @@ impl<'a> Attributes<'a> {
     }
 
     pub(super) fn float(&self, name: &str) -> Found<f64> {
-        Ok(self.find(name, AttributeType::Float)?.map(|attribute| f64::from(attribute.f.unwrap_or_default())))
+        Ok(self.find(name, AttributeType::Float)?.map(|attribute| decimal(attribute.f.unwrap_or_default())))
     }
 
     pub(super) fn ints(&self, name: &str) -> Found<&'a [i64]> {

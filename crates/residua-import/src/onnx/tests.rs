@@ -130,7 +130,7 @@ fn names_are_given_once_and_before_they_are_read() {
 #[test]
 fn an_attribute_that_is_not_known_makes_the_operator_unknown() {
     let op = |attributes: &[AttributeProto]| Model::picture(17).node("LeakyRelu", &["x"], &["y"], attributes);
-    assert_eq!(op(&[]).op(), Op::Activation(Activation::leaky_relu(f64::from(0.01f32))));
+    assert_eq!(op(&[]).op(), Op::Activation(Activation::leaky_relu(0.01)));
     assert!(op(&[int("beta", 1)]).reason().contains("`beta` is not known"));
     assert!(op(&[int("alpha", 1)]).reason().contains("must be of type Float"));
 }

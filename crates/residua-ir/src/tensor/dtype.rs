@@ -77,6 +77,20 @@ impl fmt::Display for DType {
     }
 }
 
+/// The real number that an f32 was written for: the one of its shortest decimal.
+///
+/// Attributes such as epsilons are chosen as decimals (1.001e-5) and rounded when a format has only f32 for them; this
+/// gives them back as they were chosen.
+///
+/// ```
+/// assert_eq!(residua_ir::tensor::decimal(1.001e-5_f32), 1.001e-5_f64);
+/// ```
+#[must_use]
+pub fn decimal(value: f32) -> f64 {
+    // What `Display` prints of an f32 is its shortest decimal, and always a number to `parse`.
+    value.to_string().parse().unwrap_or(f64::from(value))
+}
+
 /// Byte order of stored elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-pub use dtype::{DType, Endian};
+pub use dtype::{DType, Endian, decimal};
 pub use map::map_file;
 pub use statistics::Statistics;
 

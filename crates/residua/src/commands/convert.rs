@@ -206,7 +206,7 @@ impl Target {
                     InputLayout::Nhwc => onnx::InputLayout::Nhwc,
                     InputLayout::Source => onnx::InputLayout::Source,
                 },
-                float: float(args.dtype),
+                float: float(args.dtype).unwrap_or(DType::F32),
                 external_data: if args.onnx.external_data { ExternalData::Always } else { ExternalData::Auto },
                 ..OnnxOptions::default()
             }),

@@ -19,6 +19,9 @@ pub(super) use call::{Arg, Call, TensorRef};
 /// Models within models; real ones have two or three levels.
 const MAX_DEPTH: usize = 16;
 
+/// Bytes of a layer's name.
+const MAX_NAME: usize = 1024;
+
 /// Sizes as a configuration gives them, in the source's axis order, with the batch; `None` is free.
 pub(super) type DeclaredShape = Vec<Option<usize>>;
 
@@ -162,6 +165,9 @@ impl<'a> Layer<'a> {
             entry.get("class_name").and_then(Value::as_str).ok_or_else(|| error("an object with class_name"))?;
         let config = entry.get("config").ok_or_else(|| error("an object with config"))?;
         let name = config.get("name").or_else(|| entry.get("name")).and_then(Value::as_str);
+        if name.is_some_and(|name| name.len() > MAX_NAME) {
+            return Err(error("a layer's name of usual length"));
+        }
         let built = build_shape(entry);
         let body = if class == "InputLayer" {
             Body::Input

@@ -45,10 +45,13 @@ pub(super) fn layer(site: &mut Site<'_, '_>) -> Lowered {
 /// `slope * x` below 0, with a slope an element or, along shared axes, fewer.
 pub(super) fn prelu(site: &mut Site<'_, '_>) -> Lowered {
     let mut x = site.input()?;
+    let rank = site.rank(&x)?;
+    if rank < 2 {
+        return Err(site.wrong("takes an input of at least 2 axes"));
+    }
     if site.shared || x.axes().is_some_and(|axes| axes[0] != 0) {
         x = site.plain(&x)?;
     }
-    let rank = site.rank(&x)?;
     let mut shape = x.source_sizes().unwrap_or_default().split_off(1);
     for axis in site.fields().integers("shared_axes")?.unwrap_or_default() {
         match order::resolve(axis, rank) {

@@ -8,6 +8,9 @@ use crate::keras::site::{Lowered, Site, Stop, Val, Weight};
 /// Keras's default epsilon for all of them.
 const EPSILON: f64 = 1e-3;
 
+/// Elements of a tensor that is made here because the layer has none; a bound on what a configuration can claim.
+const MAX_MADE: usize = 1 << 24;
+
 /// The only axis of an `axis` key.
 fn single_axis(site: &Site<'_, '_>) -> Lowered<i64> {
     match site.fields().integers("axis")?.as_deref() {
@@ -68,7 +71,10 @@ impl Affine {
             if there {
                 return bound.next().ok_or_else(|| site.wrong("its tensors cannot be bound"));
             }
-            let count = residua_ir::tensor::element_count(shape).map_err(|error| site.tensor_error(error))?;
+            let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
+            let count = count.filter(|&count| count <= MAX_MADE).ok_or_else(|| {
+                site.wrong(format!("normalises over sizes {shape:?}, at most {MAX_MADE} elements are supported"))
+            })?;
             let tensor = Tensor::from_f32(shape.to_vec(), &vec![filler; count]);
             let tensor = tensor.map_err(|error| site.tensor_error(error))?;
             Ok(site.made(name, Role::Default, tensor))

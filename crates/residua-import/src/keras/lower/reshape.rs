@@ -16,6 +16,9 @@ fn in_source_order(x: &Val) -> bool {
 pub(super) fn flatten(site: &mut Site<'_, '_>) -> Lowered {
     let x = site.input()?;
     let rank = site.rank(&x)?;
+    if rank == 0 {
+        return Err(site.wrong("takes an input of at least 1 axis"));
+    }
     if rank == 1 {
         return Ok(site.finish(Op::Unsqueeze { axes: vec![1] }, &[&x], SourceOrder::Same));
     }

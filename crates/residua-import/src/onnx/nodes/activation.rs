@@ -1,5 +1,6 @@
 //! Elementwise functions of one value.
 
+use residua_ir::tensor::decimal;
 use residua_ir::{Activation, Op};
 
 use super::super::{Reader, Unknown};
@@ -16,7 +17,7 @@ pub(super) fn plain(r: &mut Reader<'_>, function: Activation) -> Read {
 }
 
 pub(super) fn with_attributes(r: &mut Reader<'_>) -> Read {
-    let number = |name: &str, default: f32| Ok(r.attributes.float(name)?.unwrap_or(f64::from(default)));
+    let number = |name: &str, default: f32| Ok(r.attributes.float(name)?.unwrap_or(decimal(default)));
     let function = match r.node.op_type.as_str() {
         "LeakyRelu" => Activation::leaky_relu(number("alpha", 0.01)?),
         "ThresholdedRelu" => {
@@ -25,7 +26,7 @@ pub(super) fn with_attributes(r: &mut Reader<'_>) -> Read {
         "Elu" => Activation::Elu { alpha: number("alpha", 1.0)? },
         "Selu" => {
             let stated = [number("alpha", SELU[0])?, number("gamma", SELU[1])?];
-            if stated != SELU.map(f64::from) {
+            if stated != SELU.map(decimal) {
                 return Err(Unknown(format!("other constants than those of its paper: {stated:?}")));
             }
             Activation::Selu

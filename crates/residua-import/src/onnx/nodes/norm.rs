@@ -7,7 +7,7 @@ use super::Read;
 
 fn epsilon(r: &Reader<'_>) -> Result<f64, Unknown> {
     // 1e-5 as f32, which is what an attribute would be.
-    Ok(r.attributes.float("epsilon")?.unwrap_or(f64::from(1e-5f32)))
+    Ok(r.attributes.float("epsilon")?.unwrap_or(1e-5))
 }
 
 /// Opset 1: `consumed_inputs`, `is_test`, `spatial`; 6: `is_test`, `spatial`; 7: `spatial`; 9: neither; 14: `training_mode`.
