@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use residua_exec::{Array, Executor, Options, Precision, compare, order};
 use residua_formats::Container;
-use residua_ir::{Checked, Graph, Role, ValueId, validate};
+use residua_ir::{Checked, Graph, Op, Role, ValueId, validate};
 use residua_tests::Fixture;
 
 /// Largest difference, relative to the largest value, from what the framework computed in f32.
@@ -132,6 +132,20 @@ fn near(name: &str, expected: &Array, found: &Array) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("{name} differs by {:.2e} of its largest value", difference.max_rel))
+}
+
+#[test]
+fn residual_networks_need_no_transpose() {
+    let mut networks = 0;
+    for fixture in
+        whole_models().iter().filter(|fixture| ["thin", "cifar", "digits", "transfer"].contains(&&*fixture.set))
+    {
+        let checked = checked(fixture).unwrap_or_else(|error| panic!("{}: {error}", fixture.label()));
+        let moved = checked.graph().nodes().iter().find(|node| matches!(node.op, Op::Transpose { .. }));
+        assert!(moved.is_none(), "{}: {moved:?}", fixture.label());
+        networks += 1;
+    }
+    assert!(networks >= 30, "only {networks} networks were found");
 }
 
 fn run(fixture: &Fixture, precision: Precision) -> Result<(), String> {

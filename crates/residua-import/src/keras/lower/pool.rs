@@ -5,7 +5,7 @@ use residua_ir::{AvgPool, GlobalPool, MaxPool, Op, Pad, Pads, PoolKind};
 
 use super::conv::padding;
 use crate::keras::order;
-use crate::keras::site::{Lowered, Site};
+use crate::keras::site::{Lowered, Site, Val};
 
 /// `MaxPooling2D` and `AveragePooling2D`. Padding counts for neither.
 pub(super) fn windows(site: &mut Site<'_, '_>) -> Lowered {
@@ -36,22 +36,37 @@ pub(super) fn global(site: &mut Site<'_, '_>) -> Lowered {
     Ok(site.finish(Op::GlobalPool(GlobalPool { kind, keep_dims }), &[&x], order))
 }
 
+/// The input with its axes where they lie, and where in the graph's value its rows and columns are. A layer that
+/// neither mixes pixels nor channels takes them anywhere, so a `Permute` before it costs nothing: networks have padded
+/// channels that way.
+fn rows_and_columns(site: &mut Site<'_, '_>) -> Lowered<(Val, [usize; 2])> {
+    let x = site.input()?;
+    let first = if site.is_channels_first()? { 2 } else { 1 };
+    match x.axes() {
+        Some(axes) if axes.len() == 4 && axes[0] == 0 => Ok((x, [axes[first], axes[first + 1]])),
+        Some(_) | None => Ok((site.picture(&x)?, [2, 3])),
+    }
+}
+
 /// `ZeroPadding2D`.
 pub(super) fn zero_padding(site: &mut Site<'_, '_>) -> Lowered {
-    let x = site.input()?;
-    let x = site.picture(&x)?;
-    let [[top, bottom], [left, right]] = site.fields().margins("padding")?.unwrap_or([[1; 2]; 2]);
-    let pads = Pads { top, left, bottom, right };
-    Ok(site.finish(Op::Pad(Pad { pads, channels: [0, 0], value: 0.0 }), &[&x], x.order.clone()))
+    let (x, at) = rows_and_columns(site)?;
+    let margins = site.fields().margins("padding")?.unwrap_or([[1; 2]; 2]);
+    let mut by_axis = [[0; 2]; 4];
+    for (axis, margin) in at.into_iter().zip(margins) {
+        by_axis[axis] = margin;
+    }
+    let [_, channels, [top, bottom], [left, right]] = by_axis;
+    let pad = Pad { pads: Pads { top, left, bottom, right }, channels, value: 0.0 };
+    Ok(site.finish(Op::Pad(pad), &[&x], x.order.clone()))
 }
 
 /// `Cropping2D`.
 pub(super) fn cropping(site: &mut Site<'_, '_>) -> Lowered {
-    let x = site.input()?;
-    let x = site.picture(&x)?;
+    let (x, at) = rows_and_columns(site)?;
     let margins = site.fields().margins("cropping")?.unwrap_or([[0; 2]; 2]);
     let mut ops = Vec::new();
-    for (axis, [start, cut]) in (2..).zip(margins) {
+    for (axis, [start, cut]) in at.into_iter().zip(margins) {
         let end = match (cut, x.size(axis)) {
             (0, _) => None,
             (cut, Some(size)) => Some(size.saturating_sub(cut)),
