@@ -3,7 +3,10 @@
 use std::io::{IsTerminal, Write};
 
 use comfy_table::presets::{ASCII_MARKDOWN, NOTHING};
-use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle, Width};
+
+/// Spaces behind a column.
+const PADDING: u16 = 2;
 
 const RULED: TableStyle = NOTHING.header_separator(LineStyle::none().fill('─'));
 
@@ -32,18 +35,41 @@ fn table(columns: &[Column], rows: Vec<Vec<String>>) -> Table {
     table
 }
 
-/// Writes a table for reading. Cells are wrapped to the width of a terminal; elsewhere lines are as long as they need be,
-/// and nothing is ever cut.
+/// What the last column must have to be worth wrapping.
+const LEAST: usize = 16;
+
+/// Writes a table for reading, without the columns that are empty in every row. On a terminal the last column is wrapped
+/// where the table is too wide; elsewhere, and where that would not do, lines are as long as they need be. Nothing is
+/// ever cut.
 pub(crate) fn write(out: &mut dyn Write, columns: &[Column], rows: Vec<Vec<String>>) -> std::io::Result<()> {
+    let widest = |index: usize| rows.iter().filter_map(|row| row.get(index)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = columns
+        .iter()
+        .enumerate()
+        .map(|(index, column)| match widest(index).unwrap_or(0) {
+            0 if index > 0 => 0,
+            width => width.max(column.name.chars().count()) + usize::from(PADDING),
+        })
+        .collect();
     let mut table = table(columns, rows);
     table.load_style(RULED);
-    if std::io::stdout().is_terminal() {
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-    } else {
-        table.set_content_arrangement(ContentArrangement::Disabled);
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, PADDING));
+        if widths[index] == 0 {
+            column.set_constraint(ColumnConstraint::Hidden);
+        }
     }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
+    let last = widths.iter().rposition(|&width| width > 0).unwrap_or(0);
+    let terminal = std::io::stdout().is_terminal().then(|| table.width()).flatten().map_or(usize::MAX, usize::from);
+    let others = widths.iter().sum::<usize>() - widths[last];
+    if others + widths[last] > terminal && others + LEAST <= terminal {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        for (index, column) in table.column_iter_mut().enumerate().filter(|(index, _)| widths[*index] > 0) {
+            let width =
+                u16::try_from(if index == last { terminal - others } else { widths[index] }).unwrap_or(u16::MAX);
+            column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
+        }
     }
     for line in table.lines() {
         writeln!(out, "{}", line.trim_end())?;
