@@ -25,6 +25,12 @@ use crate::progress::Progress;
 use crate::proof::{self, Relation, Settings, Verdict, Verification};
 use crate::{input, output, render};
 
+/// Notes on what was done to the graph that are printed; the rest are counted.
+const NOTES: usize = 2;
+
+/// At most so many notes are listed in text; the JSON has all.
+const LISTED: usize = 4;
+
 #[derive(Serialize)]
 struct Document<'a> {
     schema: &'static str,
@@ -335,8 +341,11 @@ impl Report<'_> {
         for dropped in &emitted.dropped {
             writeln!(out, "  left out {}: {}", dropped.from, dropped.reason)?;
         }
-        for note in &emitted.notes {
+        for note in emitted.notes.iter().take(NOTES) {
             writeln!(out, "  {note}")?;
+        }
+        if let Some(more @ 1..) = emitted.notes.len().checked_sub(NOTES) {
+            writeln!(out, "  and {} more, all in --format json", render::plural(more, "note"))?;
         }
         match verification {
             Some(verification) => {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use residua_exec::Array;
 use residua_exec::compare::difference;
-use residua_ir::{Checked, NodeId, Op, SourceOrder, ValueId};
+use residua_ir::{Checked, NodeId, Op, Padding, Pads, SourceOrder, ValueId};
 
 use super::landmarks::{Landmark, align, landmarks};
 use super::{Divergence, Run, Settings, bound, interface};
@@ -57,7 +57,9 @@ fn cause(a: &Checked, first: NodeId, b: &Checked, second: NodeId) -> Option<Stri
     if let (Op::Conv(p), Op::Conv(q)) = (&x.op, &y.op) {
         let differing = [
             (p.strides != q.strides, format!("stride {:?} against {:?}", p.strides, q.strides)),
-            (p.padding != q.padding, format!("padding {:?} against {:?}", p.padding, q.padding)),
+            (padding(a, first) != padding(b, second), {
+                format!("padding {} against {}", padding(a, first), padding(b, second))
+            }),
             (p.dilations != q.dilations, format!("dilation {:?} against {:?}", p.dilations, q.dilations)),
         ];
         if let Some((_, words)) = differing.into_iter().find(|(differs, _)| *differs) {
@@ -74,6 +76,26 @@ fn cause(a: &Checked, first: NodeId, b: &Checked, second: NodeId) -> Option<Stri
         return Some(format!("epsilon of the norm behind it {p:e} against {q:e}"));
     }
     x.inputs.iter().zip(&y.inputs).find_map(|(&p, &q)| weights_differ(a, p, b, q))
+}
+
+/// The padding of a convolution, that of a padding operator before it included.
+fn padding(model: &Checked, node: NodeId) -> String {
+    let graph = model.graph();
+    let conv = graph.node(node);
+    let Op::Conv(attributes) = &conv.op else { return String::new() };
+    let before = graph.producer(conv.inputs[0]).map(|before| &graph.node(before).op);
+    let outer = match before {
+        Some(Op::Pad(pad)) if pad.value == 0.0 => pad.pads,
+        _ => Pads::default(),
+    };
+    match attributes.padding {
+        Padding::Explicit(own) => {
+            let [top, left] = [own.top + outer.top, own.left + outer.left];
+            let [bottom, right] = [own.bottom + outer.bottom, own.right + outer.right];
+            format!("(top {top}, left {left}, bottom {bottom}, right {right})")
+        }
+        Padding::SameUpper | Padding::SameLower => format!("{:?}", attributes.padding),
+    }
 }
 
 /// The epsilon of the batch norm that directly follows.
