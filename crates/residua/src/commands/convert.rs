@@ -28,9 +28,6 @@ use crate::{input, output, render};
 /// Notes on what was done to the graph that are printed; the rest are counted.
 const NOTES: usize = 2;
 
-/// At most so many notes are listed in text; the JSON has all.
-const LISTED: usize = 4;
-
 #[derive(Serialize)]
 struct Document<'a> {
     schema: &'static str,
