@@ -1,8 +1,8 @@
 //! Runs a validated graph: the f64 reference, the f32 engine, and the comparison of two runs.
 //!
 //! An [`Executor`] owns a plan and packed weights for one [`Precision`]. In f64 every operator is computed as
-//! `residua_ir::Op` defines it, one step a node. In f32 batch norms are folded into the layer before them, and sums
-//! and activations are fused into the layer that feeds them, except across values that were asked for.
+//! `residua_ir::Op` defines it, one step a node. In f32 a batch norm, a sum and an activation are computed with
+//! the layer before them while its result is in cache, except across values that were asked for.
 //!
 //! Invariant: results are bit-identical between runs, for any number of threads, and however the weights lie in
 //! their file: every sum is taken in an order that depends on the operator alone.

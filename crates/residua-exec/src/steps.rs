@@ -83,8 +83,8 @@ fn geometry(conv: &Conv, x: &[usize], kernel: &[usize], out: &[usize]) -> Option
 fn computed_weights<T: Element>(run: &Run<'_, T>, step: &Step<T>, groups: Option<usize>) -> Weights<T> {
     let kernel = step.operands[1];
     let shape = run.shape(kernel).to_vec();
-    let packed = pack(run.values(kernel).to_vec(), &shape, groups, run.arch, |_, w| w);
-    Weights { shape, packed, bias: step.operands.get(2).map(|&id| run.values(id).to_vec()) }
+    let packed = pack(run.values(kernel).to_vec(), &shape, groups, run.arch);
+    Weights { shape, packed, factor: None, bias: step.operands.get(2).map(|&id| run.values(id).to_vec()) }
 }
 
 fn epilogue<'a, T: Element>(
@@ -100,6 +100,7 @@ fn epilogue<'a, T: Element>(
         return Err(ExecError::Node { node: step.name.clone(), op: "Add".to_owned(), operands, reason });
     }
     Ok(Epilogue {
+        factor: weights.factor.as_deref(),
         bias: weights.bias.as_deref(),
         residual: step.residual.map(|id| run.values(id)),
         activation: step.activation,

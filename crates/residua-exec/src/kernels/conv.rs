@@ -20,9 +20,11 @@ const TILE_BYTES: usize = 512 << 10;
 /// What gathering a panel of columns costs, in panels of rows multiplied.
 const GATHER_COST: usize = 3;
 
-/// What is done to each sum: `activation(sum + bias + residual)`.
+/// What is done to each sum: `activation(sum * factor + bias + residual)`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Epilogue<'a, T> {
+    /// One a filter.
+    pub(crate) factor: Option<&'a [T]>,
     /// One a filter.
     pub(crate) bias: Option<&'a [T]>,
     /// As large as the result.
@@ -34,6 +36,9 @@ impl<T: Element> Epilogue<'_, T> {
     /// Finishes the part of a row of the result that starts at `at` there.
     #[inline(always)]
     pub(crate) fn finish(&self, filter: usize, at: usize, row: &mut [T]) {
+        if let Some(factor) = self.factor.map(|factor| factor[filter]) {
+            row.iter_mut().for_each(|y| *y = *y * factor);
+        }
         let bias = self.bias.map(|bias| bias[filter]);
         match (bias, self.residual.map(|residual| &residual[at..][..row.len()])) {
             (Some(bias), Some(residual)) => row.iter_mut().zip(residual).for_each(|(y, &r)| *y = *y + bias + r),

@@ -16,7 +16,7 @@ pub(crate) fn matmul<T: Element>(arch: Arch, a: &[T], columns: &[T], depth: usiz
     }
     let shape = T::tile_shape(arch);
     let mut rows = vec![T::default(); a.len()];
-    pack_rows(a, depth, shape, &mut rows, |_, x| x);
+    pack_rows(a, depth, shape, &mut rows);
     let parts = tasks(shape, width, out);
     parts.into_par_iter().for_each(|(first, mut parts)| {
         for (panel, padded) in column_panels(parts[0].len(), shape) {
@@ -30,11 +30,14 @@ pub(crate) fn matmul<T: Element>(arch: Arch, a: &[T], columns: &[T], depth: usiz
     });
 }
 
-/// Finishes rows of so many features: bias by feature, then what else there is.
+/// Finishes rows of so many features: factor and bias by feature, then what else there is.
 pub(crate) fn finish<T: Element>(arch: Arch, epilogue: &Epilogue<'_, T>, features: usize, out: &mut [T]) {
-    let rest = Epilogue { bias: None, ..*epilogue };
+    let rest = Epilogue { factor: None, bias: None, ..*epilogue };
     for (index, row) in out.chunks_mut(features.max(1)).enumerate() {
         arch.dispatch(|| {
+            if let Some(factor) = epilogue.factor {
+                row.iter_mut().zip(factor).for_each(|(y, &factor)| *y = *y * factor);
+            }
             if let Some(bias) = epilogue.bias {
                 row.iter_mut().zip(bias).for_each(|(y, &bias)| *y += bias);
             }
@@ -54,4 +57,38 @@ fn tasks<T: Element>(shape: Shape, width: usize, out: &mut [T]) -> Vec<(usize, V
         }
     }
     tasks
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use pulp::x86::{V3, V4};
+
+    use super::*;
+    use crate::kernels::panels::pack_columns;
+
+    fn product<T: Element>(arch: Arch, [rows, depth, columns]: [usize; 3]) -> Vec<T> {
+        let numbers =
+            |count: usize| (0..count).map(|i| T::from_f64(((i * 7919) % 1013) as f64 / 507.0 - 1.0)).collect();
+        let (a, b): (Vec<T>, Vec<T>) = (numbers(rows * depth), numbers(depth * columns));
+        let mut out = vec![T::from_f64(f64::NAN); rows * columns];
+        matmul(arch, &a, &pack_columns(&b, columns, T::tile_shape(arch)), depth, columns, &mut out);
+        out
+    }
+
+    /// On a machine with one instruction set only, this compares it with arithmetic that is not fused.
+    #[test]
+    fn the_width_of_vectors_does_not_change_a_bit() {
+        for sizes in [[1, 1, 1], [13, 300, 50], [8, 129, 49], [3, 128, 97]] {
+            let (scalar, scalar_wide) = (product::<f32>(Arch::Scalar, sizes), product::<f64>(Arch::Scalar, sizes));
+            let wide: Vec<Arch> =
+                [V3::try_new().map(Arch::V3), V4::try_new().map(Arch::V4)].into_iter().flatten().collect();
+            let found: Vec<_> =
+                wide.iter().map(|&arch| (product::<f32>(arch, sizes), product::<f64>(arch, sizes))).collect();
+            assert!(found.windows(2).all(|pair| pair[0] == pair[1]), "{sizes:?}");
+            for (narrow, wide) in found {
+                assert!(narrow.iter().zip(&scalar).all(|(a, b)| (a - b).abs() < 1e-4), "{sizes:?}");
+                assert!(wide.iter().zip(&scalar_wide).all(|(a, b)| (a - b).abs() < 1e-12), "{sizes:?}");
+            }
+        }
+    }
 }

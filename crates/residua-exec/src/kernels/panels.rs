@@ -31,14 +31,8 @@ pub(crate) fn column_panels(columns: usize, shape: Shape) -> impl Iterator<Item 
     })
 }
 
-/// Packs rows of a row-major matrix; `value` may scale an element by its row.
-pub(crate) fn pack_rows<T: Element>(
-    matrix: &[T],
-    depth: usize,
-    shape: Shape,
-    out: &mut [T],
-    value: impl Fn(usize, T) -> T + Sync,
-) {
+/// Packs rows of a row-major matrix.
+pub(crate) fn pack_rows<T: Element>(matrix: &[T], depth: usize, shape: Shape, out: &mut [T]) {
     if depth == 0 || matrix.is_empty() {
         return;
     }
@@ -55,31 +49,25 @@ pub(crate) fn pack_rows<T: Element>(
         for (lane, row) in panel.enumerate() {
             let source = &matrix[row * depth..][..depth];
             for (element, &x) in out[lane..].iter_mut().step_by(width).zip(source) {
-                *element = value(row, x);
+                *element = x;
             }
         }
     });
 }
 
-/// Packs the transpose of a row-major matrix: column j is row j of `matrix`; `value` may scale an element by its column.
-pub(crate) fn pack_transposed<T: Element>(
-    matrix: &[T],
-    depth: usize,
-    shape: Shape,
-    value: impl Fn(usize, T) -> T + Sync,
-) -> Vec<T> {
+/// Packs the transpose of a row-major matrix: column j is row j of `matrix`.
+pub(crate) fn pack_transposed<T: Element>(matrix: &[T], depth: usize, shape: Shape) -> Vec<T> {
     if depth == 0 {
         return Vec::new();
     }
     let columns = matrix.len() / depth;
     let mut out = vec![T::default(); columns.next_multiple_of(shape.lanes) * depth];
-    out.par_chunks_mut(shape.columns() * depth).zip(matrix.par_chunks(shape.columns() * depth)).enumerate().for_each(
-        |(panel, (out, matrix))| {
+    out.par_chunks_mut(shape.columns() * depth).zip(matrix.par_chunks(shape.columns() * depth)).for_each(
+        |(out, matrix)| {
             let width = out.len() / depth;
             for (lane, row) in matrix.chunks(depth).enumerate() {
-                let column = panel * shape.columns() + lane;
                 for (element, &x) in out[lane..].iter_mut().step_by(width).zip(row) {
-                    *element = value(column, x);
+                    *element = x;
                 }
             }
         },

@@ -33,6 +33,8 @@ pub(crate) enum Work<T> {
 pub(crate) struct Weights<T> {
     pub(crate) shape: Vec<usize>,
     pub(crate) packed: Vec<T>,
+    /// What each output is multiplied by before the bias: the batch norm that was folded in.
+    pub(crate) factor: Option<Vec<T>>,
     pub(crate) bias: Option<Vec<T>>,
 }
 

@@ -1,4 +1,7 @@
-//! Steps with their weights: read, with the batch norm behind them folded in, and packed for the kernels.
+//! Steps with their weights: read, and packed for the kernels.
+//!
+//! A batch norm behind them becomes a factor and a bias an output, computed in f64 and rounded once; the weights stay
+//! as they are in the file.
 
 use pulp::Arch;
 use residua_ir::{Checked, Node, NodeId, Op};
@@ -100,21 +103,18 @@ fn weights<T: Element>(
     let scale = group.norm.map(|norm| folded(model, norm)).transpose()?.flatten();
     let values: Vec<T> = read(tensor, name)?;
     let shape = tensor.shape().to_vec();
-    let packed = match &scale {
-        None => pack(values, &shape, groups, arch, |_, w| w),
-        Some(scale) => pack(values, &shape, groups, arch, |o, w| T::from_f64(w.to_f64() * scale.factor[o])),
-    };
-    let bias = match (bias, scale) {
-        (None, None) => None,
-        (Some((tensor, name)), None) => Some(read(tensor, name)?),
-        (bias, Some(scale)) => {
-            let own = bias.map(|(tensor, name)| read::<f64>(tensor, name)).transpose()?;
+    let packed = pack(values, &shape, groups, arch);
+    let own = bias.map(|(tensor, name)| read::<f64>(tensor, name)).transpose()?;
+    let (factor, bias) = match scale {
+        None => (None, own),
+        Some(Scale { mean, factor, offset }) => {
             let own = |o: usize| own.as_ref().map_or(0.0, |bias| bias[o]);
-            let folded = |o: usize| (own(o) - scale.mean[o]) * scale.factor[o] + scale.offset[o];
-            Some((0..scale.mean.len()).map(|o| T::from_f64(folded(o))).collect())
+            let bias = (0..mean.len()).map(|o| (own(o) - mean[o]) * factor[o] + offset[o]).collect();
+            (Some(factor), Some(bias))
         }
     };
-    Ok(Some(Weights { shape, packed, bias }))
+    let narrow = |values: Option<Vec<f64>>| values.map(|values| values.into_iter().map(T::from_f64).collect());
+    Ok(Some(Weights { shape, packed, factor: narrow(factor), bias: narrow(bias) }))
 }
 
 fn folded(model: &Checked, norm: NodeId) -> Result<Option<Scale>, ExecError> {
@@ -124,28 +124,18 @@ fn folded(model: &Checked, norm: NodeId) -> Result<Option<Scale>, ExecError> {
 }
 
 /// Packs row-major weights: of a convolution, filters group by group (depthwise ones stay as they are); of a linear
-/// layer, as columns. `value` may scale an element by its output.
-pub(crate) fn pack<T: Element>(
-    mut values: Vec<T>,
-    shape: &[usize],
-    groups: Option<usize>,
-    arch: Arch,
-    value: impl Fn(usize, T) -> T + Sync,
-) -> Vec<T> {
+/// layer, as columns.
+pub(crate) fn pack<T: Element>(values: Vec<T>, shape: &[usize], groups: Option<usize>, arch: Arch) -> Vec<T> {
     let tile = T::tile_shape(arch);
     let (outputs, depth) = (shape[0], shape[1..].iter().product::<usize>());
-    let Some(groups) = groups else { return pack_transposed(&values, depth, tile, value) };
-    if is_depthwise(shape, groups) {
-        for (index, w) in values.iter_mut().enumerate() {
-            *w = value(index / depth.max(1), *w);
-        }
+    let Some(groups) = groups else { return pack_transposed(&values, depth, tile) };
+    if is_depthwise(shape, groups) || values.is_empty() {
         return values;
     }
     let mut packed = vec![T::default(); values.len()];
-    let filters = outputs / groups;
-    for group in 0..groups {
-        let part = group * filters * depth..(group + 1) * filters * depth;
-        pack_rows(&values[part.clone()], depth, tile, &mut packed[part], |row, w| value(group * filters + row, w));
+    let group = outputs / groups * depth;
+    for (packed, values) in packed.chunks_mut(group).zip(values.chunks(group)) {
+        pack_rows(values, depth, tile, packed);
     }
     packed
 }
