@@ -133,7 +133,7 @@ fn input(out: &mut Lowering<'_>, id: ValueId, layout: InputLayout) -> Result<Val
     let (split, perm) = match turn {
         Turn::None => {
             out.names.insert(id, name.clone());
-            return Ok(proto::value_info(&name, dtype, &shape));
+            return Ok(proto::interface(&name, dtype, &shape));
         }
         Turn::Permute(perm) => (None, inverse(&perm)),
         Turn::Unflatten([channels, height, width]) => (Some([height, width, channels]), vec![0, 3, 1, 2]),
@@ -142,7 +142,7 @@ fn input(out: &mut Lowering<'_>, id: ValueId, layout: InputLayout) -> Result<Val
     out.types.push(proto::value_info(&inner, dtype, &shape));
     write_turn(out, &name, name.clone(), inner.clone(), (dtype, batch(&shape)), (split, &perm))?;
     out.names.insert(id, inner);
-    Ok(proto::value_info(&name, dtype, &outside))
+    Ok(proto::interface(&name, dtype, &outside))
 }
 
 /// An output under the source's name.
@@ -182,7 +182,7 @@ fn exits(out: &mut Lowering<'_>, layout: InputLayout) -> Vec<Exit> {
 impl Exit {
     fn write(self, out: &mut Lowering<'_>) -> Result<ValueInfoProto, EmitError> {
         let (shape, dtype) = (out.shape(self.value), out.dtype(out.source_dtype(self.value)));
-        let info = |shape: &Shape| proto::value_info(&self.name, dtype, shape);
+        let info = |shape: &Shape| proto::interface(&self.name, dtype, shape);
         if self.direct {
             return Ok(info(&shape));
         }

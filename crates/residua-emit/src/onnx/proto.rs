@@ -55,16 +55,25 @@ pub(crate) fn data_type(dtype: DType) -> DataType {
     }
 }
 
-/// Name and type of a value. A free size keeps its name; one that is computed from it is left open.
+/// Name and type of an input or output. A free size keeps its name; one that is computed from it is left open.
+pub(crate) fn interface(name: &str, dtype: DType, shape: &Shape) -> ValueInfoProto {
+    typed(name, dtype, shape, |dim| match dim {
+        Dim::Fixed(size) => Some(DimensionValue::Value(i64::try_from(*size).unwrap_or(i64::MAX))),
+        Dim::Symbolic { symbol, offset: 0, divisor: 1 } => Some(DimensionValue::Param(symbol.to_string())),
+        Dim::Symbolic { .. } | Dim::Unknown => None,
+    })
+}
+
+/// Name and type of a value in between. Free sizes are left open: tract takes a name here for a promise, and refuses
+/// whoever then asks for a batch of one.
 pub(crate) fn value_info(name: &str, dtype: DType, shape: &Shape) -> ValueInfoProto {
-    let dim = shape.dims().iter().map(|dim| {
-        let value = match dim {
-            Dim::Fixed(size) => Some(DimensionValue::Value(i64::try_from(*size).unwrap_or(i64::MAX))),
-            Dim::Symbolic { symbol, offset: 0, divisor: 1 } => Some(DimensionValue::Param(symbol.to_string())),
-            Dim::Symbolic { .. } | Dim::Unknown => None,
-        };
-        DimensionProto { value, ..DimensionProto::default() }
-    });
+    typed(name, dtype, shape, |dim| {
+        dim.fixed().map(|size| DimensionValue::Value(i64::try_from(size).unwrap_or(i64::MAX)))
+    })
+}
+
+fn typed(name: &str, dtype: DType, shape: &Shape, size: impl Fn(&Dim) -> Option<DimensionValue>) -> ValueInfoProto {
+    let dim = shape.dims().iter().map(|dim| DimensionProto { value: size(dim), ..DimensionProto::default() });
     let tensor =
         TensorTypeProto { elem_type: data_type(dtype).into(), shape: Some(TensorShapeProto { dim: dim.collect() }) };
     let ty = TypeProto { value: Some(TypeValue::Tensor(tensor)), ..TypeProto::default() };
