@@ -77,6 +77,8 @@ fn zip(bytes: &bytes::Bytes) -> Result<Kind> {
     let inside = |what: &str, help: &str| Err(FormatError::unsupported("", what, help));
     if archive::is_keras(names.iter().map(String::as_str)) {
         Ok(Kind::KerasZip)
+    } else if let Some(entry) = archive::missing(names.iter().map(String::as_str)) {
+        Err(FormatError::malformed(entry, "an entry of every Keras model", "an archive without it"))
     } else if has("/constants.pkl") {
         inside("a TorchScript program", "export the model that it was made from with `torch.onnx.export`")
     } else if has("/archive_format") {

@@ -18,8 +18,22 @@ const NPZ_WEIGHTS: &str = "model.weights.npz";
 
 /// Whether entries or files of these names make a Keras model.
 pub(crate) fn is_keras<'a>(mut names: impl Iterator<Item = &'a str> + Clone) -> bool {
-    let weights = [WEIGHTS, NPZ_WEIGHTS, "model.weights.json"];
-    names.clone().any(|name| name == CONFIG) && names.any(|name| weights.contains(&name))
+    names.clone().any(|name| name == CONFIG) && names.any(is_weights)
+}
+
+/// What is missing in an archive that has two of the three entries of a Keras model, and is one by all appearance.
+pub(crate) fn missing<'a>(mut names: impl Iterator<Item = &'a str> + Clone) -> Option<&'static str> {
+    let metadata = names.clone().any(|name| name == METADATA);
+    let (config, weights) = (names.clone().any(|name| name == CONFIG), names.any(is_weights));
+    match (metadata, config, weights) {
+        (true, false, true) => Some(CONFIG),
+        (true, true, false) => Some(WEIGHTS),
+        _ => None,
+    }
+}
+
+fn is_weights(name: &str) -> bool {
+    [WEIGHTS, NPZ_WEIGHTS, "model.weights.json"].contains(&name)
 }
 
 /// Reads a zipped model.

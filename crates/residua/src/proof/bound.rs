@@ -12,12 +12,16 @@ use residua_exec::compare::{Difference, difference};
 /// How many times the noise two models may differ by.
 const FACTOR: f64 = 8.0;
 
+/// The most that a bound may be, relative to the largest element. Noise beyond that says that something is wrong with
+/// the model or with the f32 engine, and must not become permission to differ.
+const MOST: f64 = 1e-3;
+
 /// How far a value may be from the exact one, from an f32 run; at least half a unit in the last place of the largest
 /// element, what a single rounding does.
 pub(super) fn noise(exact: &Array, rounded: &Array) -> Result<f64> {
     let difference = difference(exact, rounded)?;
     let largest = exact.to_f64().iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
-    Ok(FACTOR * difference.max_abs.max(largest * f64::from(f32::EPSILON) / 2.0))
+    Ok((FACTOR * difference.max_abs.max(largest * f64::from(f32::EPSILON) / 2.0)).min(MOST * largest))
 }
 
 /// Whether a difference is within a bound; values that are finite on one side only never are.

@@ -141,9 +141,25 @@ impl<'a> Reader<'a> {
                 Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
             };
             let place = || format!("layer `{}`, inbound_nodes", layer.name);
-            call.ok_or_else(|| unexpected(place(), "calls on layers of the model", Some(node)))
+            call.ok_or_else(|| unexpected(place(), "calls on layers of the model", self.stranger(node).or(Some(node))))
         };
         nodes.iter().map(call).collect()
+    }
+
+    /// The first name in a call that is no layer's.
+    fn stranger(&self, value: &'a Value) -> Option<&'a Value> {
+        match value {
+            Value::Array(items) => match &items[..] {
+                [Value::String(name), Value::Number(_), Value::Number(_), ..]
+                    if !self.names.contains_key(name.as_str()) =>
+                {
+                    items.first()
+                }
+                items => items.iter().find_map(|item| self.stranger(item)),
+            },
+            Value::Object(map) => map.values().find_map(|item| self.stranger(item)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+        }
     }
 
     /// `{"args": [...], "kwargs": {...}}`.
