@@ -29,7 +29,10 @@ fn a_model_is_written_proved_and_the_same() {
         "convert_safetensors",
         transcript(folder.path(), &["convert", "digits.keras", "digits.safetensors"])
     );
-    assert_snapshot!("compare", transcript(folder.path(), &["compare", "digits.keras", "digits.onnx"]));
+    // The bound is what rounding does on this machine.
+    insta::with_settings!({ filters => [(r"\d\.\d\de-\d+", "[noise]")] }, {
+        assert_snapshot!("compare", transcript(folder.path(), &["compare", "digits.keras", "digits.onnx"]));
+    });
     assert_eq!(names(folder.path()), ["digits.keras", "digits.onnx", "digits.safetensors"]);
 }
 
