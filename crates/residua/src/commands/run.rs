@@ -25,6 +25,9 @@ struct Document<'a> {
     precision: &'static str,
     /// Preparation and run.
     seconds: f64,
+    /// Of the further runs that --repeat asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    median_seconds: Option<f64>,
     notes: &'a [String],
     outputs: Vec<Values<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,7 +72,7 @@ pub(super) fn run(args: &RunArgs, threads: Option<usize>, console: &mut Console)
     }
     let progress = Progress::start(console, "running");
     let started = Instant::now();
-    let results = execute(&model, &fed, &taps, args.precision, threads)?;
+    let (results, median) = execute(&model, &fed, &taps, args, threads)?;
     let seconds = started.elapsed().as_secs_f64();
     drop(progress);
     for result in results.iter().filter(|result| values::non_finite(&result.array) > 0) {
@@ -87,6 +90,7 @@ pub(super) fn run(args: &RunArgs, threads: Option<usize>, console: &mut Console)
                 file: model.path.display().to_string(),
                 precision: name(args.precision),
                 seconds,
+                median_seconds: median,
                 notes: &fed.notes,
                 outputs: shown,
                 top: top.as_deref(),
@@ -96,6 +100,9 @@ pub(super) fn run(args: &RunArgs, threads: Option<usize>, console: &mut Console)
         Format::Text => {
             let style = console.style();
             values::text(console.out(), style, &shown, top.as_deref())?;
+            if let (Some(count), Some(median)) = (args.repeat, median) {
+                writeln!(console.out(), "\nmedian of {count} further runs: {:.2} ms", median * 1e3)?;
+            }
         }
     }
     Ok(Outcome::Holds)
@@ -152,16 +159,18 @@ fn execute(
     model: &Model,
     fed: &Fed,
     taps: &[(&str, ValueId)],
-    precision: PrecisionChoice,
+    args: &RunArgs,
     threads: Option<usize>,
-) -> Result<Vec<Named>> {
-    let precision = match precision {
+) -> Result<(Vec<Named>, Option<f64>)> {
+    let precision = match args.precision {
         PrecisionChoice::F32 => Precision::F32,
         PrecisionChoice::F64 => Precision::F64,
     };
     let keep = taps.iter().map(|&(_, value)| value).collect();
     let options = Options { precision, threads, keep, ..Options::default() };
-    let found = Executor::new(&model.checked, &options)?.run(&fed.arrays)?;
+    let executor = Executor::new(&model.checked, &options)?;
+    let found = executor.run(&fed.arrays)?;
+    let median = args.repeat.map(|count| median(&executor, &fed.arrays, count)).transpose()?;
     let graph = model.checked.graph();
     let mut results = Vec::new();
     for (&id, array) in graph.outputs().iter().zip(&found.outputs) {
@@ -173,7 +182,19 @@ fn execute(
         let array = order::to_source(array, &graph.value(value).order)?;
         results.push(Named { name: name.to_owned(), tap: true, array });
     }
-    Ok(results)
+    Ok((results, median))
+}
+
+/// Median seconds of so many runs.
+fn median(executor: &Executor, arrays: &[Array], count: u32) -> Result<f64> {
+    let timed = |_| {
+        let started = Instant::now();
+        executor.run(arrays)?;
+        Ok(started.elapsed().as_secs_f64())
+    };
+    let mut seconds = (0..count).map(timed).collect::<Result<Vec<f64>>>()?;
+    seconds.sort_by(f64::total_cmp);
+    Ok(seconds[seconds.len() / 2])
 }
 
 /// The best classes of the first output, for each row of the batch.
