@@ -1,6 +1,8 @@
 //! Every Keras fixture, written as ONNX and as safetensors and read back, computes the same numbers, bit for bit, unless
 //! the writer says that it had to rearrange an operator.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests: a panic is how a test fails")]
+
 use std::path::Path;
 
 use residua_emit::onnx::{InputLayout, OnnxOptions, representable};

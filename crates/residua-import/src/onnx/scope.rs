@@ -159,10 +159,10 @@ impl Scope {
         Ok(id)
     }
 
-    /// A tensor that the operator needs and the file leaves out.
-    pub(super) fn default(&mut self, name: &str, layer: LayerId, tensor: Tensor) -> ValueId {
+    /// A tensor that is not one of the file's: an attribute, or what the operator needs and the file leaves out.
+    pub(super) fn own(&mut self, name: &str, layer: LayerId, role: Role, tensor: Tensor) -> ValueId {
         let ty = TensorType { dtype: tensor.dtype(), shape: Shape::fixed(tensor.shape()) };
-        let (name, role) = (name.to_owned(), Role::Default);
+        let name = name.to_owned();
         let id = self.builder.parameter(Parameter { name, location: String::new(), role, layer, tensor });
         self.types.insert(id, ty);
         id

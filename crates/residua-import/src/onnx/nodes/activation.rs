@@ -62,6 +62,9 @@ pub(super) fn clip(r: &mut Reader<'_>) -> Read {
         (Some(0.0), max) if max.is_none_or(|max| max >= 0.0) => {
             Activation::Relu { negative_slope: 0.0, threshold: 0.0, max_value: max }
         }
+        (Some(min), Some(max)) if min > max => {
+            return Err(Unknown(format!("its lower bound {min} is above its upper bound {max}")));
+        }
         (min, max) => Activation::Clip { min, max },
     };
     plain(r, function)

@@ -1,6 +1,6 @@
 //! Elementwise functions of several values, and matrix products.
 
-use residua_ir::{Elementwise, Op, Role, Transform, ValueId};
+use residua_ir::{DType, Elementwise, Op, Role, Tensor, Transform, ValueId};
 
 use super::super::{Reader, Unknown};
 use super::Read;
@@ -20,6 +20,10 @@ pub(super) fn elementwise(r: &mut Reader<'_>, op: Op, most: usize) -> Read {
 pub(super) fn binary(r: &mut Reader<'_>, function: Elementwise) -> Read {
     if r.opset < 7 && r.attributes.int("broadcast")? == Some(0) {
         r.attributes.skip(&["axis"]);
+    }
+    if matches!(function, Elementwise::Div | Elementwise::Pow) {
+        let x = r.value(0)?;
+        r.real(x)?;
     }
     elementwise(r, Op::Elementwise(function), 2)
 }
@@ -48,15 +52,15 @@ pub(super) fn gemm(r: &mut Reader<'_>) -> Read {
     // Opset 1 to 6; the summand was broadcast if it said so, and had the full shape otherwise.
     r.attributes.skip(&["broadcast"]);
     let has_bias = r.operand(2).is_some();
-    if alpha != 1.0 || (beta != 1.0 && has_bias) {
-        return Err(Unknown(format!("factors `alpha` {alpha} and `beta` {beta} other than 1 are not known")));
-    }
     r.attributes.finish()?;
     let mut x = r.value(0)?;
     if trans_a {
         x = r.step("operand", Op::Transpose { perm: vec![1, 0] }, &[x]);
     }
     let weight = weight(r, !trans_b)?;
+    if alpha != 1.0 || (beta != 1.0 && has_bias) {
+        return scaled_gemm(r, [x, weight], [alpha, beta], has_bias);
+    }
     if !has_bias {
         return r.end(Op::Linear, &[x, weight]);
     }
@@ -80,11 +84,40 @@ pub(super) fn gemm(r: &mut Reader<'_>) -> Read {
     r.end(Op::Linear, &[x, weight, bias])
 }
 
+/// An attribute as an operand beside a value.
+fn number(r: &mut Reader<'_>, what: &str, beside: ValueId, number: f64) -> Read {
+    let dtype = r.scope.type_of(beside).map_or(DType::F32, |ty| ty.dtype);
+    let tensor = Tensor::filled(dtype, Vec::new(), number).map_err(|error| Unknown(error.to_string()))?;
+    let name = format!("{}/{what}", r.name);
+    Ok(r.scope.own(&name, r.layer, Role::Literal, tensor))
+}
+
+/// The product and the summand, each times its factor.
+fn scaled_gemm(r: &mut Reader<'_>, operands: [ValueId; 2], [alpha, beta]: [f64; 2], has_bias: bool) -> Read {
+    let times = Op::Elementwise(Elementwise::Mul);
+    let product = r.step("product", Op::Linear, &operands);
+    let factor = number(r, "alpha", product, alpha)?;
+    if !has_bias {
+        return r.end(times, &[product, factor]);
+    }
+    let product = r.step("scaled product", times.clone(), &[product, factor]);
+    let bias = r.value(2)?;
+    let factor = number(r, "beta", bias, beta)?;
+    let bias = r.step("scaled summand", times, &[bias, factor]);
+    r.end(Op::Elementwise(Elementwise::Add), &[product, bias])
+}
+
 pub(super) fn mat_mul(r: &mut Reader<'_>) -> Read {
     if r.constant_shape(1).is_some_and(|shape| shape.len() == 2) {
         let x = r.value(0)?;
         let weight = weight(r, true)?;
         return r.end(Op::Linear, &[x, weight]);
+    }
+    for index in [0, 1] {
+        let operand = r.value(index)?;
+        if r.rank(operand).is_some_and(|rank| rank < 2) {
+            return Err(Unknown("a product with a vector is not known".to_owned()));
+        }
     }
     elementwise(r, Op::MatMul, 2)
 }

@@ -18,6 +18,7 @@ fn axes(r: &mut Reader<'_>, since: i64) -> Result<Option<Vec<i64>>, Unknown> {
 pub(super) fn reduce(r: &mut Reader<'_>, kind: PoolKind) -> Read {
     let since = if kind == PoolKind::Sum { 13 } else { 18 };
     let x = r.value(0)?;
+    r.real(x)?;
     let rank = r.rank(x);
     let stated = axes(r, since)?.unwrap_or_default();
     let nothing = r.opset >= since && r.attributes.flag("noop_with_empty_axes", false)?;

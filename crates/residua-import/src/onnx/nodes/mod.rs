@@ -84,12 +84,14 @@ fn dropout(r: &mut Reader<'_>) -> Read {
     if r.opset < 7 && !r.attributes.flag("is_test", false)? {
         return Err(Unknown("it is in training mode".to_owned()));
     }
-    for (index, what) in [(1, "ratio"), (2, "training mode")] {
-        let Some(name) = r.operand(index) else { continue };
-        let value = r.scope.number(name, what)?;
-        if what == "training mode" && value != 0.0 {
-            return Err(Unknown("it is in training mode".to_owned()));
-        }
+    // How much is dropped in training does not matter, wherever it comes from.
+    if let Some(name) = r.operand(1) {
+        r.scope.constant(name);
+    }
+    if let Some(name) = r.operand(2)
+        && r.scope.number(name, "training mode")? != 0.0
+    {
+        return Err(Unknown("it is in training mode".to_owned()));
     }
     let x = r.value(0)?;
     r.end(Op::Identity(IdentityReason::Dropout), &[x])
@@ -153,6 +155,14 @@ impl<'a> Reader<'a> {
         front.sort_unstable();
         front.dedup();
         if front.len() == axes.len() { Ok(front) } else { Err(Unknown(format!("axes {axes:?} name one twice"))) }
+    }
+
+    /// Refuses integers where the operator would treat them otherwise than real numbers.
+    fn real(&self, id: ValueId) -> Result<(), Unknown> {
+        match self.scope.type_of(id) {
+            Some(ty) if !ty.dtype.is_float() => Err(Unknown(format!("of {} numbers it is not known", ty.dtype))),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// A node on the way to the result.

@@ -65,7 +65,7 @@ pub(super) fn layer_norm(r: &mut Reader<'_>) -> Read {
         let shape = ty.shape.as_fixed().ok_or_else(|| Unknown("the shape of its scale is not known".to_owned()))?;
         let zeros = Tensor::filled(ty.dtype, shape, 0.0).map_err(|error| Unknown(error.to_string()))?;
         let name = format!("{}/offset", r.name);
-        r.scope.default(&name, r.layer, zeros)
+        r.scope.own(&name, r.layer, Role::Default, zeros)
     };
     r.end(Op::LayerNorm(LayerNorm { axes: (first..rank).collect(), epsilon }), &[x, scale, offset])
 }
