@@ -19,7 +19,7 @@ fn difference(fixture: &Fixture, input_layout: InputLayout) -> Result<f32, Strin
     onnx::write(&model, &options, &path).map_err(|error| error.to_string())?;
 
     let mut inputs = TVec::new();
-    let mut network = tract_onnx::onnx().model_for_path(&path).map_err(told)?;
+    let mut network = onnx().model_for_path(&path).map_err(told)?;
     for (index, (_, shape, values)) in fixture.arrays("input/").into_iter().enumerate() {
         let mut tensor = Tensor::from_shape(&shape, &values).map_err(told)?;
         if input_layout == InputLayout::Nchw && shape.len() == 4 {
