@@ -1,8 +1,8 @@
 //! Keras models with a configuration to a graph: `.h5` of Keras 2 and 3, `.keras`.
 //!
-//! [`config`] makes a typed list of layers and calls of the JSON, [`store`] finds each layer's tensors, [`model`] walks
-//! the calls in order, and [`lower`] turns each into operators, with what a [`site`] offers. Axis orders are tracked a
-//! value at a time ([`order`]), so that channels-last and channels-first models, and mixtures, come out right, and so
+//! `config` makes a typed list of layers and calls of the JSON, `store` finds each layer's tensors, `model` walks
+//! the calls in order, and `lower` turns each into operators, with what a `site` offers. Axis orders are tracked a
+//! value at a time (`order`), so that channels-last and channels-first models, and mixtures, come out right, and so
 //! that residual networks come out without a transpose.
 //!
 //! Invariant: a layer becomes operators with exactly its function, or [`residua_ir::Op::Opaque`] with the reason, or an
