@@ -45,9 +45,14 @@ fn sizes(shape: &Shape, free: usize) -> Vec<usize> {
     shape.dims().iter().enumerate().map(size).collect()
 }
 
-/// One array for each input, of numbers that f32 holds exactly, evenly spread over `range`.
+/// Cells along each side of a picture.
+const CELLS: usize = 4;
+
+/// One array for each input, of numbers that f32 holds exactly, spread over `range`.
 ///
-/// The same seed gives the same numbers on every machine.
+/// Pictures are a chequerboard of noise and of flat cells, one level a channel. Over noise, sums of many pixels are all
+/// alike; flat cells drive whole regions of a map negative or positive, borders among them, so that what padding
+/// holds and where a pool starts shows in the output. The same seed gives the same numbers on every machine.
 pub(super) fn arrays(graph: &Graph, model: &Checked, range: (f32, f32), seed: u64) -> Result<Vec<Array>> {
     let mut state = seed;
     graph
@@ -56,10 +61,25 @@ pub(super) fn arrays(graph: &Graph, model: &Checked, range: (f32, f32), seed: u6
         .map(|&id| {
             let shape = model.shape_of(id).and_then(|shape| shape.as_fixed()).context("an input of unknown size")?;
             let count = shape.iter().product();
-            let values: Vec<f32> = (0..count).map(|_| range.0 + (range.1 - range.0) * unit(&mut state)).collect();
+            let mut values: Vec<f32> = (0..count).map(|_| range.0 + (range.1 - range.0) * unit(&mut state)).collect();
+            if let &[_, _, height, width] = &shape[..] {
+                flatten_cells(&mut values, height, width);
+            }
             Ok(Array::new(shape, values)?)
         })
         .collect()
+}
+
+/// Gives every second cell of each plane the value of its first element.
+fn flatten_cells(values: &mut [f32], height: usize, width: usize) {
+    let (rows, columns) = (height.div_ceil(CELLS).max(1), width.div_ceil(CELLS).max(1));
+    for plane in values.chunks_mut((height * width).max(1)) {
+        for y in 0..height {
+            for x in (0..width).filter(|x| (y / rows + x / columns) % 2 == 1) {
+                plane[y * width + x] = plane[y / rows * rows * width + x / columns * columns];
+            }
+        }
+    }
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014), its upper 24 bits as a number in [0, 1).

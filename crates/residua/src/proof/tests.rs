@@ -1,7 +1,9 @@
 //! Planted differences are found, small ones too, and at the layer where they were planted.
 
 use residua_ir::rewrite::fold_batch_norm;
-use residua_ir::{Checked, Op, Tensor, validate};
+use residua_ir::{
+    Checked, Conv, GlobalPool, GraphBuilder, MaxPool, Op, Pad, Padding, Pads, PoolKind, Shape, Tensor, validate,
+};
 
 use super::*;
 
@@ -78,6 +80,33 @@ fn folding_stays_within_the_noise_and_a_wrong_epsilon_does_not() {
     let found = compare(&model, &validate(graph).unwrap(), &Settings::default()).unwrap();
     assert_eq!(found.verdict, Verdict::Different);
     assert!(found.first_divergence.unwrap().cause.unwrap().contains("epsilon"));
+}
+
+/// A convolution that changes signs, a padded 3x3 pool with stride 2, the mean of what is left.
+fn signed_pool(pad: Option<Pad>, padding: Pads) -> Checked {
+    let mut g = GraphBuilder::new("signed");
+    let mut x = g.input("x", Shape::batch(&[1, 16, 16]));
+    let kernel = g.weight("kernel", Tensor::from_f32(vec![2, 1, 1, 1], &[1.0, -1.0]).unwrap());
+    x = g.add("conv", Op::Conv(Conv::default()), &[x, kernel]);
+    if let Some(pad) = pad {
+        x = g.add("pad", Op::Pad(pad), &[x]);
+    }
+    let (kernel, strides, dilations) = ([3, 3], [2, 2], [1, 1]);
+    let pool = MaxPool { kernel, strides, dilations, padding: Padding::Explicit(padding), ceil_mode: false };
+    x = g.add("pool", Op::MaxPool(pool), &[x]);
+    x = g.add("mean", Op::GlobalPool(GlobalPool { kind: PoolKind::Mean, keep_dims: false }), &[x]);
+    g.output(x);
+    validate(g.finish().unwrap()).unwrap()
+}
+
+#[test]
+fn a_pool_padded_with_minus_infinity_is_not_one_over_padded_zeros() {
+    // The classic mistake with Keras's V2 networks: shapes and parameters are the same.
+    let zeros = signed_pool(Some(Pad { pads: Pads::all(1), channels: [0, 0], value: 0.0 }), Pads::default());
+    let infinity = signed_pool(None, Pads::all(1));
+    let found = compare(&zeros, &infinity, &Settings::default()).unwrap();
+    assert_eq!(found.verdict, Verdict::Different);
+    assert_eq!(found.first_divergence.unwrap().a, "pool");
 }
 
 #[test]
