@@ -60,7 +60,11 @@ impl Fixture {
     pub fn arrays(&self, prefix: &str) -> Vec<(String, Vec<usize>, Vec<f32>)> {
         let path = self.golden.as_ref().unwrap_or_else(|| panic!("{} has no golden file", self.label()));
         let mut archive = NpzArchive::open(path).unwrap();
-        let names: Vec<String> = archive.array_names().map(ToOwned::to_owned).collect();
+        // The reader of .npz files lists them in no order; the archive has that of the model.
+        let members = zip::ZipArchive::new(File::open(path).unwrap()).unwrap();
+        let names: Vec<String> = (0..members.len())
+            .filter_map(|index| Some(members.name_for_index(index)?.ok()?.strip_suffix(".npy")?.to_owned()))
+            .collect();
         let of_kind = names.iter().filter_map(|name| Some((name, name.strip_prefix(prefix)?.to_owned())));
         of_kind
             .map(|(member, name)| {
