@@ -7,6 +7,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use residua_ir::Tensor;
@@ -109,24 +110,32 @@ pub(crate) fn write(path: &Path, segments: &[Segment]) -> Result<(), EmitError> 
     let failed = || EmitError::io("cannot write", path);
     let file = OpenOptions::new().write(true).create_new(true).open(path).map_err(failed())?;
     file.set_len(len).map_err(failed())?;
+    let workers = rayon::current_num_threads().min(batches.len());
     let next = AtomicUsize::new(0);
-    let results = rayon::broadcast(|_| {
-        let mut file = None;
+    let first_error = Mutex::new(None);
+    let work = |file: std::io::Result<File>| -> Result<(), EmitError> {
+        let mut file = file.map_err(failed())?;
         let mut buffer = Vec::new();
         while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let file = match &mut file {
-                Some(file) => file,
-                // Each worker has a cursor of its own.
-                None => file.insert(OpenOptions::new().write(true).open(path).map_err(failed())?),
-            };
-            if let Err(error) = write_batch(file, batch, &mut buffer, path) {
-                next.store(batches.len(), Ordering::Relaxed);
-                return Err(error);
-            }
+            write_batch(&mut file, batch, &mut buffer, path)?;
         }
         Ok(())
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                // Each worker has a cursor of its own.
+                if let Err(error) = work(OpenOptions::new().write(true).open(path)) {
+                    next.store(batches.len(), Ordering::Relaxed);
+                    first_error.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
+                }
+            });
+        }
     });
-    results.into_iter().collect()
+    match first_error.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
 }
 
 fn write_batch(file: &mut File, batch: &Batch<'_>, buffer: &mut Vec<u8>, path: &Path) -> Result<(), EmitError> {

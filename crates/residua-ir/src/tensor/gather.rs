@@ -1,8 +1,7 @@
 //! Walks strided elements in row-major order of the view, so that every cache line is read and written once.
 
-/// Elements along the axis that is contiguous in the source, read at a time: two cache lines of four-byte elements, since
-/// processors fetch lines in pairs.
-const LINE: usize = 32;
+/// Elements along the axis that is contiguous in the source, read at a time: a cache line of four-byte elements.
+const LINE: usize = 16;
 /// Elements that are contiguous in the result, written at a time.
 const RUN: usize = 64;
 
@@ -85,15 +84,8 @@ fn transpose<const N: usize>(source: &[[u8; N]], step: usize, behind: &[usize], 
         for (run, behind) in behind.chunks(RUN).enumerate() {
             for (column, &from) in behind.iter().enumerate() {
                 let from = &source[first + from..];
-                // The usual case has a length that is known, so that it is unrolled.
-                match from.first_chunk::<LINE>() {
-                    Some(line) if step == 1 && rows == LINE => {
-                        block.iter_mut().zip(line).for_each(|(row, element)| row[column] = *element);
-                    }
-                    Some(_) | None => {
-                        let line = block[..rows].iter_mut().zip(from.iter().step_by(step));
-                        line.for_each(|(row, element)| row[column] = *element);
-                    }
+                for (row, element) in block[..rows].iter_mut().zip(from.iter().step_by(step)) {
+                    row[column] = *element;
                 }
             }
             for (row, line) in block.iter().zip(lines.chunks_exact_mut(width)) {
