@@ -12,6 +12,7 @@ mod dtype;
 mod gather;
 mod map;
 mod parts;
+mod standardised;
 mod statistics;
 
 use std::fmt;
@@ -108,6 +109,7 @@ pub trait LazyBytes: Send + Sync {
 enum Storage {
     Mapped(Bytes),
     Lazy(Arc<dyn LazyBytes>),
+    Standardised(Arc<standardised::Standardised>),
 }
 
 /// A view on the elements of one tensor. Cheap to clone.
@@ -375,6 +377,7 @@ impl Tensor {
         let bytes = match &self.storage {
             Storage::Mapped(bytes) => bytes.clone(),
             Storage::Lazy(source) => source.load()?,
+            Storage::Standardised(made) => made.load()?,
         };
         let expected = element_count(&self.stored_shape)? * self.stored.size();
         if bytes.len() != expected {
@@ -399,7 +402,7 @@ impl Tensor {
             {
                 bytes.get(self.offset * self.stored.size()..)?.get(..self.byte_len())
             }
-            Storage::Mapped(_) | Storage::Lazy(_) => None,
+            Storage::Mapped(_) | Storage::Lazy(_) | Storage::Standardised(_) => None,
         }
     }
 
