@@ -6,17 +6,21 @@
 
 pub mod anatomy;
 pub mod form;
+pub mod hold;
 pub mod layouts;
 pub mod naming;
 pub mod preprocessing;
 pub mod recipe;
+pub mod recognise;
 pub mod slot;
 #[cfg(test)]
 mod testing;
 
 pub use anatomy::{Anatomy, analyse};
 pub use form::{Architecture, Family, Form};
+pub use hold::{Held, hold};
 pub use naming::slots;
 pub use preprocessing::{Preprocessing, preprocessing_for};
 pub use recipe::Recipe;
+pub use recognise::recognise;
 pub use slot::{Field, Part, Place, Slot};

@@ -19,12 +19,20 @@ pub enum Part {
     Pad(usize),
     /// Pool on the shortcut.
     ShortcutPool,
+    /// Channels of zeros on the shortcut.
+    ShortcutPad,
     /// Convolution of the shortcut.
     ShortcutConv,
     /// Normalisation of the shortcut.
     ShortcutNorm,
-    /// Dense layer or 1x1 convolution of a squeeze-and-excite gate.
+    /// Pool of a squeeze-and-excite gate.
+    GatePool,
+    /// Dense layer or 1x1 convolution of it.
     Gate(usize),
+    /// Activation of that.
+    GateActivation(usize),
+    /// The product.
+    GateProduct,
     /// The sum.
     Add,
     /// Activation behind the sum.
@@ -78,6 +86,8 @@ pub enum Field {
     Mean,
     /// Variance of a batch norm.
     Variance,
+    /// Number of batches that a batch norm saw in training; no function reads it.
+    Batches,
 }
 
 /// A tensor of a residual network.
@@ -108,7 +118,11 @@ impl fmt::Display for Part {
             Part::ShortcutPool => f.write_str("shortcut.pool"),
             Part::ShortcutConv => f.write_str("shortcut.conv"),
             Part::ShortcutNorm => f.write_str("shortcut.norm"),
+            Part::ShortcutPad => f.write_str("shortcut.pad"),
+            Part::GatePool => f.write_str("se.pool"),
             Part::Gate(n) => write!(f, "se.fc{}", Count(n)),
+            Part::GateActivation(n) => write!(f, "se.act{}", Count(n)),
+            Part::GateProduct => f.write_str("se.mul"),
             Part::Add => f.write_str("add"),
             Part::Output => f.write_str("out"),
         }
@@ -141,6 +155,7 @@ impl fmt::Display for Field {
             Field::Offset => "offset",
             Field::Mean => "mean",
             Field::Variance => "variance",
+            Field::Batches => "batches",
         })
     }
 }

@@ -162,7 +162,7 @@ fn match_weightless<'g, 'a>(
 
 fn same_class(layer: &Layer, group: &Group) -> bool {
     let class = snake_case(layer.class);
-    group.class == class || (layer.kind == LayerKind::Relu && group.class == "re_lu")
+    group.class == class || (matches!(layer.kind, LayerKind::Activation(_)) && group.class == "re_lu")
 }
 
 /// What a layer of the file means that the recipe does not have.

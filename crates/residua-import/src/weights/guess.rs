@@ -3,7 +3,7 @@
 //! A guess may be wrong: it needs only as much of the file as tells the sizes. Binding is what decides.
 
 use residua_resnet::form::{Form, StageForm};
-use residua_resnet::recipe::{Head, HeadPool, Input, KerasKin, Recipe};
+use residua_resnet::recipe::{Classifier, Head, HeadPool, Input, KerasKin, Recipe};
 use residua_resnet::{Part, Place};
 
 use super::describe_group;
@@ -160,7 +160,7 @@ fn assemble(kin: KerasKin, form: Form, channels: usize, groups: &Groups) -> Resu
     let pool = if cifar && !nested && !lists_global { HeadPool::Window(8) } else { HeadPool::Global };
     recipe.input.size = picture(&recipe, pool, rows, classes, nested)
         .ok_or_else(|| format!("its dense layer takes other features than {}", describe_group(group)))?;
-    recipe.head = Some(Head { pool, classes, softmax: true });
+    recipe.head = Some(Head { pool, classifier: Some(Classifier::dense(classes, true)) });
     Ok(Guess { recipe, notes })
 }
 

@@ -114,7 +114,8 @@ fn attempt(
 /// What the network is and how it was found.
 fn summary(recipe: &Recipe, by_name: bool) -> String {
     let how = if by_name { "names of layers" } else { "shapes and order" };
-    let top = recipe.head.as_ref().map_or("without top".to_owned(), |head| format!("{} classes", head.classes));
+    let classifier = recipe.head.as_ref().and_then(|head| head.classifier.as_ref());
+    let top = classifier.map_or("without top".to_owned(), |classifier| format!("{} classes", classifier.classes));
     format!("network found from {how}: {}, {top}", describe(&recipe.form))
 }
 

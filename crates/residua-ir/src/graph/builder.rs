@@ -8,7 +8,7 @@ use super::{
 };
 use crate::op::Op;
 use crate::shape::Shape;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::{DType, Tensor, TensorError};
 
 /// More nodes or values than any network this tool is for; a bound on hostile input.
 const MAX_ITEMS: usize = 1 << 20;
@@ -29,6 +29,14 @@ pub enum GraphError {
         declared: String,
         /// The shape that was asked for.
         wanted: String,
+    },
+    /// A tensor that cannot be what its layer makes of it.
+    #[error("tensor `{name}`: {error}")]
+    Tensor {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        error: TensorError,
     },
 }
 

@@ -38,7 +38,7 @@ fn from_form(anatomy: &Anatomy, expected: &Form) -> Vec<String> {
     let yes_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
     differ("depth", number(expected.depth()), number(anatomy.depth()));
     differ("stages", number(expected.stages.len()), number(found.stages.len()));
-    differ("stem", stem_text(expected.stem), stem_text(found.stem));
+    differ("stem", expected.stem.describe().to_owned(), found.stem.describe().to_owned());
     differ("channels behind the stem", number(expected.stem_width), number(found.stem_width));
     for (at, (expected, found)) in expected.stages.iter().zip(&found.stages).enumerate() {
         differ(&format!("stage {at}: blocks"), number(expected.blocks), number(found.blocks));
@@ -61,16 +61,6 @@ fn from_form(anatomy: &Anatomy, expected: &Form) -> Vec<String> {
         out.push(format!("{} shortcuts over more than one block", anatomy.long_skips.len()));
     }
     out
-}
-
-fn stem_text(stem: StemForm) -> String {
-    match stem {
-        StemForm::Large => "7x7 with stride 2 and a pool",
-        StemForm::Deep => "three 3x3 and a pool",
-        StemForm::Small => "3x3 without a pool",
-        StemForm::Other => "another one",
-    }
-    .to_owned()
 }
 
 /// The first thing in which a block is not what the form says.

@@ -67,6 +67,19 @@ pub enum StemForm {
     Other,
 }
 
+impl StemForm {
+    /// What it is, for people.
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Large => "7x7 with stride 2 and a pool",
+            Self::Deep => "three 3x3 and a pool",
+            Self::Small => "3x3 without a pool",
+            Self::Other => "another one",
+        }
+    }
+}
+
 /// Which block of a stage carries its stride.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StrideIn {

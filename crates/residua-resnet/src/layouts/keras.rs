@@ -2,9 +2,13 @@
 
 use crate::slot::{Field, Part, Place};
 
-use super::Layout;
+use super::zoo::PLAIN;
+use super::{Axes, Can, Headless, Kin, Layout, Zoo};
+use crate::anatomy::{BlockKind, Order};
+use crate::form::StrideIn;
+use crate::recipe::{APPLICATIONS, APPLICATIONS_V2};
 
-const fn block(part: Part) -> Place {
+pub(super) const fn block(part: Part) -> Place {
     Place::Block { stage: 0, block: 0, part }
 }
 
@@ -13,7 +17,10 @@ pub static KERAS_APPLICATIONS_V1: Layout = Layout {
     name: "keras-applications",
     first_stage: 2,
     first_block: 1,
-    rows: &[
+    block: "",
+    optional: "",
+    axes: Axes::Keras,
+    rows: &[&[
         (Place::Stem(Part::Pad(0)), "conv1_pad"),
         (Place::Stem(Part::Conv(0)), "conv1_conv"),
         (Place::Stem(Part::Norm(0)), "conv1_bn"),
@@ -34,7 +41,7 @@ pub static KERAS_APPLICATIONS_V1: Layout = Layout {
         (block(Part::Output), "conv{s}_block{b}_out"),
         (Place::HeadPool, "avg_pool"),
         (Place::Dense(0), "predictions"),
-    ],
+    ]],
 };
 
 /// ResNet50V2, 101V2 and 152V2 of Keras Applications.
@@ -42,7 +49,10 @@ pub static KERAS_APPLICATIONS_V2: Layout = Layout {
     name: "keras-applications-v2",
     first_stage: 2,
     first_block: 1,
-    rows: &[
+    block: "",
+    optional: "",
+    axes: Axes::Keras,
+    rows: &[&[
         (Place::Stem(Part::Pad(0)), "conv1_pad"),
         (Place::Stem(Part::Conv(0)), "conv1_conv"),
         (Place::PoolPad, "pool1_pad"),
@@ -63,7 +73,7 @@ pub static KERAS_APPLICATIONS_V2: Layout = Layout {
         (Place::FinalActivation, "post_relu"),
         (Place::HeadPool, "avg_pool"),
         (Place::Dense(0), "predictions"),
-    ],
+    ]],
 };
 
 /// ResNet50 as the package `keras_applications` named it until 2019; the names are those of the Caffe model.
@@ -71,7 +81,10 @@ pub static KERAS_APPLICATIONS_OLD: Layout = Layout {
     name: "keras-applications-old",
     first_stage: 2,
     first_block: 1,
-    rows: &[
+    block: "",
+    optional: "",
+    axes: Axes::Keras,
+    rows: &[&[
         (Place::Stem(Part::Pad(0)), "conv1_pad"),
         (Place::Stem(Part::Conv(0)), "conv1"),
         (Place::Stem(Part::Norm(0)), "bn_conv1"),
@@ -86,11 +99,48 @@ pub static KERAS_APPLICATIONS_OLD: Layout = Layout {
         (block(Part::Norm(3)), "bn{s}{l}_branch2c"),
         (Place::HeadPool, "avg_pool"),
         (Place::Dense(0), "fc1000"),
-    ],
+    ]],
+};
+
+/// Keras Applications: the classes of both generations.
+pub(super) static ZOO: Zoo = Zoo {
+    name: "keras-applications",
+    about: "Keras Applications: conv2_block1_1_conv/kernel, kernels HWIO; v1 (stride on the first 1x1) and V2",
+    kins: &[&APPLICATIONS_V1_KIN, &APPLICATIONS_V2_KIN],
+};
+
+static APPLICATIONS_V1_KIN: Kin = Kin {
+    describe: "ResNet50 and kin of Keras Applications",
+    conventions: APPLICATIONS,
+    can: Can { blocks: &[BlockKind::Bottleneck], stride_on: &[(1, None)], groups: false, ..PLAIN },
+    headless: Headless::Map,
+    classifier_as_conv: false,
+    softmax: true,
+    counters: false,
+    sets_groups: false,
+};
+
+static APPLICATIONS_V2_KIN: Kin = Kin {
+    describe: "ResNet50V2 and kin of Keras Applications",
+    conventions: APPLICATIONS_V2,
+    can: Can { blocks: &[BlockKind::Bottleneck], order: Order::Pre, stride_in: StrideIn::Last, groups: false, ..PLAIN },
+    headless: Headless::Map,
+    classifier_as_conv: false,
+    softmax: true,
+    counters: false,
+    sets_groups: false,
 };
 
 /// No names at all: Keras makes them from the class, `conv2d_7`.
-pub static KERAS_AUTO: Layout = Layout { name: "keras-auto", first_stage: 0, first_block: 0, rows: &[] };
+pub static KERAS_AUTO: Layout = Layout {
+    name: "keras-auto",
+    first_stage: 0,
+    first_block: 0,
+    block: "",
+    optional: "",
+    axes: Axes::Keras,
+    rows: &[],
+};
 
 /// A class name as Keras writes it into names of layers and paths: `GlobalAveragePooling2D` is
 /// `global_average_pooling2d`. (Source: `to_snake_case` in Keras's `naming.py`.)

@@ -1,15 +1,51 @@
-//! Naming layouts: how frameworks name the layers of a residual network. One table each, used in both directions.
+//! Naming layouts: how frameworks name the layers and tensors of a residual network. One table each, used in both
+//! directions.
 //!
 //! A row is a place and a pattern. In rows of blocks the stage and block of the place are ignored; in the pattern `{s}`
-//! stands for the stage, `{b}` for the block as a number and `{l}` as a letter.
+//! stands for the stage, `{b}` for the block as a number and `{l}` as a letter. A [`Zoo`] is a collection of model
+//! classes that read weights under such names, a [`Kin`] one class with what its code settles and can build.
 
+mod akamaster;
+mod axes;
+mod burn;
+mod candle;
+mod detectron2;
+mod huggingface;
 mod keras;
+mod mmpretrain;
 mod order;
+mod timm;
+mod torchvision;
+mod zoo;
 
 use crate::slot::Place;
 
+pub use axes::Axes;
 pub use keras::{KERAS_APPLICATIONS_OLD, KERAS_APPLICATIONS_V1, KERAS_APPLICATIONS_V2, KERAS_AUTO, fields, snake_case};
 pub use order::keras_order;
+pub use torchvision::TORCHVISION;
+pub use zoo::{Can, Headless, Kin, Setting, Zoo};
+
+/// All zoos. Where names and shapes fit several, the first is taken.
+pub static ZOOS: [&Zoo; 9] = [
+    &torchvision::ZOO,
+    &timm::ZOO,
+    &huggingface::ZOO,
+    &keras::ZOO,
+    &mmpretrain::ZOO,
+    &detectron2::ZOO,
+    &akamaster::ZOO,
+    &candle::ZOO,
+    &burn::ZOO,
+];
+
+impl Zoo {
+    /// The zoo of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Self> {
+        ZOOS.into_iter().find(|zoo| zoo.name == name)
+    }
+}
 
 /// Names of the layers of a network.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,17 +56,42 @@ pub struct Layout {
     first_stage: usize,
     /// Number of the first block of a stage in names.
     first_block: usize,
-    rows: &'static [(Place, &'static str)],
+    /// What stands before the names of layers in a block that no row names; nothing leaves their names to the framework.
+    block: &'static str,
+    /// What stands before all names but those of the classifier, unless the model was saved without its classifier.
+    pub(crate) optional: &'static str,
+    /// How tensors are named and stored.
+    pub axes: Axes,
+    /// What it names, in groups that tables share.
+    rows: &'static [&'static [Row]],
 }
+
+/// A place and the pattern of the names of layers there.
+type Row = (Place, &'static str);
 
 impl Layout {
     /// The layer in a place; [`None`] where the layout leaves its name to the framework.
     #[must_use]
     pub fn layer(&self, place: Place) -> Option<String> {
+        let row = self.rows().find(|(row, _)| *row == at(place, 0, 0));
+        match (row, place) {
+            (Some((_, pattern)), _) => self.fill(pattern, place),
+            (None, Place::Block { part, .. }) if !self.block.is_empty() => {
+                Some(format!("{}.{part}", self.fill(self.block, place)?))
+            }
+            (None, _) => None,
+        }
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &'static Row> {
+        self.rows.iter().copied().flatten()
+    }
+
+    fn fill(&self, pattern: &str, place: Place) -> Option<String> {
         let (stage, block) = indices(place).unwrap_or_default();
-        let pattern = self.rows.iter().find(|(row, _)| *row == at(place, 0, 0))?.1;
-        let letter = u32::try_from(block).ok().and_then(|b| char::from_u32('a' as u32 + b))?;
-        if pattern.contains("{l}") && !letter.is_ascii_lowercase() {
+        let letter = u32::try_from(block).ok().and_then(|b| char::from_u32('a' as u32 + b));
+        let letter = letter.filter(char::is_ascii_lowercase);
+        if pattern.contains("{l}") && letter.is_none() {
             return None;
         }
         let number = |first: usize, index: usize| (first + index).to_string();
@@ -38,14 +99,20 @@ impl Layout {
             pattern
                 .replace("{s}", &number(self.first_stage, stage))
                 .replace("{b}", &number(self.first_block, block))
-                .replace("{l}", &letter.to_string()),
+                .replace("{l}", &letter.map(String::from).unwrap_or_default()),
         )
+    }
+
+    /// Whether the layout has a name for a place, in any block.
+    #[must_use]
+    pub fn has(&self, place: Place) -> bool {
+        self.rows().any(|(row, _)| *row == at(place, 0, 0))
     }
 
     /// The place of a layer; [`None`] for a name that is not of this layout.
     #[must_use]
     pub fn place(&self, name: &str) -> Option<Place> {
-        self.rows.iter().find_map(|&(place, pattern)| {
+        self.rows().find_map(|&(place, pattern)| {
             let (stage, block) = self.parse(pattern, name)?;
             Some(at(place, stage, block))
         })
@@ -72,7 +139,7 @@ impl Layout {
 
 /// A number without leading zeros, small enough for a stage or block.
 fn number(text: &str) -> Option<usize> {
-    (text.len() <= 4 && !text.starts_with('0')).then(|| text.parse().ok())?
+    (text == "0" || text.len() <= 4 && !text.starts_with('0')).then(|| text.parse().ok())?
 }
 
 fn indices(place: Place) -> Option<(usize, usize)> {
@@ -114,11 +181,38 @@ mod tests {
     #[test]
     fn names_and_places_are_each_others_inverse() {
         for layout in [&KERAS_APPLICATIONS_V1, &KERAS_APPLICATIONS_V2, &KERAS_APPLICATIONS_OLD] {
-            for &(row, _) in layout.rows {
+            for &(row, _) in layout.rows() {
                 for (stage, block) in [(0, 0), (3, 2), (2, 22)] {
                     let place = at(row, stage, block);
                     let name = layout.layer(place).unwrap();
                     assert_eq!(layout.place(&name), Some(place), "{} {name}", layout.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn names_of_tensors_and_slots_are_each_others_inverse_in_all_zoos() {
+        use crate::slot::{Field, Slot};
+        let fields = [Field::Weight, Field::Bias, Field::Scale, Field::Offset, Field::Mean, Field::Variance];
+        for kin in ZOOS.into_iter().flat_map(|zoo| zoo.kins) {
+            let layout = kin.layout();
+            let mut names = std::collections::BTreeMap::new();
+            for &(row, _) in layout.rows() {
+                for (stage, block) in [(0, 0), (3, 2), (2, 22)] {
+                    let place = at(row, stage, block);
+                    for slot in fields.map(|field| Slot { place, field }) {
+                        let Some(name) = layout.tensor(slot) else { continue };
+                        let known = names.insert(name.clone(), slot);
+                        // The norm of a stem of three convolutions has the name of that of a single one.
+                        let twice = matches!(place, Place::Stem(Part::Norm(3))) || known.is_none_or(|k| k == slot);
+                        assert!(twice, "{} {name}", layout.name);
+                        let again = layout.slot(&name).map(|slot| slot.field);
+                        assert_eq!(again, Some(slot.field), "{} {name}", layout.name);
+                        if !matches!(place, Place::Stem(Part::Norm(3))) {
+                            assert_eq!(layout.slot(&name), Some(slot), "{} {name}", layout.name);
+                        }
+                    }
                 }
             }
         }

@@ -1,12 +1,12 @@
 //! Layers to a graph.
 
 use residua_ir::{
-    Activation, AvgPool, BatchNorm, Conv, DType, Elementwise, GlobalPool, Graph, GraphBuilder, GraphError, InputType,
+    AvgPool, BatchNorm, Conv, DType, Elementwise, GlobalPool, Graph, GraphBuilder, GraphError, GroupNorm, InputType,
     MaxPool, Op, Pad, Padding, Pads, Parameter, PoolKind, Role, Source, SourceOrder, Tensor, Unused, ValueId,
 };
 
 use super::layers::ConvPadding;
-use super::{Layer, LayerKind, Recipe};
+use super::{Framework, Layer, LayerKind, Recipe};
 use crate::slot::{Field, Slot};
 
 /// A tensor that a layer needs.
@@ -86,11 +86,19 @@ impl Recipe {
             let role = match slot.field {
                 Field::Weight | Field::Bias | Field::Scale | Field::Offset => Role::Weight,
                 Field::Mean | Field::Variance => Role::Statistic,
+                Field::Batches => Role::Counter,
             };
             let Bound { tensor, name, location } = bound;
+            let tensor = match (layer.kind, slot.field) {
+                (LayerKind::Conv { standardised: Some(epsilon), .. }, Field::Weight) => {
+                    let standardised = tensor.standardised(epsilon);
+                    standardised.map_err(|error| GraphError::Tensor { name: name.clone(), error })?
+                }
+                _ => tensor,
+            };
             operands.push(g.parameter(Parameter { name, location, role, layer: id, tensor }));
         }
-        let softmax = matches!(layer.kind, LayerKind::Dense { softmax: true });
+        let softmax = matches!(layer.kind, LayerKind::Dense { softmax: true, .. });
         let name = if softmax { format!("{}/linear", layer.name) } else { layer.name.clone() };
         let mut value = g.node(&name, op, &operands, id);
         g.set_order(value, order.clone());
@@ -103,11 +111,11 @@ impl Recipe {
 
     /// How the source shows what a layer gives.
     fn order(&self, layer: &Layer) -> SourceOrder {
-        if !self.conventions.channels_last {
+        if self.conventions.framework == Framework::Torch {
             return SourceOrder::Same;
         }
         match layer.kind {
-            LayerKind::GlobalPool | LayerKind::Dense { .. } => SourceOrder::Same,
+            LayerKind::GlobalPool { keep_dims: false } | LayerKind::Dense { .. } => SourceOrder::Same,
             LayerKind::Flatten => match layer.size {
                 Some([height, width]) if height * width > 1 => {
                     SourceOrder::FlattenedChannelsLast { channels: layer.takes, height, width }
@@ -116,11 +124,15 @@ impl Recipe {
             },
             LayerKind::Input
             | LayerKind::Pad(_)
+            | LayerKind::PadChannels(_)
             | LayerKind::Conv { .. }
             | LayerKind::BatchNorm { .. }
-            | LayerKind::Relu
+            | LayerKind::GroupNorm { .. }
+            | LayerKind::Activation(_)
             | LayerKind::MaxPool { .. }
             | LayerKind::Add
+            | LayerKind::Mul
+            | LayerKind::GlobalPool { keep_dims: true }
             | LayerKind::AvgPool { .. } => SourceOrder::channels_last(),
         }
     }
@@ -130,6 +142,7 @@ fn op_of(layer: &Layer) -> Option<Op> {
     Some(match layer.kind {
         LayerKind::Input => return None,
         LayerKind::Pad(amount) => Op::Pad(Pad { pads: Pads::all(amount), channels: [0, 0], value: 0.0 }),
+        LayerKind::PadChannels(channels) => Op::Pad(Pad { pads: Pads::default(), channels, value: 0.0 }),
         LayerKind::Conv { stride, groups, padding, .. } => {
             let padding = match padding {
                 ConvPadding::Amounts(pads) => Padding::Explicit(pads),
@@ -138,23 +151,25 @@ fn op_of(layer: &Layer) -> Option<Op> {
             Op::Conv(Conv { strides: [stride; 2], padding, groups, ..Conv::default() })
         }
         LayerKind::BatchNorm { epsilon } => Op::BatchNorm(BatchNorm { epsilon }),
-        LayerKind::Relu => Op::Activation(Activation::RELU),
-        LayerKind::MaxPool { kernel, stride } => Op::MaxPool(MaxPool {
+        LayerKind::GroupNorm { groups, epsilon } => Op::GroupNorm(GroupNorm { groups, epsilon }),
+        LayerKind::Activation(activation) => Op::Activation(activation),
+        LayerKind::MaxPool { kernel, stride, pad } => Op::MaxPool(MaxPool {
             kernel: [kernel; 2],
             strides: [stride; 2],
-            padding: Padding::default(),
+            padding: Padding::Explicit(Pads::all(pad)),
             dilations: [1, 1],
             ceil_mode: false,
         }),
         LayerKind::Add => Op::Elementwise(Elementwise::Add),
-        LayerKind::AvgPool { kernel } => Op::AvgPool(AvgPool {
+        LayerKind::Mul => Op::Elementwise(Elementwise::Mul),
+        LayerKind::AvgPool { kernel, stride, ceil } => Op::AvgPool(AvgPool {
             kernel: [kernel; 2],
-            strides: [kernel; 2],
+            strides: [stride; 2],
             padding: Padding::default(),
-            ceil_mode: false,
+            ceil_mode: ceil,
             count_include_pad: false,
         }),
-        LayerKind::GlobalPool => Op::GlobalPool(GlobalPool { kind: PoolKind::Mean, keep_dims: false }),
+        LayerKind::GlobalPool { keep_dims } => Op::GlobalPool(GlobalPool { kind: PoolKind::Mean, keep_dims }),
         LayerKind::Flatten => Op::Flatten { axis: 1 },
         LayerKind::Dense { .. } => Op::Linear,
     })

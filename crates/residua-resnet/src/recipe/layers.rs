@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use residua_ir::Pads;
 use residua_ir::shape::window::{Window, same_upper};
+use residua_ir::{Activation, Pads};
 
-use super::{Biases, Head, HeadPool, Recipe};
+use super::{Biases, Framework, Head, HeadPool, Norms, PoolEdge, Projections, Recipe};
 use crate::anatomy::{BlockKind, Order, Reads};
 use crate::form::{StageForm, StemForm, StrideIn};
 use crate::layouts::{keras_order, snake_case};
@@ -16,16 +16,48 @@ use crate::slot::{Field, Part, Place, Slot};
 #[expect(missing_docs, reason = "the names say it")]
 pub enum LayerKind {
     Input,
+    /// Zeros on each side of rows and columns.
     Pad(usize),
-    Conv { kernel: usize, stride: usize, groups: usize, bias: bool, padding: ConvPadding },
-    BatchNorm { epsilon: f64 },
-    Relu,
-    MaxPool { kernel: usize, stride: usize },
+    /// Channels of zeros before and behind.
+    PadChannels([usize; 2]),
+    Conv {
+        kernel: usize,
+        stride: usize,
+        groups: usize,
+        bias: bool,
+        padding: ConvPadding,
+        standardised: Option<f64>,
+    },
+    BatchNorm {
+        epsilon: f64,
+    },
+    GroupNorm {
+        groups: usize,
+        epsilon: f64,
+    },
+    Activation(Activation),
+    /// Its padding is −∞.
+    MaxPool {
+        kernel: usize,
+        stride: usize,
+        pad: usize,
+    },
     Add,
-    AvgPool { kernel: usize },
-    GlobalPool,
+    Mul,
+    /// Where `ceil`, the last window may stick out; what sticks out does not count.
+    AvgPool {
+        kernel: usize,
+        stride: usize,
+        ceil: bool,
+    },
+    GlobalPool {
+        keep_dims: bool,
+    },
     Flatten,
-    Dense { softmax: bool },
+    Dense {
+        softmax: bool,
+        bias: bool,
+    },
 }
 
 /// How a convolution pads.
@@ -44,7 +76,7 @@ pub struct Layer {
     pub place: Place,
     /// Its name.
     pub name: String,
-    /// Class in Keras.
+    /// Class in its framework.
     pub class: &'static str,
     /// What it computes.
     pub kind: LayerKind,
@@ -73,26 +105,36 @@ impl Layer {
                 .into_iter()
                 .map(|field| (slot(field), vec![self.gives]))
                 .collect(),
-            LayerKind::Dense { .. } => {
-                vec![(slot(Field::Weight), vec![self.gives, self.takes]), (slot(Field::Bias), vec![self.gives])]
+            LayerKind::GroupNorm { .. } => {
+                vec![(slot(Field::Scale), vec![self.gives]), (slot(Field::Offset), vec![self.gives])]
+            }
+            LayerKind::Dense { bias, .. } => {
+                let weight = (slot(Field::Weight), vec![self.gives, self.takes]);
+                [weight].into_iter().chain(bias.then(|| (slot(Field::Bias), vec![self.gives]))).collect()
             }
             LayerKind::Input
             | LayerKind::Pad(_)
-            | LayerKind::Relu
+            | LayerKind::PadChannels(_)
+            | LayerKind::Activation(_)
             | LayerKind::MaxPool { .. }
             | LayerKind::Add
+            | LayerKind::Mul
             | LayerKind::AvgPool { .. }
-            | LayerKind::GlobalPool
+            | LayerKind::GlobalPool { .. }
             | LayerKind::Flatten => Vec::new(),
         }
     }
 }
 
 impl Recipe {
-    /// All layers, in the order in which Keras lists them; each after those that it reads.
+    /// All layers, each after those that it reads: in the order in which Keras lists them, or in that of the forward
+    /// pass.
     #[must_use]
     pub fn layers(&self) -> Vec<Layer> {
         let created = Plan::of(self);
+        if self.conventions.framework == Framework::Torch {
+            return created;
+        }
         let inputs: Vec<Vec<usize>> = created.iter().map(|layer| layer.inputs.clone()).collect();
         let order = keras_order(&inputs, inputs.len() - 1);
         let mut moved = vec![0; created.len()];
@@ -132,7 +174,7 @@ impl<'a> Plan<'a> {
         }
         if recipe.form.order == Order::Pre {
             x = plan.norm(Place::FinalNorm, x);
-            x = plan.relu(Place::FinalActivation, x);
+            x = plan.activation(Place::FinalActivation, x);
         }
         if let Some(head) = &recipe.head {
             plan.head(x, head);
@@ -148,13 +190,16 @@ impl<'a> Plan<'a> {
         gives: usize,
         size: Option<[usize; 2]>,
     ) -> usize {
-        let class = class_of(kind);
+        let framework = self.recipe.conventions.framework;
+        let class = class_of(kind, framework);
         let given = self.recipe.names.iter().find(|(at, _)| *at == place).map(|(_, name)| name.clone());
         let count = self.counts.entry(class).or_default();
         let named = self.recipe.conventions.layout.layer(place);
-        let name = given.or_else(|| named.clone()).unwrap_or_else(|| match *count {
-            0 => snake_case(class),
-            n => format!("{}_{n}", snake_case(class)),
+        let name = given.or_else(|| named.clone()).unwrap_or_else(|| match (framework, *count) {
+            (Framework::Torch, _) if place == Place::Input => "x".to_owned(),
+            (Framework::Torch, _) => place.to_string(),
+            (Framework::Keras, 0) => snake_case(class),
+            (Framework::Keras, n) => format!("{}_{n}", snake_case(class)),
         });
         *count += usize::from(named.is_none());
         let takes = inputs.first().map_or(gives, |&input| self.layers[input].gives);
@@ -169,12 +214,18 @@ impl<'a> Plan<'a> {
     }
 
     fn norm(&mut self, place: Place, x: usize) -> usize {
-        let epsilon = self.recipe.conventions.epsilon;
-        self.keep(place, LayerKind::BatchNorm { epsilon }, vec![x], self.layers[x].size)
+        let own = self.recipe.epsilons.iter().find(|(at, _)| *at == place).map(|(_, epsilon)| *epsilon);
+        let epsilon = own.unwrap_or(self.recipe.conventions.epsilon);
+        let kind = match self.recipe.conventions.norms {
+            Norms::Batch => LayerKind::BatchNorm { epsilon },
+            Norms::Group(groups) => LayerKind::GroupNorm { groups, epsilon },
+        };
+        self.keep(place, kind, vec![x], self.layers[x].size)
     }
 
-    fn relu(&mut self, place: Place, x: usize) -> usize {
-        self.keep(place, LayerKind::Relu, vec![x], self.layers[x].size)
+    fn activation(&mut self, place: Place, x: usize) -> usize {
+        let kind = LayerKind::Activation(self.recipe.conventions.activation);
+        self.keep(place, kind, vec![x], self.layers[x].size)
     }
 
     fn pad(&mut self, place: Place, x: usize, amount: usize) -> usize {
@@ -184,17 +235,25 @@ impl<'a> Plan<'a> {
 
     /// A convolution; `valid` where a layer before it pads.
     fn conv(&mut self, place: Place, x: usize, gives: usize, kernel: usize, stride: usize, valid: bool) -> usize {
+        let conventions = &self.recipe.conventions;
         let in_block = matches!(place, Place::Block { part: Part::Conv(_), .. });
         let groups = if in_block && kernel > 1 { self.recipe.form.groups } else { 1 };
         let last = if self.recipe.form.block == BlockKind::Basic { 2 } else { 3 };
-        let bias = match (self.recipe.conventions.biases, place) {
+        let bias = match (conventions.biases, place) {
+            (_, Place::Block { part: Part::Gate(_), .. }) => true,
             (Biases::All, _) => true,
             (Biases::None, _) => false,
             (Biases::BeforeSums, Place::Block { part: Part::Conv(n), .. }) => n == last,
             (Biases::BeforeSums, _) => true,
         };
-        let (padding, size) = padding(self.layers[x].size, kernel, stride, valid);
-        self.push(place, LayerKind::Conv { kernel, stride, groups, bias, padding }, vec![x], gives, size)
+        let in_gate = matches!(place, Place::Block { part: Part::Gate(_), .. });
+        let standardised = conventions.standardised.filter(|_| !in_gate);
+        let before = self.layers[x].size;
+        let (padding, size) = match conventions.framework {
+            Framework::Keras => padding(before, kernel, stride, valid),
+            Framework::Torch => centred(before, kernel, stride),
+        };
+        self.push(place, LayerKind::Conv { kernel, stride, groups, bias, padding, standardised }, vec![x], gives, size)
     }
 
     fn stem(&mut self) -> usize {
@@ -202,52 +261,79 @@ impl<'a> Plan<'a> {
         let mut x = self.push(Place::Input, LayerKind::Input, Vec::new(), recipe.input.channels, recipe.input.size);
         let large = recipe.form.stem != StemForm::Small;
         let pads = recipe.conventions.pad_layers && large;
-        let (kernel, stride) = if large { (7, 2) } else { (3, 1) };
-        if pads {
-            x = self.pad(Place::Stem(Part::Pad(0)), x, kernel / 2);
+        let [first, second] = recipe.sizes.deep_stem;
+        // Convolutions as (number, kernel, stride, channels); a single one has number 0.
+        let convs: &[(usize, usize, usize, usize)] = match recipe.form.stem {
+            StemForm::Large | StemForm::Other => &[(0, 7, 2, recipe.form.stem_width)],
+            StemForm::Deep => &[(1, 3, 2, first), (2, 3, 1, second), (3, 3, 1, recipe.form.stem_width)],
+            StemForm::Small => &[(0, 3, 1, recipe.form.stem_width)],
+        };
+        for (at, &(n, kernel, stride, gives)) in convs.iter().enumerate() {
+            if pads {
+                x = self.pad(Place::Stem(Part::Pad(n)), x, kernel / 2);
+            }
+            x = self.conv(Place::Stem(Part::Conv(n)), x, gives, kernel, stride, pads);
+            if recipe.conventions.stem_norm || at + 1 < convs.len() {
+                x = self.norm(Place::Stem(Part::Norm(n)), x);
+                x = self.activation(Place::Stem(Part::Activation(n)), x);
+            }
         }
-        x = self.conv(Place::Stem(Part::Conv(0)), x, recipe.form.stem_width, kernel, stride, pads);
-        if recipe.conventions.stem_norm {
-            x = self.norm(Place::Stem(Part::Norm(0)), x);
-            x = self.relu(Place::Stem(Part::Activation(0)), x);
-        }
-        if large {
-            x = self.pad(Place::PoolPad, x, 1);
-            let size = self.layers[x].size.map(|size| size.map(|n| valid_size(n, 3, 2)));
-            x = self.keep(Place::Pool, LayerKind::MaxPool { kernel: 3, stride: 2 }, vec![x], size);
-        }
-        x
+        if large { self.stem_pool(x) } else { x }
+    }
+
+    fn stem_pool(&mut self, mut x: usize) -> usize {
+        let pad = match self.recipe.conventions.pool_edge {
+            PoolEdge::Nothing => 1,
+            PoolEdge::Zeros => {
+                x = self.pad(Place::PoolPad, x, 1);
+                0
+            }
+        };
+        let size = self.layers[x].size.map(|size| size.map(|n| valid_size(n + 2 * pad, 3, 2)));
+        self.keep(Place::Pool, LayerKind::MaxPool { kernel: 3, stride: 2, pad }, vec![x], size)
     }
 
     fn block(&mut self, x: usize, at: usize, index: usize, stage: StageForm, last_stage: bool) -> usize {
-        let form = &self.recipe.form;
+        let recipe = self.recipe;
+        let (form, conventions) = (&recipe.form, &recipe.conventions);
         let place = |part: Part| Place::Block { stage: at, block: index, part };
         let stride = match form.stride_in {
             StrideIn::First if index == 0 && at > 0 => 2,
+            StrideIn::First if index == 0 => conventions.first_stride,
             StrideIn::Last if index + 1 == stage.blocks && !last_stage => 2,
             StrideIn::First | StrideIn::Last => 1,
         };
         let pre = form.order == Order::Pre;
         // Behind a normalised stem the first block needs no pre-activation.
-        let bare = pre && self.recipe.conventions.stem_norm && at == 0 && index == 0;
+        let bare = pre && conventions.stem_norm && at == 0 && index == 0;
         let mut y = x;
         if pre && !bare {
             y = self.norm(place(Part::Norm(1)), y);
-            y = self.relu(place(Part::Activation(1)), y);
+            y = self.activation(place(Part::Activation(1)), y);
         }
-        let source = if self.recipe.conventions.shortcut_reads == Reads::Preactivated { y } else { x };
-        let first_stride = form.stride_in == StrideIn::First && stride > 1;
-        let projects = self.layers[x].gives != stage.outputs
-            || first_stride
-            || (index == 0 && form.block == BlockKind::Bottleneck);
-        let pooled = !projects && stride > 1;
+        let source = if conventions.shortcut_reads == Reads::Preactivated { y } else { x };
+        let changes = self.layers[x].gives != stage.outputs || (form.stride_in == StrideIn::First && stride > 1);
+        let projects = match conventions.projections {
+            Projections::WhereChanged => changes,
+            Projections::FirstBottleneck => changes || (index == 0 && form.block == BlockKind::Bottleneck),
+            Projections::FirstOfStage => changes || index == 0,
+            Projections::Pad => false,
+        };
         let mut shortcut = x;
-        if pooled {
+        if !projects && stride > 1 {
             let size = self.layers[x].size.map(|size| size.map(|n| valid_size(n, 1, stride)));
-            shortcut = self.keep(place(Part::ShortcutPool), LayerKind::MaxPool { kernel: 1, stride }, vec![x], size);
+            let pool = LayerKind::MaxPool { kernel: 1, stride, pad: 0 };
+            shortcut = self.keep(place(Part::ShortcutPool), pool, vec![x], size);
+        }
+        let missing = stage.outputs.saturating_sub(self.layers[x].gives);
+        if !projects && missing > 0 {
+            let amounts = [missing / 2, missing - missing / 2];
+            let size = self.layers[shortcut].size;
+            let pad = LayerKind::PadChannels(amounts);
+            shortcut = self.push(place(Part::ShortcutPad), pad, vec![shortcut], stage.outputs, size);
         }
         // Keras Applications make the shortcut first, the CIFAR example last; names that Keras makes up count on it.
-        let early = self.recipe.conventions.pad_layers;
+        let early = conventions.pad_layers;
         if projects && early {
             shortcut = self.projection(source, at, index, stage, stride);
         }
@@ -256,12 +342,19 @@ impl<'a> Plan<'a> {
             shortcut = self.projection(source, at, index, stage, stride);
         }
         let y = self.keep(place(Part::Add), LayerKind::Add, vec![shortcut, y], self.layers[y].size);
-        if pre { y } else { self.relu(place(Part::Output), y) }
+        if pre { y } else { self.activation(place(Part::Output), y) }
     }
 
     fn projection(&mut self, x: usize, at: usize, index: usize, stage: StageForm, stride: usize) -> usize {
         let place = |part: Part| Place::Block { stage: at, block: index, part };
-        let y = self.conv(place(Part::ShortcutConv), x, stage.outputs, 1, stride, false);
+        let pools = self.recipe.form.pooled_shortcut && stride > 1;
+        let mut y = x;
+        if pools {
+            let size = self.layers[x].size.map(|size| size.map(|n| n.div_ceil(stride)));
+            let pool = LayerKind::AvgPool { kernel: 2, stride, ceil: true };
+            y = self.keep(place(Part::ShortcutPool), pool, vec![x], size);
+        }
+        let y = self.conv(place(Part::ShortcutConv), y, stage.outputs, 1, if pools { 1 } else { stride }, false);
         if self.recipe.conventions.shortcut_norm { self.norm(place(Part::ShortcutNorm), y) } else { y }
     }
 
@@ -278,7 +371,7 @@ impl<'a> Plan<'a> {
         for (n, &(kernel, gives)) in (1..).zip(convs) {
             if pre && n > 1 {
                 y = self.norm(place(Part::Norm(n)), y);
-                y = self.relu(place(Part::Activation(n)), y);
+                y = self.activation(place(Part::Activation(n)), y);
             }
             // Only the pre-activated nets of Keras Applications pad the 3x3 of a block by a layer.
             let pads = pre && kernel > 1 && self.recipe.conventions.pad_layers;
@@ -289,25 +382,61 @@ impl<'a> Plan<'a> {
             if !pre {
                 y = self.norm(place(Part::Norm(n)), y);
                 if n < convs.len() {
-                    y = self.relu(place(Part::Activation(n)), y);
+                    y = self.activation(place(Part::Activation(n)), y);
                 }
             }
         }
-        y
+        if form.squeeze_excite { self.gate(y, at, index) } else { y }
+    }
+
+    /// A factor per channel, from the mean over all pixels.
+    fn gate(&mut self, x: usize, at: usize, index: usize) -> usize {
+        let place = |part: Part| Place::Block { stage: at, block: index, part };
+        let (gives, size) = (self.layers[x].gives, self.layers[x].size);
+        let width = self.recipe.sizes.gates.get(at).copied().unwrap_or(1);
+        let pixel = size.map(|_| [1, 1]);
+        let mut y = self.keep(place(Part::GatePool), LayerKind::GlobalPool { keep_dims: true }, vec![x], pixel);
+        y = self.conv(place(Part::Gate(1)), y, width, 1, 1, false);
+        y = self.keep(place(Part::GateActivation(1)), LayerKind::Activation(Activation::RELU), vec![y], pixel);
+        y = self.conv(place(Part::Gate(2)), y, gives, 1, 1, false);
+        y = self.keep(place(Part::GateActivation(2)), LayerKind::Activation(Activation::Sigmoid), vec![y], pixel);
+        self.keep(place(Part::GateProduct), LayerKind::Mul, vec![x, y], size)
     }
 
     fn head(&mut self, mut x: usize, head: &Head) {
+        let as_conv = head.classifier.as_ref().is_some_and(|classifier| classifier.as_conv);
         match head.pool {
-            HeadPool::Global => x = self.keep(Place::HeadPool, LayerKind::GlobalPool, vec![x], None),
+            HeadPool::Global => {
+                let size = as_conv.then_some([1, 1]);
+                x = self.keep(Place::HeadPool, LayerKind::GlobalPool { keep_dims: as_conv }, vec![x], size);
+            }
             HeadPool::Window(kernel) => {
                 let size = self.layers[x].size.map(|size| size.map(|n| valid_size(n, kernel, kernel)));
-                x = self.keep(Place::HeadPool, LayerKind::AvgPool { kernel }, vec![x], size);
+                let pool = LayerKind::AvgPool { kernel, stride: kernel, ceil: false };
+                x = self.keep(Place::HeadPool, pool, vec![x], size);
                 let features = size.map_or(0, |[h, w]| h * w * self.layers[x].gives);
                 x = self.push(Place::Flatten, LayerKind::Flatten, vec![x], features, size);
             }
         }
-        self.push(Place::Dense(0), LayerKind::Dense { softmax: head.softmax }, vec![x], head.classes, None);
+        let Some(classifier) = &head.classifier else { return };
+        let (classes, bias) = (classifier.classes, classifier.bias);
+        if !as_conv {
+            let kind = LayerKind::Dense { softmax: classifier.softmax, bias };
+            self.push(Place::Dense(0), kind, vec![x], classes, None);
+            return;
+        }
+        let padding = ConvPadding::Amounts(Pads::default());
+        let kind = LayerKind::Conv { kernel: 1, stride: 1, groups: 1, bias, padding, standardised: None };
+        x = self.push(Place::Dense(0), kind, vec![x], classes, Some([1, 1]));
+        self.push(Place::Flatten, LayerKind::Flatten, vec![x], classes, None);
     }
+}
+
+/// As much padding on each side as lies on each side of the middle of a kernel, and the size it gives.
+fn centred(before: Option<[usize; 2]>, kernel: usize, stride: usize) -> (ConvPadding, Option<[usize; 2]>) {
+    let amount = kernel / 2;
+    let size = before.map(|size| size.map(|n| valid_size(n + 2 * amount, kernel, stride)));
+    (ConvPadding::Amounts(Pads::all(amount)), size)
 }
 
 /// How a convolution pads a picture of this size, and the size it gives; `valid` where a layer before it pads.
@@ -330,19 +459,27 @@ fn padding(before: Option<[usize; 2]>, kernel: usize, stride: usize, valid: bool
     }
 }
 
-fn class_of(kind: LayerKind) -> &'static str {
-    match kind {
-        LayerKind::Input => "InputLayer",
-        LayerKind::Pad(_) => "ZeroPadding2D",
-        LayerKind::Conv { .. } => "Conv2D",
-        LayerKind::BatchNorm { .. } => "BatchNormalization",
-        LayerKind::Relu => "Activation",
-        LayerKind::MaxPool { .. } => "MaxPooling2D",
-        LayerKind::Add => "Add",
-        LayerKind::AvgPool { .. } => "AveragePooling2D",
-        LayerKind::GlobalPool => "GlobalAveragePooling2D",
-        LayerKind::Flatten => "Flatten",
-        LayerKind::Dense { .. } => "Dense",
+fn class_of(kind: LayerKind, framework: Framework) -> &'static str {
+    let (keras, torch) = match kind {
+        LayerKind::Input => ("InputLayer", "Input"),
+        LayerKind::Pad(_) => ("ZeroPadding2D", "ZeroPad2d"),
+        LayerKind::PadChannels(_) => ("ZeroPadding", "ConstantPad3d"),
+        LayerKind::Conv { .. } => ("Conv2D", "Conv2d"),
+        LayerKind::BatchNorm { .. } => ("BatchNormalization", "BatchNorm2d"),
+        LayerKind::GroupNorm { .. } => ("GroupNormalization", "GroupNorm"),
+        LayerKind::Activation(Activation::RELU) => ("Activation", "ReLU"),
+        LayerKind::Activation(activation) => ("Activation", activation.name()),
+        LayerKind::MaxPool { .. } => ("MaxPooling2D", "MaxPool2d"),
+        LayerKind::Add => ("Add", "Add"),
+        LayerKind::Mul => ("Multiply", "Mul"),
+        LayerKind::AvgPool { .. } => ("AveragePooling2D", "AvgPool2d"),
+        LayerKind::GlobalPool { .. } => ("GlobalAveragePooling2D", "AdaptiveAvgPool2d"),
+        LayerKind::Flatten => ("Flatten", "Flatten"),
+        LayerKind::Dense { .. } => ("Dense", "Linear"),
+    };
+    match framework {
+        Framework::Keras => keras,
+        Framework::Torch => torch,
     }
 }
 

@@ -10,11 +10,13 @@ mod layers;
 #[cfg(test)]
 mod tests;
 
-use residua_ir::Shape;
+use residua_ir::{Activation, Shape};
 
 use crate::anatomy::{BlockKind, Order, Reads};
 use crate::form::{Form, StageForm, StemForm, StrideIn};
-use crate::layouts::{KERAS_APPLICATIONS_OLD, KERAS_APPLICATIONS_V1, KERAS_APPLICATIONS_V2, KERAS_AUTO, Layout};
+use crate::layouts::{
+    KERAS_APPLICATIONS_OLD, KERAS_APPLICATIONS_V1, KERAS_APPLICATIONS_V2, KERAS_AUTO, Layout, TORCHVISION,
+};
 use crate::slot::Place;
 
 pub use build::{Bound, Wanted};
@@ -27,6 +29,8 @@ pub struct Recipe {
     pub name: String,
     /// Stem, stages, blocks.
     pub form: Form,
+    /// Sizes that the form leaves open.
+    pub sizes: Sizes,
     /// The picture.
     pub input: Input,
     /// What follows the last block; [`None`] ends the network there.
@@ -35,6 +39,17 @@ pub struct Recipe {
     pub conventions: Conventions,
     /// Names that layers have instead of those of the layout.
     pub names: Vec<(Place, String)>,
+    /// Epsilons of single layers that have another than the conventions say.
+    pub epsilons: Vec<(Place, f64)>,
+}
+
+/// Sizes that a form leaves open.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Channels behind the first and second convolution of a deep stem.
+    pub deep_stem: [usize; 2],
+    /// Channels within the gates of each stage; empty without gates.
+    pub gates: Vec<usize>,
 }
 
 /// The picture that a network takes.
@@ -61,10 +76,29 @@ impl Input {
 pub struct Head {
     /// How pixels become features.
     pub pool: HeadPool,
-    /// Classes of the dense layer.
+    /// The layer behind it; [`None`] where features are what the network gives.
+    pub classifier: Option<Classifier>,
+}
+
+/// The layer that gives classes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Classifier {
+    /// Classes.
     pub classes: usize,
     /// Whether a softmax follows it.
     pub softmax: bool,
+    /// Whether it has a bias.
+    pub bias: bool,
+    /// Whether its weight is that of a 1x1 convolution, `[classes, features, 1, 1]`.
+    pub as_conv: bool,
+}
+
+impl Classifier {
+    /// A dense layer with a bias.
+    #[must_use]
+    pub fn dense(classes: usize, softmax: bool) -> Self {
+        Self { classes, softmax, bias: true, as_conv: false }
+    }
 }
 
 /// How pixels become features.
@@ -87,40 +121,100 @@ pub enum Biases {
     BeforeSums,
 }
 
+/// Whose habits a recipe follows where names, classes and the order of layers are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framework {
+    /// Layers in Keras's order, named by Keras where the layout names none; pictures NHWC.
+    Keras,
+    /// Layers in the order of the forward pass; pictures NCHW.
+    Torch,
+}
+
+/// The normalisation of a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Norms {
+    /// Over the batch, with stored statistics.
+    Batch,
+    /// Over this many groups of channels.
+    Group(usize),
+}
+
+/// What the stem's pool sees beyond the edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoolEdge {
+    /// Nothing: −∞.
+    Nothing,
+    /// Zeros, which compete with what is there.
+    Zeros,
+}
+
+/// Which blocks have a projection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Projections {
+    /// Those that change channels or size.
+    WhereChanged,
+    /// Those, and the first of each stage of bottlenecks.
+    FirstBottleneck,
+    /// The first of each stage.
+    FirstOfStage,
+    /// None: channels of zeros are added, half of them before and half of them behind, and every second pixel is taken
+    /// (option A of He et al. 2015, section 3.3).
+    Pad,
+}
+
 /// What is settled by who made the network, not by its form.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conventions {
     /// Names of layers.
     pub layout: &'static Layout,
+    /// Whose habits are followed.
+    pub framework: Framework,
+    /// What normalises.
+    pub norms: Norms,
     /// Added to variances.
     pub epsilon: f64,
+    /// Activation of stem and blocks.
+    pub activation: Activation,
     /// Which convolutions have a bias.
     pub biases: Biases,
-    /// Whether the stem is normalised and activated.
+    /// Whether the kernels of stem and blocks are standardised when the network runs (mean 0, variance 1 per output
+    /// channel, as Qiao et al. 2019), and what is added to their variance.
+    pub standardised: Option<f64>,
+    /// Whether the stem is normalised and activated (its last convolution, where it has several).
     pub stem_norm: bool,
+    /// What the stem's pool sees beyond the edge.
+    pub pool_edge: PoolEdge,
+    /// Stride of the first stage.
+    pub first_stride: usize,
+    /// Which blocks have a projection.
+    pub projections: Projections,
     /// Whether projections are normalised.
     pub shortcut_norm: bool,
     /// What projections of pre-activated blocks start from.
     pub shortcut_reads: Reads,
-    /// Whether padding of strided windows is a layer of its own, and so of zeros before a pool too; otherwise it is
-    /// what makes the output `ceil(n / stride)`.
+    /// Whether padding of strided windows is a layer of its own; otherwise it is `kernel / 2` on each side (Torch), or
+    /// what makes the output `ceil(n / stride)` (Keras).
     pub pad_layers: bool,
-    /// Whether the source model shows its users NHWC.
-    pub channels_last: bool,
 }
 
-const APPLICATIONS: Conventions = Conventions {
+pub(crate) const APPLICATIONS: Conventions = Conventions {
     layout: &KERAS_APPLICATIONS_V1,
+    framework: Framework::Keras,
+    norms: Norms::Batch,
     epsilon: 1.001e-5,
+    activation: Activation::RELU,
     biases: Biases::All,
+    standardised: None,
     stem_norm: true,
+    pool_edge: PoolEdge::Zeros,
+    first_stride: 1,
+    projections: Projections::FirstBottleneck,
     shortcut_norm: true,
     shortcut_reads: Reads::Raw,
     pad_layers: true,
-    channels_last: true,
 };
 
-const APPLICATIONS_V2: Conventions = Conventions {
+pub(crate) const APPLICATIONS_V2: Conventions = Conventions {
     layout: &KERAS_APPLICATIONS_V2,
     biases: Biases::BeforeSums,
     stem_norm: false,
@@ -131,16 +225,26 @@ const APPLICATIONS_V2: Conventions = Conventions {
 
 const APPLICATIONS_OLD: Conventions = Conventions { layout: &KERAS_APPLICATIONS_OLD, epsilon: 1e-3, ..APPLICATIONS };
 
-const CIFAR: Conventions = Conventions {
-    layout: &KERAS_AUTO,
-    epsilon: 1e-3,
-    biases: Biases::All,
+/// What torchvision's ResNet settles, and nearly all that came after it.
+pub(crate) const TORCH: Conventions = Conventions {
+    layout: &TORCHVISION,
+    framework: Framework::Torch,
+    norms: Norms::Batch,
+    epsilon: 1e-5,
+    activation: Activation::RELU,
+    biases: Biases::None,
+    standardised: None,
     stem_norm: true,
-    shortcut_norm: false,
+    pool_edge: PoolEdge::Nothing,
+    first_stride: 1,
+    projections: Projections::WhereChanged,
+    shortcut_norm: true,
     shortcut_reads: Reads::Raw,
     pad_layers: false,
-    channels_last: true,
 };
+
+const CIFAR: Conventions =
+    Conventions { layout: &KERAS_AUTO, epsilon: 1e-3, shortcut_norm: false, pad_layers: false, ..APPLICATIONS };
 
 /// The networks that Keras and its examples build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,8 +315,9 @@ impl KerasKin {
             Self::V1 | Self::V2 | Self::Old => HeadPool::Global,
             Self::CifarV1 | Self::CifarV2 => HeadPool::Window(8),
         };
-        let head = classes.map(|classes| Head { pool, classes, softmax: true });
-        Recipe { name: name.to_owned(), form, input, head, conventions: self.conventions(), names: Vec::new() }
+        let head = classes.map(|classes| Head { pool, classifier: Some(Classifier::dense(classes, true)) });
+        let (conventions, sizes) = (self.conventions(), Sizes::default());
+        Recipe { name: name.to_owned(), form, sizes, input, head, conventions, names: Vec::new(), epsilons: Vec::new() }
     }
 
     /// The standard network of a name, such as `resnet50v2` or `resnet29v2_cifar`, as Keras builds it.

@@ -1,0 +1,61 @@
+//! CIFAR ResNets as akamaster's and kuangliu's repositories name them.
+//!
+//! akamaster's networks (20 to 1202) have option A: every second pixel, and channels of zeros. kuangliu's have the same names with
+//! projections `shortcut.0`, `shortcut.1` and four stages.
+
+use super::keras::block;
+use super::torchvision::BLOCK;
+use super::zoo::PLAIN;
+use super::{Axes, Can, Headless, Kin, Layout, Row, Zoo};
+use crate::anatomy::BlockKind;
+use crate::form::StemForm;
+use crate::recipe::{Conventions, Projections, TORCH};
+use crate::slot::{Part, Place};
+
+pub(super) static ZOO: Zoo = Zoo {
+    name: "akamaster",
+    about: "CIFAR ResNets of akamaster (option A, 20 to 1202) and kuangliu (projections): layer1.0.conv1.weight, linear",
+    kins: &[&OPTION_A_KIN, &OPTION_B_KIN],
+};
+
+const CAN: Can = Can { stems: &[(StemForm::Small, None)], groups: false, ..PLAIN };
+
+static OPTION_A_KIN: Kin = Kin {
+    describe: "akamaster's CIFAR ResNet with option A",
+    conventions: Conventions { layout: &CIFAR, projections: Projections::Pad, ..TORCH },
+    can: Can { blocks: &[BlockKind::Basic], ..CAN },
+    headless: Headless::Features,
+    classifier_as_conv: false,
+    softmax: false,
+    counters: true,
+    sets_groups: false,
+};
+
+static OPTION_B_KIN: Kin = Kin {
+    describe: "a CIFAR ResNet with projections",
+    conventions: Conventions { layout: &CIFAR, ..TORCH },
+    can: CAN,
+    headless: Headless::Features,
+    classifier_as_conv: false,
+    softmax: false,
+    counters: true,
+    sets_groups: false,
+};
+
+/// Names of CIFAR ResNets.
+static CIFAR: Layout = Layout {
+    name: "akamaster",
+    first_stage: 1,
+    first_block: 0,
+    block: "layer{s}.{b}",
+    optional: "",
+    axes: Axes::Torch,
+    rows: &[STEM, BLOCK, SHORTCUT, HEAD],
+};
+
+const STEM: &[Row] = &[(Place::Stem(Part::Conv(0)), "conv1"), (Place::Stem(Part::Norm(0)), "bn1")];
+
+const SHORTCUT: &[Row] =
+    &[(block(Part::ShortcutConv), "layer{s}.{b}.shortcut.0"), (block(Part::ShortcutNorm), "layer{s}.{b}.shortcut.1")];
+
+const HEAD: &[Row] = &[(Place::Dense(0), "linear")];

@@ -1,0 +1,137 @@
+//! How frameworks name the tensors of a layer, and in which axis order they store them.
+
+use residua_ir::{Tensor, TensorError};
+
+use super::Layout;
+use crate::slot::{Field, Part, Place, Slot};
+
+/// Names and axis orders of tensors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Axes {
+    /// `conv1.weight`: kernels OIHW, matrices `[out, in]`.
+    Torch,
+    /// `conv1_conv/kernel`: kernels HWIO, matrices `[in, out]`.
+    Keras,
+    /// `conv1.weight`, but `bn1.gamma`: kernels OIHW, matrices `[in, out]`.
+    Burn,
+}
+
+/// Fields of convolutions and dense layers, and their names.
+type Names = &'static [(Field, &'static str)];
+
+impl Axes {
+    fn fields(self, place: Place) -> Names {
+        let Some(is_norm) = is_norm(place) else { return &[] };
+        match (self, is_norm) {
+            (Self::Torch | Self::Burn, false) => &[(Field::Weight, "weight"), (Field::Bias, "bias")],
+            (Self::Keras, false) => &[(Field::Weight, "kernel"), (Field::Bias, "bias")],
+            (Self::Torch, true) => &[
+                (Field::Scale, "weight"),
+                (Field::Offset, "bias"),
+                (Field::Mean, "running_mean"),
+                (Field::Variance, "running_var"),
+                (Field::Batches, "num_batches_tracked"),
+            ],
+            (Self::Keras, true) => &[
+                (Field::Scale, "gamma"),
+                (Field::Offset, "beta"),
+                (Field::Mean, "moving_mean"),
+                (Field::Variance, "moving_variance"),
+            ],
+            (Self::Burn, true) => &[
+                (Field::Scale, "gamma"),
+                (Field::Offset, "beta"),
+                (Field::Mean, "running_mean"),
+                (Field::Variance, "running_var"),
+            ],
+        }
+    }
+
+    fn separator(self) -> char {
+        match self {
+            Self::Torch | Self::Burn => '.',
+            Self::Keras => '/',
+        }
+    }
+}
+
+/// Whether the layer in a place normalises; [`None`] where it has no tensors.
+fn is_norm(place: Place) -> Option<bool> {
+    match place {
+        Place::FinalNorm => Some(true),
+        Place::Dense(_) => Some(false),
+        Place::Stem(part) | Place::Block { part, .. } => match part {
+            Part::Norm(_) | Part::ShortcutNorm => Some(true),
+            Part::Conv(_) | Part::ShortcutConv | Part::Gate(_) => Some(false),
+            Part::Activation(_)
+            | Part::Pad(_)
+            | Part::ShortcutPool
+            | Part::ShortcutPad
+            | Part::GatePool
+            | Part::GateActivation(_)
+            | Part::GateProduct
+            | Part::Add
+            | Part::Output => None,
+        },
+        Place::Input | Place::PoolPad | Place::Pool | Place::FinalActivation | Place::HeadPool | Place::Flatten => None,
+    }
+}
+
+impl Layout {
+    /// Name of a tensor; [`None`] where the layout has none for it.
+    #[must_use]
+    pub fn tensor(&self, slot: Slot) -> Option<String> {
+        if !self.has(slot.place) {
+            return None;
+        }
+        let (_, field) = self.axes.fields(slot.place).iter().find(|(field, _)| *field == slot.field)?;
+        Some(format!("{}{}{field}", self.layer(slot.place)?, self.axes.separator()))
+    }
+
+    /// The tensor of a name; [`None`] for a name that is not of this layout. Keras's names may end in `:0`, and may be
+    /// joined by dots.
+    #[must_use]
+    pub fn slot(&self, name: &str) -> Option<Slot> {
+        let (layer, field) = match self.axes {
+            Axes::Torch | Axes::Burn => name.rsplit_once('.')?,
+            Axes::Keras => name.strip_suffix(":0").unwrap_or(name).rsplit_once(['/', '.'])?,
+        };
+        let place = self.place(layer)?;
+        let (field, _) = self.axes.fields(place).iter().find(|(_, name)| *name == field)?;
+        Some(Slot { place, field: *field })
+    }
+
+    /// A tensor as the layout stores it, from one in this project's order: OIHW, `[out, in]`.
+    ///
+    /// # Errors
+    /// [`TensorError::View`] for a tensor of another rank than its slot has.
+    pub fn stored(&self, slot: Slot, tensor: &Tensor) -> Result<Tensor, TensorError> {
+        match (self.axes, slot.field, tensor.shape().len()) {
+            (Axes::Keras, Field::Weight, 4) => tensor.permute(&[2, 3, 1, 0]),
+            (Axes::Keras | Axes::Burn, Field::Weight, 2) => tensor.permute(&[1, 0]),
+            _ => Ok(tensor.clone()),
+        }
+    }
+
+    /// A tensor in this project's order, from one as the layout stores it.
+    ///
+    /// # Errors
+    /// [`TensorError::View`] for a tensor of another rank than its slot has.
+    pub fn read(&self, slot: Slot, tensor: &Tensor) -> Result<Tensor, TensorError> {
+        match (self.axes, slot.field, tensor.shape().len()) {
+            (Axes::Keras, Field::Weight, 4) => tensor.permute(&[3, 2, 0, 1]),
+            (Axes::Keras | Axes::Burn, Field::Weight, 2) => tensor.permute(&[1, 0]),
+            _ => Ok(tensor.clone()),
+        }
+    }
+
+    /// Shape in this project's order of a tensor that the layout stores in this one.
+    #[must_use]
+    pub fn shape(&self, slot: Slot, stored: &[usize]) -> Vec<usize> {
+        match (self.axes, slot.field, stored) {
+            (Axes::Keras, Field::Weight, &[h, w, i, o]) => vec![o, i, h, w],
+            (Axes::Keras | Axes::Burn, Field::Weight, &[i, o]) => vec![o, i],
+            _ => stored.to_vec(),
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! `candle_transformers::models::resnet`: torchvision's names, five depths, nothing to set.
+//!
+//! (Source: candle-transformers 0.11, `resnet.rs`: stride on the 3x3, epsilon 1e-5, no biases, 3 channels.)
+
+use super::zoo::PLAIN;
+use super::{Can, Headless, Kin, Zoo};
+use crate::recipe::TORCH;
+
+pub(super) static ZOO: Zoo = Zoo {
+    name: "candle",
+    about: "candle_transformers::models::resnet: torchvision's names; ResNet-18, 34, 50, 101, 152 in standard sizes",
+    kins: &[&KIN],
+};
+
+static KIN: Kin = Kin {
+    describe: "candle-transformers' ResNet",
+    conventions: TORCH,
+    can: Can { groups: false, only: &[18, 34, 50, 101, 152], ..PLAIN },
+    headless: Headless::Features,
+    classifier_as_conv: false,
+    softmax: false,
+    counters: false,
+    sets_groups: false,
+};

@@ -1,0 +1,53 @@
+//! detectron2: `build_resnet_backbone` and the classifier `ResNet`, as its model zoo names them.
+//!
+//! `MODEL.RESNETS.STRIDE_IN_1X1` is true by default, for the Caffe weights of MSRA; torchvision's weights need false.
+//! Norms are named after their convolution. (Source: detectron2 0.6, `resnet.py`, `defaults.py`.)
+
+use super::keras::block;
+use super::zoo::PLAIN;
+use super::{Axes, Can, Headless, Kin, Layout, Zoo};
+use crate::recipe::{Conventions, TORCH};
+use crate::slot::{Part, Place};
+
+pub(super) static ZOO: Zoo = Zoo {
+    name: "detectron2",
+    about: "detectron2's ResNet: res2.0.conv1.weight, res2.0.conv1.norm.weight; v1 unless STRIDE_IN_1X1 is off",
+    kins: &[&KIN],
+};
+
+static KIN: Kin = Kin {
+    describe: "detectron2's ResNet",
+    conventions: Conventions { layout: &DETECTRON2, ..TORCH },
+    can: Can { stride_on: &[(1, None), (2, Some("build it with MODEL.RESNETS.STRIDE_IN_1X1 = False"))], ..PLAIN },
+    headless: Headless::Map,
+    classifier_as_conv: false,
+    softmax: false,
+    counters: false,
+    sets_groups: false,
+};
+
+/// Names of detectron2's ResNet.
+static DETECTRON2: Layout = Layout {
+    name: "detectron2",
+    first_stage: 2,
+    first_block: 0,
+    block: "res{s}.{b}",
+    optional: "",
+    axes: Axes::Torch,
+    rows: &[&[
+        (Place::Stem(Part::Conv(0)), "stem.conv1"),
+        (Place::Stem(Part::Norm(0)), "stem.conv1.norm"),
+        (block(Part::Conv(1)), "res{s}.{b}.conv1"),
+        (block(Part::Norm(1)), "res{s}.{b}.conv1.norm"),
+        (block(Part::Conv(2)), "res{s}.{b}.conv2"),
+        (block(Part::Norm(2)), "res{s}.{b}.conv2.norm"),
+        (block(Part::Conv(3)), "res{s}.{b}.conv3"),
+        (block(Part::Norm(3)), "res{s}.{b}.conv3.norm"),
+        (block(Part::ShortcutConv), "res{s}.{b}.shortcut"),
+        (block(Part::ShortcutNorm), "res{s}.{b}.shortcut.norm"),
+        (Place::HeadPool, "avgpool"),
+        // The class calls it `linear`; its own model zoo and the Caffe weights call it `stem.fc`.
+        (Place::Dense(0), "linear"),
+        (Place::Dense(0), "stem.fc"),
+    ]],
+};

@@ -1,0 +1,80 @@
+//! torchvision's ResNet, ResNeXt and wide ResNet: the names that most PyTorch code has taken over.
+
+use super::keras::block;
+use super::zoo::PLAIN;
+use super::{Axes, Can, Headless, Kin, Layout, Row, Zoo};
+use crate::form::StemForm;
+use crate::recipe::TORCH;
+use crate::slot::{Part, Place};
+
+pub(super) static ZOO: Zoo = Zoo {
+    name: "torchvision",
+    about: "torchvision's ResNet, ResNeXt and wide ResNet: layer1.0.conv1.weight; v1.5 (stride on the 3x3)",
+    kins: &[&KIN],
+};
+
+/// torchvision.models.resnet.ResNet.
+static KIN: Kin = Kin {
+    describe: "torchvision's ResNet",
+    conventions: TORCH,
+    can: Can {
+        stems: &[
+            (StemForm::Large, None),
+            (
+                StemForm::Small,
+                Some("replace conv1 by a 3x3 of stride 1 and maxpool by Identity, as CIFAR networks have it"),
+            ),
+        ],
+        ..PLAIN
+    },
+    headless: Headless::Features,
+    classifier_as_conv: false,
+    softmax: false,
+    counters: true,
+    sets_groups: false,
+};
+
+/// Names of torchvision's ResNet.
+pub static TORCHVISION: Layout = Layout {
+    name: "torchvision",
+    first_stage: 1,
+    first_block: 0,
+    block: "layer{s}.{b}",
+    optional: "",
+    axes: Axes::Torch,
+    rows: &[STEM, BLOCK, SHORTCUT, HEAD],
+};
+
+/// The stem and its pool.
+const STEM: &[Row] = &[
+    (Place::Stem(Part::Conv(0)), "conv1"),
+    (Place::Stem(Part::Norm(0)), "bn1"),
+    (Place::Stem(Part::Activation(0)), "relu"),
+    (Place::Pool, "maxpool"),
+];
+
+/// The main path of a block.
+pub(super) const BLOCK: &[Row] = &[
+    (block(Part::Conv(1)), "layer{s}.{b}.conv1"),
+    (block(Part::Norm(1)), "layer{s}.{b}.bn1"),
+    (block(Part::Conv(2)), "layer{s}.{b}.conv2"),
+    (block(Part::Norm(2)), "layer{s}.{b}.bn2"),
+    (block(Part::Conv(3)), "layer{s}.{b}.conv3"),
+    (block(Part::Norm(3)), "layer{s}.{b}.bn3"),
+];
+
+/// A projection.
+pub(super) const SHORTCUT: &[Row] = &[
+    (block(Part::ShortcutConv), "layer{s}.{b}.downsample.0"),
+    (block(Part::ShortcutNorm), "layer{s}.{b}.downsample.1"),
+];
+
+/// A projection behind a pool.
+pub(super) const POOLED_SHORTCUT: &[Row] = &[
+    (block(Part::ShortcutPool), "layer{s}.{b}.downsample.0"),
+    (block(Part::ShortcutConv), "layer{s}.{b}.downsample.1"),
+    (block(Part::ShortcutNorm), "layer{s}.{b}.downsample.2"),
+];
+
+/// Pool and classifier.
+const HEAD: &[Row] = &[(Place::HeadPool, "avgpool"), (Place::Flatten, "flatten"), (Place::Dense(0), "fc")];

@@ -1,0 +1,405 @@
+//! Networks told from the names and shapes of their tensors.
+//!
+//! Each model class whose layout has a place for every name is tried strictly: the form is read off the shapes, the
+//! class says whether it can build it, and every tensor of the recipe must be there with its shape, none left over.
+//! What names and shapes leave open is taken from the class, unless it is [`Given`], and returned as a [`Choice`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use residua_ir::Activation;
+
+use crate::anatomy::BlockKind;
+use crate::form::{Form, StageForm, StemForm, StrideIn};
+use crate::layouts::{Headless, Kin, ZOOS, Zoo};
+use crate::recipe::{Biases, Classifier, Framework, Head, HeadPool, Input, Norms, Recipe, Sizes};
+use crate::slot::{Field, Part, Place, Slot};
+
+/// A tensor by its name and its shape as stored.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Its name, without prefixes of wrappers.
+    pub name: String,
+    /// Its shape as stored.
+    pub shape: Vec<usize>,
+}
+
+/// What is known of a network besides names and shapes.
+#[derive(Debug, Clone, Default)]
+pub struct Given {
+    /// The layout.
+    pub zoo: Option<&'static Zoo>,
+    /// Number of the convolution of a bottleneck that carries the stride.
+    pub stride_on: Option<usize>,
+    /// Stride of the first stage.
+    pub first_stride: Option<usize>,
+    /// Epsilon of all norms.
+    pub epsilon: Option<f64>,
+    /// Epsilons of single norms, by the names of their layers.
+    pub epsilons: Vec<(String, f64)>,
+    /// Groups of group norms.
+    pub norm_groups: Option<usize>,
+    /// Activation of stem and blocks.
+    pub activation: Option<Activation>,
+    /// What a network without a classifier gives.
+    pub headless: Option<Headless>,
+}
+
+/// Something that names and shapes leave open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// What was taken, in words.
+    pub taken: String,
+    /// The option that overrides it, where there is one.
+    pub option: Option<&'static str>,
+}
+
+/// A network that was told from its tensors.
+#[derive(Debug)]
+pub struct Recognised {
+    /// Whose layout it is.
+    pub zoo: &'static Zoo,
+    /// Its model class.
+    pub kin: &'static Kin,
+    /// The network.
+    pub recipe: Recipe,
+    /// Which of the entries each tensor is, counters among them.
+    pub slots: BTreeMap<Slot, usize>,
+    /// What was left open.
+    pub choices: Vec<Choice>,
+}
+
+/// Why a model class is not the one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// The class.
+    pub class: &'static str,
+    /// Why not.
+    pub reason: String,
+    /// How many of the tensors have a name of its layout.
+    pub named: usize,
+}
+
+/// Where a tensor is among the entries, and its shape in this project's order.
+type Found = BTreeMap<Slot, (usize, Vec<usize>)>;
+
+/// Tells a network from its tensors.
+///
+/// # Errors
+/// Why it is none that is known: for each class whose layout names at least one tensor, the nearest first.
+pub fn recognise(entries: &[Entry], given: &Given) -> Result<Recognised, Vec<Mismatch>> {
+    let mut mismatches = Vec::new();
+    let zoos = ZOOS.into_iter().filter(|zoo| given.zoo.is_none_or(|wanted| wanted.name == zoo.name));
+    for zoo in zoos {
+        for &kin in zoo.kins {
+            let (found, left) = place(kin, entries);
+            match attempt(zoo, kin, entries, &found, &left, given) {
+                Ok(recognised) => return Ok(recognised),
+                Err(reason) if !found.is_empty() => {
+                    mismatches.push(Mismatch { class: kin.describe, reason, named: found.len() });
+                }
+                Err(_) => {}
+            }
+        }
+    }
+    mismatches.sort_by_key(|mismatch| std::cmp::Reverse(mismatch.named));
+    Err(mismatches)
+}
+
+/// The tensors that a class's layout names, and those that it does not.
+fn place(kin: &Kin, entries: &[Entry]) -> (Found, Vec<usize>) {
+    let layout = kin.layout();
+    let bare = !layout.optional.is_empty() && !entries.iter().any(|entry| entry.name.starts_with(layout.optional));
+    let mut found = Found::new();
+    let mut left = Vec::new();
+    // Of several tables of one layout, single and triple stems share names: the norm behind `conv1.6` is `bn1` too.
+    let deep = entries
+        .iter()
+        .any(|entry| matches!(layout.slot(&entry.name), Some(Slot { place: Place::Stem(Part::Conv(1..)), .. })));
+    for (index, entry) in entries.iter().enumerate() {
+        let slot = layout.slot(&entry.name);
+        let slot = slot.or_else(|| bare.then(|| layout.slot(&format!("{}{}", layout.optional, entry.name)))?);
+        match slot {
+            Some(slot) => {
+                let slot = if deep { behind_deep_stem(slot) } else { slot };
+                let shape = layout.shape(slot, &entry.shape);
+                if found.insert(slot, (index, shape)).is_some() {
+                    left.push(index);
+                }
+            }
+            None => left.push(index),
+        }
+    }
+    (found, left)
+}
+
+fn behind_deep_stem(slot: Slot) -> Slot {
+    match slot.place {
+        Place::Stem(Part::Norm(0)) => Slot { place: Place::Stem(Part::Norm(3)), ..slot },
+        _ => slot,
+    }
+}
+
+fn attempt(
+    zoo: &'static Zoo,
+    kin: &'static Kin,
+    entries: &[Entry],
+    found: &Found,
+    left: &[usize],
+    given: &Given,
+) -> Result<Recognised, String> {
+    let mut found = found.clone();
+    let mut choices = Vec::new();
+    if let Some(name) = classifier_of_another_name(kin, entries, &mut found, left) {
+        choices.push(Choice { taken: format!("`{name}` as the classifier"), option: None });
+    } else if let Some(&first) = left.first() {
+        let more = if left.len() > 1 { format!(" and {} more", left.len() - 1) } else { String::new() };
+        return Err(format!("it has no tensor `{}`{more}", entries[first].name));
+    }
+    let mut recipe = deduce(kin, &found, given)?;
+    kin.settings(&recipe.form, recipe.conventions.first_stride).map_err(|reasons| reasons.join("; "))?;
+    let layout = kin.layout();
+    recipe.epsilons = given
+        .epsilons
+        .iter()
+        .filter_map(|(layer, epsilon)| {
+            let place = layout.place(layer).or_else(|| layout.place(&format!("{}{layer}", layout.optional)))?;
+            let deep = recipe.form.stem == StemForm::Deep;
+            let slot = Slot { place, field: Field::Scale };
+            Some((if deep { behind_deep_stem(slot).place } else { place }, *epsilon))
+        })
+        .collect();
+    bind(kin, &recipe, entries, &found)?;
+    choices.extend(open_choices(kin, &recipe, given));
+    let slots = found.into_iter().map(|(slot, (index, _))| (slot, index)).collect();
+    Ok(Recognised { zoo, kin, recipe, slots, choices })
+}
+
+/// Where all that is left is one dense layer that takes the network's features, that layer, now placed.
+fn classifier_of_another_name(kin: &Kin, entries: &[Entry], found: &mut Found, left: &[usize]) -> Option<String> {
+    let head = Slot { place: Place::Dense(0), field: Field::Weight };
+    if kin.conventions.framework != Framework::Torch || found.contains_key(&head) {
+        return None;
+    }
+    let (weight, bias) = match left {
+        &[weight] => (weight, None),
+        &[a, b] if entries[a].name.ends_with(".weight") => (a, Some(b)),
+        &[b, a] => (a, Some(b)),
+        _ => return None,
+    };
+    let layer = entries[weight].name.strip_suffix(".weight")?;
+    let shape = kin.layout().shape(head, &entries[weight].shape);
+    let (&[classes, features] | &[classes, features, 1, 1]) = &shape[..] else { return None };
+    let features_fit = last_outputs(found) == Some(features);
+    let bias_fits = bias
+        .is_none_or(|bias| entries[bias].name.strip_suffix(".bias") == Some(layer) && entries[bias].shape == [classes]);
+    if !features_fit || !bias_fits {
+        return None;
+    }
+    found.insert(head, (weight, shape));
+    if let Some(bias) = bias {
+        found.insert(Slot { field: Field::Bias, ..head }, (bias, entries[bias].shape.clone()));
+    }
+    Some(layer.to_owned())
+}
+
+/// Channels that the last block gives.
+fn last_outputs(found: &Found) -> Option<usize> {
+    let last = found.iter().filter_map(|(slot, (_, shape))| match slot {
+        Slot { place: Place::Block { stage, block, part: Part::Conv(n) }, field: Field::Weight } => {
+            Some(((*stage, *block, *n), shape.first().copied()?))
+        }
+        _ => None,
+    });
+    last.max().map(|(_, outputs)| outputs)
+}
+
+/// The network that these shapes are of.
+fn deduce(kin: &Kin, found: &Found, given: &Given) -> Result<Recipe, String> {
+    let shape = |place: Place, field: Field| found.get(&Slot { place, field }).map(|(_, shape)| &shape[..]);
+    let kernel = |place: Place| match shape(place, Field::Weight) {
+        Some(&[o, i, h, w]) => Some([o, i, h, w]),
+        Some(_) | None => None,
+    };
+    let (stem, [stem_width, channels], deep_stem) = stem(&kernel)?;
+    let stages = stages(found, &kernel)?;
+    let first = |part: Part| Place::Block { stage: 0, block: 0, part };
+    let block = if kernel(first(Part::Conv(3))).is_some() { BlockKind::Bottleneck } else { BlockKind::Basic };
+    let groups = match (block, kernel(first(Part::Conv(1))), kernel(first(Part::Conv(2)))) {
+        (BlockKind::Bottleneck, Some([width, ..]), Some([_, per_group, ..])) => {
+            width.checked_div(per_group).unwrap_or(1)
+        }
+        _ => 1,
+    };
+    let gates = (0..stages.len())
+        .map_while(|stage| kernel(Place::Block { stage, block: 0, part: Part::Gate(1) }).map(|[width, ..]| width));
+    let gates: Vec<usize> = gates.collect();
+    let group_norm = !found.keys().any(|slot| slot.field == Field::Mean);
+    let biased = found
+        .keys()
+        .any(|slot| slot.field == Field::Bias && matches!(slot.place, Place::Block { part: Part::Conv(_), .. }));
+
+    let can = &kin.can;
+    let stride_on = match (block, can.stride_in) {
+        (BlockKind::Bottleneck, StrideIn::First) => given.stride_on.unwrap_or(can.stride_on[0].0),
+        (BlockKind::Bottleneck, StrideIn::Last) => 2,
+        (BlockKind::Basic | BlockKind::Other, _) => 1,
+    };
+    let form = Form {
+        block,
+        order: can.order,
+        stem,
+        stem_width,
+        stages,
+        stride_on,
+        stride_in: can.stride_in,
+        groups,
+        squeeze_excite: !gates.is_empty(),
+        pooled_shortcut: can.pooled,
+        blurred: false,
+        group_norm,
+    };
+    let mut conventions = kin.conventions.clone();
+    conventions.first_stride = given.first_stride.unwrap_or(conventions.first_stride);
+    conventions.epsilon = given.epsilon.unwrap_or(conventions.epsilon);
+    conventions.activation = given.activation.unwrap_or(conventions.activation);
+    if group_norm {
+        let groups = can.norms.iter().find_map(|norms| match norms {
+            Norms::Group(groups) => Some(*groups),
+            Norms::Batch => None,
+        });
+        conventions.norms = Norms::Group(given.norm_groups.or(groups).unwrap_or(1));
+    }
+    if biased && conventions.biases == Biases::None {
+        conventions.biases = Biases::All;
+    }
+    let name = form.standard_name().unwrap_or_default();
+    let input = Input { channels, size: None };
+    let head = head(kin, shape(Place::Dense(0), Field::Weight), shape(Place::Dense(0), Field::Bias), given)?;
+    Ok(Recipe {
+        name,
+        form,
+        sizes: Sizes { deep_stem, gates },
+        input,
+        head,
+        conventions,
+        names: Vec::new(),
+        epsilons: Vec::new(),
+    })
+}
+
+/// Form of the stem, channels that it gives and takes, widths within.
+fn stem(kernel: &dyn Fn(Place) -> Option<[usize; 4]>) -> Result<(StemForm, [usize; 2], [usize; 2]), String> {
+    let stem = |n: usize| kernel(Place::Stem(Part::Conv(n)));
+    match (stem(0), stem(1), stem(2), stem(3)) {
+        (Some([out, channels, 7, 7]), None, None, None) => Ok((StemForm::Large, [out, channels], [0; 2])),
+        (Some([out, channels, 3, 3]), None, None, None) => Ok((StemForm::Small, [out, channels], [0; 2])),
+        (None, Some([a, channels, 3, 3]), Some([b, ..]), Some([out, ..])) => {
+            Ok((StemForm::Deep, [out, channels], [a, b]))
+        }
+        (Some([.., h, w]), ..) => Err(format!("its first convolution is 7x7 or 3x3, this one is {h}x{w}")),
+        (None, ..) => Err("its stem is not there, or of another shape".to_owned()),
+    }
+}
+
+/// Blocks, inner widths and channels of the stages.
+fn stages(found: &Found, kernel: &dyn Fn(Place) -> Option<[usize; 4]>) -> Result<Vec<StageForm>, String> {
+    let blocks: BTreeSet<(usize, usize)> = found
+        .keys()
+        .filter_map(|slot| match slot.place {
+            Place::Block { stage, block, .. } => Some((stage, block)),
+            _ => None,
+        })
+        .collect();
+    let Some(&(last, _)) = blocks.last() else { return Err("it has residual blocks, here are none".to_owned()) };
+    let mut stages = Vec::new();
+    for stage in 0..=last {
+        let count = blocks.range((stage, 0)..(stage + 1, 0)).count();
+        if count == 0 || !blocks.contains(&(stage, count - 1)) {
+            return Err(format!("blocks of its stage {stage} are missing"));
+        }
+        let first = |n: usize| kernel(Place::Block { stage, block: 0, part: Part::Conv(n) });
+        let widths = match (first(1), first(2), first(3)) {
+            (Some(_), Some([width, ..]), Some([outputs, ..])) => Some((width, outputs)),
+            (Some([width, ..]), Some([outputs, ..]), None) => Some((width, outputs)),
+            _ => None,
+        };
+        let Some((width, outputs)) = widths else {
+            return Err(format!(
+                "the convolutions of block 0 in stage {stage} are neither a basic block's nor a bottleneck's"
+            ));
+        };
+        stages.push(StageForm { blocks: count, width, outputs });
+    }
+    Ok(stages)
+}
+
+fn head(kin: &Kin, weight: Option<&[usize]>, bias: Option<&[usize]>, given: &Given) -> Result<Option<Head>, String> {
+    let classifier = match weight {
+        None => None,
+        Some(&[classes, _] | &[classes, _, 1, 1]) => Some(Classifier {
+            classes,
+            softmax: kin.softmax,
+            bias: bias.is_some(),
+            as_conv: weight.is_some_and(|shape| shape.len() == 4),
+        }),
+        Some(shape) => return Err(format!("its classifier is a matrix or a 1x1 kernel, this one has shape {shape:?}")),
+    };
+    let pools = classifier.is_some() || given.headless.unwrap_or(kin.headless) == Headless::Features;
+    Ok(pools.then_some(Head { pool: HeadPool::Global, classifier }))
+}
+
+/// Holds each tensor of the recipe against what is there.
+fn bind(kin: &Kin, recipe: &Recipe, entries: &[Entry], found: &Found) -> Result<(), String> {
+    let mut wanted = BTreeSet::new();
+    for layer in recipe.layers() {
+        for (slot, shape) in layer.tensors() {
+            match found.get(&slot) {
+                Some((_, there)) if *there == shape => {}
+                Some((index, there)) => {
+                    let name = &entries[*index].name;
+                    return Err(format!("its `{name}` has shape {shape:?}, this one has {there:?}"));
+                }
+                None => {
+                    let name = kin.layout().tensor(slot).unwrap_or_else(|| slot.to_string());
+                    return Err(format!("its `{name}` is missing"));
+                }
+            }
+            wanted.insert(slot);
+        }
+    }
+    let extra = found.iter().find(|(slot, _)| slot.field != Field::Batches && !wanted.contains(slot));
+    match extra {
+        Some((_, (index, _))) => Err(format!("it has no `{}` with these shapes of the rest", entries[*index].name)),
+        None => Ok(()),
+    }
+}
+
+/// What was taken from the class.
+fn open_choices(kin: &Kin, recipe: &Recipe, given: &Given) -> Vec<Choice> {
+    let mut choices = Vec::new();
+    let mut take = |taken: String, option: Option<&'static str>| choices.push(Choice { taken, option });
+    let form = &recipe.form;
+    let strides = form.stages.len() > 1 || recipe.conventions.first_stride > 1;
+    if form.block == BlockKind::Bottleneck
+        && strides
+        && given.stride_on.is_none()
+        && kin.can.stride_in == StrideIn::First
+    {
+        let text = if form.stride_on == 1 { "the first 1x1 (v1)" } else { "the 3x3 (v1.5)" };
+        take(format!("the stride of bottlenecks on {text}, as in {}", kin.describe), Some("--variant"));
+    }
+    if given.epsilon.is_none() && recipe.epsilons.is_empty() {
+        take(format!("epsilon {:e} in all norms", recipe.conventions.epsilon), Some("--epsilon"));
+    }
+    if let (Norms::Group(groups), None) = (recipe.conventions.norms, given.norm_groups) {
+        take(format!("{groups} groups in all norms"), Some("--norm-groups"));
+    }
+    if form.stem == StemForm::Small {
+        take("the 3x3 of the stem with stride 1 and no pool behind it".to_owned(), None);
+    }
+    if recipe.head.as_ref().is_none_or(|head| head.classifier.is_none()) && given.headless.is_none() {
+        let gives = if recipe.head.is_some() { "the mean of the last map" } else { "the map of the last block" };
+        take(format!("no classifier: the network gives {gives}"), None);
+    }
+    choices
+}
