@@ -171,6 +171,7 @@ fn op_of(layer: &Layer) -> Option<Op> {
         }),
         LayerKind::GlobalPool { keep_dims } => Op::GlobalPool(GlobalPool { kind: PoolKind::Mean, keep_dims }),
         LayerKind::Flatten => Op::Flatten { axis: 1 },
-        LayerKind::Dense { .. } => Op::Linear,
+        LayerKind::Dense { as_conv: true, .. } => Op::Conv(Conv::default()),
+        LayerKind::Dense { as_conv: false, .. } => Op::Linear,
     })
 }

@@ -7,6 +7,7 @@
 
 mod build;
 mod layers;
+mod plan;
 #[cfg(test)]
 mod tests;
 

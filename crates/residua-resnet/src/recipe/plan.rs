@@ -1,0 +1,349 @@
+//! Which layers a recipe has: stem, blocks and head, in the order in which the model's code makes them.
+//!
+//! Invariant: a layer reads layers before it only. Sizes are followed as far as the picture's is known, since padding
+//! and flattened features may depend on them.
+
+use std::collections::HashMap;
+
+use residua_ir::shape::window::{Window, same_upper};
+use residua_ir::{Activation, Pads};
+
+use super::layers::{ConvPadding, class_of};
+use super::{Biases, Classifier, Framework, Head, HeadPool, Layer, LayerKind, Norms, PoolEdge, Projections, Recipe};
+use crate::anatomy::{BlockKind, Order, Reads};
+use crate::form::{StageForm, StemForm, StrideIn};
+use crate::layouts::snake_case;
+use crate::slot::{Part, Place};
+
+/// Layers in the order in which the model's code makes them.
+pub(super) struct Plan<'a> {
+    recipe: &'a Recipe,
+    layers: Vec<Layer>,
+    /// How many layers of a class were given a name by the framework.
+    counts: HashMap<&'static str, usize>,
+}
+
+/// A block, and where it is.
+#[derive(Clone, Copy)]
+struct Site {
+    stage: usize,
+    block: usize,
+    sizes: StageForm,
+    stride: usize,
+}
+
+impl Site {
+    fn place(self, part: Part) -> Place {
+        Place::Block { stage: self.stage, block: self.block, part }
+    }
+}
+
+impl<'a> Plan<'a> {
+    pub(super) fn of(recipe: &'a Recipe) -> Vec<Layer> {
+        let mut plan = Self { recipe, layers: Vec::new(), counts: HashMap::new() };
+        let mut x = plan.stem();
+        for (stage, &sizes) in recipe.form.stages.iter().enumerate() {
+            for block in 0..sizes.blocks {
+                let stride = plan.stride(stage, block, sizes.blocks);
+                x = plan.block(x, Site { stage, block, sizes, stride });
+            }
+        }
+        if recipe.form.order == Order::Pre {
+            x = plan.norm(Place::FinalNorm, x);
+            x = plan.activation(Place::FinalActivation, x);
+        }
+        if let Some(head) = &recipe.head {
+            plan.head(x, head);
+        }
+        plan.layers
+    }
+
+    fn push(
+        &mut self,
+        place: Place,
+        kind: LayerKind,
+        inputs: Vec<usize>,
+        gives: usize,
+        size: Option<[usize; 2]>,
+    ) -> usize {
+        let framework = self.recipe.conventions.framework;
+        let class = class_of(kind, framework);
+        let given = self.recipe.names.iter().find(|(at, _)| *at == place).map(|(_, name)| name.clone());
+        let count = self.counts.entry(class).or_default();
+        let named = self.recipe.conventions.layout.layer(place);
+        let name = given.or_else(|| named.clone()).unwrap_or_else(|| match (framework, *count) {
+            (Framework::Torch, _) if place == Place::Input => "x".to_owned(),
+            (Framework::Torch, _) => place.to_string(),
+            (Framework::Keras, 0) => snake_case(class),
+            (Framework::Keras, n) => format!("{}_{n}", snake_case(class)),
+        });
+        *count += usize::from(named.is_none());
+        let takes = inputs.first().map_or(gives, |&input| self.layers[input].gives);
+        self.layers.push(Layer { place, name, class, kind, inputs, takes, gives, size });
+        self.layers.len() - 1
+    }
+
+    /// A layer that keeps the channels.
+    fn keep(&mut self, place: Place, kind: LayerKind, inputs: Vec<usize>, size: Option<[usize; 2]>) -> usize {
+        let gives = inputs.first().map_or(0, |&x| self.layers[x].gives);
+        self.push(place, kind, inputs, gives, size)
+    }
+
+    fn norm(&mut self, place: Place, x: usize) -> usize {
+        let own = self.recipe.epsilons.iter().find(|(at, _)| *at == place).map(|(_, epsilon)| *epsilon);
+        let epsilon = own.unwrap_or(self.recipe.conventions.epsilon);
+        let kind = match self.recipe.conventions.norms {
+            Norms::Batch => LayerKind::BatchNorm { epsilon },
+            Norms::Group(groups) => LayerKind::GroupNorm { groups, epsilon },
+        };
+        self.keep(place, kind, vec![x], self.layers[x].size)
+    }
+
+    fn activation(&mut self, place: Place, x: usize) -> usize {
+        let kind = LayerKind::Activation(self.recipe.conventions.activation);
+        self.keep(place, kind, vec![x], self.layers[x].size)
+    }
+
+    fn pad(&mut self, place: Place, x: usize, amount: usize) -> usize {
+        let size = self.layers[x].size.map(|size| size.map(|n| n + 2 * amount));
+        self.keep(place, LayerKind::Pad(amount), vec![x], size)
+    }
+
+    /// A convolution; `valid` where a layer before it pads.
+    fn conv(&mut self, place: Place, x: usize, gives: usize, kernel: usize, stride: usize, valid: bool) -> usize {
+        let conventions = &self.recipe.conventions;
+        let in_block = matches!(place, Place::Block { part: Part::Conv(_), .. });
+        let groups = if in_block && kernel > 1 { self.recipe.form.groups } else { 1 };
+        let last = if self.recipe.form.block == BlockKind::Basic { 2 } else { 3 };
+        let in_gate = matches!(place, Place::Block { part: Part::Gate(_), .. });
+        let bias = match (conventions.biases, place) {
+            (Biases::All, _) => true,
+            (Biases::None, _) => in_gate,
+            (Biases::BeforeSums, Place::Block { part: Part::Conv(n), .. }) => n == last,
+            (Biases::BeforeSums, _) => true,
+        };
+        let standardised = conventions.standardised.filter(|_| !in_gate);
+        let before = self.layers[x].size;
+        let (padding, size) = match conventions.framework {
+            Framework::Torch if !valid => centred(before, kernel, stride),
+            Framework::Torch | Framework::Keras => padding(before, kernel, stride, valid),
+        };
+        self.push(place, LayerKind::Conv { kernel, stride, groups, bias, padding, standardised }, vec![x], gives, size)
+    }
+
+    fn stem(&mut self) -> usize {
+        let recipe = self.recipe;
+        let mut x = self.push(Place::Input, LayerKind::Input, Vec::new(), recipe.input.channels, recipe.input.size);
+        let large = recipe.form.stem != StemForm::Small;
+        let pads = recipe.conventions.pad_layers && large;
+        let [first, second] = recipe.sizes.deep_stem;
+        // Convolutions as (number, kernel, stride, channels); a single one has number 0.
+        let convs: &[(usize, usize, usize, usize)] = match recipe.form.stem {
+            StemForm::Large | StemForm::Other => &[(0, 7, 2, recipe.form.stem_width)],
+            StemForm::Deep => &[(1, 3, 2, first), (2, 3, 1, second), (3, 3, 1, recipe.form.stem_width)],
+            StemForm::Small => &[(0, 3, 1, recipe.form.stem_width)],
+        };
+        for (at, &(n, kernel, stride, gives)) in convs.iter().enumerate() {
+            if pads {
+                x = self.pad(Place::Stem(Part::Pad(n)), x, kernel / 2);
+            }
+            x = self.conv(Place::Stem(Part::Conv(n)), x, gives, kernel, stride, pads);
+            if recipe.conventions.stem_norm || at + 1 < convs.len() {
+                x = self.norm(Place::Stem(Part::Norm(n)), x);
+                x = self.activation(Place::Stem(Part::Activation(n)), x);
+            }
+        }
+        if large { self.stem_pool(x) } else { x }
+    }
+
+    fn stem_pool(&mut self, mut x: usize) -> usize {
+        let pad = match self.recipe.conventions.pool_edge {
+            PoolEdge::Nothing => 1,
+            PoolEdge::Zeros => {
+                x = self.pad(Place::PoolPad, x, 1);
+                0
+            }
+        };
+        let size = self.layers[x].size.map(|size| size.map(|n| valid_size(n + 2 * pad, 3, 2)));
+        self.keep(Place::Pool, LayerKind::MaxPool { kernel: 3, stride: 2, pad }, vec![x], size)
+    }
+
+    fn stride(&self, stage: usize, block: usize, blocks: usize) -> usize {
+        let form = &self.recipe.form;
+        match form.stride_in {
+            StrideIn::First if block == 0 && stage > 0 => 2,
+            StrideIn::First if block == 0 => self.recipe.conventions.first_stride,
+            StrideIn::Last if block + 1 == blocks && stage + 1 < form.stages.len() => 2,
+            StrideIn::First | StrideIn::Last => 1,
+        }
+    }
+
+    fn block(&mut self, x: usize, site: Site) -> usize {
+        let recipe = self.recipe;
+        let pre = recipe.form.order == Order::Pre;
+        // Behind a normalised stem the first block needs no pre-activation.
+        let bare = recipe.conventions.stem_norm && site.stage == 0 && site.block == 0;
+        let mut y = x;
+        if pre && !bare {
+            y = self.norm(site.place(Part::Norm(1)), y);
+            y = self.activation(site.place(Part::Activation(1)), y);
+        }
+        let source = if recipe.conventions.shortcut_reads == Reads::Preactivated { y } else { x };
+        let projects = self.projects(x, site);
+        // Keras Applications make the shortcut first, the CIFAR example last; names that Keras makes up count on it.
+        let early = recipe.conventions.pad_layers || !projects;
+        let mut shortcut = x;
+        if early {
+            shortcut = if projects { self.projection(source, site) } else { self.plain_shortcut(x, site) };
+        }
+        y = self.main_path(y, site);
+        if !early {
+            shortcut = self.projection(source, site);
+        }
+        let y = self.keep(site.place(Part::Add), LayerKind::Add, vec![shortcut, y], self.layers[y].size);
+        if pre { y } else { self.activation(site.place(Part::Output), y) }
+    }
+
+    fn projects(&self, x: usize, site: Site) -> bool {
+        let form = &self.recipe.form;
+        let thins = form.stride_in == StrideIn::First && site.stride > 1;
+        let changes = self.layers[x].gives != site.sizes.outputs || thins;
+        match self.recipe.conventions.projections {
+            Projections::WhereChanged => changes,
+            Projections::FirstBottleneck => changes || (site.block == 0 && form.block == BlockKind::Bottleneck),
+            Projections::FirstOfStage => changes || site.block == 0,
+            Projections::Pad => false,
+        }
+    }
+
+    /// A shortcut without weights: pixels are left out where the main path has a stride, channels of zeros added where it
+    /// gives more than it takes.
+    fn plain_shortcut(&mut self, mut x: usize, site: Site) -> usize {
+        let Site { stride, .. } = site;
+        if stride > 1 {
+            let size = self.layers[x].size.map(|size| size.map(|n| valid_size(n, 1, stride)));
+            let pool = LayerKind::MaxPool { kernel: 1, stride, pad: 0 };
+            x = self.keep(site.place(Part::ShortcutPool), pool, vec![x], size);
+        }
+        let outputs = site.sizes.outputs;
+        let missing = outputs.saturating_sub(self.layers[x].gives);
+        if missing > 0 {
+            let pad = LayerKind::PadChannels([missing / 2, missing - missing / 2]);
+            x = self.push(site.place(Part::ShortcutPad), pad, vec![x], outputs, self.layers[x].size);
+        }
+        x
+    }
+
+    fn projection(&mut self, mut x: usize, site: Site) -> usize {
+        let mut stride = site.stride;
+        if self.recipe.form.pooled_shortcut && stride > 1 {
+            let size = self.layers[x].size.map(|size| size.map(|n| n.div_ceil(stride)));
+            let pool = LayerKind::AvgPool { kernel: 2, stride, ceil: true };
+            x = self.keep(site.place(Part::ShortcutPool), pool, vec![x], size);
+            stride = 1;
+        }
+        x = self.conv(site.place(Part::ShortcutConv), x, site.sizes.outputs, 1, stride, false);
+        if self.recipe.conventions.shortcut_norm { self.norm(site.place(Part::ShortcutNorm), x) } else { x }
+    }
+
+    /// Convolutions with what lies between them; the first one's pre-activation is there already.
+    fn main_path(&mut self, mut y: usize, site: Site) -> usize {
+        let form = &self.recipe.form;
+        let pre = form.order == Order::Pre;
+        let StageForm { width, outputs, .. } = site.sizes;
+        let convs: &[(usize, usize)] = match form.block {
+            BlockKind::Basic => &[(3, width), (3, outputs)],
+            BlockKind::Bottleneck | BlockKind::Other => &[(1, width), (3, width), (1, outputs)],
+        };
+        for (n, &(kernel, gives)) in (1..).zip(convs) {
+            if pre && n > 1 {
+                y = self.norm(site.place(Part::Norm(n)), y);
+                y = self.activation(site.place(Part::Activation(n)), y);
+            }
+            // Only the pre-activated nets of Keras Applications pad the 3x3 of a block by a layer.
+            let pads = pre && kernel > 1 && self.recipe.conventions.pad_layers;
+            if pads {
+                y = self.pad(site.place(Part::Pad(n)), y, kernel / 2);
+            }
+            let stride = if n == form.stride_on { site.stride } else { 1 };
+            y = self.conv(site.place(Part::Conv(n)), y, gives, kernel, stride, pads);
+            if !pre {
+                y = self.norm(site.place(Part::Norm(n)), y);
+                if n < convs.len() {
+                    y = self.activation(site.place(Part::Activation(n)), y);
+                }
+            }
+        }
+        if form.squeeze_excite { self.gate(y, site) } else { y }
+    }
+
+    /// A factor per channel, from the mean over all pixels.
+    fn gate(&mut self, x: usize, site: Site) -> usize {
+        let gives = self.layers[x].gives;
+        // A width that is not given is 0, which no kernel fits.
+        let width = self.recipe.sizes.gates.get(site.stage).copied().unwrap_or(0);
+        let pixel = Some([1, 1]);
+        let function = |activation: Activation| LayerKind::Activation(activation);
+        let mut y = self.keep(site.place(Part::GatePool), LayerKind::GlobalPool { keep_dims: true }, vec![x], pixel);
+        y = self.conv(site.place(Part::Gate(1)), y, width, 1, 1, false);
+        y = self.keep(site.place(Part::GateActivation(1)), function(Activation::RELU), vec![y], pixel);
+        y = self.conv(site.place(Part::Gate(2)), y, gives, 1, 1, false);
+        y = self.keep(site.place(Part::GateActivation(2)), function(Activation::Sigmoid), vec![y], pixel);
+        self.keep(site.place(Part::GateProduct), LayerKind::Mul, vec![x, y], self.layers[x].size)
+    }
+
+    fn head(&mut self, mut x: usize, head: &Head) {
+        let as_conv = head.classifier.as_ref().is_some_and(|classifier| classifier.as_conv);
+        match head.pool {
+            HeadPool::Global => {
+                let size = as_conv.then_some([1, 1]);
+                x = self.keep(Place::HeadPool, LayerKind::GlobalPool { keep_dims: as_conv }, vec![x], size);
+            }
+            HeadPool::Window(kernel) => {
+                let size = self.layers[x].size.map(|size| size.map(|n| valid_size(n, kernel, kernel)));
+                let pool = LayerKind::AvgPool { kernel, stride: kernel, ceil: false };
+                x = self.keep(Place::HeadPool, pool, vec![x], size);
+                let features = size.map_or(0, |[h, w]| h * w * self.layers[x].gives);
+                x = self.push(Place::Flatten, LayerKind::Flatten, vec![x], features, size);
+            }
+        }
+        let Some(Classifier { classes, softmax, bias, .. }) = head.classifier else { return };
+        let size = as_conv.then_some([1, 1]);
+        x = self.push(Place::Dense(0), LayerKind::Dense { softmax, bias, as_conv }, vec![x], classes, size);
+        if as_conv {
+            self.push(Place::Flatten, LayerKind::Flatten, vec![x], classes, None);
+        }
+    }
+}
+
+/// As much padding on each side as lies on each side of the middle of a kernel, and the size it gives.
+fn centred(before: Option<[usize; 2]>, kernel: usize, stride: usize) -> (ConvPadding, Option<[usize; 2]>) {
+    let amount = kernel / 2;
+    let size = before.map(|size| size.map(|n| valid_size(n + 2 * amount, kernel, stride)));
+    (ConvPadding::Amounts(Pads::all(amount)), size)
+}
+
+/// How a convolution pads a picture of this size, and the size it gives; `valid` where a layer before it pads.
+fn padding(before: Option<[usize; 2]>, kernel: usize, stride: usize, valid: bool) -> (ConvPadding, Option<[usize; 2]>) {
+    if valid || kernel == 1 {
+        let size = before.map(|size| size.map(|n| valid_size(n, kernel, stride)));
+        return (ConvPadding::Amounts(Pads::default()), size);
+    }
+    if stride == 1 {
+        return (ConvPadding::Amounts(Pads::all(kernel / 2)), before);
+    }
+    let window = Window { kernel, stride, dilation: 1 };
+    let amounts = before.and_then(|[h, w]| Some((same_upper(h, window)?, same_upper(w, window)?)));
+    match amounts {
+        Some(((top, bottom), (left, right))) => {
+            let size = before.map(|size| size.map(|n| n.div_ceil(stride)));
+            (ConvPadding::Amounts(Pads { top, left, bottom, right }), size)
+        }
+        None => (ConvPadding::Same, None),
+    }
+}
+
+/// Size behind a window without padding; 0 where it does not fit.
+fn valid_size(n: usize, kernel: usize, stride: usize) -> usize {
+    n.checked_sub(kernel).map_or(0, |room| room / stride + 1)
+}
