@@ -48,6 +48,11 @@ impl Stage {
         self.folder.path().join(name)
     }
 
+    /// Where to write the file that will be beside `target` under this name.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// The finished output. `emitted.files` are the staged files, the main one first.
     pub(crate) fn finish(self, mut emitted: Emitted) -> Result<Staged, EmitError> {
         for file in &mut emitted.files {

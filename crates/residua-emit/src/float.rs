@@ -4,7 +4,8 @@ use residua_ir::{DType, Graph, Role};
 
 use crate::EmitError;
 
-fn weights(graph: &Graph) -> impl Iterator<Item = DType> + '_ {
+/// Float types of a graph's weights.
+pub(crate) fn weights(graph: &Graph) -> impl Iterator<Item = DType> + '_ {
     let counted = graph.parameters().iter().filter(|p| p.role != Role::Counter).map(|p| p.tensor.dtype());
     counted.filter(|dtype| dtype.is_float())
 }
@@ -15,8 +16,8 @@ fn holds(wide: DType, narrow: DType) -> bool {
 }
 
 /// Whether weights lose digits in this type.
-pub(crate) fn rounds(graph: &Graph, float: DType) -> bool {
-    weights(graph).any(|dtype| !holds(float, dtype))
+pub(crate) fn rounds(mut weights: impl Iterator<Item = DType>, float: DType) -> bool {
+    weights.any(|dtype| !holds(float, dtype))
 }
 
 /// Refuses what is no float type.

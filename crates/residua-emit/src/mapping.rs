@@ -2,14 +2,18 @@
 
 use std::path::PathBuf;
 
-use residua_ir::{DType, Parameter, Tensor, Transform};
+use residua_ir::{DType, Parameter, ParameterId, Tensor, Transform};
 use serde::Serialize;
 
 /// One tensor of the output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TensorMapping {
-    /// Path or name in the source.
+    /// Path or name in the source; several joined by ` + ` where it was computed from them, empty where the source leaves
+    /// it out.
     pub from: String,
+    /// The parameters that it was made of.
+    #[serde(skip)]
+    pub sources: Vec<ParameterId>,
     /// Name in the output.
     pub to: String,
     /// Shape in the output.
@@ -35,16 +39,17 @@ pub struct Dropped {
 pub enum Exactness {
     /// The same operations on the same numbers: f64 results are bit-identical.
     Identical,
-    /// Some nodes had to be written as several operators: the same function over the reals, rounded elsewhere.
+    /// Some nodes had to be written as several operators, or some tensors were computed anew: the same function over the
+    /// reals, rounded elsewhere.
     Rearranged {
-        /// Names of these nodes.
+        /// Names of these nodes and tensors.
         nodes: Vec<String>,
     },
     /// Weights were rounded: the output is the rounded source.
     Rounded {
         /// To what.
         dtype: DType,
-        /// Nodes that had to be written as several operators besides.
+        /// Nodes that had to be written as several operators besides, tensors that were computed anew.
         nodes: Vec<String>,
     },
 }
@@ -83,9 +88,17 @@ pub(crate) fn origin(parameter: &Parameter) -> String {
 }
 
 impl TensorMapping {
-    pub(crate) fn new(parameter: &Parameter, to: &str, tensor: &Tensor) -> Self {
+    /// What `parameter` became.
+    pub(crate) fn new(id: ParameterId, parameter: &Parameter, to: &str, tensor: &Tensor) -> Self {
+        Self { sources: vec![id], ..Self::of(&[parameter], to, tensor) }
+    }
+
+    /// What was made of these parameters.
+    pub(crate) fn of(parameters: &[&Parameter], to: &str, tensor: &Tensor) -> Self {
+        let origins: Vec<String> = parameters.iter().map(|parameter| origin(parameter)).collect();
         Self {
-            from: origin(parameter),
+            from: origins.join(" + "),
+            sources: Vec::new(),
             to: to.to_owned(),
             shape: tensor.shape().to_vec(),
             dtype: tensor.dtype(),

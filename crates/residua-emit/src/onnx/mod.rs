@@ -121,7 +121,7 @@ pub fn stage(model: &Checked, options: &OnnxOptions, target: &Path) -> Result<St
         value_info: out.types,
         ..GraphProto::default()
     };
-    let rounded = float::rounds(graph, kind).then_some(kind);
+    let rounded = float::rounds(float::weights(graph), kind).then_some(kind);
     let stage = Stage::new(target)?;
     let elements: u64 = out.initializers.iter().map(|initializer| initializer.tensor.byte_len() as u64).sum();
     let external = match options.external_data {

@@ -6,7 +6,7 @@ use residua_ir::{Activation, Checked, DType, Graph, Op, Pad};
 
 use super::OnnxOptions;
 use crate::EmitError;
-use crate::float::{self, rounds};
+use crate::float;
 
 /// An attribute as it is read again; attributes of ONNX are f32.
 #[expect(clippy::cast_possible_truncation, reason = "that is what is asked for")]
@@ -96,6 +96,6 @@ fn op(op: &Op, float: DType) -> Op {
 pub fn representable(model: &Checked, options: &OnnxOptions) -> Result<Graph, EmitError> {
     let float = float::check(options.float)?;
     let graph = model.graph().clone();
-    let graph = if rounds(&graph, float) { cast_weights(graph, float) } else { graph };
+    let graph = if float::rounds(float::weights(&graph), float) { cast_weights(graph, float) } else { graph };
     Ok(graph.map_ops(|node| op(&node.op, float)))
 }

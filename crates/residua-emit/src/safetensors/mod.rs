@@ -1,23 +1,24 @@
-//! Writes safetensors files that hold the whole model: tensors under the names and axes asked for, and in the metadata
-//! the graph that they belong to, so that the file can be read back and run.
+//! Writes safetensors files: of the whole model ([`stage`]), and ordinary checkpoints for the model code of a zoo
+//! ([`checkpoint`]).
 //!
-//! The format: length of the header (u64, little-endian), JSON, elements. The header is padded to 8 bytes and tensors are
-//! sorted by element size and name, as the `safetensors` crate writes them; it is laid out here because elements are
-//! streamed, and because the crate's order of metadata differs from run to run.
-//!
-//! Metadata: `residua.graph` ([`residua_ir::interchange`]), the keys that every output of ours has, and `format`.
+//! A file of the whole model has tensors under the names and axes asked for, and in the metadata the graph that they
+//! belong to, so that it can be read back and run: `residua.graph` ([`residua_ir::interchange`]), the keys that every
+//! output of ours has, and `format`.
+
+pub mod checkpoint;
+mod config;
+mod file;
 
 use std::collections::HashMap;
 use std::path::Path;
 
-use ::safetensors::Dtype;
 use residua_ir::interchange::{self, MAX_FILLED, Place};
 use residua_ir::rewrite::cast_weights;
 use residua_ir::{Checked, DType, Graph, Parameter, ParameterId, Role, Tensor, Transform};
 use serde_json::{Map, Value, json};
 
 use crate::atomic::{Stage, Staged};
-use crate::sink::{self, Segment};
+use crate::sink;
 use crate::{EmitError, Emitted, Exactness, TensorMapping, float, metadata};
 
 /// Key of the graph's text in the metadata.
@@ -25,9 +26,6 @@ pub const GRAPH_KEY: &str = "residua.graph";
 
 /// Tensors of one number up to this many elements are written into the graph's text.
 const FILL_FROM_TEXT: usize = 1 << 16;
-
-/// Most bytes of a header that readers accept.
-const MAX_HEADER: usize = 100_000_000;
 
 /// Names and axes of the tensors.
 #[derive(Clone, Copy)]
@@ -50,24 +48,6 @@ pub struct SafetensorsOptions<'a> {
     pub layout: Layout<'a>,
     /// Float type of the weights; `None` leaves each as it is.
     pub float: Option<DType>,
-}
-
-fn dtype(dtype: DType) -> Dtype {
-    match dtype {
-        DType::F64 => Dtype::F64,
-        DType::F32 => Dtype::F32,
-        DType::F16 => Dtype::F16,
-        DType::BF16 => Dtype::BF16,
-        DType::I64 => Dtype::I64,
-        DType::I32 => Dtype::I32,
-        DType::I16 => Dtype::I16,
-        DType::I8 => Dtype::I8,
-        DType::U64 => Dtype::U64,
-        DType::U32 => Dtype::U32,
-        DType::U16 => Dtype::U16,
-        DType::U8 => Dtype::U8,
-        DType::Bool => Dtype::BOOL,
-    }
 }
 
 /// Tensors of the file, and what the graph's text says of them.
@@ -122,7 +102,7 @@ impl Store {
                     name = format!("{wanted}_{count}");
                 }
                 None => {
-                    self.mapping.push(TensorMapping::new(parameter, &name, &tensor));
+                    self.mapping.push(TensorMapping::new(id, parameter, &name, &tensor));
                     self.known.insert(name.clone(), identity);
                     self.tensors.push((name.clone(), tensor));
                     break;
@@ -133,7 +113,8 @@ impl Store {
     }
 }
 
-fn header(graph: &Graph, layout: Layout<'_>, text: String, tensors: &[(String, Tensor)]) -> Result<Vec<u8>, EmitError> {
+/// The metadata of a file that holds the whole model.
+fn about(graph: &Graph, layout: Layout<'_>, text: String) -> Map<String, Value> {
     let layout = match layout {
         Layout::Source => "source",
         Layout::Graph { name, .. } => name,
@@ -145,25 +126,7 @@ fn header(graph: &Graph, layout: Layout<'_>, text: String, tensors: &[(String, T
         about.insert(key.to_owned(), json!(value));
     }
     about.insert(GRAPH_KEY.to_owned(), Value::String(text));
-    let mut header = Map::new();
-    header.insert("__metadata__".to_owned(), Value::Object(about));
-    let mut offset = 0;
-    for (name, tensor) in tensors {
-        let end = offset + tensor.byte_len();
-        let kind = dtype(tensor.dtype());
-        let entry = json!({ "dtype": kind, "shape": tensor.shape(), "data_offsets": [offset, end] });
-        header.insert(name.clone(), entry);
-        offset = end;
-    }
-    let mut bytes = Value::Object(header).to_string().into_bytes();
-    bytes.resize(bytes.len().next_multiple_of(8), b' ');
-    if bytes.len() > MAX_HEADER {
-        let message = format!("the header has {} bytes, readers take at most {MAX_HEADER}", bytes.len());
-        return Err(EmitError::Option(message));
-    }
-    let mut framed = (bytes.len() as u64).to_le_bytes().to_vec();
-    framed.extend(bytes);
-    Ok(framed)
+    about
 }
 
 /// Writes the model beside `target`, to be read back and then [committed](Staged::commit).
@@ -172,18 +135,15 @@ fn header(graph: &Graph, layout: Layout<'_>, text: String, tensors: &[(String, T
 /// [`EmitError`]; a model with operators that are not known can be written, since the graph's text keeps them.
 pub fn stage(model: &Checked, options: &SafetensorsOptions<'_>, target: &Path) -> Result<Staged, EmitError> {
     let graph = model.graph().clone();
-    let rounded = options.float.map(float::check).transpose()?.filter(|&to| float::rounds(&graph, to));
+    let rounded = options.float.map(float::check).transpose()?.filter(|&to| float::rounds(float::weights(&graph), to));
     let graph = match options.float {
         Some(to) => cast_weights(graph, to),
         None => graph,
     };
     let mut store = Store::default();
     let text = interchange::write(&graph, |id, parameter| store.place(id, parameter, options.layout))?;
-    let Store { mut tensors, mapping, .. } = store;
-    tensors
-        .sort_by(|(a_name, a), (b_name, b)| dtype(b.dtype()).cmp(&dtype(a.dtype())).then_with(|| a_name.cmp(b_name)));
-    let mut segments = vec![Segment::Bytes(header(&graph, options.layout, text, &tensors)?)];
-    segments.extend(tensors.into_iter().map(|(name, tensor)| Segment::Tensor { name, tensor }));
+    let Store { tensors, mapping, .. } = store;
+    let segments = file::segments(about(&graph, options.layout, text), tensors)?;
     let stage = Stage::new(target)?;
     let files = vec![stage.path("")];
     sink::write(&files[0], &segments)?;
@@ -208,7 +168,7 @@ pub fn write(model: &Checked, options: &SafetensorsOptions<'_>, target: &Path) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ::safetensors::SafeTensors;
+    use ::safetensors::{Dtype, SafeTensors};
     use residua_ir::{BatchNorm, Conv, GraphBuilder, Op, Shape, validate};
 
     fn model() -> Checked {

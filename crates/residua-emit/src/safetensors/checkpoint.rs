@@ -1,0 +1,115 @@
+//! Ordinary checkpoints: the tensors of a network under the names of a zoo, as its model code loads them.
+//!
+//! There is no graph in the metadata: a reader tells the network from names and shapes, from the hints that no name can
+//! give, and for Hugging Face from `config.json`, which is written beside and committed with the weights. So what is
+//! proved by reading the file back is what everybody else will read.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use residua_ir::{Checked, DType, Parameter, Tensor};
+use residua_resnet::hold::{Held, Placed};
+use residua_resnet::layouts::Axes;
+use serde_json::{Map, Value, json};
+
+use super::{config, file};
+use crate::atomic::{Stage, Staged};
+use crate::mapping::origin;
+use crate::{Dropped, EmitError, Emitted, Exactness, TensorMapping, float, metadata, sink};
+
+/// Name of the file that says how Hugging Face's model code is to be built.
+pub const CONFIG: &str = "config.json";
+
+/// Writes the tensors of `held` beside `target`, to be read back and then [committed](Staged::commit).
+///
+/// `model` is the network that `held` was made from. With a float type, all floating-point tensors are rounded to it.
+///
+/// # Errors
+/// [`EmitError`]; for Hugging Face also where another `config.json` stands beside the target.
+pub fn stage(model: &Checked, held: &Held, float: Option<DType>, target: &Path) -> Result<Staged, EmitError> {
+    let dtypes = || held.tensors.iter().map(|placed| placed.tensor.dtype()).filter(|dtype| dtype.is_float());
+    let rounded = float.map(float::check).transpose()?.filter(|&to| float::rounds(dtypes(), to));
+    let stored = |placed: &Placed| match float {
+        Some(to) if placed.tensor.dtype().is_float() => placed.tensor.cast(to),
+        Some(_) | None => placed.tensor.clone(),
+    };
+    let tensors: Vec<(String, Tensor)> =
+        held.tensors.iter().map(|placed| (placed.name.clone(), stored(placed))).collect();
+    let mapping =
+        held.tensors.iter().zip(&tensors).map(|(placed, (_, tensor))| mapping(model, placed, tensor)).collect();
+    let config = config::text(held, float.or_else(|| dtypes().next()));
+    if let Some(config) = &config {
+        refuse_another(config, &target.with_file_name(CONFIG))?;
+    }
+
+    let segments = file::segments(about(model, held), tensors)?;
+    let stage = Stage::new(target)?;
+    let mut files = vec![stage.path("")];
+    sink::write(&files[0], &segments)?;
+    if let Some(config) = config {
+        let path = stage.beside(CONFIG);
+        fs::write(&path, config).map_err(EmitError::io("cannot write", &path))?;
+        files.push(path);
+    }
+    let computed = held.tensors.iter().filter(|placed| !placed.moves.is_empty()).map(|placed| placed.name.clone());
+    stage.finish(Emitted {
+        files,
+        bytes: 0,
+        mapping,
+        dropped: dropped(model, held),
+        exactness: Exactness::new(rounded, computed.collect()),
+        notes: held.notes.clone(),
+    })
+}
+
+fn about(model: &Checked, held: &Held) -> Map<String, Value> {
+    let format = match held.kin.layout().axes {
+        Axes::Torch | Axes::Burn => "pt",
+        Axes::Keras => "keras",
+    };
+    let hints = held.hints().into_iter().chain(metadata::entries(model.graph()));
+    let mut about = Map::new();
+    about.insert("format".to_owned(), json!(format));
+    about.extend(hints.map(|(key, value)| (key.to_owned(), json!(value))));
+    about
+}
+
+fn mapping(model: &Checked, placed: &Placed, tensor: &Tensor) -> TensorMapping {
+    let parameters: Vec<&Parameter> = placed.from.iter().map(|&id| model.graph().parameter(id)).collect();
+    let mut mapping = TensorMapping::of(&parameters, &placed.name, tensor);
+    mapping.sources = placed.from.clone();
+    // What was computed into new elements has no history of its own.
+    if !mapping.transforms.iter().any(|transform| transform.starts_with("computed(")) {
+        let computed = placed.moves.iter().map(|how| format!("computed({how})"));
+        mapping.transforms.splice(0..0, computed);
+    }
+    if placed.from.is_empty() && mapping.transforms.is_empty() {
+        mapping.transforms.push("computed(zeros: the source has none)".to_owned());
+    }
+    mapping
+}
+
+/// Every tensor of the source that is in no tensor of the checkpoint.
+fn dropped(model: &Checked, held: &Held) -> Vec<Dropped> {
+    let graph = model.graph();
+    let of_graph =
+        held.dropped.iter().map(|(id, reason)| Dropped { from: origin(graph.parameter(*id)), reason: reason.clone() });
+    let unused = graph.unused().iter();
+    let of_file = unused.map(|unused| Dropped { from: unused.location.clone(), reason: unused.reason.clone() });
+    of_graph.chain(of_file).collect()
+}
+
+/// Refuses to replace a configuration that says something else: it belongs to other weights.
+fn refuse_another(config: &str, path: &PathBuf) -> Result<(), EmitError> {
+    let Ok(there) = fs::read(path) else { return Ok(()) };
+    let parse = |text: &[u8]| serde_json::from_slice::<Value>(text).ok();
+    let same = parse(&there).is_some_and(|there| Some(there) == parse(config.as_bytes()));
+    if same || !path.exists() {
+        return Ok(());
+    }
+    Err(EmitError::Option(format!(
+        "{} is there and says something else, and the configuration of this model would replace it; write into another \
+         folder, or move it away",
+        path.display()
+    )))
+}
