@@ -32,10 +32,11 @@ pub(crate) fn name(form: &Form, depth: usize) -> Option<String> {
         let v2 = if form.order == Order::Pre { "v2" } else { "" };
         return Some(format!("resnet{depth}{v2}_cifar"));
     }
+    let gn = if form.group_norm { "_gn" } else { "" };
     if form.order == Order::Pre {
         return Some(match form.stride_in {
             StrideIn::Last => format!("resnet{depth}v2"),
-            StrideIn::First => format!("resnetv2_{depth}"),
+            StrideIn::First => format!("resnetv2_{depth}{}{gn}", if form.pooled_shortcut { "d" } else { "" }),
         });
     }
     let se = if form.squeeze_excite { "se" } else { "" };
@@ -55,7 +56,6 @@ pub(crate) fn name(form: &Form, depth: usize) -> Option<String> {
     } else {
         ""
     };
-    let gn = if form.group_norm { "_gn" } else { "" };
     Some(format!("{se}resnet{blur}{depth}{suffix}{gn}"))
 }
 
@@ -144,9 +144,14 @@ fn imagenet(name: &str) -> Option<Form> {
         let (depth, factor) = rest.split_once('_')?;
         traits.base_width = 64 * factor.parse::<usize>().ok().filter(|f| (2..=16).contains(f))?;
         depth
-    } else if let Some(depth) = name.strip_prefix("resnetv2_") {
+    } else if let Some(rest) = name.strip_prefix("resnetv2_") {
         traits.order = Order::Pre;
-        depth
+        if let Some(depth) = rest.strip_suffix('d') {
+            (traits.stem, traits.pooled) = (StemForm::Deep, true);
+            depth
+        } else {
+            rest
+        }
     } else {
         let rest = name.strip_prefix("resnet")?;
         let at = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
@@ -215,7 +220,7 @@ mod tests {
         let names = "resnet18 resnet34 resnet50 resnet101 resnet152 resnet200 resnet50v1 resnet152v1 resnet50v2 \
             resnet101v2 resnext50_32x4d resnext101_32x8d resnext101_64x4d wide_resnet50_2 wide_resnet101_2 resnet50d \
             resnet18d resnet50c seresnet18 seresnet50 seresnext50_32x4d resnetblur50 resnet50_gn resnetv2_50 \
-            resnetv2_101 resnet20_cifar resnet1202_cifar resnet29v2_cifar resnet164v2_cifar resnet1001v2_cifar";
+            resnetv2_101 resnetv2_18d resnetv2_50d_gn resnetv2_50_gn resnet20_cifar resnet1202_cifar resnet29v2_cifar resnet164v2_cifar resnet1001v2_cifar";
         for expected in names.split_whitespace() {
             let forms = named(expected);
             assert!(!forms.is_empty(), "{expected}");

@@ -20,7 +20,8 @@ pub struct Wanted<'a> {
     pub index: usize,
     /// Shape that it must have: OIHW for kernels, `[out, in]` for dense layers.
     pub shape: &'a [usize],
-    /// For a dense layer behind flattened pixels: their channels, rows and columns, in which order its columns are.
+    /// For a dense layer behind pixels that the source flattens channels last: their channels, rows and columns, in which
+    /// order its columns must be.
     pub flattened: Option<[usize; 3]>,
 }
 
@@ -78,7 +79,11 @@ impl Recipe {
         };
         let before = layer.inputs.first().map(|&input| &layers[input]);
         let flattened = match before {
-            Some(Layer { kind: LayerKind::Flatten, size: Some([h, w]), takes, .. }) => Some([*takes, *h, *w]),
+            Some(Layer { kind: LayerKind::Flatten, size: Some([h, w]), takes, .. })
+                if self.conventions.framework == Framework::Keras =>
+            {
+                Some([*takes, *h, *w])
+            }
             Some(_) | None => None,
         };
         for (index, (slot, shape)) in layer.tensors().into_iter().enumerate() {

@@ -10,6 +10,8 @@ mod layers;
 mod plan;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod torch_tests;
 
 use residua_ir::{Activation, Shape};
 

@@ -294,25 +294,36 @@ impl<'a> Plan<'a> {
 
     fn head(&mut self, mut x: usize, head: &Head) {
         let as_conv = head.classifier.as_ref().is_some_and(|classifier| classifier.as_conv);
+        // Torch's global pool keeps rows and columns, Keras's does not.
+        let keep_dims = as_conv || self.recipe.conventions.framework == Framework::Torch;
         match head.pool {
             HeadPool::Global => {
-                let size = as_conv.then_some([1, 1]);
-                x = self.keep(Place::HeadPool, LayerKind::GlobalPool { keep_dims: as_conv }, vec![x], size);
+                let pixel = keep_dims.then_some([1, 1]);
+                x = self.keep(Place::HeadPool, LayerKind::GlobalPool { keep_dims }, vec![x], pixel);
             }
             HeadPool::Window(kernel) => {
                 let size = self.layers[x].size.map(|size| size.map(|n| valid_size(n, kernel, kernel)));
                 let pool = LayerKind::AvgPool { kernel, stride: kernel, ceil: false };
                 x = self.keep(Place::HeadPool, pool, vec![x], size);
-                let features = size.map_or(0, |[h, w]| h * w * self.layers[x].gives);
-                x = self.push(Place::Flatten, LayerKind::Flatten, vec![x], features, size);
             }
         }
-        let Some(Classifier { classes, softmax, bias, .. }) = head.classifier else { return };
-        let size = as_conv.then_some([1, 1]);
-        x = self.push(Place::Dense(0), LayerKind::Dense { softmax, bias, as_conv }, vec![x], classes, size);
-        if as_conv {
-            self.push(Place::Flatten, LayerKind::Flatten, vec![x], classes, None);
+        let is_map = head.pool != HeadPool::Global || keep_dims;
+        if is_map && !as_conv {
+            x = self.flatten(x);
         }
+        let Some(Classifier { classes, softmax, bias, .. }) = head.classifier else { return };
+        let pixel = as_conv.then_some([1, 1]);
+        x = self.push(Place::Dense(0), LayerKind::Dense { softmax, bias, as_conv }, vec![x], classes, pixel);
+        if as_conv {
+            self.flatten(x);
+        }
+    }
+
+    /// Features of a map; their size is the map's.
+    fn flatten(&mut self, x: usize) -> usize {
+        let Layer { gives, size, .. } = self.layers[x];
+        let features = size.map_or(0, |[h, w]| h * w * gives);
+        self.push(Place::Flatten, LayerKind::Flatten, vec![x], features, size)
     }
 }
 

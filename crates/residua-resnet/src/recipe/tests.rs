@@ -22,7 +22,7 @@ fn recipe(name: &str, channels: usize, size: Option<[usize; 2]>, classes: Option
     KerasKin::named(name, Input { channels, size }, classes).unwrap()
 }
 
-fn built(recipe: &Recipe) -> Checked {
+pub(super) fn built(recipe: &Recipe) -> Checked {
     let graph = recipe
         .build::<GraphError>(Source::default(), Vec::new(), &mut |wanted| {
             let tensor =
@@ -33,7 +33,7 @@ fn built(recipe: &Recipe) -> Checked {
     validate(graph).unwrap()
 }
 
-fn parameters(recipe: &Recipe) -> usize {
+pub(super) fn parameters(recipe: &Recipe) -> usize {
     recipe.layers().iter().flat_map(Layer::tensors).map(|(_, shape)| shape.iter().product::<usize>()).sum()
 }
 
