@@ -52,6 +52,7 @@ fn source(model: &ModelProto, opset: i64) -> Source {
         framework: producer.to_owned(),
         version: (!model.producer_version.is_empty()).then(|| model.producer_version.clone()),
         notes: vec![format!("IR version {}, opset {opset}", model.ir_version)],
+        dangers: Vec::new(),
         preprocessing: about("residua.preprocessing"),
         architecture: about("residua.architecture"),
     }

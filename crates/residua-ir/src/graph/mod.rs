@@ -64,6 +64,9 @@ pub struct Source {
     pub version: Option<String>,
     /// How the graph was found, where the file does not hold it; printed to the user.
     pub notes: Vec<String>,
+    /// What in the file would have run code where it is loaded by its own framework; printed as a security finding.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dangers: Vec<String>,
     /// How pictures are prepared, where the file says it: `caffe`, `tf`, `torch`, `unit`, `raw`.
     pub preprocessing: Option<String>,
     /// The standard architecture it was built from, where that is known for certain (a recipe, metadata of ours).
