@@ -108,7 +108,13 @@ pub trait LazyBytes: Send + Sync {
 #[derive(Clone)]
 enum Storage {
     Mapped(Bytes),
-    Lazy(Arc<dyn LazyBytes>),
+    Lazy(Lazy),
+}
+
+/// What makes bytes when they are asked for.
+#[derive(Clone)]
+enum Lazy {
+    Decoded(Arc<dyn LazyBytes>),
     Standardised(Arc<standardised::Standardised>),
 }
 
@@ -185,7 +191,7 @@ impl Tensor {
         source: Arc<dyn LazyBytes>,
     ) -> Result<Self, TensorError> {
         element_count(&shape)?;
-        Ok(Self::with_storage(dtype, endian, shape, Storage::Lazy(source)))
+        Ok(Self::with_storage(dtype, endian, shape, Storage::Lazy(Lazy::Decoded(source))))
     }
 
     fn with_storage(stored: DType, endian: Endian, shape: Vec<usize>, storage: Storage) -> Self {
@@ -376,8 +382,8 @@ impl Tensor {
     fn stored_bytes(&self) -> Result<Bytes, TensorError> {
         let bytes = match &self.storage {
             Storage::Mapped(bytes) => bytes.clone(),
-            Storage::Lazy(source) => source.load()?,
-            Storage::Standardised(made) => made.load()?,
+            Storage::Lazy(Lazy::Decoded(source)) => source.load()?,
+            Storage::Lazy(Lazy::Standardised(made)) => made.load()?,
         };
         let expected = element_count(&self.stored_shape)? * self.stored.size();
         if bytes.len() != expected {
@@ -402,7 +408,7 @@ impl Tensor {
             {
                 bytes.get(self.offset * self.stored.size()..)?.get(..self.byte_len())
             }
-            Storage::Mapped(_) | Storage::Lazy(_) | Storage::Standardised(_) => None,
+            Storage::Mapped(_) | Storage::Lazy(_) => None,
         }
     }
 

@@ -42,7 +42,7 @@ impl Tensor {
     #[must_use]
     pub fn pieces(&self, bytes: usize) -> Vec<Self> {
         let whole = || vec![self.clone()];
-        if self.byte_len() <= bytes || !matches!(self.storage, Storage::Mapped(_)) {
+        if self.byte_len() <= bytes || matches!(self.storage, Storage::Lazy(_)) {
             return whole();
         }
         let (Some(&rows), Some(&dim), Some(&stride)) = (self.shape.first(), self.dims.first(), self.strides.first())

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{DType, Endian, Storage, Tensor, TensorError, Transform, element_count};
+use super::{DType, Endian, Lazy, Storage, Tensor, TensorError, Transform, element_count};
 
 /// What is standardised, and how.
 pub(super) struct Standardised {
@@ -59,8 +59,8 @@ impl Tensor {
         }
         let shape = self.shape.clone();
         element_count(&shape)?;
-        let storage = Storage::Standardised(Arc::new(Standardised { source: self.clone(), epsilon }));
-        let mut out = Self::with_storage(DType::F32, Endian::Little, shape, storage);
+        let made = Arc::new(Standardised { source: self.clone(), epsilon });
+        let mut out = Self::with_storage(DType::F32, Endian::Little, shape, Storage::Lazy(Lazy::Standardised(made)));
         out.transforms.push(transform);
         Ok(out)
     }
@@ -70,8 +70,8 @@ impl Tensor {
     #[must_use]
     pub fn before_standardisation(&self) -> Option<(Self, f64)> {
         match (&self.storage, &self.transforms[..]) {
-            (Storage::Standardised(made), [_]) => Some((made.source.clone(), made.epsilon)),
-            (Storage::Standardised(_) | Storage::Mapped(_) | Storage::Lazy(_), _) => None,
+            (Storage::Lazy(Lazy::Standardised(made)), [_]) => Some((made.source.clone(), made.epsilon)),
+            (Storage::Lazy(_) | Storage::Mapped(_), _) => None,
         }
     }
 }

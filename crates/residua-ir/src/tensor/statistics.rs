@@ -60,9 +60,7 @@ impl Tensor {
             {
                 Ok(Statistics::of_f32(bytes.as_chunks::<4>().0))
             }
-            Storage::Mapped(_) | Storage::Lazy(_) | Storage::Standardised(_) => {
-                Ok(Statistics::of(self.to_f64()?.into_iter()))
-            }
+            Storage::Mapped(_) | Storage::Lazy(_) => Ok(Statistics::of(self.to_f64()?.into_iter())),
         }
     }
 }
