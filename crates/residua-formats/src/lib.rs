@@ -1,4 +1,4 @@
-//! Untrusted bytes to containers of named tensors: Keras HDF5 and `.keras`, ONNX, safetensors.
+//! Untrusted bytes to containers of named tensors: Keras HDF5 and `.keras`, PyTorch, ONNX, safetensors.
 //!
 //! [`open`] maps a file, tells from its bytes what it is ([`sniff`]) and gives a [`Container`]: the tensors as views on
 //! the map, and whatever text about the network the file holds, parsed as JSON or protobuf and not interpreted.
@@ -19,8 +19,10 @@ pub mod keras;
 pub mod limits;
 pub mod onnx;
 mod open;
+mod pickle;
 pub mod safetensors;
 pub mod sniff;
+pub mod torch;
 
 use residua_ir::Tensor;
 
@@ -37,6 +39,8 @@ pub enum Container {
     Onnx(onnx::OnnxFile),
     /// A safetensors file, or the shards of one.
     Safetensors(safetensors::SafetensorsFile),
+    /// Whatever PyTorch wrote.
+    Torch(torch::TorchFile),
 }
 
 /// A tensor under the name that its container gives it.

@@ -52,8 +52,26 @@ pub const HDF5_DEPTH: u64 = 64;
 /// Bytes of one decoded chunk of an HDF5 dataset.
 pub const HDF5_CHUNK_BYTES: usize = 256 << 20;
 
-/// Entries of a ZIP archive.
-pub const ZIP_ENTRIES: u64 = 10_000;
+/// Entries of a ZIP archive. A checkpoint has one for each tensor, its optimizer's too.
+pub const ZIP_ENTRIES: u64 = 100_000;
+
+/// Values of one pickle, and those on its stack. A checkpoint of ResNet-1202 with its optimizer has about 200,000.
+pub const PICKLE_VALUES: u64 = 4_000_000;
+
+/// Bytes of one line in a pickle of an old protocol.
+pub const PICKLE_LINE: usize = 64 << 10;
+
+/// Bytes of the pickle of a checkpoint, tensors not counted.
+pub const PICKLE_BYTES: u64 = 256 << 20;
+
+/// How deep dictionaries, lists and modules of a checkpoint may nest.
+pub const TORCH_DEPTH: u64 = 64;
+
+/// Tensors of one checkpoint, its optimizer's too.
+pub const TORCH_TENSORS: u64 = 200_000;
+
+/// Small values beside the tensors of a checkpoint that are kept.
+pub const TORCH_SCALARS: usize = 256;
 
 /// Bytes of an ONNX file that are no elements of tensors.
 pub const ONNX_STRUCTURE_BYTES: u64 = 32 << 20;

@@ -12,7 +12,7 @@ use crate::folder::{Folder, map_regular};
 use crate::keras::archive;
 use crate::keras::zip::Archive;
 use crate::sniff::{self, Kind};
-use crate::{Container, FormatError, hdf5, json, keras, limits, onnx, safetensors};
+use crate::{Container, FormatError, hdf5, json, keras, limits, onnx, safetensors, torch};
 
 /// Reads the model in a file or folder.
 ///
@@ -30,6 +30,10 @@ fn file(path: &Path) -> Result<Container> {
         Kind::KerasZip => archive::read_zip(Archive::open(&bytes)?).map(Container::Keras),
         Kind::Onnx => onnx::read(path, &bytes).map(Container::Onnx),
         Kind::Safetensors => safetensors::read(&bytes).map(Container::Safetensors),
+        Kind::TorchZip => torch::read_zip(&bytes, Archive::open(&bytes)?).map(Container::Torch),
+        Kind::TorchLegacy => torch::read_legacy(&bytes).map(Container::Torch),
+        Kind::Tar => torch::read_tar(&bytes).map(Container::Torch),
+        Kind::Pickle => torch::read_pickle(&bytes).map(Container::Torch),
         Kind::Index => index(path, &bytes),
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use residua_ir::{DType, Endian, Tensor};
+use residua_ir::{DType, Endian, Tensor, Unused};
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
@@ -15,12 +15,18 @@ use crate::folder::Folder;
 use crate::{FormatError, NamedTensor, json, limits};
 
 /// What a safetensors file holds.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct SafetensorsFile {
     /// Tensors in the order of their bytes; those of shards, shard by shard.
     pub tensors: Vec<NamedTensor>,
     /// The file's `__metadata__`.
     pub metadata: BTreeMap<String, String>,
+    /// Tensors of types that are not read, with the reason.
+    pub unused: Vec<Unused>,
+    /// `config.json` beside it, as Hugging Face has it; none where it is no JSON, which [`SafetensorsFile::notes`] says.
+    pub config: Option<serde_json::Value>,
+    /// What else is to be known about the file.
+    pub notes: Vec<String>,
 }
 
 const HEADER: &str = "header";
@@ -54,7 +60,11 @@ pub(crate) fn read(bytes: &Bytes) -> Result<SafetensorsFile> {
         Ok(NamedTensor { location: name.clone(), name, tensor })
     });
     let metadata = header.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone()));
-    Ok(SafetensorsFile { tensors: tensors.collect::<Result<_>>()?, metadata: metadata.collect() })
+    Ok(SafetensorsFile {
+        tensors: tensors.collect::<Result<_>>()?,
+        metadata: metadata.collect(),
+        ..SafetensorsFile::default()
+    })
 }
 
 fn tensor(header: &Metadata, name: &str, data: &Bytes) -> Result<Tensor> {
@@ -96,7 +106,7 @@ fn dtype(dtype: Dtype) -> Option<DType> {
 pub(crate) fn read_shards(folder: &Folder, names: &BTreeMap<String, Vec<String>>) -> Result<SafetensorsFile> {
     let files: BTreeSet<&String> = names.values().flatten().collect();
     FormatError::check("weight_map", "files of one model", limits::SHARDS, files.len() as u64)?;
-    let mut all = SafetensorsFile { tensors: Vec::new(), metadata: BTreeMap::new() };
+    let mut all = SafetensorsFile::default();
     let mut seen = BTreeSet::new();
     for file in files {
         let shard = read(&folder.map("weight_map", file)?).map_err(|error| error.within(file))?;

@@ -3,7 +3,7 @@
 use crate::error::{FormatError, Result};
 use crate::keras::archive;
 use crate::keras::zip::Archive;
-use crate::{hdf5, onnx, safetensors};
+use crate::{hdf5, onnx, safetensors, torch};
 
 /// A kind of file that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,14 +16,21 @@ pub enum Kind {
     Onnx,
     /// A safetensors file.
     Safetensors,
+    /// A ZIP archive with what `torch.save`, TorchScript or `torch.export` writes.
+    TorchZip,
+    /// PyTorch's stream of pickles and storages.
+    TorchLegacy,
+    /// A tar archive, as the first PyTorch wrote them.
+    Tar,
+    /// A Python pickle.
+    Pickle,
     /// JSON that names the files over which a model is spread.
     Index,
 }
 
-const SAVE_STATE_DICT: &str = "reading PyTorch files is not built yet; in Python, `safetensors.torch.save_file(model.state_dict(), \"model.safetensors\")` \
-     or `torch.onnx.export` writes what is read";
 const SAVE_KERAS: &str = "in Python, load it and `model.save(\"model.keras\")`, or convert it with `tf2onnx`";
-const WHAT_IS_READ: &str = "Keras (.h5, .weights.h5, .keras), ONNX and safetensors files are read";
+const WHAT_IS_READ: &str =
+    "Keras (.h5, .weights.h5, .keras), PyTorch (.pth, .pt, .ckpt), ONNX and safetensors files are read";
 
 /// What a file of these bytes is.
 ///
@@ -46,18 +53,14 @@ pub fn sniff(bytes: &bytes::Bytes) -> Result<Kind> {
     if onnx::is_onnx(bytes) {
         return Ok(Kind::Onnx);
     }
-    if bytes.starts_with(b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19") {
-        return unsupported("a PyTorch file of the time before 1.6", SAVE_STATE_DICT);
+    if torch::is_legacy(bytes) {
+        return Ok(Kind::TorchLegacy);
     }
-    if matches!(bytes[..], [0x80, 2..=5, ..]) {
-        return unsupported(
-            "a Python pickle",
-            "pickles run code when they are loaded; save the weights as safetensors",
-        );
+    if torch::is_pickle(bytes) {
+        return Ok(Kind::Pickle);
     }
-    if bytes.get(257..262) == Some(b"ustar") {
-        let help = "unpack it and give what is in it; a PyTorch tar has to be saved again";
-        return unsupported("a tar archive", help);
+    if torch::is_tar(bytes) {
+        return Ok(Kind::Tar);
     }
     if bytes.starts_with(b"\x1f\x8b") {
         return unsupported("a file compressed with gzip", "decompress it with `gunzip`");
@@ -73,18 +76,13 @@ pub fn sniff(bytes: &bytes::Bytes) -> Result<Kind> {
 
 fn zip(bytes: &bytes::Bytes) -> Result<Kind> {
     let names = Archive::open(bytes)?.names();
-    let has = |end: &str| names.iter().any(|name| name.ends_with(end));
     let inside = |what: &str, help: &str| Err(FormatError::unsupported("", what, help));
     if archive::is_keras(names.iter().map(String::as_str)) {
         Ok(Kind::KerasZip)
     } else if let Some(entry) = archive::missing(names.iter().map(String::as_str)) {
         Err(FormatError::malformed(entry, "an entry of every Keras model", "an archive without it"))
-    } else if has("/constants.pkl") {
-        inside("a TorchScript program", "export the model that it was made from with `torch.onnx.export`")
-    } else if has("/archive_format") {
-        inside("a program of torch.export", "export the model that it was made from with `torch.onnx.export`")
-    } else if has("/data.pkl") {
-        inside("a PyTorch file", SAVE_STATE_DICT)
+    } else if torch::is_torch_zip(&names) {
+        Ok(Kind::TorchZip)
     } else if names.iter().any(|name| name.ends_with(".npy")) {
         inside("a numpy archive (.npz)", "it holds arrays, not a model")
     } else {

@@ -42,5 +42,9 @@ pub fn from_container(container: Container, name: &str) -> Result<Graph> {
         Container::Keras(file) => weights::import(file, name),
         Container::Onnx(file) => onnx::import(file, name),
         Container::Safetensors(file) => safetensors::import(file, name),
+        Container::Torch(file) => Err(ImportError::Unsupported {
+            what: format!("a network from a file of the kind {}", file.kind.format()),
+            help: "in Python, `safetensors.torch.save_file(model.state_dict(), \"model.safetensors\")`".to_owned(),
+        }),
     }
 }

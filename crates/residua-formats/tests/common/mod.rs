@@ -52,7 +52,7 @@ pub(crate) fn open_bytes(bytes: &[u8]) -> Result<Container, FormatError> {
 pub(crate) fn keras(container: Container) -> KerasFile {
     match container {
         Container::Keras(file) => file,
-        other @ (Container::Onnx(_) | Container::Safetensors(_)) => panic!("not Keras: {other:?}"),
+        other @ (Container::Onnx(_) | Container::Safetensors(_) | Container::Torch(_)) => panic!("not Keras: {other:?}"),
     }
 }
 
@@ -61,6 +61,7 @@ pub(crate) fn tensors(container: &Container) -> Vec<NamedTensor> {
     match container {
         Container::Keras(file) => keras_tensors(file),
         Container::Safetensors(file) => file.tensors.clone(),
+        Container::Torch(file) => file.state_dicts.iter().flat_map(|dict| dict.tensors.clone()).collect(),
         Container::Onnx(file) => {
             let tensor = |proto: &TensorProto| {
                 let (name, location) = (proto.name.clone(), proto.name.clone());

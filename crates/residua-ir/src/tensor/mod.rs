@@ -14,6 +14,7 @@ mod map;
 mod parts;
 mod standardised;
 mod statistics;
+mod strided;
 
 use std::fmt;
 use std::sync::Arc;

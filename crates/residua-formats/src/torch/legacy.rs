@@ -1,0 +1,108 @@
+//! `torch.save` before 1.6: five pickles one after the other, then the storages; and bare pickles.
+//!
+//! Magic number, protocol version, facts of the system, the object, the keys of its storages; then for each key, in that
+//! order, the number of elements and the elements. (Source: torch's `serialization.py`, `_legacy_load`.)
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use residua_ir::Endian;
+
+use super::storage::{Storage, Storages, element_size};
+use super::tensor::{Described, described};
+use super::{TorchFile, TorchKind, object};
+use crate::error::Result;
+use crate::pickle::{self, Pickle, Value};
+use crate::{FormatError, limits};
+
+/// The magic number, pickled in protocol 2.
+const MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
+
+/// Whether the bytes are a legacy stream.
+pub(crate) fn is_legacy(bytes: &[u8]) -> bool {
+    bytes.starts_with(MAGIC)
+}
+
+/// Whether the bytes start as a pickle of protocol 2 or newer does.
+pub(crate) fn is_pickle(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x80, 2..=5, ..])
+}
+
+/// Reads a legacy stream.
+pub(crate) fn read_legacy(bytes: &Bytes) -> Result<TorchFile> {
+    let magic = pickle::run("magic number", bytes, 0)?;
+    let protocol = pickle::run("protocol version", bytes, magic.end)?;
+    if protocol.int(protocol.root) != Some(1001) {
+        return Err(FormatError::malformed("protocol version", "1001", protocol.describe(protocol.root)));
+    }
+    let system = pickle::run("facts of the system", bytes, protocol.end)?;
+    let little = system.entries(system.root).and_then(|entries| system.at(&entries, "little_endian"));
+    let endian = match little.map(|id| system.get(id)) {
+        Some(Value::Bool(false)) => Endian::Big,
+        _ => Endian::Little,
+    };
+    let object = pickle::run("object", bytes, system.end)?;
+    let keys = pickle::run("keys of storages", bytes, object.end)?;
+    let storages = storages(bytes, &object, &keys, endian)?;
+    object::read(TorchKind::Legacy, &object, &storages, bytes.len(), "object")
+}
+
+fn storages(bytes: &Bytes, object: &Pickle, keys: &Pickle, endian: Endian) -> Result<Storages> {
+    const AT: &str = "keys of storages";
+    let mut wanted: BTreeMap<String, Described> = BTreeMap::new();
+    let mut views = Vec::new();
+    for storage in described(object, "object")? {
+        if let Some(view) = storage.view.clone() {
+            views.push((storage.key.clone(), view, storage.class.clone()));
+        }
+        wanted.entry(storage.key.clone()).or_insert(storage);
+    }
+    let list = keys.sequence(keys.root);
+    let list = list.ok_or_else(|| FormatError::malformed(AT, "a list", keys.describe(keys.root)))?;
+    let mut storages = Storages::new();
+    let mut position = keys.end;
+    for &key in list {
+        let key = keys.text(key).ok_or_else(|| FormatError::malformed(AT, "a text", keys.describe(key)))?;
+        let at = format!("storage `{}`", key.escape_debug());
+        let Some(storage) = wanted.get(key) else {
+            return Err(FormatError::malformed(at, "a storage of the object", "one that nothing describes"));
+        };
+        let Some(size) = element_size(&storage.class) else {
+            let what = format!("a storage of the class {}", storage.class.escape_debug());
+            return Err(FormatError::unsupported(at, what, "save it with a newer PyTorch"));
+        };
+        let rest = &bytes[position..];
+        let count = rest.first_chunk().map(|&count| u64::from_le_bytes(count));
+        let count = count.ok_or_else(|| FormatError::malformed(&at, "its size", "the end of the file"))?;
+        let length = count.checked_mul(size as u64).and_then(|length| usize::try_from(length).ok());
+        let end = length.and_then(|length| length.checked_add(8)).filter(|&end| end <= rest.len());
+        let Some(end) = end else {
+            let found = format!("{} bytes", rest.len().saturating_sub(8));
+            return Err(FormatError::malformed(at, format!("{count} elements of {size} bytes"), found));
+        };
+        if count != storage.count && storage.view.is_none() {
+            let expected = format!("{} elements, as the object says", storage.count);
+            return Err(FormatError::malformed(at, expected, format!("{count}")));
+        }
+        let bytes = bytes.slice(position + 8..position + end);
+        storages.insert(key.to_owned(), Storage { location: at, class: storage.class.clone(), endian, bytes });
+        position += end;
+    }
+    if position != bytes.len() {
+        let found = format!("{} more bytes", bytes.len() - position);
+        return Err(FormatError::malformed("", "the end of the file behind the last storage", found));
+    }
+    for (root, (key, offset, count), class) in views {
+        if let Some(view) = storages.get(&root).and_then(|root| root.part(offset, count, &class)) {
+            storages.insert(key, view);
+        }
+    }
+    Ok(storages)
+}
+
+/// Reads a bare pickle: a dictionary with arrays of numpy, as some model zoos have it.
+pub(crate) fn read_pickle(bytes: &Bytes) -> Result<TorchFile> {
+    FormatError::check("", "bytes of a pickle", limits::decoded(0).max(limits::PICKLE_BYTES * 16), bytes.len() as u64)?;
+    let pickle = pickle::run("", bytes, 0)?;
+    object::read(TorchKind::Pickle, &pickle, &Storages::new(), bytes.len(), "pickle")
+}

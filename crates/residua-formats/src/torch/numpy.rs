@@ -1,0 +1,108 @@
+//! Arrays of numpy in pickles. (Source: numpy's `ndarray.__reduce__` and `__setstate__`, `dtype.__reduce__`.)
+
+use bytes::Bytes;
+use residua_ir::{DType, Endian, Tensor};
+
+use super::tensor::{Rebuilt, place};
+use crate::FormatError;
+use crate::error::Result;
+use crate::pickle::{Id, Object, Pickle, Value};
+
+/// The array that an object is; [`None`] for what is none.
+pub(super) fn array(pickle: &Pickle, object: &Object, at: &str) -> Result<Option<Rebuilt>> {
+    let Some(name) = pickle.global(object.callable) else { return Ok(None) };
+    let (shape, dtype, fortran, data) = match name {
+        "numpy.core.multiarray._reconstruct" | "numpy._core.multiarray._reconstruct" => {
+            let state = object.state.and_then(|state| pickle.sequence(state));
+            let Some(&[_, shape, dtype, fortran, data]) = state else { return Ok(None) };
+            (shape, dtype, matches!(pickle.get(fortran), Value::Bool(true) | Value::Int(1)), data)
+        }
+        "numpy.core.numeric._frombuffer" | "numpy._core.numeric._frombuffer" => {
+            let Some(&[data, dtype, shape, order]) = pickle.sequence(object.args) else { return Ok(None) };
+            (shape, dtype, pickle.text(order) == Some("F"), data)
+        }
+        _ => return Ok(None),
+    };
+    let malformed = |expected: &str, found: String| FormatError::malformed(place(at), expected, found);
+    let sizes = pickle.sequence(shape).map(|items| items.iter().map(|&item| usize::try_from(pickle.int(item)?).ok()));
+    let Some(shape) = sizes.and_then(Iterator::collect::<Option<Vec<usize>>>) else {
+        return Err(malformed("the shape of an array", pickle.describe(shape)));
+    };
+    let Some((dtype, endian)) = element_type(pickle, dtype) else {
+        return Ok(Some(Rebuilt::Not(
+            "an array of elements that are no numbers, or of a type that is not read".to_owned(),
+        )));
+    };
+    let Some(bytes) = bytes_of(pickle, data) else {
+        return Ok(Some(Rebuilt::Not("an array whose elements are objects".to_owned())));
+    };
+    let failed = |error: residua_ir::TensorError| malformed("as many bytes as the shape needs", error.to_string());
+    // Columns first is the transpose of rows first.
+    let tensor = if fortran && shape.len() > 1 {
+        let turned: Vec<usize> = shape.iter().rev().copied().collect();
+        let expected = residua_ir::tensor::element_count(&turned).map_err(failed)? * dtype.size();
+        if bytes.len() != expected {
+            return Err(malformed(&format!("{expected} bytes"), bytes.len().to_string()));
+        }
+        let steps = shape.iter().scan(1usize, |step, &dim| {
+            let stride = *step;
+            *step = step.saturating_mul(dim);
+            Some(stride)
+        });
+        let strides: Vec<usize> = steps.collect();
+        Tensor::from_strided(dtype, endian, shape, &strides, 0, &bytes).map_err(failed)?
+    } else {
+        Tensor::from_bytes(dtype, endian, shape, bytes).map_err(failed)?
+    };
+    Ok(Some(Rebuilt::Tensor(tensor, at.to_owned())))
+}
+
+/// `numpy.dtype("f4", …)` with its state, whose second item is the byte order.
+fn element_type(pickle: &Pickle, id: Id) -> Option<(DType, Endian)> {
+    let object = pickle.object(id).filter(|object| pickle.global(object.callable) == Some("numpy.dtype"))?;
+    let code = pickle.text(*pickle.sequence(object.args)?.first()?)?;
+    let order = object.state.and_then(|state| pickle.text(*pickle.sequence(state)?.get(1)?));
+    let (order, code) = match code.strip_prefix(['<', '>', '|', '=']) {
+        Some(rest) => (code.get(..1), rest),
+        None => (order, code),
+    };
+    let dtype = match code {
+        "f8" => DType::F64,
+        "f4" => DType::F32,
+        "f2" => DType::F16,
+        "i8" => DType::I64,
+        "i4" => DType::I32,
+        "i2" => DType::I16,
+        "i1" => DType::I8,
+        "u8" => DType::U64,
+        "u4" => DType::U32,
+        "u2" => DType::U16,
+        "u1" => DType::U8,
+        "b1" => DType::Bool,
+        _ => return None,
+    };
+    Some((dtype, if order == Some(">") { Endian::Big } else { Endian::Little }))
+}
+
+/// Bytes, as every protocol writes them.
+fn bytes_of(pickle: &Pickle, id: Id) -> Option<Bytes> {
+    match pickle.get(id) {
+        Value::Bytes(bytes) => Some(bytes.clone()),
+        Value::Text(text) => latin1(text),
+        Value::Object(object) => {
+            let name = pickle.global(object.callable)?;
+            let first = *pickle.sequence(object.args)?.first()?;
+            match (name, pickle.get(first)) {
+                ("_codecs.encode", Value::Text(text)) => latin1(text),
+                ("builtins.bytearray" | "__builtin__.bytearray", Value::Bytes(bytes)) => Some(bytes.clone()),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// A text whose characters are bytes.
+fn latin1(text: &str) -> Option<Bytes> {
+    text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect::<Option<Vec<u8>>>().map(Bytes::from)
+}

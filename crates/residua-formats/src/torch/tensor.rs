@@ -1,0 +1,201 @@
+//! Tensors from what a pickle would have called to rebuild them. (Source: torch's `_utils.py`, `_tensor.py`.)
+
+use residua_ir::Tensor;
+
+use super::storage::{Storages, dtype_of_class, dtype_of_name, element_size};
+use crate::error::Result;
+use crate::pickle::{Id, Object, Pickle, Value};
+use crate::{FormatError, limits};
+
+/// A tensor, or why it is none that is read.
+pub(super) enum Rebuilt {
+    /// The tensor and its place in the file.
+    Tensor(Tensor, String),
+    /// The reason.
+    Not(String),
+}
+
+/// Rebuilds the tensors of a pickle.
+pub(super) struct Rebuild<'a> {
+    pub(super) pickle: &'a Pickle,
+    pub(super) storages: &'a Storages,
+    /// Tensors that the pickle refers to by number, in the oldest form.
+    pub(super) numbered: &'a std::collections::BTreeMap<String, (Tensor, String)>,
+    /// Size of the file, which bounds what views may repeat.
+    pub(super) file: usize,
+}
+
+impl Rebuild<'_> {
+    /// The tensor that a value is; [`None`] for what is no tensor at all. `at` is its path in the object.
+    pub(super) fn tensor(&self, id: Id, at: &str) -> Result<Option<Rebuilt>> {
+        // A parameter holds a tensor, which may be of a class of its own: few levels, however hostile the file.
+        self.nested(id, at, 4)
+    }
+
+    fn nested(&self, id: Id, at: &str, levels: usize) -> Result<Option<Rebuilt>> {
+        let pickle = self.pickle;
+        if let Value::Persistent(key) = pickle.get(id) {
+            let key = pickle.int(*key).map(|key| key.to_string()).or_else(|| pickle.text(*key).map(str::to_owned));
+            let numbered = key.and_then(|key| self.numbered.get(&key));
+            return Ok(numbered.map(|(tensor, location)| Rebuilt::Tensor(tensor.clone(), location.clone())));
+        }
+        let Some(object) = pickle.object(id) else { return Ok(None) };
+        let Some(name) = pickle.global(object.callable) else { return Ok(None) };
+        let Some(args) = pickle.sequence(object.args) else { return Ok(None) };
+        self.by_name(name, args, object, at, levels)
+    }
+
+    fn by_name(&self, name: &str, args: &[Id], object: &Object, at: &str, levels: usize) -> Result<Option<Rebuilt>> {
+        let pickle = self.pickle;
+        let not = |what: &str| Ok(Some(Rebuilt::Not(what.to_owned())));
+        match name {
+            "torch._utils._rebuild_tensor" | "torch._utils._rebuild_tensor_v2" => {
+                self.strided(args, None, at).map(Some)
+            }
+            "torch._utils._rebuild_tensor_v3" => {
+                let dtype = args.get(6).and_then(|&id| pickle.global(id)).unwrap_or("a type that is not named");
+                self.strided(args, Some(dtype), at).map(Some)
+            }
+            "torch._utils._rebuild_parameter"
+            | "torch._utils._rebuild_parameter_with_state"
+            | "torch.nn.parameter.Parameter"
+            | "torch.nn.parameter.Buffer" => match (args.first(), levels.checked_sub(1)) {
+                (Some(&inner), Some(levels)) => self.nested(inner, at, levels),
+                _ => not("a parameter of nothing"),
+            },
+            "torch._tensor._rebuild_from_type_v2" | "torch._tensor._rebuild_from_type" => {
+                let inner = args.first().and_then(|&function| pickle.global(function));
+                let inner_args = args.get(2).and_then(|&inner| pickle.sequence(inner));
+                match (inner, inner_args, levels.checked_sub(1)) {
+                    (Some(inner), Some(inner_args), Some(levels)) => {
+                        self.by_name(inner, inner_args, object, at, levels)
+                    }
+                    _ => not("a tensor of a class of its own that nothing says how to rebuild"),
+                }
+            }
+            "torch._utils._rebuild_meta_tensor_no_storage" => not("a tensor without elements (on the device `meta`)"),
+            "torch._utils._rebuild_sparse_tensor" | "torch._utils._rebuild_sparse_csr_tensor" => not("a sparse tensor"),
+            "torch._utils._rebuild_qtensor" => not("a quantised tensor"),
+            "torch._utils._rebuild_nested_tensor" => not("a nested tensor"),
+            other if other.starts_with("torch._utils._rebuild_") => {
+                Ok(Some(Rebuilt::Not(format!("a tensor of another kind (`{}`)", other.escape_debug()))))
+            }
+            _ => super::numpy::array(pickle, object, at),
+        }
+    }
+
+    /// `(storage, offset, size, stride, …)`; with `dtype` where it does not follow from the storage.
+    fn strided(&self, args: &[Id], dtype: Option<&str>, at: &str) -> Result<Rebuilt> {
+        let pickle = self.pickle;
+        let malformed = |found: &str| {
+            FormatError::malformed(place(at), "a storage, an offset, sizes and strides", found.to_owned())
+        };
+        let &[storage, offset, size, stride, ..] = args else { return Err(malformed("fewer arguments")) };
+        let storage = self.storage(storage, at)?;
+        let numbers = |id: Id| -> Option<Vec<usize>> {
+            let items = pickle.sequence(id)?;
+            items.iter().map(|&item| usize::try_from(pickle.int(item)?).ok()).collect()
+        };
+        let offset = pickle.int(offset).and_then(|offset| usize::try_from(offset).ok());
+        let (Some(offset), Some(size), Some(stride)) = (offset, numbers(size), numbers(stride)) else {
+            return Err(malformed("something that is no size, or is negative"));
+        };
+        let known = match dtype {
+            Some(name) => dtype_of_name(name),
+            None => dtype_of_class(&storage.class),
+        };
+        let Some(known) = known else {
+            let name = dtype.map_or_else(|| storage.class.trim_end_matches("Storage").to_owned(), str::to_owned);
+            return Ok(Rebuilt::Not(format!("its elements are of the type {name}, which is not read")));
+        };
+        let tensor = Tensor::from_strided(known, storage.endian, size, &stride, offset, &storage.bytes)
+            .map_err(|error| FormatError::malformed(place(at), "a view on its storage", error.to_string()))?;
+        FormatError::check(&place(at), "bytes of a tensor", limits::decoded(self.file), tensor.byte_len() as u64)?;
+        let whole = tensor.byte_len() == storage.bytes.len() && tensor.as_le_bytes().is_some();
+        let location = match whole {
+            true => storage.location.clone(),
+            false => format!("{}[{offset}; {:?} by {stride:?}]", storage.location, tensor.shape()),
+        };
+        Ok(Rebuilt::Tensor(tensor, location))
+    }
+
+    fn storage(&self, id: Id, at: &str) -> Result<&super::storage::Storage> {
+        let key = match self.pickle.get(id) {
+            Value::Persistent(id) => storage_key(self.pickle, *id),
+            _ => None,
+        };
+        let Some(key) = key else {
+            return Err(FormatError::malformed(place(at), "a storage", self.pickle.describe(id)));
+        };
+        self.storages.get(&key).ok_or_else(|| {
+            FormatError::malformed(place(at), format!("storage `{}` in the file", key.escape_debug()), "none")
+        })
+    }
+}
+
+/// Where a tensor is, for messages.
+pub(super) fn place(at: &str) -> String {
+    format!("tensor `{}`", at.escape_debug())
+}
+
+/// Key of a storage that a persistent identifier names: `("storage", class, key, device, elements, …)`, or a number.
+pub(super) fn storage_key(pickle: &Pickle, id: Id) -> Option<String> {
+    if let Some(items) = pickle.sequence(id) {
+        return match items {
+            [kind, _, key, rest @ ..] if pickle.text(*kind) == Some("storage") => {
+                // A storage that is part of another one has a key of its own.
+                let view = rest.get(2).and_then(|&view| pickle.sequence(view)).and_then(|view| view.first());
+                pickle.text(*view.unwrap_or(key)).map(str::to_owned)
+            }
+            _ => None,
+        };
+    }
+    pickle.int(id).map(|key| key.to_string()).or_else(|| pickle.text(id).map(str::to_owned))
+}
+
+/// A storage as a persistent identifier describes it.
+pub(super) struct Described {
+    pub(super) key: String,
+    /// Class without its module.
+    pub(super) class: String,
+    /// Elements.
+    pub(super) count: u64,
+    /// For a view on another storage: that storage's key, first element and number of elements.
+    pub(super) view: Option<(String, u64, u64)>,
+}
+
+impl Described {
+    /// Bytes, where the class is known.
+    pub(super) fn bytes(&self) -> Option<u64> {
+        self.count.checked_mul(element_size(&self.class)? as u64)
+    }
+}
+
+/// All storages that a pickle's persistent identifiers describe, in their order.
+pub(super) fn described(pickle: &Pickle, at: &str) -> Result<Vec<Described>> {
+    let mut all = Vec::new();
+    for id in pickle.persistent() {
+        let Some(items) = pickle.sequence(id) else { continue };
+        let kind = items.first().and_then(|&kind| pickle.text(kind));
+        match (kind, items) {
+            (Some("storage"), &[_, class, key, _, count, ..]) => {
+                let malformed = |expected: &str, id| FormatError::malformed(at, expected, pickle.describe(id));
+                let name = pickle.global(class).or_else(|| pickle.text(class));
+                let name = name.ok_or_else(|| malformed("the class of a storage", class))?;
+                let key = pickle.text(key).ok_or_else(|| malformed("the key of a storage", key))?.to_owned();
+                let number = |id: Id| pickle.int(id).and_then(|n| u64::try_from(n).ok());
+                let count = number(count).ok_or_else(|| malformed("the size of a storage", count))?;
+                let view = items.get(5).and_then(|&view| match pickle.sequence(view) {
+                    Some(&[key, offset, size]) => Some((pickle.text(key)?.to_owned(), number(offset)?, number(size)?)),
+                    Some(_) | None => None,
+                });
+                let class = name.rsplit('.').next().unwrap_or(name).to_owned();
+                all.push(Described { key, class, count, view });
+            }
+            // A class with its source, which is not looked at.
+            (Some("module"), _) => {}
+            _ => return Err(FormatError::malformed(at, "a storage", "a reference to something else")),
+        }
+    }
+    Ok(all)
+}

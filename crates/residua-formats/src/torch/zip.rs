@@ -1,0 +1,88 @@
+//! `torch.save` since 1.6, and TorchScript: ZIP archives of a pickle and a record for each storage.
+//!
+//! The top folder has any name. Local headers have no sizes, checksums may be 0: the archive's directory counts. (Source:
+//! torch's `caffe2/serialize/inline_container.cc`.)
+
+use bytes::Bytes;
+use residua_ir::{Endian, Unused};
+
+use super::storage::{Storage, Storages, element_size};
+use super::tensor::described;
+use super::{TorchFile, TorchKind, exported, object};
+use crate::error::Result;
+use crate::keras::zip::Archive;
+use crate::{FormatError, limits, pickle};
+
+/// Whether an archive of these names is one of torch's.
+pub(crate) fn is_torch_zip(names: &[String]) -> bool {
+    prefix(names).is_some() || exported::prefix(names).is_some()
+}
+
+/// What stands before the names of all records.
+fn prefix(names: &[String]) -> Option<&str> {
+    names
+        .iter()
+        .find_map(|name| name.strip_suffix("data.pkl").filter(|prefix| prefix.is_empty() || prefix.ends_with('/')))
+}
+
+/// Reads an archive.
+pub(crate) fn read_zip(bytes: &Bytes, mut archive: Archive) -> Result<TorchFile> {
+    let names = archive.names();
+    if let Some(prefix) = exported::prefix(&names) {
+        let prefix = prefix.to_owned();
+        return exported::read(bytes, &mut archive, &prefix);
+    }
+    let Some(prefix) = prefix(&names).map(str::to_owned) else {
+        return Err(FormatError::malformed("", "a record `data.pkl`", "none"));
+    };
+    let kind = match names.iter().any(|name| *name == format!("{prefix}constants.pkl")) {
+        true => TorchKind::Script,
+        false => TorchKind::Zip,
+    };
+    let record = format!("{prefix}data.pkl");
+    let text = archive.entry(&record, limits::PICKLE_BYTES)?;
+    let text = text.ok_or_else(|| FormatError::malformed(&record, "a record", "none"))?;
+    let pickle = pickle::run(&record, &text, 0)?;
+    let endian = match archive.entry(&format!("{prefix}byteorder"), 16)?.as_deref() {
+        None | Some(b"little") => Endian::Little,
+        Some(b"big") => Endian::Big,
+        Some(other) => {
+            let found = String::from_utf8_lossy(other).escape_debug().to_string();
+            return Err(FormatError::malformed(format!("{prefix}byteorder"), "`little` or `big`", found));
+        }
+    };
+    let mut storages = Storages::new();
+    for wanted in described(&pickle, &record)? {
+        if storages.contains_key(&wanted.key) {
+            continue;
+        }
+        let name = format!("{prefix}data/{}", wanted.key);
+        let Some(found) = archive.entry(&name, limits::decoded(bytes.len()))? else {
+            return Err(FormatError::malformed(name, "the record of a storage", "none"));
+        };
+        if element_size(&wanted.class).is_some() && wanted.bytes() != Some(found.len() as u64) {
+            let expected = format!("{} elements of a {}", wanted.count, wanted.class.escape_debug());
+            return Err(FormatError::malformed(name, expected, format!("{} bytes", found.len())));
+        }
+        storages.insert(wanted.key, Storage { location: name, class: wanted.class, endian, bytes: found });
+    }
+    let unused = unused_records(&names, &prefix, &storages);
+    let mut file = object::read(kind, &pickle, &storages, bytes.len(), &record)?;
+    file.unused.extend(unused);
+    if kind == TorchKind::Script {
+        file.notes.push(
+            "a TorchScript program: its weights are read, its code is not; the network is told from their names and shapes"
+                .to_owned(),
+        );
+    }
+    Ok(file)
+}
+
+/// Records of storages that the pickle does not mention.
+fn unused_records(names: &[String], prefix: &str, storages: &Storages) -> Vec<Unused> {
+    let folder = format!("{prefix}data/");
+    let keys = names.iter().filter_map(|name| Some((name, name.strip_prefix(&folder)?)));
+    let left = keys.filter(|(_, key)| !key.is_empty() && !storages.contains_key(*key));
+    left.map(|(name, _)| Unused { location: name.clone(), reason: "a storage that no tensor refers to".to_owned() })
+        .collect()
+}
