@@ -51,7 +51,7 @@ fn files_that_are_known_but_not_read_are_named_with_what_would_work() {
         (b"just some words in a file", &["a text", "safetensors"]),
         (legacy_torch, &["protocol version, byte 15", "more bytes"]),
         (b"\x80\x04\x95\x10\x00\x00\x00", &["pickle, byte 2", "8 more bytes"]),
-        (&tar, &["tar archive", "storages"]),
+        (&tar, &["tar archive"]),
         (b"\x1f\x8b\x08\x00\x00", &["gzip", "gunzip"]),
         (b"\x08\x01\x12\x84\x02\x0a\x10", &["SavedModel", "tf2onnx"]),
         (&zipped(&[("m/data.pkl", b""), ("m/version", b"3")]), &["m/data.pkl, byte 0", "more bytes"]),

@@ -52,7 +52,9 @@ pub(crate) fn open_bytes(bytes: &[u8]) -> Result<Container, FormatError> {
 pub(crate) fn keras(container: Container) -> KerasFile {
     match container {
         Container::Keras(file) => file,
-        other @ (Container::Onnx(_) | Container::Safetensors(_) | Container::Torch(_)) => panic!("not Keras: {other:?}"),
+        other @ (Container::Onnx(_) | Container::Safetensors(_) | Container::Torch(_)) => {
+            panic!("not Keras: {other:?}")
+        }
     }
 }
 
