@@ -1,8 +1,8 @@
 //! Containers to graphs: the front ends of residua.
 //!
 //! A front end takes what `residua-formats` read — named tensors, and the text of a network where the file holds one — and
-//! gives a [`Graph`]: [`keras`] from a model's configuration, [`onnx`] from its messages, [`weights`] from names and
-//! shapes alone, [`safetensors`] from what the metadata or the layout says.
+//! gives a [`Graph`]: [`keras`] from a model's configuration, [`onnx`] from its messages, [`safetensors`] from the graph that this project
+//! writes beside weights; and, from names and shapes alone, [`weights`] for Keras's files and `state_dict` for all others.
 //!
 //! Invariant: every tensor of the file is bound to an operator, or listed as unused with the reason, or it is an error.
 //! Nothing in a file is executed; a layer that is not known becomes [`residua_ir::Op::Opaque`].
@@ -13,22 +13,43 @@ mod error;
 pub mod keras;
 pub mod onnx;
 pub mod safetensors;
+mod state_dict;
 pub mod weights;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use residua_formats::Container;
 use residua_ir::Graph;
+use residua_resnet::recognise::Given;
 
 pub use error::{Error as ImportError, Result};
+
+/// What is known of a file besides its bytes.
+#[derive(Debug, Clone, Default)]
+pub struct LoadOptions {
+    /// Of several state dicts, the one that is meant: its path, its name, or the prefix of the tensors that are.
+    pub which: Option<String>,
+    /// What names and shapes leave open.
+    pub given: Given,
+    /// The `config.json` of Hugging Face that belongs to the file, where it does not lie beside it.
+    pub config: Option<PathBuf>,
+}
 
 /// Reads the network in a file or folder.
 ///
 /// # Errors
 /// [`ImportError`], naming the file, and the layer or tensor it is about.
 pub fn load(path: &Path) -> Result<Graph> {
+    load_with(path, &LoadOptions::default())
+}
+
+/// As [`load`], with what is known besides. Files that hold their graph need none of it, and it is not looked at.
+///
+/// # Errors
+/// [`ImportError`], naming the file, and the layer or tensor it is about.
+pub fn load_with(path: &Path, options: &LoadOptions) -> Result<Graph> {
     let name = path.file_stem().map_or_else(|| "model".to_owned(), |stem| stem.to_string_lossy().into_owned());
-    from_container(residua_formats::open(path)?, &name)
+    from_container(residua_formats::open(path)?, &name, options)
         .map_err(|error| ImportError::InFile { file: path.to_owned(), error: Box::new(error) })
 }
 
@@ -36,15 +57,13 @@ pub fn load(path: &Path) -> Result<Graph> {
 ///
 /// # Errors
 /// [`ImportError`], naming the layer or tensor it is about.
-pub fn from_container(container: Container, name: &str) -> Result<Graph> {
+pub fn from_container(container: Container, name: &str, options: &LoadOptions) -> Result<Graph> {
     match container {
         Container::Keras(file) if file.config.is_some() => keras::import(file, name),
         Container::Keras(file) => weights::import(file, name),
         Container::Onnx(file) => onnx::import(file, name),
-        Container::Safetensors(file) => safetensors::import(file, name),
-        Container::Torch(file) => Err(ImportError::Unsupported {
-            what: format!("a network from a file of the kind {}", file.kind.format()),
-            help: "in Python, `safetensors.torch.save_file(model.state_dict(), \"model.safetensors\")`".to_owned(),
-        }),
+        Container::Safetensors(file) if safetensors::holds_graph(&file) => safetensors::import(file, name),
+        Container::Safetensors(file) => state_dict::from_safetensors(file, name, options),
+        Container::Torch(file) => state_dict::from_torch(file, name, options),
     }
 }

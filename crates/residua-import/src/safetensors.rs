@@ -1,7 +1,6 @@
 //! safetensors files to a graph: those that hold one, written by this project.
 //!
-//! A file with weights alone says neither operators nor hyperparameters; which layouts of other frameworks it may be is
-//! told from its names, and refused.
+//! Not here: files with weights alone, which are state dicts.
 
 use std::collections::HashMap;
 
@@ -13,12 +12,22 @@ use crate::error::{Error, Result};
 /// Key of the graph's text in the metadata.
 const GRAPH_KEY: &str = "residua.graph";
 
-/// The network in a container.
+/// Whether a file holds its graph.
+#[must_use]
+pub fn holds_graph(file: &SafetensorsFile) -> bool {
+    file.metadata.contains_key(GRAPH_KEY)
+}
+
+/// The network in a container that holds its graph.
 ///
 /// # Errors
 /// [`Error`], naming the layer or tensor it is about.
 pub fn import(file: SafetensorsFile, name: &str) -> Result<Graph> {
-    let Some(text) = file.metadata.get(GRAPH_KEY) else { return Err(weights_alone(&file, name)) };
+    let text = file.metadata.get(GRAPH_KEY).ok_or_else(|| Error::Config {
+        at: "metadata".to_owned(),
+        expected: format!("`{GRAPH_KEY}`"),
+        found: format!("none in `{name}`"),
+    })?;
     let tensors: HashMap<&str, &Tensor> = file.tensors.iter().map(|t| (t.name.as_str(), &t.tensor)).collect();
     let used = std::cell::RefCell::new(std::collections::HashSet::new());
     let graph = interchange::read(text, |name| {
@@ -40,24 +49,4 @@ pub fn import(file: SafetensorsFile, name: &str) -> Result<Graph> {
     source.notes.push(format!("written from {} by residua", source.format));
     source.format = "safetensors".to_owned();
     Ok(graph)
-}
-
-/// What the names of a file without a graph look like.
-fn weights_alone(file: &SafetensorsFile, name: &str) -> Error {
-    let has = |part: &str| file.tensors.iter().any(|tensor| tensor.name.contains(part));
-    let looks = [
-        ("a torchvision ResNet", has("layer1.0.conv1.weight") && has("fc.weight")),
-        ("a Hugging Face ResNet", has("encoder.stages.0.layers.0.layer.0.convolution.weight")),
-        ("a timm pre-activation ResNet", has("stages.0.blocks.0.norm1.weight")),
-        ("a Keras Applications ResNet", has("conv2_block1_1_conv")),
-    ];
-    let looks: Vec<&str> = looks.into_iter().filter(|(_, fits)| *fits).map(|(what, _)| what).collect();
-    let looks =
-        if looks.is_empty() { "of no known naming".to_owned() } else { format!("named as {}", looks.join(" or ")) };
-    Error::Unsupported {
-        what: format!("`{name}`, a safetensors file of {} tensors without a graph, {looks},", file.tensors.len()),
-        help: format!(
-            "only files with `{GRAPH_KEY}` in their metadata are read, which `residua convert` writes; convert the model it came from"
-        ),
-    }
 }

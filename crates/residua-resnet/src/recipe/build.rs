@@ -1,5 +1,7 @@
 //! Layers to a graph.
 
+use std::collections::BTreeMap;
+
 use residua_ir::{
     AvgPool, BatchNorm, Conv, DType, Elementwise, GlobalPool, Graph, GraphBuilder, GraphError, GroupNorm, InputType,
     MaxPool, Op, Pad, Padding, Pads, Parameter, PoolKind, Role, Source, SourceOrder, Tensor, Unused, ValueId,
@@ -7,7 +9,7 @@ use residua_ir::{
 
 use super::layers::ConvPadding;
 use super::{Framework, Layer, LayerKind, Recipe};
-use crate::slot::{Field, Slot};
+use crate::slot::{Field, Place, Slot};
 
 /// A tensor that a layer needs.
 #[derive(Debug)]
@@ -47,6 +49,20 @@ impl Recipe {
         unused: Vec<Unused>,
         find: &mut dyn FnMut(&Wanted) -> Result<Bound, E>,
     ) -> Result<Graph, E> {
+        self.build_with(source, unused, BTreeMap::new(), find)
+    }
+
+    /// As [`Recipe::build`], with the counters of batch norms by their place.
+    ///
+    /// # Errors
+    /// As [`Recipe::build`].
+    pub fn build_with<E: From<GraphError>>(
+        &self,
+        source: Source,
+        unused: Vec<Unused>,
+        mut counters: BTreeMap<Place, Bound>,
+        find: &mut dyn FnMut(&Wanted) -> Result<Bound, E>,
+    ) -> Result<Graph, E> {
         let layers = self.layers();
         let mut g = GraphBuilder::new(self.name.clone());
         g.source(source);
@@ -54,7 +70,7 @@ impl Recipe {
         let mut values: Vec<ValueId> = Vec::with_capacity(layers.len());
         for layer in &layers {
             let operands: Vec<ValueId> = layer.inputs.iter().map(|&input| values[input]).collect();
-            let value = self.layer(&mut g, &layers, layer, operands, find)?;
+            let value = self.layer(&mut g, &layers, layer, operands, counters.remove(&layer.place), find)?;
             values.push(value);
         }
         if let Some(&last) = values.last() {
@@ -69,10 +85,14 @@ impl Recipe {
         layers: &[Layer],
         layer: &Layer,
         mut operands: Vec<ValueId>,
+        counter: Option<Bound>,
         find: &mut dyn FnMut(&Wanted) -> Result<Bound, E>,
     ) -> Result<ValueId, E> {
         let order = self.order(layer);
         let id = g.layer(&layer.name, layer.class, true);
+        if let Some(Bound { tensor, name, location }) = counter {
+            g.unread_parameter(Parameter { name, location, role: Role::Counter, layer: id, tensor });
+        }
         let Some(op) = op_of(layer) else {
             let input = InputType { dtype: DType::F32, shape: self.input.shape() };
             return Ok(g.input_with(&layer.name, input, order));

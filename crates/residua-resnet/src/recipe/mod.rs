@@ -23,7 +23,7 @@ use crate::layouts::{
 use crate::slot::Place;
 
 pub use build::{Bound, Wanted};
-pub use layers::{Layer, LayerKind};
+pub use layers::{ConvPadding, Layer, LayerKind};
 
 /// A network, described.
 #[derive(Debug, Clone)]

@@ -1,0 +1,128 @@
+//! `config.json` of Hugging Face: what it says of a network, and whether its tensors agree.
+//!
+//! (Source: transformers 5, `configuration_resnet.py` and `configuration_bit.py`.)
+
+use residua_ir::Activation;
+use residua_resnet::anatomy::BlockKind;
+use residua_resnet::layouts::Zoo;
+use residua_resnet::recipe::Recipe;
+use residua_resnet::recognise::Given;
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+
+/// What a configuration says.
+pub(super) struct Config<'a> {
+    value: &'a Value,
+    /// Whether it is that of a BiT network.
+    bit: bool,
+    activation: Option<Activation>,
+}
+
+fn wrong(key: &str, expected: impl Into<String>, found: &Value) -> Error {
+    let found: String = found.to_string().chars().take(64).collect();
+    Error::Config { at: format!("config.json, `{key}`"), expected: expected.into(), found }
+}
+
+impl<'a> Config<'a> {
+    /// The configuration, where it is one of these networks; a note where it is another.
+    pub(super) fn read(value: &'a Value, notes: &mut Vec<String>) -> Result<Option<Self>> {
+        let model = value.get("model_type").and_then(Value::as_str).unwrap_or_default();
+        let architecture = value.get("architecture").and_then(Value::as_str);
+        if let Some(name) =
+            architecture.filter(|name| name.contains("blur") || name.starts_with("eca") || name.starts_with("sk"))
+        {
+            return Err(Error::Unsupported {
+                what: format!("`{name}`, which config.json names,"),
+                help: "its weights do not say what it computes beside them; export it with `torch.onnx.export`"
+                    .to_owned(),
+            });
+        }
+        let known = value.get("hidden_sizes").is_some() && matches!(model, "resnet" | "bit");
+        if !known {
+            notes.push(format!("config.json is of `{}`, nothing was taken from it", architecture.unwrap_or(model)));
+            return Ok(None);
+        }
+        let bit = model == "bit";
+        if bit {
+            let layer = value.get("layer_type").and_then(Value::as_str).unwrap_or("preactivation");
+            if layer != "preactivation" {
+                return Err(wrong("layer_type", "`preactivation`", &value["layer_type"]));
+            }
+            if let Some(padding) = value.get("global_padding").filter(|padding| !padding.is_null()) {
+                return Err(wrong("global_padding", "null", padding));
+            }
+        }
+        let activation = match value.get("hidden_act") {
+            None | Some(Value::Null) => None,
+            Some(name) => {
+                Some(activation(name).ok_or_else(|| wrong("hidden_act", "an activation that is known here", name))?)
+            }
+        };
+        Ok(Some(Self { value, bit, activation }))
+    }
+
+    fn flag(&self, key: &str) -> bool {
+        self.value.get(key).and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    fn number(&self, key: &str) -> Option<usize> {
+        self.value.get(key)?.as_u64().and_then(|number| usize::try_from(number).ok())
+    }
+
+    /// What names and shapes leave open, where the user does not say it.
+    pub(super) fn fill(&self, given: &mut Given) {
+        let bottleneck = self.value.get("layer_type").and_then(Value::as_str) != Some("basic");
+        given.zoo = given.zoo.or_else(|| Zoo::named("huggingface"));
+        if !self.bit && bottleneck {
+            let on = if self.flag("downsample_in_bottleneck") { 1 } else { 2 };
+            given.stride_on = given.stride_on.or(Some(on));
+        }
+        let first = if self.flag("downsample_in_first_stage") { 2 } else { 1 };
+        given.first_stride = given.first_stride.or(Some(first));
+        given.activation = given.activation.or(self.activation);
+        if self.bit {
+            given.norm_groups = given.norm_groups.or(self.number("num_groups"));
+        }
+    }
+
+    /// Holds what it says against the network that the tensors are of.
+    pub(super) fn hold(&self, recipe: &Recipe) -> Result<()> {
+        let form = &recipe.form;
+        let list = |numbers: Vec<usize>| Value::from(numbers);
+        let depths = list(form.stages.iter().map(|stage| stage.blocks).collect());
+        let sizes = list(form.stages.iter().map(|stage| stage.outputs).collect());
+        let mut facts = vec![
+            ("depths", depths),
+            ("embedding_size", Value::from(form.stem_width)),
+            ("num_channels", Value::from(recipe.input.channels)),
+        ];
+        if !self.bit {
+            let layer = if form.block == BlockKind::Basic { "basic" } else { "bottleneck" };
+            facts.push(("layer_type", Value::from(layer)));
+            facts.push(("hidden_sizes", sizes));
+        }
+        for (key, fact) in facts {
+            match self.value.get(key) {
+                Some(said) if *said != fact => return Err(wrong(key, format!("{fact}, as the tensors have it"), said)),
+                Some(_) | None => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn activation(name: &Value) -> Option<Activation> {
+    Some(match name.as_str()? {
+        "relu" => Activation::RELU,
+        "relu6" => Activation::RELU6,
+        "gelu" => Activation::Gelu { tanh_approximation: false },
+        "gelu_new" | "gelu_pytorch_tanh" => Activation::Gelu { tanh_approximation: true },
+        "silu" | "swish" => Activation::Silu,
+        "leaky_relu" => Activation::leaky_relu(0.01),
+        "sigmoid" => Activation::Sigmoid,
+        "tanh" => Activation::Tanh,
+        "mish" => Activation::Mish,
+        _ => return None,
+    })
+}

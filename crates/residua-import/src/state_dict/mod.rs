@@ -1,0 +1,196 @@
+//! Networks from state dicts: names and tensors, and whatever else the file says of them.
+//!
+//! PyTorch's checkpoints and safetensors files hold no graph. The network is told from names and shapes
+//! ([`residua_resnet::recognise()`]), behind whatever prefixes wrappers put before them ([`prefix`]); what names and shapes leave
+//! open comes from the user, from `config.json` ([`config`]), from the tree of a pickled module ([`modules`]), or from the layout's
+//! own model code, and is noted. A checkpoint may hold several state dicts ([`choose`]).
+//!
+//! Invariant: every tensor is bound, or listed as unused with the reason, or reading fails. What a file says about its network
+//! and what its tensors are must agree.
+
+mod choose;
+mod config;
+mod modules;
+mod prefix;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use residua_formats::NamedTensor;
+use residua_formats::safetensors::SafetensorsFile;
+use residua_formats::torch::{StateDict, TorchFile};
+use residua_ir::{Graph, Source, Unused};
+use residua_resnet::layouts::{Axes, Headless, Zoo};
+use residua_resnet::recipe::{Bound, Recipe, Wanted};
+use residua_resnet::recognise::{Given, Recognised};
+use residua_resnet::{Field, Place, Slot};
+use serde_json::Value;
+
+use crate::LoadOptions;
+use crate::error::{Error, Result};
+use config::Config;
+use prefix::Network;
+
+/// A file of state dicts, whatever its container.
+struct Checkpoint {
+    state_dicts: Vec<StateDict>,
+    source: Source,
+    unused: Vec<Unused>,
+    config: Option<Value>,
+}
+
+/// The network in a file of PyTorch.
+pub(crate) fn from_torch(file: TorchFile, name: &str, options: &LoadOptions) -> Result<Graph> {
+    let version = file.scalars.iter().find(|(path, _)| path == "pytorch-lightning_version");
+    let version = version.and_then(|(_, value)| match value {
+        residua_formats::torch::Attribute::Text(version) => Some(format!("lightning {version}")),
+        _ => None,
+    });
+    let dangers =
+        file.dangers.iter().map(|danger| format!("`{}` would have been called ({})", danger.global, danger.place));
+    let source = Source {
+        format: file.kind.format().to_owned(),
+        framework: "pytorch".to_owned(),
+        version,
+        notes: file.notes,
+        dangers: dangers.collect(),
+        ..Source::default()
+    };
+    let checkpoint = Checkpoint { state_dicts: file.state_dicts, source, unused: file.unused, config: file.config };
+    network(checkpoint, name, options)
+}
+
+/// The network in a safetensors file without a graph.
+pub(crate) fn from_safetensors(file: SafetensorsFile, name: &str, options: &LoadOptions) -> Result<Graph> {
+    let mut options = options.clone();
+    hints(&file.metadata, &mut options.given)?;
+    let source = Source { format: "safetensors".to_owned(), notes: file.notes, ..Source::default() };
+    let all = StateDict { path: String::new(), tensors: file.tensors, modules: Vec::new() };
+    let checkpoint = Checkpoint { state_dicts: vec![all], source, unused: file.unused, config: file.config };
+    network(checkpoint, name, &options)
+}
+
+/// What our own writer says in the metadata, where the user says nothing.
+fn hints(metadata: &BTreeMap<String, String>, given: &mut Given) -> Result<()> {
+    let number = |key: &str| -> Result<Option<usize>> {
+        let Some(text) = metadata.get(key) else { return Ok(None) };
+        let wrong = || Error::Config {
+            at: format!("metadata `{key}`"),
+            expected: "a small number".to_owned(),
+            found: text.chars().take(32).collect(),
+        };
+        text.parse().ok().filter(|number| (1..=65536).contains(number)).map(Some).ok_or_else(wrong)
+    };
+    given.zoo = given.zoo.or_else(|| Zoo::named(metadata.get("residua.layout")?));
+    given.stride_on = given.stride_on.or(number("residua.stride_on")?);
+    given.first_stride = given.first_stride.or(number("residua.first_stride")?);
+    given.norm_groups = given.norm_groups.or(number("residua.norm_groups")?);
+    given.headless = given.headless.or(match metadata.get("residua.headless").map(String::as_str) {
+        Some("map") => Some(Headless::Map),
+        Some("features") => Some(Headless::Features),
+        Some(_) | None => None,
+    });
+    Ok(())
+}
+
+fn network(checkpoint: Checkpoint, name: &str, options: &LoadOptions) -> Result<Graph> {
+    let Checkpoint { state_dicts, mut source, mut unused, config } = checkpoint;
+    let config = match &options.config {
+        Some(path) => Some(read_config(path)?),
+        None => config,
+    };
+    let config = config.as_ref().map(|value| Config::read(value, &mut source.notes)).transpose()?.flatten();
+    let mut given = options.given.clone();
+    if let Some(config) = &config {
+        config.fill(&mut given);
+    }
+    let chosen = choose::network(&state_dicts, options.which.as_deref(), &given)?;
+    let Network { dict, mut recognised, names, notes, unused: outside } = chosen;
+    source.notes.extend(notes);
+    unused.extend(outside);
+    if !dict.modules.is_empty() {
+        recognised = modules::settle(dict, &names, recognised, given)?;
+    }
+    if let Some(config) = &config {
+        config.hold(&recognised.recipe)?;
+    }
+    source.notes.extend(told(&recognised));
+    source.architecture = recognised.recipe.form.standard_name();
+    if source.framework.is_empty() {
+        let keras = recognised.kin.layout().axes == Axes::Keras;
+        source.framework = if keras { "keras" } else { "pytorch" }.to_owned();
+    }
+    let mut recipe = recognised.recipe.clone();
+    if recipe.name.is_empty() {
+        recipe.name = name.to_owned();
+    }
+    build(&recipe, &recognised, &names, source, unused)
+}
+
+fn read_config(path: &Path) -> Result<Value> {
+    /// Real ones have a few KiB; those with names of many classes some hundred.
+    const BYTES: u64 = 16 << 20;
+    let wrong = |found: String| Error::Config {
+        at: path.display().to_string(),
+        expected: "a configuration in JSON".to_owned(),
+        found,
+    };
+    let size = std::fs::metadata(path).map_err(|error| wrong(error.to_string()))?.len();
+    if size > BYTES {
+        return Err(wrong(format!("{size} bytes")));
+    }
+    let text = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))
+}
+
+/// How the network was told, and what was taken without being told.
+fn told(recognised: &Recognised) -> Vec<String> {
+    let Recognised { zoo, kin, recipe, choices, .. } = recognised;
+    let form = &recipe.form;
+    let name =
+        form.standard_name().unwrap_or_else(|| format!("a network of depth {} in sizes of its own", form.depth()));
+    let classifier = recipe.head.as_ref().and_then(|head| head.classifier.as_ref());
+    let head =
+        classifier.map_or("without a classifier".to_owned(), |classifier| format!("{} classes", classifier.classes));
+    let mut notes = vec![format!(
+        "network found from names and shapes: {name}, {head}, in the layout of {} ({})",
+        zoo.name, kin.describe
+    )];
+    notes.extend(choices.iter().map(|choice| match choice.option {
+        Some(option) => format!("not in the file, taken: {}; {option} says otherwise", choice.taken),
+        None => format!("not in the file, taken: {}", choice.taken),
+    }));
+    notes
+}
+
+/// The graph of a network that was told from these tensors.
+fn build(
+    recipe: &Recipe,
+    recognised: &Recognised,
+    names: &[&NamedTensor],
+    source: Source,
+    unused: Vec<Unused>,
+) -> Result<Graph> {
+    let layout = recognised.kin.layout();
+    let bound = |slot: Slot| -> Option<Result<Bound>> {
+        let named = *names.get(*recognised.slots.get(&slot)?)?;
+        let tensor = layout.read(slot, &named.tensor);
+        let tensor = tensor.map_err(|source| Error::Tensor { tensor: named.name.clone(), source });
+        Some(tensor.map(|tensor| Bound { tensor, name: named.name.clone(), location: named.location.clone() }))
+    };
+    let counters = recognised.slots.keys().filter(|slot| slot.field == Field::Batches);
+    let counters: Result<BTreeMap<Place, Bound>> =
+        counters.filter_map(|slot| Some(bound(*slot)?.map(|bound| (slot.place, bound)))).collect();
+    recipe.build_with(source, unused, counters?, &mut |wanted: &Wanted| {
+        bound(wanted.slot).unwrap_or_else(|| {
+            Err(Error::MissingTensor {
+                layer: wanted.layer.name.clone(),
+                tensor: wanted.slot.field.to_string(),
+                expected: format!("{:?}", wanted.shape),
+                found: "nothing".to_owned(),
+            })
+        })
+    })
+}
