@@ -23,6 +23,7 @@ mod pickle;
 pub mod safetensors;
 pub mod sniff;
 pub mod torch;
+mod zip;
 
 use residua_ir::Tensor;
 

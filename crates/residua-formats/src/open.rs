@@ -10,16 +10,16 @@ use serde_json::Value;
 use crate::error::Result;
 use crate::folder::{Folder, map_regular};
 use crate::keras::archive;
-use crate::keras::zip::Archive;
 use crate::sniff::{self, Kind};
-use crate::{Container, FormatError, hdf5, json, keras, limits, onnx, safetensors, torch};
+use crate::zip::Archive;
+use crate::{Container, FormatError, json, keras, limits, onnx, safetensors, torch};
 
 /// Reads the model in a file or folder.
 ///
 /// # Errors
 /// [`FormatError`], naming the file and the place in it.
 pub fn open(path: &Path) -> Result<Container> {
-    let result = if path.is_dir() { folder(path) } else { file(path) };
+    let result = if path.is_dir() { folder(path) } else { file(path).map(|container| with_config(path, container)) };
     result.map_err(|error| error.in_file(path))
 }
 
@@ -54,15 +54,54 @@ fn index(path: &Path, bytes: &Bytes) -> Result<Container> {
     }
     let Some(first) = names.values().flatten().next() else { return Err(malformed("none")) };
     let folder = Folder::of(path);
-    if hdf5::is_hdf5(&folder.map("weight_map", first)?) {
-        keras::read_shards(&folder, &names).map(Container::Keras)
-    } else {
-        safetensors::read_shards(&folder, &names).map(Container::Safetensors)
+    match sniff::sniff(&folder.map("weight_map", first)?) {
+        Ok(Kind::Hdf5) => keras::read_shards(&folder, &names).map(Container::Keras),
+        Ok(Kind::TorchZip | Kind::TorchLegacy) => torch::read_shards(&folder, &names).map(Container::Torch),
+        // Whatever it is, the message names the file and what an index of such a shape leads to most.
+        Ok(Kind::KerasZip | Kind::Onnx | Kind::Safetensors | Kind::Tar | Kind::Pickle | Kind::Index) | Err(_) => {
+            safetensors::read_shards(&folder, &names).map(Container::Safetensors)
+        }
     }
 }
 
+/// Puts `config.json` with the container, where it lies beside a file that Hugging Face has under this name.
+///
+/// What is wrong with it is a note: names and shapes say nearly all that it says.
+fn with_config(path: &Path, mut container: Container) -> Container {
+    const CONFIG: &str = "config.json";
+    let of_hugging_face = path.file_name().is_some_and(|name| WITH_CONFIG.iter().any(|known| name == *known));
+    if !of_hugging_face || !path.with_file_name(CONFIG).is_file() {
+        return container;
+    }
+    let text = Folder::of(path).map(CONFIG, CONFIG);
+    let read = text.and_then(|text| json::parse(CONFIG, &text)).and_then(|config| match config {
+        Value::Object(_) => Ok(config),
+        other => Err(FormatError::malformed(CONFIG, "an object", format!("{:.40}", other.to_string()))),
+    });
+    let (config, notes) = match &mut container {
+        Container::Safetensors(file) => (&mut file.config, &mut file.notes),
+        Container::Torch(file) => (&mut file.config, &mut file.notes),
+        Container::Keras(_) | Container::Onnx(_) => return container,
+    };
+    match read {
+        Ok(read) => *config = Some(read),
+        Err(error) => notes.push(format!("`config.json` beside the model is not read: {error}")),
+    }
+    container
+}
+
 /// Names under which a folder's model is known to lie, the first that is there wins.
-const MODELS: [&str; 3] = ["model.safetensors.index.json", "model.safetensors", "model.onnx"];
+const MODELS: [&str; 5] = [
+    "model.safetensors.index.json",
+    "model.safetensors",
+    "pytorch_model.bin.index.json",
+    "pytorch_model.bin",
+    "model.onnx",
+];
+
+/// Names of files beside which `config.json` says what the network is.
+const WITH_CONFIG: [&str; 4] =
+    ["model.safetensors.index.json", "model.safetensors", "pytorch_model.bin.index.json", "pytorch_model.bin"];
 
 fn folder(path: &Path) -> Result<Container> {
     let names = files(path)?;

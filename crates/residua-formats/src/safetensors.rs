@@ -55,19 +55,20 @@ pub(crate) fn read(bytes: &Bytes) -> Result<SafetensorsFile> {
         let expected = format!("{} bytes of tensors behind it", header.data_len());
         return Err(FormatError::malformed(HEADER, expected, format!("{}", data.len())));
     }
-    let tensors = header.offset_keys().into_iter().map(|name| {
-        let tensor = tensor(&header, &name, &data)?;
-        Ok(NamedTensor { location: name.clone(), name, tensor })
-    });
+    let mut file = SafetensorsFile::default();
+    for name in header.offset_keys() {
+        match tensor(&header, &name, &data)? {
+            Ok(tensor) => file.tensors.push(NamedTensor { location: name.clone(), name, tensor }),
+            Err(reason) => file.unused.push(Unused { location: name, reason }),
+        }
+    }
     let metadata = header.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone()));
-    Ok(SafetensorsFile {
-        tensors: tensors.collect::<Result<_>>()?,
-        metadata: metadata.collect(),
-        ..SafetensorsFile::default()
-    })
+    file.metadata = metadata.collect();
+    Ok(file)
 }
 
-fn tensor(header: &Metadata, name: &str, data: &Bytes) -> Result<Tensor> {
+/// A tensor, or why it is not read.
+fn tensor(header: &Metadata, name: &str, data: &Bytes) -> Result<Result<Tensor, String>> {
     let at = || format!("tensor `{name}`");
     let missing = || FormatError::malformed(at(), "bytes that lie in the file", "bytes beyond its end");
     let info = header.info(name).ok_or_else(missing)?;
@@ -75,11 +76,11 @@ fn tensor(header: &Metadata, name: &str, data: &Bytes) -> Result<Tensor> {
     if start > end || end > data.len() {
         return Err(missing());
     }
-    let dtype = dtype(info.dtype).ok_or_else(|| {
-        let help = "tensors are read as F64, F32, F16, BF16, integers of 8 to 64 bits and BOOL";
-        FormatError::unsupported(at(), format!("the type {}", info.dtype), help)
-    })?;
+    let Some(dtype) = dtype(info.dtype) else {
+        return Ok(Err(format!("its elements are of the type {}, which is not read", info.dtype)));
+    };
     Tensor::from_bytes(dtype, Endian::Little, info.shape.clone(), data.slice(start..end))
+        .map(Ok)
         .map_err(|error| FormatError::malformed(at(), "as many bytes as the shape needs", error.to_string()))
 }
 
@@ -111,19 +112,38 @@ pub(crate) fn read_shards(folder: &Folder, names: &BTreeMap<String, Vec<String>>
     for file in files {
         let shard = read(&folder.map("weight_map", file)?).map_err(|error| error.within(file))?;
         all.metadata.extend(shard.metadata);
-        for tensor in shard.tensors {
-            let at = format!("weight_map: tensor `{}`", tensor.name);
-            if !seen.insert(tensor.name.clone()) {
-                return Err(FormatError::malformed(at, "each tensor once", format!("a second one in `{file}`")));
-            }
-            if !names.get(&tensor.name).is_some_and(|files| files.contains(file)) {
-                return Err(FormatError::malformed(at, format!("`{file}`, where it is"), "another file, or none"));
-            }
-            all.tensors.push(tensor);
+        let unread = shard.unused.iter().map(|unused| &unused.location);
+        for name in shard.tensors.iter().map(|tensor| &tensor.name).chain(unread) {
+            check_place(names, name, file, &mut seen)?;
         }
+        all.tensors.extend(shard.tensors);
+        all.unused.extend(shard.unused);
     }
+    check_all(names, &seen)?;
+    Ok(all)
+}
+
+/// An error unless the index has a tensor in the shard where it is, and no other shard has it.
+pub(crate) fn check_place(
+    names: &BTreeMap<String, Vec<String>>,
+    name: &str,
+    file: &str,
+    seen: &mut BTreeSet<String>,
+) -> Result<()> {
+    let at = format!("weight_map: tensor `{}`", name.escape_debug());
+    if !seen.insert(name.to_owned()) {
+        return Err(FormatError::malformed(at, "each tensor once", format!("a second one in `{file}`")));
+    }
+    if !names.get(name).is_some_and(|files| files.iter().any(|listed| listed == file)) {
+        return Err(FormatError::malformed(at, format!("`{file}`, where it is"), "another file, or none"));
+    }
+    Ok(())
+}
+
+/// An error unless the shards had all tensors of the index.
+pub(crate) fn check_all(names: &BTreeMap<String, Vec<String>>, seen: &BTreeSet<String>) -> Result<()> {
     match names.keys().find(|name| !seen.contains(*name)) {
         Some(name) => Err(FormatError::malformed("weight_map", format!("tensor `{name}` in its file"), "none")),
-        None => Ok(all),
+        None => Ok(()),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{FormatError, Result};
 use crate::keras::archive;
-use crate::keras::zip::Archive;
+use crate::zip::Archive;
 use crate::{hdf5, onnx, safetensors, torch};
 
 /// A kind of file that is read.

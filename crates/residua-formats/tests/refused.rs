@@ -142,7 +142,8 @@ fn safetensors_headers_that_lie_are_refused() {
     says(&refusal(&endless), &["header", "beyond the limit"]);
     says(&refusal(&file(&tensor("F32", "[2]", "8"), 4)), &["8 bytes of tensors", "found 4"]);
     says(&refusal(&file(&tensor("F32", "[3]", "8"), 8)), &["header"]);
-    says(&refusal(&file(&tensor("F8_E4M3", "[8]", "8"), 8)), &["tensor `a`", "F8_E4M3"]);
+    let Container::Safetensors(small) = open_bytes(&file(&tensor("F8_E4M3", "[8]", "8"), 8)).unwrap() else { panic!() };
+    assert!(small.tensors.is_empty() && small.unused[0].reason.contains("F8_E4M3"), "{:?}", small.unused);
     says(&refusal(&file(&tensor("U8", "[1000000000000]", "1000000000000"), 8)), &["1000000000000 bytes"]);
     says(&refusal(&file(&tensor("U8", "[4294967296,4294967296]", "0"), 0)), &["header"]);
     // Offsets whose sum with the header's length overflows to the length of the file.

@@ -5,10 +5,10 @@ use std::path::Path;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::zip::Archive;
 use super::{KerasFile, KerasKind};
 use crate::error::Result;
 use crate::folder::map_regular;
+use crate::zip::Archive;
 use crate::{FormatError, json, limits};
 
 const METADATA: &str = "metadata.json";

@@ -8,7 +8,6 @@
 pub(crate) mod archive;
 mod legacy;
 mod paths;
-pub(crate) mod zip;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,7 @@
 //! What pickles may want called: the constructors of plain data, and what must be reported.
 
 /// Constructors of plain data: calling them for real would have no effect but their result.
-const CONSTRUCTORS: [&str; 42] = [
+const CONSTRUCTORS: [&str; 48] = [
     "__builtin__.bytearray",
     "__builtin__.complex",
     "__builtin__.frozenset",
@@ -23,13 +23,16 @@ const CONSTRUCTORS: [&str; 42] = [
     "collections.OrderedDict",
     "collections.defaultdict",
     "collections.deque",
+    "copy_reg.__newobj__",
     "copy_reg._reconstructor",
+    "copyreg.__newobj__",
     "copyreg._reconstructor",
     "datetime.date",
     "datetime.datetime",
     "datetime.timedelta",
     "decimal.Decimal",
     "fractions.Fraction",
+    "functools.partial",
     "numpy.core.multiarray._reconstruct",
     "numpy._core.multiarray._reconstruct",
     "numpy.core.multiarray.scalar",
@@ -44,34 +47,55 @@ const CONSTRUCTORS: [&str; 42] = [
     "pathlib.WindowsPath",
     "torch.Size",
     "torch.device",
+    "torch.serialization._get_layout",
+    "types.SimpleNamespace",
+    "uuid.UUID",
 ];
 
 /// Starts of names whose calls are constructors too.
-const FAMILIES: [&str; 6] = [
-    "torch._utils._rebuild_",
+const FAMILIES: [&str; 5] = [
+    "numpy.random._pickle.__",
     "torch._tensor._rebuild_",
+    "torch._utils._rebuild_",
     "torch.jit._pickle.",
     "torch.nn.parameter.",
-    "torch.serialization._get_layout",
-    "torch.storage._load_from_bytes_",
 ];
 
 /// Modules of which nothing is data: they run programs, open files or reach into the interpreter.
-const MODULES: [&str; 33] = [
-    "__main__.os",
+const MODULES: [&str; 62] = [
+    "_io",
+    "_operator",
+    "_pickle",
+    "_posixsubprocess",
+    "_thread",
+    "_winapi",
     "asyncio",
     "atexit",
     "bdb",
+    "cPickle",
+    "cProfile",
+    "cloudpickle",
     "code",
     "codeop",
     "commands",
+    "concurrent",
     "ctypes",
+    "dill",
+    "distutils",
+    "doctest",
+    "ensurepip",
+    "ftplib",
     "functools",
+    "glob",
+    "http",
     "imp",
     "importlib",
     "inspect",
     "io",
+    "joblib",
+    "linecache",
     "marshal",
+    "mmap",
     "multiprocessing",
     "nt",
     "operator",
@@ -79,17 +103,27 @@ const MODULES: [&str; 33] = [
     "pdb",
     "pickle",
     "pip",
+    "pkgutil",
     "platform",
     "posix",
+    "profile",
     "pty",
+    "pydoc",
     "runpy",
+    "setuptools",
+    "shelve",
     "shutil",
     "signal",
+    "smtplib",
     "socket",
+    "sqlite3",
     "subprocess",
     "sys",
     "tempfile",
+    "threading",
     "timeit",
+    "types",
+    "urllib",
     "webbrowser",
 ];
 
@@ -110,8 +144,32 @@ pub(super) fn is_dictionary(name: &str) -> bool {
     )
 }
 
-/// Whether nothing in the module of a global is data, so that even an object of it is worth a report.
-pub(super) fn is_of_no_data(name: &str) -> bool {
+/// Whether a global is of a module that holds nothing but what could do harm, so that even an object of it is worth a
+/// report.
+pub(super) fn is_harmful(name: &str) -> bool {
     let module = name.rsplit_once('.').map_or(name, |(module, _)| module);
-    MODULES.iter().any(|&bad| module == bad || module.strip_prefix(bad).is_some_and(|rest| rest.starts_with('.')))
+    let within = |bad: &&str| module == *bad || module.strip_prefix(*bad).is_some_and(|rest| rest.starts_with('.'));
+    MODULES.iter().any(|bad| within(&bad)) && !is_known_constructor(name)
+}
+
+/// Whether a global is a function by its name, and not a class.
+pub(super) fn is_function(name: &str) -> bool {
+    let last = name.rsplit_once('.').map_or(name, |(_, last)| last);
+    !last.trim_start_matches('_').starts_with(|c: char| c.is_uppercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_what_could_do_harm() {
+        for name in ["os.system", "os.path.join", "subprocess.Popen", "types.CodeType", "functools.reduce"] {
+            assert!(is_harmful(name), "{name}");
+        }
+        for name in ["types.SimpleNamespace", "functools.partial", "osmium.Osm", "torch.nn.modules.conv.Conv2d"] {
+            assert!(!is_harmful(name), "{name}");
+        }
+        assert!(is_function("torch.hub.load") && is_function("__builtin__.eval") && !is_function("a.b._Config"));
+    }
 }

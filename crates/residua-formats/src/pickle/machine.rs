@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use super::danger::{is_known_constructor, is_of_no_data};
-use super::{Id, Object, Pickle, Value};
+use super::danger::{is_function, is_harmful, is_known_constructor};
+use super::{Call, Id, Object, Pickle, Value, escapes};
 use crate::error::Result;
 use crate::{FormatError, limits};
 
@@ -29,8 +29,7 @@ pub(crate) fn run(at: &str, bytes: &Bytes, start: usize) -> Result<Pickle> {
     let end = machine.position;
     let Machine { values, calls, .. } = machine;
     let mut pickle = Pickle { values, root, end, calls: Vec::new() };
-    pickle.calls =
-        calls.into_iter().filter(|(id, by, _)| pickle.is_report(*id, *by)).map(|(id, _, at)| (id, at)).collect();
+    pickle.calls = calls.into_iter().filter(|(call, by)| pickle.is_report(call, *by)).map(|(call, _)| call).collect();
     Ok(pickle)
 }
 
@@ -45,10 +44,18 @@ enum By {
 
 impl Pickle {
     /// Whether a call is worth a report.
-    fn is_report(&self, callable: Id, by: By) -> bool {
-        match (self.global(callable), by) {
-            (Some(name), By::Call) => !is_known_constructor(name),
-            (Some(name), By::New) => is_of_no_data(name),
+    fn is_report(&self, call: &Call, by: By) -> bool {
+        match (self.global(call.callable), by) {
+            // What it is bound to is called later, by whoever has the result.
+            (Some("functools.partial"), _) => {
+                let object = self.object(call.object);
+                let bound = object.and_then(|object| self.global(*self.sequence(object.args)?.first()?));
+                bound.is_some_and(|name| {
+                    is_harmful(name) || name.starts_with("builtins.") || name.starts_with("__builtin__.")
+                })
+            }
+            (Some(name), By::Call) => is_harmful(name) || (is_function(name) && !is_known_constructor(name)),
+            (Some(name), By::New) => is_harmful(name),
             // The result of a call, called again.
             (None, _) => true,
         }
@@ -66,7 +73,7 @@ struct Machine<'a> {
     /// Heights of the stack at each mark.
     marks: Vec<usize>,
     memo: HashMap<u64, Id>,
-    calls: Vec<(Id, By, usize)>,
+    calls: Vec<(Call, By)>,
 }
 
 impl Machine<'_> {
@@ -108,10 +115,9 @@ impl Machine<'_> {
     /// The text up to the end of the line.
     fn line(&mut self) -> Result<String> {
         let rest = &self.bytes[self.position..];
-        let window = &rest[..rest.len().min(limits::PICKLE_LINE)];
-        match window.iter().position(|&byte| byte == b'\n') {
+        match rest.iter().position(|&byte| byte == b'\n') {
             Some(length) => {
-                let text = String::from_utf8_lossy(&window[..length]).into_owned();
+                let text = String::from_utf8_lossy(&rest[..length]).into_owned();
                 self.position += length + 1;
                 Ok(text)
             }
@@ -228,14 +234,11 @@ impl Machine<'_> {
             b'I' => match self.line()?.trim() {
                 "00" => Value::Bool(false),
                 "01" => Value::Bool(true),
-                text => {
-                    Value::Int(text.parse().map_err(|_| self.error("an integer", text.escape_debug().to_string()))?)
-                }
+                text => self.decimal(text)?,
             },
             b'L' => {
                 let line = self.line()?;
-                let text = line.trim().trim_end_matches('L');
-                Value::Int(text.parse().map_err(|_| self.error("an integer", text.escape_debug().to_string()))?)
+                self.decimal(line.trim().trim_end_matches('L'))?
             }
             b'J' => Value::Int(i64::from(i32::from_le_bytes(self.array()?))),
             b'K' => Value::Int(i64::from(self.u8()?)),
@@ -246,11 +249,19 @@ impl Machine<'_> {
             }
             b'F' => {
                 let line = self.line()?;
-                Value::Float(line.trim().parse().map_err(|_| self.error("a number", line.escape_debug().to_string()))?)
+                Value::Float(line.trim().parse().map_err(|_| self.error("a number", escapes::shortened(&line)))?)
             }
             _ => Value::Float(f64::from_be_bytes(self.array()?)),
         };
         self.push(value)
+    }
+
+    fn decimal(&self, text: &str) -> Result<Value> {
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(self.error("an integer", escapes::shortened(text)));
+        }
+        Ok(text.parse().map_or(Value::Long, Value::Int))
     }
 
     fn characters(&mut self, opcode: u8) -> Result<()> {
@@ -259,9 +270,10 @@ impl Machine<'_> {
                 let line = self.line()?;
                 let text = line.trim();
                 let inner = ['\'', '"'].iter().find_map(|&q| text.strip_prefix(q)?.strip_suffix(q));
-                Value::Text(inner.ok_or_else(|| self.error("a text in quotes", "none"))?.to_owned())
+                let inner = inner.and_then(escapes::bytes);
+                Value::Bytes(inner.ok_or_else(|| self.error("a text in quotes", "none"))?.into())
             }
-            b'V' => Value::Text(self.line()?),
+            b'V' => Value::Text(escapes::text(&self.line()?)),
             b'T' | b'B' => {
                 let length = self.u32()?;
                 Value::Bytes(self.take(length)?)
@@ -295,7 +307,7 @@ impl Machine<'_> {
             let line = machine.line()?;
             line.trim()
                 .parse()
-                .map_err(|_| machine.error("the number of a remembered value", line.escape_debug().to_string()))
+                .map_err(|_| machine.error("the number of a remembered value", escapes::shortened(&line)))
         };
         let key = match opcode {
             b'g' | b'p' => index(self)?,
@@ -363,7 +375,7 @@ impl Machine<'_> {
                 object.items.extend(pairs);
                 true
             }
-            (Some(Value::Object(object)), b'a' | b'e') => {
+            (Some(Value::Object(object)), b'a' | b'e' | 0x90) => {
                 object.list.extend(values);
                 true
             }
@@ -440,9 +452,11 @@ impl Machine<'_> {
         if !matches!(self.values.get(args as usize), Some(Value::Tuple(_))) {
             return Err(self.error("a tuple of arguments", "something else"));
         }
-        self.calls.push((callable, by, self.opcode));
         let (state, items, list) = (None, Vec::new(), Vec::new());
-        self.push(Value::Object(Box::new(Object { callable, args, state, items, list })))
+        self.push(Value::Object(Box::new(Object { callable, args, state, items, list })))?;
+        let object = self.top()?;
+        self.calls.push((Call { object, callable, byte: self.opcode }, by));
+        Ok(())
     }
 }
 

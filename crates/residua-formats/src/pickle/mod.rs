@@ -8,10 +8,12 @@
 //! they may be cyclic, and whoever walks them has to bound that.
 
 mod danger;
+mod escapes;
 mod machine;
 
 use bytes::Bytes;
 
+pub(crate) use danger::is_known_constructor;
 pub(crate) use machine::run;
 
 /// Where a value is in its [`Pickle`].
@@ -25,8 +27,19 @@ pub(crate) struct Pickle {
     pub(crate) root: Id,
     /// First byte behind it.
     pub(crate) end: usize,
-    /// What it would have called, and at which byte.
-    pub(crate) calls: Vec<(Id, usize)>,
+    /// Calls that could have done harm.
+    pub(crate) calls: Vec<Call>,
+}
+
+/// A call that was not made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call {
+    /// What stands for its result.
+    pub(crate) object: Id,
+    /// What would have been called.
+    pub(crate) callable: Id,
+    /// Byte of its opcode.
+    pub(crate) byte: usize,
 }
 
 /// A value.
@@ -136,11 +149,39 @@ impl Pickle {
         }
     }
 
+    /// The name of an object's class, or of what would have been called for it.
+    pub(crate) fn class(&self, object: &Object) -> Option<&str> {
+        match self.global(object.callable)? {
+            // Before protocol 2, the class is the first argument.
+            "copy_reg._reconstructor" | "copyreg._reconstructor" | "copyreg.__newobj__" | "copy_reg.__newobj__" => {
+                self.global(*self.sequence(object.args)?.first()?)
+            }
+            name => Some(name),
+        }
+    }
+
+    /// The attributes that an object would have been given.
+    pub(crate) fn state(&self, object: &Object) -> Vec<(Id, Id)> {
+        let Some(state) = object.state else { return Vec::new() };
+        match self.get(state) {
+            // Attributes in a dictionary, and those in slots.
+            Value::Tuple(parts) if parts.len() == 2 => {
+                parts.iter().filter_map(|&part| self.entries(part)).flatten().collect()
+            }
+            _ => self.entries(state).unwrap_or_default(),
+        }
+    }
+
+    /// Whether an object is a dictionary of any kind.
+    pub(crate) fn is_dictionary(&self, object: &Object) -> bool {
+        self.global(object.callable).is_some_and(danger::is_dictionary)
+    }
+
     /// Entries of a dictionary of any kind, in order; [`None`] for what is none.
     pub(crate) fn entries(&self, id: Id) -> Option<Vec<(Id, Id)>> {
         match self.get(id) {
             Value::Dict(entries) => Some(entries.clone()),
-            Value::Object(object) if self.global(object.callable).is_some_and(danger::is_dictionary) => {
+            Value::Object(object) if self.is_dictionary(object) => {
                 // An ordered dictionary of Python 2 is given its items as a list of pairs.
                 let pairs = self.sequence(object.args).and_then(|args| self.sequence(*args.first()?));
                 let pairs = pairs.into_iter().flatten().filter_map(|&pair| match self.sequence(pair) {
@@ -153,9 +194,9 @@ impl Pickle {
         }
     }
 
-    /// The value under a text in a dictionary.
+    /// The value under a text in a dictionary; the last, as in Python.
     pub(crate) fn at(&self, entries: &[(Id, Id)], key: &str) -> Option<Id> {
-        entries.iter().find(|(name, _)| self.text(*name) == Some(key)).map(|(_, value)| *value)
+        entries.iter().rfind(|(name, _)| self.text(*name) == Some(key)).map(|(_, value)| *value)
     }
 
     /// Identifiers of what lies outside of the pickle, in its order, each as often as it is named.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{StateDict, TorchFile, TorchKind, zip};
 use crate::error::Result;
-use crate::keras::zip::Archive;
+use crate::zip::Archive;
 use crate::{FormatError, NamedTensor, json, limits};
 
 const STATE_DICT: &str = "serialized_state_dict.pt";
@@ -37,15 +37,7 @@ pub(super) fn read(bytes: &Bytes, archive: &mut Archive, prefix: &str) -> Result
         file.notes.push(NOTE.to_owned());
         return Ok(file);
     }
-    let mut file = TorchFile {
-        kind: TorchKind::Exported,
-        state_dicts: Vec::new(),
-        scalars: Vec::new(),
-        unused: Vec::new(),
-        dangers: Vec::new(),
-        notes: vec![NOTE.to_owned()],
-        config: None,
-    };
+    let mut file = TorchFile { notes: vec![NOTE.to_owned()], ..TorchFile::empty(TorchKind::Exported) };
     let folder = format!("{prefix}data/weights/");
     let configs = names.iter().filter(|name| name.starts_with(&folder) && name.ends_with("_config.json"));
     for config in configs {
@@ -56,6 +48,7 @@ pub(super) fn read(bytes: &Bytes, archive: &mut Archive, prefix: &str) -> Result
         };
         let mut tensors = Vec::new();
         for (name, weight) in weights {
+            FormatError::check(config, "weights of a program", limits::TORCH_TENSORS, tensors.len() as u64 + 1)?;
             match weight_of(archive, &folder, config, name, weight, bytes.len())? {
                 Ok(tensor) => tensors.push(tensor),
                 Err(reason) => file.unused.push(Unused { location: name.clone(), reason }),
@@ -64,6 +57,11 @@ pub(super) fn read(bytes: &Bytes, archive: &mut Archive, prefix: &str) -> Result
         let path = config.trim_start_matches(&folder).trim_end_matches("_weights_config.json").to_owned();
         let path = if path == "model" { String::new() } else { path };
         file.state_dicts.push(StateDict { path, tensors, modules: Vec::new() });
+    }
+    let constants = format!("{prefix}data/constants/");
+    for name in names.iter().filter(|name| name.starts_with(&constants) && !name.ends_with(".json")) {
+        let reason = "a constant of the program, which is not read".to_owned();
+        file.unused.push(Unused { location: name.clone(), reason });
     }
     Ok(file)
 }

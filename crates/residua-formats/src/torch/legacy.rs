@@ -1,7 +1,11 @@
 //! `torch.save` before 1.6: five pickles one after the other, then the storages; and bare pickles.
 //!
 //! Magic number, protocol version, facts of the system, the object, the keys of its storages; then for each key, in that
-//! order, the number of elements and the elements. (Source: torch's `serialization.py`, `_legacy_load`.)
+//! order, the number of elements and the elements. (Source: torch's `serialization.py`, `_legacy_load`, and
+//! `csrc/serialization.cpp`.)
+//!
+//! Elements are little-endian whatever the facts of the system say: machines of the other order turn them when they
+//! write. Only the numbers of elements were written in the machine's own order at first.
 
 use std::collections::BTreeMap;
 
@@ -10,22 +14,25 @@ use residua_ir::Endian;
 
 use super::storage::{Storage, Storages, element_size};
 use super::tensor::{Described, described};
-use super::{TorchFile, TorchKind, object};
+use super::{TorchFile, TorchKind, walk};
 use crate::error::Result;
 use crate::pickle::{self, Pickle, Value};
 use crate::{FormatError, limits};
 
-/// The magic number, pickled in protocol 2.
-const MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
+/// The magic number, 0x1950a86a20f9469cfc6c, as protocols from 2 on write it.
+const MAGIC: &[u8] = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
 
 /// Whether the bytes are a legacy stream.
 pub(crate) fn is_legacy(bytes: &[u8]) -> bool {
-    bytes.starts_with(MAGIC)
+    // From protocol 4 on, a frame stands between.
+    bytes.first() == Some(&0x80)
+        && [2, 11].iter().any(|&at| bytes.get(at..).is_some_and(|rest| rest.starts_with(MAGIC)))
 }
 
-/// Whether the bytes start as a pickle of protocol 2 or newer does.
+/// Whether the bytes start as a pickle does; one of protocol 0 or 1, as a dictionary or an ordered one.
 pub(crate) fn is_pickle(bytes: &[u8]) -> bool {
-    matches!(bytes, [0x80, 2..=5, ..])
+    const OLD: [&[u8]; 4] = [b"(dp", b"}q", b"ccollections\nOrderedDict\n", b"ccopy_reg\n_reconstructor\n"];
+    matches!(bytes, [0x80, 2..=5, ..]) || OLD.iter().any(|start| bytes.starts_with(start))
 }
 
 /// Reads a legacy stream.
@@ -37,17 +44,14 @@ pub(crate) fn read_legacy(bytes: &Bytes) -> Result<TorchFile> {
     }
     let system = pickle::run("facts of the system", bytes, protocol.end)?;
     let little = system.entries(system.root).and_then(|entries| system.at(&entries, "little_endian"));
-    let endian = match little.map(|id| system.get(id)) {
-        Some(Value::Bool(false)) => Endian::Big,
-        _ => Endian::Little,
-    };
+    let turned = matches!(little.map(|id| system.get(id)), Some(Value::Bool(false)));
     let object = pickle::run("object", bytes, system.end)?;
     let keys = pickle::run("keys of storages", bytes, object.end)?;
-    let storages = storages(bytes, &object, &keys, endian)?;
-    object::read(TorchKind::Legacy, &object, &storages, bytes.len(), "object")
+    let storages = storages(bytes, &object, &keys, turned)?;
+    walk::read(TorchKind::Legacy, &object, &storages, bytes.len(), "object")
 }
 
-fn storages(bytes: &Bytes, object: &Pickle, keys: &Pickle, endian: Endian) -> Result<Storages> {
+fn storages(bytes: &Bytes, object: &Pickle, keys: &Pickle, turned: bool) -> Result<Storages> {
     const AT: &str = "keys of storages";
     let mut wanted: BTreeMap<String, Described> = BTreeMap::new();
     let mut views = Vec::new();
@@ -74,6 +78,7 @@ fn storages(bytes: &Bytes, object: &Pickle, keys: &Pickle, endian: Endian) -> Re
         let rest = &bytes[position..];
         let count = rest.first_chunk().map(|&count| u64::from_le_bytes(count));
         let count = count.ok_or_else(|| FormatError::malformed(&at, "its size", "the end of the file"))?;
+        let count = if turned && count.swap_bytes() == storage.count { storage.count } else { count };
         let length = count.checked_mul(size as u64).and_then(|length| usize::try_from(length).ok());
         let end = length.and_then(|length| length.checked_add(8)).filter(|&end| end <= rest.len());
         let Some(end) = end else {
@@ -85,7 +90,10 @@ fn storages(bytes: &Bytes, object: &Pickle, keys: &Pickle, endian: Endian) -> Re
             return Err(FormatError::malformed(at, expected, format!("{count}")));
         }
         let bytes = bytes.slice(position + 8..position + end);
-        storages.insert(key.to_owned(), Storage { location: at, class: storage.class.clone(), endian, bytes });
+        storages.insert(
+            key.to_owned(),
+            Storage { location: at, class: storage.class.clone(), endian: Endian::Little, bytes },
+        );
         position += end;
     }
     if position != bytes.len() {
@@ -104,5 +112,5 @@ fn storages(bytes: &Bytes, object: &Pickle, keys: &Pickle, endian: Endian) -> Re
 pub(crate) fn read_pickle(bytes: &Bytes) -> Result<TorchFile> {
     FormatError::check("", "bytes of a pickle", limits::decoded(0).max(limits::PICKLE_BYTES * 16), bytes.len() as u64)?;
     let pickle = pickle::run("", bytes, 0)?;
-    object::read(TorchKind::Pickle, &pickle, &Storages::new(), bytes.len(), "pickle")
+    walk::read(TorchKind::Pickle, &pickle, &Storages::new(), bytes.len(), "pickle")
 }

@@ -13,11 +13,13 @@
 
 mod exported;
 mod legacy;
+mod module;
 mod numpy;
-mod object;
+mod shards;
 mod storage;
 mod tar;
 mod tensor;
+mod walk;
 mod zip;
 
 use std::collections::BTreeMap;
@@ -27,6 +29,7 @@ use residua_ir::Unused;
 use crate::NamedTensor;
 
 pub(crate) use legacy::{is_legacy, is_pickle, read_legacy, read_pickle};
+pub(crate) use shards::read_shards;
 pub(crate) use tar::{is_tar, read_tar};
 pub(crate) use zip::{is_torch_zip, read_zip};
 
@@ -47,6 +50,20 @@ pub struct TorchFile {
     pub notes: Vec<String>,
     /// `config.json` beside a `pytorch_model.bin`, as Hugging Face has it. Where it is no JSON, a note says so.
     pub config: Option<serde_json::Value>,
+}
+
+impl TorchFile {
+    fn empty(kind: TorchKind) -> Self {
+        Self {
+            kind,
+            state_dicts: Vec::new(),
+            scalars: Vec::new(),
+            unused: Vec::new(),
+            dangers: Vec::new(),
+            notes: Vec::new(),
+            config: None,
+        }
+    }
 }
 
 /// Which container of PyTorch.

@@ -8,16 +8,24 @@ use crate::FormatError;
 use crate::error::Result;
 use crate::pickle::{Id, Object, Pickle, Value};
 
+const RECONSTRUCT: [&str; 2] = ["numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct"];
+const FROM_BUFFER: [&str; 2] = ["numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer"];
+
+/// Whether what a global would give is an array.
+pub(super) fn is_array(name: &str) -> bool {
+    RECONSTRUCT.contains(&name) || FROM_BUFFER.contains(&name)
+}
+
 /// The array that an object is; [`None`] for what is none.
 pub(super) fn array(pickle: &Pickle, object: &Object, at: &str) -> Result<Option<Rebuilt>> {
     let Some(name) = pickle.global(object.callable) else { return Ok(None) };
     let (shape, dtype, fortran, data) = match name {
-        "numpy.core.multiarray._reconstruct" | "numpy._core.multiarray._reconstruct" => {
+        name if RECONSTRUCT.contains(&name) => {
             let state = object.state.and_then(|state| pickle.sequence(state));
             let Some(&[_, shape, dtype, fortran, data]) = state else { return Ok(None) };
             (shape, dtype, matches!(pickle.get(fortran), Value::Bool(true) | Value::Int(1)), data)
         }
-        "numpy.core.numeric._frombuffer" | "numpy._core.numeric._frombuffer" => {
+        name if FROM_BUFFER.contains(&name) => {
             let Some(&[data, dtype, shape, order]) = pickle.sequence(object.args) else { return Ok(None) };
             (shape, dtype, pickle.text(order) == Some("F"), data)
         }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use residua_ir::{Endian, Tensor};
 
 use super::storage::{Storage, Storages, dtype_of_class, element_size};
-use super::{TorchFile, TorchKind, object};
+use super::{TorchFile, TorchKind, walk};
 use crate::error::Result;
 use crate::pickle::{self, Pickle};
 use crate::{FormatError, limits};
@@ -34,7 +34,7 @@ pub(crate) fn read_tar(bytes: &Bytes) -> Result<TorchFile> {
     let storages = read_storages(&storages)?;
     let numbered = read_tensors(&tensors, &storages, bytes.len())?;
     let pickle = pickle::run("pickle", &object, 0)?;
-    object::read_numbered(TorchKind::Tar, &pickle, &storages, &numbered, bytes.len(), "pickle")
+    walk::read_numbered(TorchKind::Tar, &pickle, &storages, &numbered, bytes.len(), "pickle")
 }
 
 /// Members by name.
@@ -58,7 +58,7 @@ fn members(bytes: &Bytes) -> Result<BTreeMap<String, Bytes>> {
         let Some(end) = end else {
             return Err(FormatError::malformed(
                 name.escape_debug().to_string(),
-                "a member that lies in the file",
+                "a member of a tar archive that lies in the file",
                 "none",
             ));
         };

@@ -1,7 +1,11 @@
 //! Tensors from what a pickle would have called to rebuild them. (Source: torch's `_utils.py`, `_tensor.py`.)
 
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
 use residua_ir::Tensor;
 
+use super::numpy;
 use super::storage::{Storages, dtype_of_class, dtype_of_name, element_size};
 use crate::error::Result;
 use crate::pickle::{Id, Object, Pickle, Value};
@@ -17,15 +21,39 @@ pub(super) enum Rebuilt {
 
 /// Rebuilds the tensors of a pickle.
 pub(super) struct Rebuild<'a> {
-    pub(super) pickle: &'a Pickle,
-    pub(super) storages: &'a Storages,
+    pickle: &'a Pickle,
+    storages: &'a Storages,
     /// Tensors that the pickle refers to by number, in the oldest form.
-    pub(super) numbered: &'a std::collections::BTreeMap<String, (Tensor, String)>,
-    /// Size of the file, which bounds what views may repeat.
-    pub(super) file: usize,
+    numbered: &'a BTreeMap<String, (Tensor, String)>,
+    /// Bytes that all tensors may still come to: views may repeat what is stored.
+    left: Cell<u64>,
 }
 
-impl Rebuild<'_> {
+impl<'a> Rebuild<'a> {
+    pub(super) fn new(
+        pickle: &'a Pickle,
+        storages: &'a Storages,
+        numbered: &'a BTreeMap<String, (Tensor, String)>,
+        file: usize,
+    ) -> Self {
+        Self { pickle, storages, numbered, left: Cell::new(limits::decoded(file)) }
+    }
+
+    /// Whether an object is a tensor by its class, whatever is wrong with it.
+    pub(super) fn is_tensor(&self, object: &Object) -> bool {
+        self.pickle.global(object.callable).is_some_and(|name| {
+            REBUILDS.iter().any(|start| name.starts_with(start)) || PARAMETERS.contains(&name) || numpy::is_array(name)
+        })
+    }
+
+    /// Takes the elements of a tensor from what all tensors may come to.
+    fn spend(&self, tensor: &Tensor, at: &str) -> Result<()> {
+        let (bytes, left) = (tensor.byte_len() as u64, self.left.get());
+        FormatError::check(&place(at), "bytes of tensors", left, bytes)?;
+        self.left.set(left - bytes);
+        Ok(())
+    }
+
     /// The tensor that a value is; [`None`] for what is no tensor at all. `at` is its path in the object.
     pub(super) fn tensor(&self, id: Id, at: &str) -> Result<Option<Rebuilt>> {
         // A parameter holds a tensor, which may be of a class of its own: few levels, however hostile the file.
@@ -49,6 +77,12 @@ impl Rebuild<'_> {
         let pickle = self.pickle;
         let not = |what: &str| Ok(Some(Rebuilt::Not(what.to_owned())));
         match name {
+            "torch._utils._rebuild_tensor" | "torch._utils._rebuild_tensor_v2" if self.is_negated(args.get(6)) => {
+                not("a view whose elements are negated or conjugated when they are read")
+            }
+            "torch._utils._rebuild_tensor_v3" if self.is_negated(args.get(7)) => {
+                not("a view whose elements are negated or conjugated when they are read")
+            }
             "torch._utils._rebuild_tensor" | "torch._utils._rebuild_tensor_v2" => {
                 self.strided(args, None, at).map(Some)
             }
@@ -56,10 +90,7 @@ impl Rebuild<'_> {
                 let dtype = args.get(6).and_then(|&id| pickle.global(id)).unwrap_or("a type that is not named");
                 self.strided(args, Some(dtype), at).map(Some)
             }
-            "torch._utils._rebuild_parameter"
-            | "torch._utils._rebuild_parameter_with_state"
-            | "torch.nn.parameter.Parameter"
-            | "torch.nn.parameter.Buffer" => match (args.first(), levels.checked_sub(1)) {
+            name if PARAMETERS.contains(&name) => match (args.first(), levels.checked_sub(1)) {
                 (Some(&inner), Some(levels)) => self.nested(inner, at, levels),
                 _ => not("a parameter of nothing"),
             },
@@ -80,8 +111,23 @@ impl Rebuild<'_> {
             other if other.starts_with("torch._utils._rebuild_") => {
                 Ok(Some(Rebuilt::Not(format!("a tensor of another kind (`{}`)", other.escape_debug()))))
             }
-            _ => super::numpy::array(pickle, object, at),
+            _ => {
+                let array = numpy::array(pickle, object, at)?;
+                if let Some(Rebuilt::Tensor(tensor, _)) = &array {
+                    self.spend(tensor, at)?;
+                }
+                Ok(array)
+            }
         }
+    }
+
+    /// Whether the metadata of a tensor says that its elements are to be changed: `{"neg": True}`.
+    fn is_negated(&self, metadata: Option<&Id>) -> bool {
+        let entries = metadata.and_then(|&id| self.pickle.entries(id)).unwrap_or_default();
+        ["neg", "conj"].iter().any(|key| {
+            let bit = self.pickle.at(&entries, key).map(|id| self.pickle.get(id));
+            matches!(bit, Some(Value::Bool(true)))
+        })
     }
 
     /// `(storage, offset, size, stride, …)`; with `dtype` where it does not follow from the storage.
@@ -110,8 +156,8 @@ impl Rebuild<'_> {
         };
         let tensor = Tensor::from_strided(known, storage.endian, size, &stride, offset, &storage.bytes)
             .map_err(|error| FormatError::malformed(place(at), "a view on its storage", error.to_string()))?;
-        FormatError::check(&place(at), "bytes of a tensor", limits::decoded(self.file), tensor.byte_len() as u64)?;
-        let whole = tensor.byte_len() == storage.bytes.len() && tensor.as_le_bytes().is_some();
+        self.spend(&tensor, at)?;
+        let whole = tensor.byte_len() == storage.bytes.len() && in_a_row(tensor.shape(), &stride);
         let location = match whole {
             true => storage.location.clone(),
             false => format!("{}[{offset}; {:?} by {stride:?}]", storage.location, tensor.shape()),
@@ -131,6 +177,33 @@ impl Rebuild<'_> {
             FormatError::malformed(place(at), format!("storage `{}` in the file", key.escape_debug()), "none")
         })
     }
+}
+
+/// Starts of the names of what rebuilds tensors.
+const REBUILDS: [&str; 2] = ["torch._utils._rebuild_", "torch._tensor._rebuild_"];
+
+/// What is given a tensor first, and adds nothing to its elements.
+const PARAMETERS: [&str; 8] = [
+    "torch._utils._rebuild_device_tensor_from_cpu_tensor",
+    "torch._utils._rebuild_device_tensor_from_numpy",
+    "torch._utils._rebuild_parameter",
+    "torch._utils._rebuild_parameter_with_state",
+    "torch.autograd.variable.Variable",
+    "torch.nn.parameter.Buffer",
+    "torch.nn.parameter.Parameter",
+    "torch.nn.parameter.UninitializedParameter",
+];
+
+/// Whether the elements of a view follow each other.
+fn in_a_row(shape: &[usize], strides: &[usize]) -> bool {
+    let mut step = Some(1usize);
+    for (&dim, &stride) in shape.iter().zip(strides).rev() {
+        if dim != 1 && Some(stride) != step {
+            return false;
+        }
+        step = step.and_then(|step| step.checked_mul(dim));
+    }
+    true
 }
 
 /// Where a tensor is, for messages.

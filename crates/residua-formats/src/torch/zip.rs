@@ -8,9 +8,9 @@ use residua_ir::{Endian, Unused};
 
 use super::storage::{Storage, Storages, element_size};
 use super::tensor::described;
-use super::{TorchFile, TorchKind, exported, object};
+use super::{TorchFile, TorchKind, exported, walk};
 use crate::error::Result;
-use crate::keras::zip::Archive;
+use crate::zip::Archive;
 use crate::{FormatError, limits, pickle};
 
 /// Whether an archive of these names is one of torch's.
@@ -20,13 +20,13 @@ pub(crate) fn is_torch_zip(names: &[String]) -> bool {
 
 /// What stands before the names of all records.
 fn prefix(names: &[String]) -> Option<&str> {
-    names
-        .iter()
-        .find_map(|name| name.strip_suffix("data.pkl").filter(|prefix| prefix.is_empty() || prefix.ends_with('/')))
+    let prefixes = names.iter().filter_map(|name| name.strip_suffix("data.pkl"));
+    prefixes.filter(|prefix| prefix.is_empty() || prefix.ends_with('/')).min_by_key(|prefix| prefix.len())
 }
 
 /// Reads an archive.
-pub(crate) fn read_zip(bytes: &Bytes, mut archive: Archive) -> Result<TorchFile> {
+pub(crate) fn read_zip(bytes: &Bytes, archive: Archive) -> Result<TorchFile> {
+    let mut archive = archive.without_checksums();
     let names = archive.names();
     if let Some(prefix) = exported::prefix(&names) {
         let prefix = prefix.to_owned();
@@ -42,6 +42,7 @@ pub(crate) fn read_zip(bytes: &Bytes, mut archive: Archive) -> Result<TorchFile>
     let record = format!("{prefix}data.pkl");
     let text = archive.entry(&record, limits::PICKLE_BYTES)?;
     let text = text.ok_or_else(|| FormatError::malformed(&record, "a record", "none"))?;
+    let sound = archive.is_sound(&record, &text);
     let pickle = pickle::run(&record, &text, 0)?;
     let endian = match archive.entry(&format!("{prefix}byteorder"), 16)?.as_deref() {
         None | Some(b"little") => Endian::Little,
@@ -67,8 +68,11 @@ pub(crate) fn read_zip(bytes: &Bytes, mut archive: Archive) -> Result<TorchFile>
         storages.insert(wanted.key, Storage { location: name, class: wanted.class, endian, bytes: found });
     }
     let unused = unused_records(&names, &prefix, &storages);
-    let mut file = object::read(kind, &pickle, &storages, bytes.len(), &record)?;
+    let mut file = walk::read(kind, &pickle, &storages, bytes.len(), &record)?;
     file.unused.extend(unused);
+    if !sound {
+        file.notes.push(format!("the checksum of `{record}` is wrong, or was left out; others are not looked at"));
+    }
     if kind == TorchKind::Script {
         file.notes.push(
             "a TorchScript program: its weights are read, its code is not; the network is told from their names and shapes"
