@@ -4,6 +4,7 @@
 //! check. A rule only adds findings; it never stops the others. Not here: shapes and operands
 //! ([`residua_ir::validate()`]), numbers that come out of a run, target runtimes.
 
+pub mod manifest;
 pub mod rules;
 mod subject;
 
@@ -44,6 +45,7 @@ pub fn check_values(subject: &Subject) -> Vec<Finding> {
 pub fn codes() -> Vec<&'static Code> {
     let mut codes: Vec<&'static Code> = residua_ir::validate::CODES.to_vec();
     codes.extend(rules::ALL.iter().map(|rule| rule.code));
+    codes.extend(manifest::CODES);
     codes.sort_by_key(|code| code.id);
     codes
 }

@@ -1,0 +1,229 @@
+//! Holding two files against a manifest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use rayon::prelude::*;
+use residua_ir::{Finding, Tensor, Transform};
+use residua_verify::manifest as codes;
+
+use super::document::{Entry, Manifest, Pair, Side, Single, Stored, form};
+use super::hash::{self, Sha256Hex};
+use super::stored::{self, Contents};
+use super::transforms;
+
+/// Where both models are.
+pub(crate) struct Sides {
+    /// The model that was converted.
+    pub(crate) source: PathBuf,
+    /// What it was converted to.
+    pub(crate) output: PathBuf,
+}
+
+/// What came of it.
+pub(crate) struct Replayed {
+    /// What differs.
+    pub(crate) findings: Vec<Finding>,
+    /// Tensors that were repeated from the source and found in the output.
+    pub(crate) repeated: usize,
+    /// Tensors whose values were computed, so that only hashes could be compared.
+    pub(crate) by_hash: usize,
+}
+
+impl Sides {
+    /// Where a manifest says they are: within its own folder, whatever it says.
+    ///
+    /// # Errors
+    /// Where it names another place; that is for the user to name.
+    pub(crate) fn recorded(manifest: &Manifest, path: &Path) -> Result<Self> {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let within = |side: &Side| {
+            let inside = Path::new(&side.path).components().all(|part| matches!(part, Component::Normal(_)));
+            if !inside || side.path.is_empty() {
+                bail!(
+                    "{}: `{}` is not in the folder of the manifest; name the source and the output behind it",
+                    path.display(),
+                    side.path
+                );
+            }
+            Ok(folder.join(&side.path))
+        };
+        Ok(Self { source: within(&manifest.source)?, output: within(&manifest.output)? })
+    }
+}
+
+/// Compares every tensor of both files with what the manifest says, and repeats what was done.
+///
+/// # Errors
+/// Where a file cannot be read at all, or a transform is none.
+pub(crate) fn replay(manifest: &Manifest, sides: &Sides) -> Result<Replayed> {
+    let steps: Vec<Vec<Transform>> = manifest.tensors.iter().map(steps).collect::<Result<_>>()?;
+    let source = Opened::new("source", &sides.source)?;
+    let output = Opened::new("output", &sides.output)?;
+    let mut findings = source.against(manifest.tensors.iter().flat_map(|pair| &pair.sources), &manifest.unused);
+    findings.extend(output.against(manifest.tensors.iter().map(|pair| &pair.target), &manifest.added));
+    let pairs: Vec<Option<Outcome>> = manifest
+        .tensors
+        .par_iter()
+        .zip(&steps)
+        .map(|(pair, steps)| pair_outcome(pair, steps, &source, &output))
+        .collect();
+    let (mut repeated, mut by_hash) = (0, 0);
+    for (pair, outcome) in manifest.tensors.iter().zip(pairs) {
+        match outcome {
+            Some(Outcome::Repeated) => repeated += 1,
+            Some(Outcome::ByHash) => by_hash += 1,
+            Some(Outcome::Fails(message)) => findings.push(Finding {
+                code: &codes::BROKEN_TRANSFORM,
+                message,
+                node: Some(pair.target.name.clone()),
+                help: "the manifest was changed, or belongs to other files".into(),
+            }),
+            None => {}
+        }
+    }
+    findings.extend(source.files(&manifest.source));
+    findings.extend(output.files(&manifest.output));
+    Ok(Replayed { findings, repeated, by_hash })
+}
+
+fn steps(pair: &Pair) -> Result<Vec<Transform>> {
+    let parsed: Result<Vec<Transform>, String> = pair.transforms.iter().map(|text| transforms::parse(text)).collect();
+    parsed.map_err(anyhow::Error::msg).with_context(|| format!("the manifest, at tensor `{}`", pair.target.name))
+}
+
+/// What became of repeating one tensor.
+enum Outcome {
+    Repeated,
+    ByHash,
+    Fails(String),
+}
+
+/// Nothing where a tensor of the pair differs already, which has a finding of its own.
+fn pair_outcome(pair: &Pair, steps: &[Transform], source: &Opened, output: &Opened) -> Option<Outcome> {
+    let intact = pair.sources.iter().all(|entry| source.holds(entry)) && output.holds(&pair.target);
+    if !intact {
+        return None;
+    }
+    let computed = steps.iter().any(|step| matches!(step, Transform::Computed(_)));
+    let [entry] = &pair.sources[..] else { return Some(Outcome::ByHash) };
+    if computed {
+        return Some(Outcome::ByHash);
+    }
+    let tensor = source.contents.tensors.get(&entry.name)?;
+    let expected = &pair.target.stored;
+    let made = match steps.iter().try_fold(tensor.clone(), |tensor, step| tensor.apply(step)) {
+        Ok(made) => made,
+        Err(error) => return Some(Outcome::Fails(format!("from `{}`: {error}", entry.name))),
+    };
+    if !expected.fits(&made) {
+        let found = form(made.dtype(), made.shape());
+        let message = format!("from `{}`: leads to {found}, expected {}", entry.name, expected.form());
+        return Some(Outcome::Fails(message));
+    }
+    match hash::tensor(&made) {
+        Ok(sha256) if sha256 == expected.sha256 => Some(Outcome::Repeated),
+        Ok(_) => Some(Outcome::Fails(format!("from `{}`: leads to other values", entry.name))),
+        Err(error) => Some(Outcome::Fails(format!("from `{}`: {error}", entry.name))),
+    }
+}
+
+/// One of the two files.
+struct Opened {
+    side: &'static str,
+    path: PathBuf,
+    contents: Contents,
+    /// Hash of each tensor, or why there is none.
+    hashes: BTreeMap<String, Result<Sha256Hex, String>>,
+}
+
+impl Opened {
+    fn new(side: &'static str, path: &Path) -> Result<Self> {
+        let contents = stored::open(path)?;
+        let all: Vec<&Tensor> = contents.tensors.values().collect();
+        let hashes = hash::tensors(&all).into_iter().map(|hash| hash.map_err(|error| error.to_string()));
+        let hashes = contents.tensors.keys().cloned().zip(hashes).collect();
+        Ok(Self { side, path: path.to_owned(), contents, hashes })
+    }
+
+    fn holds(&self, entry: &Entry) -> bool {
+        self.difference(&entry.name, &entry.stored).is_none()
+    }
+
+    /// What is not as the manifest says.
+    fn difference(&self, name: &str, expected: &Stored) -> Option<Finding> {
+        let side = self.side;
+        let finding = |code, message: String, help: &str| {
+            Some(Finding { code, message, node: Some(name.to_owned()), help: help.to_owned() })
+        };
+        let Some(tensor) = self.contents.tensors.get(name) else {
+            return finding(&codes::MISSING_TENSOR, format!("the {side} has no such tensor"), codes::OTHER_FILES);
+        };
+        if !expected.fits(tensor) {
+            let found = form(tensor.dtype(), tensor.shape());
+            let message = format!("in the {side}: expected {}, found {found}", expected.form());
+            return finding(&codes::CHANGED_SHAPE, message, codes::OTHER_FILES);
+        }
+        match self.hashes.get(name)? {
+            Ok(sha256) if *sha256 == expected.sha256 => None,
+            Ok(_) => {
+                let message = format!("in the {side}: the values are not those of the conversion");
+                finding(&codes::CHANGED_VALUES, message, codes::OTHER_FILES)
+            }
+            Err(error) => finding(&codes::CHANGED_VALUES, format!("in the {side}: {error}"), codes::OTHER_FILES),
+        }
+    }
+
+    /// All that differs in this file from what the manifest says of it.
+    fn against<'a>(&self, entries: impl Iterator<Item = &'a Entry>, singles: &'a [Single]) -> Vec<Finding> {
+        let mut known = BTreeSet::new();
+        let mut findings = Vec::new();
+        // One tensor of a source may be in several pairs.
+        for entry in entries {
+            if known.insert(entry.name.as_str()) {
+                findings.extend(self.difference(&entry.name, &entry.stored));
+            }
+        }
+        for single in singles {
+            known.insert(single.name.as_str());
+            match &single.stored {
+                Some(stored) => findings.extend(self.difference(&single.name, stored)),
+                None if self.contents.unread.contains_key(&single.name) => {}
+                None => findings.push(Finding {
+                    code: &codes::MISSING_TENSOR,
+                    message: format!("the {} has nothing of this name any more", self.side),
+                    node: Some(single.name.clone()),
+                    help: codes::OTHER_FILES.into(),
+                }),
+            }
+        }
+        let there = self.contents.tensors.keys().chain(self.contents.unread.keys());
+        findings.extend(there.filter(|name| !known.contains(name.as_str())).map(|name| Finding {
+            code: &codes::EXTRA_TENSOR,
+            message: format!("in the {}: the manifest does not know it", self.side),
+            node: Some(name.clone()),
+            help: codes::OTHER_FILES.into(),
+        }));
+        findings
+    }
+
+    /// Files that are not the very files of the conversion.
+    fn files(&self, side: &Side) -> Vec<Finding> {
+        let folder = if self.path.is_dir() { Some(self.path.as_path()) } else { self.path.parent() };
+        let folder = folder.unwrap_or(Path::new(""));
+        let place = |index: usize, name: &str| {
+            if index == 0 && !self.path.is_dir() { self.path.clone() } else { folder.join(name) }
+        };
+        let changed = side.files.iter().enumerate().filter_map(|(index, file)| {
+            let message = match hash::file(&place(index, &file.name)) {
+                Ok(sha256) if sha256 == file.sha256 => return None,
+                Ok(_) => format!("the {} is not the very file of the conversion", self.side),
+                Err(error) => format!("of the {}: {error:#}", self.side),
+            };
+            let help = "where tensors hold, what changed is beside them: metadata, order, names of layers".into();
+            Some(Finding { code: &codes::CHANGED_FILE, message, node: Some(file.name.clone()), help })
+        });
+        changed.collect()
+    }
+}

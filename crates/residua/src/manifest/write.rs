@@ -1,0 +1,169 @@
+//! Making a manifest, from both files as they lie there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use residua_emit::{Dropped, Emitted};
+use residua_ir::{Graph, ParameterId, Tensor};
+
+use super::document::{Entry, FileHash, Manifest, Pair, SCHEMA, Side, Single, Stored, Tool};
+use super::hash;
+use super::stored::{self, Contents};
+use crate::{output, render};
+
+/// What was done.
+pub(crate) struct Conversion<'a> {
+    /// The source's path.
+    pub(crate) source: &'a Path,
+    /// The graph that was written, with the handles that the mapping uses.
+    pub(crate) graph: &'a Graph,
+    /// Format of the output.
+    pub(crate) format: &'a str,
+    /// What was written.
+    pub(crate) emitted: &'a Emitted,
+}
+
+/// Writes the manifest of a conversion whose output is in place.
+///
+/// # Errors
+/// Where a file cannot be read again, or the manifest not written.
+pub(crate) fn write(path: &Path, conversion: &Conversion<'_>) -> Result<()> {
+    let manifest =
+        manifest(path, conversion).with_context(|| format!("cannot make the manifest {}", path.display()))?;
+    output::write_whole(path, |file| render::json(file, &manifest))
+}
+
+fn manifest(path: &Path, conversion: &Conversion<'_>) -> Result<Manifest> {
+    let Conversion { source, graph, format, emitted } = *conversion;
+    let Some(target) = emitted.files.first() else { bail!("the output has no file") };
+    let (before, after) = (stored::open(source)?, stored::open(target)?);
+    let (stored_before, stored_after) = (describe(&before)?, describe(&after)?);
+    let lookup = |id: ParameterId| {
+        let parameter = graph.parameter(id);
+        let names = [&parameter.location, &parameter.name];
+        names.into_iter().find_map(|name| entry(&stored_before, name))
+    };
+
+    let mut used = BTreeSet::new();
+    let mut written = BTreeSet::new();
+    let mut tensors = Vec::with_capacity(emitted.mapping.len());
+    for mapping in &emitted.mapping {
+        let Some(target) = entry(&stored_after, &mapping.to) else {
+            bail!("the output lacks `{}`, which was written", mapping.to);
+        };
+        let sources: Vec<Entry> = mapping.sources.iter().filter_map(|&id| lookup(id)).collect();
+        used.extend(sources.iter().map(|entry| entry.name.clone()));
+        written.insert(target.name.clone());
+        // What the container did to get its tensor is no step from it.
+        let own = match &sources[..] {
+            [entry] => before.tensors.get(&entry.name).map_or(0, |tensor| prefix(tensor, &mapping.transforms)),
+            _ => 0,
+        };
+        tensors.push(Pair { sources, target, transforms: mapping.transforms[own..].to_vec() });
+    }
+    let reasons = reasons(graph, &emitted.dropped, &before);
+    let left = |name: &String| reasons.get(name).cloned().unwrap_or_else(|| NOT_A_TENSOR_OF_ITS_OWN.to_owned());
+    let singles = |all: &BTreeMap<String, Stored>, known: &BTreeSet<String>, why: &dyn Fn(&String) -> String| {
+        let rest = all.iter().filter(|(name, _)| !known.contains(*name));
+        rest.map(|(name, stored)| Single { name: name.clone(), stored: Some(stored.clone()), reason: why(name) })
+            .collect::<Vec<Single>>()
+    };
+    let mut unused = singles(&stored_before, &used, &left);
+    let unread = before.unread.iter().filter(|(name, _)| !before.tensors.contains_key(*name));
+    unused.extend(unread.map(|(name, reason)| Single { name: name.clone(), stored: None, reason: reason.clone() }));
+    let added = singles(&stored_after, &written, &|_| "a constant of the output's own".to_owned());
+
+    let about = graph.source();
+    let side = |model: &Path, files: &[PathBuf], format: &str, framework: Option<&String>| -> Result<Side> {
+        Ok(Side {
+            path: relative(path, model)?,
+            format: format.to_owned(),
+            framework: framework.cloned(),
+            files: hashes(files)?,
+        })
+    };
+    Ok(Manifest {
+        schema: SCHEMA.to_owned(),
+        tool: Tool { name: "residua".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+        source: side(source, &stored::files(source)?, &about.format, Some(&about.framework))?,
+        output: side(target, &emitted.files, format, None)?,
+        tensors,
+        unused,
+        added,
+    })
+}
+
+const NOT_A_TENSOR_OF_ITS_OWN: &str =
+    "no tensor of the output is made of it alone: it was folded into others, or is not needed";
+
+/// How many of the transforms belong to the tensor as the container gives it.
+fn prefix(tensor: &Tensor, of: &[String]) -> usize {
+    let own = tensor.transforms();
+    let same = own.len() <= of.len() && own.iter().zip(of).all(|(a, b)| a.to_string() == *b);
+    if same { own.len() } else { 0 }
+}
+
+fn describe(contents: &Contents) -> Result<BTreeMap<String, Stored>> {
+    let all: Vec<&Tensor> = contents.tensors.values().collect();
+    let hashes = hash::tensors(&all);
+    let described = contents.tensors.iter().zip(hashes).map(|((name, tensor), sha256)| {
+        let sha256 = sha256.with_context(|| format!("tensor `{name}`"))?;
+        Ok((name.clone(), Stored { shape: tensor.shape().to_vec(), dtype: tensor.dtype(), sha256 }))
+    });
+    described.collect()
+}
+
+fn entry(stored: &BTreeMap<String, Stored>, name: &str) -> Option<Entry> {
+    stored.get(name).map(|stored| Entry { name: name.to_owned(), stored: stored.clone() })
+}
+
+/// Why tensors of the source are not in the output, as far as somebody said so.
+fn reasons(graph: &Graph, dropped: &[Dropped], contents: &Contents) -> BTreeMap<String, String> {
+    let mut reasons = contents.unread.clone();
+    reasons.extend(graph.unused().iter().map(|unused| (unused.location.clone(), unused.reason.clone())));
+    reasons.extend(dropped.iter().map(|dropped| (dropped.from.clone(), dropped.reason.clone())));
+    for parameter in graph.parameters() {
+        // Some are dropped by name, and found in the file by their place.
+        if let Some(reason) = reasons.get(&parameter.name).cloned() {
+            reasons.entry(parameter.location.clone()).or_insert(reason);
+        }
+    }
+    reasons
+}
+
+fn hashes(files: &[PathBuf]) -> Result<Vec<FileHash>> {
+    let named = files.iter().zip(hash::files(files)).map(|(path, sha256)| {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        Ok(FileHash { name, sha256: sha256? })
+    });
+    named.collect()
+}
+
+/// A path as it is from the folder of another, with `/`.
+fn relative(manifest: &Path, model: &Path) -> Result<String> {
+    let canonical = |path: &Path| path.canonicalize().with_context(|| format!("cannot find {}", path.display()));
+    let folder = manifest.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (folder, model) = (canonical(folder)?, canonical(model)?);
+    let shared = folder.components().zip(model.components()).take_while(|(a, b)| a == b).count();
+    let up = folder.components().skip(shared).map(|_| "..".to_owned());
+    let down =
+        model.components().skip(shared).map(|part: Component<'_>| part.as_os_str().to_string_lossy().into_owned());
+    Ok(up.chain(down).collect::<Vec<_>>().join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_told_from_the_folder_of_the_manifest() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("a/b")).unwrap();
+        std::fs::write(folder.path().join("a/m.h5"), "").unwrap();
+        let model = folder.path().join("a/m.h5");
+        for (manifest, expected) in [("m.json", "a/m.h5"), ("a/m.json", "m.h5"), ("a/b/m.json", "../m.h5")] {
+            assert_eq!(relative(&folder.path().join(manifest), &model).unwrap(), expected);
+        }
+    }
+}
