@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use residua_ir::{DType, Parameter, ParameterId, Tensor, Transform};
+use residua_ir::{DType, Graph, ParameterId, Tensor, Transform};
 use serde::Serialize;
 
 /// One tensor of the output.
@@ -81,24 +81,22 @@ pub struct Emitted {
     pub notes: Vec<String>,
 }
 
-/// Where a parameter is in the source: its path in the file, or its name where that is the same.
-pub(crate) fn origin(parameter: &Parameter) -> String {
-    let name = if parameter.location.is_empty() { &parameter.name } else { &parameter.location };
+/// Where a parameter is in the source: its path in the file, or its name where that is the same. In PyTorch's files
+/// the name is what people know, and the path only the number of a record.
+pub(crate) fn origin(graph: &Graph, id: ParameterId) -> String {
+    let parameter = graph.parameter(id);
+    let by_name = parameter.location.is_empty() || graph.source().framework == "pytorch";
+    let name = if by_name { &parameter.name } else { &parameter.location };
     name.clone()
 }
 
 impl TensorMapping {
-    /// What `parameter` became.
-    pub(crate) fn new(id: ParameterId, parameter: &Parameter, to: &str, tensor: &Tensor) -> Self {
-        Self { sources: vec![id], ..Self::of(&[parameter], to, tensor) }
-    }
-
     /// What was made of these parameters.
-    pub(crate) fn of(parameters: &[&Parameter], to: &str, tensor: &Tensor) -> Self {
-        let origins: Vec<String> = parameters.iter().map(|parameter| origin(parameter)).collect();
+    pub(crate) fn new(graph: &Graph, sources: &[ParameterId], to: &str, tensor: &Tensor) -> Self {
+        let origins: Vec<String> = sources.iter().map(|&id| origin(graph, id)).collect();
         Self {
             from: origins.join(" + "),
-            sources: Vec::new(),
+            sources: sources.to_vec(),
             to: to.to_owned(),
             shape: tensor.shape().to_vec(),
             dtype: tensor.dtype(),

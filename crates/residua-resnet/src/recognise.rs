@@ -180,10 +180,10 @@ fn classifier_of_another_name(kin: &Kin, entries: &[Entry], found: &mut Found, l
     if kin.conventions.framework != Framework::Torch || found.contains_key(&head) {
         return None;
     }
-    let (weight, bias) = match left {
-        &[weight] => (weight, None),
-        &[a, b] if entries[a].name.ends_with(".weight") => (a, Some(b)),
-        &[b, a] => (a, Some(b)),
+    let (weight, bias) = match *left {
+        [weight] => (weight, None),
+        [a, b] if entries[a].name.ends_with(".weight") => (a, Some(b)),
+        [b, a] => (a, Some(b)),
         _ => return None,
     };
     let layer = entries[weight].name.strip_suffix(".weight")?;

@@ -1,5 +1,5 @@
-//! Takes residual networks out of Keras, ONNX and safetensors files: reads, checks, runs and writes them, with proof that
-//! the numbers survived. This crate is the command line ([`run`]) and the library's face: the crates below it, under
+//! Takes residual networks out of Keras, PyTorch, ONNX and safetensors files: reads, checks, runs and writes them, with
+//! proof that the numbers survived. This crate is the command line ([`run`]) and the library's face: the crates below it, under
 //! short names.
 //!
 //! ```no_run
@@ -17,8 +17,10 @@ mod args;
 mod commands;
 mod console;
 mod exit;
+mod fit;
 mod input;
 mod labels;
+mod manifest;
 mod model;
 mod output;
 mod progress;

@@ -7,7 +7,8 @@ use residua_ir::{Checked, Graph, Shape, SourceOrder, ValueId, ValueKind, validat
 use residua_resnet::preprocessing::{Known, Preprocessing, preprocessing_for};
 use residua_resnet::{Anatomy, anatomy};
 
-use crate::args::{ModelArgs, NamedShape};
+use crate::args::{ModelArgs, NamedShape, SourceArgs};
+use crate::console::Console;
 use crate::suggest;
 
 /// A model that holds together.
@@ -24,19 +25,64 @@ impl Model {
     /// Reads and validates a model.
     ///
     /// # Errors
-    /// What the reader says, or [`residua_ir::Invalid`] with all findings.
-    pub(crate) fn load(path: &Path, input_shapes: &[NamedShape]) -> Result<Self> {
-        let graph = residua_import::load(path)?;
+    /// What the reader says, or [`residua_ir::Invalid`] with all findings; an option of `source` that means nothing to
+    /// this file.
+    pub(crate) fn load(path: &Path, input_shapes: &[NamedShape], source: &SourceArgs) -> Result<Self> {
+        let graph = residua_import::load_with(path, &source.load_options())?;
+        refuse_idle(source, &[(path, &graph)])?;
+        Self::of(path, graph, input_shapes)
+    }
+
+    /// Reads and validates two models; an option of `source` has to mean something to one of them.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub(crate) fn load_both(a: &Path, b: &Path, source: &SourceArgs) -> Result<(Self, Self)> {
+        let options = source.load_options();
+        let (first, second) = (residua_import::load_with(a, &options)?, residua_import::load_with(b, &options)?);
+        refuse_idle(source, &[(a, &first), (b, &second)])?;
+        Ok((Self::of(a, first, &[])?, Self::of(b, second, &[])?))
+    }
+
+    /// As [`Model::load`], from the options that most commands share.
+    pub(crate) fn from_args(args: &ModelArgs) -> Result<Self> {
+        Self::load(&args.path, &args.input_shape, &args.source)
+    }
+
+    fn of(path: &Path, graph: Graph, input_shapes: &[NamedShape]) -> Result<Self> {
         let shapes = shapes_for(&graph, input_shapes)?;
         let checked = validate(graph.with_input_shapes(&shapes)?)?;
         let anatomy = anatomy::analyse(&checked);
         Ok(Self { path: path.to_owned(), checked, anatomy })
     }
 
-    /// As [`Model::load`], from the options that most commands share.
-    pub(crate) fn from_args(args: &ModelArgs) -> Result<Self> {
-        Self::load(&args.path, &args.input_shape)
+    /// Says on stderr what was taken where the file leaves it open, and what in it would have run code elsewhere.
+    pub(crate) fn tell(&self, console: &Console) {
+        let source = self.checked.graph().source();
+        for danger in &source.dangers {
+            console.warn(format!("{}: {danger}", self.path.display()));
+        }
+        // A file that holds its graph leaves nothing open.
+        let holds_graph = source.format == "onnx" || source.notes.iter().any(|note| note.starts_with("written from "));
+        for note in source.notes.iter().filter(|_| !holds_graph) {
+            console.note(note);
+        }
     }
+}
+
+/// Refuses an option that would change nothing whatever it said: none of the files leaves open what it is about.
+fn refuse_idle(source: &SourceArgs, files: &[(&Path, &Graph)]) -> Result<()> {
+    for (option, changed) in source.with_each_changed() {
+        let options = changed.load_options();
+        let idle = |(path, graph): &(&Path, &Graph)| {
+            residua_import::load_with(path, &options).is_ok_and(|other| other.to_string() == graph.to_string())
+        };
+        if files.iter().all(idle) {
+            let names: Vec<String> = files.iter().map(|(path, _)| path.display().to_string()).collect();
+            bail!("{option} has no effect: {} leaves nothing of the kind open", names.join(" and "));
+        }
+    }
+    Ok(())
 }
 
 impl Model {

@@ -120,7 +120,7 @@ impl<'a> Lowering<'a> {
             tensor = tensor.apply(view).map_err(|error| EmitError::Tensor { tensor: source.name.clone(), error })?;
         }
         let tensor = if tensor.dtype().is_float() { tensor.cast(self.float) } else { tensor };
-        self.mapping.push(TensorMapping::new(parameter, source, &name, &tensor));
+        self.mapping.push(TensorMapping::new(self.graph(), &[parameter], &name, &tensor));
         self.initializers.push(Initializer { name: name.clone(), tensor });
         self.stored.entry(parameter).or_default().push((views.to_vec(), name.clone()));
         Ok(name)

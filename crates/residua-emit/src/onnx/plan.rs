@@ -242,12 +242,13 @@ fn describe(out: &mut Lowering<'_>, node: &Node, exits: &[Exit]) {
 /// Parameters that no node of the output reads.
 fn dropped(out: &Lowering<'_>) -> Vec<Dropped> {
     let unread = out.graph().parameter_ids().filter(|&id| !out.is_written(id));
-    let parameters = unread.map(|id| out.graph().parameter(id));
     let reason = |role| match role {
         Role::Counter => "a counter of training, which no operator reads",
         Role::Weight | Role::Statistic | Role::Literal | Role::Default => "no operator reads it",
     };
-    parameters.map(|p| Dropped { from: origin(p), reason: reason(p.role).to_owned() }).collect()
+    unread
+        .map(|id| Dropped { from: origin(out.graph(), id), reason: reason(out.graph().parameter(id).role).to_owned() })
+        .collect()
 }
 
 /// Refuses what has no counterpart before anything is written.

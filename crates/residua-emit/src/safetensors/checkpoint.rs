@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use residua_ir::{Checked, DType, Parameter, Tensor};
+use residua_ir::{Checked, DType, Tensor};
 use residua_resnet::hold::{Held, Placed};
 use residua_resnet::layouts::Axes;
 use serde_json::{Map, Value, json};
@@ -75,9 +75,7 @@ fn about(model: &Checked, held: &Held) -> Map<String, Value> {
 }
 
 fn mapping(model: &Checked, placed: &Placed, tensor: &Tensor) -> TensorMapping {
-    let parameters: Vec<&Parameter> = placed.from.iter().map(|&id| model.graph().parameter(id)).collect();
-    let mut mapping = TensorMapping::of(&parameters, &placed.name, tensor);
-    mapping.sources = placed.from.clone();
+    let mut mapping = TensorMapping::new(model.graph(), &placed.from, &placed.name, tensor);
     // What was computed into new elements has no history of its own.
     if !mapping.transforms.iter().any(|transform| transform.starts_with("computed(")) {
         let computed = placed.moves.iter().map(|how| format!("computed({how})"));
@@ -92,8 +90,7 @@ fn mapping(model: &Checked, placed: &Placed, tensor: &Tensor) -> TensorMapping {
 /// Every tensor of the source that is in no tensor of the checkpoint.
 fn dropped(model: &Checked, held: &Held) -> Vec<Dropped> {
     let graph = model.graph();
-    let of_graph =
-        held.dropped.iter().map(|(id, reason)| Dropped { from: origin(graph.parameter(*id)), reason: reason.clone() });
+    let of_graph = held.dropped.iter().map(|(id, reason)| Dropped { from: origin(graph, *id), reason: reason.clone() });
     let unused = graph.unused().iter();
     let of_file = unused.map(|unused| Dropped { from: unused.location.clone(), reason: unused.reason.clone() });
     of_graph.chain(of_file).collect()

@@ -80,7 +80,8 @@ impl Store {
         })
     }
 
-    fn place(&mut self, id: ParameterId, parameter: &Parameter, layout: Layout<'_>) -> Place {
+    fn place(&mut self, graph: &Graph, id: ParameterId, layout: Layout<'_>) -> Place {
+        let parameter = graph.parameter(id);
         if let Some(number) = self.fill(parameter, layout) {
             return Place::Filled(number);
         }
@@ -102,7 +103,7 @@ impl Store {
                     name = format!("{wanted}_{count}");
                 }
                 None => {
-                    self.mapping.push(TensorMapping::new(id, parameter, &name, &tensor));
+                    self.mapping.push(TensorMapping::new(graph, &[id], &name, &tensor));
                     self.known.insert(name.clone(), identity);
                     self.tensors.push((name.clone(), tensor));
                     break;
@@ -141,7 +142,7 @@ pub fn stage(model: &Checked, options: &SafetensorsOptions<'_>, target: &Path) -
         None => graph,
     };
     let mut store = Store::default();
-    let text = interchange::write(&graph, |id, parameter| store.place(id, parameter, options.layout))?;
+    let text = interchange::write(&graph, |id, _| store.place(&graph, id, options.layout))?;
     let Store { tensors, mapping, .. } = store;
     let segments = file::segments(about(&graph, options.layout, text), tensors)?;
     let stage = Stage::new(target)?;

@@ -263,10 +263,10 @@ fn hold_in(
     if !reasons.is_empty() {
         return Err(reasons);
     }
-    let dropped = dropped(model, &placed).map_err(|reason| vec![reason])?;
     if kin.counters {
         placed = with_counters(placed, kin, &tensors).map_err(|problem| vec![problem.text()])?;
     }
+    let dropped = dropped(model, &placed).map_err(|reason| vec![reason])?;
     Ok(Held { zoo, kin, recipe, tensors: placed, dropped, settings, notes: notes(anatomy, kin) })
 }
 

@@ -23,6 +23,7 @@ static RESNET_KIN: Kin = Kin {
         // Both are in config.json, which is written beside the weights.
         stride_on: &[(2, None), (1, None)],
         first_stride: &[(1, None), (2, None)],
+        wide: false,
         groups: false,
         ..PLAIN
     },
@@ -48,6 +49,7 @@ static BIT_KIN: Kin = Kin {
     can: Can {
         blocks: &[BlockKind::Bottleneck],
         order: Order::Pre,
+        wide: false,
         groups: false,
         norms: &[Norms::Group(32)],
         ..PLAIN

@@ -5,7 +5,7 @@
 //! why a file can fit a class by its shapes and be another function there.
 
 use crate::anatomy::{BlockKind, Order};
-use crate::form::{Form, StemForm, StrideIn};
+use crate::form::{Form, StageForm, StemForm, StrideIn};
 use crate::recipe::{Conventions, Norms};
 
 use super::Layout;
@@ -69,6 +69,8 @@ pub struct Can {
     pub stride_in: StrideIn,
     /// Strides of the first stage.
     pub first_stride: &'static [Setting<usize>],
+    /// Whether bottlenecks may narrow by another factor than 4.
+    pub wide: bool,
     /// Whether wide convolutions may have groups.
     pub groups: bool,
     /// Squeeze-and-excite gates.
@@ -89,6 +91,7 @@ pub(super) const PLAIN: Can = Can {
     stride_on: &[(2, None)],
     stride_in: StrideIn::First,
     first_stride: &[(1, None)],
+    wide: true,
     groups: true,
     gates: false,
     pooled: false,
@@ -133,6 +136,15 @@ impl Kin {
                 BlockKind::Other => "its blocks are neither basic ones nor bottlenecks",
             };
             reasons.push(what.to_owned());
+        }
+        let quarter = |stage: &StageForm| stage.width.checked_mul(4) == Some(stage.outputs);
+        if !can.wide && form.block == BlockKind::Bottleneck && !form.stages.iter().all(quarter) {
+            let widths: Vec<String> =
+                form.stages.iter().map(|stage| format!("{} of {}", stage.width, stage.outputs)).collect();
+            reasons.push(format!(
+                "its bottlenecks have {} channels within, the layout's code makes a quarter of what they give",
+                widths.join(", ")
+            ));
         }
         let has = |what: &str| format!("it has {what}, which the layout has no place for");
         if form.groups > 1 && !can.groups {

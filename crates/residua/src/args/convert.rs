@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+use residua_resnet::layouts::{ZOOS, Zoo};
 
 use super::{Format, GoldenArgs, ModelArgs, PreprocessChoice};
 
@@ -11,13 +13,18 @@ use super::{Format, GoldenArgs, ModelArgs, PreprocessChoice};
 /// What was written is read back and proved against the source before OUT appears: bit-identical in f64 where only
 /// names, axes and containers changed, within a bound derived from the source's own rounding noise where arithmetic
 /// was done. Where it fails, nothing is left and the first layer that diverges is named.
+///
+/// A layout of another framework is written as that framework's own code loads it: its names, its axes, no trace of
+/// ours. `residua layouts MODEL` says which can hold a model.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
   residua convert resnet50v2.h5 resnet50v2.onnx
   residua convert model.keras model.onnx --input-layout source --opset 18
   residua convert resnet50.h5 resnet50.onnx --fold-bn --dtype f16
-  residua convert resnet50.h5 resnet50.safetensors --layout keras
+  residua convert resnet50.pth resnet50.onnx
+  residua convert resnet50.h5 resnet50/ --layout huggingface
+  residua convert checkpoint.pth resnet50.safetensors --layout timm --which state_dict_ema
   residua convert weights.h5 model.onnx --golden model.golden.npz --format json
 
 Exit status: 0 written and proved; 1 the model or its numbers do not hold, and nothing is written; 2 it could not be \
@@ -25,7 +32,8 @@ done.")]
 pub(crate) struct ConvertArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
-    /// The file to write; its extension says the format
+    /// The file to write; its extension says the format. For a folder: model.safetensors or model.onnx in it, with --to
+    /// or --layout
     #[arg(value_name = "OUT")]
     pub(crate) out: PathBuf,
     /// Format of the output, where the extension does not say it
@@ -40,6 +48,9 @@ pub(crate) struct ConvertArgs {
     /// How pictures are prepared, recorded in the output
     #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     pub(crate) preprocess: PreprocessChoice,
+    /// Also write which tensor became which, with a SHA-256 of each on both sides; `check --manifest` repeats it
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) manifest: Option<PathBuf>,
     /// How to print
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub(crate) format: Format,
@@ -77,8 +88,9 @@ pub(crate) struct OnnxArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "safetensors")]
 pub(crate) struct SafetensorsArgs {
-    /// Names and axes of the tensors [default: residua]
-    #[arg(long, value_name = "NAME", value_enum)]
+    /// Names and axes of the tensors, and the model code that is to read them [default: residua; for PyTorch's files and
+    /// plain safetensors, source]
+    #[arg(long, value_name = "NAME", value_parser = layouts())]
     pub(crate) layout: Option<LayoutName>,
 }
 
@@ -112,11 +124,45 @@ pub(crate) enum Dtype {
 }
 
 /// Naming layout of a safetensors output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LayoutName {
-    /// residua's own names by stage and block, kernels OIHW
-    #[default]
+    /// Names of our own by stage and block, kernels OIHW.
     Residua,
-    /// The source's own names and axes
+    /// The source's own names and axes.
+    Source,
+    /// The same for what Keras wrote; Keras Applications for all else.
     Keras,
+    /// A zoo's, by its name.
+    Zoo(&'static str),
+}
+
+impl LayoutName {
+    /// Those that are no zoo's, with what they are.
+    pub(crate) const OWN: [(Self, &'static str, &'static str); 3] = [
+        (Self::Residua, "residua", "named by stage, block and place (stages.0.blocks.1.conv2.weight), kernels OIHW"),
+        (Self::Source, "source", "the source's own names and axes"),
+        (Self::Keras, "keras", "source for what Keras wrote, keras-applications for all else"),
+    ];
+
+    /// All of them, with what they are.
+    pub(crate) fn all() -> impl Iterator<Item = (Self, &'static str, &'static str)> {
+        let zoos = ZOOS.into_iter().map(|zoo: &Zoo| (Self::Zoo(zoo.name), zoo.name, zoo.about));
+        zoos.chain(Self::OWN)
+    }
+
+    /// Its name on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Residua => "residua",
+            Self::Source => "source",
+            Self::Keras => "keras",
+            Self::Zoo(name) => name,
+        }
+    }
+}
+
+fn layouts() -> impl TypedValueParser<Value = LayoutName> {
+    let values = LayoutName::all().map(|(_, name, about)| PossibleValue::new(name).help(about));
+    let named = |wanted: String| LayoutName::all().find(|(_, name, _)| *name == wanted).map(|(layout, ..)| layout);
+    PossibleValuesParser::new(values.collect::<Vec<_>>()).try_map(move |wanted| named(wanted).ok_or("no such layout"))
 }

@@ -5,6 +5,7 @@
 mod convert;
 mod model;
 mod picture;
+mod source;
 
 use std::path::PathBuf;
 
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use convert::{ConvertArgs, Dtype, InputLayout, LayoutName, OutputFormat};
 pub(crate) use model::{ModelArgs, NamedShape, parse_shape};
 pub(crate) use picture::{Filter, PictureArgs, PreprocessChoice};
+pub(crate) use source::SourceArgs;
 
 const STYLES: Styles = Styles::styled()
     .header(Style::new().bold())
@@ -26,8 +28,9 @@ Exit status: 0 done and everything that was asked to hold holds; 1 the model doe
 
 `residua COMMAND --help` shows examples.";
 
-/// Takes residual networks (ResNet and kin) out of Keras, ONNX and safetensors files: shows what is in them, checks
-/// them, runs them, and writes them in another format with proof that the numbers survived.
+/// Takes residual networks (ResNet and kin) out of Keras, PyTorch, ONNX and safetensors files: shows what is in them,
+/// checks them, runs them, and writes them in another format or under the names of another framework, with proof that
+/// the numbers survived. Nothing in a file is ever executed.
 #[derive(Debug, Parser)]
 #[command(name = "residua", bin_name = "residua", version, styles = STYLES, after_help = AFTER, max_term_width = 110)]
 #[command(disable_help_subcommand = true, arg_required_else_help = true, subcommand_required = true)]
@@ -113,6 +116,7 @@ Examples:
   residua inspect resnet50v2.h5
   residua inspect resnet50v2.h5 --layers
   residua inspect model.onnx --input-shape 1,3,224,224
+  residua inspect checkpoint.pth --which model_ema
   residua inspect model.keras --format json | jq .architecture.name
   residua inspect model.keras --format svg > model.svg")]
 pub(crate) struct InspectArgs {
@@ -127,12 +131,16 @@ pub(crate) struct InspectArgs {
 }
 
 /// Whether a model holds together: topology, shapes, values, and outputs that are known
+///
+/// With --manifest: whether two files still are what a conversion made of what, tensor by tensor.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
   residua check resnet50v2.h5
   residua check model.onnx --expect resnet50v2
   residua check model.keras --golden model.golden.npz
+  residua check --manifest conversion.json
+  residua check --manifest conversion.json model.h5 model.onnx
   residua check model.h5 --format json | jq '.findings[] | select(.level == \"error\")'
 
 A golden file is an .npz with the arrays input/NAME and output/NAME (or just the names of the model's inputs and \
@@ -140,8 +148,16 @@ outputs), or a folder of ONNX test_data_set_* folders.
 
 Exit status: 0 no finding at level error; 1 at least one; 2 the file could not be read.")]
 pub(crate) struct CheckArgs {
-    #[command(flatten)]
-    pub(crate) model: ModelArgs,
+    /// The model: a file, or a folder holding one; with --manifest, the source and the output of the conversion, unless
+    /// they are where it says
+    #[arg(value_name = "MODEL", num_args = 1..=2, required_unless_present = "manifest")]
+    pub(crate) models: Vec<PathBuf>,
+    /// Sizes for free dimensions, in the model's own axis order
+    #[arg(long, value_name = "[NAME=]N,…", value_parser = parse_shape)]
+    pub(crate) input_shape: Vec<NamedShape>,
+    /// What `convert --manifest` wrote; every tensor is held against it, and what was done to it is repeated
+    #[arg(long, value_name = "FILE.json", conflicts_with_all = ["input_shape", "expect", "target", "golden", "tolerance"])]
+    pub(crate) manifest: Option<PathBuf>,
     /// The architecture it must be, such as resnet50v2
     #[arg(long, value_name = "NAME")]
     pub(crate) expect: Option<String>,
@@ -153,6 +169,8 @@ pub(crate) struct CheckArgs {
     /// How to print
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
 }
 
 /// Outputs that are known, and how near is near enough.
@@ -176,6 +194,9 @@ Examples:
   residua compare resnet50v2.h5 resnet50v2.onnx
   residua compare a.onnx b.onnx --input-shape 1,3,160,160 --tolerance 1e-4
   residua compare model.keras model.onnx --golden model.golden.npz --format json
+  residua compare resnet50.h5 resnet50.pth --variant v1 --before-softmax
+
+What names and shapes leave open is said for both models at once, and counts for whichever leaves it open.
 
 Exit status: 0 the same; 1 different; 2 they could not be compared.")]
 pub(crate) struct CompareArgs {
@@ -188,11 +209,16 @@ pub(crate) struct CompareArgs {
     /// Sizes for free dimensions, in A's own axis order
     #[arg(long, value_name = "[NAME=]N,…", value_parser = parse_shape)]
     pub(crate) input_shape: Vec<NamedShape>,
+    /// Where only one of them ends in a softmax, compare what goes into it
+    #[arg(long)]
+    pub(crate) before_softmax: bool,
     #[command(flatten)]
     pub(crate) golden: GoldenArgs,
     /// How to print
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
 }
 
 /// The engine that computes.
@@ -207,13 +233,14 @@ pub(crate) enum PrecisionChoice {
 
 /// Run a model on an array or a picture
 ///
-/// Arrays are in the model's own axis order (Keras: NHWC; ONNX: as declared), and so are those it writes.
+/// Arrays are in the model's own axis order (Keras: NHWC; PyTorch: NCHW; ONNX: as declared), and so are those it writes.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
   residua run digits.keras --input seven.png --top 1
   residua run resnet50v2.h5 --input cat.jpg --crop 0.875 --top 5
   residua run resnet50.h5 --input batch.npy --output scores.npy
+  residua run resnet50.pth --input cat.jpg --preprocess torch --top 5
   residua run model.onnx --input x.npy --tap conv1_conv --tap avg_pool --output features.npz
   residua run two_inputs.keras --input left=a.npy --input right=b.npy
 
@@ -264,6 +291,7 @@ pub(crate) struct RunArgs {
 Examples:
   residua diff before.keras after.keras
   residua diff model.h5 model.onnx --format json
+  residua diff last.pth best.pth --which model_ema
 
 Exit status: 0 no difference; 1 there are some; 2 they could not be read.")]
 pub(crate) struct DiffArgs {
@@ -276,14 +304,21 @@ pub(crate) struct DiffArgs {
     /// How to print
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
 }
 
 /// The naming layouts of safetensors outputs, and which of them can hold a model
+///
+/// A layout is the names of tensors and the model code that reads them. For a model: whether that code can hold it,
+/// what is computed on the way and how the code has to be set up, or every reason why not.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
   residua layouts
-  residua layouts resnet50v2.h5")]
+  residua layouts resnet50v2.h5
+  residua layouts resnet50.pth --variant v1
+  residua layouts model.pth --format json | jq -r '.layouts[] | select(.holds) | .name'")]
 pub(crate) struct LayoutsArgs {
     /// The model that is to be held
     #[arg(value_name = "MODEL")]
@@ -291,6 +326,8 @@ pub(crate) struct LayoutsArgs {
     /// How to print
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
 }
 
 /// What a finding means and how to mend it; without a code, all codes

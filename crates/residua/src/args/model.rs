@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::SourceArgs;
+
 /// A model to read.
 #[derive(Debug, Args)]
 pub(crate) struct ModelArgs {
@@ -13,6 +15,8 @@ pub(crate) struct ModelArgs {
     /// Sizes for free dimensions, in the model's own axis order
     #[arg(long, value_name = "[NAME=]N,…", value_parser = parse_shape)]
     pub(crate) input_shape: Vec<NamedShape>,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
 }
 
 /// `1,3,224,224` or `name=1,3,224,224`.

@@ -1,6 +1,6 @@
 //! `check`: whether a model holds together, as findings.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use residua_ir::{Invalid, Level};
@@ -15,7 +15,7 @@ use crate::model::Model;
 use crate::progress::Progress;
 use crate::proof::{self, Settings, Verdict, Verification};
 use crate::render::{FindingRecord, finding};
-use crate::{input, render};
+use crate::{input, manifest, render};
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -44,6 +44,16 @@ impl Report {
 }
 
 pub(super) fn run(args: &CheckArgs, threads: Option<usize>, console: &mut Console) -> Result<Outcome> {
+    let models: Vec<&Path> = args.models.iter().map(PathBuf::as_path).collect();
+    if let Some(path) = &args.manifest {
+        if let [only] = models[..] {
+            bail!("{}: with --manifest, give the source and the output, or neither", only.display());
+        }
+        return manifest::check(path, &models, args.format, console);
+    }
+    let [file] = models[..] else {
+        bail!("expected one MODEL, found {}; two are for --manifest", models.len());
+    };
     if let Some(target) = args.target.first() {
         bail!("--target {target}: no runtime is known yet; leave the option away");
     }
@@ -55,14 +65,20 @@ pub(super) fn run(args: &CheckArgs, threads: Option<usize>, console: &mut Consol
         );
     }
     let progress = Progress::start(console, "checking");
-    let report = examine(args, threads, &progress)?;
+    let report = examine(file, args, threads, &progress, console)?;
     drop(progress);
-    print(args, &report, console)?;
+    print(file, args, &report, console)?;
     Ok(report.outcome())
 }
 
-fn examine(args: &CheckArgs, threads: Option<usize>, progress: &Progress) -> Result<Report> {
-    let model = match Model::from_args(&args.model) {
+fn examine(
+    file: &Path,
+    args: &CheckArgs,
+    threads: Option<usize>,
+    progress: &Progress,
+    console: &Console,
+) -> Result<Report> {
+    let model = match Model::load(file, &args.input_shape, &args.source) {
         Ok(model) => model,
         Err(error) => {
             let invalid: Invalid = error.downcast()?;
@@ -70,6 +86,7 @@ fn examine(args: &CheckArgs, threads: Option<usize>, progress: &Progress) -> Res
             return Ok(Report { findings, ..Report::default() });
         }
     };
+    model.tell(console);
     let subject = Subject::new(&model.checked, &model.anatomy, args.expect.as_deref());
     let mut report = Report {
         architecture: model.anatomy.architecture.as_ref().map(|architecture| architecture.name.clone()),
@@ -94,9 +111,9 @@ pub(super) fn hold_golden(model: &Model, path: &Path, settings: &Settings) -> Re
         .collect()
 }
 
-fn print(args: &CheckArgs, report: &Report, console: &mut Console) -> Result<()> {
+fn print(file: &Path, args: &CheckArgs, report: &Report, console: &mut Console) -> Result<()> {
     let holds = report.outcome() == Outcome::Holds;
-    let file = args.model.path.display().to_string();
+    let file = file.display().to_string();
     if args.format == Format::Json {
         let document = Document {
             schema: "residua.check/1",

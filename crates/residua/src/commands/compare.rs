@@ -32,13 +32,13 @@ struct Held {
 
 pub(super) fn run(args: &CompareArgs, threads: Option<usize>, console: &mut Console) -> Result<Outcome> {
     let progress = Progress::start(console, "reading both models");
-    let a = Model::load(&args.a, &[])?;
-    let b = Model::load(&args.b, &[])?;
+    let (a, b) = Model::load_both(&args.a, &args.b, &args.source)?;
     let settings = Settings {
         threads,
         input_shapes: shapes_for(a.checked.graph(), &args.input_shape)?,
         input_range: a.input_range(),
         tolerance: args.golden.tolerance,
+        before_softmax: args.before_softmax,
     };
     progress.step("running both models");
     let verification = proof::compare(&a.checked, &b.checked, &settings)?;
@@ -54,6 +54,7 @@ pub(super) fn run(args: &CompareArgs, threads: Option<usize>, console: &mut Cons
         }
     }
     drop(progress);
+    [&a, &b].into_iter().for_each(|model| model.tell(console));
     let holds = golden.iter().map(|held| held.verification.verdict).chain([verification.verdict]);
     let outcome = if holds.into_iter().all(|v| v == Verdict::Same) { Outcome::Holds } else { Outcome::Fails };
     let (a, b) = (args.a.display().to_string(), args.b.display().to_string());

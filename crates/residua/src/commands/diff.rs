@@ -74,12 +74,12 @@ pub(crate) struct TensorChange {
 
 pub(super) fn run(args: &DiffArgs, console: &mut Console) -> Result<Outcome> {
     let progress = Progress::start(console, "reading both models");
-    let a = Model::load(&args.a, &[])?;
-    let b = Model::load(&args.b, &[])?;
+    let (a, b) = Model::load_both(&args.a, &args.b, &args.source)?;
     let tensors = tensors(a.checked.graph(), b.checked.graph())?;
     let layers = layers(&a.checked, &b.checked);
     let model = model(&a, &b);
     drop(progress);
+    [&a, &b].into_iter().for_each(|model| model.tell(console));
     let same = model.is_empty() && layers.is_same() && tensors.is_same();
     let differences = Differences {
         schema: "residua.diff/1",

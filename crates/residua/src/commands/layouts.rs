@@ -3,9 +3,10 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::args::{Format, LayoutsArgs};
+use crate::args::{Format, LayoutName, LayoutsArgs};
 use crate::console::Console;
 use crate::exit::Outcome;
+use crate::fit::{self, Fit};
 use crate::model::Model;
 use crate::render;
 use crate::render::table::{self, words};
@@ -22,40 +23,79 @@ struct Layout {
     about: &'static str,
     /// Whether it can hold the model; null where none was given.
     holds: Option<bool>,
+    /// Every reason why it cannot.
+    reasons: Vec<String>,
+    /// The same in one text.
     reason: Option<String>,
+    /// What whoever builds the model in the layout's framework has to set.
+    settings: Vec<String>,
+    /// What is computed on the way.
+    moves: Vec<String>,
+    /// What else there is to know.
+    notes: Vec<String>,
+}
+
+impl Layout {
+    fn of(model: Option<&Model>, (layout, name, about): (LayoutName, &'static str, &'static str)) -> Self {
+        let none = Vec::new;
+        let plain = Self {
+            name,
+            about,
+            holds: None,
+            reasons: none(),
+            reason: None,
+            settings: none(),
+            moves: none(),
+            notes: none(),
+        };
+        let Some(model) = model else { return plain };
+        match Fit::of(model, layout) {
+            Ok(fit) => {
+                let held = fit.held();
+                let settings = held.map_or_else(Vec::new, |held| held.settings.clone());
+                let notes = held.map_or_else(Vec::new, |held| held.notes.clone());
+                Self { holds: Some(true), settings, notes, moves: held.map_or_else(Vec::new, fit::moves), ..plain }
+            }
+            Err(reasons) => Self { holds: Some(false), reason: Some(reasons.join("; ")), reasons, ..plain },
+        }
+    }
+
+    /// The lines of its row behind its name: whether it holds the model, and what there is to say about that.
+    fn lines(&self) -> Vec<String> {
+        let said = match self.holds {
+            None => vec![self.about.to_owned()],
+            Some(false) => self.reasons.clone(),
+            Some(true) => {
+                let computed = self.moves.iter().map(|how| format!("computed: {how}"));
+                self.settings.iter().cloned().chain(computed).chain(self.notes.clone()).collect()
+            }
+        };
+        if said.is_empty() { vec![String::new()] } else { said }
+    }
 }
 
 pub(super) fn run(args: &LayoutsArgs, console: &mut Console) -> Result<Outcome> {
-    let model = args.model.as_deref().map(|path| Model::load(path, &[])).transpose()?;
-    let layouts = vec![
-        Layout {
-            name: "residua",
-            about: "named by stage, block and place (stages.0.blocks.1.conv2.weight), kernels OIHW",
-            holds: model.as_ref().map(|_| true),
-            reason: None,
-        },
-        Layout {
-            name: "keras",
-            about: "the source's own names and axes",
-            holds: model.as_ref().map(|_| true),
-            reason: None,
-        },
-    ];
+    let model = args.model.as_deref().map(|path| Model::load(path, &[], &args.source)).transpose()?;
+    if let Some(model) = &model {
+        model.tell(console);
+    }
+    let layouts: Vec<Layout> = LayoutName::all().map(|layout| Layout::of(model.as_ref(), layout)).collect();
     match args.format {
         Format::Json => render::json(console.out(), &Document { schema: "residua.layouts/1", layouts })?,
+        Format::Text if model.is_none() => {
+            let rows = layouts.iter().map(|layout| vec![layout.name.to_owned(), layout.about.to_owned()]);
+            table::write(console.out(), &[words("layout"), words("what it is")], rows.collect())?;
+        }
         Format::Text => {
-            let held = |layout: &Layout| match layout.holds {
-                Some(true) => "yes".to_owned(),
-                Some(false) => format!("no: {}", layout.reason.as_deref().unwrap_or("")),
-                None => String::new(),
-            };
-            let mut columns = vec![words("layout"), words("what it is")];
-            let mut rows: Vec<Vec<String>> =
-                layouts.iter().map(|l| vec![l.name.to_owned(), l.about.to_owned()]).collect();
-            if model.is_some() {
-                columns.push(words("holds this model"));
-                rows.iter_mut().zip(&layouts).for_each(|(row, layout)| row.push(held(layout)));
+            let mut rows = Vec::new();
+            for layout in &layouts {
+                let holds = if layout.holds == Some(true) { "yes" } else { "no" };
+                for (index, line) in layout.lines().into_iter().enumerate() {
+                    let first = |text: &str| if index == 0 { text.to_owned() } else { String::new() };
+                    rows.push(vec![first(layout.name), first(holds), line]);
+                }
             }
+            let columns = [words("layout"), words("holds this model"), words("how, or why not")];
             table::write(console.out(), &columns, rows)?;
         }
     }

@@ -58,6 +58,7 @@ fn target(path: &Path) -> Result<Target<'_>> {
 pub(super) fn run(args: &RunArgs, threads: Option<usize>, console: &mut Console) -> Result<Outcome> {
     let target = args.output.as_deref().map(target).transpose()?;
     let model = Model::from_args(&args.model)?;
+    model.tell(console);
     if let Some(path) = &args.output {
         let files = args.input.iter().map(|text| text.split_once('=').map_or(text.as_str(), |(_, file)| file));
         output::refuse_inputs(path, files.map(Path::new).chain([model.path.as_path()]))?;

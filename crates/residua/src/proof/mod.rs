@@ -35,6 +35,8 @@ pub struct Settings {
     pub input_range: Option<(f32, f32)>,
     /// Replaces the derived bound.
     pub tolerance: Option<f64>,
+    /// Where only one of two models squashes an output (softmax, sigmoid), what goes into that is compared instead.
+    pub before_softmax: bool,
 }
 
 /// What lies between a source and what was written from it.
@@ -145,22 +147,28 @@ struct Witness {
 }
 
 /// The outputs, and behind each one that is squashed (softmax, sigmoid) what goes into it: probabilities near 0 and 1
-/// would hide almost any difference.
-fn witnesses(a: &Checked, b: &Checked) -> Vec<Witness> {
+/// would hide almost any difference. Where only one model squashes, what goes into it instead, if that `will_do`.
+fn witnesses(a: &Checked, b: &Checked, will_do: bool) -> Vec<Witness> {
     let mut witnesses = Vec::new();
     for (&x, &y) in a.graph().outputs().iter().zip(b.graph().outputs()) {
         let name = a.graph().value(x).name.clone();
-        if let (Some(before_x), Some(before_y)) = (squashed(a, x), squashed(b, y)) {
-            let name = format!("{name} before its activation");
-            witnesses.extend([
-                Witness { name: a.graph().value(x).name.clone(), a: x, b: y },
-                Witness { name, a: before_x, b: before_y },
-            ]);
-        } else {
-            witnesses.push(Witness { name, a: x, b: y });
+        let before = |a, b| Witness { name: format!("{name} before its activation"), a, b };
+        let plain = Witness { name: name.clone(), a: x, b: y };
+        match (squashed(a, x), squashed(b, y)) {
+            (Some(before_x), Some(before_y)) => witnesses.extend([plain, before(before_x, before_y)]),
+            (Some(before_x), None) if will_do => witnesses.push(before(before_x, y)),
+            (None, Some(before_y)) if will_do => witnesses.push(before(x, before_y)),
+            (Some(_), None) | (None, Some(_)) | (None, None) => witnesses.push(plain),
         }
     }
     witnesses
+}
+
+/// The output that only one of two models squashes.
+fn squashed_once(a: &Checked, b: &Checked) -> Option<String> {
+    let pairs = a.graph().outputs().iter().zip(b.graph().outputs());
+    let mut once = pairs.filter(|&(&x, &y)| squashed(a, x).is_some() != squashed(b, y).is_some());
+    once.next().map(|(&x, _)| a.graph().value(x).name.clone())
 }
 
 /// What a value is the softmax or sigmoid of.
@@ -249,7 +257,14 @@ pub fn compare(a: &Checked, b: &Checked, settings: &Settings) -> Result<Verifica
         Some(tolerance) => format!("f64 outputs within {tolerance:e}"),
         None => "f64 outputs within the f32 rounding noise of both models".to_owned(),
     };
-    hold_against(a, b, Relation::Rearranged, &method, settings)
+    let mut verification = hold_against(a, b, Relation::Rearranged, &method, settings)?;
+    if let (Verdict::Different, None, Some(output)) = (verification.verdict, &verification.reason, squashed_once(a, b))
+        && !settings.before_softmax
+    {
+        let reason = "ends in a softmax or sigmoid in one of them only; --before-softmax compares what goes into it";
+        verification.reason = Some(format!("output `{output}` {reason}"));
+    }
+    Ok(verification)
 }
 
 fn hold_against(
@@ -270,7 +285,7 @@ fn hold_against(
     };
     let inputs = probe::arrays(a.graph(), &a, settings.input_range.unwrap_or((-1.0, 1.0)), SEED)?;
     let inputs_b = interface.inputs(&inputs)?;
-    let witnesses = witnesses(&a, &b);
+    let witnesses = witnesses(&a, &b, settings.before_softmax);
     let (keep_a, keep_b) = (witnesses.iter().map(|w| w.a).collect(), witnesses.iter().map(|w| w.b).collect());
     let first = Run::new(&a, &inputs, keep_a, settings).context("the first model")?;
     let second = Run::new(&b, &inputs_b, keep_b, settings).context("the second model")?;

@@ -25,6 +25,9 @@ const LAYER_COLUMNS: [Column; 7] = [
 /// The summary's keys and what is said for each; a key may have several lines.
 fn facts(summary: &Summary) -> Vec<(&'static str, Vec<String>)> {
     let mut facts = vec![("file", vec![file(summary)]), ("format", vec![format(summary)])];
+    if !summary.dangers.is_empty() {
+        facts.push(("security", summary.dangers.to_vec()));
+    }
     if !summary.notes.is_empty() {
         facts.push(("notes", summary.notes.to_vec()));
     }
@@ -167,6 +170,7 @@ pub(crate) fn text(out: &mut dyn Write, style: Style, summary: &Summary, with_la
     writeln!(out)?;
     for (key, lines) in facts(summary) {
         for (index, line) in lines.iter().enumerate() {
+            let line = if key == "security" { style.warning(line) } else { line.clone() };
             let key = if index == 0 { key } else { "" };
             writeln!(out, "{}{line}", style.dim(&format!("{key:KEYS$}")))?;
         }

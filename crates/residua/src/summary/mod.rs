@@ -34,6 +34,8 @@ pub(crate) struct Summary<'a> {
     pub(crate) framework_version: Option<&'a str>,
     /// How the network was found, where the file does not hold it.
     pub(crate) notes: &'a [String],
+    /// What would have run code where the file is loaded by its own framework; nothing of it was run.
+    pub(crate) dangers: &'a [String],
     pub(crate) architecture: Option<&'a Architecture>,
     /// How pictures are prepared; null where nothing tells.
     pub(crate) preprocessing: Option<Preprocessing>,
@@ -69,6 +71,7 @@ impl<'a> Summary<'a> {
             framework: &source.framework,
             framework_version: source.version.as_deref(),
             notes: &source.notes,
+            dangers: &source.dangers,
             architecture: anatomy.architecture.as_ref(),
             preprocessing: None,
             preprocessing_known_by: None,

@@ -1,0 +1,122 @@
+//! What is known of a model whose file holds weights alone, and which part of a file is meant.
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueEnum};
+use residua_import::LoadOptions;
+use residua_resnet::layouts::{ZOOS, Zoo};
+use residua_resnet::recognise::Given;
+
+/// What names and shapes leave open. Files that hold their graph leave nothing open, and there these are refused.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Weights alone")]
+pub(crate) struct SourceArgs {
+    /// The state dict that is meant, or the part of it, where a checkpoint holds several
+    #[arg(long, value_name = "PATH")]
+    pub(crate) which: Option<String>,
+    /// Where bottlenecks have their stride [default: as the layout's own code]
+    #[arg(long, value_name = "VARIANT", value_enum)]
+    pub(crate) variant: Option<Variant>,
+    /// Epsilon of all norms [default: as the layout's own code]
+    #[arg(long, value_name = "X", value_parser = parse_epsilon)]
+    pub(crate) epsilon: Option<f64>,
+    /// Groups of all group norms [default: as the layout's own code]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
+    pub(crate) norm_groups: Option<u32>,
+    /// Layout of the names, where they fit several [default: the first of `residua layouts` that fits]
+    #[arg(long, value_name = "NAME", value_parser = zoos())]
+    pub(crate) source_layout: Option<&'static Zoo>,
+}
+
+/// Where bottlenecks have their stride.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Variant {
+    /// On the first 1x1, as Keras Applications and Caffe
+    V1,
+    /// On the 3x3, as torchvision
+    #[value(name = "v1.5")]
+    V15,
+}
+
+fn zoos() -> impl TypedValueParser<Value = &'static Zoo> {
+    PossibleValuesParser::new(ZOOS.map(|zoo| zoo.name)).try_map(|name| Zoo::named(&name).ok_or("no such layout"))
+}
+
+fn parse_epsilon(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && value > 0.0 && value < 1.0 => Ok(value),
+        Ok(_) | Err(_) => Err("expected a number between 0 and 1, such as 1e-5".to_owned()),
+    }
+}
+
+/// The options, each with the way to give it another value.
+const OPTIONS: [(&str, Change); 5] = [
+    ("--which", |args| args.which.as_mut().map(|path| path.push('\u{0}'))),
+    ("--variant", |args| {
+        args.variant.as_mut().map(|variant| match variant {
+            Variant::V1 => *variant = Variant::V15,
+            Variant::V15 => *variant = Variant::V1,
+        })
+    }),
+    ("--epsilon", |args| args.epsilon.as_mut().map(|epsilon| *epsilon *= 0.5)),
+    ("--norm-groups", |args| args.norm_groups.as_mut().map(|groups| *groups += 1)),
+    ("--source-layout", |args| {
+        args.source_layout.as_mut().map(|zoo| {
+            let another = ZOOS.into_iter().find(|other| other.name != zoo.name);
+            *zoo = another.unwrap_or(zoo);
+        })
+    }),
+];
+
+/// Changes an option, where it was given.
+type Change = fn(&mut SourceArgs) -> Option<()>;
+
+impl SourceArgs {
+    /// As the reader takes them.
+    pub(crate) fn load_options(&self) -> LoadOptions {
+        let given = Given {
+            zoo: self.source_layout,
+            stride_on: self.variant.map(|variant| match variant {
+                Variant::V1 => 1,
+                Variant::V15 => 2,
+            }),
+            epsilon: self.epsilon,
+            norm_groups: self.norm_groups.map(|groups| groups as usize),
+            ..Given::default()
+        };
+        LoadOptions { which: self.which.clone(), given, config: None }
+    }
+
+    /// The options that were given, and for each of them all options with another value of this one.
+    pub(crate) fn with_each_changed(&self) -> Vec<(&'static str, Self)> {
+        let changed = |&(name, change): &(&'static str, Change)| {
+            let mut others = self.clone();
+            change(&mut others).map(|()| (name, others))
+        };
+        OPTIONS.iter().filter_map(changed).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_option_that_was_given_can_be_changed() {
+        let given = SourceArgs { epsilon: Some(1e-3), variant: Some(Variant::V1), ..SourceArgs::default() };
+        let changed = given.with_each_changed();
+        let names: Vec<&str> = changed.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, ["--variant", "--epsilon"]);
+        assert_eq!((changed[0].1.variant, changed[0].1.epsilon), (Some(Variant::V15), Some(1e-3)));
+        let layout = SourceArgs { source_layout: Zoo::named("torchvision"), ..SourceArgs::default() };
+        assert_ne!(layout.with_each_changed()[0].1.source_layout.unwrap().name, "torchvision");
+        assert!(SourceArgs::default().with_each_changed().is_empty());
+    }
+
+    #[test]
+    fn an_epsilon_is_a_small_positive_number() {
+        assert_eq!(parse_epsilon("1e-5"), Ok(1e-5));
+        for bad in ["0", "-1e-5", "nan", "1", "x"] {
+            assert!(parse_epsilon(bad).is_err(), "{bad}");
+        }
+    }
+}

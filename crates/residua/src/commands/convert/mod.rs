@@ -1,0 +1,169 @@
+//! `convert`: writes a model in another format or layout, reads it back, and keeps it only where it is proved.
+//!
+//! Invariant: nothing is at OUT before every check that was asked for has passed.
+
+mod place;
+mod prove;
+mod report;
+mod target;
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use residua_emit::{Emitted, Staged};
+use residua_ir::rewrite::fold_batch_norm;
+use residua_ir::{Checked, Graph, Level, validate};
+use residua_verify::Subject;
+
+use super::check::hold_golden;
+use crate::args::{ConvertArgs, PreprocessChoice};
+use crate::console::Console;
+use crate::exit::{Outcome, report_findings};
+use crate::manifest::{self, Conversion};
+use crate::model::{Model, shapes_for};
+use crate::progress::Progress;
+use crate::proof::{Settings, Verdict, Verification};
+use crate::{input, output};
+use place::Place;
+use prove::Written;
+use report::Report;
+use target::Target;
+
+pub(super) fn run(args: &ConvertArgs, threads: Option<usize>, console: &mut Console) -> Result<Outcome> {
+    let started = Instant::now();
+    let place = Place::of(args)?;
+    let golden_path = args.proof.golden.golden.as_deref();
+    output::refuse_inputs(&place.file, golden_path.into_iter().chain([args.model.path.as_path()]))?;
+    if let Some(path) = &args.manifest {
+        output::refuse_inputs(path, golden_path.into_iter().chain([args.model.path.as_path(), place.file.as_path()]))?;
+        if *path == place.file {
+            bail!("--manifest {}: the output has this name; choose another", path.display());
+        }
+    }
+
+    let mut model = Model::from_args(&args.model)?;
+    model.tell(console);
+    let progress = Progress::start(console, "reading");
+    let findings = residua_verify::check_values(&Subject::new(&model.checked, &model.anatomy, None));
+    if findings.iter().any(|finding| finding.code.level == Level::Error) {
+        drop(progress);
+        report_findings(&findings, console.stderr_style(), &mut std::io::stderr());
+        return Ok(Outcome::Fails);
+    }
+    let settings = Settings {
+        threads,
+        input_shapes: shapes_for(model.checked.graph(), &args.model.input_shape)?,
+        input_range: model.input_range(),
+        tolerance: args.proof.golden.tolerance,
+        before_softmax: false,
+    };
+    let golden = match golden_path {
+        Some(path) => {
+            progress.step("running the source on the golden inputs");
+            hold_golden(&model, path, &settings)?
+        }
+        None => Vec::new(),
+    };
+    record_preprocessing(&mut model, args.preprocess)?;
+
+    progress.step("writing");
+    let target = Target::new(args, place.format, &model)?;
+    let folded = folded(&model.checked, args)?;
+    let _made = place.prepare()?;
+    let staged = target.stage(folded.as_ref().unwrap_or(&model.checked), &place.file)?;
+    let verification = if args.proof.no_verify {
+        None
+    } else {
+        progress.step("proving");
+        let written = Written { source: &model.checked, folded: folded.as_ref(), target: &target, staged: &staged };
+        Some(written.prove(&settings).context("what was written cannot be proved")?)
+    };
+    drop(progress);
+
+    let verdicts = golden.iter().chain(&verification).map(|verification| verification.verdict);
+    let holds = verdicts.into_iter().all(|verdict| verdict == Verdict::Same);
+    let emitted = if holds {
+        let graph = folded.as_ref().unwrap_or(&model.checked).graph();
+        put_in_place(args, staged, graph, target.format())?
+    } else {
+        unwritten(staged)
+    };
+    let report = Report {
+        args,
+        file: &place.file,
+        target: &target,
+        emitted: &emitted,
+        verification: verification.as_ref(),
+        golden: &golden,
+        holds,
+    };
+    report.print(started.elapsed().as_secs_f64(), console)?;
+    if !holds {
+        console.complain(refusal(&place, verification.as_ref()));
+    }
+    Ok(if holds { Outcome::Holds } else { Outcome::Fails })
+}
+
+/// Moves the output to its place and writes the manifest, if one was asked for: both or neither.
+fn put_in_place(args: &ConvertArgs, staged: Staged, graph: &Graph, format: &str) -> Result<Emitted> {
+    let new: Vec<PathBuf> = staged.emitted().files.iter().filter(|file| !file.exists()).cloned().collect();
+    let emitted = staged.commit()?;
+    let Some(path) = &args.manifest else { return Ok(emitted) };
+    let conversion = Conversion { source: &args.model.path, graph, format, emitted: &emitted };
+    if let Err(error) = manifest::write(path, &conversion) {
+        for file in new {
+            // The first error is the one to report.
+            let _ = fs::remove_file(file);
+        }
+        return Err(error);
+    }
+    Ok(emitted)
+}
+
+/// Why nothing was written.
+fn refusal(place: &Place, verification: Option<&Verification>) -> String {
+    let out = place.file.display();
+    match verification {
+        Some(Verification { verdict: Verdict::Different, first_divergence: Some(first), .. }) => {
+            format!("{out} was not written: it would not be the source's function from layer `{}` on", first.a)
+        }
+        Some(Verification { verdict: Verdict::Different, .. }) => {
+            format!("{out} was not written: it would not be the source's function")
+        }
+        Some(Verification { verdict: Verdict::Same, .. }) | None => {
+            format!("{out} was not written: the source does not reproduce the golden outputs")
+        }
+    }
+}
+
+/// What was staged, once it is thrown away.
+fn unwritten(staged: Staged) -> Emitted {
+    staged.emitted().clone()
+}
+
+/// Notes in the graph how pictures are prepared, so that it is written into the output.
+fn record_preprocessing(model: &mut Model, choice: PreprocessChoice) -> Result<()> {
+    let known = model.preprocessing().mode.is_some();
+    let (mode, _) = input::preprocessing(model, choice);
+    let architecture = model.anatomy.standard_name().map(str::to_owned);
+    let mut graph = model.checked.graph().clone();
+    if choice != PreprocessChoice::Auto || known {
+        graph.source_mut().preprocessing = Some(mode.name().to_owned());
+    }
+    if graph.source().architecture.is_none() {
+        graph.source_mut().architecture = architecture;
+    }
+    model.checked = validate(graph)?;
+    Ok(())
+}
+
+/// The source with its batch norms folded, where that is asked for.
+fn folded(model: &Checked, args: &ConvertArgs) -> Result<Option<Checked>> {
+    if !args.fold_bn {
+        return Ok(None);
+    }
+    let folded = fold_batch_norm(model).context("cannot fold the batch norms")?;
+    Ok(Some(validate(folded.graph)?))
+}

@@ -1,0 +1,82 @@
+//! Whether what was written is the source's function, as it is read back.
+//!
+//! Folding and tensors that were computed anew are held against the source itself. Rounding is a step of its own: the
+//! file must be the rounded model exactly, and what rounding cost is measured apart.
+
+use anyhow::{Context, Result};
+use residua_emit::safetensors::checkpoint::{self, CONFIG};
+use residua_emit::{Exactness, Staged};
+use residua_import::LoadOptions;
+use residua_ir::{Checked, DType, validate};
+
+use super::target::Target;
+use crate::proof::{self, Relation, Settings, Verdict, Verification};
+
+/// What was written from what.
+pub(super) struct Written<'a> {
+    pub(super) source: &'a Checked,
+    /// The source with its batch norms folded, where that was written instead.
+    pub(super) folded: Option<&'a Checked>,
+    pub(super) target: &'a Target,
+    pub(super) staged: &'a Staged,
+}
+
+/// A staged file as anybody would read it: by its names, its shapes and the configuration beside it.
+fn read_back(staged: &Staged) -> Result<Checked> {
+    let path = staged.path();
+    let config = Some(path.with_file_name(CONFIG)).filter(|config| config.exists());
+    let graph = residua_import::load_with(&path, &LoadOptions { config, ..LoadOptions::default() });
+    validate(graph.context("what was written cannot be read back")?).context("what was written does not hold together")
+}
+
+impl Written<'_> {
+    /// Proves it.
+    pub(super) fn prove(&self, settings: &Settings) -> Result<Verification> {
+        let Self { source, folded, target, staged } = *self;
+        // Another framework's code may leave the softmax to whoever uses it.
+        let settings = &Settings { before_softmax: target.held().is_some(), ..settings.clone() };
+        let read_back = read_back(staged)?;
+        let (rounded_to, rearranged) = match &staged.emitted().exactness {
+            Exactness::Identical => (None, false),
+            Exactness::Rearranged { .. } => (None, true),
+            Exactness::Rounded { dtype, nodes } => (Some(*dtype), !nodes.is_empty()),
+        };
+        let relation = if rearranged { Relation::Rearranged } else { Relation::Identical };
+        match (rounded_to, folded) {
+            (Some(dtype), _) => self.prove_rounded(&read_back, dtype, relation, settings),
+            (None, Some(_)) => proof::prove(source, &read_back, Relation::Rearranged, settings),
+            (None, None) => proof::prove(&target.expected(source)?, &read_back, relation, settings),
+        }
+    }
+
+    fn prove_rounded(
+        &self,
+        read_back: &Checked,
+        dtype: DType,
+        relation: Relation,
+        settings: &Settings,
+    ) -> Result<Verification> {
+        let computed = match self.target.held() {
+            Some(held) if held.is_computed() => {
+                // The same checkpoint unrounded, as it is read.
+                let out = &self.staged.emitted().files[0];
+                Some(self::read_back(&checkpoint::stage(self.source, held, None, out)?)?)
+            }
+            Some(_) | None => None,
+        };
+        let wide = computed.as_ref().or(self.folded);
+        if let Some(wide) = wide {
+            let computing = proof::prove(self.source, wide, Relation::Rearranged, settings)?;
+            if computing.verdict == Verdict::Different {
+                return Ok(computing);
+            }
+        }
+        let relation = if computed.is_some() { Relation::Identical } else { relation };
+        let wide = wide.unwrap_or(self.source);
+        let rounded = self.target.expected(wide)?;
+        let mut verification = proof::prove(&rounded, read_back, relation, settings)?;
+        verification.method = format!("{}, its weights rounded to {dtype}", verification.method);
+        verification.rounding = Some(proof::rounding_cost(wide, &rounded, settings)?);
+        Ok(verification)
+    }
+}

@@ -1,0 +1,138 @@
+//! What `convert` says it did, as text and as JSON.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Result;
+use residua_emit::safetensors::checkpoint::CONFIG;
+use residua_emit::{Dropped, Emitted, Exactness, TensorMapping};
+use serde::Serialize;
+
+use super::target::Target;
+use crate::args::{ConvertArgs, Format};
+use crate::console::{Console, Style};
+use crate::proof::Verification;
+use crate::{fit, render};
+
+/// Lines of one kind that are printed; the rest are counted.
+const SHOWN: usize = 2;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    source: String,
+    /// Null where nothing was written, since the proof failed.
+    output: Option<String>,
+    format: &'static str,
+    /// Layout of the names; null for ONNX.
+    layout: Option<&'static str>,
+    /// What whoever builds the model in the layout's framework has to set.
+    settings: &'a [String],
+    files: Vec<String>,
+    bytes: u64,
+    seconds: f64,
+    tensors: &'a [TensorMapping],
+    dropped: &'a [Dropped],
+    exactness: &'a Exactness,
+    notes: &'a [String],
+    verification: Option<&'a Verification>,
+    golden: &'a [Verification],
+}
+
+/// What came of it.
+pub(super) struct Report<'a> {
+    pub(super) args: &'a ConvertArgs,
+    /// The main file of the output.
+    pub(super) file: &'a Path,
+    pub(super) target: &'a Target,
+    pub(super) emitted: &'a Emitted,
+    pub(super) verification: Option<&'a Verification>,
+    pub(super) golden: &'a [Verification],
+    /// Whether the output was written.
+    pub(super) holds: bool,
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+impl Report<'_> {
+    pub(super) fn print(&self, seconds: f64, console: &mut Console) -> Result<()> {
+        let Self { args, file, target, emitted, verification, golden, holds } = *self;
+        if args.format == Format::Json {
+            let document = Document {
+                schema: "residua.convert/1",
+                source: text(&args.model.path),
+                output: holds.then(|| text(file)),
+                format: target.format(),
+                layout: target.layout(),
+                settings: target.held().map_or(&[], |held| &held.settings),
+                files: emitted.files.iter().filter(|_| holds).map(|file| text(file)).collect(),
+                bytes: emitted.bytes,
+                seconds,
+                tensors: &emitted.mapping,
+                dropped: &emitted.dropped,
+                exactness: &emitted.exactness,
+                notes: &emitted.notes,
+                verification,
+                golden,
+            };
+            return render::json(console.out(), &document);
+        }
+        let style = console.style();
+        let out = console.out();
+        self.written(seconds, out, style)?;
+        match verification {
+            Some(verification) => {
+                writeln!(out, "\nread back and run against the source:")?;
+                render::verification::text(out, style, verification)?;
+            }
+            None => writeln!(out, "  {}", style.warning("not proved: --no-verify was given"))?,
+        }
+        for verification in golden {
+            writeln!(out, "\nthe source against the golden outputs:")?;
+            render::verification::text(out, style, verification)?;
+        }
+        Ok(())
+    }
+
+    /// What was written, and what became of the tensors.
+    fn written(&self, seconds: f64, out: &mut dyn Write, style: Style) -> Result<()> {
+        let Self { args, file, target, emitted, holds, .. } = *self;
+        let (from, to) = (text(&args.model.path), style.bold(&text(file)));
+        if holds {
+            writeln!(out, "{from} → {to}")?;
+            let tensors = render::plural(emitted.mapping.len(), "tensor");
+            writeln!(out, "  {tensors}, {}, {seconds:.2} s", render::bytes(emitted.bytes))?;
+            for extra in emitted.files.iter().skip(1) {
+                let what = if extra.ends_with(CONFIG) { "configuration" } else { "weights" };
+                writeln!(out, "  {what} in {}", extra.display())?;
+            }
+        } else {
+            writeln!(out, "{from} → {to}: {}", style.error("not written"))?;
+        }
+        if let Some(held) = target.held() {
+            writeln!(out, "  names and axes of {}", held.kin.describe)?;
+            for setting in &held.settings {
+                writeln!(out, "  {}", style.warning(setting))?;
+            }
+            for how in fit::moves(held) {
+                writeln!(out, "  computed: {how}")?;
+            }
+        }
+        list(out, emitted.dropped.iter().map(|dropped| format!("left out {}: {}", dropped.from, dropped.reason)))?;
+        list(out, emitted.notes.iter().cloned())
+    }
+}
+
+/// The first few of them; the rest are counted.
+fn list(out: &mut dyn Write, lines: impl ExactSizeIterator<Item = String>) -> Result<()> {
+    let more = lines.len().saturating_sub(SHOWN);
+    for line in lines.take(SHOWN) {
+        writeln!(out, "  {line}")?;
+    }
+    if more > 0 {
+        writeln!(out, "  and {more} more, all in --format json")?;
+    }
+    Ok(())
+}

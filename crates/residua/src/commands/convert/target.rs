@@ -1,0 +1,136 @@
+//! What is written, and how: the options of an output, resolved for a model.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use residua_emit::onnx::{ExternalData, OnnxOptions};
+use residua_emit::safetensors::{Layout, SafetensorsOptions, checkpoint};
+use residua_emit::{Staged, onnx, safetensors};
+use residua_ir::rewrite::cast_weights;
+use residua_ir::{Checked, DType, Graph, Parameter, ParameterId, Role, TensorError, validate};
+use residua_resnet::hold::Held;
+use residua_resnet::{anatomy, naming};
+
+use crate::args::{ConvertArgs, Dtype, InputLayout, LayoutName, OutputFormat};
+use crate::fit::{self, Fit};
+use crate::model::Model;
+
+/// What is written, and how.
+pub(super) enum Target {
+    Onnx(OnnxOptions),
+    Safetensors { layout: LayoutName, fit: Fit, float: Option<DType> },
+}
+
+impl Target {
+    /// From the arguments, for this model.
+    pub(super) fn new(args: &ConvertArgs, format: OutputFormat, model: &Model) -> Result<Self> {
+        Ok(match format {
+            OutputFormat::Onnx => Self::Onnx(onnx_options(args)),
+            OutputFormat::Safetensors => {
+                let default =
+                    if fit::is_plain(model) && !args.fold_bn { LayoutName::Source } else { LayoutName::Residua };
+                let layout = args.safetensors.layout.unwrap_or(default);
+                let fit = match Fit::of(model, layout) {
+                    Ok(fit) => fit,
+                    Err(reasons) => bail!("{}", refusal(model, layout, &reasons)),
+                };
+                Self::Safetensors { layout, fit, float: float(args.dtype) }
+            }
+        })
+    }
+
+    pub(super) fn format(&self) -> &'static str {
+        match self {
+            Self::Onnx(_) => "onnx",
+            Self::Safetensors { .. } => "safetensors",
+        }
+    }
+
+    /// The layout of the names, where there are layouts.
+    pub(super) fn layout(&self) -> Option<&'static str> {
+        match self {
+            Self::Onnx(_) => None,
+            Self::Safetensors { layout, fit, .. } => Some(fit.held().map_or(layout.name(), |held| held.zoo.name)),
+        }
+    }
+
+    /// The tensors, where another framework's code is to read them.
+    pub(super) fn held(&self) -> Option<&Held> {
+        match self {
+            Self::Onnx(_) => None,
+            Self::Safetensors { fit, .. } => fit.held(),
+        }
+    }
+
+    pub(super) fn stage(&self, model: &Checked, out: &Path) -> Result<Staged> {
+        let (fit, float) = match self {
+            Self::Onnx(options) => return Ok(onnx::stage(model, options, out)?),
+            Self::Safetensors { fit, float, .. } => (fit, *float),
+        };
+        let whole = |layout| safetensors::stage(model, &SafetensorsOptions { layout, float }, out);
+        Ok(match fit {
+            Fit::Held(held) => checkpoint::stage(model, held, float, out)?,
+            Fit::OfSource => whole(Layout::Source)?,
+            Fit::Own => {
+                let names = naming::slots(model, &anatomy::analyse(model));
+                let name_of = |id: ParameterId| names[id.index()].1.clone();
+                whole(Layout::Graph { name: "residua", names: &name_of })?
+            }
+        })
+    }
+
+    /// The model as the output has its numbers: what the file must be, bit for bit.
+    pub(super) fn expected(&self, model: &Checked) -> Result<Checked> {
+        let graph = model.graph().clone();
+        let graph = match self {
+            Self::Onnx(options) => onnx::representable(model, options)?,
+            Self::Safetensors { float: None, .. } => graph,
+            Self::Safetensors { float: Some(dtype), fit: Fit::Held(_), .. } => round_what_is_stored(graph, *dtype)?,
+            Self::Safetensors { float: Some(dtype), fit: Fit::Own | Fit::OfSource, .. } => cast_weights(graph, *dtype),
+        };
+        Ok(validate(graph)?)
+    }
+}
+
+fn onnx_options(args: &ConvertArgs) -> OnnxOptions {
+    OnnxOptions {
+        opset: args.onnx.opset.map_or(onnx::PORTABLE, i64::from),
+        input_layout: match args.onnx.input_layout.unwrap_or_default() {
+            InputLayout::Nchw => onnx::InputLayout::Nchw,
+            InputLayout::Nhwc => onnx::InputLayout::Nhwc,
+            InputLayout::Source => onnx::InputLayout::Source,
+        },
+        float: float(args.dtype).unwrap_or(DType::F32),
+        external_data: if args.onnx.external_data { ExternalData::Always } else { ExternalData::Auto },
+        ..OnnxOptions::default()
+    }
+}
+
+fn float(dtype: Option<Dtype>) -> Option<DType> {
+    dtype.map(|dtype| match dtype {
+        Dtype::F32 => DType::F32,
+        Dtype::F16 => DType::F16,
+        Dtype::Bf16 => DType::BF16,
+    })
+}
+
+/// Rounds weights as they are stored for code that standardises them when it runs: before, not after.
+fn round_what_is_stored(graph: Graph, dtype: DType) -> Result<Graph, TensorError> {
+    graph.map_tensors(|Parameter { tensor, role, .. }| match tensor.before_standardisation() {
+        _ if !tensor.dtype().is_float() || *role == Role::Counter => Ok(tensor.clone()),
+        Some((stored, epsilon)) => stored.cast(dtype).standardised(epsilon),
+        None => Ok(tensor.cast(dtype)),
+    })
+}
+
+/// Why a layout is none for a model, and which are.
+fn refusal(model: &Model, layout: LayoutName, reasons: &[String]) -> String {
+    let name = model.anatomy.architecture.as_ref().map_or_else(String::new, |found| format!(" ({})", found.name));
+    let reasons: String = reasons.iter().map(|reason| format!("\n  - {reason}")).collect();
+    format!(
+        "{}{name} cannot be written in the layout `{}`:{reasons}\n  layouts that can hold it: {}",
+        model.path.display(),
+        layout.name(),
+        fit::names(model).join(", ")
+    )
+}
