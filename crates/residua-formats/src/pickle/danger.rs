@@ -149,7 +149,7 @@ pub(super) fn is_dictionary(name: &str) -> bool {
 pub(super) fn is_harmful(name: &str) -> bool {
     let module = name.rsplit_once('.').map_or(name, |(module, _)| module);
     let within = |bad: &&str| module == *bad || module.strip_prefix(*bad).is_some_and(|rest| rest.starts_with('.'));
-    MODULES.iter().any(|bad| within(bad)) && !is_known_constructor(name)
+    MODULES.iter().any(within) && !is_known_constructor(name)
 }
 
 /// Whether a global is a function by its name, and not a class.

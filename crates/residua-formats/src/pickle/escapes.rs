@@ -25,26 +25,29 @@ pub(super) fn bytes(literal: &str) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// A text with `\uXXXX` for what is not Latin-1; escapes that are none stay as they are.
-pub(super) fn text(line: &str) -> String {
+/// A text in Latin-1, with `\uXXXX` for what that does not have; escapes that are none stay as they are.
+pub(super) fn text(line: &[u8]) -> String {
     let mut out = String::with_capacity(line.len());
     let mut rest = line;
-    while let Some(at) = rest.find('\\') {
-        out.push_str(&rest[..at]);
-        let digits = match rest.as_bytes().get(at + 1) {
-            Some(b'u') => 4,
-            Some(b'U') => 8,
-            _ => 0,
+    while let Some((&byte, behind)) = rest.split_first() {
+        let digits = match behind.first() {
+            Some(b'u') if byte == b'\\' => 4,
+            Some(b'U') if byte == b'\\' => 8,
+            Some(_) | None => 0,
         };
-        let code = rest.get(at + 2..at + 2 + digits).and_then(|digits| u32::from_str_radix(digits, 16).ok());
-        let (character, end) = match code.and_then(char::from_u32).filter(|_| digits > 0) {
-            Some(character) => (character, at + 2 + digits),
-            None => ('\\', at + 1),
-        };
-        out.push(character);
-        rest = &rest[end..];
+        let hex = behind.get(1..=digits).filter(|hex| digits > 0 && hex.iter().all(u8::is_ascii_hexdigit));
+        let code = hex.and_then(|hex| u32::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        match code.and_then(char::from_u32) {
+            Some(character) => {
+                out.push(character);
+                rest = &behind[1 + digits..];
+            }
+            None => {
+                out.push(char::from(byte));
+                rest = behind;
+            }
+        }
     }
-    out.push_str(rest);
     out
 }
 
@@ -62,6 +65,6 @@ mod tests {
         assert_eq!(bytes(r"a\x00\xff\n\\\'").as_deref(), Some(&b"a\x00\xff\n\\'"[..]));
         assert_eq!(bytes(r"\x0"), None);
         assert_eq!(bytes("\\"), None);
-        assert_eq!(text(r"a\u00e9\U0001F600\q\u12"), "aé😀\\q\\u12");
+        assert_eq!(text(b"a\xe9\\u00e9\\U0001F600\\q\\u12\\u+123\\"), "aéé😀\\q\\u12\\u+123\\");
     }
 }

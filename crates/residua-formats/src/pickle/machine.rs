@@ -112,17 +112,17 @@ impl Machine<'_> {
         Ok(u64::from(u32::from_le_bytes(self.array()?)))
     }
 
-    /// The text up to the end of the line.
+    /// The bytes up to the end of the line.
+    fn raw_line(&mut self) -> Result<Bytes> {
+        let length = self.bytes[self.position..].iter().position(|&byte| byte == b'\n');
+        let length = length.ok_or_else(|| self.error("a line", "no end of it"))?;
+        let line = self.bytes.slice(self.position..self.position + length);
+        self.position += length + 1;
+        Ok(line)
+    }
+
     fn line(&mut self) -> Result<String> {
-        let rest = &self.bytes[self.position..];
-        match rest.iter().position(|&byte| byte == b'\n') {
-            Some(length) => {
-                let text = String::from_utf8_lossy(&rest[..length]).into_owned();
-                self.position += length + 1;
-                Ok(text)
-            }
-            None => Err(self.error("a line", "no end of it")),
-        }
+        Ok(String::from_utf8_lossy(&self.raw_line()?).into_owned())
     }
 
     fn text(&mut self, length: u64) -> Result<Value> {
@@ -273,7 +273,7 @@ impl Machine<'_> {
                 let inner = inner.and_then(escapes::bytes);
                 Value::Bytes(inner.ok_or_else(|| self.error("a text in quotes", "none"))?.into())
             }
-            b'V' => Value::Text(escapes::text(&self.line()?)),
+            b'V' => Value::Text(escapes::text(&self.raw_line()?)),
             b'T' | b'B' => {
                 let length = self.u32()?;
                 Value::Bytes(self.take(length)?)
