@@ -10,6 +10,7 @@ mod errors;
 mod explain;
 mod help;
 mod inspect;
+mod manifest;
 mod run;
 
 use std::path::Path;
