@@ -341,6 +341,11 @@ fn tensors_that_lie_about_their_storage_are_refused() {
     let mut text_size = view(6, 0, &[2, 3], &[3, 1]);
     text_size[2] = text("23");
     let big = i64::MAX;
+    let loaded = |stream: &[u8]| {
+        let bytes = cat([&b"B"[..], &u32::try_from(stream.len()).unwrap().to_le_bytes(), stream]);
+        let storage = call("torch.storage", "_load_from_bytes", &[bytes]);
+        call("torch._utils", "_rebuild_tensor_v2", &[storage, int(0), ints(&[6]), ints(&[1])])
+    };
     meets(vec![
         ("a sound tensor", one(weight()), Read),
         ("more elements than there are", one(tensor(6, 0, &[7], &[1])), Refused("beyond a storage of 6")),
@@ -380,6 +385,12 @@ fn tensors_that_lie_about_their_storage_are_refused() {
                 &[global("os", "system"), b"N".to_vec(), tuple(&[text("id")])],
             )),
             Read,
+        ),
+        ("a stream in a stream that is none", one(loaded(b"\x80\x02N.")), Refused("protocol version")),
+        (
+            "a stream in a stream that calls",
+            one(loaded(&legacy(&call("os", "system", &[]), b"]", &[]))),
+            Refused("a storage and nothing else"),
         ),
         ("a tensor without elements", made("_rebuild_meta_tensor_no_storage", &[]), Unused("without elements")),
         ("a sparse tensor", made("_rebuild_sparse_tensor", &[]), Unused("sparse")),

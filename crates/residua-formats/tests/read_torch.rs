@@ -59,6 +59,7 @@ fn every_container_gives_the_same_tensors() {
         ("traced.pt", Script, ""),
         ("exported.pt2", Exported, ""),
         ("exported-before-2.8.pt2", Exported, ""),
+        ("pickled.pkl", Pickle, ""),
         ("numpy-protocol0.pkl", Pickle, "model"),
         ("numpy-protocol1.pkl", Pickle, "model"),
         ("numpy-protocol2.pkl", Pickle, "model"),

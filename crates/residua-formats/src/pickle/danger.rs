@@ -1,7 +1,7 @@
 //! What pickles may want called: the constructors of plain data, and what must be reported.
 
 /// Constructors of plain data: calling them for real would have no effect but their result.
-const CONSTRUCTORS: [&str; 48] = [
+const CONSTRUCTORS: [&str; 49] = [
     "__builtin__.bytearray",
     "__builtin__.complex",
     "__builtin__.frozenset",
@@ -48,6 +48,8 @@ const CONSTRUCTORS: [&str; 48] = [
     "torch.Size",
     "torch.device",
     "torch.serialization._get_layout",
+    // Bytes that torch would read; here as data, like the rest.
+    "torch.storage._load_from_bytes",
     "types.SimpleNamespace",
     "uuid.UUID",
 ];

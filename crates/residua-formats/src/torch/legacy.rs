@@ -13,7 +13,7 @@ use bytes::Bytes;
 use residua_ir::Endian;
 
 use super::storage::{Storage, Storages, element_size};
-use super::tensor::{Described, described};
+use super::tensor::{Described, described, storage_key};
 use super::{TorchFile, TorchKind, walk};
 use crate::error::Result;
 use crate::pickle::{self, Pickle, Value};
@@ -37,6 +37,22 @@ pub(crate) fn is_pickle(bytes: &[u8]) -> bool {
 
 /// Reads a legacy stream.
 pub(crate) fn read_legacy(bytes: &Bytes) -> Result<TorchFile> {
+    let (object, storages) = stream(bytes)?;
+    walk::read(TorchKind::Legacy, &object, &storages, bytes.len(), "object")
+}
+
+/// The storage that a stream inside of a pickle holds: what `pickle.dump` makes of a tensor.
+pub(super) fn read_storage(bytes: &Bytes) -> Result<Storage> {
+    let (object, mut storages) = stream(bytes)?;
+    let key = match object.get(object.root) {
+        Value::Persistent(id) if object.calls.is_empty() => storage_key(&object, *id),
+        _ => None,
+    };
+    let storage = key.and_then(|key| storages.remove(&key));
+    storage.ok_or_else(|| FormatError::malformed("object", "a storage and nothing else", object.describe(object.root)))
+}
+
+fn stream(bytes: &Bytes) -> Result<(Pickle, Storages)> {
     let magic = pickle::run("magic number", bytes, 0)?;
     let protocol = pickle::run("protocol version", bytes, magic.end)?;
     if protocol.int(protocol.root) != Some(1001) {
@@ -48,7 +64,7 @@ pub(crate) fn read_legacy(bytes: &Bytes) -> Result<TorchFile> {
     let object = pickle::run("object", bytes, system.end)?;
     let keys = pickle::run("keys of storages", bytes, object.end)?;
     let storages = storages(bytes, &object, &keys, turned)?;
-    walk::read(TorchKind::Legacy, &object, &storages, bytes.len(), "object")
+    Ok((object, storages))
 }
 
 fn storages(bytes: &Bytes, object: &Pickle, keys: &Pickle, turned: bool) -> Result<Storages> {

@@ -3,10 +3,11 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use residua_ir::Tensor;
 
-use super::numpy;
-use super::storage::{Storages, dtype_of_class, dtype_of_name, element_size};
+use super::storage::{Storage, Storages, dtype_of_class, dtype_of_name, element_size};
+use super::{legacy, numpy};
 use crate::error::Result;
 use crate::pickle::{Id, Object, Pickle, Value};
 use crate::{FormatError, limits};
@@ -165,7 +166,22 @@ impl<'a> Rebuild<'a> {
         Ok(Rebuilt::Tensor(tensor, location))
     }
 
-    fn storage(&self, id: Id, at: &str) -> Result<&super::storage::Storage> {
+    /// The stream of a storage that `pickle.dump`, and not torch, put into the pickle.
+    fn pickled_storage(&self, id: Id) -> Option<&'a Bytes> {
+        let object = self.pickle.object(id)?;
+        let loaded = self.pickle.global(object.callable) == Some("torch.storage._load_from_bytes");
+        match self.pickle.get(*self.pickle.sequence(object.args).filter(|_| loaded)?.first()?) {
+            Value::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    fn storage(&self, id: Id, at: &str) -> Result<Storage> {
+        if let Some(bytes) = self.pickled_storage(id) {
+            let storage = legacy::read_storage(bytes).map_err(|error| error.within(&place(at)))?;
+            // The stream has a key of its own, which others have too; the value in the pickle is shared as it is.
+            return Ok(Storage { location: format!("storage in value {id}"), ..storage });
+        }
         let key = match self.pickle.get(id) {
             Value::Persistent(id) => storage_key(self.pickle, *id),
             _ => None,
@@ -173,7 +189,7 @@ impl<'a> Rebuild<'a> {
         let Some(key) = key else {
             return Err(FormatError::malformed(place(at), "a storage", self.pickle.describe(id)));
         };
-        self.storages.get(&key).ok_or_else(|| {
+        self.storages.get(&key).cloned().ok_or_else(|| {
             FormatError::malformed(place(at), format!("storage `{}` in the file", key.escape_debug()), "none")
         })
     }
