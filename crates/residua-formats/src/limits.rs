@@ -58,11 +58,17 @@ pub const ZIP_ENTRIES: u64 = 100_000;
 /// Values of one pickle, and those on its stack. A checkpoint of ResNet-1202 with its optimizer has about 200,000.
 pub const PICKLE_VALUES: u64 = 2_000_000;
 
+/// Bytes of the name of a global in a pickle, and of the key of a storage.
+pub const PICKLE_NAME: usize = 1024;
+
 /// Bytes of the pickle of a checkpoint, tensors not counted.
 pub const PICKLE_BYTES: u64 = 256 << 20;
 
 /// How deep dictionaries, lists and modules of a checkpoint may nest.
 pub const TORCH_DEPTH: u64 = 64;
+
+/// Axes of a tensor; PyTorch and numpy allow 64.
+pub const TORCH_RANK: usize = 64;
 
 /// Tensors of one checkpoint, its optimizer's too.
 pub const TORCH_TENSORS: u64 = 200_000;

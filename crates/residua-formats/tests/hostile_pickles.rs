@@ -328,6 +328,63 @@ fn sharing_cycles_and_depth_end() {
     ]);
 }
 
+/// What is large and shared, so that each reference to it costs two bytes, is not paid for at each reference.
+#[test]
+fn large_values_that_are_shared_by_many_cost_once() {
+    let put = |value: Vec<u8>| cat([value, b"q\x000".to_vec()]);
+    let shared = b"h\x00".to_vec();
+    let many = |first: Vec<u8>, count: usize, each: &[u8]| {
+        let entries: Vec<u8> = (0..count).flat_map(|i| cat([text(&i.to_string()), each.to_vec()])).collect();
+        zip_of(&cat([put(first), b"}(".to_vec(), entries, b"u".to_vec()]))
+    };
+    let wide = cat([b"}(".to_vec(), (0..50_000).flat_map(|i| cat([int(i), b"N".to_vec()])).collect(), b"u".to_vec()]);
+    let long = text(&"n".repeat(1 << 20));
+    let million = cat([b"(".to_vec(), repeated(b"K\x01", 200_000), b"t".to_vec()]);
+    let with = |index: usize| {
+        let mut args = view(6, 0, &[6], &[1]);
+        args.resize(7, b"N".to_vec());
+        args[index].clone_from(&shared);
+        call("torch._utils", "_rebuild_tensor_v2", &args)
+    };
+    let keyed = {
+        let id = tuple(&[text("storage"), global("torch", "FloatStorage"), shared.clone(), text("cpu"), int(6)]);
+        call("torch._utils", "_rebuild_tensor_v2", &[cat([id, b"Q".to_vec()]), int(0), ints(&[6]), ints(&[1])])
+    };
+    let object = |class: &str| cat([global("a", class), b")\x81h\x00b".to_vec()]);
+    let state = |extra: Vec<u8>| {
+        let empty = b"}".to_vec();
+        cat([b"}(".to_vec(), text("_modules"), empty.clone(), text("_parameters"), empty, extra, b"u".to_vec()])
+    };
+    let wide_entries = (0..20_000).flat_map(|i| cat([text(&format!("a{i}")), b"N".to_vec()])).collect();
+    let optimizer = dict(&[("state", b"N".to_vec()), ("param_groups", b"N".to_vec())]);
+    let loaded = {
+        let stream = legacy(
+            &storage("FloatStorage", "0", 6),
+            &cat([repeated(b"N0", 300_000), b"]".to_vec(), text("0"), b"a".to_vec()]),
+            &cat([6u64.to_le_bytes().to_vec(), floats(6)]),
+        );
+        call(
+            "torch.storage",
+            "_load_from_bytes",
+            &[cat([&b"B"[..], &u32::try_from(stream.len()).unwrap().to_le_bytes(), &stream])],
+        )
+    };
+    meets(vec![
+        ("metadata", many(wide.clone(), 5000, &with(6)), Read),
+        ("sizes", many(million.clone(), 5000, &with(2)), Refused("too many axes")),
+        ("hooks", many(wide.clone(), 5000, &with(5)), Read),
+        ("a key", many(long.clone(), 5000, &keyed), Refused("the key of a storage")),
+        ("the stream of a storage", many(loaded, 2000, &with(0)), Read),
+        ("states of objects", many(wide.clone(), 20_000, &object("Config")), Refused("bytes of names")),
+        ("states of modules", many(state(wide_entries), 20_000, &object("Net")), Refused("bytes of names")),
+        ("items of dictionaries", many(wide, 20_000, &shared), Read),
+        ("the state of an optimizer", many(optimizer, 20_000, &shared), Unused("optimizer")),
+        ("a long text", many(long, 20_000, &shared), Read),
+        ("a long tuple", many(million, 20_000, &shared), Read),
+        ("a class of a long name", zip_of(&global("a", &"N".repeat(5000))), Refused("a name of a global")),
+    ]);
+}
+
 #[test]
 fn tensors_that_lie_about_their_storage_are_refused() {
     let one = |tensor: Vec<u8>| zip_of(&dict(&[("w", tensor)]));
@@ -357,7 +414,7 @@ fn tensors_that_lie_about_their_storage_are_refused() {
         ("sizes that overflow", one(tensor(6, 0, &[big, big], &[0, 0])), Refused("too many elements")),
         ("a bomb of stride 0", one(tensor(6, 0, &[1 << 40], &[0])), Refused("bytes of tensors")),
         ("a bomb of stride 0 in many axes", one(tensor(6, 0, &[1024; 5], &[0; 5])), Refused("bytes of tensors")),
-        ("a thousand axes", one(tensor(6, 0, &[1; 1000], &[1; 1000])), Read),
+        ("a thousand axes", one(tensor(6, 0, &[1; 1000], &[1; 1000])), Refused("too many axes")),
         ("a negative size", one(tensor(6, 0, &[-2, 3], &[3, 1])), Refused("is negative")),
         ("a negative stride", one(tensor(6, 5, &[6], &[-1])), Refused("is negative")),
         ("a negative offset", made("_rebuild_tensor_v2", &negative), Refused("is negative")),

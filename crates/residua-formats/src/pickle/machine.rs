@@ -388,7 +388,7 @@ impl Machine<'_> {
         match opcode {
             b'c' => {
                 let (module, name) = (self.line()?, self.line()?);
-                self.push(Value::Global(format!("{module}.{name}")))
+                self.global(&module, &name)
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
@@ -397,7 +397,7 @@ impl Machine<'_> {
                     _ => None,
                 };
                 match (text(module), text(name)) {
-                    (Some(module), Some(name)) => self.push(Value::Global(format!("{module}.{name}"))),
+                    (Some(module), Some(name)) => self.global(&module, &name),
                     _ => Err(self.error("a module and a name", "something that is no text")),
                 }
             }
@@ -413,7 +413,7 @@ impl Machine<'_> {
                 let mut values = self.pop_mark()?;
                 let class = if opcode == b'i' {
                     let (module, name) = (self.line()?, self.line()?);
-                    self.push(Value::Global(format!("{module}.{name}")))?;
+                    self.global(&module, &name)?;
                     self.pop()?
                 } else if values.is_empty() {
                     return Err(self.error("a class", "nothing"));
@@ -446,6 +446,14 @@ impl Machine<'_> {
                 self.push(Value::Persistent(id))
             }
         }
+    }
+
+    fn global(&mut self, module: &str, name: &str) -> Result<()> {
+        if module.len() + name.len() > limits::PICKLE_NAME {
+            let expected = format!("a name of a global of up to {} bytes", limits::PICKLE_NAME);
+            return Err(self.error(&expected, (module.len() + name.len()).to_string()));
+        }
+        self.push(Value::Global(format!("{module}.{name}")))
     }
 
     fn call(&mut self, callable: Id, args: Id, by: By) -> Result<()> {

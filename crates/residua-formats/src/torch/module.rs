@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::pickle::{Id, Object, Value};
 use crate::{FormatError, NamedTensor, limits};
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
     /// A module and those in it.
     pub(super) fn tree(&mut self, id: Id, path: &str) -> Result<()> {
         let mut tree = StateDict { path: path.to_owned(), ..StateDict::default() };
@@ -30,12 +30,14 @@ impl Walk<'_> {
         self.charge(state.len() * size_of::<(Id, Id)>())?;
         self.described(object, &state, prefix, tree)?;
         let of = |key: &str| pickle.at(&state, key).and_then(|id| pickle.entries(id)).unwrap_or_default();
+        let (parameters, buffers, modules) = (of("_parameters"), of("_buffers"), of("_modules"));
         let passing = self.passing_buffers(&state);
-        for (kind, entries) in [("parameter", of("_parameters")), ("buffer", of("_buffers"))] {
+        self.charge((parameters.len() + buffers.len() + modules.len() + passing.len()) * size_of::<(Id, Id)>())?;
+        for (kind, entries) in [("parameter", parameters), ("buffer", buffers)] {
             for (key, value) in entries {
                 let key = pickle.text(key).unwrap_or_default();
                 let name = self.join(prefix, key)?;
-                let Some(rebuilt) = self.rebuild.tensor(value, &name)? else { continue };
+                let Some(rebuilt) = self.tensor(value, &name)? else { continue };
                 self.count(&name)?;
                 match rebuilt {
                     Rebuilt::Tensor(..) if kind == "buffer" && passing.contains(key) => {
@@ -46,7 +48,7 @@ impl Walk<'_> {
                 }
             }
         }
-        for (key, child) in of("_modules") {
+        for (key, child) in modules {
             let name = self.join(prefix, pickle.text(key).unwrap_or_default())?;
             if pickle.object(child).is_some() {
                 self.module(child, &name, tree, depth + 1)?;
@@ -57,11 +59,9 @@ impl Walk<'_> {
 
     /// Lists a module with its class and its public attributes.
     fn described(&mut self, object: &Object, state: &[(Id, Id)], prefix: &str, tree: &mut StateDict) -> Result<()> {
-        let mut module = Module {
-            path: prefix.to_owned(),
-            class: self.pickle.class(object).unwrap_or("a class that is computed").to_owned(),
-            attributes: std::collections::BTreeMap::new(),
-        };
+        let class = self.pickle.class(object).unwrap_or("a class that is computed").to_owned();
+        self.charge(class.len() + size_of::<Module>())?;
+        let mut module = Module { path: prefix.to_owned(), class, attributes: std::collections::BTreeMap::new() };
         for &(key, value) in state {
             let Some(key) = self.pickle.text(key).filter(|key| !key.starts_with('_') && *key != "training") else {
                 continue;
@@ -71,7 +71,7 @@ impl Walk<'_> {
                 self.count(&name)?;
                 self.unused_in(tree, &name, "an attribute that is neither a parameter nor a buffer")?;
             }
-            self.charge(key.len())?;
+            self.charge(key.len() + size_of::<String>())?;
             module.attributes.insert(key.to_owned(), self.attribute(value)?);
         }
         tree.modules.push(module);
@@ -85,7 +85,7 @@ impl Walk<'_> {
     }
 
     /// Buffers that are no part of a state dict.
-    fn passing_buffers(&self, state: &[(Id, Id)]) -> HashSet<String> {
+    fn passing_buffers(&self, state: &[(Id, Id)]) -> HashSet<&'a str> {
         let pickle = self.pickle;
         let set = pickle.at(state, "_non_persistent_buffers_set").map(|id| match pickle.get(id) {
             Value::Set(items) => items.as_slice(),
@@ -96,7 +96,7 @@ impl Walk<'_> {
             }
             _ => &[],
         });
-        set.unwrap_or_default().iter().filter_map(|&item| pickle.text(item).map(str::to_owned)).collect()
+        set.unwrap_or_default().iter().filter_map(|&item| pickle.text(item)).collect()
     }
 
     // ---- TorchScript
@@ -116,7 +116,7 @@ impl Walk<'_> {
         self.charge(state.len() * size_of::<(Id, Id)>())?;
         for (key, value) in state {
             let name = self.join(prefix, self.pickle.text(key).unwrap_or_default())?;
-            match self.rebuild.tensor(value, &name)? {
+            match self.tensor(value, &name)? {
                 Some(Rebuilt::Tensor(tensor, location)) => {
                     self.count(&name)?;
                     tree.tensors.push(NamedTensor { name, location, tensor });

@@ -1,12 +1,13 @@
 //! Arrays of numpy in pickles. (Source: numpy's `ndarray.__reduce__` and `__setstate__`, `dtype.__reduce__`.)
 
 use bytes::Bytes;
-use residua_ir::{DType, Endian, Tensor};
+use residua_ir::tensor::element_count;
+use residua_ir::{DType, Endian, Tensor, TensorError};
 
 use super::tensor::{Rebuilt, place};
-use crate::FormatError;
 use crate::error::Result;
 use crate::pickle::{Id, Object, Pickle, Value};
+use crate::{FormatError, limits};
 
 const RECONSTRUCT: [&str; 2] = ["numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct"];
 const FROM_BUFFER: [&str; 2] = ["numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer"];
@@ -16,8 +17,13 @@ pub(super) fn is_array(name: &str) -> bool {
     RECONSTRUCT.contains(&name) || FROM_BUFFER.contains(&name)
 }
 
-/// The array that an object is; [`None`] for what is none.
-pub(super) fn array(pickle: &Pickle, object: &Object, at: &str) -> Result<Option<Rebuilt>> {
+/// The array that an object is; [`None`] for what is none. `spend` is told of its bytes before they are decoded.
+pub(super) fn array(
+    pickle: &Pickle,
+    object: &Object,
+    at: &str,
+    spend: &dyn Fn(u64) -> Result<()>,
+) -> Result<Option<Rebuilt>> {
     let Some(name) = pickle.global(object.callable) else { return Ok(None) };
     let (shape, dtype, fortran, data) = match name {
         name if RECONSTRUCT.contains(&name) => {
@@ -32,7 +38,8 @@ pub(super) fn array(pickle: &Pickle, object: &Object, at: &str) -> Result<Option
         _ => return Ok(None),
     };
     let malformed = |expected: &str, found: String| FormatError::malformed(place(at), expected, found);
-    let sizes = pickle.sequence(shape).map(|items| items.iter().map(|&item| usize::try_from(pickle.int(item)?).ok()));
+    let sizes = pickle.sequence(shape).filter(|items| items.len() <= limits::TORCH_RANK);
+    let sizes = sizes.map(|items| items.iter().map(|&item| usize::try_from(pickle.int(item)?).ok()));
     let Some(shape) = sizes.and_then(Iterator::collect::<Option<Vec<usize>>>) else {
         return Err(malformed("the shape of an array", pickle.describe(shape)));
     };
@@ -41,14 +48,14 @@ pub(super) fn array(pickle: &Pickle, object: &Object, at: &str) -> Result<Option
             "an array of elements that are no numbers, or of a type that is not read".to_owned(),
         )));
     };
-    let Some(bytes) = bytes_of(pickle, data) else {
+    let failed = |error: TensorError| malformed("as many bytes as the shape needs", error.to_string());
+    let expected = element_count(&shape).map_err(failed)? * dtype.size();
+    spend(expected as u64)?;
+    let Some(bytes) = bytes_of(pickle, data, expected) else {
         return Ok(Some(Rebuilt::Not("an array whose elements are objects".to_owned())));
     };
-    let failed = |error: residua_ir::TensorError| malformed("as many bytes as the shape needs", error.to_string());
     // Columns first is the transpose of rows first.
     let tensor = if fortran && shape.len() > 1 {
-        let turned: Vec<usize> = shape.iter().rev().copied().collect();
-        let expected = residua_ir::tensor::element_count(&turned).map_err(failed)? * dtype.size();
         if bytes.len() != expected {
             return Err(malformed(&format!("{expected} bytes"), bytes.len().to_string()));
         }
@@ -92,8 +99,9 @@ fn element_type(pickle: &Pickle, id: Id) -> Option<(DType, Endian)> {
     Some((dtype, if order == Some(">") { Endian::Big } else { Endian::Little }))
 }
 
-/// Bytes, as every protocol writes them.
-fn bytes_of(pickle: &Pickle, id: Id) -> Option<Bytes> {
+/// Bytes, as every protocol writes them; those of a text that is far from the length that is expected are none.
+fn bytes_of(pickle: &Pickle, id: Id, expected: usize) -> Option<Bytes> {
+    let latin1 = |text: &str| if text.len() / 2 <= expected { latin1(text) } else { None };
     match pickle.get(id) {
         Value::Bytes(bytes) => Some(bytes.clone()),
         Value::Text(text) => latin1(text),

@@ -1,7 +1,7 @@
 //! Tensors from what a pickle would have called to rebuild them. (Source: torch's `_utils.py`, `_tensor.py`.)
 
-use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
 use residua_ir::Tensor;
@@ -28,6 +28,8 @@ pub(super) struct Rebuild<'a> {
     numbered: &'a BTreeMap<String, (Tensor, String)>,
     /// Bytes that all tensors may still come to: views may repeat what is stored.
     left: Cell<u64>,
+    /// Storages whose streams lie in the pickle, by its values.
+    pickled: RefCell<HashMap<Id, Storage>>,
 }
 
 impl<'a> Rebuild<'a> {
@@ -37,7 +39,7 @@ impl<'a> Rebuild<'a> {
         numbered: &'a BTreeMap<String, (Tensor, String)>,
         file: usize,
     ) -> Self {
-        Self { pickle, storages, numbered, left: Cell::new(limits::decoded(file)) }
+        Self { pickle, storages, numbered, left: Cell::new(limits::decoded(file)), pickled: RefCell::default() }
     }
 
     /// Whether an object is a tensor by its class, whatever is wrong with it.
@@ -47,9 +49,9 @@ impl<'a> Rebuild<'a> {
         })
     }
 
-    /// Takes the elements of a tensor from what all tensors may come to.
-    fn spend(&self, tensor: &Tensor, at: &str) -> Result<()> {
-        let (bytes, left) = (tensor.byte_len() as u64, self.left.get());
+    /// Takes the bytes of a tensor from what all tensors may come to.
+    fn spend(&self, bytes: u64, at: &str) -> Result<()> {
+        let left = self.left.get();
         FormatError::check(&place(at), "bytes of tensors", left, bytes)?;
         self.left.set(left - bytes);
         Ok(())
@@ -64,8 +66,7 @@ impl<'a> Rebuild<'a> {
     fn nested(&self, id: Id, at: &str, levels: usize) -> Result<Option<Rebuilt>> {
         let pickle = self.pickle;
         if let Value::Persistent(key) = pickle.get(id) {
-            let key = pickle.int(*key).map(|key| key.to_string()).or_else(|| pickle.text(*key).map(str::to_owned));
-            let numbered = key.and_then(|key| self.numbered.get(&key));
+            let numbered = storage_key(pickle, *key).and_then(|key| self.numbered.get(&key));
             return Ok(numbered.map(|(tensor, location)| Rebuilt::Tensor(tensor.clone(), location.clone())));
         }
         let Some(object) = pickle.object(id) else { return Ok(None) };
@@ -112,23 +113,20 @@ impl<'a> Rebuild<'a> {
             other if other.starts_with("torch._utils._rebuild_") => {
                 Ok(Some(Rebuilt::Not(format!("a tensor of another kind (`{}`)", other.escape_debug()))))
             }
-            _ => {
-                let array = numpy::array(pickle, object, at)?;
-                if let Some(Rebuilt::Tensor(tensor, _)) = &array {
-                    self.spend(tensor, at)?;
-                }
-                Ok(array)
-            }
+            _ => numpy::array(pickle, object, at, &|bytes| self.spend(bytes, at)),
         }
     }
 
     /// Whether the metadata of a tensor says that its elements are to be changed: `{"neg": True}`.
     fn is_negated(&self, metadata: Option<&Id>) -> bool {
-        let entries = metadata.and_then(|&id| self.pickle.entries(id)).unwrap_or_default();
-        ["neg", "conj"].iter().any(|key| {
-            let bit = self.pickle.at(&entries, key).map(|id| self.pickle.get(id));
-            matches!(bit, Some(Value::Bool(true)))
-        })
+        const BITS: usize = 16;
+        match metadata.map(|&id| self.pickle.get(id)) {
+            Some(Value::Dict(entries)) if entries.len() <= BITS => ["neg", "conj"].iter().any(|key| {
+                let bit = self.pickle.at(entries, key).map(|id| self.pickle.get(id));
+                matches!(bit, Some(Value::Bool(true)))
+            }),
+            _ => false,
+        }
     }
 
     /// `(storage, offset, size, stride, …)`; with `dtype` where it does not follow from the storage.
@@ -140,12 +138,12 @@ impl<'a> Rebuild<'a> {
         let &[storage, offset, size, stride, ..] = args else { return Err(malformed("fewer arguments")) };
         let storage = self.storage(storage, at)?;
         let numbers = |id: Id| -> Option<Vec<usize>> {
-            let items = pickle.sequence(id)?;
+            let items = pickle.sequence(id).filter(|items| items.len() <= limits::TORCH_RANK)?;
             items.iter().map(|&item| usize::try_from(pickle.int(item)?).ok()).collect()
         };
         let offset = pickle.int(offset).and_then(|offset| usize::try_from(offset).ok());
         let (Some(offset), Some(size), Some(stride)) = (offset, numbers(size), numbers(stride)) else {
-            return Err(malformed("something that is no size, or is negative"));
+            return Err(malformed("something that is no size, is negative, or has too many axes"));
         };
         let known = match dtype {
             Some(name) => dtype_of_name(name),
@@ -157,7 +155,7 @@ impl<'a> Rebuild<'a> {
         };
         let tensor = Tensor::from_strided(known, storage.endian, size, &stride, offset, &storage.bytes)
             .map_err(|error| FormatError::malformed(place(at), "a view on its storage", error.to_string()))?;
-        self.spend(&tensor, at)?;
+        self.spend(tensor.byte_len() as u64, at)?;
         let whole = tensor.byte_len() == storage.bytes.len() && in_a_row(tensor.shape(), &stride);
         let location = match whole {
             true => storage.location.clone(),
@@ -178,9 +176,14 @@ impl<'a> Rebuild<'a> {
 
     fn storage(&self, id: Id, at: &str) -> Result<Storage> {
         if let Some(bytes) = self.pickled_storage(id) {
+            if let Some(storage) = self.pickled.borrow().get(&id) {
+                return Ok(storage.clone());
+            }
             let storage = legacy::read_storage(bytes).map_err(|error| error.within(&place(at)))?;
             // The stream has a key of its own, which others have too; the value in the pickle is shared as it is.
-            return Ok(Storage { location: format!("storage in value {id}"), ..storage });
+            let storage = Storage { location: format!("storage in value {id}"), ..storage };
+            self.pickled.borrow_mut().insert(id, storage.clone());
+            return Ok(storage);
         }
         let key = match self.pickle.get(id) {
             Value::Persistent(id) => storage_key(self.pickle, *id),
@@ -229,17 +232,18 @@ pub(super) fn place(at: &str) -> String {
 
 /// Key of a storage that a persistent identifier names: `("storage", class, key, device, elements, …)`, or a number.
 pub(super) fn storage_key(pickle: &Pickle, id: Id) -> Option<String> {
+    let name = |id| pickle.text(id).filter(|key| key.len() <= limits::PICKLE_NAME).map(str::to_owned);
     if let Some(items) = pickle.sequence(id) {
         return match items {
             [kind, _, key, rest @ ..] if pickle.text(*kind) == Some("storage") => {
                 // A storage that is part of another one has a key of its own.
                 let view = rest.get(2).and_then(|&view| pickle.sequence(view)).and_then(|view| view.first());
-                pickle.text(*view.unwrap_or(key)).map(str::to_owned)
+                name(*view.unwrap_or(key))
             }
             _ => None,
         };
     }
-    pickle.int(id).map(|key| key.to_string()).or_else(|| pickle.text(id).map(str::to_owned))
+    pickle.int(id).map(|key| key.to_string()).or_else(|| name(id))
 }
 
 /// A storage as a persistent identifier describes it.
@@ -263,7 +267,11 @@ impl Described {
 /// All storages that a pickle's persistent identifiers describe, in their order.
 pub(super) fn described(pickle: &Pickle, at: &str) -> Result<Vec<Described>> {
     let mut all = Vec::new();
+    let mut seen = HashSet::new();
     for id in pickle.persistent() {
+        if !seen.insert(id) {
+            continue;
+        }
         let Some(items) = pickle.sequence(id) else { continue };
         let kind = items.first().and_then(|&kind| pickle.text(kind));
         match (kind, items) {
@@ -271,7 +279,8 @@ pub(super) fn described(pickle: &Pickle, at: &str) -> Result<Vec<Described>> {
                 let malformed = |expected: &str, id| FormatError::malformed(at, expected, pickle.describe(id));
                 let name = pickle.global(class).or_else(|| pickle.text(class));
                 let name = name.ok_or_else(|| malformed("the class of a storage", class))?;
-                let key = pickle.text(key).ok_or_else(|| malformed("the key of a storage", key))?.to_owned();
+                let short = pickle.text(key).filter(|key| key.len() <= limits::PICKLE_NAME);
+                let key = short.ok_or_else(|| malformed("the key of a storage", key))?.to_owned();
                 let number = |id: Id| pickle.int(id).and_then(|n| u64::try_from(n).ok());
                 let count = number(count).ok_or_else(|| malformed("the size of a storage", count))?;
                 let view = items.get(5).and_then(|&view| match pickle.sequence(view) {

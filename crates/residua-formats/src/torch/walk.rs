@@ -51,11 +51,12 @@ fn dangers(pickle: &Pickle, called: &HashMap<Id, String>, at: &str) -> Vec<Dange
     let mut seen = HashSet::new();
     let mut dangers = Vec::new();
     for call in &pickle.calls {
-        let global = match pickle.global(call.callable) {
-            Some(name) => name.escape_debug().to_string(),
-            None => pickle.describe(call.callable),
-        };
-        if dangers.len() < limits::TORCH_SCALARS && seen.insert(global.clone()) {
+        let name = pickle.global(call.callable);
+        if dangers.len() < limits::TORCH_SCALARS && seen.insert(name) {
+            let global = match name {
+                Some(name) => name.escape_debug().to_string(),
+                None => pickle.describe(call.callable),
+            };
             let path = called.get(&call.object).filter(|path| !path.is_empty());
             let path = path.map_or_else(String::new, |path| format!(", at `{}`", path.escape_debug()));
             dangers.push(Danger { global, place: format!("{at} byte {}{path}", call.byte) });
@@ -107,6 +108,15 @@ impl Walk<'_> {
         Ok(if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") })
     }
 
+    /// The tensor that a value is.
+    pub(super) fn tensor(&mut self, id: Id, path: &str) -> Result<Option<Rebuilt>> {
+        let rebuilt = self.rebuild.tensor(id, path)?;
+        if let Some(Rebuilt::Tensor(_, location)) = &rebuilt {
+            self.charge(location.len())?;
+        }
+        Ok(rebuilt)
+    }
+
     pub(super) fn unused(&mut self, location: impl Into<String>, reason: impl Into<String>) {
         self.out.unused.push(Unused { location: location.into(), reason: reason.into() });
     }
@@ -123,7 +133,7 @@ impl Walk<'_> {
             Value::Dict(_) => self.dictionary(id, at),
             Value::Object(object) if self.pickle.is_dictionary(object) => self.dictionary(id, at),
             Value::Object(object) => self.object(id, object, at),
-            Value::Persistent(_) => match self.rebuild.tensor(id, at.path)? {
+            Value::Persistent(_) => match self.tensor(id, at.path)? {
                 Some(rebuilt) => self.nameless(rebuilt, at.path),
                 None => {
                     self.unused(at.path, "a storage that no tensor is on, or a tensor of a type that is not read");
@@ -180,7 +190,7 @@ impl Walk<'_> {
         if !self.visited.insert(id) {
             return Ok(());
         }
-        if let Some(rebuilt) = self.rebuild.tensor(id, at.path)? {
+        if let Some(rebuilt) = self.tensor(id, at.path)? {
             return self.nameless(rebuilt, at.path);
         }
         let pickle = self.pickle;
@@ -189,6 +199,7 @@ impl Walk<'_> {
             return self.script(object, at.path);
         }
         let state = pickle.state(object);
+        self.charge(state.len() + class.map_or(0, str::len))?;
         if ["_modules", "_parameters"].iter().all(|key| pickle.at(&state, key).is_some()) {
             return self.tree(id, at.path);
         }
@@ -237,6 +248,7 @@ impl Walk<'_> {
             return Ok(());
         }
         let Some(entries) = self.pickle.entries(id) else { return Ok(()) };
+        self.charge(entries.len())?;
         let has = |key| self.pickle.at(&entries, key).is_some();
         if has("state") && has("param_groups") {
             let tensors = self.tensors_below(&entries);
@@ -258,7 +270,7 @@ impl Walk<'_> {
             };
             let path = self.join(at.path, &name)?;
             let named = at.named && by_text;
-            match self.rebuild.tensor(value, &path)? {
+            match self.tensor(value, &path)? {
                 Some(Rebuilt::Tensor(tensor, location)) if named => {
                     self.count(&path)?;
                     // As in a dictionary, what comes later replaces what was there.
