@@ -71,7 +71,7 @@ const NETWORKS: [(&str, &str, usize, &[&str]); 14] = [
     ("torchvision", "resnet18", 16, &["torchvision", "timm", "huggingface", "mmpretrain", "detectron2"]),
     ("torchvision", "resnet50", 16, &["torchvision", "timm", "huggingface", "mmpretrain", "detectron2"]),
     ("torchvision", "resnext50_32x4d", 2, &["torchvision", "timm", "mmpretrain", "detectron2"]),
-    ("timm", "wide_resnet50_2", 16, &["torchvision", "timm", "huggingface", "mmpretrain", "detectron2"]),
+    ("timm", "wide_resnet50_2", 16, &["torchvision", "timm", "mmpretrain", "detectron2"]),
     ("timm", "resnet50d", 16, &["timm", "mmpretrain"]),
     ("timm", "seresnet50", 16, &["timm"]),
     ("timm", "resnet50_gn", 2, &["timm"]),

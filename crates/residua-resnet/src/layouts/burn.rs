@@ -1,24 +1,28 @@
 //! `resnet-burn` (tracel-ai/models), as burn's own `SafetensorsStore` names and stores its parameters.
 //!
-//! Norms have `gamma` and `beta`, matrices are `[in, out]`; blocks lie under `blocks`. (Source: resnet-burn's
-//! `resnet.rs` and `block.rs`; burn-store's safetensors store.)
+//! Norms have `gamma` and `beta`, matrices are `[in, out]`; blocks lie under `blocks`. A block is an enum, and the store
+//! puts the variant into the path unless it is told `skip_enum_variants(true)`. (Source: resnet-burn's `resnet.rs` and
+//! `block.rs`; burn-store's collector and applier.)
 
 use super::keras::block;
 use super::zoo::PLAIN;
-use super::{Axes, Can, Headless, Kin, Layout, Zoo};
+use super::{Axes, Can, Headless, Kin, Layout, Row, Zoo};
+use crate::anatomy::BlockKind;
 use crate::recipe::{Conventions, TORCH};
 use crate::slot::{Part, Place};
 
 pub(super) static ZOO: Zoo = Zoo {
     name: "burn",
-    about: "resnet-burn's parameters as burn stores them: layer1.blocks.0.bn1.gamma; ResNet-18 to 152 in standard sizes",
-    kins: &[&KIN],
+    about: "resnet-burn as burn stores it: layer1.blocks.0.Basic.bn1.gamma; ResNet-18 to 152 in standard sizes",
+    kins: &[&BASIC_KIN, &BOTTLENECK_KIN, &SKIPPED_KIN],
 };
 
-static KIN: Kin = Kin {
-    describe: "resnet-burn's ResNet",
-    conventions: Conventions { layout: &BURN, ..TORCH },
-    can: Can { groups: false, only: &[18, 34, 50, 101, 152], ..PLAIN },
+const CAN: Can = Can { groups: false, only: &[18, 34, 50, 101, 152], ..PLAIN };
+
+static BASIC_KIN: Kin = Kin {
+    describe: "resnet-burn's ResNet of basic blocks",
+    conventions: Conventions { layout: &BASIC, ..TORCH },
+    can: Can { blocks: &[BlockKind::Basic], ..CAN },
     headless: Headless::Features,
     classifier_as_conv: false,
     softmax: false,
@@ -26,25 +30,99 @@ static KIN: Kin = Kin {
     sets_groups: false,
 };
 
-/// Names of resnet-burn.
-static BURN: Layout = Layout {
+static BOTTLENECK_KIN: Kin = Kin {
+    describe: "resnet-burn's ResNet of bottlenecks",
+    conventions: Conventions { layout: &BOTTLENECK, ..TORCH },
+    can: Can { blocks: &[BlockKind::Bottleneck], ..CAN },
+    headless: Headless::Features,
+    classifier_as_conv: false,
+    softmax: false,
+    counters: false,
+    sets_groups: false,
+};
+
+/// Read, and never written: the others hold whatever it can.
+static SKIPPED_KIN: Kin = Kin {
+    describe: "resnet-burn's ResNet, stored with skip_enum_variants",
+    conventions: Conventions { layout: &SKIPPED, ..TORCH },
+    can: CAN,
+    headless: Headless::Features,
+    classifier_as_conv: false,
+    softmax: false,
+    counters: false,
+    sets_groups: false,
+};
+
+/// Names of resnet-burn with basic blocks.
+static BASIC: Layout = Layout {
+    name: "burn",
+    first_stage: 1,
+    first_block: 0,
+    block: "layer{s}.blocks.{b}.Basic",
+    optional: "",
+    axes: Axes::Burn,
+    rows: &[
+        STEM,
+        &[
+            (block(Part::Conv(1)), "layer{s}.blocks.{b}.Basic.conv1"),
+            (block(Part::Norm(1)), "layer{s}.blocks.{b}.Basic.bn1"),
+            (block(Part::Conv(2)), "layer{s}.blocks.{b}.Basic.conv2"),
+            (block(Part::Norm(2)), "layer{s}.blocks.{b}.Basic.bn2"),
+            (block(Part::ShortcutConv), "layer{s}.blocks.{b}.Basic.downsample.conv"),
+            (block(Part::ShortcutNorm), "layer{s}.blocks.{b}.Basic.downsample.bn"),
+        ],
+        HEAD,
+    ],
+};
+
+/// Names of resnet-burn with bottlenecks.
+static BOTTLENECK: Layout = Layout {
+    name: "burn",
+    first_stage: 1,
+    first_block: 0,
+    block: "layer{s}.blocks.{b}.Bottleneck",
+    optional: "",
+    axes: Axes::Burn,
+    rows: &[
+        STEM,
+        &[
+            (block(Part::Conv(1)), "layer{s}.blocks.{b}.Bottleneck.conv1"),
+            (block(Part::Norm(1)), "layer{s}.blocks.{b}.Bottleneck.bn1"),
+            (block(Part::Conv(2)), "layer{s}.blocks.{b}.Bottleneck.conv2"),
+            (block(Part::Norm(2)), "layer{s}.blocks.{b}.Bottleneck.bn2"),
+            (block(Part::Conv(3)), "layer{s}.blocks.{b}.Bottleneck.conv3"),
+            (block(Part::Norm(3)), "layer{s}.blocks.{b}.Bottleneck.bn3"),
+            (block(Part::ShortcutConv), "layer{s}.blocks.{b}.Bottleneck.downsample.conv"),
+            (block(Part::ShortcutNorm), "layer{s}.blocks.{b}.Bottleneck.downsample.bn"),
+        ],
+        HEAD,
+    ],
+};
+
+/// The same without the variants.
+static SKIPPED: Layout = Layout {
     name: "burn",
     first_stage: 1,
     first_block: 0,
     block: "layer{s}.blocks.{b}",
     optional: "",
     axes: Axes::Burn,
-    rows: &[&[
-        (Place::Stem(Part::Conv(0)), "conv1"),
-        (Place::Stem(Part::Norm(0)), "bn1"),
-        (block(Part::Conv(1)), "layer{s}.blocks.{b}.conv1"),
-        (block(Part::Norm(1)), "layer{s}.blocks.{b}.bn1"),
-        (block(Part::Conv(2)), "layer{s}.blocks.{b}.conv2"),
-        (block(Part::Norm(2)), "layer{s}.blocks.{b}.bn2"),
-        (block(Part::Conv(3)), "layer{s}.blocks.{b}.conv3"),
-        (block(Part::Norm(3)), "layer{s}.blocks.{b}.bn3"),
-        (block(Part::ShortcutConv), "layer{s}.blocks.{b}.downsample.conv"),
-        (block(Part::ShortcutNorm), "layer{s}.blocks.{b}.downsample.bn"),
-        (Place::Dense(0), "fc"),
-    ]],
+    rows: &[
+        STEM,
+        &[
+            (block(Part::Conv(1)), "layer{s}.blocks.{b}.conv1"),
+            (block(Part::Norm(1)), "layer{s}.blocks.{b}.bn1"),
+            (block(Part::Conv(2)), "layer{s}.blocks.{b}.conv2"),
+            (block(Part::Norm(2)), "layer{s}.blocks.{b}.bn2"),
+            (block(Part::Conv(3)), "layer{s}.blocks.{b}.conv3"),
+            (block(Part::Norm(3)), "layer{s}.blocks.{b}.bn3"),
+            (block(Part::ShortcutConv), "layer{s}.blocks.{b}.downsample.conv"),
+            (block(Part::ShortcutNorm), "layer{s}.blocks.{b}.downsample.bn"),
+        ],
+        HEAD,
+    ],
 };
+
+const STEM: &[Row] = &[(Place::Stem(Part::Conv(0)), "conv1"), (Place::Stem(Part::Norm(0)), "bn1")];
+
+const HEAD: &[Row] = &[(Place::Dense(0), "fc")];

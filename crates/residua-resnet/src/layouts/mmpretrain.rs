@@ -1,6 +1,7 @@
 //! mmpretrain (once mmcls): ResNet and ResNetV1d under `backbone.`, the classifier under `head.`.
 //!
-//! `style="pytorch"`, the default, has the stride on the 3x3, `style="caffe"` on the first 1x1.
+//! `style="pytorch"`, the default, has the stride on the 3x3, `style="caffe"` on the first 1x1. A deep stem is three modules of
+//! convolution, norm and activation each. (Source: mmpretrain 1.2, `backbones/resnet.py`; mmcv's `ConvModule`.)
 
 use super::keras::block;
 use super::zoo::PLAIN;
@@ -69,15 +70,15 @@ const STEM: &[Row] = &[
     (Place::Stem(Part::Conv(0)), "backbone.conv1"),
     (Place::Stem(Part::Norm(0)), "backbone.bn1"),
     (Place::Stem(Part::Activation(0)), "backbone.relu"),
-    (Place::Stem(Part::Conv(1)), "backbone.stem.0"),
-    (Place::Stem(Part::Norm(1)), "backbone.stem.1"),
-    (Place::Stem(Part::Activation(1)), "backbone.stem.2"),
-    (Place::Stem(Part::Conv(2)), "backbone.stem.3"),
-    (Place::Stem(Part::Norm(2)), "backbone.stem.4"),
-    (Place::Stem(Part::Activation(2)), "backbone.stem.5"),
-    (Place::Stem(Part::Conv(3)), "backbone.stem.6"),
-    (Place::Stem(Part::Norm(3)), "backbone.stem.7"),
-    (Place::Stem(Part::Activation(3)), "backbone.stem.8"),
+    (Place::Stem(Part::Conv(1)), "backbone.stem.0.conv"),
+    (Place::Stem(Part::Norm(1)), "backbone.stem.0.bn"),
+    (Place::Stem(Part::Activation(1)), "backbone.stem.0.activate"),
+    (Place::Stem(Part::Conv(2)), "backbone.stem.1.conv"),
+    (Place::Stem(Part::Norm(2)), "backbone.stem.1.bn"),
+    (Place::Stem(Part::Activation(2)), "backbone.stem.1.activate"),
+    (Place::Stem(Part::Conv(3)), "backbone.stem.2.conv"),
+    (Place::Stem(Part::Norm(3)), "backbone.stem.2.bn"),
+    (Place::Stem(Part::Activation(3)), "backbone.stem.2.activate"),
     (Place::Pool, "backbone.maxpool"),
 ];
 
@@ -95,10 +96,13 @@ const SHORTCUT: &[Row] = &[
     (block(Part::ShortcutNorm), "backbone.layer{s}.{b}.downsample.1"),
 ];
 
+/// Where a block has no stride there is no pool either, and what is behind it moves up.
 const POOLED_SHORTCUT: &[Row] = &[
-    (block(Part::ShortcutPool), "backbone.layer{s}.{b}.downsample.0"),
-    (block(Part::ShortcutConv), "backbone.layer{s}.{b}.downsample.1"),
-    (block(Part::ShortcutNorm), "backbone.layer{s}.{b}.downsample.2"),
+    (block(Part::ShortcutPool), "backbone.layer{S}.{b}.downsample.0"),
+    (block(Part::ShortcutConv), "backbone.layer{S}.{b}.downsample.1"),
+    (block(Part::ShortcutConv), "backbone.layer1.{b}.downsample.0"),
+    (block(Part::ShortcutNorm), "backbone.layer{S}.{b}.downsample.2"),
+    (block(Part::ShortcutNorm), "backbone.layer1.{b}.downsample.1"),
 ];
 
 const HEAD: &[Row] = &[(Place::HeadPool, "neck.gap"), (Place::Flatten, "neck.flatten"), (Place::Dense(0), "head.fc")];

@@ -2,7 +2,7 @@
 //! directions.
 //!
 //! A row is a place and a pattern. In rows of blocks the stage and block of the place are ignored; in the pattern `{s}`
-//! stands for the stage, `{b}` for the block as a number and `{l}` as a letter. A [`Zoo`] is a collection of model
+//! stands for the stage, `{S}` for a stage behind the first, `{b}` for the block as a number and `{l}` as a letter. A [`Zoo`] is a collection of model
 //! classes that read weights under such names, a [`Kin`] one class with what its code settles and can build.
 
 mod akamaster;
@@ -73,13 +73,24 @@ impl Layout {
     /// The layer in a place; [`None`] where the layout leaves its name to the framework.
     #[must_use]
     pub fn layer(&self, place: Place) -> Option<String> {
-        let row = self.rows().find(|(row, _)| *row == at(place, 0, 0));
-        match (row, place) {
-            (Some((_, pattern)), _) => self.fill(pattern, place),
-            (None, Place::Block { part, .. }) if !self.block.is_empty() => {
+        if self.has(place) {
+            let mut rows = self.rows().filter(|(row, _)| *row == at(place, 0, 0));
+            return rows.find_map(|(_, pattern)| self.fill(pattern, place));
+        }
+        match place {
+            Place::Block { part, .. } if !self.block.is_empty() => {
                 Some(format!("{}.{part}", self.fill(self.block, place)?))
             }
-            (None, _) => None,
+            Place::Block { .. }
+            | Place::Input
+            | Place::Stem(_)
+            | Place::PoolPad
+            | Place::Pool
+            | Place::FinalNorm
+            | Place::FinalActivation
+            | Place::HeadPool
+            | Place::Flatten
+            | Place::Dense(_) => None,
         }
     }
 
@@ -91,13 +102,14 @@ impl Layout {
         let (stage, block) = indices(place).unwrap_or_default();
         let letter = u32::try_from(block).ok().and_then(|b| char::from_u32('a' as u32 + b));
         let letter = letter.filter(char::is_ascii_lowercase);
-        if pattern.contains("{l}") && letter.is_none() {
+        if pattern.contains("{l}") && letter.is_none() || pattern.contains("{S}") && stage == 0 {
             return None;
         }
         let number = |first: usize, index: usize| (first + index).to_string();
         Some(
             pattern
                 .replace("{s}", &number(self.first_stage, stage))
+                .replace("{S}", &number(self.first_stage, stage))
                 .replace("{b}", &number(self.first_block, block))
                 .replace("{l}", &letter.map(String::from).unwrap_or_default()),
         )
@@ -128,6 +140,7 @@ impl Layout {
             let (text, rest) = name.split_at_checked(end)?;
             match key {
                 "s" => stage = number(text)?.checked_sub(self.first_stage)?,
+                "S" => stage = number(text)?.checked_sub(self.first_stage).filter(|&stage| stage > 0)?,
                 "b" => block = number(text)?.checked_sub(self.first_block)?,
                 _ => block = usize::from(text.bytes().next().filter(u8::is_ascii_lowercase)? - b'a'),
             }
@@ -228,6 +241,26 @@ mod tests {
         assert_eq!(name(&KERAS_APPLICATIONS_V2, place(1, 3, Part::Norm(2))), "conv3_block4_1_bn");
         assert_eq!(name(&KERAS_APPLICATIONS_OLD, place(2, 5, Part::Conv(2))), "res4f_branch2b");
         assert_eq!(KERAS_APPLICATIONS_OLD.layer(place(2, 26, Part::Conv(2))), None);
+    }
+
+    #[test]
+    fn names_are_those_of_mmpretrain_and_burn_in_every_stage() {
+        let layouts = |zoo: &str| Zoo::named(zoo).unwrap().kins.iter().map(|kin| kin.layout()).collect::<Vec<_>>();
+        let shortcut = |stage, part| Place::Block { stage, block: 0, part };
+        let pooled = layouts("mmpretrain")[1];
+        for (stage, part, name) in [
+            (0, Part::ShortcutConv, "backbone.layer1.0.downsample.0"),
+            (0, Part::ShortcutNorm, "backbone.layer1.0.downsample.1"),
+            (1, Part::ShortcutConv, "backbone.layer2.0.downsample.1"),
+            (3, Part::ShortcutNorm, "backbone.layer4.0.downsample.2"),
+        ] {
+            assert_eq!(pooled.layer(shortcut(stage, part)).as_deref(), Some(name));
+            assert_eq!(pooled.place(name), Some(shortcut(stage, part)));
+        }
+        assert_eq!(pooled.layer(Place::Stem(Part::Norm(3))).as_deref(), Some("backbone.stem.2.bn"));
+        let names: Vec<_> =
+            layouts("burn").iter().map(|burn| burn.layer(shortcut(1, Part::Norm(2))).unwrap()).collect();
+        assert_eq!(names, ["layer2.blocks.0.Basic.bn2", "layer2.blocks.0.Bottleneck.bn2", "layer2.blocks.0.bn2"]);
     }
 
     #[test]
