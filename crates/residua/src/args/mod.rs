@@ -30,7 +30,7 @@ Exit status: 0 done and everything that was asked to hold holds; 1 the model doe
 
 /// Takes residual networks (ResNet and kin) out of Keras, PyTorch, ONNX and safetensors files: shows what is in them,
 /// checks them, runs them, and writes them in another format or under the names of another framework, with proof that
-/// the numbers survived. Nothing in a file is ever executed.
+/// the numbers survived. Code that a file holds is never run.
 #[derive(Debug, Parser)]
 #[command(name = "residua", bin_name = "residua", version, styles = STYLES, after_help = AFTER, max_term_width = 110)]
 #[command(disable_help_subcommand = true, arg_required_else_help = true, subcommand_required = true)]

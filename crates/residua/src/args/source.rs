@@ -6,24 +6,26 @@ use residua_import::LoadOptions;
 use residua_resnet::layouts::{ZOOS, Zoo};
 use residua_resnet::recognise::Given;
 
+/// Where the help lists these options. (A heading for the whole group would go on behind it.)
+const HEADING: &str = "Weights alone";
+
 /// What names and shapes leave open. Files that hold their graph leave nothing open, and there these are refused.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Weights alone")]
 pub(crate) struct SourceArgs {
     /// The state dict that is meant, or the part of it, where a checkpoint holds several
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, help_heading = HEADING, value_name = "PATH")]
     pub(crate) which: Option<String>,
     /// Where bottlenecks have their stride [default: as the layout's own code]
-    #[arg(long, value_name = "VARIANT", value_enum)]
+    #[arg(long, help_heading = HEADING, value_name = "VARIANT", value_enum)]
     pub(crate) variant: Option<Variant>,
     /// Epsilon of all norms [default: as the layout's own code]
-    #[arg(long, value_name = "X", value_parser = parse_epsilon)]
+    #[arg(long, help_heading = HEADING, value_name = "X", value_parser = parse_epsilon)]
     pub(crate) epsilon: Option<f64>,
     /// Groups of all group norms [default: as the layout's own code]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
+    #[arg(long, help_heading = HEADING, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub(crate) norm_groups: Option<u32>,
     /// Layout of the names, where they fit several [default: the first of `residua layouts` that fits]
-    #[arg(long, value_name = "NAME", value_parser = zoos())]
+    #[arg(long, help_heading = HEADING, value_name = "NAME", value_parser = zoos(), hide_possible_values = true)]
     pub(crate) source_layout: Option<&'static Zoo>,
 }
 
