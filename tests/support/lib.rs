@@ -114,7 +114,7 @@ pub fn all() -> &'static [Fixture] {
         let mut fixtures = Vec::new();
         for set in fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
             let name = set.file_name().unwrap().to_string_lossy().into_owned();
-            if name != "faults" {
+            if name != "faults" && name != "torch" {
                 fixtures.extend(of_set(&name, &set, &unpacked.path().join(&name)));
             }
         }
@@ -154,6 +154,49 @@ fn of_set(set: &str, folder: &Path, unpacked: &Path) -> Vec<Fixture> {
             })
         })
         .collect()
+}
+
+/// All files of `fixtures/torch`, sorted by group and name: checkpoints, and folders as Hugging Face has them.
+#[must_use]
+pub fn torch() -> &'static [Fixture] {
+    static ALL: OnceLock<(TempDir, Vec<Fixture>)> = OnceLock::new();
+    let (_, fixtures) = ALL.get_or_init(|| {
+        let unpacked = tempfile::tempdir().unwrap();
+        let mut fixtures = Vec::new();
+        for group in ["containers", "huggingface", "timm", "torchvision", "zoo"] {
+            let archive = folder().join("torch").join(format!("{group}.zip"));
+            let target = unpacked.path().join(group);
+            zip::ZipArchive::new(File::open(archive).unwrap()).unwrap().extract(&target).unwrap();
+            fixtures.extend(fs::read_dir(&target).unwrap().filter_map(|entry| of_group(group, &entry.unwrap().path())));
+        }
+        fixtures.sort_by_key(Fixture::label);
+        assert!(fixtures.len() > 60, "only {} fixtures of PyTorch were found", fixtures.len());
+        (unpacked, fixtures)
+    });
+    fixtures
+}
+
+fn of_group(group: &str, path: &Path) -> Option<Fixture> {
+    let file = path.file_name()?.to_str()?;
+    let (name, encoding) = file.split_once('.').unwrap_or((file, "folder"));
+    let beside = |ending: &str| Some(path.with_file_name(format!("{name}.{ending}"))).filter(|path| path.exists());
+    (!encoding.ends_with("npz") && !encoding.ends_with("json")).then(|| Fixture {
+        set: group.to_owned(),
+        name: name.to_owned(),
+        encoding: encoding.to_owned(),
+        path: path.to_owned(),
+        golden: beside("golden.npz"),
+        facts: beside("facts.json"),
+    })
+}
+
+/// One file of [`torch`] by its label, such as `timm/resnet26d.pth`.
+///
+/// # Panics
+/// Where there is none.
+#[must_use]
+pub fn checkpoint(label: &str) -> &'static Fixture {
+    torch().iter().find(|fixture| fixture.label() == label).unwrap_or_else(|| panic!("there is no checkpoint {label}"))
 }
 
 /// One fixture by its label, such as `digits/digits.k3.keras`.

@@ -3,6 +3,8 @@
 //! `config.json` says where the stride is (`downsample_in_bottleneck`, `downsample_in_first_stage`), the groups of norms and the
 //! activation. Bare models lack the prefix `resnet.` or `bit.`. (Source: transformers 5, `modeling_resnet.py`, `modeling_bit.py`.)
 
+use residua_ir::Activation;
+
 use super::keras::block;
 use super::zoo::PLAIN;
 use super::{Axes, Can, Headless, Kin, Layout, Zoo};
@@ -18,7 +20,8 @@ pub(super) static ZOO: Zoo = Zoo {
 
 static RESNET_KIN: Kin = Kin {
     describe: "transformers' ResNet",
-    conventions: Conventions { layout: &RESNET, ..TORCH },
+    // `hidden_act` is that of the stem and behind the sums alone.
+    conventions: Conventions { layout: &RESNET, inner_activation: Some(Activation::RELU), ..TORCH },
     can: Can {
         // Both are in config.json, which is written beside the weights.
         stride_on: &[(2, None), (1, None)],

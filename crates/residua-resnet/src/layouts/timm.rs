@@ -10,7 +10,7 @@ use super::zoo::PLAIN;
 use super::{Axes, Can, Headless, Kin, Layout, Row, Zoo};
 use crate::anatomy::{Order, Reads};
 use crate::form::StemForm;
-use crate::recipe::{Biases, Conventions, Norms, PoolEdge, TORCH};
+use crate::recipe::{Biases, Conventions, Norms, PoolEdge, Projections, TORCH};
 use crate::slot::{Part, Place};
 
 pub(super) static ZOO: Zoo = Zoo {
@@ -53,6 +53,7 @@ static RESNET_D_KIN: Kin = Kin {
 const V2: Conventions = Conventions {
     layout: &RESNET_V2,
     stem_norm: false,
+    projections: Projections::FirstBottleneck,
     shortcut_norm: false,
     shortcut_reads: Reads::Preactivated,
     biases: Biases::None,

@@ -178,6 +178,8 @@ pub struct Conventions {
     pub epsilon: f64,
     /// Activation of stem and blocks.
     pub activation: Activation,
+    /// Activation between the convolutions of post-activated blocks, where it is always this one.
+    pub inner_activation: Option<Activation>,
     /// Which convolutions have a bias.
     pub biases: Biases,
     /// Whether the kernels of stem and blocks are standardised when the network runs (mean 0, variance 1 per output
@@ -206,6 +208,7 @@ pub(crate) const APPLICATIONS: Conventions = Conventions {
     norms: Norms::Batch,
     epsilon: 1.001e-5,
     activation: Activation::RELU,
+    inner_activation: None,
     biases: Biases::All,
     standardised: None,
     stem_norm: true,
@@ -235,6 +238,7 @@ pub(crate) const TORCH: Conventions = Conventions {
     norms: Norms::Batch,
     epsilon: 1e-5,
     activation: Activation::RELU,
+    inner_activation: None,
     biases: Biases::None,
     standardised: None,
     stem_norm: true,

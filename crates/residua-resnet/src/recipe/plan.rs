@@ -100,7 +100,10 @@ impl<'a> Plan<'a> {
     }
 
     fn activation(&mut self, place: Place, x: usize) -> usize {
-        let kind = LayerKind::Activation(self.recipe.conventions.activation);
+        let conventions = &self.recipe.conventions;
+        let inner = matches!(place, Place::Block { part: Part::Activation(_), .. });
+        let inner = conventions.inner_activation.filter(|_| inner && self.recipe.form.order == Order::Post);
+        let kind = LayerKind::Activation(inner.unwrap_or(conventions.activation));
         self.keep(place, kind, vec![x], self.layers[x].size)
     }
 

@@ -1,0 +1,86 @@
+//! Every PyTorch and Hugging Face fixture computes what its own framework computed, in both engines, told from names and shapes
+//! (or from what else its file says); has the parameters that its framework counts; and fits its own layout again.
+//!
+//! Fixtures are found by walking the archives, so that new ones are covered; the numbers of them are asserted.
+
+#![allow(clippy::panic, reason = "a panic is how a test fails")]
+
+use residua_exec::{Array, Executor, Options, Precision, compare};
+use residua_ir::{Checked, Role, validate};
+use residua_resnet::layouts::Zoo;
+use residua_resnet::{analyse, hold};
+use residua_tests::Fixture;
+
+/// Largest difference, relative to the largest value, from what the framework computed.
+const TOLERANCE: f64 = 1e-5;
+
+/// Each fixture through `claim`; all failures are told at once.
+fn for_all(claim: impl Fn(&Fixture) -> Result<(), String>) {
+    let all = residua_tests::torch();
+    let failures: Vec<String> = all
+        .iter()
+        .filter_map(|fixture| claim(fixture).err().map(|error| format!("{}: {error}", fixture.label())))
+        .collect();
+    assert!(failures.is_empty(), "{} of {} fail:\n{}", failures.len(), all.len(), failures.join("\n"));
+}
+
+fn checked(fixture: &Fixture) -> Result<Checked, String> {
+    let graph = residua_import::load(&fixture.path).map_err(|error| error.to_string())?;
+    validate(graph).map_err(|error| error.to_string())
+}
+
+fn run(fixture: &Fixture, precision: Precision) -> Result<(), String> {
+    let text = |error: residua_exec::ExecError| error.to_string();
+    let checked = checked(fixture)?;
+    let array = |prefix: &str| -> Result<Array, String> {
+        let mut arrays = fixture.arrays(prefix);
+        let (_, shape, values) = arrays.pop().ok_or_else(|| format!("the golden file has no {prefix}"))?;
+        Array::new(shape, values).map_err(text)
+    };
+    let executor = Executor::new(&checked, &Options { precision, ..Options::default() }).map_err(text)?;
+    let results = executor.run(&[array("input/")?]).map_err(text)?;
+    let [found] = &results.outputs[..] else { return Err("it has not one output".to_owned()) };
+    let difference = compare::difference(&array("output/")?, found).map_err(text)?;
+    if difference.max_rel < TOLERANCE {
+        return Ok(());
+    }
+    Err(format!("it differs by {:.2e} of its largest value", difference.max_rel))
+}
+
+#[test]
+fn every_fixture_computes_what_its_framework_computed_in_f32() {
+    for_all(|fixture| run(fixture, Precision::F32));
+}
+
+#[test]
+fn every_fixture_computes_what_its_framework_computed_in_f64() {
+    for_all(|fixture| run(fixture, Precision::F64));
+}
+
+#[test]
+fn every_parameter_is_counted_as_the_framework_counts_it() {
+    for_all(|fixture| {
+        let (checked, facts) = (checked(fixture)?, fixture.facts());
+        let count = |roles: &[Role]| -> usize {
+            let parameters = checked.graph().parameters().iter();
+            parameters.filter(|parameter| roles.contains(&parameter.role)).map(|parameter| parameter.tensor.len()).sum()
+        };
+        for (key, found) in [("total", count(&[Role::Weight, Role::Statistic])), ("trainable", count(&[Role::Weight]))] {
+            let expected = facts["parameters"][key].as_u64();
+            if expected != Some(found as u64) {
+                return Err(format!("{key}: {expected:?} there, {found} here"));
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn every_fixture_fits_the_layout_that_it_came_in() {
+    for_all(|fixture| {
+        let (checked, facts) = (checked(fixture)?, fixture.facts());
+        let zoo = facts["layout"].as_str().and_then(Zoo::named).ok_or("its facts name no layout")?;
+        let held = hold(&checked, &analyse(&checked), zoo).map_err(|reasons| reasons.join("; "))?;
+        if held.is_computed() { Err("something is computed on the way to its own layout".to_owned()) } else { Ok(()) }
+    });
+}
