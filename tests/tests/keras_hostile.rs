@@ -4,6 +4,7 @@
 #![allow(clippy::panic, reason = "a panic is how a test fails")]
 
 use residua_formats::Container;
+use residua_import::LoadOptions;
 use residua_ir::validate;
 use serde_json::{Value, json};
 
@@ -90,7 +91,7 @@ fn a_configuration_edited_at_random_is_read_or_refused() {
             }
             let Ok(Container::Keras(mut file)) = residua_formats::open(&fixture.path) else { continue };
             file.config = Some(edited);
-            match residua_import::from_container(Container::Keras(file), "edited") {
+            match residua_import::from_container(Container::Keras(file), "edited", &LoadOptions::default()) {
                 Ok(graph) => {
                     read += 1;
                     // Either answer will do; the point is that there is one.
@@ -133,7 +134,7 @@ fn models_that_call_each_other_over_and_over_are_refused_in_time() {
     };
     file.config = Some(bomb(12));
     let started = std::time::Instant::now();
-    let error = residua_import::from_container(Container::Keras(file), "bomb").err();
+    let error = residua_import::from_container(Container::Keras(file), "bomb", &LoadOptions::default()).err();
     assert!(error.is_some_and(|error| error.to_string().contains("calls of layers")));
     assert!(started.elapsed().as_secs() < 20);
 }

@@ -82,7 +82,7 @@ fn every_fixture_survives_the_way_there_and_back() {
     let refused = ["lambda", "custom", "subclassed"];
     let whole = |fixture: &Fixture| match residua_formats::open(&fixture.path).unwrap() {
         Container::Keras(file) => file.config.is_some(),
-        Container::Onnx(_) | Container::Safetensors(_) => true,
+        Container::Onnx(_) | Container::Safetensors(_) | Container::Torch(_) => true,
     };
     let fixtures: Vec<&Fixture> = residua_tests::all()
         .iter()

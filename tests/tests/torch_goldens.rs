@@ -41,7 +41,14 @@ fn run(fixture: &Fixture, precision: Precision) -> Result<(), String> {
     let results = executor.run(&[array("input/")?]).map_err(text)?;
     let [found] = &results.outputs[..] else { return Err("it has not one output".to_owned()) };
     let difference = compare::difference(&array("output/")?, found).map_err(text)?;
-    if difference.max_rel < TOLERANCE {
+    // Fifty layers two channels wide are ill-conditioned: the framework's own f32 outputs are this far from its f64 ones, and both
+    // sides round. The f64 engine needs no such allowance.
+    let noise = fixture.facts()["f32_noise"].as_f64().unwrap_or(0.0);
+    let limit = match precision {
+        Precision::F32 => TOLERANCE.max(3.0 * noise),
+        Precision::F64 => TOLERANCE,
+    };
+    if difference.max_rel < limit {
         return Ok(());
     }
     Err(format!("it differs by {:.2e} of its largest value", difference.max_rel))
@@ -65,7 +72,8 @@ fn every_parameter_is_counted_as_the_framework_counts_it() {
             let parameters = checked.graph().parameters().iter();
             parameters.filter(|parameter| roles.contains(&parameter.role)).map(|parameter| parameter.tensor.len()).sum()
         };
-        for (key, found) in [("total", count(&[Role::Weight, Role::Statistic])), ("trainable", count(&[Role::Weight]))] {
+        for (key, found) in [("total", count(&[Role::Weight, Role::Statistic])), ("trainable", count(&[Role::Weight]))]
+        {
             let expected = facts["parameters"][key].as_u64();
             if expected != Some(found as u64) {
                 return Err(format!("{key}: {expected:?} there, {found} here"));

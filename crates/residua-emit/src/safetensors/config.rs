@@ -3,7 +3,7 @@
 //!
 //! Classes are `LABEL_0`, `LABEL_1`, …, as transformers names them by itself: no source says what they are.
 
-use residua_ir::DType;
+use residua_ir::{Activation, DType};
 use residua_resnet::Form;
 use residua_resnet::anatomy::{BlockKind, Order};
 use residua_resnet::hold::Held;
@@ -64,11 +64,22 @@ fn sizes(held: &Held, model_type: &str, architecture: String) -> Map<String, Val
         "embedding_size": form.stem_width,
         "hidden_sizes": outputs,
         "depths": depths,
-        "hidden_act": "relu",
+        "hidden_act": activation(held.recipe.conventions.activation),
     }) else {
         return Map::new();
     };
     sizes
+}
+
+/// Transformers' name of an activation that [`residua_resnet::hold()`] lets through.
+fn activation(activation: Activation) -> &'static str {
+    match activation {
+        Activation::Gelu { .. } => "gelu",
+        Activation::Silu => "silu",
+        Activation::Tanh => "tanh",
+        Activation::Mish => "mish",
+        _ => "relu",
+    }
 }
 
 fn resnet(held: &Held, classifies: bool) -> Map<String, Value> {

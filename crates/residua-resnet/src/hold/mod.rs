@@ -274,6 +274,9 @@ fn hold_in(
 fn recipe(model: &Checked, anatomy: &Anatomy, form: &Form, kin: &Kin, tensors: &Tensors) -> Recipe {
     let mut conventions: Conventions = kin.conventions.clone();
     conventions.first_stride = first_stride(anatomy, form);
+    if let Some(activation) = tensors.stem_activation().filter(|_| conventions.inner_activation.is_some()) {
+        conventions.activation = activation;
+    }
     if let (true, Some(groups)) = (form.group_norm, tensors.norm_groups()) {
         conventions.norms = if kin.sets_groups || matches!(conventions.norms, Norms::Batch) {
             Norms::Group(groups)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use residua_ir::{Checked, DType, Elementwise, Graph, NodeId, Op, ParameterId, Role, Tensor, ValueKind};
+use residua_ir::{Activation, Checked, DType, Elementwise, Graph, NodeId, Op, ParameterId, Role, Tensor, ValueKind};
 
 use super::Problem;
 use crate::anatomy::{Anatomy, Order};
@@ -54,6 +54,20 @@ impl<'m> Tensors<'m> {
             Op::GroupNorm(norm) => Some(norm.groups),
             _ => None,
         })
+    }
+
+    /// Activation of the stem, of those that a configuration can name.
+    pub(super) fn stem_activation(&self) -> Option<Activation> {
+        let node = self.node(Place::Stem(Part::Activation(0)))?;
+        match node.op {
+            Op::Activation(
+                activation @ (Activation::Gelu { tanh_approximation: false }
+                | Activation::Silu
+                | Activation::Tanh
+                | Activation::Mish),
+            ) => Some(activation),
+            _ => None,
+        }
     }
 
     /// The tensor that a layer of a recipe wants.

@@ -6,6 +6,7 @@ mod mixed_epsilon;
 mod negative_variance;
 mod non_finite_weight;
 mod odd_block;
+mod pickle_calls_code;
 mod unexpected_architecture;
 mod unreadable_tensor;
 mod unused_tensor;
@@ -16,6 +17,7 @@ use crate::Rule;
 /// All rules, by code.
 pub static ALL: &[Rule] = &[
     Rule { code: &unused_tensor::CODE, check: unused_tensor::check },
+    Rule { code: &pickle_calls_code::CODE, check: pickle_calls_code::check },
     Rule { code: &unexpected_architecture::CODE, check: unexpected_architecture::check },
     Rule { code: &odd_block::CODE, check: odd_block::check },
     Rule { code: &missing_shortcut::CODE, check: missing_shortcut::check },
