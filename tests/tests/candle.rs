@@ -3,6 +3,8 @@
 //! Sources are made here with seeded numbers, at full width: torchvision's names, and Hugging Face's with their
 //! `config.json`. Both are the same network, so each holds the other.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
