@@ -67,8 +67,8 @@ fn what_was_converted_is_replayed_and_every_tensor_is_accounted_for() {
         let manifest = manifest(folder.path());
         let paired =
             manifest["tensors"].as_array().unwrap().iter().flat_map(|pair| pair["sources"].as_array().unwrap());
-        let mut names: Vec<&str> = paired.map(|entry| entry["name"].as_str().unwrap()).collect();
-        names.extend(manifest["unused"].as_array().unwrap().iter().map(|single| single["name"].as_str().unwrap()));
+        let mut names: Vec<&str> = paired.map(|entry| entry["location"].as_str().unwrap()).collect();
+        names.extend(manifest["unused"].as_array().unwrap().iter().map(|single| single["location"].as_str().unwrap()));
         names.sort_unstable();
         names.dedup();
         assert!(names.len() >= 120, "{target} {options:?}: {}", names.len());
@@ -213,4 +213,24 @@ fn a_manifest_replaces_no_model() {
         assert_eq!(done.status.code(), Some(2), "{taken}");
         assert_eq!(fs::read(folder.join("digits.h5")).unwrap(), before);
     }
+}
+
+#[test]
+fn tensors_of_pytorch_are_told_by_their_names() {
+    // Their places in the file are numbers.
+    let source = &residua_tests::torch().iter().find(|fixture| fixture.path.ends_with("resnet18.pth")).unwrap().path;
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let file = source.file_name().unwrap().to_str().unwrap();
+    fs::copy(source, folder.join(file)).unwrap();
+    let args = ["convert", file, "out.safetensors", "--layout", "huggingface", "--manifest", "m.json"];
+    assert_eq!(residua(folder, &args).status.code(), Some(0));
+    assert_eq!(check(folder, &[]), (Vec::new(), 0));
+    let mut edited = manifest(folder);
+    let pairs = edited["tensors"].as_array_mut().unwrap();
+    let head = pairs.iter_mut().find(|pair| pair["target"]["name"] == "classifier.1.weight").unwrap();
+    assert_eq!(head["sources"][0]["name"], "fc.weight");
+    head["sources"][0]["sha256"] = json!("0".repeat(64));
+    fs::write(folder.join("m.json"), edited.to_string()).unwrap();
+    assert_eq!(check(folder, &[]), (vec![found("R504", "fc.weight")], 1));
 }

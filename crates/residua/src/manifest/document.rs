@@ -78,8 +78,10 @@ pub(super) struct Pair {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Single {
-    /// Its path in the file.
+    /// What it is called.
     pub(super) name: String,
+    /// Its place in the file, where no other tensor is; often its name.
+    pub(super) location: String,
     /// What is stored; nothing where it is of a kind that is not read.
     pub(super) stored: Option<Stored>,
     pub(super) reason: String,
@@ -88,8 +90,10 @@ pub(super) struct Single {
 /// A tensor of a file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Entry {
-    /// Its path in the file.
+    /// What it is called.
     pub(super) name: String,
+    /// Its place in the file, where no other tensor is; often its name.
+    pub(super) location: String,
     #[serde(flatten)]
     pub(super) stored: Stored,
 }

@@ -111,7 +111,7 @@ fn pair_outcome(pair: &Pair, steps: &[Transform], source: &Opened, output: &Open
     if computed {
         return Some(Outcome::ByHash);
     }
-    let tensor = source.contents.tensors.get(&entry.name)?;
+    let tensor = source.contents.tensors.get(&entry.location)?;
     let expected = &pair.target.stored;
     let made = match steps.iter().try_fold(tensor.clone(), |tensor, step| tensor.apply(step)) {
         Ok(made) => made,
@@ -148,16 +148,16 @@ impl Opened {
     }
 
     fn holds(&self, entry: &Entry) -> bool {
-        self.difference(&entry.name, &entry.stored).is_none()
+        self.difference(&entry.name, &entry.location, &entry.stored).is_none()
     }
 
     /// What is not as the manifest says.
-    fn difference(&self, name: &str, expected: &Stored) -> Option<Finding> {
+    fn difference(&self, name: &str, location: &str, expected: &Stored) -> Option<Finding> {
         let side = self.side;
         let finding = |code, message: String, help: &str| {
             Some(Finding { code, message, node: Some(name.to_owned()), help: help.to_owned() })
         };
-        let Some(tensor) = self.contents.tensors.get(name) else {
+        let Some(tensor) = self.contents.tensors.get(location) else {
             return finding(&codes::MISSING_TENSOR, format!("the {side} has no such tensor"), codes::OTHER_FILES);
         };
         if !expected.fits(tensor) {
@@ -165,7 +165,7 @@ impl Opened {
             let message = format!("in the {side}: expected {}, found {found}", expected.form());
             return finding(&codes::CHANGED_SHAPE, message, codes::OTHER_FILES);
         }
-        match self.hashes.get(name)? {
+        match self.hashes.get(location)? {
             Ok(sha256) if *sha256 == expected.sha256 => None,
             Ok(_) => {
                 let message = format!("in the {side}: the values are not those of the conversion");
@@ -181,15 +181,15 @@ impl Opened {
         let mut findings = Vec::new();
         // One tensor of a source may be in several pairs.
         for entry in entries {
-            if known.insert(entry.name.as_str()) {
-                findings.extend(self.difference(&entry.name, &entry.stored));
+            if known.insert(entry.location.as_str()) {
+                findings.extend(self.difference(&entry.name, &entry.location, &entry.stored));
             }
         }
         for single in singles {
-            known.insert(single.name.as_str());
+            known.insert(single.location.as_str());
             match &single.stored {
-                Some(stored) => findings.extend(self.difference(&single.name, stored)),
-                None if self.contents.unread.contains_key(&single.name) => {}
+                Some(stored) => findings.extend(self.difference(&single.name, &single.location, stored)),
+                None if self.contents.unread.contains_key(&single.location) => {}
                 None => findings.push(Finding {
                     code: &codes::MISSING_TENSOR,
                     message: format!("the {} has nothing of this name any more", self.side),
@@ -199,10 +199,10 @@ impl Opened {
             }
         }
         let there = self.contents.tensors.keys().chain(self.contents.unread.keys());
-        findings.extend(there.filter(|name| !known.contains(name.as_str())).map(|name| Finding {
+        findings.extend(there.filter(|place| !known.contains(place.as_str())).map(|place| Finding {
             code: &codes::EXTRA_TENSOR,
             message: format!("in the {}: the manifest does not know it", self.side),
-            node: Some(name.clone()),
+            node: Some(self.contents.name(place).to_owned()),
             help: codes::OTHER_FILES.into(),
         }));
         findings

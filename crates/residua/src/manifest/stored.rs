@@ -7,23 +7,34 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use residua_formats::keras::KerasWeights;
 use residua_formats::onnx::OnnxFile;
+use residua_formats::torch::StateDict;
 use residua_formats::{Container, NamedTensor};
 use residua_ir::{Tensor, Unused};
 
 /// Most files of a folder that are hashed.
 const MAX_FILES: usize = 10_000;
 
-/// What a file holds, by path in the file.
+/// What a file holds, by place in the file.
 pub(super) struct Contents {
     /// Tensors.
     pub(super) tensors: BTreeMap<String, Tensor>,
+    /// What they are called, where that is not their place.
+    names: BTreeMap<String, String>,
     /// What is no tensor that is read, with the reason.
     pub(super) unread: BTreeMap<String, String>,
+}
+
+impl Contents {
+    /// What the tensor in a place is called.
+    pub(super) fn name<'a>(&'a self, location: &'a str) -> &'a str {
+        self.names.get(location).map_or(location, String::as_str)
+    }
 }
 
 /// Reads a file or folder.
 pub(super) fn open(path: &Path) -> Result<Contents> {
     let container = residua_formats::open(path)?;
+    let mut names = BTreeMap::new();
     let (named, unread): (Vec<NamedTensor>, Vec<Unused>) = match container {
         Container::Keras(file) => {
             let tensors = match file.weights {
@@ -34,11 +45,24 @@ pub(super) fn open(path: &Path) -> Result<Contents> {
         }
         Container::Onnx(file) => (initializers(&file)?, Vec::new()),
         Container::Safetensors(file) => (file.tensors, file.unused),
-        Container::Torch(file) => (file.state_dicts.into_iter().flat_map(|dict| dict.tensors).collect(), file.unused),
+        Container::Torch(file) => {
+            let of_dict = |dict: StateDict| {
+                let path = if dict.path.is_empty() { String::new() } else { format!("{}.", dict.path) };
+                dict.tensors
+                    .into_iter()
+                    .map(move |named| NamedTensor { name: format!("{path}{}", named.name), ..named })
+            };
+            let tensors: Vec<NamedTensor> = file.state_dicts.into_iter().flat_map(of_dict).collect();
+            // The first of several names of one tensor counts.
+            let called = tensors.iter().rev().map(|named| (named.location.clone(), named.name.clone()));
+            names = called.collect();
+            (tensors, file.unused)
+        }
     };
     // Two tensors of one location are one: a file may say a tensor twice.
     Ok(Contents {
         tensors: named.into_iter().map(|named| (named.location, named.tensor)).collect(),
+        names,
         unread: unread.into_iter().map(|unused| (unused.location, unused.reason)).collect(),
     })
 }

@@ -42,37 +42,37 @@ fn manifest(path: &Path, conversion: &Conversion<'_>) -> Result<Manifest> {
     let lookup = |id: ParameterId| {
         let parameter = graph.parameter(id);
         let names = [&parameter.location, &parameter.name];
-        names.into_iter().find_map(|name| entry(&stored_before, name))
+        let location = names.into_iter().find(|&location| stored_before.contains_key(location))?;
+        entry(&stored_before, location, &parameter.name)
     };
 
     let mut used = BTreeSet::new();
     let mut written = BTreeSet::new();
     let mut tensors = Vec::with_capacity(emitted.mapping.len());
     for mapping in &emitted.mapping {
-        let Some(target) = entry(&stored_after, &mapping.to) else {
+        let Some(target) = entry(&stored_after, &mapping.to, &mapping.to) else {
             bail!("the output lacks `{}`, which was written", mapping.to);
         };
         let sources: Vec<Entry> = mapping.sources.iter().filter_map(|&id| lookup(id)).collect();
-        used.extend(sources.iter().map(|entry| entry.name.clone()));
-        written.insert(target.name.clone());
+        used.extend(sources.iter().map(|entry| entry.location.clone()));
+        written.insert(target.location.clone());
         // What the container did to get its tensor is no step from it.
         let own = match &sources[..] {
-            [entry] => before.tensors.get(&entry.name).map_or(0, |tensor| prefix(tensor, &mapping.transforms)),
+            [entry] => before.tensors.get(&entry.location).map_or(0, |tensor| prefix(tensor, &mapping.transforms)),
             _ => 0,
         };
         tensors.push(Pair { sources, target, transforms: mapping.transforms[own..].to_vec() });
     }
     let reasons = reasons(graph, &emitted.dropped, &before);
-    let left = |name: &String| reasons.get(name).cloned().unwrap_or_else(|| NOT_A_TENSOR_OF_ITS_OWN.to_owned());
-    let singles = |all: &BTreeMap<String, Stored>, known: &BTreeSet<String>, why: &dyn Fn(&String) -> String| {
-        let rest = all.iter().filter(|(name, _)| !known.contains(*name));
-        rest.map(|(name, stored)| Single { name: name.clone(), stored: Some(stored.clone()), reason: why(name) })
-            .collect::<Vec<Single>>()
-    };
-    let mut unused = singles(&stored_before, &used, &left);
-    let unread = before.unread.iter().filter(|(name, _)| !before.tensors.contains_key(*name));
-    unused.extend(unread.map(|(name, reason)| Single { name: name.clone(), stored: None, reason: reason.clone() }));
-    let added = singles(&stored_after, &written, &|_| "a constant of the output's own".to_owned());
+    let mut unused = singles(&before, &stored_before, &used, &reasons, NOT_A_TENSOR_OF_ITS_OWN);
+    let unread = before.unread.iter().filter(|(place, _)| !before.tensors.contains_key(*place));
+    unused.extend(unread.map(|(place, reason)| Single {
+        name: place.clone(),
+        location: place.clone(),
+        stored: None,
+        reason: reason.clone(),
+    }));
+    let added = singles(&after, &stored_after, &written, &BTreeMap::new(), "a constant of the output's own");
 
     let about = graph.source();
     let side = |model: &Path, files: &[PathBuf], format: &str, framework: Option<&String>| -> Result<Side> {
@@ -114,8 +114,27 @@ fn describe(contents: &Contents) -> Result<BTreeMap<String, Stored>> {
     described.collect()
 }
 
-fn entry(stored: &BTreeMap<String, Stored>, name: &str) -> Option<Entry> {
-    stored.get(name).map(|stored| Entry { name: name.to_owned(), stored: stored.clone() })
+fn entry(all: &BTreeMap<String, Stored>, location: &str, name: &str) -> Option<Entry> {
+    let stored = all.get(location)?.clone();
+    Some(Entry { name: name.to_owned(), location: location.to_owned(), stored })
+}
+
+/// The tensors that are in no pair.
+fn singles(
+    contents: &Contents,
+    all: &BTreeMap<String, Stored>,
+    paired: &BTreeSet<String>,
+    reasons: &BTreeMap<String, String>,
+    otherwise: &str,
+) -> Vec<Single> {
+    let rest = all.iter().filter(|(location, _)| !paired.contains(*location));
+    let single = |(location, stored): (&String, &Stored)| Single {
+        name: contents.name(location).to_owned(),
+        location: location.clone(),
+        stored: Some(stored.clone()),
+        reason: reasons.get(location).map_or(otherwise, String::as_str).to_owned(),
+    };
+    rest.map(single).collect()
 }
 
 /// Why tensors of the source are not in the output, as far as somebody said so.
