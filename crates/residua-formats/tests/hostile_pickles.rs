@@ -40,7 +40,6 @@ fn torch_file(name: &str, bytes: &[u8]) -> Result<TorchFile, String> {
 
 #[track_caller]
 fn meets(cases: Vec<(&str, Vec<u8>, Fate)>) {
-    let _alone = ALONE.lock();
     for (name, bytes, fate) in cases {
         let found = torch_file(name, &bytes);
         let met = match (&fate, &found) {
@@ -65,6 +64,7 @@ fn repeated(part: &[u8], times: usize) -> Vec<u8> {
 
 #[test]
 fn calls_are_reported_by_name_and_the_weights_are_read_all_the_same() {
+    // What another test allocates for its cases would be counted as this one\'s.
     let _alone = ALONE.lock();
     let with = |module: &str, name: &str, args: &[Vec<u8>]| beside(call(module, name, args));
     let text_of = |value: &str| text(value);
@@ -150,6 +150,8 @@ fn calls_are_reported_by_name_and_the_weights_are_read_all_the_same() {
 
 #[test]
 fn objects_that_only_hold_data_are_no_danger() {
+    // What another test allocates for its cases would be counted as this one\'s.
+    let _alone = ALONE.lock();
     let state = |object: Vec<u8>, state: Vec<u8>| cat([object, state, b"b".to_vec()]);
     meets(vec![
         ("a namespace", beside(state(call("argparse", "Namespace", &[]), dict(&[("lr", int(1))]))), Read),
@@ -167,6 +169,8 @@ fn objects_that_only_hold_data_are_no_danger() {
 
 #[test]
 fn pickles_that_are_no_pickles_are_refused_at_their_byte() {
+    // What another test allocates for its cases would be counted as this one\'s.
+    let _alone = ALONE.lock();
     let bad = |bytes: &[u8]| archive(&[("m/data.pkl", bytes), ("m/data/0", &floats(6))]);
     meets(vec![
         ("an empty pickle", bad(b""), Refused("byte 0")),
@@ -236,6 +240,8 @@ fn laughs(levels: u8, start: &[u8], close: &[u8]) -> Vec<u8> {
 
 #[test]
 fn sharing_cycles_and_depth_end() {
+    // What another test allocates for its cases would be counted as this one\'s.
+    let _alone = ALONE.lock();
     let module = |entries: &[u8]| {
         let empty = b"}".to_vec();
         let state = [text("_parameters"), empty.clone(), text("_buffers"), empty, text("_modules")].concat();
@@ -331,6 +337,8 @@ fn sharing_cycles_and_depth_end() {
 /// What is large and shared, so that each reference to it costs two bytes, is not paid for at each reference.
 #[test]
 fn large_values_that_are_shared_by_many_cost_once() {
+    // What another test allocates for its cases would be counted as this one\'s.
+    let _alone = ALONE.lock();
     let put = |value: Vec<u8>| cat([value, b"q\x000".to_vec()]);
     let shared = b"h\x00".to_vec();
     let many = |first: Vec<u8>, count: usize, each: &[u8]| {
@@ -387,6 +395,8 @@ fn large_values_that_are_shared_by_many_cost_once() {
 
 #[test]
 fn tensors_that_lie_about_their_storage_are_refused() {
+    // What another test allocates for its cases would be counted as this one\'s.
+    let _alone = ALONE.lock();
     let one = |tensor: Vec<u8>| zip_of(&dict(&[("w", tensor)]));
     let made = |name: &str, args: &[Vec<u8>]| one(call("torch._utils", name, args));
     let mut negative = view(6, 0, &[2, 3], &[3, 1]);
@@ -473,6 +483,8 @@ fn tensors_that_lie_about_their_storage_are_refused() {
 
 #[test]
 fn arrays_of_numpy_that_lie_are_refused() {
+    // What another test allocates for its cases would be counted as this one\'s.
+    let _alone = ALONE.lock();
     let dtype = |code: &str| {
         let state = tuple(&[int(3), text("<"), b"N".to_vec(), b"N".to_vec()]);
         cat([call("numpy", "dtype", &[text(code), int(0), int(1)]), state, b"b".to_vec()])
@@ -504,6 +516,8 @@ fn arrays_of_numpy_that_lie_are_refused() {
 
 #[test]
 fn archives_that_lie_are_refused() {
+    // What another test allocates for its cases would be counted as this one\'s.
+    let _alone = ALONE.lock();
     let sound = zip_of(&dict(&[("w", weight())]));
     let with_record = |name: &str, bytes: &[u8]| {
         archive(&[("m/data.pkl", &pickle(&dict(&[("w", weight())]))), ("m/data/0", &floats(6)), (name, bytes)])
@@ -579,6 +593,8 @@ fn archives_that_lie_are_refused() {
 
 #[test]
 fn legacy_streams_and_tars_that_lie_are_refused() {
+    // What another test allocates for its cases would be counted as this one\'s.
+    let _alone = ALONE.lock();
     let object = dict(&[("w", weight())]);
     let keys = cat([b"]".to_vec(), text("0"), b"a".to_vec()]);
     let tail = |count: u64, floats: Vec<u8>| cat([count.to_le_bytes().to_vec(), floats]);
@@ -697,6 +713,7 @@ fn fragments() -> Vec<Vec<u8>> {
 
 #[test]
 fn programs_of_random_opcodes_are_read_or_refused() {
+    // What another test allocates for its cases would be counted as this one\'s.
     let _alone = ALONE.lock();
     let (fragments, mut random) = (fragments(), Random(23));
     let (mut taken, mut refused) = (0, 0);
