@@ -1,26 +1,53 @@
 //! Attributes of a node, read strictly: what is there and not asked for makes the operator one that is not known.
+//!
+//! In the body of a function an attribute may stand for one of the call; it is looked up, never copied.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 
-use residua_formats::onnx::schema::{AttributeProto, AttributeType, NodeProto, TensorProto};
+use residua_formats::onnx::schema::{AttributeProto, AttributeType, GraphProto, NodeProto, TensorProto};
 use residua_ir::tensor::decimal;
 
 use super::Unknown;
 
+/// What the attributes of a function are in one call of it.
+pub(super) type Bindings<'a> = HashMap<&'a str, &'a AttributeProto>;
+
 /// See the [module](self).
 pub(super) struct Attributes<'a> {
-    entries: Vec<(&'a AttributeProto, Cell<bool>)>,
+    entries: Vec<Entry<'a>>,
+}
+
+struct Entry<'a> {
+    name: &'a str,
+    /// What holds the value; of another name where it is that of the call.
+    value: &'a AttributeProto,
+    read: Cell<bool>,
 }
 
 type Found<T> = Result<Option<T>, Unknown>;
 
 impl<'a> Attributes<'a> {
-    pub(super) fn of(node: &'a NodeProto) -> Self {
-        Self { entries: node.attribute.iter().map(|attribute| (attribute, Cell::new(false))).collect() }
+    /// Those of a node. One that stands for an attribute which the call leaves out is left out as well.
+    pub(super) fn of(node: &'a NodeProto, bindings: &Bindings<'a>) -> Self {
+        let entry = |attribute: &'a AttributeProto| {
+            let value = if attribute.ref_attr_name.is_empty() {
+                attribute
+            } else {
+                bindings.get(attribute.ref_attr_name.as_str())?
+            };
+            Some(Entry { name: &attribute.name, value, read: Cell::new(false) })
+        };
+        Self { entries: node.attribute.iter().filter_map(entry).collect() }
+    }
+
+    /// Names and values, for a call.
+    pub(super) fn bindings(&self) -> impl Iterator<Item = (&'a str, &'a AttributeProto)> + '_ {
+        self.entries.iter().map(|entry| (entry.name, entry.value))
     }
 
     fn find(&self, name: &str, kind: AttributeType) -> Found<&'a AttributeProto> {
-        let Some((attribute, read)) = self.entries.iter().find(|(attribute, _)| attribute.name == name) else {
+        let Some(Entry { value: attribute, read, .. }) = self.entries.iter().find(|entry| entry.name == name) else {
             return Ok(None);
         };
         read.set(true);
@@ -59,6 +86,10 @@ impl<'a> Attributes<'a> {
         Ok(self.find(name, AttributeType::Tensor)?.and_then(|attribute| attribute.t.as_ref()))
     }
 
+    pub(super) fn graph(&self, name: &str) -> Found<&'a GraphProto> {
+        Ok(self.find(name, AttributeType::Graph)?.and_then(|attribute| attribute.g.as_ref()))
+    }
+
     /// A yes or no.
     pub(super) fn flag(&self, name: &str, default: bool) -> Result<bool, Unknown> {
         Ok(self.int(name)?.map_or(default, |value| value != 0))
@@ -77,23 +108,18 @@ impl<'a> Attributes<'a> {
 
     /// Reads what does not matter to the result of inference.
     pub(super) fn skip(&self, names: &[&str]) {
-        for (attribute, read) in &self.entries {
-            if names.contains(&attribute.name.as_str()) {
-                read.set(true);
+        for entry in &self.entries {
+            if names.contains(&entry.name) {
+                entry.read.set(true);
             }
         }
     }
 
-    /// An error where an attribute was not asked for, or refers to a function's.
+    /// An error where an attribute was not asked for.
     pub(super) fn finish(&self) -> Result<(), Unknown> {
-        for (attribute, read) in &self.entries {
-            if !read.get() {
-                return Err(Unknown(format!("attribute `{}` is not known", attribute.name)));
-            }
-            if !attribute.ref_attr_name.is_empty() {
-                return Err(Unknown(format!("attribute `{}` refers to one of a function", attribute.name)));
-            }
+        match self.entries.iter().find(|entry| !entry.read.get()) {
+            Some(entry) => Err(Unknown(format!("attribute `{}` is not known", entry.name))),
+            None => Ok(()),
         }
-        Ok(())
     }
 }

@@ -36,12 +36,17 @@ impl LazyBytes for Fill {
 ///
 /// # Errors
 /// What is wrong with a tensor in the node.
-pub(super) fn fold(scope: &mut Scope, file: &OnnxFile, node: &NodeProto, opset: i64) -> Result<Option<Item>> {
-    let attributes = Attributes::of(node);
+pub(super) fn fold(
+    scope: &mut Scope,
+    file: &OnnxFile,
+    node: &NodeProto,
+    attributes: &Attributes<'_>,
+    opset: i64,
+) -> Result<Option<Item>> {
     let item = match node.op_type.as_str() {
         "Constant" => match attributes.tensor("value") {
-            Ok(Some(proto)) => Ok(Some(constant(node, file.tensor(proto)?))),
-            Ok(None) | Err(_) => number(node, &attributes),
+            Ok(Some(proto)) => Ok(Some(constant(scope, node, file.tensor(proto)?))),
+            Ok(None) | Err(_) => number(scope, node, attributes),
         },
         "ConstantOfShape" => {
             let value = match attributes.tensor("value") {
@@ -50,19 +55,20 @@ pub(super) fn fold(scope: &mut Scope, file: &OnnxFile, node: &NodeProto, opset: 
             };
             filled(scope, node, value)
         }
-        _ => computed(scope, node, &attributes, opset),
+        _ => computed(scope, node, attributes, opset),
     };
     // What is not understood here is said where the node is read as an operator.
     let item = item.unwrap_or(None);
     Ok(item.filter(|_| attributes.finish().is_ok()))
 }
 
-fn constant(node: &NodeProto, tensor: Tensor) -> Item {
+fn constant(scope: &Scope, node: &NodeProto, tensor: Tensor) -> Item {
     let literal = tensor.len() == 1;
-    Item::Constant(Constant { tensor, name: node.output[0].clone(), literal })
+    let name = node.output.first().map(|name| scope.shown(name)).unwrap_or_default();
+    Item::Constant(Constant { tensor, name, literal })
 }
 
-fn number(node: &NodeProto, attributes: &Attributes<'_>) -> Result<Option<Item>, Unknown> {
+fn number(scope: &Scope, node: &NodeProto, attributes: &Attributes<'_>) -> Result<Option<Item>, Unknown> {
     let damaged = |error: TensorError| Unknown(error.to_string());
     #[expect(clippy::cast_possible_truncation, reason = "it was an f32")]
     let tensor = if let Some(value) = attributes.float("value_float")? {
@@ -76,7 +82,7 @@ fn number(node: &NodeProto, attributes: &Attributes<'_>) -> Result<Option<Item>,
     } else {
         return Ok(None);
     };
-    Ok(Some(constant(node, tensor.map_err(damaged)?)))
+    Ok(Some(constant(scope, node, tensor.map_err(damaged)?)))
 }
 
 fn filled(scope: &mut Scope, node: &NodeProto, value: Option<Tensor>) -> Result<Option<Item>, Unknown> {
@@ -95,7 +101,7 @@ fn filled(scope: &mut Scope, node: &NodeProto, value: Option<Tensor>) -> Result<
     let count = element_count(&shape).ok().filter(|&count| count <= FILL_BYTES / kind.size());
     let count = count.ok_or_else(|| Unknown(format!("a tensor of shape {shape:?} of one number is too large")))?;
     let tensor = Tensor::from_lazy(kind, Endian::Little, shape, Arc::new(Fill { element, count }));
-    Ok(tensor.ok().map(|tensor| constant(node, tensor)))
+    Ok(tensor.ok().map(|tensor| constant(scope, node, tensor)))
 }
 
 fn known(values: Vec<i64>) -> Vec<Size> {
@@ -118,8 +124,13 @@ fn computed(
         Some(Item::Constant(constant)) => !constant.tensor.dtype().is_float(),
         Some(Item::Value(_)) | None => return Ok(None),
     };
-    if integers && let Some((sizes, scalar)) = arithmetic(scope, node, attributes)? {
-        return Ok(Some(Item::Sizes { sizes, scalar }));
+    if integers {
+        if let Some(truth) = comparison(scope, node)? {
+            return Ok(Some(truth));
+        }
+        if let Some((sizes, scalar)) = arithmetic(scope, node, attributes)? {
+            return Ok(Some(Item::Sizes { sizes, scalar }));
+        }
     }
     view(scope, node, attributes, opset)
 }
@@ -202,6 +213,36 @@ fn arithmetic(
         ("Slice", _) => slice(first, attributes, rest)?.map(|sizes| (sizes, false)),
         _ => None,
     })
+}
+
+/// Two integers that are compared, or yes and no that are joined: what the condition of an `If` is computed from.
+fn comparison(scope: &mut Scope, node: &NodeProto) -> Result<Option<Item>, Unknown> {
+    let holds: fn(i64, i64) -> bool = match node.op_type.as_str() {
+        "Equal" => |a, b| a == b,
+        "Less" => |a, b| a < b,
+        "LessOrEqual" => |a, b| a <= b,
+        "Greater" => |a, b| a > b,
+        "GreaterOrEqual" => |a, b| a >= b,
+        "And" => |a, b| a != 0 && b != 0,
+        "Or" => |a, b| a != 0 || b != 0,
+        "Xor" => |a, b| (a != 0) != (b != 0),
+        "Not" => |a, b| a == b,
+        _ => return Ok(None),
+    };
+    let mut operands = Vec::new();
+    for name in &node.input {
+        operands.push(scope.sizes(name));
+    }
+    let (a, b) = match (node.op_type.as_str(), &operands[..]) {
+        ("Not", [Some(a)]) => (a, &vec![Size::Known(0)]),
+        ("Not", _) => return Ok(None),
+        (_, [Some(a), Some(b)]) => (a, b),
+        _ => return Ok(None),
+    };
+    let ([Size::Known(a)], [Size::Known(b)]) = (&a[..], &b[..]) else { return Ok(None) };
+    let bytes = Bytes::copy_from_slice(&[u8::from(holds(*a, *b))]);
+    let tensor = Tensor::from_bytes(DType::Bool, Endian::Little, Vec::new(), bytes);
+    Ok(tensor.ok().map(|tensor| constant(scope, node, tensor)))
 }
 
 /// Whether the axes, an attribute or operand, are the first one.

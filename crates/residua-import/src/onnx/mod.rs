@@ -5,10 +5,14 @@
 //! the reason, never something close to it. Axes are those that the model declares, so the interface has the source's
 //! order by definition.
 //!
-//! Nodes are read in topological order whatever their order in the file. Subgraphs and functions are not entered.
+//! Nodes are read in topological order whatever their order in the file. Functions of the model, and branches of an `If`
+//! whose condition is known, are read where they are used ([`inline`]); other subgraphs are not entered.
 
 mod attributes;
 mod constants;
+mod inline;
+#[cfg(test)]
+mod inline_tests;
 mod interface;
 mod nodes;
 mod order;
@@ -16,14 +20,15 @@ mod scope;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use residua_formats::onnx::OnnxFile;
-use residua_formats::onnx::schema::{ModelProto, NodeProto};
+use residua_formats::onnx::schema::{FunctionProto, ModelProto, NodeProto, OperatorSetIdProto};
 use residua_ir::{Graph, GraphBuilder, LayerId, Op, Opaque, Source, Unused, ValueId};
 
 use crate::error::{Error, Result};
-use attributes::Attributes;
+use attributes::{Attributes, Bindings};
+use inline::Entered;
 use scope::{Constant, Item, Scope};
 
 /// Newest operator set whose operators are known.
@@ -58,10 +63,9 @@ fn source(model: &ModelProto, opset: i64) -> Source {
     }
 }
 
-/// The version of ONNX's own operators that a model uses.
-fn opset(model: &ModelProto) -> Result<i64> {
-    let own = model.opset_import.iter().find(|set| is_onnx(&set.domain));
-    let version = own.map_or(1, |set| set.version);
+/// The version of ONNX's own operators that a model or function uses.
+fn opset(imports: &[OperatorSetIdProto]) -> Result<i64> {
+    let version = opsets(imports).get("").copied().unwrap_or(1);
     if (1..=NEWEST_OPSET).contains(&version) {
         return Ok(version);
     }
@@ -73,6 +77,42 @@ fn opset(model: &ModelProto) -> Result<i64> {
 
 fn is_onnx(domain: &str) -> bool {
     domain.is_empty() || domain == "ai.onnx"
+}
+
+/// One name for each domain; ONNX's own has two.
+fn domain(name: &str) -> &str {
+    if is_onnx(name) { "" } else { name }
+}
+
+/// Versions by domain.
+fn opsets(imports: &[OperatorSetIdProto]) -> HashMap<&str, i64> {
+    imports.iter().map(|set| (domain(&set.domain), set.version)).collect()
+}
+
+/// A list of nodes, and what holds for it.
+struct Body<'a> {
+    nodes: &'a [NodeProto],
+    /// Versions of operator sets by domain.
+    opsets: HashMap<&'a str, i64>,
+    /// What the attributes of the function are, in this call of it.
+    bindings: Bindings<'a>,
+    /// Names that are wanted of it.
+    results: Vec<&'a str>,
+}
+
+impl Body<'_> {
+    /// The version of the operator set that this node is of.
+    fn opset(&self, node: &NodeProto) -> i64 {
+        self.opsets.get(domain(&node.domain)).copied().unwrap_or(1)
+    }
+}
+
+/// A model while it is read.
+struct Importer<'a> {
+    file: &'a OnnxFile,
+    scope: Scope,
+    functions: HashMap<inline::Key<'a>, &'a FunctionProto>,
+    entered: Entered<'a>,
 }
 
 /// The network in a container.
@@ -88,10 +128,14 @@ pub fn import(file: OnnxFile, name: &str) -> Result<Graph> {
         let what = "a model with sparse tensors".to_owned();
         return Err(Error::Unsupported { what, help: "export it with dense ones".to_owned() });
     }
-    let opset = opset(model)?;
+    let opset = opset(&model.opset_import)?;
     let mut builder = GraphBuilder::new(if graph.name.is_empty() { name } else { &graph.name });
     builder.source(source(model, opset));
-    let mut scope = Scope::new(builder);
+    let mut importer =
+        Importer { file: &file, scope: Scope::new(builder), functions: HashMap::new(), entered: Entered::default() };
+    importer.list_functions(&model.functions)?;
+    importer.reserve_names(graph);
+    let scope = &mut importer.scope;
     for proto in &graph.initializer {
         if scope.is_defined(&proto.name) {
             let at = format!("tensor `{}`", proto.name);
@@ -101,18 +145,15 @@ pub fn import(file: OnnxFile, name: &str) -> Result<Graph> {
             Constant { tensor: file.tensor(proto)?, name: proto.name.clone(), literal: proto.dims.is_empty() };
         scope.define(&proto.name, Item::Constant(constant));
     }
-    interface::inputs(&mut scope, graph)?;
-    let read: HashSet<&str> = graph
-        .node
-        .iter()
-        .flat_map(|node| &node.input)
-        .chain(graph.output.iter().map(|o| &o.name))
-        .map(String::as_str)
-        .collect();
-    for index in order::order(graph)? {
-        node(&mut scope, &file, &graph.node[index], opset, &read)?;
-    }
-    interface::outputs(&mut scope, graph)?;
+    interface::inputs(scope, graph)?;
+    importer.body(&Body {
+        nodes: &graph.node,
+        opsets: opsets(&model.opset_import),
+        bindings: Bindings::new(),
+        results: graph.output.iter().map(|output| output.name.as_str()).collect(),
+    })?;
+    let scope = &mut importer.scope;
+    interface::outputs(scope, graph)?;
     let unused = graph
         .initializer
         .iter()
@@ -120,57 +161,93 @@ pub fn import(file: OnnxFile, name: &str) -> Result<Graph> {
         .map(|tensor| Unused { location: tensor.name.clone(), reason: "no node reads it".to_owned() });
     let unused: Vec<Unused> = unused.collect();
     scope.builder.unused(unused);
-    Ok(scope.builder.finish()?)
+    Ok(importer.scope.builder.finish()?)
 }
 
-/// Reads one node.
-fn node(scope: &mut Scope, file: &OnnxFile, node: &NodeProto, opset: i64, read: &HashSet<&str>) -> Result<()> {
-    let Some(first) = node.output.iter().find(|name| !name.is_empty()) else { return Ok(()) };
-    if let Some(missing) = node.input.iter().find(|name| !name.is_empty() && !scope.is_defined(name)) {
-        return Err(Error::Layer {
-            layer: node.name.clone(),
-            kind: node.op_type.clone(),
-            problem: format!("it reads `{missing}`, which nothing gives"),
-        });
-    }
-    if let Some(again) = node.output.iter().find(|name| !name.is_empty() && scope.is_defined(name)) {
-        return Err(Error::Layer {
-            layer: node.name.clone(),
-            kind: node.op_type.clone(),
-            problem: format!("its result `{again}` has the name of an input or tensor"),
-        });
-    }
-    let attributes = Attributes::of(node);
-    let known = if is_onnx(&node.domain) {
-        let folded = constants::fold(scope, file, node, opset)?;
-        if let Some(item) = folded {
-            scope.define(first, item);
-            return Ok(());
+impl<'a> Importer<'a> {
+    /// Reads a list of nodes.
+    fn body(&mut self, body: &Body<'a>) -> Result<()> {
+        let order = order::order(body.nodes)?;
+        let read: HashSet<&str> =
+            body.nodes.iter().flat_map(order::reads).chain(body.results.iter().copied()).collect();
+        for index in order {
+            self.node(&body.nodes[index], body, &read)?;
         }
-        let name = if node.name.is_empty() { first } else { &node.name };
-        let layer = scope.builder.layer(name, &node.op_type, true);
-        let reader = Reader { scope, node, attributes: &attributes, opset, layer, name: first };
-        // Operators are known by their first result; what else they give is for training.
-        let more = node.output.iter().skip(1).any(|name| read.contains(name.as_str()) && !name.is_empty());
-        let result = if more {
-            Err(Unknown("something reads a result of it beyond the first".to_owned()))
-        } else {
-            nodes::read(reader)
-        };
-        result.map_err(|unknown| (layer, unknown))
-    } else {
-        let layer = scope.builder.layer(if node.name.is_empty() { first } else { &node.name }, &node.op_type, true);
-        Err((layer, Unknown(format!("operators of the domain `{}` are not known", node.domain))))
-    };
-    match known {
-        Ok(value) => scope.define(first, Item::Value(value)),
-        Err((layer, unknown)) => opaque(scope, node, layer, unknown)?,
+        Ok(())
     }
-    Ok(())
+
+    /// Reads one node; `read` are all names of its body that something reads.
+    fn node(&mut self, node: &'a NodeProto, body: &Body<'a>, read: &HashSet<&str>) -> Result<()> {
+        let Some(first) = node.output.iter().find(|name| !name.is_empty()) else { return Ok(()) };
+        self.check_names(node)?;
+        let attributes = Attributes::of(node, &body.bindings);
+        if let Some(function) = self.function(node) {
+            return self.call(function, node, &attributes, body);
+        }
+        if is_onnx(&node.domain) {
+            if node.op_type == "If"
+                && let Some(branch) = self.branch(node, &attributes)?
+            {
+                return self.take(branch, node, body);
+            }
+            let opset = body.opset(node);
+            let folded = constants::fold(&mut self.scope, self.file, node, &attributes, opset)?;
+            if let Some(item) = folded {
+                self.scope.define(first, item);
+                return Ok(());
+            }
+        }
+        let shown = self.scope.shown(first);
+        let name = if node.name.is_empty() { shown.clone() } else { self.scope.shown(&node.name) };
+        let layer = self.scope.builder.layer(name, &node.op_type, true);
+        let result = if is_onnx(&node.domain) {
+            self.known(node, body, read, layer, &shown)
+        } else {
+            Err(Unknown(format!("operators of the domain `{}` are not known", node.domain)))
+        };
+        match result {
+            Ok(value) => self.scope.define(first, Item::Value(value)),
+            Err(unknown) => opaque(&mut self.scope, node, layer, unknown),
+        }
+        Ok(())
+    }
+
+    /// Names are given before they are read, and once.
+    fn check_names(&self, node: &NodeProto) -> Result<()> {
+        let problem =
+            |problem: String| Error::Layer { layer: self.scope.shown(&node.name), kind: node.op_type.clone(), problem };
+        if let Some(missing) =
+            order::reads(node).into_iter().find(|name| !name.is_empty() && !self.scope.is_defined(name))
+        {
+            return Err(problem(format!("it reads `{missing}`, which nothing gives")));
+        }
+        if let Some(again) = node.output.iter().find(|name| self.scope.is_defined(name)) {
+            return Err(problem(format!("its result `{again}` has the name of an input or tensor")));
+        }
+        Ok(())
+    }
+
+    /// Reads a node of ONNX's own domain.
+    fn known(
+        &mut self,
+        node: &'a NodeProto,
+        body: &Body<'a>,
+        read: &HashSet<&str>,
+        layer: LayerId,
+        name: &str,
+    ) -> Result<ValueId, Unknown> {
+        // Operators are known by their first result; what else they give is for training.
+        if node.output.iter().skip(1).any(|name| read.contains(name.as_str()) && !name.is_empty()) {
+            return Err(Unknown("something reads a result of it beyond the first".to_owned()));
+        }
+        let attributes = Attributes::of(node, &body.bindings);
+        let opset = body.opset(node);
+        nodes::read(Reader { scope: &mut self.scope, node, attributes: &attributes, opset, layer, name })
+    }
 }
 
 /// Keeps a node that is not known, so that it can be inspected.
-fn opaque(scope: &mut Scope, node: &NodeProto, layer: LayerId, unknown: Unknown) -> Result<()> {
+fn opaque(scope: &mut Scope, node: &NodeProto, layer: LayerId, unknown: Unknown) {
     let domain = if is_onnx(&node.domain) { "onnx" } else { &node.domain };
     let op = Op::Opaque(Opaque { domain: domain.to_owned(), op_type: node.op_type.clone(), reason: unknown.0 });
     let mut inputs = Vec::new();
@@ -181,9 +258,10 @@ fn opaque(scope: &mut Scope, node: &NodeProto, layer: LayerId, unknown: Unknown)
         }
     }
     let outputs: Vec<&str> = node.output.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
-    let ids: Vec<ValueId> = scope.builder.node_with_outputs(op, &inputs, layer, &outputs);
+    let shown: Vec<String> = outputs.iter().map(|name| scope.shown(name)).collect();
+    let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
+    let ids: Vec<ValueId> = scope.builder.node_with_outputs(op, &inputs, layer, &shown);
     for (name, id) in outputs.into_iter().zip(ids) {
         scope.define(name, Item::Value(id));
     }
-    Ok(())
 }

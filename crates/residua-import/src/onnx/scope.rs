@@ -2,11 +2,16 @@
 //!
 //! A tensor of the file becomes a parameter of the graph when an operator reads it as a value; one that is read as
 //! shape, axes or padding becomes attributes. Computations on constants that only move elements are views here.
+//!
+//! Bodies of functions and branches are read in frames of their own, above that of the graph. What they name stands in
+//! the graph under the name of what they were entered for, a slash, and its own; what they give, under its name outside.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use residua_ir::shape::infer;
-use residua_ir::{Dim, GraphBuilder, LayerId, Op, Parameter, Role, Shape, Tensor, TensorType, Transform, ValueId};
+use residua_ir::{
+    DType, Dim, GraphBuilder, LayerId, Op, Parameter, Role, Shape, Tensor, TensorType, Transform, ValueId,
+};
 
 use super::Unknown;
 
@@ -39,10 +44,27 @@ pub(super) enum Item {
     },
 }
 
+/// Names of one list of nodes.
+#[derive(Default)]
+struct Frame {
+    items: HashMap<String, Item>,
+    /// Whether names of the frame below are seen: branches see them, functions do not.
+    open: bool,
+    /// Before each name, in the graph.
+    prefix: String,
+    /// Names that results have in the graph instead.
+    results: HashMap<String, String>,
+}
+
 /// See the [module](self).
 pub(super) struct Scope {
     pub(super) builder: GraphBuilder,
-    items: HashMap<String, Item>,
+    /// That of the graph, and those of the bodies that are being read, innermost last.
+    frames: Vec<Frame>,
+    /// Names of the graph, which nothing in a body may get.
+    taken: BTreeSet<String>,
+    /// How many bodies were entered under each name.
+    entered: HashMap<String, usize>,
     types: HashMap<ValueId, TensorType>,
     parameters: HashMap<String, Vec<(Vec<Transform>, ValueId)>>,
     /// Tensors of the file that something has read.
@@ -51,24 +73,75 @@ pub(super) struct Scope {
 
 impl Scope {
     pub(super) fn new(builder: GraphBuilder) -> Self {
-        Self { builder, items: HashMap::new(), types: HashMap::new(), parameters: HashMap::new(), read: HashSet::new() }
+        Self {
+            builder,
+            frames: vec![Frame::default()],
+            taken: BTreeSet::new(),
+            entered: HashMap::new(),
+            types: HashMap::new(),
+            parameters: HashMap::new(),
+            read: HashSet::new(),
+        }
+    }
+
+    /// Keeps these names from what stands in bodies.
+    pub(super) fn reserve(&mut self, names: impl Iterator<Item = String>) {
+        self.taken.extend(names);
+    }
+
+    /// A prefix that no name has yet.
+    fn fresh_prefix(&mut self, name: String) -> String {
+        let count = self.entered.entry(name.clone()).or_insert(0);
+        loop {
+            *count += 1;
+            let prefix = if *count == 1 { format!("{name}/") } else { format!("{name}_{count}/") };
+            let next = self.taken.range(prefix.clone()..).next();
+            if next.is_none_or(|taken| !taken.starts_with(&prefix)) {
+                return prefix;
+            }
+        }
+    }
+
+    /// Enters the body of what is called `name`; `open` where it sees the names around it. What it gives is called
+    /// as `results` say outside.
+    pub(super) fn enter<'n>(&mut self, name: &str, open: bool, results: impl Iterator<Item = (&'n str, &'n str)>) {
+        let results = results.map(|(inside, outside)| (inside.to_owned(), self.shown(outside))).collect();
+        let prefix = self.fresh_prefix(self.shown(name));
+        self.frames.push(Frame { items: HashMap::new(), open, prefix, results });
+    }
+
+    /// Leaves a body; what its results, under their names inside, stand for.
+    pub(super) fn leave<'n>(&mut self, results: impl Iterator<Item = &'n str>) -> Vec<Option<Item>> {
+        let items = results.map(|name| self.item(name).cloned()).collect();
+        self.frames.pop();
+        items
+    }
+
+    /// The name in the graph of what is called `name` here.
+    pub(super) fn shown(&self, name: &str) -> String {
+        let Some(frame) = self.frames.last() else { return name.to_owned() };
+        frame.results.get(name).cloned().unwrap_or_else(|| format!("{}{name}", frame.prefix))
     }
 
     pub(super) fn define(&mut self, name: &str, item: Item) {
-        self.items.insert(name.to_owned(), item);
+        if let Some(frame) = self.frames.last_mut() {
+            frame.items.insert(name.to_owned(), item);
+        }
     }
 
     pub(super) fn set_type(&mut self, id: ValueId, ty: TensorType) {
         self.types.insert(id, ty);
     }
 
+    /// Whether something of this name is seen.
     pub(super) fn is_defined(&self, name: &str) -> bool {
-        self.items.contains_key(name)
+        self.item(name).is_some()
     }
 
     /// What an operand stands for; `None` where it is left out.
     pub(super) fn item(&self, name: &str) -> Option<&Item> {
-        self.items.get(name).filter(|_| !name.is_empty())
+        let closed = self.frames.iter().rposition(|frame| !frame.open).unwrap_or(0);
+        self.frames.get(closed..)?.iter().rev().find_map(|frame| frame.items.get(name)).filter(|_| !name.is_empty())
     }
 
     /// Type of a value, where it is known.
@@ -117,6 +190,15 @@ impl Scope {
         let values = self.constant(name).filter(|c| c.tensor.len() == 1).and_then(|c| c.tensor.to_f64().ok());
         let first = values.and_then(|values| values.first().copied());
         first.ok_or_else(|| Unknown(format!("its {what} is no single number that is known")))
+    }
+
+    /// A yes or no that is known.
+    pub(super) fn truth(&mut self, name: &str) -> Option<bool> {
+        let tensor = self.constant(name)?.tensor;
+        if tensor.len() != 1 || tensor.dtype() != DType::Bool {
+            return None;
+        }
+        tensor.to_i64().ok()?.first().map(|&value| value != 0)
     }
 
     /// An operand as a value of the graph.

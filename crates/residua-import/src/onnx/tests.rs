@@ -3,32 +3,35 @@
 use bytes::Bytes;
 use residua_formats::onnx::OnnxFile;
 use residua_formats::onnx::schema::{
-    AttributeProto, AttributeType, DataType, DimensionProto, DimensionValue, GraphProto, ModelProto, NodeProto,
-    OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, TypeValue, ValueInfoProto,
+    AttributeProto, AttributeType, DataType, DimensionProto, DimensionValue, FunctionProto, GraphProto, ModelProto,
+    NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, TypeValue,
+    ValueInfoProto,
 };
 use residua_ir::{Activation, Graph, Op, Padding, Pads, ReshapeDim, Role, validate};
 
 use super::import;
 
-struct Model(GraphProto, i64);
+/// A model in a few lines: its graph, its operator set, its functions.
+#[derive(Clone)]
+pub(super) struct Model(pub(super) GraphProto, pub(super) i64, pub(super) Vec<FunctionProto>);
 
-fn attribute(name: &str, ty: AttributeType) -> AttributeProto {
+pub(super) fn attribute(name: &str, ty: AttributeType) -> AttributeProto {
     AttributeProto { name: name.to_owned(), r#type: ty.into(), ..AttributeProto::default() }
 }
 
-fn int(name: &str, value: i64) -> AttributeProto {
+pub(super) fn int(name: &str, value: i64) -> AttributeProto {
     AttributeProto { i: Some(value), ..attribute(name, AttributeType::Int) }
 }
 
-fn ints(name: &str, values: &[i64]) -> AttributeProto {
+pub(super) fn ints(name: &str, values: &[i64]) -> AttributeProto {
     AttributeProto { ints: values.to_vec(), ..attribute(name, AttributeType::Ints) }
 }
 
-fn text(name: &str, value: &'static str) -> AttributeProto {
+pub(super) fn text(name: &str, value: &'static str) -> AttributeProto {
     AttributeProto { s: Some(Bytes::from_static(value.as_bytes())), ..attribute(name, AttributeType::String) }
 }
 
-fn info(name: &str, dims: &[Option<i64>]) -> ValueInfoProto {
+pub(super) fn info(name: &str, dims: &[Option<i64>]) -> ValueInfoProto {
     let dim =
         |size: &Option<i64>| DimensionProto { value: size.map(DimensionValue::Value), ..DimensionProto::default() };
     let shape = TensorShapeProto { dim: dims.iter().map(dim).collect() };
@@ -39,16 +42,16 @@ fn info(name: &str, dims: &[Option<i64>]) -> ValueInfoProto {
 
 impl Model {
     /// A model of a picture `x` of this size, whose output is `y`.
-    fn new(opset: i64, dims: &[Option<i64>]) -> Self {
+    pub(super) fn new(opset: i64, dims: &[Option<i64>]) -> Self {
         let output = vec![ValueInfoProto { name: "y".to_owned(), ..ValueInfoProto::default() }];
-        Self(GraphProto { input: vec![info("x", dims)], output, ..GraphProto::default() }, opset)
+        Self(GraphProto { input: vec![info("x", dims)], output, ..GraphProto::default() }, opset, Vec::new())
     }
 
-    fn picture(opset: i64) -> Self {
+    pub(super) fn picture(opset: i64) -> Self {
         Self::new(opset, &[None, Some(4), Some(8), Some(8)])
     }
 
-    fn node(mut self, op: &str, inputs: &[&str], outputs: &[&str], attributes: &[AttributeProto]) -> Self {
+    pub(super) fn node(mut self, op: &str, inputs: &[&str], outputs: &[&str], attributes: &[AttributeProto]) -> Self {
         let list = |names: &[&str]| names.iter().map(ToString::to_string).collect();
         self.0.node.push(NodeProto {
             op_type: op.to_owned(),
@@ -61,7 +64,7 @@ impl Model {
         self
     }
 
-    fn weight(mut self, name: &str, dims: &[i64]) -> Self {
+    pub(super) fn weight(mut self, name: &str, dims: &[i64]) -> Self {
         let count = dims.iter().product::<i64>();
         self.0.initializer.push(TensorProto {
             name: name.to_owned(),
@@ -73,7 +76,7 @@ impl Model {
         self
     }
 
-    fn list(mut self, name: &str, values: &[i64]) -> Self {
+    pub(super) fn list(mut self, name: &str, values: &[i64]) -> Self {
         self.0.initializer.push(TensorProto {
             name: name.to_owned(),
             dims: vec![i64::try_from(values.len()).unwrap()],
@@ -84,20 +87,21 @@ impl Model {
         self
     }
 
-    fn read(self) -> Result<Graph, String> {
+    pub(super) fn read(self) -> Result<Graph, String> {
         let opset_import = vec![OperatorSetIdProto { domain: String::new(), version: self.1 }];
-        let model = ModelProto { ir_version: 8, graph: Some(self.0), opset_import, ..ModelProto::default() };
+        let (graph, functions) = (Some(self.0), self.2);
+        let model = ModelProto { ir_version: 8, graph, opset_import, functions, ..ModelProto::default() };
         import(OnnxFile::from(model), "model").map_err(|error| error.to_string())
     }
 
     /// The only node's operator.
-    fn op(self) -> Op {
+    pub(super) fn op(self) -> Op {
         let graph = self.read().unwrap();
         assert_eq!(graph.nodes().len(), 1, "{graph}");
         graph.nodes()[0].op.clone()
     }
 
-    fn reason(self) -> String {
+    pub(super) fn reason(self) -> String {
         match self.op() {
             Op::Opaque(opaque) => opaque.reason,
             known => panic!("{known:?} is known"),

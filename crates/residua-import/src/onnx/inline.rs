@@ -1,0 +1,193 @@
+//! Bodies read where they are used: functions of the model, and the branch of an `If` whose condition is known.
+//!
+//! Invariant: a function is not entered from within itself, and what all bodies together come to is bounded; without
+//! that, a file of a kilobyte could ask for more nodes than there is memory.
+
+use residua_formats::onnx::schema::{AttributeProto, FunctionProto, GraphProto, NodeProto, TensorProto};
+
+use super::attributes::{Attributes, Bindings};
+use super::order::subgraphs;
+use super::scope::{Constant, Item};
+use super::{Body, Importer, Unknown, domain, opset, opsets};
+use crate::error::{Error, Result};
+
+/// How deep bodies may stand in each other.
+const DEPTH: usize = 64;
+
+/// What all bodies together may come to: a node counts as 256, names and lists as many as they are bytes long.
+const SIZE: usize = 32 << 20;
+
+/// What entering bodies has taken so far.
+#[derive(Default)]
+pub(super) struct Entered<'a> {
+    size: usize,
+    /// Bodies that are being read, by the names of their functions; none for branches.
+    open: Vec<Option<Key<'a>>>,
+}
+
+/// The name of a function: its domain, its own, and which of those of this name it is.
+pub(super) type Key<'a> = (&'a str, &'a str, &'a str);
+
+fn key(function: &FunctionProto) -> Key<'_> {
+    (domain(&function.domain), &function.name, &function.overload)
+}
+
+impl<'a> Importer<'a> {
+    /// Keeps the names of the graph from what stands in bodies.
+    pub(super) fn reserve_names(&mut self, graph: &'a GraphProto) {
+        if self.functions.is_empty() && !graph.node.iter().any(|node| node.op_type == "If") {
+            return;
+        }
+        let of_nodes = graph.node.iter().flat_map(|node| node.output.iter().chain([&node.name]));
+        let tensors = graph.initializer.iter().map(|tensor| &tensor.name);
+        let inputs = graph.input.iter().map(|info| &info.name);
+        self.scope.reserve(of_nodes.chain(tensors).chain(inputs).cloned());
+    }
+
+    /// The function that a node calls; none where it uses an operator.
+    pub(super) fn function(&self, node: &NodeProto) -> Option<&'a FunctionProto> {
+        self.functions.get(&(domain(&node.domain), node.op_type.as_str(), node.overload.as_str())).copied()
+    }
+
+    /// Reads the functions' names.
+    pub(super) fn list_functions(&mut self, functions: &'a [FunctionProto]) -> Result<()> {
+        for function in functions {
+            opset(&function.opset_import)?;
+            let name = key(function);
+            if self.functions.insert(name, function).is_some() {
+                return Err(Error::Config {
+                    at: format!("function `{}`", function.name),
+                    expected: "one of this name".to_owned(),
+                    found: "two".to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the body of a function in place of a call of it.
+    pub(super) fn call(
+        &mut self,
+        function: &'a FunctionProto,
+        node: &'a NodeProto,
+        attributes: &Attributes<'a>,
+        around: &Body<'a>,
+    ) -> Result<()> {
+        if self.entered.open.contains(&Some(key(function))) {
+            return Err(refused(node, "the function calls itself".to_owned()));
+        }
+        let mut bindings: Bindings<'a> =
+            function.attribute_proto.iter().map(|attribute| (attribute.name.as_str(), attribute)).collect();
+        bindings.extend(attributes.bindings());
+        if let Some(extra) = node.input.get(function.input.len()..).filter(|extra| !extra.is_empty()) {
+            return Err(refused(node, format!("the function takes {} operands fewer", extra.len())));
+        }
+        let mut sets = around.opsets.clone();
+        sets.extend(opsets(&function.opset_import));
+        let body = Body {
+            nodes: &function.node,
+            opsets: sets,
+            bindings,
+            results: function.output.iter().map(String::as_str).collect(),
+        };
+        let given = function.input.iter().zip(&node.input);
+        let given: Vec<(&str, Option<Item>)> =
+            given.map(|(inside, outside)| (inside.as_str(), self.scope.item(outside).cloned())).collect();
+        self.begin(node, Some(key(function)), false, &body)?;
+        for (inside, item) in given {
+            if let Some(item) = item {
+                self.scope.define(inside, item);
+            }
+        }
+        self.finish(node, &body)
+    }
+
+    /// The branch that an `If` takes; none where that shows only when it is run.
+    pub(super) fn branch(&mut self, node: &NodeProto, attributes: &Attributes<'a>) -> Result<Option<&'a GraphProto>> {
+        let Some(condition) = node.input.first().and_then(|name| self.scope.truth(name)) else { return Ok(None) };
+        let graph = attributes.graph(if condition { "then_branch" } else { "else_branch" });
+        graph.map_err(|Unknown(problem)| refused(node, problem))
+    }
+
+    /// Reads a branch in place of the node that chooses it.
+    pub(super) fn take(&mut self, branch: &'a GraphProto, node: &'a NodeProto, around: &Body<'a>) -> Result<()> {
+        if !branch.sparse_initializer.is_empty() {
+            return Err(refused(node, "its branch has sparse tensors; export it with dense ones".to_owned()));
+        }
+        let body = Body {
+            nodes: &branch.node,
+            opsets: around.opsets.clone(),
+            bindings: around.bindings.clone(),
+            results: branch.output.iter().map(|info| info.name.as_str()).collect(),
+        };
+        self.begin(node, None, true, &body)?;
+        for proto in &branch.initializer {
+            let name = self.scope.shown(&proto.name);
+            let constant = Constant { tensor: self.file.tensor(proto)?, name, literal: proto.dims.is_empty() };
+            self.scope.define(&proto.name, Item::Constant(constant));
+        }
+        self.finish(node, &body)
+    }
+
+    /// Enters a body, where that is allowed.
+    fn begin(&mut self, node: &NodeProto, function: Option<Key<'a>>, open: bool, body: &Body<'a>) -> Result<()> {
+        if self.entered.open.len() >= DEPTH {
+            return Err(refused(node, format!("functions and branches stand more than {DEPTH} deep in each other")));
+        }
+        let name =
+            if node.name.is_empty() { node.output.iter().find(|name| !name.is_empty()) } else { Some(&node.name) };
+        let name = name.map_or("", String::as_str);
+        let each = self.scope.shown(name).len();
+        let size: usize = body.nodes.iter().map(|node| weight(node) + each).sum();
+        self.entered.size = self.entered.size.saturating_add(size);
+        if self.entered.size > SIZE {
+            let problem = "functions and branches, each in its place, come to more than a network has";
+            return Err(refused(node, problem.to_owned()));
+        }
+        let results = body.results.iter().copied().zip(node.output.iter().map(String::as_str));
+        self.scope.enter(name, open, results.filter(|(_, outside)| !outside.is_empty()));
+        self.entered.open.push(function);
+        Ok(())
+    }
+
+    /// Reads the nodes of a body, leaves it, and gives its results the names that the node has for them.
+    fn finish(&mut self, node: &NodeProto, body: &Body<'a>) -> Result<()> {
+        self.body(body)?;
+        self.entered.open.pop();
+        let items = self.scope.leave(body.results.iter().copied());
+        for (index, outside) in node.output.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
+            match items.get(index) {
+                Some(Some(item)) => self.scope.define(outside, item.clone()),
+                Some(None) | None => return Err(refused(node, format!("nothing in its body gives `{outside}`"))),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn refused(node: &NodeProto, problem: String) -> Error {
+    Error::Layer { layer: node.name.clone(), kind: node.op_type.clone(), problem }
+}
+
+/// What reading a node takes, about.
+fn weight(node: &NodeProto) -> usize {
+    let names = node.input.iter().chain(&node.output).map(String::len).sum::<usize>();
+    let attributes = node.attribute.iter().map(attribute_weight).sum::<usize>();
+    let within = subgraphs(node).map(|graph| {
+        let tensors = graph.initializer.iter().map(tensor_weight).sum::<usize>();
+        graph.node.iter().map(weight).sum::<usize>() + tensors
+    });
+    256 + names + node.name.len() + attributes + within.sum::<usize>()
+}
+
+fn attribute_weight(attribute: &AttributeProto) -> usize {
+    let strings = attribute.strings.iter().map(bytes::Bytes::len).sum::<usize>();
+    let tensors = attribute.t.iter().chain(&attribute.tensors).map(tensor_weight).sum::<usize>();
+    64 + 8 * attribute.ints.len() + 4 * attribute.floats.len() + strings + tensors
+}
+
+/// Elements that are not a slice of the file are made anew each time.
+fn tensor_weight(tensor: &TensorProto) -> usize {
+    let small = 4 * (tensor.float_data.len() + tensor.int32_data.len());
+    64 + small + 8 * (tensor.int64_data.len() + tensor.double_data.len() + tensor.uint64_data.len() + tensor.dims.len())
+}
