@@ -9,53 +9,97 @@ use crate::graph::{Graph, NodeId, ValueId, ValueKind};
 use crate::op::Op;
 use crate::shape::{Shape, TensorType, infer};
 
-/// An operator that cannot be applied to its operands.
-pub static SHAPE_MISMATCH: Code = Code {
-    id: "R101",
-    name: "shape-mismatch",
-    level: Level::Error,
-    explanation: "An operator cannot be applied to the operands that the graph gives it: their number, their rank or \
-their sizes do not fit. Typical causes are a weight of another network bound to this layer, a shortcut whose stride \
-differs from that of the main path, and a channel count that was edited on one side only.\n\nThe message says what \
-was expected and what was found. Compare the layer's attributes with the code that built the model.",
-};
+crate::code! {
+    /// An operator cannot be applied to the operands that the graph gives it: their number, their rank or their sizes
+    /// do not fit.
+    ///
+    /// ## Why it matters
+    ///
+    /// No runtime can compute this model. Some load it and fail at the first picture.
+    ///
+    /// ## Example
+    ///
+    /// `layer2.0.conv1: Conv: the kernel takes 64 channels, found 128`: a weight of another network was bound to this
+    /// layer, or a channel count was edited on one side only.
+    ///
+    /// ## How to mend it
+    ///
+    /// The message says what was expected and what was found. Compare the layer's attributes and weights, and those of
+    /// the layers before it, with the code that built the model, and export it again.
+    pub static SHAPE_MISMATCH = Error R101 "shape-mismatch";
+}
 
-/// An attribute with a value that makes no sense.
-pub static BAD_ATTRIBUTE: Code = Code {
-    id: "R102",
-    name: "bad-attribute",
-    level: Level::Error,
-    explanation: "An attribute has a value that no framework would run: an epsilon that is negative or not a number, \
-an infinite padding value in arithmetic. The file was probably damaged or edited by hand.",
-};
+crate::code! {
+    /// An attribute has a value that makes no sense: an epsilon that is negative or not a number, an infinite padding
+    /// value in arithmetic.
+    ///
+    /// ## Why it matters
+    ///
+    /// Frameworks do not write such values. The file was damaged or edited by hand, and what else was changed is not
+    /// known.
+    ///
+    /// ## Example
+    ///
+    /// `bn1: epsilon must be at least 0 and finite, found -1e-5`
+    ///
+    /// ## How to mend it
+    ///
+    /// Compare the file with the code that built the model, and export it again.
+    pub static BAD_ATTRIBUTE = Error R102 "bad-attribute";
+}
 
-/// A model without outputs.
-pub static NO_OUTPUT: Code = Code {
-    id: "R103",
-    name: "no-output",
-    level: Level::Error,
-    explanation: "The graph computes nothing: it has no output. A model needs at least one value that it gives back.",
-};
+crate::code! {
+    /// The graph computes nothing: it has no output.
+    ///
+    /// ## Why it matters
+    ///
+    /// A model needs at least one value that it gives back.
+    ///
+    /// ## Example
+    ///
+    /// An ONNX file whose `graph.output` is empty, as left by a tool that cut the model.
+    ///
+    /// ## How to mend it
+    ///
+    /// Export the model again, or declare the value that it should give.
+    pub static NO_OUTPUT = Error R103 "no-output";
+}
 
-/// A layer whose result reaches no output.
-pub static DEAD_NODE: Code = Code {
-    id: "R104",
-    name: "dead-node",
-    level: Level::Warning,
-    explanation: "The result of this node reaches no output of the model, so removing it changes nothing. In a \
-residual network this usually means that a branch was cut off by mistake: a shortcut that is computed and never \
-added.",
-};
+crate::code! {
+    /// The result of a node reaches no output of the model, so removing it changes nothing.
+    ///
+    /// ## Why it matters
+    ///
+    /// In a residual network this usually means that a branch was cut off by mistake: a shortcut that is computed and
+    /// never added, an addition that something reads around.
+    ///
+    /// ## Example
+    ///
+    /// `layer3.0.downsample.0: Conv reaches no output`: the projection is there, and the addition reads something else.
+    ///
+    /// ## How to mend it
+    ///
+    /// Connect it where it belongs, or remove it.
+    pub static DEAD_NODE = Warning R104 "dead-node";
+}
 
-/// An operator that is not known.
-pub static OPAQUE: Code = Code {
-    id: "R105",
-    name: "unknown-operator",
-    level: Level::Warning,
-    explanation: "The model holds an operator that residua does not know: a Lambda or custom layer, an operator of a \
-domain of its own. Nothing of it is executed. The model can be inspected, but not run, proved or written as ONNX.\n\n\
-Replace the layer by built-in ones with the same function, or cut the model before it.",
-};
+crate::code! {
+    /// The model holds an operator that residua does not know: a Lambda or custom layer, an operator of a domain of its
+    /// own.
+    ///
+    /// ## Why it matters
+    ///
+    /// Nothing of it is executed. The model can be inspected, but not run, proved or written as ONNX.
+    ///
+    /// ## Example
+    ///
+    /// ``keras `Lambda`: its function is code``
+    ///
+    /// ## How to mend it
+    ///
+    /// Replace the layer by built-in ones with the same function, or cut the model before it.
+    pub static OPAQUE = Warning R105 "unknown-operator";
+}
 
 /// Codes of the findings that validation makes.
 pub static CODES: [&Code; 5] = [&SHAPE_MISMATCH, &BAD_ATTRIBUTE, &NO_OUTPUT, &DEAD_NODE, &OPAQUE];
@@ -79,7 +123,7 @@ pub struct Invalid {
 }
 
 fn summary(findings: &[Finding]) -> String {
-    let errors: Vec<&Finding> = findings.iter().filter(|finding| finding.code.level == Level::Error).collect();
+    let errors: Vec<&Finding> = findings.iter().filter(|finding| finding.level == Level::Error).collect();
     match errors[..] {
         [] => "the graph is invalid".to_owned(),
         [only] => only.to_string(),
@@ -151,7 +195,7 @@ pub fn validate(graph: Graph) -> Result<Checked, Invalid> {
 
     for node in graph.nodes() {
         let mut report = |code: &'static Code, message: String, help: &str| {
-            findings.push(Finding { code, message, node: Some(node.name.clone()), help: help.to_owned() });
+            findings.push(Finding::new(code, message, help).at(&node.name));
         };
         if let Some(message) = bad_attribute(&node.op) {
             report(&BAD_ATTRIBUTE, message, "compare the file with the code that built the model");
@@ -180,16 +224,12 @@ pub fn validate(graph: Graph) -> Result<Checked, Invalid> {
     }
 
     if graph.outputs().is_empty() {
-        findings.push(Finding {
-            code: &NO_OUTPUT,
-            message: "the graph has no output".to_owned(),
-            node: None,
-            help: "the file holds no usable model; export it again".to_owned(),
-        });
+        let help = "the file holds no usable model; export it again";
+        findings.push(Finding::new(&NO_OUTPUT, "the graph has no output", help));
     }
     findings.extend(dead_nodes(&graph));
 
-    if findings.iter().any(|finding| finding.code.level == Level::Error) {
+    if findings.iter().any(|finding| finding.level == Level::Error) {
         return Err(Invalid { graph: Box::new(graph), findings });
     }
     Ok(Checked { graph, types, findings })
@@ -241,12 +281,8 @@ fn dead_nodes(graph: &Graph) -> Vec<Finding> {
                 alive[input.index()] = true;
             }
         } else {
-            dead.push(Finding {
-                code: &DEAD_NODE,
-                message: format!("{} reaches no output", node.op.name()),
-                node: Some(node.name.clone()),
-                help: "remove it, or connect it where it belongs".to_owned(),
-            });
+            let message = format!("{} reaches no output", node.op.name());
+            dead.push(Finding::new(&DEAD_NODE, message, "remove it, or connect it where it belongs").at(&node.name));
         }
     }
     dead.reverse();

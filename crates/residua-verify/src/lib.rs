@@ -55,3 +55,30 @@ pub fn codes() -> Vec<&'static Code> {
 pub fn code(id: &str) -> Option<&'static Code> {
     codes().into_iter().find(|code| code.id.eq_ignore_ascii_case(id) || code.name.eq_ignore_ascii_case(id))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_says_what_it_means_why_it_matters_and_how_to_mend_it() {
+        for code in codes() {
+            let text = code.explanation();
+            let headings: Vec<&str> = text.lines().filter(|line| line.starts_with("## ")).collect();
+            assert_eq!(headings, ["## Why it matters", "## Example", "## How to mend it"], "{}", code.id);
+            let parts: Vec<&str> = text.split("## ").collect();
+            assert!(parts.iter().all(|part| part.lines().count() > 1 || *part == parts[0]), "{}: {text}", code.id);
+            assert!(code.summary().ends_with('.') && code.summary().len() > 20, "{}: {}", code.id, code.summary());
+        }
+    }
+
+    #[test]
+    fn a_code_and_a_name_are_used_once() {
+        let (mut ids, mut names): (Vec<_>, Vec<_>) = codes().iter().map(|code| (code.id, code.name)).unzip();
+        let count = ids.len();
+        names.sort_unstable();
+        ids.dedup();
+        names.dedup();
+        assert_eq!((ids.len(), names.len()), (count, count));
+    }
+}

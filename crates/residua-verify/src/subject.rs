@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use rayon::prelude::*;
-use residua_ir::{Checked, Parameter, Statistics, TensorError};
+use residua_ir::{Checked, Code, Finding, NodeId, Parameter, Statistics, TensorError};
 use residua_resnet::Anatomy;
 
 /// A model under check. Ranges of values are computed once, when a rule first asks for them.
@@ -20,6 +20,18 @@ impl<'a> Subject<'a> {
     #[must_use]
     pub fn new(model: &'a Checked, anatomy: &'a Anatomy, expected: Option<&'a str>) -> Self {
         Self { model, anatomy, expected, statistics: OnceLock::new() }
+    }
+
+    /// The layer that a node belongs to.
+    pub(crate) fn layer(&self, node: NodeId) -> &'a str {
+        let graph = self.model.graph();
+        &graph.layer(graph.node(node).layer).name
+    }
+
+    /// A finding about a tensor, at the layer that owns it.
+    pub(crate) fn about(&self, code: &'static Code, parameter: &Parameter, message: String, help: &str) -> Finding {
+        let place = if parameter.location.is_empty() { &parameter.name } else { &parameter.location };
+        Finding::new(code, message, help).at(&self.model.graph().layer(parameter.layer).name).of_tensor(place)
     }
 
     /// Each parameter with the range of its values, in the graph's order.

@@ -1,30 +1,36 @@
 //! Sums that join values from far apart.
 
-use residua_ir::{Code, Finding, Level, ValueKind};
+use residua_ir::{Finding, ValueKind};
 
 use crate::Subject;
 
-pub(super) static CODE: Code = Code {
-    id: "R204",
-    name: "long-skip",
-    level: Level::Warning,
-    explanation: "An addition joins its block with a value from several blocks before, and not with what the block was \
-given. Where all other shortcuts span one block, this one is probably wired to the wrong layer.\n\nNetworks that do \
-this on purpose (U-Nets, dense connections) can ignore the finding.",
-};
+residua_ir::code! {
+    /// An addition joins its block with a value from several blocks before, and not with what the block was given.
+    ///
+    /// ## Why it matters
+    ///
+    /// Where all other shortcuts span one block, this one is probably wired to the wrong layer. Networks that do this
+    /// on purpose (U-Nets, dense connections) can ignore the finding.
+    ///
+    /// ## Example
+    ///
+    /// `the shortcut comes from conv4_block2_out and spans 2 other additions`
+    ///
+    /// ## How to mend it
+    ///
+    /// Check which layer the shortcut should start from.
+    pub(super) static CODE = Warning R204 "long-skip";
+}
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     let graph = subject.model.graph();
     for skip in &subject.anatomy.long_skips {
         let from = match graph.value(skip.from).kind {
-            ValueKind::Computed { node, .. } => graph.layer(graph.node(node).layer).name.clone(),
-            ValueKind::Input(_) | ValueKind::Parameter(_) => graph.value(skip.from).name.clone(),
+            ValueKind::Computed { node, .. } => subject.layer(node),
+            ValueKind::Input(_) | ValueKind::Parameter(_) => &graph.value(skip.from).name,
         };
-        findings.push(Finding {
-            code: &CODE,
-            message: format!("the shortcut comes from `{from}` and spans {} other additions", skip.spans),
-            node: Some(graph.layer(graph.node(skip.add).layer).name.clone()),
-            help: "check which layer the shortcut should start from".into(),
-        });
+        let message = format!("the shortcut comes from `{from}` and spans {} other additions", skip.spans);
+        let help = "check which layer the shortcut should start from";
+        findings.push(Finding::new(&CODE, message, help).at(subject.layer(skip.add)));
     }
 }

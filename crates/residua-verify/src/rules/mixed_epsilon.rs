@@ -2,19 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use residua_ir::{Code, Finding, Level, Op};
+use residua_ir::{Finding, Op};
 
 use crate::Subject;
 
-pub(super) static CODE: Code = Code {
-    id: "R203",
-    name: "mixed-epsilon",
-    level: Level::Warning,
-    explanation: "A few batch norms have another epsilon than the rest. Frameworks have different defaults (Keras 1e-3, \
-Keras Applications 1.001e-5, PyTorch 1e-5), and a layer that was rebuilt with the default of another one computes \
-something slightly different, most where variances are small.\n\nSet the epsilon to the one that the layer was trained \
-with.",
-};
+residua_ir::code! {
+    /// A few batch norms have another epsilon than the rest.
+    ///
+    /// ## Why it matters
+    ///
+    /// Frameworks have different defaults (Keras 1e-3, Keras Applications 1.001e-5, PyTorch 1e-5), and a layer that was
+    /// rebuilt with the default of another one computes something slightly different, most where variances are small.
+    ///
+    /// ## Example
+    ///
+    /// `epsilon is 1e-3 here and 1.001e-5 in 52 of 53 batch norms`
+    ///
+    /// ## How to mend it
+    ///
+    /// Set the epsilon to the one that the layer was trained with.
+    pub(super) static CODE = Warning R203 "mixed-epsilon";
+}
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     let graph = subject.model.graph();
@@ -35,15 +43,11 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     if count == total || count * 4 < total * 3 {
         return;
     }
+    let help = "set the epsilon that the layer was trained with";
     for (epsilon, layers) in by_epsilon.values().filter(|(_, layers)| layers.len() != count) {
-        findings.push(Finding {
-            code: &CODE,
-            message: format!("epsilon is {epsilon:e} here and {usual:e} in {count} of {total} batch norms"),
-            node: layers.first().map(ToString::to_string),
-            help: match layers.get(1..) {
-                Some(more @ [_, ..]) => format!("the same holds for {}", more.join(", ")),
-                Some([]) | None => "set the epsilon that the layer was trained with".into(),
-            },
-        });
+        for layer in layers {
+            let message = format!("epsilon is {epsilon:e} here and {usual:e} in {count} of {total} batch norms");
+            findings.push(Finding::new(&CODE, message, help).at(*layer));
+        }
     }
 }

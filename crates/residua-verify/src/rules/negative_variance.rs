@@ -1,18 +1,28 @@
 //! Batch norms whose variance is negative.
 
-use residua_ir::{Code, Finding, Level, Op, ValueKind};
+use residua_ir::{Finding, Op, ValueKind};
 
 use crate::Subject;
 
-pub(super) static CODE: Code = Code {
-    id: "R302",
-    name: "negative-variance",
-    level: Level::Error,
-    explanation: "The moving variance of a batch norm holds negative values. A variance cannot be negative: the tensor \
-was damaged, or belongs somewhere else, often because mean and variance or the tensors of two layers were swapped. \
-Where variance plus epsilon is below 0 the layer computes NaN.\n\nCompare the order of the tensors in the file with \
-what the layer expects: scale, offset, mean, variance.",
-};
+residua_ir::code! {
+    /// The moving variance of a batch norm holds negative values.
+    ///
+    /// ## Why it matters
+    ///
+    /// A variance cannot be negative: the tensor was damaged, or belongs somewhere else, often because mean and
+    /// variance or the tensors of two layers were swapped. Where variance plus epsilon is below 0 the layer computes
+    /// NaN.
+    ///
+    /// ## Example
+    ///
+    /// `bn1: the smallest value of bn1.running_var is -1.3e-1`: mean and variance were exchanged by whoever renamed the
+    /// tensors.
+    ///
+    /// ## How to mend it
+    ///
+    /// Compare the order of the tensors in the file with what the layer expects: scale, offset, mean, variance.
+    pub(super) static CODE = Error R302 "negative-variance";
+}
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     let graph = subject.model.graph();
@@ -26,12 +36,9 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
         if let (variance, Ok(found)) = &ranges[id.index()]
             && found.min < 0.0
         {
-            findings.push(Finding {
-                code: &CODE,
-                message: format!("the smallest value of `{}` is {:e}", variance.name, found.min),
-                node: Some(graph.layer(node.layer).name.clone()),
-                help: "check that scale, offset, mean and variance are in their places".into(),
-            });
+            let message = format!("the smallest value of `{}` is {:e}", variance.name, found.min);
+            let help = "check that scale, offset, mean and variance are in their places";
+            findings.push(subject.about(&CODE, variance, message, help).at(&graph.layer(node.layer).name));
         }
     }
 }

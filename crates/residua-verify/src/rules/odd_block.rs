@@ -3,20 +3,30 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use residua_ir::{Code, Finding, Level};
+use residua_ir::Finding;
 use residua_resnet::anatomy::Block;
 
 use crate::Subject;
 
-pub(super) static CODE: Code = Code {
-    id: "R201",
-    name: "odd-block",
-    level: Level::Warning,
-    explanation: "One residual block is built differently from the others of the network: another kind of block, another \
-place of normalisation and activation, no normalisation where the others have one, another number of groups, no \
-squeeze-and-excite gate, its stride on another convolution. The shapes fit, so nothing else reports it.\n\nResidual networks repeat one \
-block. A single exception among many is usually an edit that went wrong, or a layer that an exporter lost.",
-};
+residua_ir::code! {
+    /// One residual block is built differently from the others of the network: another kind of block, another place of
+    /// normalisation and activation, no normalisation where the others have one, another number of groups, no
+    /// squeeze-and-excite gate, its stride on another convolution.
+    ///
+    /// ## Why it matters
+    ///
+    /// Residual networks repeat one block. A single exception among many is usually an edit that went wrong, or a layer
+    /// that an exporter lost. The shapes fit, so nothing else reports it.
+    ///
+    /// ## Example
+    ///
+    /// `in block stages.2.blocks.3 the activation behind the sum is none; in the other 15 it is relu`
+    ///
+    /// ## How to mend it
+    ///
+    /// Compare this block with its siblings in the code that built the model.
+    pub(super) static CODE = Warning R201 "odd-block";
+}
 
 /// Fewer blocks than this give no picture of what is usual.
 const LEAST: usize = 3;
@@ -43,7 +53,6 @@ const TRAITS: [Trait; 8] = [
 ];
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
-    let graph = subject.model.graph();
     let blocks = &subject.anatomy.blocks;
     for (what, of) in TRAITS {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
@@ -55,11 +64,10 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
         if values.len() < LEAST || count + 1 != values.len() {
             continue;
         }
-        findings.extend(values.iter().filter(|(_, value)| value != usual).map(|(block, value)| Finding {
-            code: &CODE,
-            message: format!("in block {} {what} {value}; in the other {count} it is {usual}", block.name),
-            node: Some(graph.layer(graph.node(block.add).layer).name.clone()),
-            help: "compare this block with its siblings in the code that built the model".into(),
+        let help = "compare this block with its siblings in the code that built the model";
+        findings.extend(values.iter().filter(|(_, value)| value != usual).map(|(block, value)| {
+            let message = format!("in block {} {what} {value}; in the other {count} it is {usual}", block.name);
+            Finding::new(&CODE, message, help).at(subject.layer(block.add))
         }));
     }
 }

@@ -1,17 +1,26 @@
 //! Tensors of the file that the model does not use.
 
-use residua_ir::{Code, Finding, Level};
+use residua_ir::Finding;
 
 use crate::Subject;
 
-pub(super) static CODE: Code = Code {
-    id: "R106",
-    name: "unused-tensor",
-    level: Level::Note,
-    explanation: "The file holds tensors that the model does not use, such as the state of an optimizer. They are left \
-out of every output.\n\nThis is only a note because each of them is known for what it is: a tensor that cannot be \
-explained makes reading fail.",
-};
+residua_ir::code! {
+    /// The file holds tensors that the model does not use, such as the state of an optimizer.
+    ///
+    /// ## Why it matters
+    ///
+    /// They are left out of every output. This is only a note because each of them is known for what it is: a tensor
+    /// that cannot be explained makes reading fail.
+    ///
+    /// ## Example
+    ///
+    /// `fc_old.weight is not used: no node reads it`: the head was replaced and the old one stayed in the file.
+    ///
+    /// ## How to mend it
+    ///
+    /// Nothing, unless you expected them in the model. Saving the inference model alone makes the file smaller.
+    pub(super) static CODE = Note R106 "unused-tensor";
+}
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     let unused = subject.model.graph().unused();
@@ -28,11 +37,6 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
             0 => format!("{first} is not used: {reason}"),
             more => format!("{first} and {more} more are not used: {reason}"),
         };
-        Finding {
-            code: &CODE,
-            message,
-            node: None,
-            help: "nothing to do, unless you expected them in the model".into(),
-        }
+        Finding::new(&CODE, message, "nothing to do, unless you expected them in the model")
     }));
 }

@@ -1,17 +1,26 @@
 //! Kernels that are zero throughout.
 
-use residua_ir::{Code, Finding, Level, Role};
+use residua_ir::{Finding, Role};
 
 use crate::Subject;
 
-pub(super) static CODE: Code = Code {
-    id: "R303",
-    name: "zero-kernel",
-    level: Level::Warning,
-    explanation: "All values of a kernel are zero, so the layer passes nothing on but its bias. Readers that fail \
-silently leave such tensors; so does a checkpoint that was saved before its weights were loaded.\n\nRead the file with \
-the framework that wrote it and compare.",
-};
+residua_ir::code! {
+    /// All values of a kernel are zero, so the layer passes nothing on but its bias.
+    ///
+    /// ## Why it matters
+    ///
+    /// Readers that fail silently leave such tensors; so does a checkpoint that was saved before its weights were
+    /// loaded.
+    ///
+    /// ## Example
+    ///
+    /// `all 36864 values of layer1.0.conv1.weight are zero`
+    ///
+    /// ## How to mend it
+    ///
+    /// Read the file with the framework that wrote it and compare.
+    pub(super) static CODE = Warning R303 "zero-kernel";
+}
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     for (parameter, statistics) in subject.statistics() {
@@ -22,12 +31,9 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
             && found.min == 0.0
             && found.max == 0.0
         {
-            findings.push(Finding {
-                code: &CODE,
-                message: format!("all {} values of `{}` are zero", parameter.tensor.len(), parameter.name),
-                node: Some(subject.model.graph().layer(parameter.layer).name.clone()),
-                help: "compare with what the framework that wrote the file reads".into(),
-            });
+            let message = format!("all {} values of `{}` are zero", parameter.tensor.len(), parameter.name);
+            let help = "compare with what the framework that wrote the file reads";
+            findings.push(subject.about(&CODE, parameter, message, help));
         }
     }
 }

@@ -21,12 +21,12 @@ struct Explained {
     code: &'static str,
     name: &'static str,
     level: Level,
-    explanation: &'static str,
+    explanation: String,
 }
 
 impl From<&'static Code> for Explained {
     fn from(code: &'static Code) -> Self {
-        Self { code: code.id, name: code.name, level: code.level, explanation: code.explanation }
+        Self { code: code.id, name: code.name, level: code.level, explanation: code.explanation() }
     }
 }
 
@@ -49,7 +49,7 @@ pub(super) fn run(args: &ExplainArgs, console: &mut Console) -> Result<Outcome> 
             render::json(console.out(), &Document { schema: "residua.explain/1", codes })?;
         }
         (Format::Text, Some(_), [code]) => {
-            writeln!(console.out(), "{}\n\n{}", title(code, style), wrapped(code.explanation))?;
+            writeln!(console.out(), "{}\n\n{}", title(code, style), wrapped(&code.explanation(), style))?;
         }
         (Format::Text, _, codes) => {
             let row = |code: &&Code| vec![code.id.to_owned(), code.level.to_string(), code.name.to_owned()];
@@ -64,9 +64,12 @@ fn title(code: &Code, style: Style) -> String {
     format!("{} {} ({})", style.bold(code.id), style.bold(code.name), code.level)
 }
 
-/// Paragraphs in lines of at most 80 characters.
-fn wrapped(text: &str) -> String {
+/// Paragraphs in lines of at most 80 characters; headings as they stand out here.
+fn wrapped(text: &str, style: Style) -> String {
     let paragraph = |paragraph: &str| {
+        if let Some(heading) = paragraph.strip_prefix("## ") {
+            return style.bold(heading);
+        }
         let mut lines: Vec<String> = vec![String::new()];
         for word in paragraph.split_whitespace() {
             match lines.last_mut() {

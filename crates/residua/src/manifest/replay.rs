@@ -74,12 +74,10 @@ pub(crate) fn replay(manifest: &Manifest, sides: &Sides) -> Result<Replayed> {
         match outcome {
             Some(Outcome::Repeated) => repeated += 1,
             Some(Outcome::ByHash) => by_hash += 1,
-            Some(Outcome::Fails(message)) => findings.push(Finding {
-                code: &codes::BROKEN_TRANSFORM,
-                message,
-                node: Some(pair.target.name.clone()),
-                help: "the manifest was changed, or belongs to other files".into(),
-            }),
+            Some(Outcome::Fails(message)) => findings.push(
+                Finding::new(&codes::BROKEN_TRANSFORM, message, "the manifest was changed, or belongs to other files")
+                    .at(&pair.target.name),
+            ),
             None => {}
         }
     }
@@ -154,9 +152,7 @@ impl Opened {
     /// What is not as the manifest says.
     fn difference(&self, name: &str, location: &str, expected: &Stored) -> Option<Finding> {
         let side = self.side;
-        let finding = |code, message: String, help: &str| {
-            Some(Finding { code, message, node: Some(name.to_owned()), help: help.to_owned() })
-        };
+        let finding = |code, message: String, help: &str| Some(Finding::new(code, message, help.to_owned()).at(name));
         let Some(tensor) = self.contents.tensors.get(location) else {
             return finding(&codes::MISSING_TENSOR, format!("the {side} has no such tensor"), codes::OTHER_FILES);
         };
@@ -190,20 +186,24 @@ impl Opened {
             match &single.stored {
                 Some(stored) => findings.extend(self.difference(&single.name, &single.location, stored)),
                 None if self.contents.unread.contains_key(&single.location) => {}
-                None => findings.push(Finding {
-                    code: &codes::MISSING_TENSOR,
-                    message: format!("the {} has nothing of this name any more", self.side),
-                    node: Some(single.name.clone()),
-                    help: codes::OTHER_FILES.into(),
-                }),
+                None => findings.push(
+                    Finding::new(
+                        &codes::MISSING_TENSOR,
+                        format!("the {} has nothing of this name any more", self.side),
+                        codes::OTHER_FILES,
+                    )
+                    .at(&single.name),
+                ),
             }
         }
         let there = self.contents.tensors.keys().chain(self.contents.unread.keys());
-        findings.extend(there.filter(|place| !known.contains(place.as_str())).map(|place| Finding {
-            code: &codes::EXTRA_TENSOR,
-            message: format!("in the {}: the manifest does not know it", self.side),
-            node: Some(self.contents.name(place).to_owned()),
-            help: codes::OTHER_FILES.into(),
+        findings.extend(there.filter(|place| !known.contains(place.as_str())).map(|place| {
+            Finding::new(
+                &codes::EXTRA_TENSOR,
+                format!("in the {}: the manifest does not know it", self.side),
+                codes::OTHER_FILES,
+            )
+            .at(self.contents.name(place))
         }));
         findings
     }
@@ -221,8 +221,8 @@ impl Opened {
                 Ok(_) => format!("the {} is not the very file of the conversion", self.side),
                 Err(error) => format!("of the {}: {error:#}", self.side),
             };
-            let help = "where tensors hold, what changed is beside them: metadata, order, names of layers".into();
-            Some(Finding { code: &codes::CHANGED_FILE, message, node: Some(file.name.clone()), help })
+            let help = "where tensors hold, what changed is beside them: metadata, order, names of layers";
+            Some(Finding::new(&codes::CHANGED_FILE, message, help).at(&file.name))
         });
         changed.collect()
     }

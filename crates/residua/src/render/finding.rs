@@ -22,6 +22,7 @@ pub(crate) struct FindingRecord {
     pub(crate) level: Level,
     pub(crate) message: String,
     pub(crate) node: Option<String>,
+    pub(crate) tensor: Option<String>,
     pub(crate) help: String,
 }
 
@@ -30,9 +31,10 @@ impl From<&Finding> for FindingRecord {
         Self {
             code: finding.code.id,
             name: finding.code.name,
-            level: finding.code.level,
+            level: finding.level,
             message: finding.message.clone(),
             node: finding.node.clone(),
+            tensor: finding.tensor.clone(),
             help: finding.help.clone(),
         }
     }
@@ -53,7 +55,7 @@ pub(crate) fn list(out: &mut dyn Write, style: Style, findings: &[FindingRecord]
     codes.sort_by(|a, b| (b.2, a.0).cmp(&(a.2, b.0)));
     codes.dedup();
     for (code, name, level) in codes {
-        let of_code: Vec<&FindingRecord> = findings.iter().filter(|finding| finding.code == code).collect();
+        let of_code: Vec<&FindingRecord> = findings.iter().filter(|f| (f.code, f.level) == (code, level)).collect();
         let head = painted(level, style, &format!("{level} {code}"));
         writeln!(out, "{head} {}", style.bold(name))?;
         for finding in of_code.iter().take(LISTED) {
