@@ -30,4 +30,4 @@ pub use op::{
 };
 pub use shape::{Dim, Shape, TensorType};
 pub use tensor::{DType, Endian, LazyBytes, Statistics, Tensor, TensorError, Transform, map_file};
-pub use validate::{Checked, Invalid, validate};
+pub use validate::{Checked, Invalid, Typed, validate};

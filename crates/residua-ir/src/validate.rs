@@ -4,9 +4,11 @@
 //! output exists, and that names of inputs and outputs are usable. All findings are collected; what follows a node
 //! that failed is not reported again. Not checked here: values of weights, residual topology, target runtimes.
 
+use std::ops::Deref;
+
 use crate::finding::{Code, Finding, Level};
-use crate::graph::{Graph, NodeId, ValueId, ValueKind};
-use crate::op::Op;
+use crate::graph::{Graph, Node, NodeId, ValueId, ValueKind};
+use crate::op::{Elementwise, Op};
 use crate::shape::{Shape, TensorType, infer};
 
 crate::code! {
@@ -101,14 +103,41 @@ crate::code! {
     pub static OPAQUE = Warning R105 "unknown-operator";
 }
 
-/// Codes of the findings that validation makes.
-pub static CODES: [&Code; 5] = [&SHAPE_MISMATCH, &BAD_ATTRIBUTE, &NO_OUTPUT, &DEAD_NODE, &OPAQUE];
+crate::code! {
+    /// An addition has branches of different shapes that do not broadcast.
+    ///
+    /// ## Why it matters
+    ///
+    /// No runtime can compute it. In a residual network the branches are a block's main path and its shortcut: the main
+    /// path changes channels or size and the shortcut does not, or the other way round.
+    ///
+    /// ## Example
+    ///
+    /// `layer2.0.add: the branches are [N, 128, 28, 28] and [N, 64, 56, 56]`: the projection was lost, and the shortcut
+    /// is the block's input as it is.
+    ///
+    /// ## How to mend it
+    ///
+    /// Give the block a projection (a 1x1 convolution with the stride of the main path), or the stride and the width
+    /// that its shortcut has.
+    pub static UNEQUAL_BRANCHES = Error R108 "unequal-branches";
+}
 
-/// A graph that passed validation, with the type of every value.
+/// Codes of the findings that validation makes.
+pub static CODES: [&Code; 6] = [&SHAPE_MISMATCH, &BAD_ATTRIBUTE, &NO_OUTPUT, &DEAD_NODE, &OPAQUE, &UNEQUAL_BRANCHES];
+
+/// A graph with the types of its values, as far as they are known: not behind an operator that is not known, nor behind
+/// one that cannot be applied to its operands.
 #[derive(Debug, Clone)]
-pub struct Checked {
+pub struct Typed {
     graph: Graph,
     types: Vec<Option<TensorType>>,
+}
+
+/// A graph that passed validation: nothing that is known of it contradicts itself.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    typed: Typed,
     findings: Vec<Finding>,
 }
 
@@ -117,7 +146,7 @@ pub struct Checked {
 #[error("{}", summary(.findings))]
 pub struct Invalid {
     /// The graph, for inspection.
-    pub graph: Box<Graph>,
+    pub typed: Box<Typed>,
     /// What was found; at least one is an error.
     pub findings: Vec<Finding>,
 }
@@ -131,17 +160,11 @@ fn summary(findings: &[Finding]) -> String {
     }
 }
 
-impl Checked {
+impl Typed {
     /// The graph.
     #[must_use]
     pub fn graph(&self) -> &Graph {
         &self.graph
-    }
-
-    /// Gives the graph back, to change it and validate it again.
-    #[must_use]
-    pub fn into_graph(self) -> Graph {
-        self.graph
     }
 
     /// Type of a value; `None` behind an operator that is not known.
@@ -162,15 +185,31 @@ impl Checked {
         self.shape_of(value).map(|shape| self.graph.value(value).order.source_shape(shape))
     }
 
+    /// Operators that are not known; the graph can be run and written only where there are none.
+    pub fn opaque_nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.graph.node_ids().filter(|&id| matches!(self.graph.node(id).op, Op::Opaque(_)))
+    }
+}
+
+impl Deref for Checked {
+    type Target = Typed;
+
+    fn deref(&self) -> &Typed {
+        &self.typed
+    }
+}
+
+impl Checked {
+    /// Gives the graph back, to change it and validate it again.
+    #[must_use]
+    pub fn into_graph(self) -> Graph {
+        self.typed.graph
+    }
+
     /// Warnings and notes that validation made.
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
         &self.findings
-    }
-
-    /// Operators that are not known; the graph can be run and written only where there are none.
-    pub fn opaque_nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
-        self.graph.node_ids().filter(|&id| matches!(self.graph.node(id).op, Op::Opaque(_)))
     }
 }
 
@@ -195,7 +234,7 @@ pub fn validate(graph: Graph) -> Result<Checked, Invalid> {
 
     for node in graph.nodes() {
         let mut report = |code: &'static Code, message: String, help: &str| {
-            findings.push(Finding::new(code, message, help).at(&node.name));
+            findings.push(Finding::new(code, message, help).at(&graph.layer(node.layer).name));
         };
         if let Some(message) = bad_attribute(&node.op) {
             report(&BAD_ATTRIBUTE, message, "compare the file with the code that built the model");
@@ -215,6 +254,11 @@ pub fn validate(graph: Graph) -> Result<Checked, Invalid> {
                     types[output.index()] = Some(ty);
                 }
             }
+            Err(_) if node.op == Op::Elementwise(Elementwise::Add) => report(
+                &UNEQUAL_BRANCHES,
+                format!("the branches are {}", listed(operands.iter().map(|ty| ty.shape.to_string()))),
+                "give the shortcut a projection, or the stride and width of the main path",
+            ),
             Err(error) => report(
                 &SHAPE_MISMATCH,
                 format!("{}: {error}", node.op.name()),
@@ -230,9 +274,19 @@ pub fn validate(graph: Graph) -> Result<Checked, Invalid> {
     findings.extend(dead_nodes(&graph));
 
     if findings.iter().any(|finding| finding.level == Level::Error) {
-        return Err(Invalid { graph: Box::new(graph), findings });
+        return Err(Invalid { typed: Box::new(Typed { graph, types }), findings });
     }
-    Ok(Checked { graph, types, findings })
+    Ok(Checked { typed: Typed { graph, types }, findings })
+}
+
+/// `a, b and c`.
+fn listed(items: impl Iterator<Item = String>) -> String {
+    let items: Vec<String> = items.collect();
+    match &items[..] {
+        [] => String::new(),
+        [only] => only.clone(),
+        [before @ .., last] => format!("{} and {last}", before.join(", ")),
+    }
 }
 
 fn bad_attribute(op: &Op) -> Option<String> {
@@ -269,24 +323,47 @@ fn bad_attribute(op: &Op) -> Option<String> {
     (!epsilon.is_finite() || epsilon < 0.0).then(|| format!("epsilon must be at least 0 and finite, found {epsilon}"))
 }
 
+/// Where branches that reach no output end; what only leads to such an end is counted with it.
 fn dead_nodes(graph: &Graph) -> Vec<Finding> {
     let mut alive = vec![false; graph.values().len()];
+    let mut read = vec![false; graph.values().len()];
     for &output in graph.outputs() {
         alive[output.index()] = true;
     }
-    let mut dead = Vec::new();
+    // For each value that is read by dead nodes alone, the end that it leads to.
+    let mut leads_to: Vec<Option<usize>> = vec![None; graph.values().len()];
+    let mut ends: Vec<(&Node, usize)> = Vec::new();
     for node in graph.nodes().iter().rev() {
-        if node.outputs.iter().any(|id| alive[id.index()]) {
-            for input in &node.inputs {
-                alive[input.index()] = true;
+        let is_alive = node.outputs.iter().any(|id| alive[id.index()]);
+        let mut end = None;
+        if !is_alive {
+            end = node.outputs.iter().find_map(|id| leads_to[id.index()]);
+            match end {
+                Some(end) => ends[end].1 += 1,
+                None if node.outputs.iter().any(|id| read[id.index()]) => {}
+                None => {
+                    end = Some(ends.len());
+                    ends.push((node, 0));
+                }
             }
-        } else {
-            let message = format!("{} reaches no output", node.op.name());
-            dead.push(Finding::new(&DEAD_NODE, message, "remove it, or connect it where it belongs").at(&node.name));
+        }
+        for input in &node.inputs {
+            read[input.index()] = true;
+            alive[input.index()] |= is_alive;
+            leads_to[input.index()] = leads_to[input.index()].or(end);
         }
     }
-    dead.reverse();
-    dead
+    let finding = |(node, before): (&Node, usize)| {
+        let more = match before {
+            0 => String::new(),
+            1 => ", nor does the node before it".to_owned(),
+            more => format!(", nor do the {more} nodes before it"),
+        };
+        let message = format!("{} reaches no output{more}", node.op.name());
+        let help = "remove it, or connect it where it belongs";
+        Finding::new(&DEAD_NODE, message, help).at(&graph.layer(node.layer).name)
+    };
+    ends.into_iter().rev().map(finding).collect()
 }
 
 #[cfg(test)]
@@ -323,9 +400,27 @@ mod tests {
     fn a_shortcut_with_another_stride_is_an_error_that_names_the_add() {
         let graph = strided_block(1).with_input_shapes(&[Some(vec![1, 4, 8, 8])]).unwrap();
         let invalid = validate(graph).unwrap_err();
-        assert_eq!(invalid.findings[0].code.id, "R101");
-        assert_eq!(invalid.findings[0].node.as_deref(), Some("add"));
-        assert!(invalid.findings[0].message.contains("[1, 8, 4, 4] and [1, 8, 8, 8]"), "{invalid}");
+        assert_eq!(invalid.to_string(), "error R108: add: the branches are [1, 8, 4, 4] and [1, 8, 8, 8]");
+    }
+
+    #[test]
+    fn a_branch_that_leads_nowhere_is_named_by_its_end() {
+        let mut g = GraphBuilder::new("dangling");
+        let relu = || Op::Activation(crate::Activation::RELU);
+        let x = g.input("x", Shape::batch(&[2]));
+        let y = g.add("y", relu(), &[x]);
+        let a = g.add("a", relu(), &[x]);
+        let b = g.add("b", relu(), &[a]);
+        g.add("c", relu(), &[b]);
+        g.add("d", relu(), &[y]);
+        g.output(y);
+        let model = validate(g.finish().unwrap()).unwrap();
+        let found: Vec<String> = model.findings().iter().map(ToString::to_string).collect();
+        let expected = [
+            "warning R104: c: Relu reaches no output, nor do the 2 nodes before it",
+            "warning R104: d: Relu reaches no output",
+        ];
+        assert_eq!(found, expected);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub struct Rule {
 /// All findings about a model: validation's, then each rule's, in the order of their codes.
 #[must_use]
 pub fn check(subject: &Subject) -> Vec<Finding> {
-    let mut findings = subject.model.findings().to_vec();
+    let mut findings = subject.validation.to_vec();
     for rule in rules::ALL {
         (rule.check)(subject, &mut findings);
     }

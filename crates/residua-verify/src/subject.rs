@@ -3,13 +3,15 @@
 use std::sync::OnceLock;
 
 use rayon::prelude::*;
-use residua_ir::{Checked, Code, Finding, NodeId, Parameter, Statistics, TensorError};
+use residua_ir::{Checked, Code, Finding, Invalid, NodeId, Parameter, Statistics, TensorError, Typed};
 use residua_resnet::Anatomy;
 
 /// A model under check. Ranges of values are computed once, when a rule first asks for them.
 #[derive(Debug)]
 pub struct Subject<'a> {
-    pub(crate) model: &'a Checked,
+    pub(crate) model: &'a Typed,
+    /// What validation found.
+    pub(crate) validation: &'a [Finding],
     pub(crate) anatomy: &'a Anatomy,
     pub(crate) expected: Option<&'a str>,
     statistics: OnceLock<Vec<Result<Statistics, TensorError>>>,
@@ -19,7 +21,14 @@ impl<'a> Subject<'a> {
     /// A model with what is known of it; `expected` is the architecture that it must be, as the user named it.
     #[must_use]
     pub fn new(model: &'a Checked, anatomy: &'a Anatomy, expected: Option<&'a str>) -> Self {
-        Self { model, anatomy, expected, statistics: OnceLock::new() }
+        Self { model, validation: model.findings(), anatomy, expected, statistics: OnceLock::new() }
+    }
+
+    /// A model that does not hold together; what can be said beyond that is said.
+    #[must_use]
+    pub fn of_invalid(invalid: &'a Invalid, anatomy: &'a Anatomy, expected: Option<&'a str>) -> Self {
+        let (model, validation) = (&invalid.typed, &invalid.findings);
+        Self { model, validation, anatomy, expected, statistics: OnceLock::new() }
     }
 
     /// The layer that a node belongs to.

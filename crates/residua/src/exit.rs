@@ -45,7 +45,7 @@ pub(crate) fn report(error: &anyhow::Error, style: Style, to: &mut dyn Write) ->
 
 /// Prints the errors among findings, with what to do about them.
 pub(crate) fn report_findings(findings: &[Finding], style: Style, to: &mut dyn Write) {
-    for finding in findings.iter().filter(|finding| finding.code.level == Level::Error) {
+    for finding in findings.iter().filter(|finding| finding.level == Level::Error) {
         let node = finding.node.as_ref().map_or_else(String::new, |node| format!("{node}: "));
         let head = style.error(&format!("error {}:", finding.code.id));
         let text = format!("{head} {node}{}\n  {} {}\n", finding.message, style.dim("help:"), finding.help);

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use dtype::{DType, Endian, decimal};
 pub use map::map_file;
-pub use statistics::Statistics;
+pub use statistics::{Channel, Statistics};
 
 /// What was done to a source tensor to get this view of it, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

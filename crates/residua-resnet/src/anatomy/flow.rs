@@ -4,7 +4,7 @@
 //! Invariant: `above` is the immediate dominator of each value, with the graph's inputs as roots of one forest; nodes
 //! are in topological order, so one pass finds it. Names play no part here.
 
-use residua_ir::{Checked, Elementwise, Graph, NodeId, Op, PoolKind, Role, ValueId};
+use residua_ir::{Elementwise, Graph, NodeId, Op, PoolKind, Role, Typed, ValueId};
 
 /// What a node is to a convolutional network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub(crate) enum Step {
 
 /// A graph with what is known about its paths.
 pub(crate) struct Flow<'a> {
-    pub(crate) model: &'a Checked,
+    pub(crate) model: &'a Typed,
     pub(crate) graph: &'a Graph,
     consumers: Vec<Vec<NodeId>>,
     constant: Vec<bool>,
@@ -62,7 +62,7 @@ pub(crate) struct Flow<'a> {
 }
 
 impl<'a> Flow<'a> {
-    pub(crate) fn new(model: &'a Checked) -> Self {
+    pub(crate) fn new(model: &'a Typed) -> Self {
         let graph = model.graph();
         let count = graph.values().len();
         let mut flow = Self {

@@ -17,7 +17,7 @@ mod trunk;
 
 use std::ops::Range;
 
-use residua_ir::{Checked, NodeId, Padding, ValueId};
+use residua_ir::{NodeId, Padding, Typed, ValueId};
 use serde::Serialize;
 
 use crate::form::{self, Architecture};
@@ -343,7 +343,7 @@ pub struct PlainConvs {
 
 /// Finds out what a network is made of. Never fails: what is no residual network has no blocks.
 #[must_use]
-pub fn analyse(model: &Checked) -> Anatomy {
+pub fn analyse(model: &Typed) -> Anatomy {
     let flow = Flow::new(model);
     let sums = block::find(&flow);
     let trunk = Trunk::of(&flow, &sums);

@@ -1,6 +1,6 @@
 //! Anatomy on networks of every kind, built without telling names.
 
-use residua_ir::{Activation, Elementwise, Op, Pad, Pads};
+use residua_ir::{Activation, Checked, Elementwise, Op, Pad, Pads};
 
 use super::*;
 use crate::form::Family;

@@ -25,10 +25,10 @@ residua_ir::code! {
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     for (parameter, statistics) in subject.statistics() {
         if let Ok(found) = statistics
-            && found.non_finite > 0
+            && found.non_finite() > 0
         {
             let (count, name) = (parameter.tensor.len(), &parameter.name);
-            let message = format!("{} of the {count} values of `{name}` are infinite or NaN", found.non_finite);
+            let message = format!("{} of the {count} values of `{name}` are infinite or NaN", found.non_finite());
             let help = "take an earlier checkpoint, or convert with a wider float type";
             findings.push(subject.about(&CODE, parameter, message, help));
         }

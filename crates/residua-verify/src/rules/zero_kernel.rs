@@ -27,9 +27,7 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
         let kernel = parameter.role == Role::Weight && parameter.tensor.shape().len() > 1;
         if let Ok(found) = statistics
             && kernel
-            && found.non_finite == 0
-            && found.min == 0.0
-            && found.max == 0.0
+            && found.is_all(0.0)
         {
             let message = format!("all {} values of `{}` are zero", parameter.tensor.len(), parameter.name);
             let help = "compare with what the framework that wrote the file reads";

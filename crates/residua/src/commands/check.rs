@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use residua_ir::{Invalid, Level};
-use residua_resnet::Form;
+use residua_resnet::{Form, anatomy};
 use residua_verify::Subject;
 use serde::Serialize;
 
@@ -82,7 +82,9 @@ fn examine(
         Ok(model) => model,
         Err(error) => {
             let invalid: Invalid = error.downcast()?;
-            let findings = invalid.findings.iter().map(FindingRecord::from).collect();
+            let anatomy = anatomy::analyse(&invalid.typed);
+            let subject = Subject::of_invalid(&invalid, &anatomy, args.expect.as_deref());
+            let findings = residua_verify::check(&subject).iter().map(FindingRecord::from).collect();
             return Ok(Report { findings, ..Report::default() });
         }
     };
