@@ -3,7 +3,7 @@
 //! Everything above is generic over [`Element`], so that both precisions run the same code.
 
 use std::fmt::Debug;
-use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
+use std::ops::{Add, AddAssign, Div, Mul, Neg, Rem, Sub};
 
 use pulp::Arch;
 use residua_ir::{Tensor, TensorError};
@@ -23,12 +23,17 @@ pub(crate) trait Element:
     + Sub<Output = Self>
     + Mul<Output = Self>
     + Div<Output = Self>
+    + Rem<Output = Self>
     + Neg<Output = Self>
     + AddAssign
     + 'static
 {
     const ONE: Self;
     const INFINITY: Self;
+    /// Whole numbers below this are held exactly.
+    const EXACT: f64;
+    /// Its name.
+    const NAME: &'static str;
 
     fn from_f64(value: f64) -> Self;
     fn to_f64(self) -> f64;
@@ -43,6 +48,21 @@ pub(crate) trait Element:
     fn powf(self, exponent: Self) -> Self;
     fn erf(self) -> Self;
     fn erfc(self) -> Self;
+    fn sin(self) -> Self;
+    fn cos(self) -> Self;
+    fn tan(self) -> Self;
+    fn asin(self) -> Self;
+    fn acos(self) -> Self;
+    fn atan(self) -> Self;
+    fn sinh(self) -> Self;
+    fn cosh(self) -> Self;
+    fn asinh(self) -> Self;
+    fn acosh(self) -> Self;
+    fn atanh(self) -> Self;
+    fn floor(self) -> Self;
+    fn ceil(self) -> Self;
+    /// To the nearest whole number, of two the even one.
+    fn round(self) -> Self;
 
     /// All elements of a tensor.
     fn read(tensor: &Tensor) -> Result<Vec<Self>, TensorError>;
@@ -62,6 +82,9 @@ macro_rules! element {
         impl Element for $ty {
             const ONE: Self = 1.0;
             const INFINITY: Self = $ty::INFINITY;
+            #[allow(clippy::cast_precision_loss, reason = "a power of two")]
+            const EXACT: f64 = (1u64 << $ty::MANTISSA_DIGITS) as f64;
+            const NAME: &'static str = stringify!($ty);
 
             #[inline]
             #[allow(clippy::cast_possible_truncation, reason = "rounding to the type computed in is the purpose")]
@@ -115,6 +138,62 @@ macro_rules! element {
             #[inline]
             fn erfc(self) -> Self {
                 $erfc(self)
+            }
+            #[inline]
+            fn sin(self) -> Self {
+                $ty::sin(self)
+            }
+            #[inline]
+            fn cos(self) -> Self {
+                $ty::cos(self)
+            }
+            #[inline]
+            fn tan(self) -> Self {
+                $ty::tan(self)
+            }
+            #[inline]
+            fn asin(self) -> Self {
+                $ty::asin(self)
+            }
+            #[inline]
+            fn acos(self) -> Self {
+                $ty::acos(self)
+            }
+            #[inline]
+            fn atan(self) -> Self {
+                $ty::atan(self)
+            }
+            #[inline]
+            fn sinh(self) -> Self {
+                $ty::sinh(self)
+            }
+            #[inline]
+            fn cosh(self) -> Self {
+                $ty::cosh(self)
+            }
+            #[inline]
+            fn asinh(self) -> Self {
+                $ty::asinh(self)
+            }
+            #[inline]
+            fn acosh(self) -> Self {
+                $ty::acosh(self)
+            }
+            #[inline]
+            fn atanh(self) -> Self {
+                $ty::atanh(self)
+            }
+            #[inline]
+            fn floor(self) -> Self {
+                $ty::floor(self)
+            }
+            #[inline]
+            fn ceil(self) -> Self {
+                $ty::ceil(self)
+            }
+            #[inline]
+            fn round(self) -> Self {
+                $ty::round_ties_even(self)
             }
 
             fn read(tensor: &Tensor) -> Result<Vec<Self>, TensorError> {

@@ -14,7 +14,7 @@ use crate::array::{Array, element_count};
 use crate::element::Element;
 use crate::error::ExecError;
 use crate::executor::{Options, Results};
-use crate::plan::Plan;
+use crate::plan::{Plan, integer};
 use crate::steps;
 
 /// A plan with what it needs to run.
@@ -72,7 +72,13 @@ impl<T: Element> Engine<T> {
         let free = std::mem::take(&mut *self.buffers.lock().unwrap_or_else(PoisonError::into_inner));
         let mut run = Run { arch: self.arch, shapes, slots: vec![None; self.last_read.len()], free, plan: &self.plan };
         for (&id, array) in self.graph.inputs().iter().zip(inputs) {
-            run.slots[id.index()] = Some(Arc::new(T::of_array(array)));
+            let values = T::of_array(array);
+            if let ValueKind::Input(declared) = &self.graph.value(id).kind
+                && let Some(dtype) = integer(declared.dtype)
+            {
+                steps::whole::check(&values, dtype, &self.graph.value(id).name)?;
+            }
+            run.slots[id.index()] = Some(Arc::new(values));
         }
         self.pool.install(|| {
             for (index, step) in self.plan.steps.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! What can go wrong when a graph is prepared or run, with the layer, node or input it is about.
 
-use residua_ir::{Op, TensorError, TensorType};
+use residua_ir::{DType, Op, TensorError, TensorType};
 
 /// Why a graph cannot be prepared or run.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -94,6 +94,21 @@ pub enum ExecError {
         /// What the system says.
         reason: String,
     },
+    /// An integer that the type computed in does not hold exactly.
+    #[error(
+        "`{name}` comes to the {dtype} {value:e}, which {computed_in} does not hold exactly{}",
+        advice(computed_in)
+    )]
+    Inexact {
+        /// The node, input or tensor.
+        name: String,
+        /// The integer, rounded; or a bound of it.
+        value: f64,
+        /// Its type in the model.
+        dtype: DType,
+        /// What is computed in.
+        computed_in: &'static str,
+    },
     /// An array whose shape and number of elements contradict each other.
     #[error("an array of shape {shape:?} cannot hold {found} elements")]
     ElementCount {
@@ -138,4 +153,9 @@ impl ExecError {
         let operands = operands.iter().map(|ty| ty.shape.to_string()).collect::<Vec<_>>().join(", ");
         Self::Node { node: name.to_owned(), op: op.name().to_owned(), operands, reason }
     }
+}
+
+/// What helps where an integer is not exact.
+fn advice(computed_in: &str) -> &'static str {
+    if computed_in == "f32" { "; run the model with --precision f64" } else { "" }
 }

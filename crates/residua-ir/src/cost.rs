@@ -18,6 +18,12 @@ pub fn macs(op: &Op, operands: &[TensorType], result: &TensorType) -> Option<u64
         Op::Conv(_) => elements(operands.get(1)?, 1)?,
         Op::Linear => operands.get(1)?.shape.dims().get(1)?.fixed()? as u64,
         Op::MatMul => operands.first()?.shape.dims().last()?.fixed()? as u64,
+        // Every element of `x` meets every tap of its group's kernels.
+        Op::ConvTranspose(_) => {
+            let x = operands.first()?;
+            let batch = x.shape.dims().first()?.fixed().map_or(1, |n| n as u64);
+            return elements(x, 1)?.checked_mul(batch)?.checked_mul(elements(operands.get(1)?, 1)?);
+        }
         Op::BatchNorm(_)
         | Op::GroupNorm(_)
         | Op::LayerNorm(_)
@@ -29,6 +35,23 @@ pub fn macs(op: &Op, operands: &[TensorType], result: &TensorType) -> Option<u64
         | Op::GlobalPool(_)
         | Op::Reduce(_)
         | Op::Pad(_)
+        | Op::PadAxes(_)
+        | Op::Lrn(_)
+        | Op::Compare(_)
+        | Op::Is(_)
+        | Op::Where
+        | Op::LpPool(_)
+        | Op::ArgExtremum(_)
+        | Op::TopK(_)
+        | Op::Resize(_)
+        | Op::Gather { .. }
+        | Op::GatherElements { .. }
+        | Op::GatherNd { .. }
+        | Op::Expand { .. }
+        | Op::Tile { .. }
+        | Op::Sizes { .. }
+        | Op::LogSoftmax { .. }
+        | Op::Hardmax { .. }
         | Op::Concat { .. }
         | Op::Flatten { .. }
         | Op::Reshape { .. }

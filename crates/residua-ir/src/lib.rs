@@ -24,9 +24,11 @@ pub use graph::{
     Graph, GraphBuilder, GraphError, InputType, Layer, LayerId, Node, NodeId, Parameter, ParameterId, Role, Source,
     SourceOrder, Unused, Value, ValueId, ValueKind,
 };
+pub use op::resize::{Coordinates, Fit, Interpolation, ResizeTarget, Rounding};
 pub use op::{
-    Activation, AvgPool, BatchNorm, Conv, Elementwise, GlobalPool, GroupNorm, IdentityReason, LayerNorm, MaxPool, Op,
-    Opaque, Pad, Padding, Pads, PoolKind, Reduce, ReshapeDim,
+    Activation, ArgExtremum, Arithmetic, AvgPool, BatchNorm, Border, Comparison, Conv, ConvTranspose, Elementwise,
+    Extent, Extremum, GlobalPool, GroupNorm, IdentityReason, LayerNorm, LpPool, Lrn, MaxPool, Op, Opaque, Pad, PadAxes,
+    Padding, Pads, PoolKind, Property, Reduce, ReshapeDim, Resize, TopK,
 };
 pub use shape::{Dim, Shape, TensorType};
 pub use tensor::{DType, Endian, LazyBytes, Statistics, Tensor, TensorError, Transform, map_file};

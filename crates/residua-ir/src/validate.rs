@@ -298,7 +298,25 @@ fn bad_attribute(op: &Op) -> Option<String> {
             return Some(format!("the padding value must be finite, found {}", pad.value));
         }
         Op::Pad(_)
+        | Op::PadAxes(_)
         | Op::Conv(_)
+        | Op::ConvTranspose(_)
+        | Op::Lrn(_)
+        | Op::Compare(_)
+        | Op::Is(_)
+        | Op::Where
+        | Op::LpPool(_)
+        | Op::ArgExtremum(_)
+        | Op::TopK(_)
+        | Op::Resize(_)
+        | Op::Gather { .. }
+        | Op::GatherElements { .. }
+        | Op::GatherNd { .. }
+        | Op::Expand { .. }
+        | Op::Tile { .. }
+        | Op::Sizes { .. }
+        | Op::LogSoftmax { .. }
+        | Op::Hardmax { .. }
         | Op::Activation(_)
         | Op::PRelu
         | Op::Elementwise(_)

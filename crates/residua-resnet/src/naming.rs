@@ -59,7 +59,7 @@ fn name_operands(graph: &Graph, node: NodeId, place: Option<String>, wanted: &mu
 /// What operand `index` of an operator is.
 fn field_of(op: &Op, index: usize) -> Option<Field> {
     let fields: &[Field] = match op {
-        Op::Conv(_) | Op::Linear => &[Field::Weight, Field::Bias],
+        Op::Conv(_) | Op::ConvTranspose(_) | Op::Linear => &[Field::Weight, Field::Bias],
         Op::BatchNorm(_) => &[Field::Scale, Field::Offset, Field::Mean, Field::Variance],
         Op::GroupNorm(_) | Op::LayerNorm(_) => &[Field::Scale, Field::Offset],
         Op::MatMul => &[Field::Weight],
@@ -71,6 +71,23 @@ fn field_of(op: &Op, index: usize) -> Option<Field> {
         | Op::GlobalPool(_)
         | Op::Reduce(_)
         | Op::Pad(_)
+        | Op::PadAxes(_)
+        | Op::Lrn(_)
+        | Op::Compare(_)
+        | Op::Is(_)
+        | Op::Where
+        | Op::LpPool(_)
+        | Op::ArgExtremum(_)
+        | Op::TopK(_)
+        | Op::Resize(_)
+        | Op::Gather { .. }
+        | Op::GatherElements { .. }
+        | Op::GatherNd { .. }
+        | Op::Expand { .. }
+        | Op::Tile { .. }
+        | Op::Sizes { .. }
+        | Op::LogSoftmax { .. }
+        | Op::Hardmax { .. }
         | Op::Concat { .. }
         | Op::Flatten { .. }
         | Op::Reshape { .. }

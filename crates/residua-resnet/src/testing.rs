@@ -101,6 +101,7 @@ impl Net {
             kernel: [kernel; 2],
             strides: [kernel; 2],
             padding: Padding::default(),
+            dilations: [1, 1],
             ceil_mode: true,
             count_include_pad: false,
         };

@@ -150,6 +150,23 @@ impl<'a> Lowering<'a> {
         self.constant(name, Tensor::filled(self.float, Vec::new(), f64::from(value as f32)))
     }
 
+    /// A number of the type of this value.
+    pub(crate) fn scalar_like(&mut self, id: ValueId, name: &str, value: f64) -> Result<String, EmitError> {
+        let dtype = self.source_dtype(id);
+        if dtype.is_float() {
+            return self.scalar(name, value);
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "integers of attributes are small")]
+        self.constant(name, Tensor::from_i64(Vec::new(), &[value as i64]).map(|tensor| tensor.cast(dtype)))
+    }
+
+    /// Numbers of f32, whatever the float type of the output.
+    #[expect(clippy::cast_possible_truncation, reason = "these operands are f32")]
+    pub(crate) fn f32s(&mut self, name: &str, values: &[f64]) -> Result<String, EmitError> {
+        let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
+        self.constant(name, Tensor::from_f32(vec![values.len()], &values))
+    }
+
     /// A vector of one number.
     pub(crate) fn filled(&mut self, name: &str, len: usize, value: f64) -> Result<String, EmitError> {
         self.constant(name, Tensor::filled(self.float, vec![len], value))
@@ -174,21 +191,26 @@ impl<'a> Lowering<'a> {
         output: String,
         attributes: Vec<AttributeProto>,
     ) -> Result<(), EmitError> {
-        if let Some(needed) = version::too_old_for(op, self.float, self.opset) {
-            return Err(EmitError::Unsupported {
-                node: name.to_owned(),
-                op: op.to_owned(),
-                problem: format!(
-                    "it takes {} from opset {needed} on, and this is opset {}; ask for opset {needed}, or for f16",
-                    self.float, self.opset
-                ),
-            });
+        self.push_all(op, name, inputs, vec![output], attributes)
+    }
+
+    /// Adds a node of several results.
+    pub(crate) fn push_all(
+        &mut self,
+        op: &str,
+        name: &str,
+        inputs: Vec<String>,
+        outputs: Vec<String>,
+        attributes: Vec<AttributeProto>,
+    ) -> Result<(), EmitError> {
+        if let Some(problem) = version::too_old_for(op, self.float, self.opset) {
+            return Err(EmitError::Unsupported { node: name.to_owned(), op: op.to_owned(), problem });
         }
         self.nodes.push(NodeProto {
             name: name.to_owned(),
             op_type: op.to_owned(),
             input: inputs,
-            output: vec![output],
+            output: outputs,
             attribute: attributes,
             ..NodeProto::default()
         });
@@ -216,8 +238,21 @@ impl<'a> Lowering<'a> {
         attributes: Vec<AttributeProto>,
         shape: &Shape,
     ) -> Result<String, EmitError> {
+        let dtype = self.source_dtype(node.output());
+        self.step_of(node, op, inputs, attributes, (dtype, shape))
+    }
+
+    /// The same of another type than the node's.
+    pub(crate) fn step_of(
+        &mut self,
+        node: &Node,
+        op: &str,
+        inputs: Vec<String>,
+        attributes: Vec<AttributeProto>,
+        (dtype, shape): (DType, &Shape),
+    ) -> Result<String, EmitError> {
         let name = self.fresh(&format!("{}/{op}", node.name));
-        let dtype = self.dtype(self.source_dtype(node.output()));
+        let dtype = self.dtype(dtype);
         self.types.push(proto::value_info(&name, dtype, shape));
         self.push(op, &name, inputs, name.clone(), attributes)?;
         Ok(name)

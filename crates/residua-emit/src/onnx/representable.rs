@@ -2,7 +2,9 @@
 
 use residua_ir::rewrite::cast_weights;
 use residua_ir::tensor::decimal;
-use residua_ir::{Activation, Checked, DType, Graph, Op, Pad};
+use residua_ir::{
+    Activation, Border, Checked, Coordinates, DType, Graph, Interpolation, Lrn, Op, Pad, PadAxes, Resize, ResizeTarget,
+};
 
 use super::OnnxOptions;
 use crate::EmitError;
@@ -36,6 +38,8 @@ fn activation(function: Activation, float: DType) -> Activation {
         Activation::Clip { min, max } => {
             Activation::Clip { min: min.map(|v| operand(v, float)), max: max.map(|v| operand(v, float)) }
         }
+        Activation::Celu { alpha } => Activation::Celu { alpha: attribute(alpha) },
+        Activation::Shrink { limit, bias } => Activation::Shrink { limit: attribute(limit), bias: attribute(bias) },
         Activation::Selu
         | Activation::Gelu { .. }
         | Activation::Silu
@@ -51,7 +55,23 @@ fn activation(function: Activation, float: DType) -> Activation {
         | Activation::Reciprocal
         | Activation::Abs
         | Activation::Neg
-        | Activation::Erf => function,
+        | Activation::Erf
+        | Activation::Floor
+        | Activation::Ceil
+        | Activation::Round
+        | Activation::Sign
+        | Activation::Not
+        | Activation::Sin
+        | Activation::Cos
+        | Activation::Tan
+        | Activation::Asin
+        | Activation::Acos
+        | Activation::Atan
+        | Activation::Sinh
+        | Activation::Cosh
+        | Activation::Asinh
+        | Activation::Acosh
+        | Activation::Atanh => function,
     }
 }
 
@@ -62,9 +82,36 @@ fn op(op: &Op, float: DType) -> Op {
         Op::GroupNorm(norm) => norm.epsilon = attribute(norm.epsilon),
         Op::LayerNorm(norm) => norm.epsilon = attribute(norm.epsilon),
         Op::Activation(function) => *function = activation(*function, float),
-        Op::Pad(Pad { value, .. }) => *value = operand(*value, float),
+        Op::Pad(Pad { value, .. }) | Op::PadAxes(PadAxes { border: Border::Constant(value), .. }) => {
+            *value = operand(*value, float);
+        }
+        Op::Lrn(lrn) => {
+            *lrn = Lrn {
+                size: lrn.size,
+                alpha: attribute(lrn.alpha),
+                beta: attribute(lrn.beta),
+                bias: attribute(lrn.bias),
+            };
+        }
+        Op::Resize(resize) => round_resize(resize),
         Op::Conv(_)
         | Op::PRelu
+        | Op::ConvTranspose(_)
+        | Op::Compare(_)
+        | Op::Is(_)
+        | Op::Where
+        | Op::LpPool(_)
+        | Op::ArgExtremum(_)
+        | Op::TopK(_)
+        | Op::PadAxes(_)
+        | Op::Gather { .. }
+        | Op::GatherElements { .. }
+        | Op::GatherNd { .. }
+        | Op::Expand { .. }
+        | Op::Tile { .. }
+        | Op::Sizes { .. }
+        | Op::LogSoftmax { .. }
+        | Op::Hardmax { .. }
         | Op::Elementwise(_)
         | Op::MaxPool(_)
         | Op::AvgPool(_)
@@ -85,6 +132,22 @@ fn op(op: &Op, float: DType) -> Op {
         | Op::Opaque(_) => {}
     }
     op
+}
+
+/// Attributes to f32 in decimals, operands to f32 as they are.
+#[expect(clippy::cast_possible_truncation, reason = "that is what is asked for")]
+fn round_resize(resize: &mut Resize) {
+    let narrow = |value: &mut f64| *value = f64::from(*value as f32);
+    if let ResizeTarget::Scales(scales) = &mut resize.target {
+        scales.iter_mut().for_each(narrow);
+    }
+    if let Interpolation::Cubic { coefficient } = &mut resize.interpolation {
+        *coefficient = attribute(*coefficient);
+    }
+    if let Coordinates::Crop { region, outside } = &mut resize.coordinates {
+        region.iter_mut().flatten().for_each(narrow);
+        *outside = attribute(*outside);
+    }
 }
 
 /// The same graph with every number rounded as ONNX has it: real attributes to f32, which is what frameworks compute

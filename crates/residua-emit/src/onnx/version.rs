@@ -1,4 +1,4 @@
-//! Operator sets: their IR versions, and from which on an operator takes bfloat16.
+//! Operator sets: their IR versions, and from which on an operator takes a type of real numbers.
 //!
 //! Source: `onnx.helper.VERSION_TABLE` and the operator schemas of onnx 1.23.
 
@@ -25,12 +25,14 @@ pub(crate) fn ir_version(opset: i64) -> i64 {
     }
 }
 
-/// First operator set in which an operator takes bfloat16, of those that are written here.
-fn bfloat16_since(op: &str) -> i64 {
-    match op {
+/// First operator set in which an operator takes bfloat16, of those that are written here; `None` where none does.
+fn bfloat16_since(op: &str) -> Option<i64> {
+    Some(match op {
         "Conv"
+        | "ConvTranspose"
         | "MaxPool"
         | "AveragePool"
+        | "LpPool"
         | "GlobalAveragePool"
         | "GlobalMaxPool"
         | "InstanceNormalization"
@@ -41,14 +43,46 @@ fn bfloat16_since(op: &str) -> i64 {
         | "HardSwish"
         | "Softplus"
         | "Softsign"
-        | "Mish" => 22,
+        | "Mish"
+        | "Round"
+        | "Sin"
+        | "Cos"
+        | "Tan"
+        | "Asin"
+        | "Acos"
+        | "Atan"
+        | "Sinh"
+        | "Cosh"
+        | "Asinh"
+        | "Acosh"
+        | "Atanh" => 22,
         "BatchNormalization" => 14,
-        "LeakyRelu" | "PRelu" => 16,
+        "LeakyRelu" | "PRelu" | "LessOrEqual" | "GreaterOrEqual" | "Where" => 16,
+        "IsInf" => 20,
+        "TopK" => 24,
+        "Celu" => 28,
+        "Shrink" => return None,
         _ => OLDEST,
+    })
+}
+
+/// First operator set in which an operator takes reals of this type; `None` where none does.
+fn since(op: &str, float: DType) -> Option<i64> {
+    match (op, float) {
+        (_, DType::BF16) => bfloat16_since(op),
+        ("IsInf", DType::F16) => Some(20),
+        ("Celu", DType::F16 | DType::F64) => Some(28),
+        _ => Some(OLDEST),
     }
 }
 
-/// The operator set that an operator needs for this float type, where that is newer than `opset`.
-pub(crate) fn too_old_for(op: &str, float: DType, opset: i64) -> Option<i64> {
-    (float == DType::BF16).then(|| bfloat16_since(op)).filter(|&since| since > opset)
+/// Why an operator cannot be written for this float type at this operator set.
+pub(crate) fn too_old_for(op: &str, float: DType, opset: i64) -> Option<String> {
+    match since(op, float) {
+        Some(since) if since <= opset => None,
+        Some(since) => Some(format!(
+            "it takes {float} from opset {since} on, and this is opset {opset}; ask for opset {since}, or for another float type"
+        )),
+        None => Some(format!("no operator set has it for {float}; ask for another float type")),
+    }
 }

@@ -154,6 +154,7 @@ fn pools(z: &mut Zoo) {
         kernel: [3, 2],
         strides: [2, 2],
         padding: explicit(1, 0, 1, 1),
+        dilations: [1, 1],
         ceil_mode: false,
         count_include_pad: false,
     };
@@ -311,8 +312,8 @@ fn axes(z: &mut Zoo) {
     z.op("transpose", fixed(), Op::Transpose { perm: vec![0, 2, 3, 1] });
     z.op("squeeze", Shape::batch(&[4, 1, 1]), Op::Squeeze { axes: vec![2, 3] });
     z.op("unsqueeze", Shape::batch(&[4]), Op::Unsqueeze { axes: vec![2, 3] });
-    z.op("slice", fixed(), Op::Slice { axis: 2, start: 1, end: Some(6), step: 2 });
-    z.op("slice_to_end", free(), Op::Slice { axis: 3, start: 0, end: None, step: 2 });
+    z.op("slice", fixed(), Op::slice(2, 1, Some(6), 2));
+    z.op("slice_to_end", free(), Op::slice(3, 0, None, 2));
     z.op("softmax", Shape::batch(&[6]), Op::Softmax { axis: 1 });
     z.op("softmax_channels", fixed(), Op::Softmax { axis: 1 });
     z.op("cast_float", fixed(), Op::Cast { dtype: DType::F64 });

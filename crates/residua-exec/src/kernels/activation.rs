@@ -50,6 +50,24 @@ pub(crate) fn apply<T: Element>(activation: Activation, values: &mut [T]) {
         Activation::Abs => each(values, T::abs),
         Activation::Neg => each(values, |x| -x),
         Activation::Erf => each(values, T::erf),
+        Activation::Celu { alpha } => each(values, |x| celu(x, c(alpha))),
+        Activation::Shrink { limit, bias } => each(values, |x| shrink(x, c(limit), c(bias))),
+        Activation::Floor => each(values, T::floor),
+        Activation::Ceil => each(values, T::ceil),
+        Activation::Round => each(values, T::round),
+        Activation::Sign => each(values, sign),
+        Activation::Not => each(values, |x| if x == T::default() { T::ONE } else { T::default() }),
+        Activation::Sin => each(values, T::sin),
+        Activation::Cos => each(values, T::cos),
+        Activation::Tan => each(values, T::tan),
+        Activation::Asin => each(values, T::asin),
+        Activation::Acos => each(values, T::acos),
+        Activation::Atan => each(values, T::atan),
+        Activation::Sinh => each(values, T::sinh),
+        Activation::Cosh => each(values, T::cosh),
+        Activation::Asinh => each(values, T::asinh),
+        Activation::Acosh => each(values, T::acosh),
+        Activation::Atanh => each(values, T::atanh),
     }
 }
 
@@ -81,6 +99,36 @@ fn relu<T: Element>(values: &mut [T], slope: T, threshold: T, max: Option<T>) {
 #[inline(always)]
 fn elu<T: Element>(x: T, alpha: T) -> T {
     if x > T::default() { x } else { alpha * x.exp_m1() }
+}
+
+#[inline(always)]
+fn celu<T: Element>(x: T, alpha: T) -> T {
+    let zero = T::default();
+    let below = alpha * (x / alpha).exp_m1();
+    (if x < zero { zero } else { x }) + (if below > zero { zero } else { below })
+}
+
+#[inline(always)]
+fn shrink<T: Element>(x: T, limit: T, bias: T) -> T {
+    if x < -limit {
+        x + bias
+    } else if x > limit {
+        x - bias
+    } else {
+        T::default() * x
+    }
+}
+
+#[inline(always)]
+fn sign<T: Element>(x: T) -> T {
+    let zero = T::default();
+    if x > zero {
+        T::ONE
+    } else if x < zero {
+        -T::ONE
+    } else {
+        x
+    }
 }
 
 #[inline(always)]
@@ -137,6 +185,26 @@ mod tests {
             (Activation::Mish, 1.0, 0.865_098_388_267_310_3),
             (Activation::Erf, 0.5, 0.520_499_877_813_046_5),
             (Activation::Reciprocal, 4.0, 0.25),
+            (Activation::Celu { alpha: 2.0 }, -1.0, -0.786_938_680_574_733_2),
+            (Activation::Celu { alpha: 2.0 }, 900.0, 900.0),
+            (Activation::Shrink { limit: 0.5, bias: 0.25 }, -1.0, -0.75),
+            (Activation::Shrink { limit: 0.5, bias: 0.25 }, 0.5, 0.0),
+            (Activation::Floor, -0.5, -1.0),
+            (Activation::Ceil, 0.5, 1.0),
+            (Activation::Round, 2.5, 2.0),
+            (Activation::Sign, -3.0, -1.0),
+            (Activation::Not, 0.0, 1.0),
+            (Activation::Sin, 1.0, 0.841_470_984_807_896_5),
+            (Activation::Cos, 1.0, 0.540_302_305_868_139_7),
+            (Activation::Tan, 1.0, 1.557_407_724_654_902_2),
+            (Activation::Asin, 0.5, std::f64::consts::FRAC_PI_6),
+            (Activation::Acos, 0.5, std::f64::consts::FRAC_PI_3),
+            (Activation::Atan, 1.0, std::f64::consts::FRAC_PI_4),
+            (Activation::Sinh, 1.0, 1.175_201_193_643_801_4),
+            (Activation::Cosh, 1.0, 1.543_080_634_815_243_8),
+            (Activation::Asinh, 1.0, 0.881_373_587_019_543),
+            (Activation::Acosh, 2.0, 1.316_957_896_924_816_7),
+            (Activation::Atanh, 0.5, 0.549_306_144_334_054_8),
         ];
         for (activation, x, expected) in known {
             let mut wide = [x];

@@ -2,7 +2,7 @@
 
 use pulp::Arch;
 use rayon::prelude::*;
-use residua_ir::Elementwise;
+use residua_ir::{Comparison, Elementwise, Property};
 
 use super::GRAIN;
 use crate::array::{advance, strides};
@@ -72,24 +72,86 @@ fn stretched<T: Element>(
 /// An operand with its shape.
 pub(crate) type Shaped<'a, T> = (&'a [T], &'a [usize]);
 
-/// One step of the fold over the operands of an elementwise operator; [`Elementwise::Mean`] only sums here.
+/// One step of the fold over the operands of an elementwise operator, of whole numbers if they are `integers`;
+/// [`Elementwise::Mean`] only sums here.
 pub(crate) fn combine<T: Element>(
     arch: Arch,
-    op: Elementwise,
+    (op, integers): (Elementwise, bool),
     a: Shaped<'_, T>,
     b: Shaped<'_, T>,
     out: &mut [T],
     shape: &[usize],
 ) {
+    let zero = T::default();
+    let truth = |yes: bool| if yes { T::ONE } else { T::default() };
     match op {
         Elementwise::Add | Elementwise::Mean => run(arch, a, b, out, shape, |a, b| a + b),
         Elementwise::Sub => run(arch, a, b, out, shape, |a, b| a - b),
         Elementwise::Mul => run(arch, a, b, out, shape, |a, b| a * b),
+        Elementwise::Div if integers => run(arch, a, b, out, shape, quotient),
         Elementwise::Div => run(arch, a, b, out, shape, |a, b| a / b),
         // NaN wins, as in numpy.
         Elementwise::Max => run(arch, a, b, out, shape, |a, b| if a >= b || a.is_nan() { a } else { b }),
         Elementwise::Min => run(arch, a, b, out, shape, |a, b| if a <= b || a.is_nan() { a } else { b }),
+        Elementwise::Pow if integers => run(arch, a, b, out, shape, whole_power),
         Elementwise::Pow => run(arch, a, b, out, shape, T::powf),
+        Elementwise::Mod => run(arch, a, b, out, shape, modulus),
+        Elementwise::Rem => run(arch, a, b, out, shape, |a, b| a % b),
+        Elementwise::And => run(arch, a, b, out, shape, move |a, b| truth(a != zero && b != zero)),
+        Elementwise::Or => run(arch, a, b, out, shape, move |a, b| truth(a != zero || b != zero)),
+        Elementwise::Xor => run(arch, a, b, out, shape, move |a, b| truth((a != zero) != (b != zero))),
+    }
+}
+
+/// What division leaves, with the sign of the divisor.
+fn modulus<T: Element>(a: T, b: T) -> T {
+    let zero = T::default();
+    let rest = a % b;
+    if rest != zero && (rest < zero) != (b < zero) { rest + b } else { rest }
+}
+
+/// A quotient of whole numbers, rounded towards zero. Division rounds to a whole number where the exact quotient lies
+/// just below one, so what is left is taken from it.
+fn quotient<T: Element>(a: T, b: T) -> T {
+    if b == T::default() { T::INFINITY } else { (a - a % b) / b }
+}
+
+/// A power of a whole number, which is whole again.
+fn whole_power<T: Element>(a: T, b: T) -> T {
+    let (a, b) = (a.to_f64(), b.to_f64());
+    let power = a.powf(b);
+    T::from_f64(if b == b.trunc() { power.round() } else { power.trunc() })
+}
+
+/// 1 where the comparison holds, 0 elsewhere.
+pub(crate) fn compare<T: Element>(
+    arch: Arch,
+    comparison: Comparison,
+    a: Shaped<'_, T>,
+    b: Shaped<'_, T>,
+    out: &mut [T],
+    shape: &[usize],
+) {
+    let truth = |yes: bool| if yes { T::ONE } else { T::default() };
+    match comparison {
+        Comparison::Equal => run(arch, a, b, out, shape, |a, b| truth(a == b)),
+        Comparison::Less => run(arch, a, b, out, shape, |a, b| truth(a < b)),
+        Comparison::LessOrEqual => run(arch, a, b, out, shape, |a, b| truth(a <= b)),
+        Comparison::Greater => run(arch, a, b, out, shape, |a, b| truth(a > b)),
+        Comparison::GreaterOrEqual => run(arch, a, b, out, shape, |a, b| truth(a >= b)),
+    }
+}
+
+/// 1 where an element has the property, 0 elsewhere; in place.
+pub(crate) fn has<T: Element>(property: Property, values: &mut [T]) {
+    for value in values {
+        let yes = match property {
+            Property::Nan => value.is_nan(),
+            Property::Infinite { negative, positive } => {
+                (negative && *value == -T::INFINITY) || (positive && *value == T::INFINITY)
+            }
+        };
+        *value = if yes { T::ONE } else { T::default() };
     }
 }
 

@@ -14,7 +14,11 @@ pub(crate) mod moves;
 pub(crate) mod norm;
 pub(crate) mod panels;
 pub(crate) mod pool;
+pub(crate) mod rank;
 pub(crate) mod reduce;
+pub(crate) mod resize;
+pub(crate) mod select;
+pub(crate) mod transposed;
 
 use pulp::Arch;
 use rayon::prelude::*;

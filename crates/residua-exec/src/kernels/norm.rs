@@ -2,7 +2,7 @@
 
 use pulp::Arch;
 use rayon::prelude::*;
-use residua_ir::Activation;
+use residua_ir::{Activation, Lrn};
 
 use super::activation;
 use crate::array::offsets;
@@ -120,4 +120,23 @@ pub(crate) fn layer_norm<T: Element>(
             out[start + at] = T::from_f64(value);
         }
     }
+}
+
+/// Local response normalisation of `[N, C, ...]` with `plane` elements a channel.
+pub(crate) fn lrn<T: Element>(x: &[T], lrn: &Lrn, channels: usize, plane: usize, out: &mut [T]) {
+    if plane == 0 || channels == 0 {
+        return;
+    }
+    let (before, after) = ((lrn.size - 1) / 2, lrn.size / 2);
+    #[expect(clippy::cast_precision_loss, reason = "no network has 2^53 channels")]
+    let alpha = lrn.alpha / lrn.size as f64;
+    out.par_chunks_mut(plane).enumerate().for_each(|(index, out)| {
+        let (picture, c) = (index / channels * channels, index % channels);
+        let window = picture + c.saturating_sub(before)..picture + channels.min(c + after + 1);
+        for (i, out) in out.iter_mut().enumerate() {
+            let square = |channel: usize| x[channel * plane + i].to_f64() * x[channel * plane + i].to_f64();
+            let sum: f64 = window.clone().map(square).sum();
+            *out = T::from_f64(x[index * plane + i].to_f64() / (lrn.bias + alpha * sum).powf(lrn.beta));
+        }
+    });
 }

@@ -28,14 +28,15 @@ impl Axis {
         (start..end, (start * self.stride + tap).saturating_sub(self.before))
     }
 
-    /// Cells of the window at output `o` that lie on the picture, or on picture and padding.
+    /// Taps of the window at output `o` that lie on the picture, or on picture and padding.
     fn cells(&self, o: usize, with_padding: bool) -> usize {
-        let (first, last) = (o * self.stride, o * self.stride + self.kernel);
-        if with_padding {
-            last.min(self.before + self.size + self.after) - first
+        let (first, last) = if with_padding {
+            (0, self.before + self.size + self.after)
         } else {
-            last.min(self.before + self.size).saturating_sub(first.max(self.before))
-        }
+            (self.before, self.before + self.size)
+        };
+        let taps = |end: usize| end.saturating_sub(o * self.stride).div_ceil(self.dilation).min(self.kernel);
+        taps(last) - taps(first)
     }
 }
 
@@ -102,6 +103,38 @@ pub(crate) fn avg_pool<T: Element>(arch: Arch, x: &[T], axes: [Axis; 2], count_i
     pool(arch, x, axes, out, T::default(), |a, b| a + b, divide);
 }
 
+/// `(Σ |x|ᵖ)^(1/p)` under each window.
+pub(crate) fn lp_pool<T: Element>(arch: Arch, x: &[T], axes: [Axis; 2], p: u32, out: &mut [T]) {
+    match p {
+        1 => pool(arch, x, axes, out, T::default(), |sum, x| sum + x.abs(), |_, _| {}),
+        2 => pool(
+            arch,
+            x,
+            axes,
+            out,
+            T::default(),
+            |sum, x| sum + x * x,
+            |_, out| {
+                out.iter_mut().for_each(|out| *out = out.sqrt());
+            },
+        ),
+        p => {
+            let p = T::from_f64(f64::from(p));
+            pool(
+                arch,
+                x,
+                axes,
+                out,
+                T::default(),
+                |sum, x| sum + x.abs().powf(p),
+                |_, out| {
+                    out.iter_mut().for_each(|out| *out = out.powf(T::ONE / p));
+                },
+            );
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,5 +167,9 @@ mod tests {
         let axis = axis(4, 3, 3, 2, 1, 1);
         assert_eq!(line(&x, axis, mean(true)), [1.0, 3.0, 2.0]);
         assert_eq!(line(&x, axis, mean(false)), [1.5, 3.0, 4.0]);
+        // Two taps, two apart: the padding before the first and behind the last one is not counted.
+        let dilated = Axis { dilation: 2, kernel: 2, stride: 1, output: 4, ..axis };
+        assert_eq!(line(&x, dilated, mean(false)), [2.0, 2.0, 3.0, 3.0]);
+        assert_eq!(line(&x, dilated, mean(true)), [1.0, 2.0, 3.0, 1.5]);
     }
 }

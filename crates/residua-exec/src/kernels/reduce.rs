@@ -6,7 +6,7 @@ use residua_ir::PoolKind;
 use crate::array::offsets;
 use crate::element::Element;
 
-fn fold<T: Element>(kind: PoolKind, values: impl Iterator<Item = T>, count: usize) -> T {
+fn fold<T: Element>(kind: PoolKind, values: impl Iterator<Item = T> + Clone, count: usize) -> T {
     // NaN wins, as in numpy.
     let larger = |a: T, b: T| if a >= b || a.is_nan() { a } else { b };
     let smaller = |a: T, b: T| if a <= b || a.is_nan() { a } else { b };
@@ -16,6 +16,17 @@ fn fold<T: Element>(kind: PoolKind, values: impl Iterator<Item = T>, count: usiz
         PoolKind::Min => values.fold(T::INFINITY, smaller),
         PoolKind::Sum => T::from_f64(values.map(T::to_f64).sum()),
         PoolKind::Mean => T::from_f64(values.map(T::to_f64).sum::<f64>() / count as f64),
+        PoolKind::Product => T::from_f64(values.map(T::to_f64).product()),
+        PoolKind::L1 => T::from_f64(values.map(|x| x.to_f64().abs()).sum::<f64>()),
+        PoolKind::L2 => T::from_f64(values.map(|x| x.to_f64() * x.to_f64()).sum::<f64>().sqrt()),
+        PoolKind::SumSquare => T::from_f64(values.map(|x| x.to_f64() * x.to_f64()).sum::<f64>()),
+        PoolKind::LogSum => T::from_f64(values.map(T::to_f64).sum::<f64>().ln()),
+        PoolKind::LogSumExp => {
+            let most = values.clone().fold(-T::INFINITY, larger).to_f64();
+            // Nothing is taken from what is infinite.
+            let shift = if most.is_finite() { most } else { 0.0 };
+            T::from_f64(values.map(|x| (x.to_f64() - shift).exp()).sum::<f64>().ln() + shift)
+        }
     }
 }
 
@@ -42,8 +53,9 @@ pub(crate) fn reduce<T: Element>(kind: PoolKind, x: &[T], shape: &[usize], axes:
     }
 }
 
-/// Softmax over an axis of `len` elements with `inner` elements behind it, less the maximum so that nothing overflows.
-pub(crate) fn softmax<T: Element>(x: &[T], len: usize, inner: usize, out: &mut [T]) {
+/// Softmax over an axis of `len` elements with `inner` elements behind it, less the maximum so that nothing overflows; or
+/// its logarithm.
+pub(crate) fn softmax<T: Element>(x: &[T], len: usize, inner: usize, log: bool, out: &mut [T]) {
     let block = len * inner;
     if block == 0 {
         return;
@@ -54,11 +66,18 @@ pub(crate) fn softmax<T: Element>(x: &[T], len: usize, inner: usize, out: &mut [
             let most = fold(PoolKind::Max, row(), len);
             let mut sum = 0.0;
             for (out, x) in out[lane..].iter_mut().step_by(inner).zip(row()) {
-                *out = (x - most).exp();
-                sum += out.to_f64();
+                let exp = (x - most).exp();
+                *out = if log { x - most } else { exp };
+                sum += exp.to_f64();
             }
-            let sum = T::from_f64(sum);
-            out[lane..].iter_mut().step_by(inner).for_each(|out| *out = *out / sum);
+            let out = out[lane..].iter_mut().step_by(inner);
+            if log {
+                let sum = T::from_f64(sum.ln());
+                out.for_each(|out| *out = *out - sum);
+            } else {
+                let sum = T::from_f64(sum);
+                out.for_each(|out| *out = *out / sum);
+            }
         }
     }
 }

@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 
 use pulp::Arch;
 use rayon::prelude::*;
-use residua_ir::{Activation, Checked, Conv, Op, Parameter, Tensor, ValueId};
+use residua_ir::{Activation, Checked, Conv, DType, Op, Parameter, Tensor, ValueId};
 
 use crate::element::Element;
 use crate::error::ExecError;
 use crate::executor::Precision;
+use crate::steps::whole;
 
 /// What a step computes.
 #[derive(Debug)]
@@ -50,6 +51,8 @@ pub(crate) struct Step<T> {
     /// Applied last.
     pub(crate) activation: Option<Activation>,
     pub(crate) output: ValueId,
+    /// Type of the result where that is whole numbers.
+    pub(crate) integer: Option<DType>,
 }
 
 impl<T> Step<T> {
@@ -85,10 +88,20 @@ impl<T: Element> Plan<T> {
             .filter(|id| needed[id.index()])
             .filter_map(|id| Some((id, graph.as_parameter(id)?)))
             .collect();
-        let constants =
-            constants.into_par_iter().map(|(id, parameter)| Ok((id, read(&parameter.tensor, &parameter.name)?)));
+        let constants = constants.into_par_iter().map(|(id, parameter)| {
+            let values = read(&parameter.tensor, &parameter.name)?;
+            if let Some(dtype) = integer(parameter.tensor.dtype()) {
+                whole::check(&values, dtype, &parameter.name)?;
+            }
+            Ok((id, values))
+        });
         Ok(Self { steps, constants: constants.collect::<Result<_, ExecError>>()? })
     }
+}
+
+/// A type that whole numbers have to be exact in.
+pub(crate) fn integer(dtype: DType) -> Option<DType> {
+    (!dtype.is_float() && dtype != DType::Bool).then_some(dtype)
 }
 
 /// All elements of a parameter.

@@ -4,10 +4,10 @@
 //! as they are in the file.
 
 use pulp::Arch;
-use residua_ir::{Checked, Node, NodeId, Op};
+use residua_ir::{Checked, IdentityReason, Node, NodeId, Op};
 
 use super::fuse::Group;
-use super::{Step, Weights, Work, read, tensor_of};
+use super::{Step, Weights, Work, integer, read, tensor_of};
 use crate::element::Element;
 use crate::error::ExecError;
 use crate::executor::Precision;
@@ -55,6 +55,10 @@ pub(super) fn step<T: Element>(
             }
             None => Work::Op(node.op.clone()),
         },
+        // Between integers only the range changes.
+        Op::Cast { dtype } if integer(*dtype).is_some() && !is_real(model, node) => {
+            Work::Op(Op::Identity(IdentityReason::Linear))
+        }
         Op::BatchNorm(_)
         | Op::GroupNorm(_)
         | Op::LayerNorm(_)
@@ -66,6 +70,24 @@ pub(super) fn step<T: Element>(
         | Op::GlobalPool(_)
         | Op::Reduce(_)
         | Op::Pad(_)
+        | Op::PadAxes(_)
+        | Op::ConvTranspose(_)
+        | Op::Lrn(_)
+        | Op::Compare(_)
+        | Op::Is(_)
+        | Op::Where
+        | Op::LpPool(_)
+        | Op::ArgExtremum(_)
+        | Op::TopK(_)
+        | Op::Resize(_)
+        | Op::Gather { .. }
+        | Op::GatherElements { .. }
+        | Op::GatherNd { .. }
+        | Op::Expand { .. }
+        | Op::Tile { .. }
+        | Op::Sizes { .. }
+        | Op::LogSoftmax { .. }
+        | Op::Hardmax { .. }
         | Op::MatMul
         | Op::Concat { .. }
         | Op::Flatten { .. }
@@ -83,7 +105,12 @@ pub(super) fn step<T: Element>(
         operands.truncate(1);
     }
     let Group { residual, activation, output, .. } = group;
-    Ok(Step { name: node.name.clone(), work, operands, residual, activation, output })
+    let integer = model.type_of(output).and_then(|ty| integer(ty.dtype));
+    Ok(Step { name: node.name.clone(), work, operands, residual, activation, output, integer })
+}
+
+fn is_real(model: &Checked, node: &Node) -> bool {
+    node.inputs.first().and_then(|&id| model.type_of(id)).is_none_or(|ty| ty.dtype.is_float())
 }
 
 /// Packed weights of a convolution of so many groups, or of a linear layer; [`None`] where they are computed.

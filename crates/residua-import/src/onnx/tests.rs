@@ -286,8 +286,8 @@ fn a_slice_is_counted_from_the_front_and_to_the_end() {
         .read()
         .unwrap();
     let ops: Vec<&Op> = graph.nodes().iter().map(|node| &node.op).collect();
-    let first = Op::Slice { axis: 3, start: 2, end: None, step: 2 };
-    assert_eq!(ops, [&first, &Op::Slice { axis: 2, start: 0, end: Some(4), step: 1 }]);
+    let first = Op::slice(3, 2, None, 2);
+    assert_eq!(ops, [&first, &Op::slice(2, 0, Some(4), 1)]);
 }
 
 #[test]

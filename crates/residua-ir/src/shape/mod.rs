@@ -4,6 +4,7 @@
 
 mod dim;
 mod infer;
+pub mod range;
 pub mod window;
 
 use std::fmt;

@@ -221,12 +221,16 @@ impl<'a> Flow<'a> {
     fn channels_behind(&self, node: NodeId) -> Option<usize> {
         match self.graph.node(node).op {
             Op::Conv(_) | Op::Linear | Op::BatchNorm(_) => self.operand_shape(node, 1)?.first().copied(),
+            Op::ConvTranspose(conv) => self.operand_shape(node, 1)?.get(1)?.checked_mul(conv.groups),
             Op::Activation(_)
             | Op::PRelu
             | Op::Elementwise(_)
             | Op::MaxPool(_)
             | Op::AvgPool(_)
+            | Op::LpPool(_)
             | Op::GlobalPool(_)
+            | Op::Lrn(_)
+            | Op::Is(_)
             | Op::GroupNorm(_)
             | Op::LayerNorm(_)
             | Op::Identity(_)
@@ -235,6 +239,20 @@ impl<'a> Flow<'a> {
                 self.channels(self.operand(node)?)?.checked_add(pad.channels[0])?.checked_add(pad.channels[1])
             }
             Op::Reduce(_)
+            | Op::PadAxes(_)
+            | Op::Compare(_)
+            | Op::Where
+            | Op::ArgExtremum(_)
+            | Op::TopK(_)
+            | Op::Resize(_)
+            | Op::Gather { .. }
+            | Op::GatherElements { .. }
+            | Op::GatherNd { .. }
+            | Op::Expand { .. }
+            | Op::Tile { .. }
+            | Op::Sizes { .. }
+            | Op::LogSoftmax { .. }
+            | Op::Hardmax { .. }
             | Op::MatMul
             | Op::Concat { .. }
             | Op::Flatten { .. }
@@ -265,19 +283,19 @@ impl<'a> Flow<'a> {
         let paths = self.operands(id).len();
         match &node.op {
             Op::Conv(conv) => self.conv_step(id, conv.groups),
-            Op::BatchNorm(_) | Op::GroupNorm(_) | Op::LayerNorm(_) => Step::Norm,
+            Op::BatchNorm(_) | Op::GroupNorm(_) | Op::LayerNorm(_) | Op::Lrn(_) => Step::Norm,
             Op::Activation(_) | Op::PRelu => Step::Activation,
             Op::Elementwise(Elementwise::Add) if paths > 1 => Step::Join,
             Op::Elementwise(Elementwise::Mul) if paths > 1 => Step::Gate,
             Op::Elementwise(_) if paths > 1 => Step::Merge,
             Op::Elementwise(_) => self.constant_step(id),
-            Op::MaxPool(_) | Op::AvgPool(_) => Step::Pool,
+            Op::MaxPool(_) | Op::AvgPool(_) | Op::LpPool(_) => Step::Pool,
             Op::GlobalPool(_) => Step::GlobalPool,
             Op::Reduce(reduce) => {
                 let pixels = reduce.axes == [2, 3] && matches!(reduce.kind, PoolKind::Mean | PoolKind::Max);
                 if pixels { Step::GlobalPool } else { Step::Other }
             }
-            Op::Pad(_) => Step::Pad,
+            Op::Pad(_) | Op::PadAxes(_) => Step::Pad,
             Op::Linear => Step::Dense,
             Op::MatMul if paths == 1 => Step::Dense,
             Op::MatMul => Step::Merge,
@@ -289,9 +307,23 @@ impl<'a> Flow<'a> {
             | Op::Squeeze { .. }
             | Op::Unsqueeze { .. } => Step::Reshape,
             Op::Slice { .. } => Step::Slice,
-            Op::Softmax { .. } => Step::Softmax,
+            Op::Softmax { .. } | Op::LogSoftmax { .. } => Step::Softmax,
             Op::Identity(_) | Op::Cast { .. } => Step::Pass,
-            Op::Opaque(_) => Step::Other,
+            Op::ConvTranspose(_)
+            | Op::Compare(_)
+            | Op::Is(_)
+            | Op::Where
+            | Op::ArgExtremum(_)
+            | Op::TopK(_)
+            | Op::Resize(_)
+            | Op::Gather { .. }
+            | Op::GatherElements { .. }
+            | Op::GatherNd { .. }
+            | Op::Expand { .. }
+            | Op::Tile { .. }
+            | Op::Sizes { .. }
+            | Op::Hardmax { .. }
+            | Op::Opaque(_) => Step::Other,
         }
     }
 

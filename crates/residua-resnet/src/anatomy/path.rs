@@ -121,8 +121,9 @@ pub(crate) fn stride(flow: &Flow, node: NodeId) -> usize {
         Op::Conv(conv) => conv.strides,
         Op::MaxPool(pool) => pool.strides,
         Op::AvgPool(pool) => pool.strides,
+        Op::LpPool(pool) => pool.strides,
         // A picture is thinned along both axes; one of them counts.
-        Op::Slice { axis: 2, step, .. } => [*step; 2],
+        Op::Slice { axis: 2, step, .. } => [usize::try_from(*step).unwrap_or(1); 2],
         Op::Slice { .. }
         | Op::BatchNorm(_)
         | Op::GroupNorm(_)
@@ -133,6 +134,23 @@ pub(crate) fn stride(flow: &Flow, node: NodeId) -> usize {
         | Op::GlobalPool(_)
         | Op::Reduce(_)
         | Op::Pad(_)
+        | Op::PadAxes(_)
+        | Op::ConvTranspose(_)
+        | Op::Lrn(_)
+        | Op::Compare(_)
+        | Op::Is(_)
+        | Op::Where
+        | Op::ArgExtremum(_)
+        | Op::TopK(_)
+        | Op::Resize(_)
+        | Op::Gather { .. }
+        | Op::GatherElements { .. }
+        | Op::GatherNd { .. }
+        | Op::Expand { .. }
+        | Op::Tile { .. }
+        | Op::Sizes { .. }
+        | Op::LogSoftmax { .. }
+        | Op::Hardmax { .. }
         | Op::Linear
         | Op::MatMul
         | Op::Concat { .. }

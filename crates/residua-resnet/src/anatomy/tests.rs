@@ -117,7 +117,7 @@ fn shortcuts_of_zeros_and_of_pools_are_told_apart() {
         let y = net.conv_bn(y, 16, 3, 1);
         let mut s = x;
         for axis in [2, 3] {
-            s = net.op(Op::Slice { axis, start: 0, end: None, step: 2 }, &[s]);
+            s = net.op(Op::slice(axis, 0, None, 2), &[s]);
         }
         s = net.op(Op::Pad(Pad { pads: Pads::default(), channels: [4, 4], value: 0.0 }), &[s]);
         let y = net.add(y, s);

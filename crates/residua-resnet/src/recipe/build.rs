@@ -191,6 +191,7 @@ fn op_of(layer: &Layer) -> Option<Op> {
             kernel: [kernel; 2],
             strides: [stride; 2],
             padding: Padding::default(),
+            dilations: [1, 1],
             ceil_mode: ceil,
             count_include_pad: false,
         }),

@@ -46,13 +46,15 @@ enum Part {
 fn part(graph: &Graph, id: NodeId) -> Part {
     let node = graph.node(id);
     match &node.op {
-        Op::Conv(_) => Part::Anchor("conv"),
+        Op::Conv(_) | Op::ConvTranspose(_) => Part::Anchor("conv"),
         Op::Linear | Op::MatMul => Part::Anchor("linear"),
         Op::MaxPool(_) => Part::Anchor("max pool"),
+        Op::LpPool(_) => Part::Anchor("power pool"),
         Op::AvgPool(_) => Part::Anchor("average pool"),
-        Op::GlobalPool(_) | Op::Reduce(_) => Part::Anchor("reduction"),
+        Op::GlobalPool(_) | Op::Reduce(_) | Op::ArgExtremum(_) | Op::TopK(_) => Part::Anchor("reduction"),
+        Op::Resize(_) => Part::Anchor("resize"),
         Op::Concat { .. } => Part::Anchor("concat"),
-        Op::Softmax { .. } => Part::Anchor("softmax"),
+        Op::Softmax { .. } | Op::LogSoftmax { .. } | Op::Hardmax { .. } => Part::Anchor("softmax"),
         Op::Opaque(_) => Part::Anchor("opaque"),
         // With a constant it is part of a norm or a bias that was written out.
         Op::Elementwise(_) if node.inputs.iter().filter(|&&x| graph.as_parameter(x).is_none()).count() < 2 => {
@@ -62,11 +64,22 @@ fn part(graph: &Graph, id: NodeId) -> Part {
         Op::BatchNorm(_)
         | Op::GroupNorm(_)
         | Op::LayerNorm(_)
+        | Op::Lrn(_)
         | Op::Activation(_)
+        | Op::Compare(_)
+        | Op::Is(_)
         | Op::PRelu
         | Op::Identity(_)
         | Op::Cast { .. } => Part::Follower,
         Op::Pad(_)
+        | Op::PadAxes(_)
+        | Op::Where
+        | Op::Gather { .. }
+        | Op::GatherElements { .. }
+        | Op::GatherNd { .. }
+        | Op::Expand { .. }
+        | Op::Tile { .. }
+        | Op::Sizes { .. }
         | Op::Flatten { .. }
         | Op::Reshape { .. }
         | Op::Transpose { .. }

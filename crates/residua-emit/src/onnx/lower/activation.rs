@@ -45,6 +45,10 @@ pub(super) fn activation(out: &mut Lowering<'_>, node: &Node, function: Activati
             chain.rearranged();
             chain.end("Mul", vec![x, gate], Vec::new())
         }
+        Activation::Celu { alpha } => chain.end("Celu", vec![x], vec![float("alpha", alpha)]),
+        Activation::Shrink { limit, bias } => {
+            chain.end("Shrink", vec![x], vec![float("lambd", limit), float("bias", bias)])
+        }
         // Called the same there.
         Activation::Sigmoid
         | Activation::Tanh
@@ -56,7 +60,23 @@ pub(super) fn activation(out: &mut Lowering<'_>, node: &Node, function: Activati
         | Activation::Reciprocal
         | Activation::Abs
         | Activation::Neg
-        | Activation::Erf => chain.end(function.name(), vec![x], Vec::new()),
+        | Activation::Erf
+        | Activation::Floor
+        | Activation::Ceil
+        | Activation::Round
+        | Activation::Sign
+        | Activation::Not
+        | Activation::Sin
+        | Activation::Cos
+        | Activation::Tan
+        | Activation::Asin
+        | Activation::Acos
+        | Activation::Atan
+        | Activation::Sinh
+        | Activation::Cosh
+        | Activation::Asinh
+        | Activation::Acosh
+        | Activation::Atanh => chain.end(function.name(), vec![x], Vec::new()),
     }
 }
 
@@ -91,7 +111,7 @@ impl Chain<'_, '_> {
     }
 
     fn scalar(&mut self, what: &str, value: f64) -> Result<String, EmitError> {
-        self.out.scalar(&format!("{}/{what}", self.node.name), value)
+        self.out.scalar_like(self.node.inputs[0], &format!("{}/{what}", self.node.name), value)
     }
 
     fn rearranged(&mut self) {

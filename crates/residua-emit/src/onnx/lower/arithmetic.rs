@@ -1,6 +1,6 @@
 //! Elementwise functions of several values, and matrix products.
 
-use residua_ir::{Elementwise, Node, Transform};
+use residua_ir::{Elementwise, Node, Property, Transform};
 
 use super::super::lowering::Lowering;
 use super::super::proto::{int, ints};
@@ -15,7 +15,9 @@ pub(super) fn same(out: &mut Lowering<'_>, node: &Node, op: &str) -> Result<(), 
 pub(super) fn elementwise(out: &mut Lowering<'_>, node: &Node, function: Elementwise) -> Result<(), EmitError> {
     match function {
         // Of two operands in ONNX, folded from the left here.
-        Elementwise::Add | Elementwise::Mul if node.inputs.len() > 2 => {
+        Elementwise::Add | Elementwise::Mul | Elementwise::And | Elementwise::Or | Elementwise::Xor
+            if node.inputs.len() > 2 =>
+        {
             let mut left = out.operand(node.inputs[0])?;
             let last = node.inputs.len() - 1;
             let shape = out.shape(node.output());
@@ -26,8 +28,14 @@ pub(super) fn elementwise(out: &mut Lowering<'_>, node: &Node, function: Element
             let right = out.operand(node.inputs[last])?;
             out.result(node, function.name(), vec![left, right], Vec::new())
         }
+        Elementwise::Rem => remainder(out, node, true),
+        Elementwise::Mod if !out.source_dtype(node.output()).is_float() => remainder(out, node, false),
+        Elementwise::Mod => modulus(out, node),
         Elementwise::Add
         | Elementwise::Mul
+        | Elementwise::And
+        | Elementwise::Or
+        | Elementwise::Xor
         | Elementwise::Sub
         | Elementwise::Div
         | Elementwise::Pow
@@ -35,6 +43,34 @@ pub(super) fn elementwise(out: &mut Lowering<'_>, node: &Node, function: Element
         | Elementwise::Min
         | Elementwise::Mean => same(out, node, function.name()),
     }
+}
+
+/// What division leaves, with the sign of the dividend or, of integers only, of the divisor.
+fn remainder(out: &mut Lowering<'_>, node: &Node, of_dividend: bool) -> Result<(), EmitError> {
+    let inputs = node.inputs.iter().map(|&id| out.operand(id)).collect::<Result<_, _>>()?;
+    out.result(node, "Mod", inputs, if of_dividend { vec![int("fmod", 1)] } else { Vec::new() })
+}
+
+/// What division of reals leaves, with the sign of the divisor: `a - ⌊a / b⌋ · b`.
+fn modulus(out: &mut Lowering<'_>, node: &Node) -> Result<(), EmitError> {
+    let (a, b) = (out.operand(node.inputs[0])?, out.operand(node.inputs[1])?);
+    let shape = out.shape(node.output());
+    let quotient = out.step(node, "Div", vec![a.clone(), b.clone()], Vec::new(), &shape)?;
+    let whole = out.step(node, "Floor", vec![quotient], Vec::new(), &shape)?;
+    let multiple = out.step(node, "Mul", vec![whole, b], Vec::new(), &shape)?;
+    out.rearranged(node);
+    out.result(node, "Sub", vec![a, multiple], Vec::new())
+}
+
+pub(super) fn is(out: &mut Lowering<'_>, node: &Node, property: Property) -> Result<(), EmitError> {
+    let attributes = match property {
+        Property::Nan => Vec::new(),
+        Property::Infinite { negative, positive } => {
+            vec![int("detect_negative", i64::from(negative)), int("detect_positive", i64::from(positive))]
+        }
+    };
+    let x = out.operand(node.inputs[0])?;
+    out.result(node, property.name(), vec![x], attributes)
 }
 
 /// `Gemm` with the weight as `[I, O]` for matrices, `MatMul` and `Add` for the rest.

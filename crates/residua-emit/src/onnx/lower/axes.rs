@@ -1,9 +1,10 @@
 //! Reductions and whatever moves elements without changing them.
 
-use residua_ir::{DType, Node, PoolKind, ReshapeDim, Shape};
+use residua_ir::{Border, DType, Extent, Node, PadAxes, PoolKind, ReshapeDim, Shape};
 
 use super::super::lowering::{Lowering, unsupported};
-use super::super::proto::{data_type, int, ints, to_i64};
+use super::super::proto::{data_type, int, ints, string, to_i64};
+use super::extent;
 use super::norm::axes_kept;
 use crate::EmitError;
 
@@ -62,10 +63,32 @@ pub(super) fn reduce(
         PoolKind::Mean => "ReduceMean",
         PoolKind::Sum => "ReduceSum",
         PoolKind::Min => "ReduceMin",
+        PoolKind::Product => "ReduceProd",
+        PoolKind::L1 => "ReduceL1",
+        PoolKind::L2 => "ReduceL2",
+        PoolKind::SumSquare => "ReduceSumSquare",
+        PoolKind::LogSum => "ReduceLogSum",
+        PoolKind::LogSumExp => "ReduceLogSumExp",
     };
+    if axes.is_empty() {
+        return reduce_nothing(out, node, kind);
+    }
     let x = out.operand(node.inputs[0])?;
     let (inputs, attributes) = reduction(out, node, op, x, (axes, keep))?;
     out.result(node, op, inputs, attributes)
+}
+
+/// A reduction over no axis, element by element: without axes ONNX reduces all.
+fn reduce_nothing(out: &mut Lowering<'_>, node: &Node, kind: PoolKind) -> Result<(), EmitError> {
+    let x = out.operand(node.inputs[0])?;
+    match kind {
+        PoolKind::L1 | PoolKind::L2 => out.result(node, "Abs", vec![x], Vec::new()),
+        PoolKind::SumSquare => out.result(node, "Mul", vec![x.clone(), x], Vec::new()),
+        PoolKind::LogSum => out.result(node, "Log", vec![x], Vec::new()),
+        PoolKind::Max | PoolKind::Mean | PoolKind::Sum | PoolKind::Min | PoolKind::Product | PoolKind::LogSumExp => {
+            out.result(node, "Identity", vec![x], Vec::new())
+        }
+    }
 }
 
 pub(super) fn concat(out: &mut Lowering<'_>, node: &Node, axis: usize) -> Result<(), EmitError> {
@@ -80,29 +103,57 @@ pub(super) fn flatten(out: &mut Lowering<'_>, node: &Node, axis: usize) -> Resul
 
 pub(super) fn reshape(out: &mut Lowering<'_>, node: &Node, shape: &[ReshapeDim]) -> Result<(), EmitError> {
     let x = out.shape(node.inputs[0]);
+    let fixed = |dim: &ReshapeDim| match dim {
+        ReshapeDim::Fixed(size) => Some(*size),
+        ReshapeDim::Copy(from) => x.dims()[*from].fixed(),
+        ReshapeDim::Infer | ReshapeDim::Computed(_) => None,
+    };
+    let zero = shape.iter().any(|dim| fixed(dim) == Some(0));
+    if zero && out.opset < 14 {
+        return Err(unsupported(node, "before opset 14 a size of 0 copies the axis at the same place"));
+    }
     let mut inferred = shape.contains(&ReshapeDim::Infer);
     let mut target = Vec::with_capacity(shape.len());
     for (axis, dim) in shape.iter().enumerate() {
-        target.push(match *dim {
+        target.push(match dim {
             // 0 copies the axis at the same place.
-            ReshapeDim::Copy(from) if from == axis => 0,
-            ReshapeDim::Copy(from) => match x.dims()[from].fixed() {
-                Some(size) => i64::try_from(size).unwrap_or(i64::MAX),
+            ReshapeDim::Copy(from) if *from == axis && !zero => Extent::Known(0),
+            ReshapeDim::Copy(from) => match x.dims()[*from].fixed() {
+                Some(size) => Extent::from(size),
                 None if !inferred => {
                     inferred = true;
-                    -1
+                    Extent::Known(-1)
                 }
-                None => {
-                    return Err(unsupported(node, format!("{x} to {shape:?} has more than one free size to move")));
-                }
+                None => Extent::Of { operand: 0, axis: *from },
             },
-            ReshapeDim::Fixed(0) => return Err(unsupported(node, "a size of 0 means something else there")),
-            ReshapeDim::Fixed(size) => i64::try_from(size).unwrap_or(i64::MAX),
-            ReshapeDim::Infer => -1,
+            ReshapeDim::Fixed(size) => Extent::from(*size),
+            ReshapeDim::Infer => Extent::Known(-1),
+            ReshapeDim::Computed(extent) => extent.clone(),
         });
     }
-    let inputs = vec![out.operand(node.inputs[0])?, out.list(&format!("{}/shape", node.name), &target)?];
-    out.result(node, "Reshape", inputs, Vec::new())
+    let inputs = vec![out.operand(node.inputs[0])?, extent::list(out, node, "shape", &target)?];
+    out.result(node, "Reshape", inputs, if zero { vec![int("allowzero", 1)] } else { Vec::new() })
+}
+
+/// Amounts before all axes, then those behind.
+pub(super) fn pad(out: &mut Lowering<'_>, node: &Node, pad: &PadAxes) -> Result<(), EmitError> {
+    let amounts: Vec<usize> = [0, 1].iter().flat_map(|&side| pad.amounts.iter().map(move |both| both[side])).collect();
+    let mut inputs = vec![out.operand(node.inputs[0])?, out.list(&format!("{}/pads", node.name), &to_i64(&amounts))?];
+    let mode = match pad.border {
+        Border::Constant(value) => {
+            if value != 0.0 {
+                inputs.push(out.scalar_like(node.inputs[0], &format!("{}/value", node.name), value)?);
+            }
+            return out.result(node, "Pad", inputs, Vec::new());
+        }
+        Border::Reflect => "reflect",
+        Border::Edge => "edge",
+        Border::Wrap if out.opset < 19 => {
+            return Err(unsupported(node, "padding from the other end needs opset 19"));
+        }
+        Border::Wrap => "wrap",
+    };
+    out.result(node, "Pad", inputs, vec![string("mode", mode)])
 }
 
 pub(super) fn transpose(out: &mut Lowering<'_>, node: &Node, perm: &[usize]) -> Result<(), EmitError> {
@@ -116,23 +167,10 @@ pub(super) fn squeeze(out: &mut Lowering<'_>, node: &Node, op: &str, axes: &[usi
     out.result(node, op, inputs, Vec::new())
 }
 
-pub(super) fn slice(
-    out: &mut Lowering<'_>,
-    node: &Node,
-    axis: usize,
-    [start, step]: [usize; 2],
-    end: Option<usize>,
-) -> Result<(), EmitError> {
-    let mut inputs = vec![out.operand(node.inputs[0])?];
-    for (name, value) in [("starts", start), ("ends", end.unwrap_or(usize::MAX)), ("axes", axis), ("steps", step)] {
-        inputs.push(out.list(&format!("{}/{name}", node.name), &to_i64(&[value]))?);
-    }
-    out.result(node, "Slice", inputs, Vec::new())
-}
-
-pub(super) fn softmax(out: &mut Lowering<'_>, node: &Node, axis: usize) -> Result<(), EmitError> {
+/// Softmax, its logarithm, and `Hardmax`.
+pub(super) fn softmax(out: &mut Lowering<'_>, node: &Node, op: &str, axis: usize) -> Result<(), EmitError> {
     let x = out.operand(node.inputs[0])?;
-    out.result(node, "Softmax", vec![x], vec![int("axis", axis)])
+    out.result(node, op, vec![x], vec![int("axis", axis)])
 }
 
 pub(super) fn cast(out: &mut Lowering<'_>, node: &Node, dtype: DType) -> Result<(), EmitError> {

@@ -3,12 +3,16 @@
 mod activation;
 mod arithmetic;
 mod axes;
+mod extent;
 mod norm;
+mod pick;
+mod rank;
+mod resize;
 mod window;
 
 pub(crate) use window::padding_before;
 
-use residua_ir::{Activation, Elementwise, Node, NodeId, Op};
+use residua_ir::{Activation, Node, NodeId, Op, PoolKind};
 
 use super::lowering::{Lowering, unsupported};
 use crate::EmitError;
@@ -20,16 +24,14 @@ pub(crate) fn passes_through(node: &Node) -> bool {
         // Everything real has one type in the output.
         Op::Cast { dtype } => dtype.is_float(),
         Op::Activation(Activation::Clip { min: None, max: None }) => true,
-        Op::Elementwise(op) => {
-            node.inputs.len() == 1
-                && match op {
-                    Elementwise::Add | Elementwise::Mul | Elementwise::Max | Elementwise::Min | Elementwise::Mean => {
-                        true
-                    }
-                    Elementwise::Sub | Elementwise::Div | Elementwise::Pow => false,
+        Op::Elementwise(op) => node.inputs.len() == 1 && op.most_operands() > 2,
+        Op::Reduce(reduce) => {
+            reduce.axes.is_empty()
+                && match reduce.kind {
+                    PoolKind::Max | PoolKind::Mean | PoolKind::Sum | PoolKind::Min | PoolKind::Product => true,
+                    PoolKind::L1 | PoolKind::L2 | PoolKind::SumSquare | PoolKind::LogSum | PoolKind::LogSumExp => false,
                 }
         }
-        Op::Reduce(reduce) => reduce.axes.is_empty(),
         Op::Squeeze { axes } | Op::Unsqueeze { axes } => axes.is_empty(),
         Op::Conv(_)
         | Op::BatchNorm(_)
@@ -41,6 +43,24 @@ pub(crate) fn passes_through(node: &Node) -> bool {
         | Op::AvgPool(_)
         | Op::GlobalPool(_)
         | Op::Pad(_)
+        | Op::ConvTranspose(_)
+        | Op::Lrn(_)
+        | Op::Compare(_)
+        | Op::Is(_)
+        | Op::Where
+        | Op::LpPool(_)
+        | Op::ArgExtremum(_)
+        | Op::TopK(_)
+        | Op::PadAxes(_)
+        | Op::Resize(_)
+        | Op::Gather { .. }
+        | Op::GatherElements { .. }
+        | Op::GatherNd { .. }
+        | Op::Expand { .. }
+        | Op::Tile { .. }
+        | Op::Sizes { .. }
+        | Op::LogSoftmax { .. }
+        | Op::Hardmax { .. }
         | Op::Linear
         | Op::MatMul
         | Op::Concat { .. }
@@ -60,25 +80,43 @@ pub(crate) fn lower(out: &mut Lowering<'_>, id: NodeId) -> Result<(), EmitError>
         Op::Conv(conv) => window::conv(out, node, conv),
         Op::MaxPool(pool) => window::max_pool(out, node, pool),
         Op::AvgPool(pool) => window::avg_pool(out, node, pool),
+        Op::LpPool(pool) => window::lp_pool(out, node, pool),
+        Op::ConvTranspose(conv) => window::conv_transpose(out, node, conv),
         Op::GlobalPool(pool) => window::global_pool(out, node, *pool),
         Op::Pad(pad) => window::pad(out, node, pad),
+        Op::PadAxes(pad) => axes::pad(out, node, pad),
+        Op::Resize(resize) => resize::resize(out, node, resize),
         Op::BatchNorm(norm) => norm::batch_norm(out, node, norm.epsilon),
         Op::GroupNorm(norm) => norm::group_norm(out, node, *norm),
         Op::LayerNorm(norm) => norm::layer_norm(out, node, norm),
+        Op::Lrn(lrn) => norm::lrn(out, node, *lrn),
         Op::Activation(function) => activation::activation(out, node, *function),
         Op::PRelu => arithmetic::same(out, node, "PRelu"),
         Op::Elementwise(function) => arithmetic::elementwise(out, node, *function),
+        Op::Compare(comparison) => arithmetic::same(out, node, comparison.name()),
+        Op::Is(property) => arithmetic::is(out, node, *property),
+        Op::Where => arithmetic::same(out, node, "Where"),
         Op::Linear => arithmetic::linear(out, node),
         Op::MatMul => arithmetic::same(out, node, "MatMul"),
         Op::Reduce(reduce) => axes::reduce(out, node, reduce.kind, &reduce.axes, reduce.keep_dims),
+        Op::ArgExtremum(arg) => rank::arg_extremum(out, node, *arg),
+        Op::TopK(top) => rank::top_k(out, node, *top),
         Op::Concat { axis } => axes::concat(out, node, *axis),
         Op::Flatten { axis } => axes::flatten(out, node, *axis),
         Op::Reshape { shape } => axes::reshape(out, node, shape),
         Op::Transpose { perm } => axes::transpose(out, node, perm),
         Op::Squeeze { axes } => axes::squeeze(out, node, "Squeeze", axes),
         Op::Unsqueeze { axes } => axes::squeeze(out, node, "Unsqueeze", axes),
-        Op::Slice { axis, start, end, step } => axes::slice(out, node, *axis, [*start, *step], *end),
-        Op::Softmax { axis } => axes::softmax(out, node, *axis),
+        Op::Slice { axis, start, end, step } => pick::slice(out, node, *axis, (start, end.as_ref(), *step)),
+        Op::Gather { axis } => pick::along(out, node, "Gather", *axis),
+        Op::GatherElements { axis } => pick::along(out, node, "GatherElements", *axis),
+        Op::GatherNd { batch_dims } => pick::gather_nd(out, node, *batch_dims),
+        Op::Expand { shape } => pick::sized(out, node, "Expand", shape),
+        Op::Tile { repeats } => pick::sized(out, node, "Tile", repeats),
+        Op::Sizes { sizes, scalar } => extent::sizes(out, node, sizes, *scalar),
+        Op::Softmax { axis } => axes::softmax(out, node, "Softmax", *axis),
+        Op::LogSoftmax { axis } => axes::softmax(out, node, "LogSoftmax", *axis),
+        Op::Hardmax { axis } => axes::softmax(out, node, "Hardmax", *axis),
         Op::Cast { dtype } => axes::cast(out, node, *dtype),
         // What passes on its operand has no node, but for an integer cast to itself.
         Op::Identity(_) => Ok(()),

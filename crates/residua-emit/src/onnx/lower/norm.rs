@@ -1,6 +1,6 @@
 //! Normalisations.
 
-use residua_ir::{Dim, GroupNorm, LayerNorm, Node, Shape, Transform, ValueId};
+use residua_ir::{Dim, GroupNorm, LayerNorm, Lrn, Node, Shape, Transform, ValueId};
 
 use super::super::lowering::{Lowering, unsupported};
 use super::super::proto::{float, int, to_i64};
@@ -159,6 +159,13 @@ pub(super) fn layer_norm(out: &mut Lowering<'_>, node: &Node, norm: &LayerNorm) 
     let normal = divide_by_deviation(out, node, centred, variance, norm.epsilon, &reduced)?;
     out.rearranged(node);
     scale_and_offset(out, node, normal, &sizes)
+}
+
+pub(super) fn lrn(out: &mut Lowering<'_>, node: &Node, lrn: Lrn) -> Result<(), EmitError> {
+    let x = out.operand(node.inputs[0])?;
+    let attributes =
+        vec![int("size", lrn.size), float("alpha", lrn.alpha), float("beta", lrn.beta), float("bias", lrn.bias)];
+    out.result(node, "LRN", vec![x], attributes)
 }
 
 /// A shape after a reduction that leaves the axes in place.

@@ -2,9 +2,11 @@
 
 use residua_formats::onnx::schema::AttributeProto;
 use residua_ir::shape::window::{Window, output_size, resolve};
-use residua_ir::{AvgPool, Conv, GlobalPool, MaxPool, Node, Op, Pad, Padding, Pads, PoolKind, Shape, ValueId};
+use residua_ir::{
+    AvgPool, Conv, ConvTranspose, GlobalPool, LpPool, MaxPool, Node, Op, Pad, Padding, Pads, PoolKind, Shape, ValueId,
+};
 
-use super::super::lowering::Lowering;
+use super::super::lowering::{Lowering, unsupported};
 use super::super::proto::{int, ints, string, to_i64};
 use super::axes;
 use crate::EmitError;
@@ -107,15 +109,48 @@ pub(super) fn max_pool(out: &mut Lowering<'_>, node: &Node, p: &MaxPool) -> Resu
 }
 
 pub(super) fn avg_pool(out: &mut Lowering<'_>, node: &Node, p: &AvgPool) -> Result<(), EmitError> {
+    if p.dilations != [1, 1] && out.opset < 19 {
+        return Err(unsupported(node, "a dilated average pool needs opset 19"));
+    }
     let whole = p.count_include_pad.then(|| int("count_include_pad", 1));
-    pool(out, node, "AveragePool", (p.kernel, p.strides, [1, 1]), (p.padding, p.ceil_mode), whole)
+    pool(out, node, "AveragePool", (p.kernel, p.strides, p.dilations), (p.padding, p.ceil_mode), whole)
+}
+
+pub(super) fn lp_pool(out: &mut Lowering<'_>, node: &Node, p: &LpPool) -> Result<(), EmitError> {
+    let windows = windows(p.kernel, p.strides, p.dilations);
+    let ceil = needs_ceil(p.ceil_mode, p.padding, &out.shape(node.inputs[0]), windows);
+    if (p.dilations != [1, 1] || ceil) && out.opset < 18 {
+        return Err(unsupported(node, "a power pool that is dilated or rounds its size up needs opset 18"));
+    }
+    pool(out, node, "LpPool", (p.kernel, p.strides, p.dilations), (p.padding, p.ceil_mode), Some(int("p", p.p)))
+}
+
+pub(super) fn conv_transpose(out: &mut Lowering<'_>, node: &Node, conv: &ConvTranspose) -> Result<(), EmitError> {
+    let kernel = out.shape(node.inputs[1]).as_fixed().unwrap_or_default();
+    let attributes = vec![
+        int("group", conv.groups),
+        ints("kernel_shape", kernel.get(2..).unwrap_or_default()),
+        ints("strides", &conv.strides),
+        ints("dilations", &conv.dilations),
+        ints("output_padding", &conv.output_padding),
+        pads(conv.pads),
+    ];
+    let inputs = node.inputs.iter().map(|&id| out.operand(id)).collect::<Result<_, _>>()?;
+    out.result(node, "ConvTranspose", inputs, attributes)
 }
 
 pub(super) fn global_pool(out: &mut Lowering<'_>, node: &Node, pool: GlobalPool) -> Result<(), EmitError> {
     let op = match pool.kind {
         PoolKind::Mean => "GlobalAveragePool",
         PoolKind::Max => "GlobalMaxPool",
-        PoolKind::Sum | PoolKind::Min => return axes::reduce(out, node, pool.kind, &[2, 3], pool.keep_dims),
+        PoolKind::Sum
+        | PoolKind::Min
+        | PoolKind::Product
+        | PoolKind::L1
+        | PoolKind::L2
+        | PoolKind::SumSquare
+        | PoolKind::LogSum
+        | PoolKind::LogSumExp => return axes::reduce(out, node, pool.kind, &[2, 3], pool.keep_dims),
     };
     let x = out.operand(node.inputs[0])?;
     if pool.keep_dims {
@@ -134,7 +169,7 @@ pub(super) fn pad(out: &mut Lowering<'_>, node: &Node, pad: &Pad) -> Result<(), 
     let mut inputs = vec![out.operand(node.inputs[0])?, out.list(&format!("{}/pads", node.name), &amounts)?];
     // Zero is what is padded with unless something else is said, and some runtimes take exactly two operands.
     if pad.value != 0.0 {
-        inputs.push(out.scalar(&format!("{}/value", node.name), pad.value)?);
+        inputs.push(out.scalar_like(node.inputs[0], &format!("{}/value", node.name), pad.value)?);
     }
     out.result(node, "Pad", inputs, Vec::new())
 }

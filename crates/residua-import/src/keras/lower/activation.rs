@@ -152,7 +152,7 @@ fn glu(site: &mut Site<'_, '_>, x: &Val) -> Lowered {
     let Some(size) = x.size(axis).filter(|size| size % 2 == 0) else {
         return Err(site.wrong("glu halves its last axis, whose size must be known and even"));
     };
-    let half = |start, end| Op::Slice { axis, start, end: Some(end), step: 1 };
+    let half = |start, end| Op::slice(axis, start, Some(end), 1);
     let value = site.step("first", half(0, size / 2), &[&x], order.clone());
     let gate = site.step("second", half(size / 2, size), &[&x], order.clone());
     let gate = site.step("sigmoid", Op::Activation(Activation::Sigmoid), &[&gate], order.clone());

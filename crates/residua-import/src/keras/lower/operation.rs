@@ -285,7 +285,7 @@ fn get_item(site: &mut Site<'_, '_>) -> Lowered {
             return Err(Stop::Opaque("only slices with a positive step have an operator".to_owned()));
         };
         if start > 0 || end.is_some() || step > 1 {
-            ops.push(("slice", Op::Slice { axis: at, start, end, step }));
+            ops.push(("slice", Op::slice(at, start, end, step)));
         }
     }
     let order = x.order.clone();

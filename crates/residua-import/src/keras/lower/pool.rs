@@ -21,7 +21,8 @@ pub(super) fn windows(site: &mut Site<'_, '_>) -> Lowered {
     let op = if site.layer.class == "MaxPooling2D" {
         Op::MaxPool(MaxPool { kernel, strides, padding, dilations: [1, 1], ceil_mode: false })
     } else {
-        Op::AvgPool(AvgPool { kernel, strides, padding, ceil_mode: false, count_include_pad: false })
+        let dilations = [1, 1];
+        Op::AvgPool(AvgPool { kernel, strides, padding, dilations, ceil_mode: false, count_include_pad: false })
     };
     Ok(site.finish(op, &[&x], x.order.clone()))
 }
@@ -73,7 +74,7 @@ pub(super) fn cropping(site: &mut Site<'_, '_>) -> Lowered {
             (_, None) => return Err(site.wrong("the size of what it crops from the end must be known")),
         };
         if start > 0 || end.is_some() {
-            ops.push(("crop", Op::Slice { axis, start, end, step: 1 }));
+            ops.push(("crop", Op::slice(axis, start, end, 1)));
         }
     }
     Ok(site.chain(&x, ops, x.order.clone()))

@@ -159,7 +159,7 @@ pub(super) fn slice(r: &mut Reader<'_>) -> Read {
         let (start, end) = (place(starts[index])?, place(ends[index])?);
         // Beyond any size is to the end; exporters write the largest integer of 32 or 64 bits.
         let end = (end < i32::MAX as usize && size.is_none_or(|size| end < size)).then_some(end);
-        let op = Op::Slice { axis, start, end, step };
+        let op = Op::slice(axis, start, end, step);
         if index + 1 == count {
             return r.end(op, &[x]);
         }

@@ -100,13 +100,10 @@ pub(super) fn max_pool(r: &mut Reader<'_>) -> Read {
 pub(super) fn avg_pool(r: &mut Reader<'_>) -> Read {
     let x = r.value(0)?;
     let a = window(r, x, None)?;
-    if a.dilations != [1, 1] {
-        return Err(Unknown("dilated average pools are not known".to_owned()));
-    }
     let ceil_mode = r.attributes.flag("ceil_mode", false)?;
     let count_include_pad = r.attributes.flag("count_include_pad", false)?;
-    let Attributes { kernel, strides, padding, .. } = a;
-    r.end(Op::AvgPool(AvgPool { kernel, strides, padding, ceil_mode, count_include_pad }), &[x])
+    let Attributes { kernel, strides, padding, dilations } = a;
+    r.end(Op::AvgPool(AvgPool { kernel, strides, padding, dilations, ceil_mode, count_include_pad }), &[x])
 }
 
 pub(super) fn global_pool(r: &mut Reader<'_>, kind: PoolKind) -> Read {

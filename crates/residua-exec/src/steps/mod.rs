@@ -1,0 +1,158 @@
+//! Steps: from what a step of the plan says to the kernels that compute it.
+//!
+//! Here is what has weights; [`plain`] has the operators as they are, [`whole`] keeps integers exact.
+
+mod plain;
+pub(crate) mod whole;
+
+use std::sync::Arc;
+
+use residua_ir::shape::window::{Window, resolve};
+use residua_ir::{Conv, ValueId};
+
+use crate::element::Element;
+use crate::engine::Run;
+use crate::error::ExecError;
+use crate::kernels::conv::{Epilogue, conv};
+use crate::kernels::depthwise::depthwise;
+use crate::kernels::image::Geometry;
+use crate::kernels::{matmul, norm};
+use crate::plan::weights::{is_depthwise, pack};
+use crate::plan::{Step, Weights, Work};
+
+type Values<T> = Arc<Vec<T>>;
+
+/// Runs one step. Operands among `dead` are not read again.
+pub(crate) fn run<T: Element>(run: &mut Run<'_, T>, step: &Step<T>, dead: &[ValueId]) -> Result<Values<T>, ExecError> {
+    let values = compute(run, step, dead)?;
+    match step.integer {
+        Some(dtype) => whole::wrapped(values, dtype, &step.name),
+        None => Ok(values),
+    }
+}
+
+fn compute<T: Element>(run: &mut Run<'_, T>, step: &Step<T>, dead: &[ValueId]) -> Result<Values<T>, ExecError> {
+    match &step.work {
+        Work::Conv { conv, weights: Some(weights) } => run_conv(run, step, conv, weights),
+        Work::Conv { conv, weights: None } => {
+            let weights = computed_weights(run, step, Some(conv.groups));
+            run_conv(run, step, conv, &weights)
+        }
+        Work::Linear { weights: Some(weights) } => run_linear(run, step, weights),
+        Work::Linear { weights: None } => {
+            let weights = computed_weights(run, step, None);
+            run_linear(run, step, &weights)
+        }
+        Work::Scale { mean, factor, offset } => {
+            let mut values = run.take(step.operands[0], dead);
+            let plane = run.shape(step.output).iter().skip(2).product();
+            norm::centre_and_scale(run.arch, &mut values, [mean, factor, offset], plane, step.activation);
+            Ok(Arc::new(values))
+        }
+        Work::Op(op) => plain::run_op(run, op, step, dead),
+    }
+}
+
+/// Elements that a step needs besides its result; [`None`] where the number overflows.
+pub(crate) fn scratch<T>(step: &Step<T>, shapes: &[Vec<usize>]) -> Option<usize> {
+    match &step.work {
+        Work::Conv { conv, weights } => {
+            let kernel = match weights {
+                Some(weights) => &weights.shape,
+                None => &shapes[step.operands[1].index()],
+            };
+            geometry(conv, &shapes[step.operands[0].index()], kernel, &shapes[step.output.index()])?.prepared_len()
+        }
+        Work::Linear { .. } | Work::Scale { .. } => Some(0),
+        Work::Op(op) => plain::scratch(op, step, shapes),
+    }
+}
+
+fn geometry(conv: &Conv, x: &[usize], kernel: &[usize], out: &[usize]) -> Option<Geometry> {
+    let (&[batch, channels, height, width], &[filters, _, kh, kw], &[_, _, oh, ow]) = (x, kernel, out) else {
+        return None;
+    };
+    let windows = [0, 1].map(|i| Window { kernel: [kh, kw][i], stride: conv.strides[i], dilation: conv.dilations[i] });
+    let pads = resolve(conv.padding, height, width, windows)?;
+    Some(Geometry {
+        batch,
+        channels,
+        size: [height, width],
+        filters,
+        output: [oh, ow],
+        kernel: [kh, kw],
+        strides: conv.strides,
+        dilations: conv.dilations,
+        before: [pads.top, pads.left],
+        groups: conv.groups,
+    })
+}
+
+/// Weights that another node computes, packed for this run only.
+fn computed_weights<T: Element>(run: &Run<'_, T>, step: &Step<T>, groups: Option<usize>) -> Weights<T> {
+    let kernel = step.operands[1];
+    let shape = run.shape(kernel).to_vec();
+    let packed = pack(run.values(kernel).to_vec(), &shape, groups, run.arch);
+    Weights { shape, packed, factor: None, bias: step.operands.get(2).map(|&id| run.values(id).to_vec()) }
+}
+
+fn epilogue<'a, T: Element>(
+    run: &'a Run<'_, T>,
+    step: &Step<T>,
+    weights: &'a Weights<T>,
+) -> Result<Epilogue<'a, T>, ExecError> {
+    if let Some(id) = step.residual
+        && run.shape(id) != run.shape(step.output)
+    {
+        let operands = format!("{:?}, {:?}", run.shape(step.output), run.shape(id));
+        let reason = "sums in a fused step need operands of one shape".to_owned();
+        return Err(ExecError::Node { node: step.name.clone(), op: "Add".to_owned(), operands, reason });
+    }
+    Ok(Epilogue {
+        factor: weights.factor.as_deref(),
+        bias: weights.bias.as_deref(),
+        residual: step.residual.map(|id| run.values(id)),
+        activation: step.activation,
+    })
+}
+
+fn run_conv<T: Element>(
+    run: &mut Run<'_, T>,
+    step: &Step<T>,
+    attributes: &Conv,
+    weights: &Weights<T>,
+) -> Result<Values<T>, ExecError> {
+    let (x, out) = (step.operands[0], step.output);
+    let sizes = geometry(attributes, run.shape(x), &weights.shape, run.shape(out));
+    let (Some(geometry), Some(prepared_len)) = (sizes, sizes.and_then(|sizes| sizes.prepared_len())) else {
+        return Err(ExecError::Node {
+            node: step.name.clone(),
+            op: "Conv".to_owned(),
+            operands: format!("{:?}, {:?}", run.shape(x), weights.shape),
+            reason: "the padded picture is too large".to_owned(),
+        });
+    };
+    let mut prepared = run.buffer(prepared_len);
+    let mut result = run.buffer(run.shape(out).iter().product());
+    if prepared_len > 0 {
+        geometry.prepare(run.values(x), &mut prepared);
+    }
+    let pictures = if prepared_len > 0 { &prepared } else { run.values(x) };
+    let epilogue = epilogue(run, step, weights)?;
+    let kernel = if is_depthwise(&weights.shape, attributes.groups) { depthwise } else { conv };
+    kernel(run.arch, &geometry, pictures, &weights.packed, &epilogue, &mut result);
+    run.recycle(prepared);
+    Ok(Arc::new(result))
+}
+
+fn run_linear<T: Element>(run: &mut Run<'_, T>, step: &Step<T>, weights: &Weights<T>) -> Result<Values<T>, ExecError> {
+    let (features, depth) = (weights.shape[0], weights.shape[1]);
+    if let Some(dtype) = step.integer {
+        whole::product(run.values(step.operands[0]), &weights.packed, depth, dtype, &step.name)?;
+    }
+    let mut result = run.buffer(run.shape(step.output).iter().product());
+    let epilogue = epilogue(run, step, weights)?;
+    matmul::matmul(run.arch, run.values(step.operands[0]), &weights.packed, depth, features, &mut result);
+    matmul::finish(run.arch, &epilogue, features, &mut result);
+    Ok(Arc::new(result))
+}
