@@ -161,6 +161,21 @@ fn summary(findings: &[Finding]) -> String {
 }
 
 impl Typed {
+    /// A graph whatever is wrong with it, to be looked at.
+    #[must_use]
+    pub fn new(graph: Graph) -> Self {
+        match validate(graph) {
+            Ok(checked) => checked.typed,
+            Err(invalid) => *invalid.typed,
+        }
+    }
+
+    /// Gives the graph back, to change it and validate it.
+    #[must_use]
+    pub fn into_graph(self) -> Graph {
+        self.graph
+    }
+
     /// The graph.
     #[must_use]
     pub fn graph(&self) -> &Graph {

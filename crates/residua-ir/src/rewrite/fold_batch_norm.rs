@@ -3,12 +3,14 @@
 //! `scale · (W·x + b − mean) / √(variance + ε) + offset = (s·W)·x + (s·(b − mean) + offset)` with
 //! `s = scale / √(variance + ε)`, one factor per output channel. Computed in f64 and rounded once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::graph::{Graph, GraphBuilder, GraphError, Node, NodeId, Parameter, Role, ValueId, ValueKind};
+use super::RewriteError;
+use super::edit::{Edits, Expr};
+use crate::graph::{Graph, Node, NodeId, Parameter, Role};
 use crate::op::Op;
 use crate::tensor::{DType, Endian, LazyBytes, Tensor, TensorError};
 use crate::validate::Checked;
@@ -75,7 +77,7 @@ struct Foldable {
 }
 
 /// For each layer that a batch norm can be folded into, that batch norm.
-fn foldable(model: &Checked) -> HashMap<NodeId, Foldable> {
+fn foldable(model: &Checked) -> BTreeMap<NodeId, Foldable> {
     let graph = model.graph();
     let consumers = graph.consumers();
     let pair = |id: NodeId| {
@@ -98,91 +100,26 @@ fn foldable(model: &Checked) -> HashMap<NodeId, Foldable> {
 /// Folds every batch norm that directly follows a convolution or matrix product which nothing else reads.
 ///
 /// # Errors
-/// [`TensorError`] where a tensor cannot be read, [`GraphError`] where the result is too large.
-pub fn fold_batch_norm(model: &Checked) -> Result<Folded, FoldError> {
-    let graph = model.graph();
+/// [`RewriteError`] where a tensor cannot be read, or the result is too large.
+pub fn fold_batch_norm(model: &Checked) -> Result<Folded, RewriteError> {
     let into = foldable(model);
-    let norms: HashSet<NodeId> = into.values().map(|foldable| foldable.norm).collect();
-    let kept = graph.nodes().iter().filter(|node| matches!(node.op, Op::BatchNorm(_))).count() - norms.len();
-
-    let mut copy = Copy { graph, builder: GraphBuilder::new(graph.name()), values: HashMap::new() };
-    copy.builder.source(graph.source().clone());
-    copy.builder.unused(graph.unused().iter().cloned());
-    for layer in graph.layers() {
-        copy.builder.layer(layer.name.clone(), layer.kind.clone(), layer.trainable);
-    }
-    for &input in graph.inputs() {
-        copy.input(input);
-    }
-    for id in graph.node_ids() {
-        if norms.contains(&id) {
-            continue;
-        }
-        match into.get(&id) {
-            Some(foldable) => copy.folded(graph.node(id), foldable)?,
-            None => copy.node(graph.node(id)),
+    let norms = model.graph().nodes().iter().filter(|node| matches!(node.op, Op::BatchNorm(_))).count();
+    let mut edits = Edits::new(model);
+    for (&producer, foldable) in &into {
+        if let Some(folded) = foldable.folded(model.graph(), producer)? {
+            edits.replace(foldable.norm, folded);
         }
     }
-    for &output in graph.outputs() {
-        let output = copy.value(output);
-        copy.builder.output(output);
-    }
-    Ok(Folded { graph: copy.builder.finish()?, folded: norms.len(), kept })
+    Ok(Folded { graph: edits.apply()?.0, folded: into.len(), kept: norms - into.len() })
 }
 
-/// Why batch norms could not be folded.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum FoldError {
-    /// A tensor could not be read.
-    #[error(transparent)]
-    Tensor(#[from] TensorError),
-    /// The result is no graph.
-    #[error(transparent)]
-    Graph(#[from] GraphError),
-}
-
-struct Copy<'g> {
-    graph: &'g Graph,
-    builder: GraphBuilder,
-    values: HashMap<ValueId, ValueId>,
-}
-
-impl Copy<'_> {
-    fn input(&mut self, id: ValueId) {
-        let value = self.graph.value(id);
-        if let ValueKind::Input(input) = &value.kind {
-            let new = self.builder.input_with(&value.name, input.clone(), value.order.clone());
-            self.values.insert(id, new);
-        }
-    }
-
-    /// The value in the new graph; parameters are copied when they are first read.
-    fn value(&mut self, id: ValueId) -> ValueId {
-        if let Some(&new) = self.values.get(&id) {
-            return new;
-        }
-        // Operands precede their readers, so whatever is not there yet is a parameter.
-        let parameter = self.graph.as_parameter(id).cloned();
-        let new = parameter.map_or(id, |parameter| self.builder.parameter(parameter));
-        self.values.insert(id, new);
-        new
-    }
-
-    fn node(&mut self, node: &Node) {
-        let inputs: Vec<ValueId> = node.inputs.iter().map(|&id| self.value(id)).collect();
-        let names: Vec<&str> = node.outputs.iter().map(|&id| self.graph.value(id).name.as_str()).collect();
-        let outputs = self.builder.node_with_outputs(node.op.clone(), &inputs, node.layer, &names);
-        for (&old, new) in node.outputs.iter().zip(outputs) {
-            self.builder.set_order(new, self.graph.value(old).order.clone());
-            self.values.insert(old, new);
-        }
-    }
-
+impl Foldable {
     /// The producer with the norm in it, under the norm's name: what it gives is what the norm gave.
-    fn folded(&mut self, producer: &Node, foldable: &Foldable) -> Result<(), FoldError> {
-        let norm = self.graph.node(foldable.norm);
-        let affine = Affine::of(&foldable.operands, foldable.epsilon)?;
-        let Some(constants) = constants(self.graph, producer, 1) else { return Ok(()) };
+    fn folded(&self, graph: &Graph, into: NodeId) -> Result<Option<Expr>, RewriteError> {
+        let producer = graph.node(into);
+        let norm = graph.node(self.norm);
+        let affine = Affine::of(&self.operands, self.epsilon)?;
+        let Some(constants) = constants(graph, producer, 1) else { return Ok(None) };
         let kernel = constants[0];
         let how = format!("fold_batch_norm({})", norm.name);
         let dtype = if kernel.tensor.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
@@ -194,9 +131,9 @@ impl Copy<'_> {
         }
         let scaled = ScaledKernel { kernel: kernel.tensor.clone(), factor: affine.factor, dtype };
         let tensor = Tensor::from_lazy(dtype, Endian::Little, kernel.tensor.shape().to_vec(), Arc::new(scaled))?;
-        let weight = self.builder.parameter(Parameter { tensor: tensor.computed(how.clone()), ..kernel.clone() });
+        let weight = Parameter { tensor: tensor.computed(how.clone()), ..kernel.clone() };
         let bias = Tensor::from_f64(vec![bias.len()], &bias)?.cast(dtype).computed(how);
-        let owner = self.graph.layer(producer.layer);
+        let owner = graph.layer(producer.layer);
         let bias = match constants.get(1) {
             Some(&old) => Parameter { tensor: bias, ..old.clone() },
             None => Parameter {
@@ -207,19 +144,15 @@ impl Copy<'_> {
                 tensor: bias,
             },
         };
-        let bias = self.builder.parameter(bias);
-        let x = self.value(producer.inputs[0]);
-        let new = self.builder.node(&norm.name, producer.op.clone(), &[x, weight, bias], producer.layer);
-        self.builder.set_order(new, self.graph.value(norm.output()).order.clone());
-        self.values.insert(norm.output(), new);
-        Ok(())
+        let operands = vec![producer.inputs[0].into(), weight.into(), bias.into()];
+        Ok(Some(Expr::made(producer.op.clone(), operands).known_as(into)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{BatchNorm, Conv, Shape, validate};
+    use crate::{BatchNorm, Conv, GraphBuilder, Shape, validate};
 
     #[test]
     fn a_folded_kernel_is_the_kernel_times_the_factor_of_its_channel() {

@@ -3,12 +3,28 @@
 //! Invariant: a rewrite keeps layers (and their handles), the names of inputs and outputs and their axis order. What it
 //! computes anew is computed when it is read, so that a rewritten graph takes no more memory than its source.
 
+mod edit;
 mod fold_batch_norm;
+pub mod normalise;
 
-pub use fold_batch_norm::{FoldError, Folded, fold_batch_norm};
+pub use edit::Origin;
+pub use fold_batch_norm::{Folded, fold_batch_norm};
+pub use normalise::{Applied, Change, Normalised, normalise};
 
-use crate::graph::{Graph, Parameter, Role};
-use crate::tensor::DType;
+use crate::graph::{Graph, GraphError, Parameter, Role};
+use crate::tensor::{DType, TensorError};
+
+/// Why a graph could not be changed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum RewriteError {
+    /// A tensor could not be read.
+    #[error(transparent)]
+    Tensor(#[from] TensorError),
+    /// The result is no graph.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+}
 
 /// The same graph with every floating-point tensor rounded to `dtype`.
 #[must_use]

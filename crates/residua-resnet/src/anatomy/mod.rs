@@ -11,12 +11,14 @@
 mod block;
 mod flow;
 mod path;
+mod source;
 #[cfg(test)]
 mod tests;
 mod trunk;
 
 use std::ops::Range;
 
+use residua_ir::rewrite::normalise;
 use residua_ir::{NodeId, Padding, Typed, ValueId};
 use serde::Serialize;
 
@@ -342,8 +344,22 @@ pub struct PlainConvs {
 }
 
 /// Finds out what a network is made of. Never fails: what is no residual network has no blocks.
+///
+/// What exporters wrote out is seen as what it was; nodes and values are those of `model` all the same.
 #[must_use]
 pub fn analyse(model: &Typed) -> Anatomy {
+    match normalise(model) {
+        Ok(Some(normal)) => {
+            analyse_as_it_is(&normal.model).in_source(normal.model.graph(), model.graph(), &normal.origin)
+        }
+        // A tensor that cannot be read is found by whoever needs it.
+        Ok(None) | Err(_) => analyse_as_it_is(model),
+    }
+}
+
+/// The same for a network whose operators are what they were before any export.
+#[must_use]
+pub fn analyse_as_it_is(model: &Typed) -> Anatomy {
     let flow = Flow::new(model);
     let sums = block::find(&flow);
     let trunk = Trunk::of(&flow, &sums);

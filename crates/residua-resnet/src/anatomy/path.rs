@@ -1,6 +1,6 @@
 //! One way from where paths part to where they are joined again, read from its end to its start.
 
-use residua_ir::{Activation, Conv, NodeId, Op, ValueId};
+use residua_ir::{Activation, Conv, NodeId, Op, Role, ValueId};
 
 use super::flow::{Flow, Step};
 use super::{ConvUnit, NormKind, SqueezeExcite};
@@ -194,7 +194,9 @@ pub(crate) fn norm_kind(flow: &Flow, node: NodeId) -> Option<NormKind> {
         return None;
     }
     Some(if matches!(op, Op::BatchNorm(_)) {
-        NormKind::Batch
+        // Statistics that the source does not have.
+        let variance = flow.graph.node(node).inputs.get(4).and_then(|&variance| flow.graph.as_parameter(variance));
+        if variance.is_some_and(|variance| variance.role == Role::Default) { NormKind::Affine } else { NormKind::Batch }
     } else if matches!(op, Op::GroupNorm(_)) {
         NormKind::Group
     } else if matches!(op, Op::LayerNorm(_)) {

@@ -5,6 +5,7 @@
 mod place;
 mod prove;
 mod report;
+mod rewrite;
 mod target;
 
 use std::fs;
@@ -13,8 +14,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use residua_emit::{Emitted, Staged};
-use residua_ir::rewrite::fold_batch_norm;
-use residua_ir::{Checked, Graph, Level, validate};
+use residua_ir::{Graph, Level, validate};
 use residua_verify::Subject;
 
 use super::check::hold_golden;
@@ -69,32 +69,32 @@ pub(super) fn run(args: &ConvertArgs, threads: Option<usize>, console: &mut Cons
     record_preprocessing(&mut model, args.preprocess)?;
 
     progress.step("writing");
+    let source = model.checked.clone();
+    let mut changed = rewrite::as_it_was(&mut model)?;
     let target = Target::new(args, place.format, &model)?;
-    let folded = folded(&model.checked, args)?;
+    changed.fold(&mut model, args)?;
     let _made = place.prepare()?;
-    let staged = target.stage(folded.as_ref().unwrap_or(&model.checked), &place.file)?;
+    let staged = target.stage(&model.checked, &place.file)?;
     let verification = if args.proof.no_verify {
         None
     } else {
         progress.step("proving");
-        let written = Written { source: &model.checked, folded: folded.as_ref(), target: &target, staged: &staged };
+        let rewritten = changed.change().map(|change| (&model.checked, change));
+        let written = Written { source: &source, rewritten, target: &target, staged: &staged };
         Some(written.prove(&settings).context("what was written cannot be proved")?)
     };
     drop(progress);
 
     let verdicts = golden.iter().chain(&verification).map(|verification| verification.verdict);
     let holds = verdicts.into_iter().all(|verdict| verdict == Verdict::Same);
-    let emitted = if holds {
-        let graph = folded.as_ref().unwrap_or(&model.checked).graph();
-        put_in_place(args, staged, graph, target.format())?
-    } else {
-        unwritten(staged)
-    };
+    let emitted =
+        if holds { put_in_place(args, staged, model.checked.graph(), target.format())? } else { unwritten(staged) };
     let report = Report {
         args,
         file: &place.file,
         target: &target,
         emitted: &emitted,
+        passes: changed.passes(),
         verification: verification.as_ref(),
         golden: &golden,
         holds,
@@ -157,13 +157,4 @@ fn record_preprocessing(model: &mut Model, choice: PreprocessChoice) -> Result<(
     }
     model.checked = validate(graph)?;
     Ok(())
-}
-
-/// The source with its batch norms folded, where that is asked for.
-fn folded(model: &Checked, args: &ConvertArgs) -> Result<Option<Checked>> {
-    if !args.fold_bn {
-        return Ok(None);
-    }
-    let folded = fold_batch_norm(model).context("cannot fold the batch norms")?;
-    Ok(Some(validate(folded.graph)?))
 }

@@ -1,12 +1,13 @@
 //! Whether what was written is the source's function, as it is read back.
 //!
-//! Folding and tensors that were computed anew are held against the source itself. Rounding is a step of its own: the
+//! What was rewritten, and tensors that were computed anew, are held against the source itself. Rounding is a step of its own: the
 //! file must be the rounded model exactly, and what rounding cost is measured apart.
 
 use anyhow::{Context, Result};
 use residua_emit::safetensors::checkpoint::{self, CONFIG};
 use residua_emit::{Exactness, Staged};
 use residua_import::LoadOptions;
+use residua_ir::rewrite::Change;
 use residua_ir::{Checked, DType, validate};
 
 use super::target::Target;
@@ -15,8 +16,8 @@ use crate::proof::{self, Relation, Settings, Verdict, Verification};
 /// What was written from what.
 pub(super) struct Written<'a> {
     pub(super) source: &'a Checked,
-    /// The source with its batch norms folded, where that was written instead.
-    pub(super) folded: Option<&'a Checked>,
+    /// What was written instead of the source, and what making it did to the numbers.
+    pub(super) rewritten: Option<(&'a Checked, Change)>,
     pub(super) target: &'a Target,
     pub(super) staged: &'a Staged,
 }
@@ -32,7 +33,7 @@ fn read_back(staged: &Staged) -> Result<Checked> {
 impl Written<'_> {
     /// Proves it.
     pub(super) fn prove(&self, settings: &Settings) -> Result<Verification> {
-        let Self { source, folded, target, staged } = *self;
+        let Self { source, rewritten, target, staged } = *self;
         // Another framework's code may leave the softmax to whoever uses it.
         let settings = &Settings { before_softmax: target.held().is_some(), ..settings.clone() };
         let read_back = read_back(staged)?;
@@ -42,10 +43,12 @@ impl Written<'_> {
             Exactness::Rounded { dtype, nodes } => (Some(*dtype), !nodes.is_empty()),
         };
         let relation = if rearranged { Relation::Rearranged } else { Relation::Identical };
-        match (rounded_to, folded) {
+        match (rounded_to, rewritten) {
             (Some(dtype), _) => self.prove_rounded(&read_back, dtype, relation, settings),
-            (None, Some(_)) => proof::prove(source, &read_back, Relation::Rearranged, settings),
-            (None, None) => proof::prove(&target.expected(source)?, &read_back, relation, settings),
+            (None, Some((_, Change::Rounding))) => proof::prove(source, &read_back, Relation::Rearranged, settings),
+            (None, Some((_, Change::Nothing)) | None) => {
+                proof::prove(&target.expected(source)?, &read_back, relation, settings)
+            }
         }
     }
 
@@ -60,19 +63,24 @@ impl Written<'_> {
             Some(held) if held.is_computed() => {
                 // The same checkpoint unrounded, as it is read.
                 let out = &self.staged.emitted().files[0];
-                Some(self::read_back(&checkpoint::stage(self.source, held, None, out)?)?)
+                let source = self.rewritten.map_or(self.source, |(model, _)| model);
+                Some(self::read_back(&checkpoint::stage(source, held, None, out)?)?)
             }
             Some(_) | None => None,
         };
-        let wide = computed.as_ref().or(self.folded);
-        if let Some(wide) = wide {
-            let computing = proof::prove(self.source, wide, Relation::Rearranged, settings)?;
+        let rewritten = self.rewritten.map(|(model, change)| match change {
+            Change::Rounding => (model, Relation::Rearranged),
+            Change::Nothing => (model, Relation::Identical),
+        });
+        let wide = computed.as_ref().map(|model| (model, Relation::Rearranged)).or(rewritten);
+        if let Some((wide, relation)) = wide {
+            let computing = proof::prove(self.source, wide, relation, settings)?;
             if computing.verdict == Verdict::Different {
                 return Ok(computing);
             }
         }
         let relation = if computed.is_some() { Relation::Identical } else { relation };
-        let wide = wide.unwrap_or(self.source);
+        let wide = wide.map_or(self.source, |(wide, _)| wide);
         let rounded = self.target.expected(wide)?;
         let mut verification = proof::prove(&rounded, read_back, relation, settings)?;
         verification.method = format!("{}, its weights rounded to {dtype}", verification.method);

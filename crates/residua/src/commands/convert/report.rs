@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 use residua_emit::safetensors::checkpoint::CONFIG;
 use residua_emit::{Dropped, Emitted, Exactness, TensorMapping};
+use residua_ir::rewrite::Applied;
 use serde::Serialize;
 
 use super::target::Target;
@@ -35,6 +36,8 @@ struct Document<'a> {
     dropped: &'a [Dropped],
     exactness: &'a Exactness,
     notes: &'a [String],
+    /// What was undone of an export, or done to the graph otherwise.
+    passes: &'a [Applied],
     verification: Option<&'a Verification>,
     golden: &'a [Verification],
 }
@@ -46,6 +49,7 @@ pub(super) struct Report<'a> {
     pub(super) file: &'a Path,
     pub(super) target: &'a Target,
     pub(super) emitted: &'a Emitted,
+    pub(super) passes: &'a [Applied],
     pub(super) verification: Option<&'a Verification>,
     pub(super) golden: &'a [Verification],
     /// Whether the output was written.
@@ -58,7 +62,7 @@ fn text(path: &Path) -> String {
 
 impl Report<'_> {
     pub(super) fn print(&self, seconds: f64, console: &mut Console) -> Result<()> {
-        let Self { args, file, target, emitted, verification, golden, holds } = *self;
+        let Self { args, file, target, emitted, passes, verification, golden, holds } = *self;
         if args.format == Format::Json {
             let document = Document {
                 schema: "residua.convert/1",
@@ -74,6 +78,7 @@ impl Report<'_> {
                 dropped: &emitted.dropped,
                 exactness: &emitted.exactness,
                 notes: &emitted.notes,
+                passes,
                 verification,
                 golden,
             };
@@ -98,7 +103,7 @@ impl Report<'_> {
 
     /// What was written, and what became of the tensors.
     fn written(&self, seconds: f64, out: &mut dyn Write, style: Style) -> Result<()> {
-        let Self { args, file, target, emitted, holds, .. } = *self;
+        let Self { args, file, target, emitted, passes, holds, .. } = *self;
         let (from, to) = (text(&args.model.path), style.bold(&text(file)));
         if holds {
             writeln!(out, "{from} → {to}")?;
@@ -119,6 +124,9 @@ impl Report<'_> {
             for how in fit::moves(held) {
                 writeln!(out, "  computed: {how}")?;
             }
+        }
+        for Applied { what, nodes, .. } in passes {
+            writeln!(out, "  {what} ({})", render::plural(nodes.len(), "node"))?;
         }
         list(out, emitted.dropped.iter().map(|dropped| format!("left out {}: {}", dropped.from, dropped.reason)))?;
         list(out, emitted.notes.iter().cloned())

@@ -1,0 +1,54 @@
+//! What is written in the place of the source: what an exporter wrote out is what it was again, batch norms are folded
+//! where that is asked for.
+
+use anyhow::{Context, Result};
+use residua_ir::rewrite::{Applied, Change, fold_batch_norm, normalise};
+use residua_ir::validate;
+use residua_resnet::anatomy;
+
+use crate::args::ConvertArgs;
+use crate::model::Model;
+
+/// What was done to a model before it is written.
+#[derive(Default)]
+pub(super) struct Changed {
+    passes: Vec<Applied>,
+    folded: bool,
+}
+
+impl Changed {
+    /// What became of the numbers; `None` where nothing was done.
+    pub(super) fn change(&self) -> Option<Change> {
+        let folded = self.folded.then_some(Change::Rounding);
+        self.passes.iter().map(|applied| applied.change).chain(folded).max()
+    }
+
+    /// Passes that found something.
+    pub(super) fn passes(&self) -> &[Applied] {
+        &self.passes
+    }
+
+    /// Folds the batch norms, where that is asked for.
+    pub(super) fn fold(&mut self, model: &mut Model, args: &ConvertArgs) -> Result<()> {
+        if args.fold_bn {
+            let folded = fold_batch_norm(&model.checked).context("cannot fold the batch norms")?;
+            model.checked = validate(folded.graph)?;
+            self.folded = true;
+        }
+        Ok(())
+    }
+}
+
+/// Makes of an exported model the network that it was before. Models of frameworks are that already.
+pub(super) fn as_it_was(model: &mut Model) -> Result<Changed> {
+    if model.checked.graph().source().format != "onnx" {
+        return Ok(Changed::default());
+    }
+    let Some(normal) = normalise(&model.checked).context("cannot undo what the exporter did")? else {
+        return Ok(Changed::default());
+    };
+    model.checked =
+        validate(normal.model.into_graph()).context("what was made of the export does not hold together")?;
+    model.anatomy = anatomy::analyse_as_it_is(&model.checked);
+    Ok(Changed { passes: normal.applied, folded: false })
+}
