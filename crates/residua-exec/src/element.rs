@@ -37,6 +37,8 @@ pub(crate) trait Element:
 
     fn from_f64(value: f64) -> Self;
     fn to_f64(self) -> f64;
+    fn from_f32(value: f32) -> Self;
+    fn to_f32(self) -> f32;
     fn is_nan(self) -> bool;
     fn abs(self) -> Self;
     fn sqrt(self) -> Self;
@@ -94,6 +96,15 @@ macro_rules! element {
             #[inline]
             fn to_f64(self) -> f64 {
                 f64::from(self)
+            }
+            #[inline]
+            fn from_f32(value: f32) -> Self {
+                $ty::from(value)
+            }
+            #[inline]
+            #[allow(clippy::cast_possible_truncation, reason = "rounding to f32 is what is asked for")]
+            fn to_f32(self) -> f32 {
+                self as f32
             }
             #[inline]
             fn is_nan(self) -> bool {

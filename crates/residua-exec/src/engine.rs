@@ -46,7 +46,7 @@ impl<T: Element> Engine<T> {
             *pinned.get_mut(id.index()).ok_or(ExecError::UnknownValue { index: id.index(), values })? = true;
         }
         let arch = Arch::new();
-        let plan = pool.install(|| Plan::new(model, &pinned, options.precision, arch))?;
+        let plan = pool.install(|| Plan::new(model, &pinned, options.precision, options.memory_limit, arch))?;
         let mut last_read = vec![0; pinned.len()];
         for (index, step) in plan.steps.iter().enumerate() {
             step.reads().for_each(|id| last_read[id.index()] = index);
@@ -70,7 +70,7 @@ impl<T: Element> Engine<T> {
         let shapes = self.shapes(inputs)?;
         self.check_memory(&shapes)?;
         let free = std::mem::take(&mut *self.buffers.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut run = Run { arch: self.arch, shapes, slots: vec![None; self.last_read.len()], free, plan: &self.plan };
+        let mut run = Run::new(self.arch, shapes, free, &self.plan);
         for (&id, array) in self.graph.inputs().iter().zip(inputs) {
             let values = T::of_array(array);
             if let ValueKind::Input(declared) = &self.graph.value(id).kind
@@ -84,7 +84,7 @@ impl<T: Element> Engine<T> {
             for (index, step) in self.plan.steps.iter().enumerate() {
                 let dead: Vec<ValueId> = step.reads().filter(|id| self.last_read[id.index()] == index).collect();
                 let result = steps::run(&mut run, step, &dead)?;
-                run.slots[step.output.index()] = Some(result);
+                run.put(step.output, result);
                 dead.into_iter().for_each(|id| run.release(id));
             }
             Ok::<(), ExecError>(())
@@ -186,7 +186,18 @@ pub(crate) struct Run<'a, T> {
     plan: &'a Plan<T>,
 }
 
-impl<T: Element> Run<'_, T> {
+impl<'a, T: Element> Run<'a, T> {
+    /// A run of values of these shapes, with these buffers at hand.
+    pub(crate) fn new(arch: Arch, shapes: Vec<Vec<usize>>, free: Vec<Vec<T>>, plan: &'a Plan<T>) -> Self {
+        let slots = vec![None; shapes.len()];
+        Self { arch, shapes, slots, free, plan }
+    }
+
+    /// Keeps what a step gave.
+    pub(crate) fn put(&mut self, id: ValueId, values: Arc<Vec<T>>) {
+        self.slots[id.index()] = Some(values);
+    }
+
     /// Elements of a value that lives.
     pub(crate) fn values(&self, id: ValueId) -> &[T] {
         match &self.slots[id.index()] {
@@ -239,7 +250,8 @@ impl<T: Element> Run<'_, T> {
         copy
     }
 
-    fn release(&mut self, id: ValueId) {
+    /// Takes the buffer of a value that is not read again.
+    pub(crate) fn release(&mut self, id: ValueId) {
         if let Some(buffer) = self.slots[id.index()].take().and_then(|values| Arc::try_unwrap(values).ok()) {
             self.free.push(buffer);
         }

@@ -62,6 +62,9 @@ pub fn macs(op: &Op, operands: &[TensorType], result: &TensorType) -> Option<u64
         | Op::Softmax { .. }
         | Op::Identity(_)
         | Op::Cast { .. }
+        | Op::Quantize(_)
+        | Op::Dequantize(_)
+        | Op::DynamicRange(_)
         | Op::Opaque(_) => return Some(0),
     };
     elements(result, 1)?.checked_mul(batch)?.checked_mul(per_element)

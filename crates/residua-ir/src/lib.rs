@@ -26,9 +26,9 @@ pub use graph::{
 };
 pub use op::resize::{Coordinates, Fit, Interpolation, ResizeTarget, Rounding};
 pub use op::{
-    Activation, ArgExtremum, Arithmetic, AvgPool, BatchNorm, Border, Comparison, Conv, ConvTranspose, Elementwise,
-    Extent, Extremum, GlobalPool, GroupNorm, IdentityReason, LayerNorm, LpPool, Lrn, MaxPool, Op, Opaque, Pad, PadAxes,
-    Padding, Pads, PoolKind, Property, Reduce, ReshapeDim, Resize, TopK,
+    Activation, ArgExtremum, Arithmetic, AvgPool, BatchNorm, Border, Comparison, Conv, ConvTranspose, DynamicRange,
+    Elementwise, Extent, Extremum, GlobalPool, Grain, GroupNorm, IdentityReason, LayerNorm, LpPool, Lrn, MaxPool, Op,
+    Opaque, Pad, PadAxes, Padding, Pads, PoolKind, Property, Quantize, Reduce, ReshapeDim, Resize, TopK,
 };
 pub use shape::{Dim, Shape, TensorType};
 pub use tensor::{DType, Endian, LazyBytes, Statistics, Tensor, TensorError, Transform, map_file};

@@ -351,6 +351,9 @@ fn bad_attribute(op: &Op) -> Option<String> {
         | Op::Softmax { .. }
         | Op::Identity(_)
         | Op::Cast { .. }
+        | Op::Quantize(_)
+        | Op::Dequantize(_)
+        | Op::DynamicRange(_)
         | Op::Opaque(_) => return None,
     };
     (!epsilon.is_finite() || epsilon < 0.0).then(|| format!("epsilon must be at least 0 and finite, found {epsilon}"))

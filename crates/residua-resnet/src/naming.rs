@@ -98,6 +98,9 @@ fn field_of(op: &Op, index: usize) -> Option<Field> {
         | Op::Softmax { .. }
         | Op::Identity(_)
         | Op::Cast { .. }
+        | Op::Quantize(_)
+        | Op::Dequantize(_)
+        | Op::DynamicRange(_)
         | Op::Opaque(_) => &[],
     };
     fields.get(index.checked_sub(1)?).copied()

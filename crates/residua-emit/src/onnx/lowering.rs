@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use residua_formats::onnx::schema::{AttributeProto, NodeProto, ValueInfoProto};
 use residua_ir::{Checked, DType, Graph, Node, NodeId, ParameterId, Shape, Tensor, Transform, ValueId, ValueKind};
 
+use super::lower::{self, Dynamic};
 use super::{proto, version};
 use crate::{EmitError, TensorMapping};
 
@@ -35,6 +36,8 @@ pub(crate) struct Lowering<'a> {
     stored: HashMap<ParameterId, Vec<(Vec<Transform>, String)>>,
     /// Padding nodes that went into the convolution behind them.
     pub(crate) absorbed: HashSet<NodeId>,
+    /// Nodes that are written together, as one that quantises by a range found when it is run.
+    pub(crate) dynamic: HashMap<NodeId, Dynamic>,
     pub(crate) types: Vec<ValueInfoProto>,
     pub(crate) mapping: Vec<TensorMapping>,
     pub(crate) rearranged: Vec<String>,
@@ -43,6 +46,7 @@ pub(crate) struct Lowering<'a> {
 
 impl<'a> Lowering<'a> {
     pub(crate) fn new(model: &'a Checked, opset: i64, float: DType, roots: Vec<ValueId>) -> Self {
+        let dynamic = lower::dynamic(model.graph(), &roots);
         let taken = model.graph().values().iter().map(|value| value.name.clone()).collect();
         Self {
             model,
@@ -55,6 +59,7 @@ impl<'a> Lowering<'a> {
             initializers: Vec::new(),
             stored: HashMap::new(),
             absorbed: HashSet::new(),
+            dynamic,
             types: Vec::new(),
             mapping: Vec::new(),
             rearranged: Vec::new(),
@@ -175,6 +180,11 @@ impl<'a> Lowering<'a> {
     /// A tensor of zeros.
     pub(crate) fn zeros(&mut self, name: &str, shape: Vec<usize>) -> Result<String, EmitError> {
         self.constant(name, Tensor::filled(self.float, shape, 0.0))
+    }
+
+    /// A tensor of integers that are 0.
+    pub(crate) fn integer_zeros(&mut self, name: &str, dtype: DType, shape: Vec<usize>) -> Result<String, EmitError> {
+        self.constant(name, lower::zeros(dtype, shape))
     }
 
     /// A list of integers.

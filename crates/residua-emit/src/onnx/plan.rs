@@ -1,8 +1,10 @@
 //! From a graph to the lists that an ONNX model consists of: what is left out, what the interface looks like, and the
 //! order of nodes.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use residua_formats::onnx::schema::ValueInfoProto;
-use residua_ir::{Checked, DType, Node, Op, Role, Shape, SourceOrder, ValueId, ValueKind};
+use residua_ir::{Checked, DType, LayerId, Node, NodeId, Op, Role, Shape, SourceOrder, ValueId, ValueKind};
 
 use super::InputLayout;
 use super::lower::{self, passes_through};
@@ -27,7 +29,8 @@ pub(crate) fn plan(model: &Checked, opset: i64, float: DType, layout: InputLayou
         inputs.push(input(&mut out, id, layout)?);
     }
     let exits = exits(&mut out, layout);
-    absorb_padding(&mut out);
+    absorb(&mut out);
+    note_integers(&mut out);
     for id in graph.node_ids() {
         let node = graph.node(id);
         if !passes_through(node) && !out.absorbed.contains(&id) {
@@ -208,15 +211,22 @@ impl Exit {
     }
 }
 
-/// Zero padding that one convolution alone reads becomes that convolution's own.
-fn absorb_padding(out: &mut Lowering<'_>) {
+/// What becomes part of the operator behind it: zero padding that one convolution alone reads, and the transposes of
+/// weights, which the products of ONNX take the other way round.
+fn absorb(out: &mut Lowering<'_>) {
     let graph = out.graph();
     let mut readers = vec![0usize; graph.values().len()];
     let read = graph.nodes().iter().filter(|node| !passes_through(node)).flat_map(|node: &Node| &node.inputs);
     for id in read.chain(graph.outputs()) {
         readers[out.roots[id.index()].index()] += 1;
     }
+    let mut turned: BTreeMap<NodeId, usize> = BTreeMap::new();
     for node in graph.nodes() {
+        if node.op == Op::Linear
+            && let Some((transpose, _)) = lower::before_transpose(out, node)
+        {
+            *turned.entry(transpose).or_default() += 1;
+        }
         let Some((pad, ..)) = lower::padding_before(out, node) else { continue };
         if readers[graph.node(pad).output().index()] == 1 {
             out.absorbed.insert(pad);
@@ -227,6 +237,32 @@ fn absorb_padding(out: &mut Lowering<'_>) {
             ));
         }
     }
+    let unread = turned.into_iter().filter(|(id, count)| readers[graph.node(*id).output().index()] == *count);
+    out.absorbed.extend(unread.map(|(id, _)| id));
+}
+
+/// Says where integer operators are written by others.
+fn note_integers(out: &mut Lowering<'_>) {
+    let graph = out.graph();
+    let mut kinds: BTreeMap<&str, BTreeSet<LayerId>> = BTreeMap::new();
+    for node in graph.nodes() {
+        let kind = graph.layer(node.layer).kind.as_str();
+        let of_a_sum = matches!(node.op, Op::Quantize(_) | Op::Dequantize(_));
+        if of_a_sum
+            && !matches!(
+                kind,
+                "QuantizeLinear" | "DequantizeLinear" | "DynamicQuantizeLinear" | "Quantize" | "Dequantize"
+            )
+        {
+            kinds.entry(kind).or_default().insert(node.layer);
+        }
+    }
+    out.notes.extend(kinds.into_iter().map(|(kind, layers)| {
+        format!(
+            "{} {kind} became the operator of real numbers between DequantizeLinear and QuantizeLinear, which computes the same",
+            layers.len()
+        )
+    }));
 }
 
 /// Writes down the type of a node's result, unless it is an output, whose type stands there.

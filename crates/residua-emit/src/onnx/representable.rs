@@ -129,6 +129,9 @@ fn op(op: &Op, float: DType) -> Op {
         | Op::Softmax { .. }
         | Op::Identity(_)
         | Op::Cast { .. }
+        | Op::Quantize(_)
+        | Op::Dequantize(_)
+        | Op::DynamicRange(_)
         | Op::Opaque(_) => {}
     }
     op

@@ -2,9 +2,9 @@
 
 use residua_exec::{Array, Executor, Options, Precision};
 use residua_ir::{
-    Activation, AvgPool, BatchNorm, Checked, Conv, DType, Dim, Elementwise, GlobalPool, Graph, GraphBuilder, GroupNorm,
-    IdentityReason, InputType, LayerNorm, MaxPool, Op, Pad, Padding, Pads, PoolKind, Reduce, ReshapeDim, Shape,
-    SourceOrder, Tensor, ValueId, validate,
+    Activation, AvgPool, BatchNorm, Checked, Conv, DType, Dim, DynamicRange, Elementwise, Endian, GlobalPool, Grain,
+    Graph, GraphBuilder, GroupNorm, IdentityReason, InputType, LayerNorm, MaxPool, Op, Pad, Padding, Pads, PoolKind,
+    Quantize, Reduce, ReshapeDim, Shape, SourceOrder, Tensor, ValueId, validate,
 };
 
 /// A model of one operator, or few.
@@ -319,6 +319,66 @@ fn axes(z: &mut Zoo) {
     z.op("cast_float", fixed(), Op::Cast { dtype: DType::F64 });
 }
 
+/// Integers as a weight.
+fn integers(g: &mut GraphBuilder, name: &str, dtype: DType, shape: &[usize]) -> ValueId {
+    let count = shape.iter().product::<usize>() * dtype.size();
+    let bytes: Vec<u8> = numbers(count, name.len() as u64, -60.0, 60.0).iter().map(|v| *v as i8 as u8).collect();
+    g.weight(name, Tensor::from_bytes(dtype, Endian::Little, shape.to_vec(), bytes.into()).unwrap())
+}
+
+fn integer(g: &mut GraphBuilder, name: &str, dtype: DType, value: u8) -> ValueId {
+    g.weight(name, Tensor::from_bytes(dtype, Endian::Little, Vec::new(), vec![value].into()).unwrap())
+}
+
+fn quantized(z: &mut Zoo) {
+    let whole = Grain::default();
+    let u8s = |grain| Op::Quantize(Quantize { dtype: DType::U8, grain });
+    z.add("quantize", fixed(), |g, x| {
+        let (scale, zero) = (weight_in(g, "scale", &[], 0.01, 0.02), integer(g, "zero", DType::U8, 117));
+        let q = g.add("q", u8s(whole), &[x, scale, zero]);
+        g.output(q);
+        g.add("y", Op::Dequantize(whole), &[q, scale, zero])
+    });
+    z.add("quantize_to_i8_without_zero", fixed(), |g, x| {
+        let scale = weight_in(g, "scale", &[4], 0.01, 0.02);
+        let grain = Grain { axis: 1, block: None };
+        let q = g.add("q", Op::Quantize(Quantize { dtype: DType::I8, grain }), &[x, scale]);
+        g.add("y", Op::Dequantize(grain), &[q, scale])
+    });
+    z.add("quantized_conv", fixed(), |g, x| {
+        let (scale, zero) = (weight_in(g, "scale", &[], 0.01, 0.02), integer(g, "zero", DType::U8, 117));
+        let q = g.add("q", u8s(whole), &[x, scale, zero]);
+        let x = g.add("x'", Op::Dequantize(whole), &[q, scale, zero]);
+        let (kernel, steps) =
+            (integers(g, "kernel", DType::I8, &[5, 4, 3, 3]), weight_in(g, "steps", &[5], 0.01, 0.02));
+        let kernel = g.add("kernel'", Op::Dequantize(whole), &[kernel, steps]);
+        let y = g.add("conv", Op::Conv(Conv::default()), &[x, kernel]);
+        let zero = integer(g, "y zero", DType::U8, 100);
+        let wide = weight_in(g, "y scale", &[], 0.1, 0.2);
+        g.add("y", u8s(whole), &[y, wide, zero])
+    });
+    z.add("quantized_linear", Shape::batch(&[6]), |g, x| {
+        let (weight, steps) = (integers(g, "weight", DType::I8, &[6, 5]), weight_in(g, "steps", &[5], 0.01, 0.02));
+        let grain = Grain { axis: 1, block: None };
+        let weight = g.add("weight'", Op::Dequantize(grain), &[weight, steps]);
+        let turned = g.add("turned", Op::Transpose { perm: vec![1, 0] }, &[weight]);
+        g.add("y", Op::Linear, &[x, turned])
+    });
+    z.add("quantized_by_its_range", fixed(), |g, x| {
+        let scale = g.add("scale", Op::DynamicRange(DynamicRange::Scale), &[x]);
+        let zero = g.add("zero", Op::DynamicRange(DynamicRange::ZeroPoint), &[x]);
+        let q = g.add("q", u8s(whole), &[x, scale, zero]);
+        g.output(q);
+        g.output(zero);
+        g.add("y", Op::Dequantize(whole), &[q, scale, zero])
+    });
+    z.add("a_range_alone", fixed(), |g, x| {
+        let zero = g.add("zero", Op::DynamicRange(DynamicRange::ZeroPoint), &[x]);
+        g.output(zero);
+        g.add("y", Op::DynamicRange(DynamicRange::Scale), &[x])
+    });
+}
+
 fn interfaces(z: &mut Zoo) {
     z.op("identity", fixed(), Op::Identity(IdentityReason::Linear));
     z.add("identities_behind", fixed(), |g, x| {
@@ -378,6 +438,7 @@ pub(crate) fn zoo() -> Vec<Case> {
     activations(&mut zoo);
     arithmetic(&mut zoo);
     axes(&mut zoo);
+    quantized(&mut zoo);
     interfaces(&mut zoo);
     zoo.0
 }

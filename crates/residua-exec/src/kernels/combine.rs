@@ -155,7 +155,8 @@ pub(crate) fn has<T: Element>(property: Property, values: &mut [T]) {
     }
 }
 
-fn run<T: Element>(
+/// `out = f(a, b)` over the shape that both are stretched to.
+pub(crate) fn run<T: Element>(
     arch: Arch,
     a: Shaped<'_, T>,
     b: Shaped<'_, T>,

@@ -14,6 +14,7 @@ pub(crate) mod moves;
 pub(crate) mod norm;
 pub(crate) mod panels;
 pub(crate) mod pool;
+pub(crate) mod quantise;
 pub(crate) mod rank;
 pub(crate) mod reduce;
 pub(crate) mod resize;

@@ -3,9 +3,11 @@
 //! The reference runs every node on its own. The fast engine lets a convolution, a linear layer or a batch norm take
 //! in what follows it, as long as nothing else reads the value between and nobody asked for it.
 
-use residua_ir::{Activation, Checked, Elementwise, NodeId, Op, ValueId};
+use residua_ir::{Activation, Elementwise, NodeId, Op, ValueId};
 
-use super::tensor_of;
+use super::Scene;
+use super::integers::Chain;
+use crate::element::Element;
 use crate::executor::Precision;
 
 /// Nodes that become one step.
@@ -21,25 +23,31 @@ pub(super) struct Group {
     pub(super) activation: Option<Activation>,
     /// What the step gives.
     pub(super) output: ValueId,
+    /// The chain of integers that the first node ends; nothing else is in such a group.
+    pub(super) chain: Option<Chain>,
 }
 
-/// The steps of a graph, in an order in which they can run. Nodes that reach nothing asked for are left out.
-pub(super) fn groups(model: &Checked, pinned: &[bool], precision: Precision) -> Vec<Group> {
-    let graph = model.graph();
-    let needed = needed(model, pinned);
-    let consumers = graph.consumers();
+/// The steps of a graph, in an order in which they can run. Nodes that reach nothing asked for are left out, and those
+/// whose results are known.
+pub(super) fn groups<T: Element>(
+    scene: &Scene<'_, T>,
+    chains: Vec<Option<Chain>>,
+    needed: &[bool],
+    precision: Precision,
+) -> Vec<Group> {
+    let graph = scene.model.graph();
     let mut taken = vec![false; graph.nodes().len()];
     // Values that exist once the steps so far have run.
-    let mut ready: Vec<bool> = graph.value_ids().map(|id| graph.producer(id).is_none()).collect();
+    let mut ready: Vec<bool> = graph.value_ids().map(|id| graph.producer(id).is_none() || scene.is_known(id)).collect();
     let mut groups = Vec::new();
-    for node in graph.node_ids() {
-        if taken[node.index()] || !needed[node.index()] {
+    for (node, chain) in graph.node_ids().zip(chains) {
+        let output = graph.node(node).output();
+        if taken[node.index()] || !needed[node.index()] || scene.is_known(output) {
             continue;
         }
-        let output = graph.node(node).output();
-        let mut group = Group { head: node, norm: None, residual: None, activation: None, output };
-        if precision == Precision::F32 {
-            let fuse = Fuse { model, pinned, consumers: &consumers, ready: &ready };
+        let mut group = Group { head: node, norm: None, residual: None, activation: None, output, chain };
+        if precision == Precision::F32 && group.chain.is_none() {
+            let fuse = Fuse { scene, ready: &ready };
             for node in fuse.grow(&mut group) {
                 taken[node.index()] = true;
             }
@@ -50,39 +58,23 @@ pub(super) fn groups(model: &Checked, pinned: &[bool], precision: Precision) -> 
     groups
 }
 
-/// Nodes that a value asked for depends on.
-fn needed(model: &Checked, pinned: &[bool]) -> Vec<bool> {
-    let graph = model.graph();
-    let mut wanted = pinned.to_vec();
-    let mut needed = vec![false; graph.nodes().len()];
-    for (needed, node) in needed.iter_mut().zip(graph.nodes()).rev() {
-        if node.outputs.iter().any(|id| wanted[id.index()]) {
-            *needed = true;
-            node.inputs.iter().for_each(|id| wanted[id.index()] = true);
-        }
-    }
-    needed
-}
-
-struct Fuse<'a> {
-    model: &'a Checked,
-    pinned: &'a [bool],
-    consumers: &'a [Vec<NodeId>],
+struct Fuse<'a, T> {
+    scene: &'a Scene<'a, T>,
     ready: &'a [bool],
 }
 
-impl Fuse<'_> {
+impl<T: Element> Fuse<'_, T> {
     /// Takes nodes into the group as long as that is right, and gives those that were taken.
     fn grow(&self, group: &mut Group) -> Vec<NodeId> {
         let mut taken = Vec::new();
-        let head = self.model.graph().node(group.head);
+        let head = self.scene.model.graph().node(group.head);
         let weighted = matches!(head.op, Op::Conv(_) | Op::Linear);
-        let known_weights = || head.inputs[1..].iter().all(|&id| tensor_of(self.model, id).is_some());
+        let known_weights = || head.inputs[1..].iter().all(|&id| self.scene.is_known(id));
         if !(weighted || matches!(head.op, Op::BatchNorm(_))) || !known_weights() {
             return taken;
         }
         while let Some(node) = self.follower(group.output) {
-            let op = &self.model.graph().node(node).op;
+            let op = &self.scene.model.graph().node(node).op;
             let accepted = if let Op::Activation(activation) = op {
                 self.activation(group, *activation)
             } else if let Op::BatchNorm(_) = op {
@@ -95,7 +87,7 @@ impl Fuse<'_> {
             if !accepted {
                 break;
             }
-            group.output = self.model.graph().node(node).output();
+            group.output = self.scene.model.graph().node(node).output();
             taken.push(node);
         }
         taken
@@ -103,8 +95,8 @@ impl Fuse<'_> {
 
     /// The one node that reads a value nobody asked for.
     fn follower(&self, value: ValueId) -> Option<NodeId> {
-        match self.consumers[value.index()][..] {
-            [only] if !self.pinned[value.index()] => Some(only),
+        match self.scene.consumers[value.index()][..] {
+            [only] if !self.scene.pinned[value.index()] => Some(only),
             _ => None,
         }
     }
@@ -118,12 +110,12 @@ impl Fuse<'_> {
     }
 
     fn norm(&self, group: &mut Group, node: NodeId) -> bool {
-        let inputs = &self.model.graph().node(node).inputs;
+        let inputs = &self.scene.model.graph().node(node).inputs;
         let fits = group.norm.is_none()
             && group.residual.is_none()
             && group.activation.is_none()
             && inputs[0] == group.output
-            && inputs[1..].iter().all(|&id| tensor_of(self.model, id).is_some())
+            && inputs[1..].iter().all(|&id| self.scene.is_known(id))
             && self.filters_are_channels(group);
         if fits {
             group.norm = Some(node);
@@ -133,14 +125,14 @@ impl Fuse<'_> {
 
     /// A linear layer's features are the channels of a batch norm only where no axis lies between.
     fn filters_are_channels(&self, group: &Group) -> bool {
-        !matches!(self.model.graph().node(group.head).op, Op::Linear)
-            || self.model.shape_of(group.output).is_some_and(|shape| shape.rank() == 2)
+        !matches!(self.scene.model.graph().node(group.head).op, Op::Linear)
+            || self.scene.model.shape_of(group.output).is_some_and(|shape| shape.rank() == 2)
     }
 
     fn add(&self, group: &mut Group, node: NodeId) -> bool {
-        let [a, b] = self.model.graph().node(node).inputs[..] else { return false };
+        let [a, b] = self.scene.model.graph().node(node).inputs[..] else { return false };
         let other = if a == group.output { b } else { a };
-        let dims = |id| self.model.shape_of(id).map(|shape| shape.dims());
+        let dims = |id| self.scene.model.shape_of(id).map(|shape| shape.dims());
         let same_shape = dims(group.output)
             .zip(dims(other))
             .is_some_and(|(a, b)| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_equal(b)));

@@ -1,20 +1,25 @@
 //! The plan: steps in the order in which they run, with their weights packed.
 //!
-//! [`fuse`] says which nodes become one step; [`weights`] makes steps of them.
+//! [`integers`] finds chains that are computed in integers, [`known`] computes what depends on tensors alone, [`fuse`] says
+//! which nodes become one step, and [`weights`] makes steps of them.
 
 mod fuse;
+pub(crate) mod integers;
+mod known;
 pub(crate) mod weights;
 
 use std::collections::BTreeMap;
 
 use pulp::Arch;
 use rayon::prelude::*;
-use residua_ir::{Activation, Checked, Conv, DType, Op, Parameter, Tensor, ValueId};
+use residua_ir::{Activation, Checked, Conv, DType, NodeId, Op, Parameter, Tensor, ValueId};
 
 use crate::element::Element;
 use crate::error::ExecError;
 use crate::executor::Precision;
 use crate::steps::whole;
+use integers::{Chain, Integers};
+use known::Known;
 
 /// What a step computes.
 #[derive(Debug)]
@@ -25,6 +30,8 @@ pub(crate) enum Work<T> {
     Linear { weights: Option<Weights<T>> },
     /// `(x - mean) * factor + offset` by channel: a batch norm, prepared.
     Scale { mean: Vec<T>, factor: Vec<T>, offset: Vec<T> },
+    /// A chain of integers.
+    Integers(Integers<T>),
     /// The operator as it is.
     Op(Op),
 }
@@ -72,17 +79,28 @@ pub(crate) struct Plan<T> {
 impl<T: Element> Plan<T> {
     /// Plans a graph of known operators, and packs its weights on all threads of the pool. `pinned` values are given
     /// back: nothing is fused over them.
-    pub(crate) fn new(model: &Checked, pinned: &[bool], precision: Precision, arch: Arch) -> Result<Self, ExecError> {
-        let groups = fuse::groups(model, pinned, precision);
+    pub(crate) fn new(
+        model: &Checked,
+        pinned: &[bool],
+        precision: Precision,
+        memory_limit: usize,
+        arch: Arch,
+    ) -> Result<Self, ExecError> {
+        let graph = model.graph();
+        let chains: Vec<Option<Chain>> = graph.node_ids().map(|id| integers::chain(model, id)).collect();
+        let needed = needed(model, &chains, pinned);
+        let consumers = graph.consumers();
+        let known = Known::compute(model, &consumers, &needed, pinned, memory_limit, arch)?;
+        let scene = Scene { model, pinned, consumers: &consumers, known: &known };
+        let groups = fuse::groups(&scene, chains, &needed, precision);
         let steps: Vec<Step<T>> = groups
             .into_par_iter()
-            .map(|group| weights::step(model, group, precision, arch))
+            .map(|group| weights::step(&scene, group, precision, arch))
             .collect::<Result<_, _>>()?;
         let mut needed = pinned.to_vec();
         for value in steps.iter().flat_map(Step::reads) {
             needed[value.index()] = true;
         }
-        let graph = model.graph();
         let constants: Vec<(ValueId, &Parameter)> = graph
             .value_ids()
             .filter(|id| needed[id.index()])
@@ -95,8 +113,59 @@ impl<T: Element> Plan<T> {
             }
             Ok((id, values))
         });
-        Ok(Self { steps, constants: constants.collect::<Result<_, ExecError>>()? })
+        let mut constants: BTreeMap<ValueId, Vec<T>> = constants.collect::<Result<_, ExecError>>()?;
+        constants.extend(known.into_values().filter(|(id, _)| needed[id.index()]));
+        Ok(Self { steps, constants })
     }
+}
+
+/// What steps are made from.
+struct Scene<'a, T> {
+    model: &'a Checked,
+    pinned: &'a [bool],
+    consumers: &'a [Vec<NodeId>],
+    known: &'a Known<T>,
+}
+
+impl<T: Element> Scene<'_, T> {
+    /// Whether a value does not depend on the inputs.
+    fn is_known(&self, value: ValueId) -> bool {
+        tensor_of(self.model, value).is_some() || self.known.get(value).is_some()
+    }
+
+    /// Elements of such a value.
+    fn elements(&self, value: ValueId) -> Option<Result<Vec<T>, ExecError>> {
+        match tensor_of(self.model, value) {
+            Some((tensor, name)) => Some(read(tensor, name)),
+            None => self.known.get(value).map(|values| Ok(values.to_vec())),
+        }
+    }
+
+    /// The same in f64, unrounded where they lie in the file.
+    fn exact(&self, value: ValueId) -> Option<Result<Vec<f64>, ExecError>> {
+        match tensor_of(self.model, value) {
+            Some((tensor, name)) => Some(read(tensor, name)),
+            None => self.known.get(value).map(|values| Ok(values.iter().map(|value| value.to_f64()).collect())),
+        }
+    }
+}
+
+/// Nodes that a value asked for depends on. What a chain of integers passes over is needed only where something else
+/// reads it.
+fn needed(model: &Checked, chains: &[Option<Chain>], pinned: &[bool]) -> Vec<bool> {
+    let graph = model.graph();
+    let mut wanted = pinned.to_vec();
+    let mut needed = vec![false; graph.nodes().len()];
+    for ((needed, node), chain) in needed.iter_mut().zip(graph.nodes()).zip(chains).rev() {
+        if node.outputs.iter().any(|id| wanted[id.index()]) {
+            *needed = true;
+            match chain {
+                Some(chain) => chain.reads().for_each(|id| wanted[id.index()] = true),
+                None => node.inputs.iter().for_each(|id| wanted[id.index()] = true),
+            }
+        }
+    }
+    needed
 }
 
 /// A type that whole numbers have to be exact in.

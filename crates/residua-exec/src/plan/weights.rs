@@ -7,7 +7,7 @@ use pulp::Arch;
 use residua_ir::{Checked, IdentityReason, Node, NodeId, Op};
 
 use super::fuse::Group;
-use super::{Step, Weights, Work, integer, read, tensor_of};
+use super::{Scene, Step, Weights, Work, integer};
 use crate::element::Element;
 use crate::error::ExecError;
 use crate::executor::Precision;
@@ -21,11 +21,11 @@ struct Scale {
 }
 
 impl Scale {
-    fn read(model: &Checked, node: &Node, epsilon: f64) -> Result<Option<Self>, ExecError> {
+    fn read<T: Element>(scene: &Scene<'_, T>, node: &Node, epsilon: f64) -> Result<Option<Self>, ExecError> {
         let mut operands = Vec::new();
         for &id in &node.inputs[1..] {
-            let Some((tensor, name)) = tensor_of(model, id) else { return Ok(None) };
-            operands.push(read::<f64>(tensor, name)?);
+            let Some(values) = scene.exact(id) else { return Ok(None) };
+            operands.push(values?);
         }
         let Ok([scale, offset, mean, variance]) = <[Vec<f64>; 4]>::try_from(operands) else { return Ok(None) };
         let factor = scale.iter().zip(variance).map(|(scale, variance)| scale / (variance + epsilon).sqrt()).collect();
@@ -35,103 +35,91 @@ impl Scale {
 
 /// Makes the step of a group.
 pub(super) fn step<T: Element>(
-    model: &Checked,
+    scene: &Scene<'_, T>,
     group: Group,
     precision: Precision,
     arch: Arch,
 ) -> Result<Step<T>, ExecError> {
-    let graph = model.graph();
-    let node = graph.node(group.head);
-    let mut operands = node.inputs.clone();
-    let work = match &node.op {
-        Op::Conv(conv) => Work::Conv { conv: *conv, weights: weights(model, &group, Some(conv.groups), arch)? },
-        Op::Linear => Work::Linear { weights: weights(model, &group, None, arch)? },
-        Op::BatchNorm(norm) if precision == Precision::F32 => match Scale::read(model, node, norm.epsilon)? {
-            Some(scale) => {
-                let [mean, factor, offset] =
-                    [scale.mean, scale.factor, scale.offset].map(|v| v.into_iter().map(T::from_f64).collect());
-                operands.truncate(1);
-                Work::Scale { mean, factor, offset }
-            }
-            None => Work::Op(node.op.clone()),
-        },
-        // Between integers only the range changes.
-        Op::Cast { dtype } if integer(*dtype).is_some() && !is_real(model, node) => {
-            Work::Op(Op::Identity(IdentityReason::Linear))
-        }
-        Op::BatchNorm(_)
-        | Op::GroupNorm(_)
-        | Op::LayerNorm(_)
-        | Op::Activation(_)
-        | Op::PRelu
-        | Op::Elementwise(_)
-        | Op::MaxPool(_)
-        | Op::AvgPool(_)
-        | Op::GlobalPool(_)
-        | Op::Reduce(_)
-        | Op::Pad(_)
-        | Op::PadAxes(_)
-        | Op::ConvTranspose(_)
-        | Op::Lrn(_)
-        | Op::Compare(_)
-        | Op::Is(_)
-        | Op::Where
-        | Op::LpPool(_)
-        | Op::ArgExtremum(_)
-        | Op::TopK(_)
-        | Op::Resize(_)
-        | Op::Gather { .. }
-        | Op::GatherElements { .. }
-        | Op::GatherNd { .. }
-        | Op::Expand { .. }
-        | Op::Tile { .. }
-        | Op::Sizes { .. }
-        | Op::LogSoftmax { .. }
-        | Op::Hardmax { .. }
-        | Op::MatMul
-        | Op::Concat { .. }
-        | Op::Flatten { .. }
-        | Op::Reshape { .. }
-        | Op::Transpose { .. }
-        | Op::Squeeze { .. }
-        | Op::Unsqueeze { .. }
-        | Op::Slice { .. }
-        | Op::Softmax { .. }
-        | Op::Identity(_)
-        | Op::Cast { .. }
-        | Op::Opaque(_) => Work::Op(node.op.clone()),
-    };
-    if let Work::Conv { weights: Some(_), .. } | Work::Linear { weights: Some(_) } = work {
-        operands.truncate(1);
+    let node = scene.model.graph().node(group.head);
+    let mut step = plain(scene.model, scene.consumers, node);
+    if let Op::Conv(conv) = &node.op {
+        step.work = Work::Conv { conv: *conv, weights: weights(scene, &group, Some(conv.groups), arch)? };
+    } else if let Op::Linear = &node.op {
+        step.work = Work::Linear { weights: weights(scene, &group, None, arch)? };
+    } else if let (Op::BatchNorm(norm), Precision::F32) = (&node.op, precision)
+        && let Some(Scale { mean, factor, offset }) = Scale::read(scene, node, norm.epsilon)?
+    {
+        let [mean, factor, offset] = [mean, factor, offset].map(|v| v.into_iter().map(T::from_f64).collect());
+        step.work = Work::Scale { mean, factor, offset };
     }
-    let Group { residual, activation, output, .. } = group;
-    let integer = model.type_of(output).and_then(|ty| integer(ty.dtype));
-    Ok(Step { name: node.name.clone(), work, operands, residual, activation, output, integer })
+    let Group { residual, activation, output, chain, .. } = group;
+    if let Some(chain) = chain {
+        step.operands = chain.reads().collect();
+        step.work = Work::Integers(chain.pack(arch)?);
+    }
+    if let Work::Conv { weights: Some(_), .. } | Work::Linear { weights: Some(_) } | Work::Scale { .. } = step.work {
+        step.operands.truncate(1);
+    }
+    Ok(Step { residual, activation, output, ..step })
+}
+
+/// The step of one node, with nothing prepared.
+pub(super) fn plain<T>(model: &Checked, consumers: &[Vec<NodeId>], node: &Node) -> Step<T> {
+    let work = if let Op::Conv(conv) = node.op {
+        Work::Conv { conv, weights: None }
+    } else if node.op == Op::Linear {
+        Work::Linear { weights: None }
+    } else if let Op::Cast { dtype } = node.op
+        && integer(dtype).is_some()
+        && !is_real(model, node)
+    {
+        // Between integers only the range changes.
+        Work::Op(Op::Identity(IdentityReason::Linear))
+    } else {
+        Work::Op(node.op.clone())
+    };
+    let (name, operands, output) = (node.name.clone(), node.inputs.clone(), node.output());
+    let integer = model
+        .type_of(output)
+        .and_then(|ty| integer(ty.dtype))
+        .filter(|_| !keeps_range(model, &consumers[output.index()], node));
+    Step { name, work, operands, residual: None, activation: None, output, integer }
 }
 
 fn is_real(model: &Checked, node: &Node) -> bool {
     node.inputs.first().and_then(|&id| model.type_of(id)).is_none_or(|ty| ty.dtype.is_float())
 }
 
+/// Whether integers need not be looked at: they are in the range of their type by what makes them, or nothing reads
+/// them but as real numbers, for which they are rounded anyway.
+fn keeps_range(model: &Checked, readers: &[NodeId], node: &Node) -> bool {
+    let graph = model.graph();
+    let becomes_real = |reader: &NodeId| matches!(graph.node(*reader).op, Op::Cast { dtype } if dtype.is_float());
+    matches!(node.op, Op::Quantize(_) | Op::DynamicRange(_))
+        || matches!(node.op, Op::Cast { .. })
+            && is_real(model, node)
+            && !readers.is_empty()
+            && readers.iter().all(becomes_real)
+            && !graph.outputs().contains(&node.output())
+}
+
 /// Packed weights of a convolution of so many groups, or of a linear layer; [`None`] where they are computed.
 fn weights<T: Element>(
-    model: &Checked,
+    scene: &Scene<'_, T>,
     group: &Group,
     groups: Option<usize>,
     arch: Arch,
 ) -> Result<Option<Weights<T>>, ExecError> {
-    let node = model.graph().node(group.head);
-    let Some((tensor, name)) = tensor_of(model, node.inputs[1]) else { return Ok(None) };
-    let bias = match node.inputs.get(2).map(|&id| tensor_of(model, id)) {
+    let node = scene.model.graph().node(group.head);
+    let shape = scene.model.shape_of(node.inputs[1]).and_then(|shape| shape.as_fixed());
+    let (Some(values), Some(shape)) = (scene.elements(node.inputs[1]), shape) else { return Ok(None) };
+    let own = match node.inputs.get(2).map(|&id| scene.exact(id)) {
         Some(None) => return Ok(None),
-        Some(Some((tensor, name))) => Some((tensor, name)),
+        Some(Some(values)) => Some(values?),
         None => None,
     };
-    let scale = group.norm.map(|norm| folded(model, norm)).transpose()?.flatten();
-    let values: Vec<T> = read(tensor, name)?;
-    let shape = tensor.shape().to_vec();
-    let packed = pack(values, &shape, groups, arch);
-    let own = bias.map(|(tensor, name)| read::<f64>(tensor, name)).transpose()?;
+    let scale = group.norm.map(|norm| folded(scene, norm)).transpose()?.flatten();
+    let packed = pack(values?, &shape, groups, arch);
     let (factor, bias) = match scale {
         None => (None, own),
         Some(Scale { mean, factor, offset }) => {
@@ -144,10 +132,10 @@ fn weights<T: Element>(
     Ok(Some(Weights { shape, packed, factor: narrow(factor), bias: narrow(bias) }))
 }
 
-fn folded(model: &Checked, norm: NodeId) -> Result<Option<Scale>, ExecError> {
-    let node = model.graph().node(norm);
+fn folded<T: Element>(scene: &Scene<'_, T>, norm: NodeId) -> Result<Option<Scale>, ExecError> {
+    let node = scene.model.graph().node(norm);
     let Op::BatchNorm(attributes) = &node.op else { return Ok(None) };
-    Scale::read(model, node, attributes.epsilon)
+    Scale::read(scene, node, attributes.epsilon)
 }
 
 /// Packs row-major weights: of a convolution, filters group by group (depthwise ones stay as they are); of a linear

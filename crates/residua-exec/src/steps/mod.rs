@@ -1,7 +1,9 @@
 //! Steps: from what a step of the plan says to the kernels that compute it.
 //!
-//! Here is what has weights; [`plain`] has the operators as they are, [`whole`] keeps integers exact.
+//! Here is what has weights; [`plain`] has the operators as they are, [`integers`] chains of integers, and [`whole`] keeps
+//! integers exact.
 
+mod integers;
 mod plain;
 pub(crate) mod whole;
 
@@ -49,6 +51,7 @@ fn compute<T: Element>(run: &mut Run<'_, T>, step: &Step<T>, dead: &[ValueId]) -
             norm::centre_and_scale(run.arch, &mut values, [mean, factor, offset], plane, step.activation);
             Ok(Arc::new(values))
         }
+        Work::Integers(chain) => integers::run(run, step, chain, dead),
         Work::Op(op) => plain::run_op(run, op, step, dead),
     }
 }
@@ -63,6 +66,7 @@ pub(crate) fn scratch<T>(step: &Step<T>, shapes: &[Vec<usize>]) -> Option<usize>
             };
             geometry(conv, &shapes[step.operands[0].index()], kernel, &shapes[step.output.index()])?.prepared_len()
         }
+        Work::Integers(chain) => integers::scratch(step, chain, shapes),
         Work::Linear { .. } | Work::Scale { .. } => Some(0),
         Work::Op(op) => plain::scratch(op, step, shapes),
     }
@@ -134,15 +138,21 @@ fn run_conv<T: Element>(
     };
     let mut prepared = run.buffer(prepared_len);
     let mut result = run.buffer(run.shape(out).iter().product());
-    if prepared_len > 0 {
-        geometry.prepare(run.values(x), &mut prepared);
-    }
-    let pictures = if prepared_len > 0 { &prepared } else { run.values(x) };
+    let pictures = prepare(&geometry, run.values(x), &mut prepared);
     let epilogue = epilogue(run, step, weights)?;
     let kernel = if is_depthwise(&weights.shape, attributes.groups) { depthwise } else { conv };
     kernel(run.arch, &geometry, pictures, &weights.packed, &epilogue, &mut result);
     run.recycle(prepared);
     Ok(Arc::new(result))
+}
+
+/// Pictures as the kernels need them: in a buffer of that size, unless they lie right as they are.
+fn prepare<'a, T: Element>(geometry: &Geometry, pictures: &'a [T], buffer: &'a mut [T]) -> &'a [T] {
+    if buffer.is_empty() {
+        return pictures;
+    }
+    geometry.prepare(pictures, buffer);
+    buffer
 }
 
 fn run_linear<T: Element>(run: &mut Run<'_, T>, step: &Step<T>, weights: &Weights<T>) -> Result<Values<T>, ExecError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use residua_ir::op::Op;
 use residua_ir::shape::range::Range;
 use residua_ir::shape::window::{Window, resolve};
-use residua_ir::{Dim, Extent, Padding, ResizeTarget, Shape, TensorType, ValueId};
+use residua_ir::{Dim, Extent, Grain, Padding, Quantize, ResizeTarget, Shape, TensorType, ValueId};
 
 use super::{Values, whole};
 use crate::array::permute_into;
@@ -15,6 +15,7 @@ use crate::error::ExecError;
 use crate::kernels::norm::{self, Statistics};
 use crate::kernels::panels::pack_columns;
 use crate::kernels::pool::{self, Axis};
+use crate::kernels::quantise::{self, Grid};
 use crate::kernels::transposed::Sizes;
 use crate::kernels::{activation, combine, map_in_place, matmul, moves, rank, reduce, resize, select, transposed};
 use crate::plan::Step;
@@ -57,6 +58,19 @@ pub(super) fn run_op<T: Element>(
         }
         Op::Is(property) => return in_place(run, &|values| combine::has(*property, values)),
         Op::Elementwise(op) => return Ok(Arc::new(run_elementwise(run, *op, step))),
+        Op::Quantize(Quantize { dtype, grain }) => {
+            let mut values = run.take(step.operands[0], dead);
+            quantise::quantize(run.arch, &grid(run, step, *grain), *dtype, &mut values);
+            return Ok(Arc::new(values));
+        }
+        Op::Dequantize(grain) => {
+            let mut values = run.take(step.operands[0], dead);
+            quantise::dequantize(run.arch, &grid(run, step, *grain), &mut values);
+            return Ok(Arc::new(values));
+        }
+        Op::DynamicRange(part) => {
+            return Ok(Arc::new(vec![quantise::dynamic_range(*part, run.values(step.operands[0]))]));
+        }
         Op::Resize(attributes) => return Ok(Arc::new(run_resize(run, attributes, step))),
         Op::Sizes { sizes, .. } => return run_sizes(run, sizes, step),
         Op::Conv(_)
@@ -197,9 +211,18 @@ fn fill<T: Element>(run: &Run<'_, T>, op: &Op, step: &Step<T>, out: &mut Vec<T>)
         | Op::Unsqueeze { .. }
         | Op::Identity(_)
         | Op::Cast { .. }
+        | Op::Quantize(_)
+        | Op::Dequantize(_)
+        | Op::DynamicRange(_)
         | Op::Opaque(_) => {}
     }
     Ok(())
+}
+
+/// The steps that a value is rounded to.
+fn grid<'a, T: Element>(run: &'a Run<'_, T>, step: &Step<T>, grain: Grain) -> Grid<'a, T> {
+    let zero = step.operands.get(2).map(|&zero| run.values(zero));
+    Grid::new(run.shape(step.output), grain, run.values(step.operands[1]), zero)
 }
 
 /// Shapes of the operands, for what is computed from sizes.
@@ -313,13 +336,19 @@ fn run_elementwise<T: Element>(run: &mut Run<'_, T>, op: residua_ir::Elementwise
     result
 }
 
-/// Matrix products of all matrices of two operands, the leading axes broadcast.
 fn run_matmul<T: Element>(run: &Run<'_, T>, step: &Step<T>, out: &mut [T]) -> Result<(), ExecError> {
-    let (a, b) = (step.operands[0], step.operands[1]);
-    let ([batch_a @ .., rows, depth], [batch_b @ .., _, columns]) = (run.shape(a), run.shape(b)) else { return Ok(()) };
-    if let Some(dtype) = step.integer {
-        whole::product(run.values(a), run.values(b), *depth, dtype, &step.name)?;
+    let [a, b] = [0, 1].map(|index| run.values(step.operands[index]));
+    if let (Some(dtype), Some(&depth)) = (step.integer, run.shape(step.operands[0]).last()) {
+        whole::product(a, b, depth, dtype, &step.name)?;
     }
+    matmul_into(run, step, [a, b], out);
+    Ok(())
+}
+
+/// Matrix products of all matrices of the elements of two operands, the leading axes broadcast.
+pub(super) fn matmul_into<T: Element>(run: &Run<'_, T>, step: &Step<T>, [left, right]: [&[T]; 2], out: &mut [T]) {
+    let (a, b) = (step.operands[0], step.operands[1]);
+    let ([batch_a @ .., rows, depth], [batch_b @ .., _, columns]) = (run.shape(a), run.shape(b)) else { return };
     let result = run.shape(step.output);
     let batch = &result[..result.len() - 2];
     let (a_steps, b_steps) = (combine::broadcast_strides(batch_a, batch), combine::broadcast_strides(batch_b, batch));
@@ -328,10 +357,10 @@ fn run_matmul<T: Element>(run: &Run<'_, T>, step: &Step<T>, out: &mut [T]) -> Re
     let mut packed: Option<(usize, Vec<T>)> = None;
     for out in out.chunks_mut((rows * columns).max(1)) {
         let at = |steps: &[usize]| index.iter().zip(steps).map(|(i, step)| i * step).sum::<usize>();
-        let a = &run.values(a)[at(&a_steps) * rows * depth..][..rows * depth];
+        let a = &left[at(&a_steps) * rows * depth..][..rows * depth];
         let matrix = at(&b_steps);
         if packed.as_ref().is_none_or(|(of, _)| *of != matrix) {
-            let b = &run.values(b)[matrix * depth * columns..][..depth * columns];
+            let b = &right[matrix * depth * columns..][..depth * columns];
             packed = Some((matrix, pack_columns(b, *columns, tile)));
         }
         if let Some((_, b)) = &packed {
@@ -339,5 +368,4 @@ fn run_matmul<T: Element>(run: &Run<'_, T>, step: &Step<T>, out: &mut [T]) -> Re
         }
         crate::array::advance(&mut index, batch);
     }
-    Ok(())
 }

@@ -236,9 +236,9 @@ impl<'a> Importer<'a> {
         layer: LayerId,
         name: &str,
     ) -> Result<ValueId, Unknown> {
-        // Operators are known by their first result; what else they give is for training.
-        if node.output.iter().skip(1).any(|name| read.contains(name.as_str()) && !name.is_empty()) {
-            return Err(Unknown("something reads a result of it beyond the first".to_owned()));
+        let known = nodes::results(&node.op_type);
+        if node.output.iter().skip(known).any(|name| read.contains(name.as_str()) && !name.is_empty()) {
+            return Err(Unknown("something reads a result of it that is not known".to_owned()));
         }
         let attributes = Attributes::of(node, &body.bindings);
         let opset = body.opset(node);

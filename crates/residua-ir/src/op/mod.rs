@@ -9,6 +9,7 @@ mod axes;
 mod elementwise;
 pub mod extent;
 mod norm;
+mod quantised;
 mod reduce;
 pub mod resize;
 mod window;
@@ -21,6 +22,7 @@ pub use axes::{Border, Pad, PadAxes, ReshapeDim};
 pub use elementwise::{Comparison, Elementwise, Property};
 pub use extent::{Arithmetic, Extent};
 pub use norm::{BatchNorm, GroupNorm, LayerNorm, Lrn};
+pub use quantised::{DynamicRange, Grain, Quantize};
 pub use reduce::{ArgExtremum, Extremum, GlobalPool, PoolKind, Reduce, TopK};
 pub use resize::Resize;
 pub use window::{AvgPool, Conv, ConvTranspose, LpPool, MaxPool, Padding, Pads};
@@ -177,6 +179,12 @@ pub enum Op {
         /// Type of the result.
         dtype: DType,
     },
+    /// `saturate(round(x / scale) + zero_point)` as an integer, ties to even. `x`, `scale`, `[zero_point]`: [`Quantize`].
+    Quantize(Quantize),
+    /// `(x - zero_point) * scale`, of the scale's type. `x`, `scale`, `[zero_point]`, as for [`Op::Quantize`].
+    Dequantize(Grain),
+    /// How the range of `x`, widened to hold 0, is spread over the 256 steps of [`DType::U8`]; a scalar. `x`.
+    DynamicRange(DynamicRange),
     /// An operator that is not known: inspectable, never runnable. Any operands.
     Opaque(Opaque),
 }
@@ -285,6 +293,10 @@ impl Op {
             Op::Hardmax { .. } => "Hardmax",
             Op::Identity(_) => "Identity",
             Op::Cast { .. } => "Cast",
+            Op::Quantize(_) => "Quantize",
+            Op::Dequantize(_) => "Dequantize",
+            Op::DynamicRange(DynamicRange::Scale) => "DynamicScale",
+            Op::DynamicRange(DynamicRange::ZeroPoint) => "DynamicZeroPoint",
             Op::Opaque(opaque) => &opaque.op_type,
         }
     }

@@ -57,6 +57,22 @@ impl DType {
     }
 }
 
+impl DType {
+    /// Smallest and largest number of an integer type of up to 32 bits.
+    #[must_use]
+    pub fn integer_range(self) -> Option<(f64, f64)> {
+        Some(match self {
+            DType::I32 => (f64::from(i32::MIN), f64::from(i32::MAX)),
+            DType::I16 => (f64::from(i16::MIN), f64::from(i16::MAX)),
+            DType::I8 => (f64::from(i8::MIN), f64::from(i8::MAX)),
+            DType::U32 => (0.0, f64::from(u32::MAX)),
+            DType::U16 => (0.0, f64::from(u16::MAX)),
+            DType::U8 => (0.0, f64::from(u8::MAX)),
+            DType::F64 | DType::F32 | DType::F16 | DType::BF16 | DType::I64 | DType::U64 | DType::Bool => return None,
+        })
+    }
+}
+
 impl fmt::Display for DType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

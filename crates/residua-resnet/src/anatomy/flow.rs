@@ -90,7 +90,8 @@ impl<'a> Flow<'a> {
 
     fn visit(&mut self, node: NodeId) {
         let operands = self.operands(node);
-        let constant = operands.is_empty();
+        // A scale that is found when it is run is no path, though it depends on the input.
+        let constant = operands.is_empty() || matches!(self.graph.node(node).op, Op::DynamicRange(_));
         let first = operands.first().map_or(1, |value| self.axis[value.index()]);
         let op = &self.graph.node(node).op;
         let axis = if let Op::Transpose { perm } = op {
@@ -153,6 +154,23 @@ impl<'a> Flow<'a> {
     /// Operands that depend on the graph's inputs.
     pub(crate) fn operands(&self, node: NodeId) -> Vec<ValueId> {
         self.graph.node(node).inputs.iter().copied().filter(|v| !self.constant[v.index()]).collect()
+    }
+
+    /// Whether a value is quantised so that nothing below 0 remains: what a quantiser makes of a ReLU that it leaves out.
+    fn cuts_below_zero(&self, id: NodeId) -> bool {
+        let node = self.graph.node(id);
+        let Op::Quantize(quantize) = node.op else { return false };
+        let zero = match node.inputs.get(2).map(|&zero| self.graph.as_parameter(zero)) {
+            Some(Some(zero)) if zero.tensor.len() == 1 => zero.tensor.to_f64().ok(),
+            Some(_) => None,
+            None => Some(vec![0.0]),
+        };
+        let lowest = quantize.dtype.integer_range().map(|(lowest, _)| lowest);
+        // What cannot be below 0 is not cut.
+        let signed = self.operand(id).and_then(|x| self.real_producer(x)).is_some_and(|node| {
+            matches!(self.step(node), Step::Conv | Step::Norm | Step::Join | Step::Dense | Step::Scale)
+        });
+        signed && lowest.is_some() && zero.and_then(|zero| zero.first().copied()) == lowest
     }
 
     /// The operand before which most convolutions lie, on one path; of equals the first.
@@ -234,6 +252,8 @@ impl<'a> Flow<'a> {
             | Op::GroupNorm(_)
             | Op::LayerNorm(_)
             | Op::Identity(_)
+            | Op::Quantize(_)
+            | Op::Dequantize(_)
             | Op::Cast { .. } => self.operands(node).into_iter().find_map(|value| self.channels(value)),
             Op::Pad(pad) => {
                 self.channels(self.operand(node)?)?.checked_add(pad.channels[0])?.checked_add(pad.channels[1])
@@ -262,6 +282,7 @@ impl<'a> Flow<'a> {
             | Op::Unsqueeze { .. }
             | Op::Slice { .. }
             | Op::Softmax { .. }
+            | Op::DynamicRange(_)
             | Op::Opaque(_) => None,
         }
     }
@@ -308,7 +329,8 @@ impl<'a> Flow<'a> {
             | Op::Unsqueeze { .. } => Step::Reshape,
             Op::Slice { .. } => Step::Slice,
             Op::Softmax { .. } | Op::LogSoftmax { .. } => Step::Softmax,
-            Op::Identity(_) | Op::Cast { .. } => Step::Pass,
+            Op::Quantize(_) if self.cuts_below_zero(id) => Step::Activation,
+            Op::Identity(_) | Op::Cast { .. } | Op::Quantize(_) | Op::Dequantize(_) | Op::DynamicRange(_) => Step::Pass,
             Op::ConvTranspose(_)
             | Op::Compare(_)
             | Op::Is(_)

@@ -162,6 +162,9 @@ pub(crate) fn stride(flow: &Flow, node: NodeId) -> usize {
         | Op::Softmax { .. }
         | Op::Identity(_)
         | Op::Cast { .. }
+        | Op::Quantize(_)
+        | Op::Dequantize(_)
+        | Op::DynamicRange(_)
         | Op::Opaque(_) => [1; 2],
     };
     strides[0].max(strides[1])

@@ -70,6 +70,8 @@ fn part(graph: &Graph, id: NodeId) -> Part {
         | Op::Is(_)
         | Op::PRelu
         | Op::Identity(_)
+        | Op::Quantize(_)
+        | Op::Dequantize(_)
         | Op::Cast { .. } => Part::Follower,
         Op::Pad(_)
         | Op::PadAxes(_)
@@ -85,6 +87,7 @@ fn part(graph: &Graph, id: NodeId) -> Part {
         | Op::Transpose { .. }
         | Op::Squeeze { .. }
         | Op::Unsqueeze { .. }
+        | Op::DynamicRange(_)
         | Op::Slice { .. } => Part::Mover,
     }
 }

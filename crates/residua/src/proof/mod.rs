@@ -177,9 +177,12 @@ fn squashed(model: &Checked, value: ValueId) -> Option<ValueId> {
     let node = graph.node(graph.producer(value)?);
     match &node.op {
         Op::Softmax { .. } | Op::Activation(Activation::Sigmoid) => Some(node.inputs[0]),
-        Op::Identity(_) | Op::Cast { .. } | Op::Transpose { .. } | Op::Reshape { .. } => {
-            squashed(model, node.inputs[0])
-        }
+        Op::Identity(_)
+        | Op::Cast { .. }
+        | Op::Quantize(_)
+        | Op::Dequantize(_)
+        | Op::Transpose { .. }
+        | Op::Reshape { .. } => squashed(model, node.inputs[0]),
         _ => None,
     }
 }

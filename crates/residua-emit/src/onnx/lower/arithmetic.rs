@@ -1,6 +1,6 @@
 //! Elementwise functions of several values, and matrix products.
 
-use residua_ir::{Elementwise, Node, Property, Transform};
+use residua_ir::{Elementwise, Node, NodeId, Op, Property, Transform, ValueId};
 
 use super::super::lowering::Lowering;
 use super::super::proto::{int, ints};
@@ -73,19 +73,29 @@ pub(super) fn is(out: &mut Lowering<'_>, node: &Node, property: Property) -> Res
     out.result(node, property.name(), vec![x], attributes)
 }
 
+/// What a computed weight is the transpose of: that is how ONNX has it.
+pub(crate) fn before_transpose(out: &Lowering<'_>, linear: &Node) -> Option<(NodeId, ValueId)> {
+    let id = out.graph().producer(out.roots[linear.inputs[1].index()])?;
+    let node = out.graph().node(id);
+    match &node.op {
+        Op::Transpose { perm } if perm[..] == [1, 0] => Some((id, node.inputs[0])),
+        _ => None,
+    }
+}
+
 /// `Gemm` with the weight as `[I, O]` for matrices, `MatMul` and `Add` for the rest.
 pub(super) fn linear(out: &mut Lowering<'_>, node: &Node) -> Result<(), EmitError> {
     let (x_shape, weight_shape) = (out.shape(node.inputs[0]), out.shape(node.inputs[1]));
     let x = out.operand(node.inputs[0])?;
     let bias = node.inputs.get(2).map(|&id| out.operand(id)).transpose()?;
-    let stored = out.is_parameter(node.inputs[1]);
-    if !stored && x_shape.rank() == 2 {
+    let weight = if out.is_parameter(node.inputs[1]) {
+        out.operand_as(node.inputs[1], &[Transform::Permute(vec![1, 0])])?
+    } else if let Some((_, weight)) = before_transpose(out, node) {
+        out.operand(weight)?
+    } else if x_shape.rank() == 2 {
         let weight = out.operand(node.inputs[1])?;
         let inputs = [x, weight].into_iter().chain(bias).collect();
         return out.result(node, "Gemm", inputs, vec![int("transB", 1)]);
-    }
-    let weight = if stored {
-        out.operand_as(node.inputs[1], &[Transform::Permute(vec![1, 0])])?
     } else {
         let weight = out.operand(node.inputs[1])?;
         let dims = weight_shape.dims().iter().rev().cloned().collect();

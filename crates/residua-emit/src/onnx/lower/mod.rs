@@ -6,10 +6,13 @@ mod axes;
 mod extent;
 mod norm;
 mod pick;
+mod quantised;
 mod rank;
 mod resize;
 mod window;
 
+pub(crate) use arithmetic::before_transpose;
+pub(crate) use quantised::{Dynamic, dynamic, zeros};
 pub(crate) use window::padding_before;
 
 use residua_ir::{Activation, Node, NodeId, Op, PoolKind};
@@ -69,6 +72,9 @@ pub(crate) fn passes_through(node: &Node) -> bool {
         | Op::Transpose { .. }
         | Op::Slice { .. }
         | Op::Softmax { .. }
+        | Op::Quantize(_)
+        | Op::Dequantize(_)
+        | Op::DynamicRange(_)
         | Op::Opaque(_) => false,
     }
 }
@@ -118,6 +124,9 @@ pub(crate) fn lower(out: &mut Lowering<'_>, id: NodeId) -> Result<(), EmitError>
         Op::LogSoftmax { axis } => axes::softmax(out, node, "LogSoftmax", *axis),
         Op::Hardmax { axis } => axes::softmax(out, node, "Hardmax", *axis),
         Op::Cast { dtype } => axes::cast(out, node, *dtype),
+        Op::Quantize(quantize) => quantised::quantize(out, id, quantize),
+        Op::Dequantize(grain) => quantised::dequantize(out, node, *grain),
+        Op::DynamicRange(_) => quantised::dynamic_range(out, id),
         // What passes on its operand has no node, but for an integer cast to itself.
         Op::Identity(_) => Ok(()),
         Op::Opaque(opaque) => Err(unsupported(node, opaque.reason.clone())),

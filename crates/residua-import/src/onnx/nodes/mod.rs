@@ -4,6 +4,7 @@ mod activation;
 mod arithmetic;
 mod axes;
 mod norm;
+mod quantised;
 mod window;
 
 use residua_ir::{Activation, Elementwise, IdentityReason, Op, PoolKind, Role, Transform, ValueId};
@@ -12,6 +13,11 @@ use super::{Reader, Unknown};
 
 /// What reading a node gives: its first result.
 type Read = Result<ValueId, Unknown>;
+
+/// How many results of an operator are known: of most the first, for what else they give is for training.
+pub(super) fn results(op_type: &str) -> usize {
+    if op_type == "DynamicQuantizeLinear" { 3 } else { 1 }
+}
 
 /// Reads a node of ONNX's own domain.
 pub(super) fn read(mut r: Reader<'_>) -> Read {
@@ -75,6 +81,13 @@ pub(super) fn read(mut r: Reader<'_>) -> Read {
             r.end(Op::Identity(IdentityReason::Linear), &[x])
         }
         "Dropout" => dropout(r),
+        "QuantizeLinear" => quantised::quantize_linear(r),
+        "DequantizeLinear" => quantised::dequantize_linear(r),
+        "DynamicQuantizeLinear" => quantised::dynamic_quantize_linear(r),
+        "QLinearConv" => quantised::qlinear_conv(r),
+        "ConvInteger" => quantised::conv_integer(r),
+        "QLinearMatMul" => quantised::qlinear_mat_mul(r),
+        "MatMulInteger" => quantised::mat_mul_integer(r),
         _ => Err(Unknown("this operator is not known".to_owned())),
     }
 }

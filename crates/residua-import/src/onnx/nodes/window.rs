@@ -71,8 +71,8 @@ fn window(r: &Reader<'_>, x: ValueId, kernel: Option<[usize; 2]>) -> Result<Attr
     Ok(Attributes { kernel: stated, strides, dilations, padding: padding(r, x, windows)? })
 }
 
-pub(super) fn conv(r: &mut Reader<'_>) -> Read {
-    let (x, kernel) = (r.value(0)?, r.value(1)?);
+/// Attributes of a convolution of these operands.
+pub(super) fn conv_attributes(r: &Reader<'_>, x: ValueId, kernel: ValueId) -> Result<Conv, Unknown> {
     let sizes = r.scope.shape(kernel)?.as_fixed();
     let Some(&[_, _, height, width]) = sizes.as_deref() else {
         return Err(Unknown("its kernel must have four axes of known sizes".to_owned()));
@@ -80,11 +80,17 @@ pub(super) fn conv(r: &mut Reader<'_>) -> Read {
     let a = window(r, x, Some([height, width]))?;
     let groups = r.attributes.int("group")?.unwrap_or(1);
     let groups = usize::try_from(groups).map_err(|_| Unknown(format!("`group` is {groups}")))?;
+    Ok(Conv { strides: a.strides, padding: a.padding, dilations: a.dilations, groups })
+}
+
+pub(super) fn conv(r: &mut Reader<'_>) -> Read {
+    let (x, kernel) = (r.value(0)?, r.value(1)?);
+    let conv = conv_attributes(r, x, kernel)?;
     let mut inputs = vec![x, kernel];
     if r.operand(2).is_some() {
         inputs.push(r.value(2)?);
     }
-    r.end(Op::Conv(Conv { strides: a.strides, padding: a.padding, dilations: a.dilations, groups }), &inputs)
+    r.end(Op::Conv(conv), &inputs)
 }
 
 pub(super) fn max_pool(r: &mut Reader<'_>) -> Read {

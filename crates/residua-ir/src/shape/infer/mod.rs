@@ -7,6 +7,7 @@ mod axes;
 mod norm;
 mod pick;
 mod product;
+mod quantised;
 mod rank;
 mod window;
 
@@ -287,6 +288,9 @@ pub fn infer(op: &Op, operands: &[TensorType]) -> Result<Vec<TensorType>> {
     let dtype = operands.first().map_or(DType::F32, |operand| operand.dtype);
     let (dtype, shape) = match op {
         Op::Opaque(_) => return Ok(Vec::new()),
+        Op::Quantize(quantize) => return Ok(vec![quantised::quantize(*quantize, operands)?]),
+        Op::Dequantize(grain) => return Ok(vec![quantised::dequantize(*grain, operands)?]),
+        Op::DynamicRange(part) => return Ok(vec![quantised::dynamic_range(*part, operands)?]),
         Op::Cast { dtype } => {
             arity(operands, 1, 1)?;
             (*dtype, operands[0].shape.clone())

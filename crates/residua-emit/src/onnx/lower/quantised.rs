@@ -1,0 +1,145 @@
+//! Quantised values.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use residua_formats::onnx::schema::{AttributeProto, NodeProto};
+use residua_ir::{DType, DynamicRange, Endian, Grain, Graph, Node, NodeId, Op, Quantize, Shape, Tensor, ValueId};
+
+use super::super::lowering::{Lowering, unsupported};
+use super::super::proto::{self, int};
+use crate::EmitError;
+
+/// What one `DynamicQuantizeLinear` gives: the nodes of the integers, of their scale and of their zero point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Dynamic {
+    quantize: NodeId,
+    scale: NodeId,
+    zero: NodeId,
+}
+
+/// For each node that is part of a dynamic quantisation, that one.
+pub(crate) fn dynamic(graph: &Graph, roots: &[ValueId]) -> HashMap<NodeId, Dynamic> {
+    let mut found = HashMap::new();
+    for quantize in graph.node_ids() {
+        let node = graph.node(quantize);
+        let (Op::Quantize(Quantize { dtype: DType::U8, .. }), &[x, scale, zero]) = (&node.op, &node.inputs[..]) else {
+            continue;
+        };
+        let part = |value: ValueId, part: DynamicRange| {
+            let id = graph.producer(roots[value.index()])?;
+            let node = graph.node(id);
+            let same = node.op == Op::DynamicRange(part) && roots[node.inputs[0].index()] == roots[x.index()];
+            same.then_some(id)
+        };
+        let (Some(scale), Some(zero)) = (part(scale, DynamicRange::Scale), part(zero, DynamicRange::ZeroPoint)) else {
+            continue;
+        };
+        if !found.contains_key(&scale) && !found.contains_key(&zero) {
+            let dynamic = Dynamic { quantize, scale, zero };
+            found.extend([quantize, scale, zero].map(|id| (id, dynamic)));
+        }
+    }
+    found
+}
+
+/// Refuses what the operator set does not have.
+fn check(out: &Lowering<'_>, node: &Node, steps: DType, grain: Grain) -> Result<(), EmitError> {
+    let since = match (steps, out.float) {
+        (_, DType::F64) => return Err(unsupported(node, "ONNX quantises no f64; ask for f32")),
+        (DType::I16 | DType::U16, _) => 21,
+        _ if grain.block.is_some() => 21,
+        (_, DType::F16 | DType::BF16) => 19,
+        (_, _) => return Ok(()),
+    };
+    if out.opset >= since {
+        return Ok(());
+    }
+    let what = format!("{steps} beside {}{}", out.float, if grain.block.is_some() { ", in blocks" } else { "" });
+    Err(unsupported(node, format!("{what} needs opset {since}, and this is opset {}", out.opset)))
+}
+
+/// Operands and attributes; a zero point that is left out says that integers are u8.
+fn operands(
+    out: &mut Lowering<'_>,
+    node: &Node,
+    grain: Grain,
+) -> Result<(Vec<String>, Vec<AttributeProto>), EmitError> {
+    let inputs = node.inputs.iter().map(|&id| out.operand(id)).collect::<Result<_, _>>()?;
+    let mut attributes = Vec::new();
+    if out.shape(node.inputs[1]).element_count() != Some(1) {
+        attributes.push(int("axis", grain.axis));
+        attributes.extend(grain.block.map(|block| int("block_size", block)));
+    }
+    Ok((inputs, attributes))
+}
+
+pub(super) fn quantize(out: &mut Lowering<'_>, id: NodeId, quantize: &Quantize) -> Result<(), EmitError> {
+    let node = out.graph().node(id);
+    if out.dynamic.contains_key(&id) {
+        return Ok(());
+    }
+    check(out, node, quantize.dtype, quantize.grain)?;
+    let (mut inputs, attributes) = operands(out, node, quantize.grain)?;
+    if inputs.len() == 2 && quantize.dtype != DType::U8 {
+        let shape = out.shape(node.inputs[1]).as_fixed();
+        let shape = shape.ok_or_else(|| unsupported(node, "the shape of its scale must be known"))?;
+        inputs.push(out.integer_zeros(&format!("{}/zero_point", node.name), quantize.dtype, shape)?);
+    }
+    out.result(node, "QuantizeLinear", inputs, attributes)
+}
+
+pub(super) fn dequantize(out: &mut Lowering<'_>, node: &Node, grain: Grain) -> Result<(), EmitError> {
+    check(out, node, out.source_dtype(node.inputs[0]), grain)?;
+    let (inputs, attributes) = operands(out, node, grain)?;
+    out.result(node, "DequantizeLinear", inputs, attributes)
+}
+
+/// The node of three results that this one is a part of, when its first part comes.
+pub(super) fn dynamic_range(out: &mut Lowering<'_>, id: NodeId) -> Result<(), EmitError> {
+    let node = out.graph().node(id);
+    if out.float != DType::F32 {
+        return Err(unsupported(node, format!("ONNX finds no range of {} when it is run; ask for f32", out.float)));
+    }
+    let whole = out.dynamic.get(&id).copied();
+    let first = whole.is_none_or(|whole| id == whole.scale.min(whole.zero));
+    if !first {
+        return Ok(());
+    }
+    let x = out.operand(node.inputs[0])?;
+    let outputs = match whole {
+        Some(Dynamic { quantize, scale, zero }) => {
+            let mut name = |id: NodeId| out.operand(out.graph().node(id).output());
+            [name(quantize)?, name(scale)?, name(zero)?]
+        }
+        None => {
+            let own = out.operand(node.output())?;
+            let full = out.shape(node.inputs[0]);
+            let scalar = Shape::new(Vec::new());
+            let mut unread = |what: &str, dtype: DType, shape: &Shape| {
+                let name = out.fresh(&format!("{}/{what}", node.name));
+                out.types.push(proto::value_info(&name, dtype, shape));
+                name
+            };
+            let integers = unread("quantized", DType::U8, &full);
+            match node.op {
+                Op::DynamicRange(DynamicRange::ZeroPoint) => [integers, unread("scale", DType::F32, &scalar), own],
+                _ => [integers, own, unread("zero_point", DType::U8, &scalar)],
+            }
+        }
+    };
+    out.nodes.push(NodeProto {
+        name: node.name.clone(),
+        op_type: "DynamicQuantizeLinear".to_owned(),
+        input: vec![x],
+        output: outputs.to_vec(),
+        ..NodeProto::default()
+    });
+    Ok(())
+}
+
+/// Zeros of an integer type.
+pub(crate) fn zeros(dtype: DType, shape: Vec<usize>) -> Result<Tensor, residua_ir::TensorError> {
+    let bytes = residua_ir::tensor::element_count(&shape)? * dtype.size();
+    Tensor::from_bytes(dtype, Endian::Little, shape, Bytes::from(vec![0; bytes]))
+}
