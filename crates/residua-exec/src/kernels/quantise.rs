@@ -109,10 +109,10 @@ impl Rounding {
         steps.max(self.low).min(self.high).round_ties_even() + self.zero
     }
 
-    /// Rounds what the zero point was added to already.
+    /// Rounds what the zero point and a shift were added to already.
     #[inline(always)]
-    fn round_shifted(self, shifted: f32) -> f32 {
-        shifted.round_ties_even().max(self.low + self.zero).min(self.high + self.zero)
+    fn round_shifted(self, shifted: f32, shift: f32) -> f32 {
+        (shifted.round_ties_even() - shift).max(self.low + self.zero).min(self.high + self.zero)
     }
 }
 
@@ -164,13 +164,11 @@ fn at<V: Copy>(values: &[V], index: usize) -> V {
 /// A function of two integers, as ONNX Runtime computes it for x86-64.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Pair {
-    /// The sum of integers that are so many steps of the result each. Of the fused multiply-adds that of the operand
-    /// which is stretched along a row comes first, else that of the second.
-    Add { ratios: [f32; 2], zeros: [f32; 2], rounding: Rounding },
+    /// The sum of integers that are so many steps of the result each, all of them shifted. Of the fused multiply-adds that
+    /// of the operand which is stretched along a row comes first, else that of the second.
+    Add { ratios: [f32; 2], zeros: [f32; 2], rounding: Rounding, shift: f32 },
     /// Their product, in steps of the result.
     Mul { factor: f32, zeros: [f32; 2], rounding: Rounding },
-    /// The sum or product of the numbers that signed integers stand for.
-    Real { product: bool, scales: [f32; 2], zeros: [f32; 2], step: f32, rounding: Rounding },
 }
 
 /// `out = f(a, b)` over the shape that both are stretched to.
@@ -183,34 +181,32 @@ pub(crate) fn pairs<T: Element>(
     shape: &[usize],
 ) {
     match pair {
-        Pair::Add { ratios: [left, right], zeros, rounding } => {
-            let fixed = rounding.zero - left.mul_add(zeros[0], right * zeros[1]);
+        Pair::Add { ratios: [left, right], zeros, rounding, shift } => {
+            let zero = rounding.zero + shift;
+            let fixed = zero - left.mul_add(zeros[0] + shift, right * (zeros[1] + shift));
             let last = |shape: &[usize]| shape.last().copied().unwrap_or(1);
             if last(a.1) == 1 && last(b.1) > 1 {
-                let sum = |a: f32, b: f32| b.mul_add(right, a.mul_add(left, fixed));
-                combine::run(arch, a, b, out, shape, shifted(sum, rounding));
+                let sum = |a: f32, b: f32| (b + shift).mul_add(right, (a + shift).mul_add(left, fixed));
+                combine::run(arch, a, b, out, shape, shifted(sum, rounding, shift));
             } else {
-                let sum = |a: f32, b: f32| a.mul_add(left, b.mul_add(right, fixed));
-                combine::run(arch, a, b, out, shape, shifted(sum, rounding));
+                let sum = |a: f32, b: f32| (a + shift).mul_add(left, (b + shift).mul_add(right, fixed));
+                combine::run(arch, a, b, out, shape, shifted(sum, rounding, shift));
             }
         }
         Pair::Mul { factor, zeros, rounding } => {
             let product = |a: f32, b: f32| (a - zeros[0]) * (b - zeros[1]) * factor + rounding.zero;
-            combine::run(arch, a, b, out, shape, shifted(product, rounding));
-        }
-        Pair::Real { product, scales, zeros, step, rounding } => {
-            let f = |x: T, y: T| {
-                let (x, y) = ((x.to_f32() - zeros[0]) * scales[0], (y.to_f32() - zeros[1]) * scales[1]);
-                T::from_f32(rounding.round(if product { x * y } else { x + y } / step))
-            };
-            combine::run(arch, a, b, out, shape, f);
+            combine::run(arch, a, b, out, shape, shifted(product, rounding, 0.0));
         }
     }
 }
 
-/// A function whose results hold the zero point already, rounded.
-fn shifted<T: Element>(f: impl Fn(f32, f32) -> f32 + Sync, rounding: Rounding) -> impl Fn(T, T) -> T + Sync {
-    move |a: T, b: T| T::from_f32(rounding.round_shifted(f(a.to_f32(), b.to_f32())))
+/// A function whose results hold the zero point and a shift already, rounded.
+fn shifted<T: Element>(
+    f: impl Fn(f32, f32) -> f32 + Sync,
+    rounding: Rounding,
+    shift: f32,
+) -> impl Fn(T, T) -> T + Sync {
+    move |a: T, b: T| T::from_f32(rounding.round_shifted(f(a.to_f32(), b.to_f32()), shift))
 }
 
 /// The mean of each `len` integers: their sum less `len` zero points, in steps of the result.

@@ -5,6 +5,10 @@
 //! the same way, from exact sums with the f32 arithmetic of ONNX Runtime's kernels for x86-64, and agree with each other
 //! and with it to the last integer. Only in f32, sums beyond 2^24 are rounded.
 //!
+//! On x86-64, ONNX Runtime computes with signed integers only where it may make them unsigned: in operators of integers,
+//! and between QuantizeLinear and DequantizeLinear where each value has one reader. Elsewhere it restores real numbers,
+//! computes in f32 and rounds, and so does the engine of f32 then.
+//!
 //! A chain is a property of the graph: whether a value within it is asked for as well makes no difference to its result.
 
 use pulp::Arch;
@@ -26,7 +30,7 @@ pub(super) struct Side {
     scale: Vec<f32>,
     zero: Vec<f32>,
     axis: usize,
-    /// Whether the integers may be negative. ONNX Runtime adds and multiplies such as real numbers, on x86-64.
+    /// Whether the integers may be negative.
     signed: bool,
 }
 
@@ -62,6 +66,8 @@ pub(super) struct Chain {
     sides: Vec<Side>,
     scale: f32,
     rounding: Rounding,
+    /// Whether signed integers are made unsigned.
+    shifted: bool,
 }
 
 /// A chain with its weights packed.
@@ -80,7 +86,7 @@ pub(crate) enum Integers<T> {
 }
 
 /// The chain that ends in a node, if one does.
-pub(super) fn chain(model: &Checked, id: NodeId) -> Option<Chain> {
+pub(super) fn chain(model: &Checked, consumers: &[Vec<NodeId>], id: NodeId) -> Option<Chain> {
     let graph = model.graph();
     let node = graph.node(id);
     let Op::Quantize(quantize) = &node.op else { return None };
@@ -96,11 +102,30 @@ pub(super) fn chain(model: &Checked, id: NodeId) -> Option<Chain> {
     if cut {
         before = graph.node(graph.producer(before.inputs[0])?);
     }
+    let (kind, sides) = kind(model, before)?;
+    let signed = quantize.dtype == DType::I8 || sides.iter().any(|side| side.signed);
+    if signed && before.layer != node.layer {
+        let ends = sides.iter().map(|side| side.value).chain([node.output()]);
+        if !ends.into_iter().all(|value| becomes_unsigned(model, consumers, value)) || cut {
+            return None;
+        }
+    }
     #[expect(clippy::cast_possible_truncation, reason = "integers of 8 bits")]
     let (low, high) = (lowest as f32 - zero, highest as f32 - zero);
     let rounding = Rounding { zero, low: if cut { low.max(0.0) } else { low }, high };
-    let (kind, sides) = kind(model, before)?;
-    Some(Chain { kind, sides, scale, rounding })
+    Some(Chain { kind, sides, scale, rounding, shifted: signed && before.layer != node.layer })
+}
+
+/// Whether ONNX Runtime makes this value unsigned: one operator reads it, restored, and nothing else does.
+fn becomes_unsigned(model: &Checked, consumers: &[Vec<NodeId>], value: ValueId) -> bool {
+    let graph = model.graph();
+    let quantized = graph.producer(value).is_some_and(|node| matches!(graph.node(node).op, Op::Quantize(_)));
+    let [reader] = consumers[value.index()][..] else { return false };
+    let restored = graph.node(reader).output();
+    quantized
+        && matches!(graph.node(reader).op, Op::Dequantize(_))
+        && !graph.outputs().contains(&value)
+        && consumers[restored.index()].len() + graph.outputs().iter().filter(|&&output| output == restored).count() == 1
 }
 
 fn kind(model: &Checked, node: &Node) -> Option<(Kind, Vec<Side>)> {
@@ -214,7 +239,7 @@ impl Chain {
 
     /// Packs its weights.
     pub(super) fn pack<T: Element>(self, arch: Arch) -> Result<Integers<T>, ExecError> {
-        let Self { kind, sides, scale, rounding } = self;
+        let Self { kind, sides, scale, rounding, shifted } = self;
         let zero = |index: usize| T::from_f64(f64::from(sides[index].zero[0]));
         let factors = |weight: &Weight| weight.scale.iter().map(|w| sides[0].scale[0] * w / scale).collect();
         Ok(match kind {
@@ -239,13 +264,11 @@ impl Chain {
             Kind::Pair(function) => {
                 let [left, right] = [0, 1].map(|index| sides[index].scale[0]);
                 let zeros = [0, 1].map(|index| sides[index].zero[0]);
-                let product = function == Function::Mul;
-                Integers::Pair(if sides.iter().any(|side| side.signed) {
-                    Pair::Real { product, scales: [left, right], zeros, step: scale, rounding }
-                } else if product {
+                let (product, shift) = (function == Function::Mul, if shifted { 128.0 } else { 0.0 });
+                Integers::Pair(if product {
                     Pair::Mul { factor: left * right / scale, zeros, rounding }
                 } else {
-                    Pair::Add { ratios: [left / scale, right / scale], zeros, rounding }
+                    Pair::Add { ratios: [left / scale, right / scale], zeros, rounding, shift }
                 })
             }
             Kind::Mean => Integers::Mean { scales: [sides[0].scale[0], scale], zero: zero(0), rounding },

@@ -87,9 +87,9 @@ impl<T: Element> Plan<T> {
         arch: Arch,
     ) -> Result<Self, ExecError> {
         let graph = model.graph();
-        let chains: Vec<Option<Chain>> = graph.node_ids().map(|id| integers::chain(model, id)).collect();
-        let needed = needed(model, &chains, pinned);
         let consumers = graph.consumers();
+        let chains: Vec<Option<Chain>> = graph.node_ids().map(|id| integers::chain(model, &consumers, id)).collect();
+        let needed = needed(model, &chains, pinned);
         let known = Known::compute(model, &consumers, &needed, pinned, memory_limit, arch)?;
         let scene = Scene { model, pinned, consumers: &consumers, known: &known };
         let groups = fuse::groups(&scene, chains, &needed, precision);

@@ -200,11 +200,7 @@ impl<'a> Importer<'a> {
         let shown = self.scope.shown(first);
         let name = if node.name.is_empty() { shown.clone() } else { self.scope.shown(&node.name) };
         let layer = self.scope.builder.layer(name, &node.op_type, true);
-        let result = if is_onnx(&node.domain) {
-            self.known(node, body, read, layer, &shown)
-        } else {
-            Err(Unknown(format!("operators of the domain `{}` are not known", node.domain)))
-        };
+        let result = self.known(node, body, read, layer, &shown);
         match result {
             Ok(value) => self.scope.define(first, Item::Value(value)),
             Err(unknown) => opaque(&mut self.scope, node, layer, unknown),
@@ -227,7 +223,7 @@ impl<'a> Importer<'a> {
         Ok(())
     }
 
-    /// Reads a node of ONNX's own domain.
+    /// Reads a node as an operator.
     fn known(
         &mut self,
         node: &'a NodeProto,
@@ -236,8 +232,10 @@ impl<'a> Importer<'a> {
         layer: LayerId,
         name: &str,
     ) -> Result<ValueId, Unknown> {
-        let known = nodes::results(&node.op_type);
-        if node.output.iter().skip(known).any(|name| read.contains(name.as_str()) && !name.is_empty()) {
+        let unknown = |(index, name): (usize, &String)| {
+            !nodes::gives(&node.op_type, index) && read.contains(name.as_str()) && !name.is_empty()
+        };
+        if node.output.iter().enumerate().any(unknown) {
             return Err(Unknown("something reads a result of it that is not known".to_owned()));
         }
         let attributes = Attributes::of(node, &body.bindings);

@@ -47,6 +47,15 @@ fn weight(r: &mut Reader<'_>, turned: bool) -> Read {
 
 /// `alpha · A · B + beta · C`.
 pub(super) fn gemm(r: &mut Reader<'_>) -> Read {
+    gemm_then(r, |r, op, inputs| r.end(op, inputs))
+}
+
+/// The same, on the way to the result.
+pub(super) fn gemm_step(r: &mut Reader<'_>) -> Read {
+    gemm_then(r, |r, op, inputs| Ok(r.step("gemm", op, inputs)))
+}
+
+fn gemm_then(r: &mut Reader<'_>, end: impl FnOnce(&mut Reader<'_>, Op, &[ValueId]) -> Read) -> Read {
     let (alpha, beta) = (r.attributes.float("alpha")?.unwrap_or(1.0), r.attributes.float("beta")?.unwrap_or(1.0));
     let (trans_a, trans_b) = (r.attributes.flag("transA", false)?, r.attributes.flag("transB", false)?);
     // Opset 1 to 6; the summand was broadcast if it said so, and had the full shape otherwise.
@@ -59,10 +68,10 @@ pub(super) fn gemm(r: &mut Reader<'_>) -> Read {
     }
     let weight = weight(r, !trans_b)?;
     if alpha != 1.0 || (beta != 1.0 && has_bias) {
-        return scaled_gemm(r, [x, weight], [alpha, beta], has_bias);
+        return scaled_gemm(r, [x, weight], [alpha, beta], has_bias, end);
     }
     if !has_bias {
-        return r.end(Op::Linear, &[x, weight]);
+        return end(r, Op::Linear, &[x, weight]);
     }
     let outputs = r.scope.fixed(weight, 0);
     let bias = match (r.constant_shape(2), outputs) {
@@ -76,12 +85,12 @@ pub(super) fn gemm(r: &mut Reader<'_>) -> Read {
             let bias = r.value(2)?;
             if r.scope.shape(bias)?.rank() != 1 || r.scope.fixed(bias, 0) != outputs || outputs.is_none() {
                 let product = r.step("product", Op::Linear, &[x, weight]);
-                return r.end(Op::Elementwise(Elementwise::Add), &[product, bias]);
+                return end(r, Op::Elementwise(Elementwise::Add), &[product, bias]);
             }
             bias
         }
     };
-    r.end(Op::Linear, &[x, weight, bias])
+    end(r, Op::Linear, &[x, weight, bias])
 }
 
 /// An attribute as an operand beside a value.
@@ -93,18 +102,24 @@ fn number(r: &mut Reader<'_>, what: &str, beside: ValueId, number: f64) -> Read 
 }
 
 /// The product and the summand, each times its factor.
-fn scaled_gemm(r: &mut Reader<'_>, operands: [ValueId; 2], [alpha, beta]: [f64; 2], has_bias: bool) -> Read {
+fn scaled_gemm(
+    r: &mut Reader<'_>,
+    operands: [ValueId; 2],
+    [alpha, beta]: [f64; 2],
+    has_bias: bool,
+    end: impl FnOnce(&mut Reader<'_>, Op, &[ValueId]) -> Read,
+) -> Read {
     let times = Op::Elementwise(Elementwise::Mul);
     let product = r.step("product", Op::Linear, &operands);
     let factor = number(r, "alpha", product, alpha)?;
     if !has_bias {
-        return r.end(times, &[product, factor]);
+        return end(r, times, &[product, factor]);
     }
     let product = r.step("scaled product", times.clone(), &[product, factor]);
     let bias = r.value(2)?;
     let factor = number(r, "beta", bias, beta)?;
     let bias = r.step("scaled summand", times, &[bias, factor]);
-    r.end(Op::Elementwise(Elementwise::Add), &[product, bias])
+    end(r, Op::Elementwise(Elementwise::Add), &[product, bias])
 }
 
 pub(super) fn mat_mul(r: &mut Reader<'_>) -> Read {

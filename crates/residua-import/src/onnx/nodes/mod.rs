@@ -3,6 +3,7 @@
 mod activation;
 mod arithmetic;
 mod axes;
+mod microsoft;
 mod norm;
 mod quantised;
 mod window;
@@ -14,14 +15,31 @@ use super::{Reader, Unknown};
 /// What reading a node gives: its first result.
 type Read = Result<ValueId, Unknown>;
 
-/// How many results of an operator are known: of most the first, for what else they give is for training.
-pub(super) fn results(op_type: &str) -> usize {
-    if op_type == "DynamicQuantizeLinear" { 3 } else { 1 }
+/// Whether a result of an operator is known: of most the first, for what else they give is for training.
+pub(super) fn gives(op_type: &str, index: usize) -> bool {
+    index == 0
+        || match op_type {
+            "DynamicQuantizeLinear" => index < 3,
+            "SkipLayerNormalization" | "SkipSimplifiedLayerNormalization" => index == 3,
+            _ => false,
+        }
+}
+
+/// Reads a node.
+pub(super) fn read(mut r: Reader<'_>) -> Read {
+    let r = &mut r;
+    match r.node.domain.as_str() {
+        domain if super::is_onnx(domain) => own(r),
+        "com.microsoft" => microsoft::read(r),
+        "com.microsoft.nchwc" => Err(Unknown(
+            "an optimised model of ONNX Runtime for one machine; save it with a lower optimisation level".to_owned(),
+        )),
+        domain => Err(Unknown(format!("operators of the domain `{domain}` are not known"))),
+    }
 }
 
 /// Reads a node of ONNX's own domain.
-pub(super) fn read(mut r: Reader<'_>) -> Read {
-    let r = &mut r;
+fn own(r: &mut Reader<'_>) -> Read {
     match r.node.op_type.as_str() {
         "Conv" => window::conv(r),
         "MaxPool" => window::max_pool(r),
@@ -88,6 +106,7 @@ pub(super) fn read(mut r: Reader<'_>) -> Read {
         "ConvInteger" => quantised::conv_integer(r),
         "QLinearMatMul" => quantised::qlinear_mat_mul(r),
         "MatMulInteger" => quantised::mat_mul_integer(r),
+        "SimplifiedLayerNormalization" => microsoft::simplified_layer_norm(r),
         _ => Err(Unknown("this operator is not known".to_owned())),
     }
 }

@@ -1,6 +1,6 @@
 //! Normalisations.
 
-use residua_ir::{BatchNorm, GroupNorm, LayerNorm, Op, Role, Tensor};
+use residua_ir::{BatchNorm, GroupNorm, LayerNorm, Op, Role, Tensor, ValueId};
 
 use super::super::{Reader, Unknown};
 use super::Read;
@@ -57,15 +57,15 @@ pub(super) fn layer_norm(r: &mut Reader<'_>) -> Read {
     let (x, scale) = (r.value(0)?, r.value(1)?);
     let rank = r.known_rank(x)?;
     let first = Reader::axis(r.attributes.int("axis")?.unwrap_or(-1), Some(rank))?;
-    let offset = if r.operand(2).is_some() {
-        r.value(2)?
-    } else {
-        let ty =
-            r.scope.type_of(scale).cloned().ok_or_else(|| Unknown("the type of its scale is not known".to_owned()))?;
-        let shape = ty.shape.as_fixed().ok_or_else(|| Unknown("the shape of its scale is not known".to_owned()))?;
-        let zeros = Tensor::filled(ty.dtype, shape, 0.0).map_err(|error| Unknown(error.to_string()))?;
-        let name = format!("{}/offset", r.name);
-        r.scope.own(&name, r.layer, Role::Default, zeros)
-    };
+    let offset = if r.operand(2).is_some() { r.value(2)? } else { zeros_like(r, scale)? };
     r.end(Op::LayerNorm(LayerNorm { axes: (first..rank).collect(), epsilon }), &[x, scale, offset])
+}
+
+/// An offset that is left out, for this scale.
+pub(super) fn zeros_like(r: &mut Reader<'_>, scale: ValueId) -> Read {
+    let ty = r.scope.type_of(scale).cloned().ok_or_else(|| Unknown("the type of its scale is not known".to_owned()))?;
+    let shape = ty.shape.as_fixed().ok_or_else(|| Unknown("the shape of its scale is not known".to_owned()))?;
+    let zeros = Tensor::filled(ty.dtype, shape, 0.0).map_err(|error| Unknown(error.to_string()))?;
+    let name = format!("{}/offset", r.name);
+    Ok(r.scope.own(&name, r.layer, Role::Default, zeros))
 }

@@ -10,22 +10,22 @@ use super::Read;
 use super::window::conv_attributes;
 
 /// A value with what its integers stand for.
-struct Quantised {
-    value: ValueId,
-    scale: ValueId,
-    zero: Option<ValueId>,
+pub(super) struct Quantised {
+    pub(super) value: ValueId,
+    pub(super) scale: ValueId,
+    pub(super) zero: Option<ValueId>,
 }
 
 /// Scales and zero points are numbers of the graph's text: no framework counts them.
-fn literal(r: &mut Reader<'_>, index: usize) -> Read {
+pub(super) fn literal(r: &mut Reader<'_>, index: usize) -> Read {
     r.value_as(index, Role::Literal, &[])
 }
 
-fn optional_literal(r: &mut Reader<'_>, index: usize) -> Result<Option<ValueId>, Unknown> {
+pub(super) fn optional_literal(r: &mut Reader<'_>, index: usize) -> Result<Option<ValueId>, Unknown> {
     r.operand(index).map(|_| literal(r, index)).transpose()
 }
 
-fn dtype(r: &Reader<'_>, id: ValueId) -> Option<DType> {
+pub(super) fn dtype(r: &Reader<'_>, id: ValueId) -> Option<DType> {
     r.scope.type_of(id).map(|ty| ty.dtype)
 }
 
@@ -106,20 +106,28 @@ pub(super) fn dynamic_quantize_linear(r: &mut Reader<'_>) -> Read {
     r.end(Op::Quantize(Quantize { dtype: DType::U8, grain: Grain::default() }), &[x, scale, zero])
 }
 
+/// Integers of a value by its own range.
+pub(super) fn by_range(r: &mut Reader<'_>, x: ValueId) -> Quantised {
+    let scale = r.step("x/scale", Op::DynamicRange(DynamicRange::Scale), &[x]);
+    let zero = r.step("x/zero_point", Op::DynamicRange(DynamicRange::ZeroPoint), &[x]);
+    let quantize = Op::Quantize(Quantize { dtype: DType::U8, grain: Grain::default() });
+    Quantised { value: r.step("x/quantized", quantize, &[x, scale, zero]), scale, zero: Some(zero) }
+}
+
 /// Three operands: integers, scale and zero point, which may be left out.
-fn triple(r: &mut Reader<'_>, first: usize) -> Result<Quantised, Unknown> {
+pub(super) fn triple(r: &mut Reader<'_>, first: usize) -> Result<Quantised, Unknown> {
     let value = r.value(first)?;
     Ok(Quantised { value, scale: literal(r, first + 1)?, zero: optional_literal(r, first + 2)? })
 }
 
 /// The numbers that integers stand for; scales of several elements count along `axis`.
-fn restore(r: &mut Reader<'_>, what: &str, x: &Quantised, axis: usize) -> ValueId {
+pub(super) fn restore(r: &mut Reader<'_>, what: &str, x: &Quantised, axis: usize) -> ValueId {
     let inputs: Vec<ValueId> = [x.value, x.scale].into_iter().chain(x.zero).collect();
     r.step(what, Op::Dequantize(Grain { axis, block: None }), &inputs)
 }
 
 /// Rounds a result by the scale and zero point at these operands; without a zero point to the type `otherwise`.
-fn round(r: &mut Reader<'_>, y: ValueId, [scale, zero]: [usize; 2], otherwise: Option<DType>) -> Read {
+pub(super) fn round(r: &mut Reader<'_>, y: ValueId, [scale, zero]: [usize; 2], otherwise: Option<DType>) -> Read {
     let (scale, zero) = (literal(r, scale)?, optional_literal(r, zero)?);
     let dtype = zero.map_or(otherwise, |zero| dtype(r, zero));
     let dtype = dtype.ok_or_else(|| Unknown("the type of its result is not known".to_owned()))?;
@@ -153,7 +161,7 @@ fn joint_scale(r: &mut Reader<'_>, a: ValueId, b: ValueId) -> Read {
 }
 
 /// A summand of integers that stand for multiples of both scales.
-fn bias(r: &mut Reader<'_>, index: usize, a: ValueId, b: ValueId) -> Result<Option<ValueId>, Unknown> {
+pub(super) fn bias(r: &mut Reader<'_>, index: usize, a: ValueId, b: ValueId) -> Result<Option<ValueId>, Unknown> {
     if r.operand(index).is_none() {
         return Ok(None);
     }
@@ -207,7 +215,7 @@ fn whole(r: &mut Reader<'_>, what: &str, value: ValueId, zero: usize, axis: usiz
 }
 
 /// The second factor: a matrix that is a tensor is taken as `[O, I]`, as `Linear` has it; with the axis of its columns.
-fn factor(r: &mut Reader<'_>, index: usize) -> Result<(ValueId, usize, bool), Unknown> {
+pub(super) fn factor(r: &mut Reader<'_>, index: usize) -> Result<(ValueId, usize, bool), Unknown> {
     if r.constant_shape(index).is_some_and(|shape| shape.len() == 2) {
         return Ok((r.value_as(index, Role::Weight, &[Transform::Permute(vec![1, 0])])?, 0, true));
     }

@@ -95,21 +95,31 @@ pub(super) fn conv(r: &mut Reader<'_>) -> Read {
 
 pub(super) fn max_pool(r: &mut Reader<'_>) -> Read {
     let x = r.value(0)?;
+    let pool = max_pool_attributes(r, x)?;
+    r.end(Op::MaxPool(pool), &[x])
+}
+
+pub(super) fn max_pool_attributes(r: &Reader<'_>, x: ValueId) -> Result<MaxPool, Unknown> {
     let a = window(r, x, None)?;
     // The order of the indices, which nothing reads.
     r.attributes.skip(&["storage_order"]);
     let ceil_mode = r.attributes.flag("ceil_mode", false)?;
     let Attributes { kernel, strides, dilations, padding } = a;
-    r.end(Op::MaxPool(MaxPool { kernel, strides, padding, dilations, ceil_mode }), &[x])
+    Ok(MaxPool { kernel, strides, padding, dilations, ceil_mode })
 }
 
 pub(super) fn avg_pool(r: &mut Reader<'_>) -> Read {
     let x = r.value(0)?;
+    let pool = avg_pool_attributes(r, x)?;
+    r.end(Op::AvgPool(pool), &[x])
+}
+
+pub(super) fn avg_pool_attributes(r: &Reader<'_>, x: ValueId) -> Result<AvgPool, Unknown> {
     let a = window(r, x, None)?;
     let ceil_mode = r.attributes.flag("ceil_mode", false)?;
     let count_include_pad = r.attributes.flag("count_include_pad", false)?;
     let Attributes { kernel, strides, padding, dilations } = a;
-    r.end(Op::AvgPool(AvgPool { kernel, strides, padding, dilations, ceil_mode, count_include_pad }), &[x])
+    Ok(AvgPool { kernel, strides, padding, dilations, ceil_mode, count_include_pad })
 }
 
 pub(super) fn global_pool(r: &mut Reader<'_>, kind: PoolKind) -> Read {
