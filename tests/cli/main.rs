@@ -10,7 +10,9 @@ mod errors;
 mod explain;
 mod help;
 mod inspect;
+mod json_schema;
 mod manifest;
+mod reports;
 mod run;
 
 use std::path::Path;

@@ -5,6 +5,7 @@
 //! ([`residua_ir::validate()`]), numbers that come out of a run, target runtimes.
 
 pub mod manifest;
+pub mod numbers;
 pub mod rules;
 mod subject;
 
@@ -46,6 +47,7 @@ pub fn codes() -> Vec<&'static Code> {
     let mut codes: Vec<&'static Code> = residua_ir::validate::CODES.to_vec();
     codes.extend(rules::ALL.iter().map(|rule| rule.code));
     codes.extend(manifest::CODES);
+    codes.extend(numbers::CODES);
     codes.sort_by_key(|code| code.id);
     codes
 }

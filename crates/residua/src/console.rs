@@ -118,7 +118,6 @@ pub(crate) struct Style {
 
 impl Style {
     /// No colours.
-    #[cfg(test)]
     pub(crate) fn plain() -> Self {
         Self { colored: false }
     }

@@ -2,7 +2,6 @@
 //!
 //! Invariant: an error is printed once, as `error: …` on stderr with its causes below it.
 
-use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -10,13 +9,15 @@ use residua_ir::{Finding, Invalid, Level};
 
 use crate::console::Style;
 
-/// What came of a command that could be carried out.
+/// What came of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// Everything that was asked to hold holds.
     Holds,
     /// The model does not hold.
     Fails,
+    /// Something could not be done, and was told.
+    Undone,
 }
 
 impl From<Outcome> for ExitCode {
@@ -24,6 +25,7 @@ impl From<Outcome> for ExitCode {
         match outcome {
             Outcome::Holds => ExitCode::SUCCESS,
             Outcome::Fails => ExitCode::from(1),
+            Outcome::Undone => could_not(),
         }
     }
 }
@@ -53,21 +55,28 @@ pub(crate) fn report_findings(findings: &[Finding], style: Style, to: &mut dyn W
     }
 }
 
-/// Prints an error with its causes. A cause whose text the line above it already holds is not repeated.
-fn report_chain(error: &anyhow::Error, style: Style, to: &mut dyn Write) {
-    let mut said = error.to_string();
-    let mut text = format!("{} {said}\n", style.error("error:"));
-    let mut cause: Option<&dyn Error> = error.source();
-    while let Some(inner) = cause {
-        let line = inner.to_string();
-        if !said.contains(&line) {
-            text.push_str(&format!("  {} {line}\n", style.dim("because:")));
-            said = line;
-        }
-        cause = inner.source();
+/// Prints an error with its causes.
+pub(crate) fn report_chain(error: &anyhow::Error, style: Style, to: &mut dyn Write) {
+    let lines = chain(error);
+    let mut text = String::new();
+    for (index, line) in lines.iter().enumerate() {
+        let head = if index == 0 { style.error("error:") } else { format!("  {}", style.dim("because:")) };
+        text.push_str(&format!("{head} {line}\n"));
     }
     // There is nowhere left to tell that stderr is closed.
     let _ = to.write_all(text.as_bytes());
+}
+
+/// An error and its causes. A cause whose text the one before it already holds is not repeated.
+pub(crate) fn chain(error: &anyhow::Error) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        let line = cause.to_string();
+        if lines.last().is_none_or(|said| !said.contains(&line)) {
+            lines.push(line);
+        }
+    }
+    lines
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@
 //! ```
 
 mod args;
+mod check;
 mod commands;
 mod console;
 mod exit;
@@ -23,6 +24,7 @@ mod labels;
 mod manifest;
 mod model;
 mod output;
+mod paths;
 mod progress;
 pub mod proof;
 mod render;

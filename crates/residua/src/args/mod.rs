@@ -2,6 +2,7 @@
 //!
 //! Nothing is done here: parsing ends with values of the right type, and the commands do the rest.
 
+mod check;
 mod convert;
 mod model;
 mod picture;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Style, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use check::{CheckArgs, CheckFormat, FailOn};
 pub(crate) use convert::{ConvertArgs, Dtype, InputLayout, LayoutName, OutputFormat};
 pub(crate) use model::{ModelArgs, NamedShape, parse_shape};
 pub(crate) use picture::{Filter, PictureArgs, PreprocessChoice};
@@ -128,49 +130,6 @@ pub(crate) struct InspectArgs {
     /// How to print
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub(crate) format: InspectFormat,
-}
-
-/// Whether a model holds together: topology, shapes, values, and outputs that are known
-///
-/// With --manifest: whether two files still are what a conversion made of what, tensor by tensor.
-#[derive(Debug, Args)]
-#[command(after_long_help = "\
-Examples:
-  residua check resnet50v2.h5
-  residua check model.onnx --expect resnet50v2
-  residua check model.keras --golden model.golden.npz
-  residua check --manifest conversion.json
-  residua check --manifest conversion.json model.h5 model.onnx
-  residua check model.h5 --format json | jq '.findings[] | select(.level == \"error\")'
-
-A golden file is an .npz with the arrays input/NAME and output/NAME (or just the names of the model's inputs and \
-outputs), or a folder of ONNX test_data_set_* folders.
-
-Exit status: 0 no finding at level error; 1 at least one; 2 the file could not be read.")]
-pub(crate) struct CheckArgs {
-    /// The model: a file, or a folder holding one; with --manifest, the source and the output of the conversion, unless
-    /// they are where it says
-    #[arg(value_name = "MODEL", num_args = 1..=2, required_unless_present = "manifest")]
-    pub(crate) models: Vec<PathBuf>,
-    /// Sizes for free dimensions, in the model's own axis order
-    #[arg(long, value_name = "[NAME=]N,…", value_parser = parse_shape)]
-    pub(crate) input_shape: Vec<NamedShape>,
-    /// What `convert --manifest` wrote; every tensor is held against it, and what was done to it is repeated
-    #[arg(long, value_name = "FILE.json", conflicts_with_all = ["input_shape", "expect", "target", "golden", "tolerance"])]
-    pub(crate) manifest: Option<PathBuf>,
-    /// The architecture it must be, such as resnet50v2
-    #[arg(long, value_name = "NAME")]
-    pub(crate) expect: Option<String>,
-    /// Also report what this runtime cannot load or would compute differently
-    #[arg(long, value_name = "RUNTIME")]
-    pub(crate) target: Vec<String>,
-    #[command(flatten)]
-    pub(crate) golden: GoldenArgs,
-    /// How to print
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-    pub(crate) format: Format,
-    #[command(flatten)]
-    pub(crate) source: SourceArgs,
 }
 
 /// Outputs that are known, and how near is near enough.

@@ -1,59 +1,24 @@
-//! `check`: whether a model holds together, as findings.
+//! `check`: whether models hold together, as findings.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use residua_ir::{Invalid, Level};
-use residua_resnet::{Form, anatomy};
-use residua_verify::Subject;
-use serde::Serialize;
+use anyhow::{Result, bail};
+use residua_resnet::Form;
 
-use crate::args::{CheckArgs, Format};
-use crate::console::Console;
-use crate::exit::Outcome;
-use crate::model::Model;
+use crate::args::{CheckArgs, CheckFormat};
+use crate::check::{self, Report, Settings};
+use crate::console::{Console, Style};
+use crate::exit::{self, Outcome};
 use crate::progress::Progress;
-use crate::proof::{self, Settings, Verdict, Verification};
-use crate::render::{FindingRecord, finding};
-use crate::{input, manifest, render};
-
-#[derive(Serialize)]
-struct Document<'a> {
-    schema: &'static str,
-    file: String,
-    architecture: Option<&'a str>,
-    verdict: &'static str,
-    findings: &'a [FindingRecord],
-    golden: &'a [Verification],
-}
-
-/// What was found out.
-#[derive(Default)]
-struct Report {
-    architecture: Option<String>,
-    findings: Vec<FindingRecord>,
-    golden: Vec<Verification>,
-}
-
-impl Report {
-    fn outcome(&self) -> Outcome {
-        let error = self.findings.iter().any(|finding| finding.level == Level::Error);
-        let differs = self.golden.iter().any(|verification| verification.verdict == Verdict::Different);
-        if error || differs { Outcome::Fails } else { Outcome::Holds }
-    }
-}
+use crate::render::report;
+use crate::{manifest, output};
 
 pub(super) fn run(args: &CheckArgs, threads: Option<usize>, console: &mut Console) -> Result<Outcome> {
-    let models: Vec<&Path> = args.models.iter().map(PathBuf::as_path).collect();
+    let models = distinct(&args.models);
+    refuse_models(args, &models)?;
     if let Some(path) = &args.manifest {
-        if let [only] = models[..] {
-            bail!("{}: with --manifest, give the source and the output, or neither", only.display());
-        }
-        return manifest::check(path, &models, args.format, console);
+        return hold_manifest(path, &models, args, console);
     }
-    let [file] = models[..] else {
-        bail!("expected one MODEL, found {}; two are for --manifest", models.len());
-    };
     if let Some(target) = args.target.first() {
         bail!("--target {target}: no runtime is known yet; leave the option away");
     }
@@ -64,79 +29,81 @@ pub(super) fn run(args: &CheckArgs, threads: Option<usize>, console: &mut Consol
             "--expect {name}: there is no architecture of this name, expected one such as resnet50v2 or resnet20_cifar"
         );
     }
+    let settings = Settings::of(args);
     let progress = Progress::start(console, "checking");
-    let report = examine(file, args, threads, &progress, console)?;
-    drop(progress);
-    print(file, args, &report, console)?;
-    Ok(report.outcome())
-}
-
-fn examine(
-    file: &Path,
-    args: &CheckArgs,
-    threads: Option<usize>,
-    progress: &Progress,
-    console: &Console,
-) -> Result<Report> {
-    let model = match Model::load(file, &args.input_shape, &args.source) {
-        Ok(model) => model,
-        Err(error) => {
-            let invalid: Invalid = error.downcast()?;
-            let anatomy = anatomy::analyse(&invalid.typed);
-            let subject = Subject::of_invalid(&invalid, &anatomy, args.expect.as_deref());
-            let findings = residua_verify::check(&subject).iter().map(FindingRecord::from).collect();
-            return Ok(Report { findings, ..Report::default() });
+    let mut reports = Vec::with_capacity(models.len());
+    for (index, file) in models.iter().enumerate() {
+        if models.len() > 1 {
+            progress.step(format!("checking {} ({} of {})", file.display(), index + 1, models.len()));
         }
-    };
-    model.tell(console);
-    let subject = Subject::new(&model.checked, &model.anatomy, args.expect.as_deref());
-    let mut report = Report {
-        architecture: model.anatomy.architecture.as_ref().map(|architecture| architecture.name.clone()),
-        findings: residua_verify::check(&subject).iter().map(FindingRecord::from).collect(),
-        golden: Vec::new(),
-    };
-    if let Some(path) = &args.golden.golden {
-        progress.step("running the model on the golden inputs");
-        let settings = Settings { threads, tolerance: args.golden.tolerance, ..Settings::default() };
-        report.golden = hold_golden(&model, path, &settings)?;
+        reports.push(check::examine(file, &settings, threads, &progress, console));
     }
-    Ok(report)
+    drop(progress);
+    print(reports, args, console)
 }
 
-/// The model on each golden set.
-pub(super) fn hold_golden(model: &Model, path: &Path, settings: &Settings) -> Result<Vec<Verification>> {
-    input::read_golden(path, &model.checked)?
-        .iter()
-        .map(|set| {
-            proof::golden(&model.checked, set, settings).with_context(|| format!("golden file {}", path.display()))
-        })
-        .collect()
+/// Each model once, in order.
+fn distinct(models: &[PathBuf]) -> Vec<&Path> {
+    let mut distinct: Vec<&Path> = Vec::new();
+    for model in models {
+        if !distinct.contains(&model.as_path()) {
+            distinct.push(model);
+        }
+    }
+    distinct
 }
 
-fn print(file: &Path, args: &CheckArgs, report: &Report, console: &mut Console) -> Result<()> {
-    let holds = report.outcome() == Outcome::Holds;
-    let file = file.display().to_string();
-    if args.format == Format::Json {
-        let document = Document {
-            schema: "residua.check/1",
-            file,
-            architecture: report.architecture.as_deref(),
-            verdict: if holds { "pass" } else { "fail" },
-            findings: &report.findings,
-            golden: &report.golden,
-        };
-        return render::json(console.out(), &document);
+/// Refuses reports in place of what is checked.
+fn refuse_models(args: &CheckArgs, models: &[&Path]) -> Result<()> {
+    let golden = args.golden.golden.as_deref();
+    let inputs = || models.iter().copied().chain(args.manifest.as_deref()).chain(golden);
+    args.report.iter().try_for_each(|report| output::refuse_inputs(&report.path, inputs()))
+}
+
+fn hold_manifest(path: &Path, models: &[&Path], args: &CheckArgs, console: &mut Console) -> Result<Outcome> {
+    match models[..] {
+        [] | [_, _] => {}
+        [only] => bail!("{}: with --manifest, give the source and the output, or neither", only.display()),
+        _ => bail!("with --manifest, expected the source and the output, found {} models", models.len()),
+    }
+    let progress = Progress::start(console, "checking");
+    let held = manifest::check(path, models)?;
+    drop(progress);
+    let report = check::of_manifest(&held, &Settings::of(args));
+    let style = console.style();
+    match args.format {
+        CheckFormat::Text => held.text(console.out(), style, &report)?,
+        CheckFormat::Json => held.json(console.out(), &report)?,
+        CheckFormat::Sarif | CheckFormat::Junit | CheckFormat::Github | CheckFormat::Markdown => {
+            report::write(console.out(), style, args.format, std::slice::from_ref(&report))?;
+        }
+    }
+    write_files(args, std::slice::from_ref(&report))?;
+    Ok(report.verdict().into())
+}
+
+/// Prints reports and writes those that go to files.
+fn print(mut reports: Vec<Report>, args: &CheckArgs, console: &mut Console) -> Result<Outcome> {
+    let told = matches!(args.format, CheckFormat::Text | CheckFormat::Json);
+    // A single model that could not be checked is an error like any other, where no CI system waits for a report.
+    let alone = told && args.report.is_empty();
+    if let ([Report { problem, .. }], true) = (&mut reports[..], alone)
+        && let Some(problem) = problem.take()
+    {
+        return Err(problem);
+    }
+    let stderr_style = console.stderr_style();
+    for problem in reports.iter().filter_map(|report| report.problem.as_ref()) {
+        exit::report_chain(problem, stderr_style, &mut std::io::stderr());
     }
     let style = console.style();
-    let out = console.out();
-    finding::list(out, style, &report.findings)?;
-    for verification in &report.golden {
-        writeln!(out, "golden outputs:")?;
-        render::verification::text(out, style, verification)?;
-        writeln!(out)?;
-    }
-    let verdict = if holds { style.good("pass") } else { style.error("fail") };
-    let architecture = report.architecture.as_ref().map_or_else(String::new, |name| format!(" ({name})"));
-    writeln!(out, "{verdict}  {file}{architecture}: {}", finding::counted(&report.findings))?;
-    Ok(())
+    report::write(console.out(), style, args.format, &reports)?;
+    write_files(args, &reports)?;
+    Ok(check::verdict(&reports).into())
+}
+
+fn write_files(args: &CheckArgs, reports: &[Report]) -> Result<()> {
+    args.report.iter().try_for_each(|file| {
+        output::write_whole(&file.path, |out| report::write(out, Style::plain(), file.format, reports))
+    })
 }

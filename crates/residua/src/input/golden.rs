@@ -18,7 +18,7 @@ pub(crate) fn read(path: &Path, model: &Checked) -> Result<Vec<Golden>> {
     let graph = model.graph();
     if !path.is_dir() {
         let arrays = npy::read_npz(path)?;
-        let set = from_arrays(graph, &arrays).with_context(|| format!("golden file {}", path.display()))?;
+        let set = from_arrays(graph, path, &arrays).with_context(|| format!("golden file {}", path.display()))?;
         return Ok(vec![set]);
     }
     let mut sets = folders(path)?;
@@ -28,7 +28,7 @@ pub(crate) fn read(path: &Path, model: &Checked) -> Result<Vec<Golden>> {
     sets.iter().map(|set| from_folder(graph, set).with_context(|| format!("golden folder {}", set.display()))).collect()
 }
 
-fn from_arrays(graph: &Graph, arrays: &[(String, Tensor)]) -> Result<Golden> {
+fn from_arrays(graph: &Graph, path: &Path, arrays: &[(String, Tensor)]) -> Result<Golden> {
     let find = |kind: &str, id: ValueId| -> Result<Array> {
         let name = &graph.value(id).name;
         let prefixed = format!("{kind}/{name}");
@@ -51,7 +51,8 @@ fn from_arrays(graph: &Graph, arrays: &[(String, Tensor)]) -> Result<Golden> {
             _ => ids.iter().map(|&id| find(kind, id)).collect(),
         }
     };
-    Ok(Golden { inputs: all("input", graph.inputs())?, outputs: all("output", graph.outputs())? })
+    let name = path.display().to_string();
+    Ok(Golden { name, inputs: all("input", graph.inputs())?, outputs: all("output", graph.outputs())? })
 }
 
 /// `test_data_set_*` in a folder, by name.
@@ -69,15 +70,17 @@ fn folders(path: &Path) -> Result<Vec<PathBuf>> {
 
 fn from_folder(graph: &Graph, folder: &Path) -> Result<Golden> {
     let all = |kind: &str, count: usize| -> Result<Vec<Array>> {
-        (0..count)
-            .map(|index| {
-                let path = folder.join(format!("{kind}_{index}.pb"));
-                ensure!(path.is_file(), "expected {kind}_{index}.pb, found nothing of this name");
-                to_array(&tensor_proto::read(&path)?)
-            })
-            .collect()
+        let file = |index: usize| folder.join(format!("{kind}_{index}.pb"));
+        let there = (0..).take_while(|&index| file(index).is_file()).count();
+        ensure!(
+            there == count,
+            "expected {kind}_0.pb to {kind}_{}.pb, one for each of the model's {kind}s, found {there}",
+            count.saturating_sub(1)
+        );
+        (0..count).map(|index| to_array(&tensor_proto::read(&file(index))?)).collect()
     };
-    Ok(Golden { inputs: all("input", graph.inputs().len())?, outputs: all("output", graph.outputs().len())? })
+    let name = folder.display().to_string();
+    Ok(Golden { name, inputs: all("input", graph.inputs().len())?, outputs: all("output", graph.outputs().len())? })
 }
 
 #[cfg(test)]
@@ -102,7 +105,9 @@ mod tests {
 
     #[test]
     fn arrays_are_found_by_prefixed_name_then_by_name() {
-        let set = from_arrays(&graph(&["a", "b"]), &arrays(&["input/b", "output/a", "a", "output/b"])).unwrap();
+        let set =
+            from_arrays(&graph(&["a", "b"]), Path::new("g.npz"), &arrays(&["input/b", "output/a", "a", "output/b"]))
+                .unwrap();
         let first = |array: &Array| array.to_f32()[0];
         assert_eq!(set.inputs.iter().map(first).collect::<Vec<_>>(), [2.0, 0.0]);
         assert_eq!(set.outputs.iter().map(first).collect::<Vec<_>>(), [1.0, 3.0]);
@@ -110,13 +115,16 @@ mod tests {
 
     #[test]
     fn the_only_input_and_output_may_have_another_name() {
-        let set = from_arrays(&graph(&["x"]), &arrays(&["tap/c", "input/input_1", "output/prob"])).unwrap();
+        let set = from_arrays(&graph(&["x"]), Path::new("g.npz"), &arrays(&["tap/c", "input/input_1", "output/prob"]))
+            .unwrap();
         assert_eq!((set.inputs.len(), set.outputs.len()), (1, 1));
     }
 
     #[test]
     fn a_missing_array_is_named() {
-        let error = from_arrays(&graph(&["a", "b"]), &arrays(&["input/a", "output/a"])).unwrap_err().to_string();
+        let error = from_arrays(&graph(&["a", "b"]), Path::new("g.npz"), &arrays(&["input/a", "output/a"]))
+            .unwrap_err()
+            .to_string();
         assert_eq!(error, "expected an array `input/b` or `b`, found `input/a`, `output/a`");
     }
 }

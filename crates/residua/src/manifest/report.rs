@@ -1,17 +1,15 @@
 //! `check --manifest`: what came of replaying a manifest, as text and JSON.
 
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use residua_ir::Level;
 use serde::Serialize;
 
 use super::document::Manifest;
 use super::replay::{Replayed, Sides, replay};
-use crate::args::Format;
-use crate::console::Console;
-use crate::exit::Outcome;
-use crate::progress::Progress;
+use crate::check::{Report, Verdict};
+use crate::console::Style;
 use crate::render;
 use crate::render::table::{self, words};
 use crate::render::{FindingRecord, finding};
@@ -24,7 +22,7 @@ struct Document<'a> {
     /// The source.
     source: String,
     manifest: String,
-    verdict: &'static str,
+    verdict: Verdict,
     findings: &'a [FindingRecord],
     tensors: Counts,
 }
@@ -39,68 +37,75 @@ struct Counts {
     by_hash: usize,
 }
 
+/// Two files and what their manifest says of them.
+pub(crate) struct Held {
+    manifest: PathBuf,
+    sides: Sides,
+    replayed: Replayed,
+    known: usize,
+}
+
 /// Replays the manifest at `path` against two files, or against those that it names.
 ///
 /// # Errors
 /// Where it is none, or a file cannot be read.
-pub(crate) fn check(path: &Path, models: &[&Path], format: Format, console: &mut Console) -> Result<Outcome> {
-    let progress = Progress::start(console, "checking");
+pub(crate) fn check(path: &Path, models: &[&Path]) -> Result<Held> {
     let manifest = Manifest::read(path)?;
     let sides = match models {
         [source, output] => Sides { source: source.to_path_buf(), output: output.to_path_buf() },
         _ => Sides::recorded(&manifest, path)?,
     };
     let replayed = replay(&manifest, &sides)?;
-    drop(progress);
-    let findings: Vec<FindingRecord> = replayed.findings.iter().map(FindingRecord::from).collect();
-    let holds = findings.iter().all(|finding| finding.level != Level::Error);
-    match format {
-        Format::Json => {
-            let document = Document {
-                schema: "residua.check/1",
-                file: sides.output.display().to_string(),
-                source: sides.source.display().to_string(),
-                manifest: path.display().to_string(),
-                verdict: if holds { "pass" } else { "fail" },
-                findings: &findings,
-                tensors: Counts {
-                    known: manifest.tensors.len(),
-                    repeated: replayed.repeated,
-                    by_hash: replayed.by_hash,
-                },
-            };
-            render::json(console.out(), &document)?;
-        }
-        Format::Text => text(&replayed, &findings, holds, &sides, console)?,
-    }
-    Ok(if holds { Outcome::Holds } else { Outcome::Fails })
+    Ok(Held { manifest: path.to_owned(), sides, replayed, known: manifest.tensors.len() })
 }
 
-fn text(
-    replayed: &Replayed,
-    findings: &[FindingRecord],
-    holds: bool,
-    sides: &Sides,
-    console: &mut Console,
-) -> Result<()> {
-    let style = console.style();
-    let out = console.out();
-    if !findings.is_empty() {
-        let columns = [words("code"), words("level"), words("tensor"), words("what")];
-        let row = |finding: &FindingRecord| {
-            let node = finding.node.clone().unwrap_or_default();
-            vec![finding.code.to_owned(), finding.level.to_string(), node, finding.message.clone()]
+impl Held {
+    /// The model that was converted to.
+    pub(crate) fn output(&self) -> &Path {
+        &self.sides.output
+    }
+
+    /// What is not as the manifest says.
+    pub(crate) fn findings(&self) -> Vec<FindingRecord> {
+        self.replayed.findings.iter().map(FindingRecord::from).collect()
+    }
+
+    /// The document of `check --manifest`.
+    pub(crate) fn json(&self, out: &mut dyn Write, report: &Report) -> Result<()> {
+        let document = Document {
+            schema: "residua.check/1",
+            file: self.sides.output.display().to_string(),
+            source: self.sides.source.display().to_string(),
+            manifest: self.manifest.display().to_string(),
+            verdict: report.verdict(),
+            findings: &report.findings,
+            tensors: Counts { known: self.known, repeated: self.replayed.repeated, by_hash: self.replayed.by_hash },
         };
-        table::write(out, &columns, findings.iter().map(row).collect())?;
-        writeln!(out)?;
+        render::json(out, &document)
     }
-    let verdict = if holds { style.good("pass") } else { style.error("fail") };
-    let (source, output) = (sides.source.display(), sides.output.display());
-    writeln!(out, "{verdict}  {source} → {output}: {}", finding::counted(findings))?;
-    let Replayed { repeated, by_hash, .. } = *replayed;
-    writeln!(out, "      {} made again from the source, and the same", render::plural(repeated, "tensor"))?;
-    if by_hash > 0 {
-        writeln!(out, "      {by_hash} computed or left out by the source, compared by hash alone")?;
+
+    /// The same to be read.
+    pub(crate) fn text(&self, out: &mut dyn Write, style: Style, report: &Report) -> Result<()> {
+        let findings = &report.findings;
+        if !findings.is_empty() {
+            let columns = [words("code"), words("level"), words("tensor"), words("what")];
+            let row = |found: &FindingRecord| {
+                let node = finding::printable(found.node.as_deref().unwrap_or_default()).into_owned();
+                let message = finding::printable(&found.message).into_owned();
+                vec![found.code.to_owned(), found.level.to_string(), node, message]
+            };
+            table::write(out, &columns, findings.iter().map(row).collect())?;
+            writeln!(out)?;
+        }
+        let holds = report.verdict() == Verdict::Pass;
+        let verdict = if holds { style.good("pass") } else { style.error("fail") };
+        let (source, output) = (self.sides.source.display(), self.sides.output.display());
+        writeln!(out, "{verdict}  {source} → {output}: {}", finding::counted(findings))?;
+        let Replayed { repeated, by_hash, .. } = self.replayed;
+        writeln!(out, "      {} made again from the source, and the same", render::plural(repeated, "tensor"))?;
+        if by_hash > 0 {
+            writeln!(out, "      {by_hash} computed or left out by the source, compared by hash alone")?;
+        }
+        Ok(())
     }
-    Ok(())
 }

@@ -1,7 +1,7 @@
 //! Making a manifest, from both files as they lie there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use residua_emit::{Dropped, Emitted};
@@ -10,7 +10,7 @@ use residua_ir::{Graph, ParameterId, Tensor};
 use super::document::{Entry, FileHash, Manifest, Pair, SCHEMA, Side, Single, Stored, Tool};
 use super::hash;
 use super::stored::{self, Contents};
-use crate::{output, render};
+use crate::{output, paths, render};
 
 /// What was done.
 pub(crate) struct Conversion<'a> {
@@ -77,7 +77,7 @@ fn manifest(path: &Path, conversion: &Conversion<'_>) -> Result<Manifest> {
     let about = graph.source();
     let side = |model: &Path, files: &[PathBuf], format: &str, framework: Option<&String>| -> Result<Side> {
         Ok(Side {
-            path: relative(path, model)?,
+            path: paths::relative(paths::folder(path), model)?,
             format: format.to_owned(),
             framework: framework.cloned(),
             files: hashes(files)?,
@@ -157,32 +157,4 @@ fn hashes(files: &[PathBuf]) -> Result<Vec<FileHash>> {
         Ok(FileHash { name, sha256: sha256? })
     });
     named.collect()
-}
-
-/// A path as it is from the folder of another, with `/`.
-fn relative(manifest: &Path, model: &Path) -> Result<String> {
-    let canonical = |path: &Path| path.canonicalize().with_context(|| format!("cannot find {}", path.display()));
-    let folder = manifest.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let (folder, model) = (canonical(folder)?, canonical(model)?);
-    let shared = folder.components().zip(model.components()).take_while(|(a, b)| a == b).count();
-    let up = folder.components().skip(shared).map(|_| "..".to_owned());
-    let down =
-        model.components().skip(shared).map(|part: Component<'_>| part.as_os_str().to_string_lossy().into_owned());
-    Ok(up.chain(down).collect::<Vec<_>>().join("/"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_told_from_the_folder_of_the_manifest() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(folder.path().join("a/b")).unwrap();
-        std::fs::write(folder.path().join("a/m.h5"), "").unwrap();
-        let model = folder.path().join("a/m.h5");
-        for (manifest, expected) in [("m.json", "a/m.h5"), ("a/m.json", "m.h5"), ("a/b/m.json", "../m.h5")] {
-            assert_eq!(relative(&folder.path().join(manifest), &model).unwrap(), expected);
-        }
-    }
 }

@@ -10,6 +10,8 @@ use super::{Run, Settings, Verdict, Verification, agree, bound, output_differenc
 /// Inputs and outputs in the source's axis order, in the order of the model's inputs and outputs.
 #[derive(Debug, Clone)]
 pub struct Golden {
+    /// The file or folder that holds them.
+    pub name: String,
     /// One array for each input.
     pub inputs: Vec<Array>,
     /// One array for each output.

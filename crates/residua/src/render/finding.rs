@@ -1,5 +1,6 @@
 //! Findings, as JSON and as text.
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use anyhow::Result;
@@ -59,8 +60,9 @@ pub(crate) fn list(out: &mut dyn Write, style: Style, findings: &[FindingRecord]
         let head = painted(level, style, &format!("{level} {code}"));
         writeln!(out, "{head} {}", style.bold(name))?;
         for finding in of_code.iter().take(LISTED) {
-            let node = finding.node.as_ref().map_or_else(String::new, |node| format!("{}: ", style.bold(node)));
-            writeln!(out, "  {node}{}", in_lines(&finding.message))?;
+            let node = finding.node.as_deref().map(printable);
+            let node = node.map_or_else(String::new, |node| format!("{}: ", style.bold(&node)));
+            writeln!(out, "  {node}{}", in_lines(&printable(&finding.message)))?;
         }
         if of_code.len() > LISTED {
             writeln!(out, "  … and {} more; --format json has all of them", of_code.len() - LISTED)?;
@@ -70,6 +72,37 @@ pub(crate) fn list(out: &mut dyn Write, style: Style, findings: &[FindingRecord]
         }
     }
     Ok(())
+}
+
+/// What a finding is about and what it says, in one line.
+pub(crate) fn headline(finding: &FindingRecord) -> String {
+    let node = finding.node.as_ref().map_or_else(String::new, |node| format!("{node}: "));
+    printable(&format!("{node}{}", finding.message)).into_owned()
+}
+
+/// The same with what to do about it.
+pub(crate) fn in_full(finding: &FindingRecord) -> String {
+    match finding.help.as_str() {
+        "" => headline(finding),
+        help => format!("{}\nhelp: {help}", headline(finding)),
+    }
+}
+
+/// Text from a file without what would move the cursor, change colours or turn around what stands beside it.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    let acts = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if !text.contains(acts) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if acts(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
 }
 
 /// A long message that lists things, a line each.
@@ -94,4 +127,15 @@ pub(crate) fn counted(findings: &[FindingRecord]) -> String {
         .map(|level| super::plural(count(level), &level.to_string()))
         .collect();
     if parts.is_empty() { "no findings".to_owned() } else { parts.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_files_do_not_reach_the_terminal_as_commands() {
+        assert_eq!(printable("conv1/kernel:0"), "conv1/kernel:0");
+        assert_eq!(printable("a\u{1b}[2Jb\n\u{202e}c"), "a\\u{1b}[2Jb\\n\\u{202e}c");
+    }
 }

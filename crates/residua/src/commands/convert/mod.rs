@@ -17,8 +17,8 @@ use residua_emit::{Emitted, Staged};
 use residua_ir::{Graph, Level, validate};
 use residua_verify::Subject;
 
-use super::check::hold_golden;
 use crate::args::{ConvertArgs, PreprocessChoice};
+use crate::check;
 use crate::console::Console;
 use crate::exit::{Outcome, report_findings};
 use crate::manifest::{self, Conversion};
@@ -62,7 +62,8 @@ pub(super) fn run(args: &ConvertArgs, threads: Option<usize>, console: &mut Cons
     let golden = match golden_path {
         Some(path) => {
             progress.step("running the source on the golden inputs");
-            hold_golden(&model, path, &settings)?
+            let held = check::hold_golden(&model, path, &settings)?;
+            held.into_iter().map(|held| held.verification).collect()
         }
         None => Vec::new(),
     };

@@ -1,0 +1,221 @@
+//! Options of `check`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use residua_ir::{Code, Level};
+
+use super::{GoldenArgs, NamedShape, SourceArgs, parse_shape};
+use crate::suggest;
+
+/// Whether models hold together: topology, shapes, values, and outputs that are known
+///
+/// Each model gets a verdict. A finding at level error fails it, or at the level that --fail-on names.
+///
+/// With --manifest: whether two files still are what a conversion made of what, tensor by tensor.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  residua check resnet50v2.h5
+  residua check models/*.onnx --fail-on warning
+  residua check model.onnx --expect resnet50v2 --level mixed-epsilon=off
+  residua check model.keras --golden model.golden.npz
+  residua check models/*.onnx --format github --report sarif=residua.sarif --report junit=residua.xml
+  residua check --manifest conversion.json
+  residua check --manifest conversion.json model.h5 model.onnx
+  residua check model.h5 --format json | jq '.findings[] | select(.level == \"error\")'
+
+A golden file is an .npz with the arrays input/NAME and output/NAME (or just the names of the model's inputs and \
+outputs), or a folder of ONNX test_data_set_* folders.
+
+Exit status: 0 every model passes; 1 at least one fails; 2 at least one could not be checked.")]
+pub(crate) struct CheckArgs {
+    /// The models: files, or folders holding one; with --manifest, the source and the output of the conversion, unless
+    /// they are where it says
+    #[arg(value_name = "MODEL", num_args = 1.., required_unless_present = "manifest")]
+    pub(crate) models: Vec<PathBuf>,
+    /// Sizes for free dimensions, in the model's own axis order
+    #[arg(long, value_name = "[NAME=]N,…", value_parser = parse_shape)]
+    pub(crate) input_shape: Vec<NamedShape>,
+    /// What `convert --manifest` wrote; every tensor is held against it, and what was done to it is repeated
+    #[arg(long, value_name = "FILE.json", conflicts_with_all = ["input_shape", "expect", "target", "golden", "tolerance"])]
+    pub(crate) manifest: Option<PathBuf>,
+    /// The architecture it must be, such as resnet50v2
+    #[arg(long, value_name = "NAME")]
+    pub(crate) expect: Option<String>,
+    /// Also report what this runtime cannot load or would compute differently
+    #[arg(long, value_name = "RUNTIME")]
+    pub(crate) target: Vec<String>,
+    #[command(flatten)]
+    pub(crate) golden: GoldenArgs,
+    /// The least level of a finding that fails a model [default: error]
+    #[arg(long, value_name = "LEVEL", value_enum)]
+    pub(crate) fail_on: Option<FailOn>,
+    /// Give all findings of a code another level, or leave them out with `off`; may be repeated
+    #[arg(long, value_name = "CODE=LEVEL", value_parser = parse_override)]
+    pub(crate) level: Vec<Override>,
+    /// How to print
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub(crate) format: CheckFormat,
+    /// Also write a report to a file, such as sarif=residua.sarif; may be repeated
+    #[arg(long, value_name = "FORMAT=FILE", value_parser = parse_report)]
+    pub(crate) report: Vec<ReportFile>,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+}
+
+/// How `check` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum CheckFormat {
+    /// To be read
+    #[default]
+    Text,
+    /// One JSON document
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// JUnit XML: a test suite a model, a test case a rule
+    Junit,
+    /// Annotations of a GitHub workflow
+    Github,
+    /// Tables, for the summary of a job or a comment
+    Markdown,
+}
+
+/// A report that goes to a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ReportFile {
+    /// How it is written.
+    pub(crate) format: CheckFormat,
+    /// Where.
+    pub(crate) path: PathBuf,
+}
+
+/// What fails a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum FailOn {
+    /// Errors
+    #[default]
+    Error,
+    /// Warnings and errors
+    Warning,
+    /// Any finding
+    Note,
+    /// No finding
+    Never,
+}
+
+impl FailOn {
+    /// Whether a finding of this level fails a model.
+    pub(crate) fn fails(self, level: Level) -> bool {
+        match self {
+            Self::Error => level >= Level::Error,
+            Self::Warning => level >= Level::Warning,
+            Self::Note => true,
+            Self::Never => false,
+        }
+    }
+}
+
+/// Another level for all findings of a code; none where they are left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Override {
+    /// The code.
+    pub(crate) code: &'static Code,
+    /// Its level.
+    pub(crate) level: Option<Level>,
+}
+
+/// The code that an id or a name means.
+pub(crate) fn parse_code(text: &str) -> Result<&'static Code, String> {
+    residua_verify::code(text).ok_or_else(|| {
+        let names = residua_verify::codes().into_iter().flat_map(|code| [code.id, code.name]);
+        format!("there is no finding `{text}`{}", suggest::hint(text, names))
+    })
+}
+
+/// A level, or `off`.
+pub(crate) fn parse_level(text: &str) -> Result<Option<Level>, String> {
+    match text {
+        "off" => Ok(None),
+        "note" => Ok(Some(Level::Note)),
+        "warning" => Ok(Some(Level::Warning)),
+        "error" => Ok(Some(Level::Error)),
+        _ => Err(format!("expected off, note, warning or error, found `{text}`")),
+    }
+}
+
+impl Override {
+    /// Another level for a code.
+    ///
+    /// # Errors
+    /// For codes of models that cannot be run: to lower these would let anything pass.
+    pub(crate) fn new(code: &'static Code, level: Option<Level>) -> Result<Self, String> {
+        let invalid = residua_ir::validate::CODES.contains(&code) && code.level == Level::Error;
+        if invalid && level != Some(Level::Error) {
+            return Err(format!("{} is about models that no runtime could run; it stays an error", code.id));
+        }
+        Ok(Self { code, level })
+    }
+}
+
+fn parse_override(text: &str) -> Result<Override, String> {
+    let (code, level) = text.split_once('=').ok_or("expected CODE=LEVEL, such as mixed-epsilon=off")?;
+    Override::new(parse_code(code)?, parse_level(level)?)
+}
+
+fn parse_report(text: &str) -> Result<ReportFile, String> {
+    let (format, path) = text.split_once('=').ok_or("expected FORMAT=FILE, such as sarif=residua.sarif")?;
+    if path.is_empty() {
+        return Err("expected a file behind the `=`".to_owned());
+    }
+    let named = CheckFormat::from_str(format, false).map_err(|_| {
+        let names = CheckFormat::value_variants().iter().filter_map(|format| format.to_possible_value());
+        let names: Vec<String> = names.map(|name| name.get_name().to_owned()).collect();
+        format!("there is no format `{format}`{}", suggest::hint(format, names.iter().map(String::as_str)))
+    })?;
+    Ok(ReportFile { format: named, path: path.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_fails_what_is_at_least_as_bad() {
+        let fails = |on: FailOn| [Level::Note, Level::Warning, Level::Error].map(|level| on.fails(level));
+        assert_eq!(fails(FailOn::Error), [false, false, true]);
+        assert_eq!(fails(FailOn::Warning), [false, true, true]);
+        assert_eq!(fails(FailOn::Note), [true, true, true]);
+        assert_eq!(fails(FailOn::Never), [false, false, false]);
+    }
+
+    #[test]
+    fn a_code_gets_another_level_by_id_or_name() {
+        let off = parse_override("mixed-epsilon=off").unwrap();
+        assert_eq!((off.code.name, off.level), ("mixed-epsilon", None));
+        assert_eq!(parse_override(&format!("{}=error", off.code.id)).unwrap().level, Some(Level::Error));
+        let error = parse_override("mixed-epsilom=off").unwrap_err();
+        assert!(error.contains("did you mean `mixed-epsilon`?"), "{error}");
+        for bad in ["R301", "R301=fatal", "=off"] {
+            assert!(parse_override(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_makes_a_model_impossible_to_run_cannot_be_lowered() {
+        assert!(parse_override("shape-mismatch=warning").is_err());
+        assert!(parse_override("shape-mismatch=error").is_ok());
+        assert!(parse_override("dead-node=off").is_ok());
+    }
+
+    #[test]
+    fn a_report_is_a_format_and_a_file() {
+        let expected = ReportFile { format: CheckFormat::Junit, path: "a=b.xml".into() };
+        assert_eq!(parse_report("junit=a=b.xml"), Ok(expected));
+        assert!(parse_report("sariff=x").unwrap_err().contains("did you mean `sarif`?"));
+        for bad in ["sarif", "sarif="] {
+            assert!(parse_report(bad).is_err(), "{bad}");
+        }
+    }
+}

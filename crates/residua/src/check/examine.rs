@@ -1,0 +1,120 @@
+//! One model, from its file to a report.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use residua_ir::{Code, Finding, Invalid};
+use residua_resnet::anatomy;
+use residua_verify::{Subject, numbers};
+
+use super::{Held, Report, Settings};
+use crate::console::Console;
+use crate::input;
+use crate::manifest;
+use crate::model::Model;
+use crate::progress::Progress;
+use crate::proof::{self, Golden, Verdict, Verification};
+use crate::render::{FindingRecord, small};
+
+/// Checks one model; what cannot be done is part of the report.
+pub(crate) fn examine(
+    file: &Path,
+    settings: &Settings,
+    threads: Option<usize>,
+    progress: &Progress,
+    console: &Console,
+) -> Report {
+    let start = Instant::now();
+    let mut report = Report::new(file.to_owned(), settings.fail_on);
+    report.applied = applied(settings);
+    report.problem = fill(&mut report, settings, threads, progress, console).err();
+    report.findings = settings.leveled(report.findings);
+    report.seconds = start.elapsed().as_secs_f64();
+    report
+}
+
+/// What came of replaying a manifest, as a report about the output.
+pub(crate) fn of_manifest(held: &manifest::Held, settings: &Settings) -> Report {
+    let mut report = Report::new(held.output().to_owned(), settings.fail_on);
+    report.applied = residua_verify::manifest::CODES.to_vec();
+    report.findings = settings.leveled(held.findings());
+    report
+}
+
+/// The kinds of findings that are looked for, but for those that the user does not want.
+fn applied(settings: &Settings) -> Vec<&'static Code> {
+    let asked = |id: &str| match id {
+        "R200" => settings.expect.is_some(),
+        "R700" => settings.golden.is_some(),
+        // Found by `--manifest` alone.
+        _ => !id.starts_with("R5"),
+    };
+    let wanted = |id: &str| settings.levels.get(id).is_none_or(Option::is_some);
+    residua_verify::codes().into_iter().filter(|code| asked(code.id) && wanted(code.id)).collect()
+}
+
+fn fill(
+    report: &mut Report,
+    settings: &Settings,
+    threads: Option<usize>,
+    progress: &Progress,
+    console: &Console,
+) -> Result<()> {
+    let model = match Model::load(&report.file, &settings.input_shape, &settings.source) {
+        Ok(model) => model,
+        Err(error) => {
+            let invalid: Invalid = error.downcast()?;
+            let anatomy = anatomy::analyse(&invalid.typed);
+            let subject = Subject::of_invalid(&invalid, &anatomy, settings.expect.as_deref());
+            report.findings = residua_verify::check(&subject).iter().map(FindingRecord::from).collect();
+            return Ok(());
+        }
+    };
+    model.tell(console);
+    report.architecture = model.anatomy.architecture.as_ref().map(|architecture| architecture.name.clone());
+    let subject = Subject::new(&model.checked, &model.anatomy, settings.expect.as_deref());
+    report.findings = residua_verify::check(&subject).iter().map(FindingRecord::from).collect();
+    if let Some(path) = &settings.golden {
+        progress.step(format!("{}: running it on the golden inputs", report.file.display()));
+        let how = proof::Settings { threads, tolerance: settings.tolerance, ..proof::Settings::default() };
+        report.golden = hold_golden(&model, path, &how)?;
+        let failed = report.golden.iter().filter(|held| held.verification.verdict == Verdict::Different);
+        report.findings.extend(failed.map(|held| FindingRecord::from(&golden_finding(held))));
+    }
+    Ok(())
+}
+
+/// The model on each golden set.
+///
+/// # Errors
+/// Where a set cannot be read, or the model not be run.
+pub(crate) fn hold_golden(model: &Model, path: &Path, how: &proof::Settings) -> Result<Vec<Held>> {
+    let held = |set: Golden| {
+        let verification =
+            proof::golden(&model.checked, &set, how).with_context(|| format!("golden file {}", path.display()))?;
+        Ok(Held { set: set.name, verification })
+    };
+    input::read_golden(path, &model.checked)?.into_iter().map(held).collect()
+}
+
+fn golden_finding(held: &Held) -> Finding {
+    // The name alone: a finding is the same one wherever the repository lies.
+    let set = Path::new(&held.set).file_name().map_or_else(|| held.set.clone().into(), |name| name.to_string_lossy());
+    let message = format!("on the inputs of `{set}`: {}", difference(&held.verification));
+    let help = "the file is read as another function than the source framework runs, or it is another model";
+    Finding::new(&numbers::GOLDEN, message, help)
+}
+
+/// What differs, in words: the first output beyond its bound, or why there are no numbers.
+fn difference(verification: &Verification) -> String {
+    let beyond = verification.outputs.iter().find(|output| output.max_abs.is_nan() || output.max_abs > output.bound);
+    match (&verification.reason, beyond) {
+        (Some(reason), _) => reason.clone(),
+        (None, Some(output)) => {
+            let (off, bound) = (small(output.max_abs), small(output.bound));
+            format!("output `{}` is off by {off}, where {bound} is the bound", output.name)
+        }
+        (None, None) => "an output holds values that are infinite or NaN".to_owned(),
+    }
+}

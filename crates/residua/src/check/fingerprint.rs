@@ -1,0 +1,108 @@
+//! What makes two findings the same one, in runs that lie months apart.
+
+use std::fmt::Write;
+
+use sha2::{Digest, Sha256};
+
+use crate::render::FindingRecord;
+
+/// Bytes of a fingerprint.
+const BYTES: usize = 12;
+
+/// A finding in 24 hexadecimal digits: its code, what it is about, and what it says without what was measured.
+///
+/// The level plays no part, nor the file: a baseline keeps findings by model.
+pub(crate) fn fingerprint(finding: &FindingRecord) -> String {
+    let mut hash = Sha256::new();
+    let about = |name: &Option<String>| name.clone().unwrap_or_default();
+    let (node, tensor) = (about(&finding.node), about(&finding.tensor));
+    for part in [finding.code, &node, &tensor, &core(finding.code, &finding.message)] {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    let mut text = String::with_capacity(2 * BYTES);
+    for byte in hash.finalize().iter().take(BYTES) {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// What a message says that stays when the model is trained further: numbers in findings about values and outputs are
+/// measured, those about graphs, shapes and topology are what was found.
+fn core(code: &str, message: &str) -> String {
+    if !code.starts_with("R3") && !code.starts_with("R7") {
+        return message.to_owned();
+    }
+    // Names stand between backticks and keep their digits.
+    let parts = message.split('`').enumerate();
+    parts.map(|(index, part)| if index % 2 == 0 { without_numbers(part) } else { part.to_owned() }).collect()
+}
+
+/// Words that are numbers, as `#`.
+fn without_numbers(text: &str) -> String {
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '+' | '_' | '−');
+    let mut out = String::with_capacity(text.len());
+    let mut word = String::new();
+    let flush = |word: &mut String, out: &mut String| {
+        let number = word.trim_end_matches('.');
+        if number.replace('−', "-").parse::<f64>().is_ok() {
+            out.push('#');
+            out.push_str(&word[number.len()..]);
+        } else {
+            out.push_str(word);
+        }
+        word.clear();
+    };
+    for c in text.chars() {
+        if is_part(c) {
+            word.push(c);
+        } else {
+            flush(&mut word, &mut out);
+            out.push(c);
+        }
+    }
+    flush(&mut word, &mut out);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use residua_ir::Level;
+
+    use super::*;
+
+    fn finding(code: &'static str, node: Option<&str>, message: &str) -> FindingRecord {
+        let (message, node) = (message.to_owned(), node.map(str::to_owned));
+        FindingRecord { code, name: "name", level: Level::Error, message, node, tensor: None, help: String::new() }
+    }
+
+    #[test]
+    fn what_was_measured_plays_no_part() {
+        let print = |message: &str| fingerprint(&finding("R301", Some("conv1"), message));
+        let first = print("3 of the 64 values of `conv1/kernel:0` are infinite or NaN");
+        assert_eq!(first, print("5 of the 128 values of `conv1/kernel:0` are infinite or NaN"));
+        assert_ne!(first, print("3 of the 64 values of `conv2/kernel:0` are infinite or NaN"));
+        assert_eq!(first.len(), 24);
+    }
+
+    #[test]
+    fn numbers_that_describe_the_graph_do() {
+        let print = |message: &str| fingerprint(&finding("R200", None, message));
+        assert_ne!(print("depth: expected 50, found 26"), print("depth: expected 50, found 38"));
+    }
+
+    #[test]
+    fn the_code_and_the_node_do() {
+        let print = |code, node| fingerprint(&finding(code, node, "text"));
+        assert_ne!(print("R301", Some("a")), print("R302", Some("a")));
+        assert_ne!(print("R301", Some("a")), print("R301", Some("b")));
+        assert_ne!(print("R301", Some("a")), print("R301", None));
+    }
+
+    #[test]
+    fn numbers_are_words_of_their_own() {
+        assert_eq!(without_numbers("resnet50: off by 1.2e-7 (bound 3e-9), 12."), "resnet50: off by # (bound #), #.");
+        assert_eq!(without_numbers("[1, -2, −3] stage_2 conv2"), "[#, #, #] stage_2 conv2");
+    }
+}

@@ -1,0 +1,87 @@
+//! The document of `check`.
+//!
+//! `findings` has those of all models, `models` an entry for each. Where only one model was checked, what is known of it
+//! stands at the top as well.
+
+use std::io::Write;
+
+use anyhow::Result;
+use residua_ir::Level;
+use serde::Serialize;
+
+use super::super::{FindingRecord, json};
+use crate::check::{Held, Report, Verdict, fingerprint, verdict};
+use crate::exit;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    #[serde(flatten)]
+    only: Option<Only<'a>>,
+    verdict: Verdict,
+    findings: Vec<Found<'a>>,
+    models: Vec<Model<'a>>,
+}
+
+/// The only model.
+#[derive(Serialize)]
+struct Only<'a> {
+    file: String,
+    architecture: Option<&'a str>,
+    golden: &'a [Held],
+}
+
+#[derive(Serialize)]
+struct Found<'a> {
+    #[serde(flatten)]
+    finding: &'a FindingRecord,
+    file: String,
+    fingerprint: String,
+}
+
+#[derive(Serialize)]
+struct Model<'a> {
+    file: String,
+    architecture: Option<&'a str>,
+    verdict: Verdict,
+    /// Why it could not be checked.
+    error: Option<String>,
+    errors: usize,
+    warnings: usize,
+    notes: usize,
+    golden: &'a [Held],
+    seconds: f64,
+}
+
+pub(super) fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
+    let file = |report: &Report| report.file.display().to_string();
+    let only = match reports {
+        [report] => {
+            Some(Only { file: file(report), architecture: report.architecture.as_deref(), golden: &report.golden })
+        }
+        _ => None,
+    };
+    let found = reports.iter().flat_map(|report| {
+        let of_model = move |finding| Found { finding, file: file(report), fingerprint: fingerprint(finding) };
+        report.findings.iter().map(of_model)
+    });
+    let models = reports.iter().map(|report| Model {
+        file: file(report),
+        architecture: report.architecture.as_deref(),
+        verdict: report.verdict(),
+        error: report.problem.as_ref().map(|problem| exit::chain(problem).join(": ")),
+        errors: report.count(Level::Error),
+        warnings: report.count(Level::Warning),
+        notes: report.count(Level::Note),
+        golden: &report.golden,
+        seconds: report.seconds,
+    });
+    let document = Document {
+        schema: "residua.check/1",
+        only,
+        verdict: verdict(reports),
+        findings: found.collect(),
+        models: models.collect(),
+    };
+    json(out, &document)
+}

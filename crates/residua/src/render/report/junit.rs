@@ -1,0 +1,193 @@
+//! JUnit XML: a test suite a model, a test case for each kind of finding that was looked for.
+//!
+//! The form is what Jenkins's schema (`junit-10.xsd`) and the readers of other CI systems have in common. A kind of
+//! finding is a failure where one of its findings fails the model; findings that do not are in the test case's output.
+
+use std::borrow::Cow;
+use std::io::Write;
+
+use anyhow::Result;
+use residua_ir::Code;
+
+use super::super::{FindingRecord, finding, plural};
+use crate::check::Report;
+use crate::{exit, paths};
+
+pub(super) fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
+    let suites: Vec<Suite> = reports.iter().map(Suite::of).collect();
+    let tests: usize = suites.iter().map(Suite::tests).sum();
+    let failures: usize = suites.iter().map(Suite::failures).sum();
+    let errors: usize = suites.iter().map(Suite::errors).sum();
+    let seconds: f64 = reports.iter().map(|report| report.seconds).sum();
+    writeln!(out, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
+    writeln!(
+        out,
+        r#"<testsuites name="residua check" tests="{tests}" failures="{failures}" errors="{errors}" time="{seconds:.3}">"#
+    )?;
+    for suite in &suites {
+        suite.write(out)?;
+    }
+    writeln!(out, "</testsuites>")?;
+    Ok(())
+}
+
+struct Suite<'a> {
+    report: &'a Report,
+    cases: Vec<Case<'a>>,
+}
+
+/// A kind of finding.
+struct Case<'a> {
+    code: &'static Code,
+    /// Those that fail the model.
+    failing: Vec<&'a FindingRecord>,
+    /// Those that do not.
+    others: Vec<&'a FindingRecord>,
+}
+
+impl<'a> Suite<'a> {
+    fn of(report: &'a Report) -> Self {
+        let case = |&code: &&'static Code| {
+            let of_code = report.findings.iter().filter(|finding| finding.code == code.id);
+            let (failing, others) = of_code.partition(|finding| report.fail_on.fails(finding.level));
+            Case { code, failing, others }
+        };
+        let cases = if report.problem.is_some() { Vec::new() } else { report.applied.iter().map(case).collect() };
+        Self { report, cases }
+    }
+
+    fn tests(&self) -> usize {
+        // Reading it is the first.
+        1 + self.cases.len()
+    }
+
+    fn failures(&self) -> usize {
+        self.cases.iter().filter(|case| !case.failing.is_empty()).count()
+    }
+
+    fn errors(&self) -> usize {
+        usize::from(self.report.problem.is_some())
+    }
+
+    fn write(&self, out: &mut dyn Write) -> Result<()> {
+        let report = self.report;
+        let file = paths::in_repository(&report.file);
+        writeln!(
+            out,
+            r#"  <testsuite name="{}" tests="{}" failures="{}" errors="{}" skipped="0" time="{:.3}">"#,
+            escaped(&file),
+            self.tests(),
+            self.failures(),
+            self.errors(),
+            report.seconds
+        )?;
+        if let Some(architecture) = &report.architecture {
+            writeln!(out, "    <properties>")?;
+            writeln!(out, r#"      <property name="architecture" value="{}"/>"#, escaped(architecture))?;
+            writeln!(out, "    </properties>")?;
+        }
+        let class = class_name(&file);
+        match &report.problem {
+            None => writeln!(out, r#"    <testcase classname="{class}" name="read" time="{:.3}"/>"#, report.seconds)?,
+            Some(problem) => {
+                let lines = exit::chain(problem);
+                let first = lines.first().map(String::as_str).unwrap_or_default();
+                writeln!(out, r#"    <testcase classname="{class}" name="read" time="{:.3}">"#, report.seconds)?;
+                writeln!(
+                    out,
+                    r#"      <error type="unreadable" message="{}">{}</error>"#,
+                    escaped(first),
+                    escaped(&lines.join("\n"))
+                )?;
+                writeln!(out, "    </testcase>")?;
+            }
+        }
+        for case in &self.cases {
+            case.write(out, &class)?;
+        }
+        writeln!(out, "  </testsuite>")?;
+        Ok(())
+    }
+}
+
+impl Case<'_> {
+    fn write(&self, out: &mut dyn Write, class: &str) -> Result<()> {
+        let Code { id, name, .. } = self.code;
+        let head = format!(r#"    <testcase classname="{class}" name="{id} {name}" time="0""#);
+        if self.failing.is_empty() && self.others.is_empty() {
+            writeln!(out, "{head}/>")?;
+            return Ok(());
+        }
+        writeln!(out, "{head}>")?;
+        if let Some(first) = self.failing.first() {
+            let message = match self.failing.len() {
+                1 => finding::headline(first),
+                count => format!("{} (and {} more)", finding::headline(first), plural(count - 1, "finding")),
+            };
+            writeln!(
+                out,
+                r#"      <failure type="{id}" message="{}">{}</failure>"#,
+                escaped(&message),
+                escaped(&listed(&self.failing))
+            )?;
+        }
+        if !self.others.is_empty() {
+            writeln!(out, "      <system-out>{}</system-out>", escaped(&listed(&self.others)))?;
+        }
+        writeln!(out, "    </testcase>")?;
+        Ok(())
+    }
+}
+
+fn listed(findings: &[&FindingRecord]) -> String {
+    findings.iter().map(|found| format!("{}: {}", found.level, finding::in_full(found))).collect::<Vec<_>>().join("\n")
+}
+
+/// A path as a class: `models/a.onnx` is the class `a_onnx` in the package `residua.models`.
+fn class_name(file: &str) -> String {
+    let parts = file.split('/').filter(|part| !part.is_empty() && *part != "..").map(|part| part.replace('.', "_"));
+    let parts: Vec<String> = std::iter::once("residua".to_owned()).chain(parts).collect();
+    escaped(&parts.join(".")).into_owned()
+}
+
+/// Text as XML 1.0 can hold it.
+fn escaped(text: &str) -> Cow<'_, str> {
+    // Of what is no printable text, XML 1.0 allows tabs and line ends alone.
+    let allowed = |c: char| matches!(c, '\t' | '\n') || !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}');
+    if text.chars().all(|c| allowed(c) && !matches!(c, '&' | '<' | '>' | '"' | '\n' | '\t')) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            // Readers make spaces of the ends of lines in attributes, unless they are written so.
+            '\n' => out.push_str("&#10;"),
+            '\t' => out.push_str("&#9;"),
+            c if allowed(c) => out.push(c),
+            c => out.extend(c.escape_unicode()),
+        }
+    }
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_any_kind_becomes_xml() {
+        assert_eq!(escaped("a <b> & \"c\"\n"), "a &lt;b&gt; &amp; &quot;c&quot;&#10;");
+        assert_eq!(escaped("\u{0}\u{1b}[31m\u{fffe}"), "\\u{0}\\u{1b}[31m\\u{fffe}");
+        assert_eq!(escaped("naïve"), "naïve");
+    }
+
+    #[test]
+    fn a_path_is_a_class_in_a_package() {
+        assert_eq!(class_name("models/v1.5/resnet50.onnx"), "residua.models.v1_5.resnet50_onnx");
+        assert_eq!(class_name("../a&b.h5"), "residua.a&amp;b_h5");
+    }
+}

@@ -1,0 +1,62 @@
+//! Reports to be read: of one model its findings and its verdict below them, of several a verdict each with the
+//! findings below it, and a line for all of them.
+
+use std::io::Write;
+
+use anyhow::Result;
+
+use super::super::{finding, plural, verification};
+use crate::check::{Report, Verdict, verdict};
+use crate::console::Style;
+
+pub(super) fn write(out: &mut dyn Write, style: Style, reports: &[Report]) -> Result<()> {
+    if let [only] = reports {
+        details(out, style, only)?;
+        return line(out, style, only);
+    }
+    for report in reports {
+        line(out, style, report)?;
+        let mut text = Vec::new();
+        details(&mut text, style, report)?;
+        for line in String::from_utf8_lossy(&text).lines() {
+            let indent = if line.is_empty() { "" } else { "      " };
+            writeln!(out, "{indent}{line}")?;
+        }
+    }
+    let count = |wanted: Verdict| reports.iter().filter(|report| report.verdict() == wanted).count();
+    let (passed, failed, unread) = (count(Verdict::Pass), count(Verdict::Fail), count(Verdict::Error));
+    let mut parts = vec![format!("{passed} passed")];
+    parts.extend((failed > 0).then(|| format!("{failed} failed")));
+    parts.extend((unread > 0).then(|| format!("{unread} could not be checked")));
+    writeln!(out, "\n{}  {}: {}", word(verdict(reports), style), plural(reports.len(), "model"), parts.join(", "))?;
+    Ok(())
+}
+
+fn word(verdict: Verdict, style: Style) -> String {
+    match verdict {
+        Verdict::Pass => style.good("pass"),
+        Verdict::Fail => style.error("fail"),
+        Verdict::Error => style.error("error"),
+    }
+}
+
+/// Verdict, model and counts.
+fn line(out: &mut dyn Write, style: Style, report: &Report) -> Result<()> {
+    let architecture = report.architecture.as_ref().map_or_else(String::new, |name| format!(" ({name})"));
+    let found = match report.problem {
+        Some(_) => "could not be checked".to_owned(),
+        None => finding::counted(&report.findings),
+    };
+    writeln!(out, "{}  {}{architecture}: {found}", word(report.verdict(), style), report.file.display())?;
+    Ok(())
+}
+
+fn details(out: &mut dyn Write, style: Style, report: &Report) -> Result<()> {
+    finding::list(out, style, &report.findings)?;
+    for held in &report.golden {
+        writeln!(out, "golden outputs ({}):", held.set)?;
+        verification::text(out, style, &held.verification)?;
+        writeln!(out)?;
+    }
+    Ok(())
+}
