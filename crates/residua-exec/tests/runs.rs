@@ -152,8 +152,7 @@ fn a_run_that_would_not_fit_is_refused_before_it_starts() {
 fn an_unknown_operator_is_refused_by_its_layer() {
     let mut g = GraphBuilder::new("opaque");
     let x = g.input("x", Shape::fixed(&[1]));
-    let opaque =
-        Opaque { domain: "keras".to_owned(), op_type: "Lambda".to_owned(), reason: "holds Python code".to_owned() };
+    let opaque = Opaque::new("keras", "Lambda", "holds Python code");
     let y = g.add("my_lambda", Op::Opaque(opaque), &[x]);
     g.output(y);
     let model = validate(g.finish().unwrap()).unwrap();

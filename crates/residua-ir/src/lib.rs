@@ -14,6 +14,7 @@ pub mod finding;
 pub mod graph;
 pub mod interchange;
 pub mod op;
+mod opaque;
 pub mod rewrite;
 pub mod shape;
 pub mod tensor;
@@ -21,15 +22,16 @@ pub mod validate;
 
 pub use finding::{Code, Finding, Level};
 pub use graph::{
-    Graph, GraphBuilder, GraphError, InputType, Layer, LayerId, Node, NodeId, Parameter, ParameterId, Role, Source,
-    SourceOrder, Unused, Value, ValueId, ValueKind,
+    Graph, GraphBuilder, GraphError, InputType, Layer, LayerId, Node, NodeId, OnnxHeader, Parameter, ParameterId,
+    Remarks, Role, Source, SourceOrder, Unused, Value, ValueId, ValueKind, ValueRemarks,
 };
 pub use op::resize::{Coordinates, Fit, Interpolation, ResizeTarget, Rounding};
 pub use op::{
     Activation, ArgExtremum, Arithmetic, AvgPool, BatchNorm, Border, Comparison, Conv, ConvTranspose, DynamicRange,
     Elementwise, Extent, Extremum, GlobalPool, Grain, GroupNorm, IdentityReason, LayerNorm, LpPool, Lrn, MaxPool, Op,
-    Opaque, Pad, PadAxes, Padding, Pads, PoolKind, Property, Quantize, Reduce, ReshapeDim, Resize, TopK,
+    Pad, PadAxes, Padding, Pads, PoolKind, Property, Quantize, Reduce, ReshapeDim, Resize, TopK,
 };
+pub use opaque::{Opaque, Verbatim};
 pub use shape::{Dim, Shape, TensorType};
 pub use tensor::{DType, Endian, LazyBytes, Statistics, Tensor, TensorError, Transform, map_file};
 pub use validate::{Checked, Invalid, Typed, validate};

@@ -91,7 +91,8 @@ crate::code! {
     ///
     /// ## Why it matters
     ///
-    /// Nothing of it is executed. The model can be inspected, but not run, proved or written as ONNX.
+    /// Nothing of it is executed. The model can be inspected, but not run or proved. A node of an ONNX model can be written
+    /// into an ONNX model again as it is, with `--no-verify`; any other cannot be written.
     ///
     /// ## Example
     ///
@@ -182,13 +183,13 @@ impl Typed {
         &self.graph
     }
 
-    /// Type of a value; `None` behind an operator that is not known.
+    /// Type of a value; `None` behind an operator that is not known, unless the source declares it.
     #[must_use]
     pub fn type_of(&self, value: ValueId) -> Option<&TensorType> {
         self.types[value.index()].as_ref()
     }
 
-    /// Shape of a value in this crate's axis order; `None` behind an operator that is not known.
+    /// Shape of a value in this crate's axis order; `None` where its type is not known.
     #[must_use]
     pub fn shape_of(&self, value: ValueId) -> Option<&Shape> {
         self.type_of(value).map(|ty| &ty.shape)
@@ -260,6 +261,10 @@ pub fn validate(graph: Graph) -> Result<Checked, Invalid> {
                 format!("{} `{}`: {}", opaque.domain, opaque.op_type, opaque.reason),
                 "replace it by built-in layers; until then the model can be inspected only",
             );
+            for (&output, ty) in node.outputs.iter().zip(&opaque.results) {
+                types[output.index()] = ty.clone();
+            }
+            continue;
         }
         let operands: Option<Vec<TensorType>> = node.inputs.iter().map(|&id| types[id.index()].clone()).collect();
         let Some(operands) = operands else { continue };

@@ -3,12 +3,15 @@
 //! Invariant: every name is given once. Names of the source's values are reserved before any other is made, so that
 //! inputs, outputs and layers keep theirs.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use residua_formats::onnx::schema::{AttributeProto, NodeProto, ValueInfoProto};
-use residua_ir::{Checked, DType, Graph, Node, NodeId, ParameterId, Shape, Tensor, Transform, ValueId, ValueKind};
+use residua_ir::{
+    Checked, DType, Graph, Node, NodeId, ParameterId, Remarks, Shape, Tensor, Transform, ValueId, ValueKind,
+};
 
 use super::lower::{self, Dynamic};
+use super::names::Names;
 use super::{proto, version};
 use crate::{EmitError, TensorMapping};
 
@@ -17,6 +20,7 @@ use crate::{EmitError, TensorMapping};
 pub(crate) struct Initializer {
     pub(crate) name: String,
     pub(crate) tensor: Tensor,
+    pub(crate) remarks: Remarks,
 }
 
 /// See the [module](self).
@@ -30,6 +34,10 @@ pub(crate) struct Lowering<'a> {
     /// Names in the output of inputs and computed values.
     pub(crate) names: HashMap<ValueId, String>,
     taken: HashSet<String>,
+    /// Names in subgraphs.
+    inner: HashSet<String>,
+    /// What the source calls its nodes, and says of them and of its values.
+    pub(crate) said: Names<'a>,
     pub(crate) nodes: Vec<NodeProto>,
     pub(crate) initializers: Vec<Initializer>,
     /// For each parameter, the views of it that are written, and their names.
@@ -40,6 +48,8 @@ pub(crate) struct Lowering<'a> {
     pub(crate) dynamic: HashMap<NodeId, Dynamic>,
     pub(crate) types: Vec<ValueInfoProto>,
     pub(crate) mapping: Vec<TensorMapping>,
+    /// Operator sets beside ONNX's own that nodes are of.
+    pub(crate) domains: BTreeMap<String, i64>,
     pub(crate) rearranged: Vec<String>,
     pub(crate) notes: Vec<String>,
 }
@@ -55,6 +65,8 @@ impl<'a> Lowering<'a> {
             roots,
             names: HashMap::new(),
             taken,
+            inner: HashSet::new(),
+            said: Names::of(model.graph()),
             nodes: Vec::new(),
             initializers: Vec::new(),
             stored: HashMap::new(),
@@ -62,6 +74,7 @@ impl<'a> Lowering<'a> {
             dynamic,
             types: Vec::new(),
             mapping: Vec::new(),
+            domains: BTreeMap::new(),
             rearranged: Vec::new(),
             notes: Vec::new(),
         }
@@ -82,6 +95,17 @@ impl<'a> Lowering<'a> {
         name
     }
 
+    /// A name for what stands in a subgraph: its own, unless something of the graph has it. Subgraphs beside each other may
+    /// use the same names.
+    pub(crate) fn inner_name(&mut self, wanted: &str) -> String {
+        if self.inner.contains(wanted) {
+            return wanted.to_owned();
+        }
+        let name = self.fresh(wanted);
+        self.inner.insert(name.clone());
+        name
+    }
+
     /// The name of a value of the source; an empty one would be an input left out.
     pub(crate) fn own_name(&self, id: ValueId) -> String {
         let name = &self.graph().value(id).name;
@@ -93,7 +117,8 @@ impl<'a> Lowering<'a> {
         if dtype.is_float() { self.float } else { dtype }
     }
 
-    /// Shape of a value. Everything in a graph without unknown operators has one.
+    /// Shape of a value. Where it is not known, the node is one of those that can do without
+    /// ([`needs_shapes`](super::lower::needs_shapes)).
     pub(crate) fn shape(&self, id: ValueId) -> Shape {
         self.model.shape_of(id).cloned().unwrap_or_else(|| Shape::new(Vec::new()))
     }
@@ -126,7 +151,8 @@ impl<'a> Lowering<'a> {
         }
         let tensor = if tensor.dtype().is_float() { tensor.cast(self.float) } else { tensor };
         self.mapping.push(TensorMapping::new(self.graph(), &[parameter], &name, &tensor));
-        self.initializers.push(Initializer { name: name.clone(), tensor });
+        let remarks = self.said.of_value(&source.name);
+        self.initializers.push(Initializer { name: name.clone(), tensor, remarks });
         self.stored.entry(parameter).or_default().push((views.to_vec(), name.clone()));
         Ok(name)
     }
@@ -134,6 +160,13 @@ impl<'a> Lowering<'a> {
     /// Whether a value is a tensor of the model.
     pub(crate) fn is_parameter(&self, id: ValueId) -> bool {
         self.graph().as_parameter(self.roots[id.index()]).is_some()
+    }
+
+    /// Whether the elements of a tensor lie in the source as its shape says.
+    pub(crate) fn is_stored_as_it_is(&self, id: ValueId) -> bool {
+        let moves = |transform: &Transform| matches!(transform, Transform::Permute(_) | Transform::Reshape(_));
+        let parameter = self.graph().as_parameter(self.roots[id.index()]);
+        parameter.is_none_or(|parameter| !parameter.tensor.transforms().iter().any(moves))
     }
 
     /// Whether a tensor of the model is in the output.
@@ -145,7 +178,7 @@ impl<'a> Lowering<'a> {
     fn constant(&mut self, name: &str, tensor: Result<Tensor, residua_ir::TensorError>) -> Result<String, EmitError> {
         let name = self.fresh(name);
         let tensor = tensor.map_err(|error| EmitError::Tensor { tensor: name.clone(), error })?;
-        self.initializers.push(Initializer { name: name.clone(), tensor });
+        self.initializers.push(Initializer { name: name.clone(), tensor, remarks: Remarks::default() });
         Ok(name)
     }
 
@@ -236,7 +269,13 @@ impl<'a> Lowering<'a> {
         attributes: Vec<AttributeProto>,
     ) -> Result<(), EmitError> {
         let output = self.operand(node.output())?;
-        self.push(op, &node.name, inputs, output, attributes)
+        let name = self.said.of_node(node);
+        self.push(op, &name, inputs, output, attributes)?;
+        let said = &self.graph().layer(node.layer).remarks;
+        if let Some(written) = self.nodes.last_mut() {
+            proto::annotate_node(written, said);
+        }
+        Ok(())
     }
 
     /// Adds a node on the way to `node`'s result.
@@ -262,8 +301,9 @@ impl<'a> Lowering<'a> {
         (dtype, shape): (DType, &Shape),
     ) -> Result<String, EmitError> {
         let name = self.fresh(&format!("{}/{op}", node.name));
-        let dtype = self.dtype(dtype);
-        self.types.push(proto::value_info(&name, dtype, shape));
+        if self.model.type_of(node.output()).is_some() {
+            self.types.push(proto::value_info(&name, self.dtype(dtype), shape));
+        }
         self.push(op, &name, inputs, name.clone(), attributes)?;
         Ok(name)
     }

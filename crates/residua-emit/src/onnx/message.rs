@@ -8,7 +8,7 @@ use prost::encoding::{WireType, encode_key, encode_varint};
 use residua_formats::onnx::schema::{DataLocation, GraphProto, ModelProto, TensorProto};
 
 use super::lowering::Initializer;
-use super::proto::{data_type, entry, to_i64};
+use super::proto::{data_type, entries, entry, to_i64};
 use crate::EmitError;
 use crate::sink::Segment;
 
@@ -42,6 +42,8 @@ fn header(initializer: &Initializer) -> TensorProto {
         dims: to_i64(initializer.tensor.shape()),
         data_type: data_type(initializer.tensor.dtype()).into(),
         name: initializer.name.clone(),
+        doc_string: initializer.remarks.doc.clone(),
+        metadata_props: entries(&initializer.remarks),
         ..TensorProto::default()
     }
 }
@@ -66,7 +68,7 @@ pub(crate) fn parts(
     for initializer in initializers {
         let len = initializer.tensor.byte_len();
         let mut proto = header(&initializer);
-        let Initializer { name, tensor } = initializer;
+        let Initializer { name, tensor, .. } = initializer;
         let elements = Segment::Tensor { name, tensor };
         if let Some(location) = external.filter(|_| len >= EXTERNAL_FROM) {
             let start = offset.next_multiple_of(alignment(len));

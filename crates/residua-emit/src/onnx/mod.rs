@@ -7,6 +7,8 @@
 mod lower;
 mod lowering;
 mod message;
+mod model;
+mod names;
 mod plan;
 mod proto;
 mod representable;
@@ -14,12 +16,13 @@ mod version;
 
 use std::path::Path;
 
-use residua_formats::onnx::schema::{GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto};
-use residua_ir::{Checked, DType, Graph};
+use residua_formats::onnx::schema::GraphProto;
+use residua_ir::{Checked, DType};
 
 use crate::atomic::{Stage, Staged};
 use crate::sink::{self, Segment};
-use crate::{EmitError, Emitted, Exactness, float, metadata};
+use crate::{EmitError, Emitted, Exactness, float};
+pub use model::{natural_float, natural_opset};
 pub use representable::representable;
 pub use version::{NEWEST, OLDEST, PORTABLE};
 
@@ -60,16 +63,16 @@ pub enum ExternalData {
 /// How to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OnnxOptions {
-    /// Operator set, [`OLDEST`] to [`NEWEST`]; [`PORTABLE`] unless said otherwise.
+    /// Operator set, [`OLDEST`] to [`NEWEST`]; [`PORTABLE`] unless said otherwise. [`natural_opset`] is that of the source.
     pub opset: i64,
     /// Axis order of the interface.
     pub input_layout: InputLayout,
     /// Float type of the whole model: weights, inputs and outputs. f32 unless said otherwise, the one
-    /// that every runtime computes in.
+    /// that every runtime computes in. [`natural_float`] is that of the source.
     pub float: DType,
     /// Where tensors go.
     pub external_data: ExternalData,
-    /// What the file says wrote it.
+    /// What the file says wrote it, unless an ONNX source says that something else did.
     pub producer: String,
 }
 
@@ -85,13 +88,6 @@ impl Default for OnnxOptions {
     }
 }
 
-fn about(graph: &Graph, layout: InputLayout) -> Vec<StringStringEntryProto> {
-    let mut entries: Vec<_> =
-        metadata::entries(graph).into_iter().map(|(key, value)| proto::entry(key, value)).collect();
-    entries.push(proto::entry("residua.input_layout", layout.name()));
-    entries
-}
-
 /// Writes the model beside `target`, to be read back and then [committed](Staged::commit).
 ///
 /// # Errors
@@ -105,20 +101,17 @@ pub fn stage(model: &Checked, options: &OnnxOptions, target: &Path) -> Result<St
     plan::refuse_opaque(model)?;
     let plan::Plan { out, inputs, outputs, dropped } = plan::plan(model, opset, kind, options.input_layout)?;
     let graph = model.graph();
-    let header = ModelProto {
-        ir_version: version::ir_version(opset),
-        producer_name: options.producer.clone(),
-        producer_version: env!("CARGO_PKG_VERSION").to_owned(),
-        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: opset }],
-        metadata_props: about(graph, options.input_layout),
-        ..ModelProto::default()
-    };
+    let header = model::header(graph, options, &out.domains);
+    let inputs = model::with_tensors(inputs, graph, header.ir_version, &out.initializers);
+    let said = graph.source().onnx.as_ref().map(|header| header.graph.clone()).unwrap_or_default();
     let body = GraphProto {
         name: if graph.name().is_empty() { "graph".to_owned() } else { graph.name().to_owned() },
         node: out.nodes,
         input: inputs,
         output: outputs,
         value_info: out.types,
+        metadata_props: proto::entries(&said),
+        doc_string: said.doc,
         ..GraphProto::default()
     };
     let rounded = float::rounds(float::weights(graph), kind).then_some(kind);

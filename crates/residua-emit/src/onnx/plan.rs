@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use residua_formats::onnx::schema::ValueInfoProto;
-use residua_ir::{Checked, DType, LayerId, Node, NodeId, Op, Role, Shape, SourceOrder, ValueId, ValueKind};
+use residua_ir::{Checked, DType, LayerId, Node, NodeId, Op, Role, Shape, SourceOrder, TensorType, ValueId, ValueKind};
 
 use super::InputLayout;
 use super::lower::{self, passes_through};
-use super::lowering::Lowering;
+use super::lowering::{Lowering, unsupported};
 use super::proto::{self, int, ints};
 use crate::mapping::origin;
 use crate::{Dropped, EmitError};
@@ -34,13 +34,33 @@ pub(crate) fn plan(model: &Checked, opset: i64, float: DType, layout: InputLayou
     for id in graph.node_ids() {
         let node = graph.node(id);
         if !passes_through(node) && !out.absorbed.contains(&id) {
+            refuse_unknown_shapes(model, node)?;
             lower::lower(&mut out, id)?;
             describe(&mut out, node, &exits);
         }
     }
-    let outputs = exits.into_iter().map(|exit| exit.write(&mut out)).collect::<Result<_, _>>()?;
+    let mut outputs = exits.into_iter().map(|exit| exit.write(&mut out)).collect::<Result<Vec<_>, _>>()?;
+    for value in inputs.iter_mut().chain(&mut outputs).chain(&mut out.types) {
+        proto::annotate_value(value, &out.said.of_value(&value.name));
+    }
     let dropped = dropped(&out);
     Ok(Plan { out, inputs, outputs, dropped })
+}
+
+/// Refuses a node that is written according to shapes that are not known.
+fn refuse_unknown_shapes(model: &Checked, node: &Node) -> Result<(), EmitError> {
+    let unknown = node.inputs.iter().chain(&node.outputs).find(|&&id| model.type_of(id).is_none());
+    match unknown {
+        Some(&id) if lower::needs_shapes(node) => Err(unsupported(
+            node,
+            format!(
+                "the shape of `{}` is not known, since an operator before it is not; declare it in the model \
+                 (`value_info`, which onnx.shape_inference and most exporters write)",
+                model.graph().value(id).name
+            ),
+        )),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// For each value, the first on its chain of nodes that pass their operand on.
@@ -184,8 +204,13 @@ fn exits(out: &mut Lowering<'_>, layout: InputLayout) -> Vec<Exit> {
 
 impl Exit {
     fn write(self, out: &mut Lowering<'_>) -> Result<ValueInfoProto, EmitError> {
-        let (shape, dtype) = (out.shape(self.value), out.dtype(out.source_dtype(self.value)));
-        let info = |shape: &Shape| proto::interface(&self.name, dtype, shape);
+        let known = out.model.type_of(self.value).or_else(|| out.said.declared(&self.name));
+        let ty = known.cloned().unwrap_or(TensorType { dtype: DType::F32, shape: Shape::new(Vec::new()) });
+        let (shape, dtype, known) = (ty.shape, out.dtype(ty.dtype), known.is_some());
+        let info = |shape: &Shape| match known {
+            true => proto::interface(&self.name, dtype, shape),
+            false => ValueInfoProto { name: self.name.clone(), ..ValueInfoProto::default() },
+        };
         if self.direct {
             return Ok(info(&shape));
         }
@@ -265,13 +290,14 @@ fn note_integers(out: &mut Lowering<'_>) {
     }));
 }
 
-/// Writes down the type of a node's result, unless it is an output, whose type stands there.
+/// Writes down the types of a node's results, unless they are outputs, whose types stand there.
 fn describe(out: &mut Lowering<'_>, node: &Node, exits: &[Exit]) {
-    let id = node.output();
-    let name = out.names.get(&id).cloned().unwrap_or_else(|| out.own_name(id));
-    if !exits.iter().any(|exit| exit.direct && exit.name == name) {
-        let (shape, dtype) = (out.shape(id), out.dtype(out.source_dtype(id)));
-        out.types.push(proto::value_info(&name, dtype, &shape));
+    for &id in &node.outputs {
+        let Some(ty) = out.model.type_of(id) else { continue };
+        let name = out.names.get(&id).cloned().unwrap_or_else(|| out.own_name(id));
+        if !exits.iter().any(|exit| exit.direct && exit.name == name) {
+            out.types.push(proto::value_info(&name, out.dtype(ty.dtype), &ty.shape));
+        }
     }
 }
 
@@ -289,16 +315,18 @@ fn dropped(out: &Lowering<'_>) -> Vec<Dropped> {
 
 /// Refuses what has no counterpart before anything is written.
 pub(crate) fn refuse_opaque(model: &Checked) -> Result<(), EmitError> {
-    let Some(id) = model.opaque_nodes().next() else { return Ok(()) };
-    let node = model.graph().node(id);
-    let kind = match &node.op {
-        Op::Opaque(opaque) => format!("{} operator `{}`: {}", opaque.domain, opaque.op_type, opaque.reason),
-        known => known.name().to_owned(),
-    };
-    let layer = model.graph().layer(node.layer).name.clone();
+    let graph = model.graph();
+    let unwritable = model.opaque_nodes().find_map(|id| match &graph.node(id).op {
+        Op::Opaque(opaque) if opaque.verbatim.is_none() => Some((graph.node(id), opaque)),
+        _ => None,
+    });
+    let Some((node, opaque)) = unwritable else { return Ok(()) };
     Err(EmitError::Unsupported {
-        node: layer,
+        node: graph.layer(node.layer).name.clone(),
         op: node.op.name().to_owned(),
-        problem: format!("{kind}; replace it by built-in layers, or cut the model before it"),
+        problem: format!(
+            "{} operator `{}`: {}; replace it by built-in layers, or cut the model before it",
+            opaque.domain, opaque.op_type, opaque.reason
+        ),
     })
 }

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use residua_formats::onnx::schema::{
-    AttributeProto, AttributeType, DataType, DimensionProto, DimensionValue, StringStringEntryProto, TensorShapeProto,
-    TensorTypeProto, TypeProto, TypeValue, ValueInfoProto,
+    AttributeProto, AttributeType, DataType, DimensionProto, DimensionValue, NodeProto, StringStringEntryProto,
+    TensorShapeProto, TensorTypeProto, TypeProto, TypeValue, ValueInfoProto,
 };
-use residua_ir::{DType, Dim, Shape};
+use residua_ir::{DType, Dim, Remarks, Shape};
 
 fn attribute(name: &str, ty: AttributeType) -> AttributeProto {
     AttributeProto { name: name.to_owned(), r#type: ty.into(), ..AttributeProto::default() }
@@ -83,4 +83,19 @@ fn typed(name: &str, dtype: DType, shape: &Shape, size: impl Fn(&Dim) -> Option<
 /// A key and its value.
 pub(crate) fn entry(key: &str, value: impl Into<String>) -> StringStringEntryProto {
     StringStringEntryProto { key: key.to_owned(), value: value.into() }
+}
+
+/// Keys and values.
+pub(crate) fn entries(remarks: &Remarks) -> Vec<StringStringEntryProto> {
+    remarks.metadata.iter().map(|(key, value)| entry(key, value.as_str())).collect()
+}
+
+/// Says of a node what its source says.
+pub(crate) fn annotate_node(node: &mut NodeProto, remarks: &Remarks) {
+    (node.doc_string, node.metadata_props) = (remarks.doc.clone(), entries(remarks));
+}
+
+/// Says of a value what its source says.
+pub(crate) fn annotate_value(value: &mut ValueInfoProto, remarks: &Remarks) {
+    (value.doc_string, value.metadata_props) = (remarks.doc.clone(), entries(remarks));
 }

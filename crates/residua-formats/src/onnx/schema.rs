@@ -2,8 +2,9 @@
 //!
 //! Field numbers are those of `onnx.proto` (IR version 10 and later, unchanged since 3). Messages are declared without
 //! explicit presence, as in `onnx.proto3`, except where a default value is worth writing: the value of an attribute.
-//! `raw_data` is a slice of the bytes that were decoded, never a copy. Fields that are not declared are skipped in
-//! reading, so a decoded message is not meant to be written back.
+//! `raw_data` is a slice of the bytes that were decoded, never a copy. Nodes are declared whole, so that one can be written
+//! back as it was; elsewhere, fields that are not declared are skipped in reading (training information, annotations of
+//! quantisation, placement on devices).
 
 #![allow(missing_docs, reason = "the fields are documented by the ONNX specification")]
 
@@ -125,12 +126,18 @@ pub struct AttributeProto {
     pub graphs: Vec<GraphProto>,
     #[prost(string, tag = "13")]
     pub doc_string: String,
+    #[prost(message, optional, tag = "14")]
+    pub tp: Option<TypeProto>,
+    #[prost(message, repeated, tag = "15")]
+    pub type_protos: Vec<TypeProto>,
     #[prost(enumeration = "AttributeType", tag = "20")]
     pub r#type: i32,
     #[prost(string, tag = "21")]
     pub ref_attr_name: String,
     #[prost(message, optional, tag = "22")]
     pub sparse_tensor: Option<SparseTensorProto>,
+    #[prost(message, repeated, tag = "23")]
+    pub sparse_tensors: Vec<SparseTensorProto>,
 }
 
 /// Which field of an [`AttributeProto`] holds its value.
@@ -185,6 +192,8 @@ pub struct TensorProto {
     pub external_data: Vec<StringStringEntryProto>,
     #[prost(enumeration = "DataLocation", tag = "14")]
     pub data_location: i32,
+    #[prost(message, repeated, tag = "16")]
+    pub metadata_props: Vec<StringStringEntryProto>,
 }
 
 /// Part of a tensor that is stored in pieces; not read.
@@ -263,20 +272,55 @@ pub struct ValueInfoProto {
     pub metadata_props: Vec<StringStringEntryProto>,
 }
 
-/// Type of a value. Sequences, maps, optionals and sparse tensors are not declared: `value` is none for them.
+/// Type of a value.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct TypeProto {
-    #[prost(oneof = "TypeValue", tags = "1")]
+    #[prost(oneof = "TypeValue", tags = "1, 4, 5, 7, 8, 9")]
     pub value: Option<TypeValue>,
     #[prost(string, tag = "6")]
     pub denotation: String,
 }
 
-/// The kinds of [`TypeProto`].
+/// The kinds of [`TypeProto`]. Networks have tensors only; the others stand in nodes that are not known.
 #[derive(Clone, PartialEq, prost::Oneof)]
 pub enum TypeValue {
     #[prost(message, tag = "1")]
     Tensor(TensorTypeProto),
+    #[prost(message, tag = "4")]
+    Sequence(Box<ElementTypeProto>),
+    #[prost(message, tag = "5")]
+    Map(Box<MapTypeProto>),
+    #[prost(message, tag = "7")]
+    Opaque(OpaqueTypeProto),
+    #[prost(message, tag = "8")]
+    SparseTensor(TensorTypeProto),
+    #[prost(message, tag = "9")]
+    Optional(Box<ElementTypeProto>),
+}
+
+/// What a sequence or an optional holds.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ElementTypeProto {
+    #[prost(message, optional, boxed, tag = "1")]
+    pub elem_type: Option<Box<TypeProto>>,
+}
+
+/// Keys and values of a map.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct MapTypeProto {
+    #[prost(int32, tag = "1")]
+    pub key_type: i32,
+    #[prost(message, optional, boxed, tag = "2")]
+    pub value_type: Option<Box<TypeProto>>,
+}
+
+/// A type of somebody else's.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct OpaqueTypeProto {
+    #[prost(string, tag = "1")]
+    pub domain: String,
+    #[prost(string, tag = "2")]
+    pub name: String,
 }
 
 /// Element type and shape; no shape where even the rank is not known.

@@ -20,6 +20,8 @@ enum Message {
     Value,
     Type,
     TensorType,
+    /// What a sequence, an optional or a map holds.
+    ElementType,
     Shape,
     Function,
     /// Any other message, and strings.
@@ -35,10 +37,11 @@ impl Message {
             (Message::Graph, 1) | (Message::Function, 7) => Message::Node,
             (Message::Graph, 5) | (Message::Attribute, 5 | 10) | (Message::Sparse, 1 | 2) => Message::Tensor,
             (Message::Graph, 11..=13) => Message::Value,
-            (Message::Graph, 15) | (Message::Attribute, 22) => Message::Sparse,
+            (Message::Graph, 15) | (Message::Attribute, 22 | 23) => Message::Sparse,
             (Message::Node, 5) | (Message::Function, 11) => Message::Attribute,
-            (Message::Value, 2) => Message::Type,
-            (Message::Type, 1) => Message::TensorType,
+            (Message::Value, 2) | (Message::Attribute, 14 | 15) | (Message::ElementType, 1 | 2) => Message::Type,
+            (Message::Type, 1 | 8) => Message::TensorType,
+            (Message::Type, 4 | 5 | 9) => Message::ElementType,
             (Message::TensorType, 2) => Message::Shape,
             // float_data, raw_data and double_data take as much in memory as in the file.
             (Message::Tensor, 4 | 9 | 10) => return None,
@@ -55,7 +58,7 @@ impl Message {
             Message::Tensor => "tensor",
             Message::Sparse => "sparse tensor",
             Message::Value => "value",
-            Message::Type | Message::TensorType => "type",
+            Message::Type | Message::TensorType | Message::ElementType => "type",
             Message::Shape => "shape",
             Message::Function => "function",
             Message::Leaf => "message",

@@ -259,7 +259,7 @@ impl<'n, 'a> Site<'n, 'a> {
         }
         let bound = self.net.bound.get(self.path).cloned().unwrap_or_default();
         let operands: Vec<&Val> = inputs.iter().copied().chain(bound.iter().map(|(_, value)| value)).collect();
-        let opaque = Opaque { domain: "keras".to_owned(), op_type: op_type.to_owned(), reason };
+        let opaque = Opaque::new("keras", op_type, reason);
         self.finish(Op::Opaque(opaque), &operands, SourceOrder::Same)
     }
 

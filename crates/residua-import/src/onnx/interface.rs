@@ -50,6 +50,17 @@ fn input_type(info: &ValueInfoProto) -> Result<TensorType> {
     Ok(TensorType { dtype, shape: Shape::new(dims.collect()) })
 }
 
+/// The type that is declared for a value that is computed: sizes without a name are not known.
+pub(super) fn declared(info: &ValueInfoProto) -> Option<TensorType> {
+    let Some(TypeValue::Tensor(tensor)) = info.r#type.as_ref()?.value.as_ref() else { return None };
+    let dims = tensor.shape.as_ref()?.dim.iter().map(|proto| match &proto.value {
+        Some(DimensionValue::Value(size)) => usize::try_from(*size).map_or(Dim::Unknown, Dim::Fixed),
+        Some(DimensionValue::Param(name)) if !name.is_empty() => Dim::symbol(name),
+        Some(DimensionValue::Param(_)) | None => Dim::Unknown,
+    });
+    Some(TensorType { dtype: dtype(tensor.elem_type.into())?, shape: Shape::new(dims.collect()) })
+}
+
 /// Declares the inputs; before IR version 4, initializers were listed among them.
 pub(super) fn inputs(scope: &mut Scope, graph: &GraphProto) -> Result<()> {
     for info in graph.input.iter().filter(|info| !info.name.is_empty()) {

@@ -15,7 +15,9 @@ mod inline;
 mod inline_tests;
 mod interface;
 mod nodes;
+mod opaque;
 mod order;
+mod remarks;
 mod scope;
 #[cfg(test)]
 mod tests;
@@ -23,8 +25,10 @@ mod tests;
 use std::collections::{HashMap, HashSet};
 
 use residua_formats::onnx::OnnxFile;
-use residua_formats::onnx::schema::{FunctionProto, ModelProto, NodeProto, OperatorSetIdProto};
-use residua_ir::{Graph, GraphBuilder, LayerId, Op, Opaque, Source, Unused, ValueId};
+use residua_formats::onnx::schema::{
+    FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto,
+};
+use residua_ir::{Graph, GraphBuilder, LayerId, Source, Unused, ValueId};
 
 use crate::error::{Error, Result};
 use attributes::{Attributes, Bindings};
@@ -49,7 +53,7 @@ struct Reader<'a> {
     name: &'a str,
 }
 
-fn source(model: &ModelProto, opset: i64) -> Source {
+fn source(model: &ModelProto, graph: &GraphProto, opset: i64) -> Source {
     let about = |key: &str| model.metadata_props.iter().find(|entry| entry.key == key).map(|entry| entry.value.clone());
     let producer = if model.producer_name.is_empty() { "onnx" } else { model.producer_name.as_str() };
     Source {
@@ -57,9 +61,10 @@ fn source(model: &ModelProto, opset: i64) -> Source {
         framework: producer.to_owned(),
         version: (!model.producer_version.is_empty()).then(|| model.producer_version.clone()),
         notes: vec![format!("IR version {}, opset {opset}", model.ir_version)],
-        dangers: Vec::new(),
         preprocessing: about("residua.preprocessing"),
         architecture: about("residua.architecture"),
+        onnx: Some(remarks::header(model, graph, opset)),
+        ..Source::default()
     }
 }
 
@@ -110,9 +115,12 @@ impl Body<'_> {
 /// A model while it is read.
 struct Importer<'a> {
     file: &'a OnnxFile,
+    graph: &'a GraphProto,
     scope: Scope,
     functions: HashMap<inline::Key<'a>, &'a FunctionProto>,
     entered: Entered<'a>,
+    /// Types that the model declares, by name; made when they are needed.
+    declared: Option<HashMap<&'a str, &'a ValueInfoProto>>,
 }
 
 /// The network in a container.
@@ -130,9 +138,15 @@ pub fn import(file: OnnxFile, name: &str) -> Result<Graph> {
     }
     let opset = opset(&model.opset_import)?;
     let mut builder = GraphBuilder::new(if graph.name.is_empty() { name } else { &graph.name });
-    builder.source(source(model, opset));
-    let mut importer =
-        Importer { file: &file, scope: Scope::new(builder), functions: HashMap::new(), entered: Entered::default() };
+    builder.source(source(model, graph, opset));
+    let mut importer = Importer {
+        file: &file,
+        graph,
+        scope: Scope::new(builder),
+        functions: HashMap::new(),
+        entered: Entered::default(),
+        declared: None,
+    };
     importer.list_functions(&model.functions)?;
     importer.reserve_names(graph);
     let scope = &mut importer.scope;
@@ -200,10 +214,11 @@ impl<'a> Importer<'a> {
         let shown = self.scope.shown(first);
         let name = if node.name.is_empty() { shown.clone() } else { self.scope.shown(&node.name) };
         let layer = self.scope.builder.layer(name, &node.op_type, true);
+        self.scope.builder.remark(layer, remarks::remarks(&node.doc_string, &node.metadata_props));
         let result = self.known(node, body, read, layer, &shown);
         match result {
             Ok(value) => self.scope.define(first, Item::Value(value)),
-            Err(unknown) => opaque(&mut self.scope, node, layer, unknown),
+            Err(unknown) => self.opaque(node, body, layer, unknown),
         }
         Ok(())
     }
@@ -241,25 +256,5 @@ impl<'a> Importer<'a> {
         let attributes = Attributes::of(node, &body.bindings);
         let opset = body.opset(node);
         nodes::read(Reader { scope: &mut self.scope, node, attributes: &attributes, opset, layer, name })
-    }
-}
-
-/// Keeps a node that is not known, so that it can be inspected.
-fn opaque(scope: &mut Scope, node: &NodeProto, layer: LayerId, unknown: Unknown) {
-    let domain = if is_onnx(&node.domain) { "onnx" } else { &node.domain };
-    let op = Op::Opaque(Opaque { domain: domain.to_owned(), op_type: node.op_type.clone(), reason: unknown.0 });
-    let mut inputs = Vec::new();
-    for name in node.input.iter().filter(|name| !name.is_empty()) {
-        // Shapes that are computed have no value here.
-        if let Ok(id) = scope.value(name, layer) {
-            inputs.push(id);
-        }
-    }
-    let outputs: Vec<&str> = node.output.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
-    let shown: Vec<String> = outputs.iter().map(|name| scope.shown(name)).collect();
-    let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
-    let ids: Vec<ValueId> = scope.builder.node_with_outputs(op, &inputs, layer, &shown);
-    for (name, id) in outputs.into_iter().zip(ids) {
-        scope.define(name, Item::Value(id));
     }
 }

@@ -14,11 +14,13 @@ fn problem(node: &str, kind: &str, problem: String) -> Error {
 
 /// What a node reads: its operands, and what its subgraphs read from outside. An operand that is left out is empty.
 pub(super) fn reads(node: &NodeProto) -> Vec<&str> {
-    let mut names: Vec<&str> = node.input.iter().map(String::as_str).collect();
-    for graph in subgraphs(node) {
-        names.extend(captured(graph));
-    }
-    names
+    node.input.iter().map(String::as_str).chain(captured(node)).collect()
+}
+
+/// What the subgraphs of a node read from outside, each name once.
+pub(super) fn captured(node: &NodeProto) -> Vec<&str> {
+    let mut found = HashSet::new();
+    subgraphs(node).flat_map(captured_by).filter(|name| found.insert(*name)).collect()
 }
 
 /// Graphs among the attributes of a node.
@@ -27,7 +29,7 @@ pub(super) fn subgraphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
 }
 
 /// Names that a subgraph reads and does not give itself, each once, in the order in which they are read.
-fn captured(graph: &GraphProto) -> Vec<&str> {
+fn captured_by(graph: &GraphProto) -> Vec<&str> {
     let own = graph.input.iter().map(|info| &info.name).chain(graph.initializer.iter().map(|tensor| &tensor.name));
     let given = graph.node.iter().flat_map(|node| &node.output);
     // What is known stays out; what was found is known.

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::{
-    Graph, InputType, Layer, LayerId, Node, NodeId, Parameter, ParameterId, Role, Source, SourceOrder, Unused, Value,
-    ValueId, ValueKind,
+    Graph, InputType, Layer, LayerId, Node, NodeId, Parameter, ParameterId, Remarks, Role, Source, SourceOrder, Unused,
+    Value, ValueId, ValueKind,
 };
 use crate::op::Op;
 use crate::shape::Shape;
@@ -109,8 +109,18 @@ impl GraphBuilder {
 
     /// A layer of the source model.
     pub fn layer(&mut self, name: impl Into<String>, kind: impl Into<String>, trainable: bool) -> LayerId {
-        self.graph.layers.push(Layer { name: name.into(), kind: kind.into(), trainable });
+        self.copy_layer(Layer { name: name.into(), kind: kind.into(), trainable, remarks: Remarks::default() })
+    }
+
+    /// A layer of another graph of the same source.
+    pub fn copy_layer(&mut self, layer: Layer) -> LayerId {
+        self.graph.layers.push(layer);
         LayerId::new(self.graph.layers.len() - 1)
+    }
+
+    /// Says what else the source says of a layer.
+    pub fn remark(&mut self, layer: LayerId, remarks: Remarks) {
+        self.graph.layers[layer.index()].remarks = remarks;
     }
 
     /// An f32 input whose axes are the source's.

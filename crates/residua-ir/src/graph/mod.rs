@@ -4,6 +4,7 @@
 //! topological order, there are no cycles, and every handle of a graph is in range for it.
 
 mod builder;
+mod remarks;
 
 use std::fmt;
 
@@ -14,6 +15,7 @@ use crate::shape::{Dim, Shape};
 use crate::tensor::{DType, Tensor};
 
 pub use builder::{GraphBuilder, GraphError};
+pub use remarks::{OnnxHeader, Remarks, ValueRemarks};
 
 macro_rules! handle {
     ($(#[$doc:meta])* $name:ident) => {
@@ -71,6 +73,9 @@ pub struct Source {
     pub preprocessing: Option<String>,
     /// The standard architecture it was built from, where that is known for certain (a recipe, metadata of ours).
     pub architecture: Option<String>,
+    /// What an ONNX file says of itself.
+    #[serde(skip)]
+    pub onnx: Option<OnnxHeader>,
 }
 
 /// How the elements of a value lie in the source model, compared with the value here.
@@ -180,6 +185,9 @@ pub struct Layer {
     pub kind: String,
     /// Whether it is trained.
     pub trainable: bool,
+    /// What else the source says of it.
+    #[serde(skip)]
+    pub remarks: Remarks,
 }
 
 /// What a parameter is to the model.

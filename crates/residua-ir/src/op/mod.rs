@@ -16,6 +16,7 @@ mod window;
 
 use serde::{Deserialize, Serialize};
 
+use crate::opaque::Opaque;
 use crate::tensor::DType;
 pub use activation::Activation;
 pub use axes::{Border, Pad, PadAxes, ReshapeDim};
@@ -201,18 +202,6 @@ pub enum IdentityReason {
     Augmentation,
     /// A linear activation, a graph's `Identity`.
     Linear,
-}
-
-/// An operator that is not known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Opaque {
-    /// Where the operator comes from: `keras`, an ONNX domain.
-    pub domain: String,
-    /// Its name there: `Lambda`, `NonMaxSuppression`.
-    pub op_type: String,
-    /// Why it is not known, in the user's terms.
-    pub reason: String,
 }
 
 impl Op {

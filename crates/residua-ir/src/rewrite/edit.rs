@@ -228,7 +228,7 @@ impl<'e> Copy<'e> {
         self.builder.source(graph.source().clone());
         self.builder.unused(graph.unused().iter().cloned());
         for layer in graph.layers() {
-            self.builder.layer(layer.name.clone(), layer.kind.clone(), layer.trainable);
+            self.builder.copy_layer(layer.clone());
         }
         for &id in graph.inputs() {
             let value = graph.value(id);

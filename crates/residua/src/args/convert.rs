@@ -39,7 +39,7 @@ pub(crate) struct ConvertArgs {
     /// Format of the output, where the extension does not say it
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub(crate) to: Option<OutputFormat>,
-    /// Float type of the written weights [default: f32 in ONNX, the source's in safetensors]
+    /// Float type of the written weights [default: the source's in safetensors and from ONNX, f32 in ONNX from others]
     #[arg(long, value_name = "DTYPE", value_enum)]
     pub(crate) dtype: Option<Dtype>,
     /// Fold batch norms into the convolutions before them
@@ -76,7 +76,7 @@ pub(crate) struct OnnxArgs {
     /// Axis order of image inputs [default: nchw]
     #[arg(long, value_name = "LAYOUT", value_enum)]
     pub(crate) input_layout: Option<InputLayout>,
-    /// Operator set to write [default: 17]
+    /// Operator set to write [default: that of an ONNX source, or 17]
     #[arg(long, value_name = "N")]
     pub(crate) opset: Option<u32>,
     /// Write the weights beside the model, in OUT.data

@@ -83,19 +83,23 @@ pub(crate) fn before_transpose(out: &Lowering<'_>, linear: &Node) -> Option<(Nod
     }
 }
 
-/// `Gemm` with the weight as `[I, O]` for matrices, `MatMul` and `Add` for the rest.
+/// `Gemm` for matrices, with the weight as it is stored; `MatMul` and `Add` for the rest.
 pub(super) fn linear(out: &mut Lowering<'_>, node: &Node) -> Result<(), EmitError> {
     let (x_shape, weight_shape) = (out.shape(node.inputs[0]), out.shape(node.inputs[1]));
     let x = out.operand(node.inputs[0])?;
     let bias = node.inputs.get(2).map(|&id| out.operand(id)).transpose()?;
-    let weight = if out.is_parameter(node.inputs[1]) {
-        out.operand_as(node.inputs[1], &[Transform::Permute(vec![1, 0])])?
-    } else if let Some((_, weight)) = before_transpose(out, node) {
-        out.operand(weight)?
-    } else if x_shape.rank() == 2 {
+    let parameter = out.is_parameter(node.inputs[1]);
+    let turned = before_transpose(out, node).filter(|_| !parameter);
+    let rows = if parameter { out.is_stored_as_it_is(node.inputs[1]) } else { turned.is_none() };
+    if x_shape.rank() == 2 && rows {
         let weight = out.operand(node.inputs[1])?;
         let inputs = [x, weight].into_iter().chain(bias).collect();
         return out.result(node, "Gemm", inputs, vec![int("transB", 1)]);
+    }
+    let weight = if parameter {
+        out.operand_as(node.inputs[1], &[Transform::Permute(vec![1, 0])])?
+    } else if let Some((_, weight)) = turned {
+        out.operand(weight)?
     } else {
         let weight = out.operand(node.inputs[1])?;
         let dims = weight_shape.dims().iter().rev().cloned().collect();

@@ -5,6 +5,7 @@ mod arithmetic;
 mod axes;
 mod extent;
 mod norm;
+mod opaque;
 mod pick;
 mod quantised;
 mod rank;
@@ -15,9 +16,9 @@ pub(crate) use arithmetic::before_transpose;
 pub(crate) use quantised::{Dynamic, dynamic, zeros};
 pub(crate) use window::padding_before;
 
-use residua_ir::{Activation, Node, NodeId, Op, PoolKind};
+use residua_ir::{Activation, Node, NodeId, Op, Padding, PoolKind};
 
-use super::lowering::{Lowering, unsupported};
+use super::lowering::Lowering;
 use crate::EmitError;
 
 /// Whether a node gives its first operand on as it is.
@@ -79,6 +80,58 @@ pub(crate) fn passes_through(node: &Node) -> bool {
     }
 }
 
+/// Whether how a node is written depends on the shapes of what it reads and gives. Behind an operator that is not known
+/// they may be open.
+pub(crate) fn needs_shapes(node: &Node) -> bool {
+    match &node.op {
+        Op::BatchNorm(_)
+        | Op::Lrn(_)
+        | Op::Activation(_)
+        | Op::PRelu
+        | Op::Elementwise(_)
+        | Op::Compare(_)
+        | Op::Is(_)
+        | Op::Where
+        | Op::Reduce(_)
+        | Op::ArgExtremum(_)
+        | Op::Gather { .. }
+        | Op::GatherElements { .. }
+        | Op::GatherNd { .. }
+        | Op::Linear
+        | Op::MatMul
+        | Op::Concat { .. }
+        | Op::Flatten { .. }
+        | Op::Transpose { .. }
+        | Op::Squeeze { .. }
+        | Op::Unsqueeze { .. }
+        | Op::Identity(_)
+        | Op::Cast { .. }
+        | Op::Opaque(_) => false,
+        Op::Conv(conv) => !matches!(conv.padding, Padding::Explicit(_)),
+        Op::ConvTranspose(_) | Op::LpPool(_) => true,
+        Op::MaxPool(pool) => pool.ceil_mode || !matches!(pool.padding, Padding::Explicit(_)),
+        Op::AvgPool(pool) => pool.ceil_mode || !matches!(pool.padding, Padding::Explicit(_)),
+        Op::GlobalPool(pool) => !pool.keep_dims,
+        Op::GroupNorm(_)
+        | Op::LayerNorm(_)
+        | Op::TopK(_)
+        | Op::Pad(_)
+        | Op::PadAxes(_)
+        | Op::Resize(_)
+        | Op::Reshape { .. }
+        | Op::Slice { .. }
+        | Op::Expand { .. }
+        | Op::Tile { .. }
+        | Op::Sizes { .. }
+        | Op::Softmax { .. }
+        | Op::LogSoftmax { .. }
+        | Op::Hardmax { .. }
+        | Op::Quantize(_)
+        | Op::Dequantize(_)
+        | Op::DynamicRange(_) => true,
+    }
+}
+
 /// Writes a node.
 pub(crate) fn lower(out: &mut Lowering<'_>, id: NodeId) -> Result<(), EmitError> {
     let node = out.graph().node(id);
@@ -129,6 +182,6 @@ pub(crate) fn lower(out: &mut Lowering<'_>, id: NodeId) -> Result<(), EmitError>
         Op::DynamicRange(_) => quantised::dynamic_range(out, id),
         // What passes on its operand has no node, but for an integer cast to itself.
         Op::Identity(_) => Ok(()),
-        Op::Opaque(opaque) => Err(unsupported(node, opaque.reason.clone())),
+        Op::Opaque(opaque) => opaque::opaque(out, node, opaque),
     }
 }

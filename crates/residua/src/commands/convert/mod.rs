@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use residua_emit::{Emitted, Staged};
-use residua_ir::{Graph, Level, validate};
+use residua_ir::{Checked, Graph, Level, Op, validate};
 use residua_verify::Subject;
 
 use crate::args::{ConvertArgs, PreprocessChoice};
@@ -80,6 +80,7 @@ pub(super) fn run(args: &ConvertArgs, threads: Option<usize>, console: &mut Cons
         None
     } else {
         progress.step("proving");
+        refuse_what_cannot_run(&model.checked)?;
         let rewritten = changed.change().map(|change| (&model.checked, change));
         let written = Written { source: &source, rewritten, target: &target, staged: &staged };
         Some(written.prove(&settings).context("what was written cannot be proved")?)
@@ -105,6 +106,23 @@ pub(super) fn run(args: &ConvertArgs, threads: Option<usize>, console: &mut Cons
         console.complain(refusal(&place, verification.as_ref()));
     }
     Ok(if holds { Outcome::Holds } else { Outcome::Fails })
+}
+
+/// A proof runs both models, the operators that are not known too.
+fn refuse_what_cannot_run(model: &Checked) -> Result<()> {
+    let graph = model.graph();
+    let unknown: Vec<_> = model.opaque_nodes().map(|id| graph.node(id)).collect();
+    let Some(first) = unknown.first() else { return Ok(()) };
+    let Op::Opaque(opaque) = &first.op else { return Ok(()) };
+    let more = if unknown.len() > 1 { format!(" (and {} more)", unknown.len() - 1) } else { String::new() };
+    bail!(
+        "what was written cannot be proved, since `{}` ({} {}) cannot be run: {}{more}; --no-verify writes it as it is, \
+         unproved",
+        graph.layer(first.layer).name,
+        opaque.domain,
+        opaque.op_type,
+        opaque.reason
+    )
 }
 
 /// Moves the output to its place and writes the manifest, if one was asked for: both or neither.

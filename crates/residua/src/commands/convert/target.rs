@@ -25,7 +25,7 @@ impl Target {
     /// From the arguments, for this model.
     pub(super) fn new(args: &ConvertArgs, format: OutputFormat, model: &Model) -> Result<Self> {
         Ok(match format {
-            OutputFormat::Onnx => Self::Onnx(onnx_options(args)),
+            OutputFormat::Onnx => Self::Onnx(onnx_options(args, model.checked.graph())),
             OutputFormat::Safetensors => {
                 let default =
                     if fit::is_plain(model) && !args.fold_bn { LayoutName::Source } else { LayoutName::Residua };
@@ -92,15 +92,15 @@ impl Target {
     }
 }
 
-fn onnx_options(args: &ConvertArgs) -> OnnxOptions {
+fn onnx_options(args: &ConvertArgs, graph: &Graph) -> OnnxOptions {
     OnnxOptions {
-        opset: args.onnx.opset.map_or(onnx::PORTABLE, i64::from),
+        opset: args.onnx.opset.map_or_else(|| onnx::natural_opset(graph), i64::from),
         input_layout: match args.onnx.input_layout.unwrap_or_default() {
             InputLayout::Nchw => onnx::InputLayout::Nchw,
             InputLayout::Nhwc => onnx::InputLayout::Nhwc,
             InputLayout::Source => onnx::InputLayout::Source,
         },
-        float: float(args.dtype).unwrap_or(DType::F32),
+        float: float(args.dtype).unwrap_or_else(|| onnx::natural_float(graph)),
         external_data: if args.onnx.external_data { ExternalData::Always } else { ExternalData::Auto },
         ..OnnxOptions::default()
     }
