@@ -10,6 +10,7 @@
 
 mod attributes;
 mod constants;
+mod fold;
 mod inline;
 #[cfg(test)]
 mod inline_tests;
@@ -175,7 +176,7 @@ pub fn import(file: OnnxFile, name: &str) -> Result<Graph> {
         .map(|tensor| Unused { location: tensor.name.clone(), reason: "no node reads it".to_owned() });
     let unused: Vec<Unused> = unused.collect();
     scope.builder.unused(unused);
-    Ok(importer.scope.builder.finish()?)
+    fold::fold(importer.scope.builder.finish()?)
 }
 
 impl<'a> Importer<'a> {
