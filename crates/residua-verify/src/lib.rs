@@ -4,10 +4,12 @@
 //! check. A rule only adds findings; it never stops the others. Not here: shapes and operands
 //! ([`residua_ir::validate()`]), numbers that come out of a run, target runtimes.
 
+mod habit;
 pub mod manifest;
 pub mod numbers;
 pub mod rules;
 mod subject;
+mod wiring;
 
 use residua_ir::{Code, Finding};
 
@@ -24,10 +26,17 @@ pub struct Rule {
 /// All findings about a model: validation's, then each rule's, in the order of their codes.
 #[must_use]
 pub fn check(subject: &Subject) -> Vec<Finding> {
-    let mut findings = subject.validation.to_vec();
+    let mut found = Vec::new();
     for rule in rules::ALL {
-        (rule.check)(subject, &mut findings);
+        (rule.check)(subject, &mut found);
     }
+    // What the rules know the cause of is not said in general terms as well.
+    let explained = |finding: &&Finding| {
+        let same = |other: &Finding| other.code.id == "R207" && other.node == finding.node;
+        finding.code.id != "R108" || !found.iter().any(same)
+    };
+    let mut findings: Vec<Finding> = subject.validation.iter().filter(explained).cloned().collect();
+    findings.extend(found);
     findings
 }
 

@@ -3,8 +3,10 @@
 use std::sync::OnceLock;
 
 use rayon::prelude::*;
-use residua_ir::{Checked, Code, Finding, Invalid, NodeId, Parameter, Statistics, TensorError, Typed};
+use residua_ir::{Checked, Code, Finding, Invalid, NodeId, Parameter, Statistics, TensorError, Typed, ValueId};
 use residua_resnet::Anatomy;
+
+use crate::habit::Habit;
 
 /// A model under check. Ranges of values are computed once, when a rule first asks for them.
 #[derive(Debug)]
@@ -14,27 +16,51 @@ pub struct Subject<'a> {
     pub(crate) validation: &'a [Finding],
     pub(crate) anatomy: &'a Anatomy,
     pub(crate) expected: Option<&'a str>,
+    /// Name of the file, without its ending.
+    pub(crate) called: Option<&'a str>,
     statistics: OnceLock<Vec<Result<Statistics, TensorError>>>,
+    habit: OnceLock<Option<Habit>>,
 }
 
 impl<'a> Subject<'a> {
     /// A model with what is known of it; `expected` is the architecture that it must be, as the user named it.
     #[must_use]
     pub fn new(model: &'a Checked, anatomy: &'a Anatomy, expected: Option<&'a str>) -> Self {
-        Self { model, validation: model.findings(), anatomy, expected, statistics: OnceLock::new() }
+        Self::of(model, model.findings(), anatomy, expected)
     }
 
     /// A model that does not hold together; what can be said beyond that is said.
     #[must_use]
     pub fn of_invalid(invalid: &'a Invalid, anatomy: &'a Anatomy, expected: Option<&'a str>) -> Self {
-        let (model, validation) = (&invalid.typed, &invalid.findings);
-        Self { model, validation, anatomy, expected, statistics: OnceLock::new() }
+        Self::of(&invalid.typed, &invalid.findings, anatomy, expected)
+    }
+
+    fn of(model: &'a Typed, validation: &'a [Finding], anatomy: &'a Anatomy, expected: Option<&'a str>) -> Self {
+        let (statistics, habit) = (OnceLock::new(), OnceLock::new());
+        Self { model, validation, anatomy, expected, called: None, statistics, habit }
+    }
+
+    /// The same in a file of this name, which may say what it holds.
+    #[must_use]
+    pub fn called(self, name: &'a str) -> Self {
+        Self { called: Some(name), ..self }
+    }
+
+    /// What most blocks have in common; none where there are too few.
+    pub(crate) fn habit(&self) -> Option<&Habit> {
+        self.habit.get_or_init(|| Habit::of(self.model.graph(), self.anatomy)).as_ref()
     }
 
     /// The layer that a node belongs to.
     pub(crate) fn layer(&self, node: NodeId) -> &'a str {
         let graph = self.model.graph();
         &graph.layer(graph.node(node).layer).name
+    }
+
+    /// What gives a value: a layer, or an input.
+    pub(crate) fn origin(&self, value: ValueId) -> &'a str {
+        let graph = self.model.graph();
+        graph.producer(value).map_or(&graph.value(value).name, |node| self.layer(node))
     }
 
     /// A finding about a tensor, at the layer that owns it.

@@ -115,6 +115,7 @@ impl Candidate {
             sum,
             add: self.add,
             path: shortcut_detail(flow, self.shortcut, reads),
+            steps: main.steps(flow).map(|(_, step)| step).collect(),
             main: main.nodes,
             convs,
             norms,
@@ -220,6 +221,7 @@ fn shortcut_detail(flow: &Flow, path: Path, reads: Reads) -> Shortcut {
         normed: norm.is_some(),
         norm,
         conv: path.convs(flow, false).into_iter().next(),
+        steps: path.steps(flow).map(|(_, step)| step).collect(),
         nodes: path.nodes,
     }
 }

@@ -7,8 +7,8 @@
 use residua_ir::{Elementwise, Graph, NodeId, Op, PoolKind, Role, Typed, ValueId};
 
 /// What a node is to a convolutional network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Step {
     /// A convolution that is learned.
     Conv,
     /// A fixed depthwise filter, as anti-aliasing nets put before their strides.

@@ -12,6 +12,7 @@ mod block;
 mod flow;
 mod path;
 mod source;
+mod stray;
 #[cfg(test)]
 mod tests;
 mod trunk;
@@ -25,6 +26,9 @@ use serde::Serialize;
 use crate::form::{self, Architecture};
 use flow::Flow;
 use trunk::Trunk;
+
+pub use flow::Step;
+pub use stray::{Stray, Stretch};
 
 /// What a network is made of.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -41,6 +45,9 @@ pub struct Anatomy {
     pub loose: Vec<Loose>,
     /// Sums that span whole blocks.
     pub long_skips: Vec<LongSkip>,
+    /// Places where paths meet and that are no blocks, sums that span whole blocks among them.
+    #[serde(skip)]
+    pub strays: Vec<Stray>,
     /// What comes behind the last block.
     pub head: Head,
     /// For a network without blocks: its convolutions.
@@ -213,6 +220,9 @@ pub struct Shortcut {
     /// Its nodes, in order; empty where the shortcut is the value itself.
     #[serde(skip)]
     pub nodes: Vec<NodeId>,
+    /// What each of them is.
+    #[serde(skip)]
+    pub steps: Vec<Step>,
 }
 
 /// One residual block.
@@ -278,6 +288,9 @@ pub struct Block {
     /// Nodes of the main path, its pre-activation among them.
     #[serde(skip)]
     pub main: Vec<NodeId>,
+    /// What each of them is.
+    #[serde(skip)]
+    pub steps: Vec<Step>,
     /// Normalisations of the main path.
     #[serde(skip)]
     pub norms: Vec<NodeId>,
@@ -374,6 +387,7 @@ pub fn analyse_as_it_is(model: &Typed) -> Anatomy {
         stem: trunk.stem(&flow),
         stages,
         loose: trunk.loose(&flow),
+        strays: stray::find(&flow, &sums),
         long_skips: sums.long_skips,
         head,
         plain: if blocks.is_empty() { trunk.plain(&flow) } else { PlainConvs::default() },

@@ -210,7 +210,7 @@ pub(crate) fn norm_kind(flow: &Flow, node: NodeId) -> Option<NormKind> {
 }
 
 /// A gate made from what it gates by pooling over all pixels.
-fn squeeze_excite(flow: &Flow, gate: NodeId, from: ValueId, to: ValueId) -> Option<SqueezeExcite> {
+pub(super) fn squeeze_excite(flow: &Flow, gate: NodeId, from: ValueId, to: ValueId) -> Option<SqueezeExcite> {
     let mut found = SqueezeExcite { gate, layers: Vec::new(), width: None };
     let (mut value, mut pooled) = (to, false);
     for _ in 0..32 {

@@ -3,7 +3,7 @@
 use residua_ir::rewrite::Origin;
 use residua_ir::{Graph, NodeId, ValueId};
 
-use super::{Anatomy, Block, ConvUnit, Head, Shortcut, SqueezeExcite, Stem};
+use super::{Anatomy, Block, ConvUnit, Head, Shortcut, SqueezeExcite, Stem, Step};
 
 /// Handles of one graph as those of another.
 struct Source<'o> {
@@ -23,6 +23,14 @@ impl Anatomy {
             to.node(&mut skip.add);
             to.value(&mut skip.from);
         }
+        for stray in &mut self.strays {
+            to.node(&mut stray.node);
+            for path in &mut stray.paths {
+                to.value(&mut path.from);
+                to.nodes(&mut path.nodes);
+                to.convs(&mut path.convs);
+            }
+        }
         to.head(&mut self.head);
         self
     }
@@ -36,6 +44,14 @@ impl Source<'_> {
     fn nodes(&self, nodes: &mut Vec<NodeId>) {
         nodes.iter_mut().for_each(|node| self.node(node));
         nodes.dedup();
+    }
+
+    /// Nodes, and what each of them is.
+    fn steps(&self, nodes: &mut Vec<NodeId>, steps: &mut Vec<Step>) {
+        let mut both: Vec<(NodeId, Step)> =
+            nodes.iter().zip(&*steps).map(|(node, step)| (self.origin.node(*node), *step)).collect();
+        both.dedup();
+        (*nodes, *steps) = both.into_iter().unzip();
     }
 
     fn optional(&self, node: &mut Option<NodeId>) {
@@ -67,16 +83,16 @@ impl Source<'_> {
 
     fn block(&self, block: &mut Block) {
         self.convs(&mut block.convs);
-        self.nodes(&mut block.main);
+        self.steps(&mut block.main, &mut block.steps);
         self.nodes(&mut block.norms);
         self.node(&mut block.add);
         self.value(&mut block.fork);
         self.value(&mut block.entry);
         self.value(&mut block.sum);
-        let Shortcut { norm, conv, nodes, reads: _, stride: _, pooled: _, normed: _ } = &mut block.path;
+        let Shortcut { norm, conv, nodes, steps, reads: _, stride: _, pooled: _, normed: _ } = &mut block.path;
         self.optional(norm);
         self.convs(conv.as_mut_slice());
-        self.nodes(nodes);
+        self.steps(nodes, steps);
         if let Some(SqueezeExcite { gate, layers, width: _ }) = &mut block.squeeze_excite {
             self.node(gate);
             self.nodes(layers);

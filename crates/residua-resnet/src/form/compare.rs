@@ -1,118 +1,231 @@
-//! In what a network differs from the form of a name, in sentences.
+//! In what a network differs from the form of a name, one thing after the other, each with its place.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use residua_ir::NodeId;
 
 use super::{Form, StemForm, StrideIn};
-use crate::anatomy::{Anatomy, Block, Order, ShortcutKind};
+use crate::anatomy::{Anatomy, Block, BlockKind, Order, ShortcutKind};
+
+/// One thing in which a network differs from what a name stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Where: `stage 2`, `stages.1.blocks.0`; empty for the network as a whole.
+    pub place: String,
+    /// In what: `depth`, `stride on`.
+    pub what: &'static str,
+    /// What the name stands for.
+    pub expected: String,
+    /// What the network has.
+    pub found: String,
+    /// A node there: the one that differs, or the first of its kind.
+    pub node: Option<NodeId>,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { place, what, expected, found, .. } = self;
+        let separator = if place.is_empty() { "" } else { ": " };
+        write!(f, "{place}{separator}{what}: expected {expected}, found {found}")
+    }
+}
 
 /// In what a network differs from what a name stands for; [`None`] for a name that is not known.
-pub(crate) fn differences(anatomy: &Anatomy, name: &str) -> Option<Vec<String>> {
+pub(crate) fn differences(anatomy: &Anatomy, name: &str) -> Option<Vec<Difference>> {
     if let Some(depth) = name.strip_prefix("plain") {
         let depth: usize = depth.parse().ok()?;
         return Some(plain(anatomy, depth));
     }
     // Of several forms of one name, the one that fits best.
-    Form::named(name).iter().map(|form| from_form(anatomy, form)).min_by_key(Vec::len)
+    Form::named(name).iter().map(|form| Comparison::with(anatomy, form)).min_by_key(Vec::len)
 }
 
-fn plain(anatomy: &Anatomy, depth: usize) -> Vec<String> {
-    let mut found = Vec::new();
-    if !anatomy.blocks.is_empty() {
-        found.push(format!("no shortcuts expected, found {} residual blocks", anatomy.blocks.len()));
-    }
-    if anatomy.depth() != depth {
-        found.push(format!("depth {depth} expected, found {}", anatomy.depth()));
-    }
-    found
+fn plain(anatomy: &Anatomy, depth: usize) -> Vec<Difference> {
+    let mut found = Comparison::default();
+    let add = anatomy.blocks.first().map(|block| block.add);
+    found.hold("", "residual blocks", 0, anatomy.blocks.len(), add);
+    found.hold("", "depth", depth, anatomy.depth(), None);
+    found.differences
 }
 
-fn from_form(anatomy: &Anatomy, expected: &Form) -> Vec<String> {
-    let Some(found) = Form::observed(anatomy) else {
-        return vec!["residual blocks expected, found no shortcut".to_owned()];
-    };
-    let mut out = Vec::new();
-    let mut differ = |what: &str, expected: String, found: String| {
-        if expected != found {
-            out.push(format!("{what}: expected {expected}, found {found}"));
+#[derive(Default)]
+struct Comparison {
+    differences: Vec<Difference>,
+}
+
+impl Comparison {
+    fn with(anatomy: &Anatomy, expected: &Form) -> Vec<Difference> {
+        let mut comparison = Self::default();
+        match Form::observed(anatomy) {
+            Some(found) => {
+                comparison.network(anatomy, expected, &found);
+                comparison.blocks(anatomy, expected);
+                comparison.connections(anatomy);
+            }
+            None => {
+                let first = anatomy.stem.convs.first().map(|conv| conv.node);
+                let blocks: usize = expected.stages.iter().map(|stage| stage.blocks).sum();
+                comparison.hold("", "residual blocks", blocks, 0, first);
+            }
         }
-    };
-    let number = |n: usize| n.to_string();
-    let yes_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
-    differ("depth", number(expected.depth()), number(anatomy.depth()));
-    differ("stages", number(expected.stages.len()), number(found.stages.len()));
-    differ("stem", expected.stem.describe().to_owned(), found.stem.describe().to_owned());
-    differ("channels behind the stem", number(expected.stem_width), number(found.stem_width));
-    for (at, (expected, found)) in expected.stages.iter().zip(&found.stages).enumerate() {
-        differ(&format!("stage {at}: blocks"), number(expected.blocks), number(found.blocks));
-        differ(&format!("stage {at}: inner width"), number(expected.width), number(found.width));
-        differ(&format!("stage {at}: channels"), number(expected.outputs), number(found.outputs));
+        comparison.differences
     }
-    differ("groups", number(expected.groups), number(found.groups));
-    differ("squeeze-and-excite gates", yes_no(expected.squeeze_excite), yes_no(found.squeeze_excite));
-    differ("pool before the projection", yes_no(expected.pooled_shortcut), yes_no(found.pooled_shortcut));
-    differ("filter before strides", yes_no(expected.blurred), yes_no(found.blurred));
-    differ("group norms", yes_no(expected.group_norm), yes_no(found.group_norm));
-    for block in &anatomy.blocks {
-        out.extend(block_difference(anatomy, expected, block));
+
+    fn hold(
+        &mut self,
+        place: &str,
+        what: &'static str,
+        expected: impl fmt::Display,
+        found: impl fmt::Display,
+        node: Option<NodeId>,
+    ) {
+        let (expected, found) = (expected.to_string(), found.to_string());
+        if expected != found {
+            self.differences.push(Difference { place: place.to_owned(), what, expected, found, node });
+        }
     }
-    for loose in &anatomy.loose {
-        let behind = &anatomy.blocks[loose.behind].name;
-        out.push(format!("{} convolutions behind {behind} that no shortcut spans", loose.convs.len()));
+
+    fn network(&mut self, anatomy: &Anatomy, expected: &Form, found: &Form) {
+        let yes_no = |yes: bool| if yes { "yes" } else { "no" };
+        let stem = anatomy.stem.convs.first().map(|conv| conv.node);
+        let stem_end = anatomy.stem.convs.last().map(|conv| conv.node);
+        let block = |holds: &dyn Fn(&Block) -> bool| anatomy.blocks.iter().find(|b| holds(b)).map(|b| b.add);
+        self.hold("", "depth", expected.depth(), anatomy.depth(), None);
+        self.hold("", "stages", expected.stages.len(), found.stages.len(), None);
+        self.hold("", "stem", expected.stem.describe(), found.stem.describe(), stem);
+        self.hold("", "channels behind the stem", expected.stem_width, found.stem_width, stem_end);
+        for (at, (expected, found)) in expected.stages.iter().zip(&found.stages).enumerate() {
+            let place = format!("stage {at}");
+            let of_stage = anatomy.stages.get(at).map_or(&[][..], |stage| anatomy.stage_blocks(stage));
+            let first = of_stage.first();
+            let inner = first.and_then(|b| Some(b.convs.iter().find(|conv| conv.is_wide())?.node));
+            let last = first.and_then(|b| Some(b.convs.last()?.node));
+            self.hold(&place, "blocks", expected.blocks, found.blocks, of_stage.last().map(|block| block.add));
+            self.hold(&place, "inner width", expected.width, found.width, inner);
+            self.hold(&place, "channels", expected.outputs, found.outputs, last);
+        }
+        self.hold("", "groups", expected.groups, found.groups, block(&|b| b.groups != expected.groups));
+        let gates = block(&|b| b.squeeze_excite.is_some() != expected.squeeze_excite);
+        self.hold("", "squeeze-and-excite gates", yes_no(expected.squeeze_excite), yes_no(found.squeeze_excite), gates);
+        let pooled = block(&|b| b.shortcut == ShortcutKind::Projection && b.path.pooled != expected.pooled_shortcut);
+        let [wanted, has] = [expected, found].map(|form| yes_no(form.pooled_shortcut));
+        self.hold("", "pool before the projection", wanted, has, pooled);
+        let blurred = block(&|b| b.blurred != expected.blurred);
+        self.hold("", "filter before strides", yes_no(expected.blurred), yes_no(found.blurred), blurred);
+        self.hold("", "group norms", yes_no(expected.group_norm), yes_no(found.group_norm), block(&|_| true));
+        // A network that was cut behind its last block has no norm there either.
+        if expected.order == Order::Pre && anatomy.head.pool.is_some() {
+            let has = yes_no(anatomy.head.norm.is_some());
+            self.hold("", "norm behind the last block", yes_no(true), has, anatomy.head.pool);
+        }
     }
-    if !anatomy.long_skips.is_empty() {
-        out.push(format!("{} shortcuts over more than one block", anatomy.long_skips.len()));
+
+    fn blocks(&mut self, anatomy: &Anatomy, expected: &Form) {
+        let of_blocks: Vec<Difference> =
+            anatomy.blocks.iter().flat_map(|block| block_differences(anatomy, expected, block)).collect();
+        // What is so in most blocks is said once.
+        let key = |d: &Difference| (d.what, d.expected.clone(), d.found.clone());
+        let mut counts: BTreeMap<_, usize> = BTreeMap::new();
+        for difference in &of_blocks {
+            *counts.entry(key(difference)).or_default() += 1;
+        }
+        let mut said = BTreeSet::new();
+        for difference in of_blocks {
+            let key = key(&difference);
+            let count = counts.get(&key).copied().unwrap_or(0);
+            if count < 3 || count * 2 < anatomy.blocks.len() {
+                self.differences.push(difference);
+            } else if said.insert(key) {
+                let place = format!("{count} of {} blocks", anatomy.blocks.len());
+                self.differences.push(Difference { place, ..difference });
+            }
+        }
     }
-    out
+
+    /// What no form has.
+    fn connections(&mut self, anatomy: &Anatomy) {
+        for loose in &anatomy.loose {
+            let behind = &anatomy.blocks[loose.behind].name;
+            let found = format!("{} convolutions behind {behind} that no shortcut spans", loose.convs.len());
+            self.hold("", "shortcuts", "one around each block", found, loose.convs.first().map(|conv| conv.node));
+        }
+        for skip in &anatomy.long_skips {
+            let found = format!("one over {} other sums", skip.spans);
+            self.hold("", "shortcuts", "each over one block", found, Some(skip.add));
+        }
+    }
 }
 
-/// The first thing in which a block is not what the form says.
-fn block_difference(anatomy: &Anatomy, form: &Form, block: &Block) -> Option<String> {
-    let wrong = |what: &str, expected: &str, found: &str| {
-        Some(format!("{}: {what}: expected {expected}, found {found}", block.name))
-    };
+/// In what a block is not what the form says. Where its kind is another, the rest cannot be compared.
+fn block_differences(anatomy: &Anatomy, form: &Form, block: &Block) -> Vec<Difference> {
+    let mut found = Comparison::default();
+    let (place, add) = (block.name.as_str(), Some(block.add));
+    found.hold(place, "kind", text(form.block), text(block.kind), add);
     if block.kind != form.block {
-        return wrong("kind", &text(form.block), &text(block.kind));
+        return found.differences;
     }
-    if block.activation != form.order {
-        return wrong("activation", &text(form.order), &text(block.activation));
+    found.hold(place, "activation", text(form.order), text(block.activation), add);
+    if block.activation == form.order && form.order == Order::Post && block.after_add.is_none() {
+        found.hold(place, "behind the sum", "an activation", "none", add);
     }
-    if form.order == Order::Post && block.after_add.is_none() {
-        return wrong("behind the sum", "an activation", "none");
+    for (number, conv) in (1..).zip(&block.convs) {
+        let expected = match (form.block, number) {
+            (BlockKind::Bottleneck, 1 | 3) => [1, 1],
+            (BlockKind::Basic | BlockKind::Bottleneck | BlockKind::Other, _) => [3, 3],
+        };
+        let kernel = |[h, w]: [usize; 2]| format!("{h}x{w}");
+        found.hold(place, KERNELS[number.min(3) - 1], kernel(expected), kernel(conv.kernel), Some(conv.node));
+        let dilated = (conv.dilation > 1).then_some(conv.node);
+        found.hold(place, "dilation", 1, conv.dilation, dilated);
     }
-    if block.dilation > 1 {
-        return wrong("dilation", "1", &block.dilation.to_string());
+    let strided = strides(anatomy, form, block);
+    let carrier = block.convs.iter().find(|conv| conv.stride > 1).map(|conv| conv.node);
+    found.hold(place, "stride", if strided { 2 } else { 1 }, block.stride, carrier.or(add));
+    if strided && block.stride > 1 && !form.blurred {
+        let on = format!("conv{}", form.stride_on);
+        found.hold(place, "stride on", on, block.stride_on.as_deref().unwrap_or("nothing"), carrier.or(add));
     }
+    found.shortcut(form, block, strided);
+    found.differences
+}
+
+/// In the words of a difference, counted from 1.
+const KERNELS: [&str; 3] = ["kernel of conv1", "kernel of conv2", "kernel of conv3"];
+
+/// Whether the form has a stride in this block.
+fn strides(anatomy: &Anatomy, form: &Form, block: &Block) -> bool {
     let last_stage = block.stage + 1 == anatomy.stages.len();
     let last = block.index + 1 == anatomy.stages[block.stage].blocks.len();
-    let strided = match form.stride_in {
+    match form.stride_in {
         StrideIn::First => block.index == 0 && block.stage > 0,
         StrideIn::Last => last && !last_stage,
-    };
-    if block.stride != if strided { 2 } else { 1 } {
-        return wrong("stride", if strided { "2" } else { "1" }, &block.stride.to_string());
     }
-    let on = format!("conv{}", form.stride_on);
-    if strided && !form.blurred && block.stride_on.as_deref() != Some(&on) {
-        return wrong("stride on", &on, block.stride_on.as_deref().unwrap_or("nothing"));
-    }
-    let changes = block.inputs != block.outputs || (strided && form.stride_in == StrideIn::First);
-    let fits = match block.shortcut {
-        ShortcutKind::Identity => !changes && !strided,
-        ShortcutKind::Projection => changes || block.index == 0,
-        // Option A of He et al. 2015 section 4.2.
-        ShortcutKind::Pad => changes && form.stem == StemForm::Small,
-        ShortcutKind::Pool => strided && form.stride_in == StrideIn::Last,
-    };
-    if !fits {
-        let expected = match (changes, strided) {
-            (true, _) => "projection",
-            (false, true) => "pool",
-            (false, false) => "identity",
+}
+
+impl Comparison {
+    fn shortcut(&mut self, form: &Form, block: &Block, strided: bool) {
+        let changes = block.inputs != block.outputs || (strided && form.stride_in == StrideIn::First);
+        let fits = match block.shortcut {
+            ShortcutKind::Identity => !changes && !strided,
+            ShortcutKind::Projection => changes || block.index == 0,
+            // Option A of He et al. 2015 section 4.2.
+            ShortcutKind::Pad => changes && form.stem == StemForm::Small,
+            ShortcutKind::Pool => strided && form.stride_in == StrideIn::Last,
         };
-        return wrong("shortcut", expected, &text(block.shortcut));
+        if !fits {
+            let expected = match (changes, strided) {
+                (true, _) => "projection",
+                (false, true) => "pool",
+                (false, false) => "identity",
+            };
+            let node = block.path.conv.as_ref().map_or(block.add, |conv| conv.node);
+            self.hold(&block.name, "shortcut", expected, text(block.shortcut), Some(node));
+        }
     }
-    None
 }
 
 /// An enum's name as it stands in JSON.
-fn text(value: impl std::fmt::Debug) -> String {
+fn text(value: impl fmt::Debug) -> String {
     format!("{value:?}").to_lowercase()
 }

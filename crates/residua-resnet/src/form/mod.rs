@@ -17,6 +17,8 @@ use serde::Serialize;
 
 use crate::anatomy::{Anatomy, Block, BlockKind, NormKind, Order, ShortcutKind};
 
+pub use compare::Difference;
+
 /// What a network is called, and the figures behind that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Architecture {
@@ -245,21 +247,31 @@ pub(crate) fn architecture(anatomy: &Anatomy) -> Option<Architecture> {
 }
 
 impl Anatomy {
+    /// In what the network differs from what a name stands for; empty where it is that. [`None`] for a name that is not
+    /// known.
+    #[must_use]
+    pub fn differences(&self, name: &str) -> Option<Vec<Difference>> {
+        let name = name.to_ascii_lowercase();
+        if self.architecture.as_ref().is_some_and(|architecture| architecture.name == name) {
+            return Some(Vec::new());
+        }
+        compare::differences(self, &name)
+    }
+
     /// Whether the network is what a name stands for.
     ///
     /// # Errors
     /// Where it is not: in what it differs, a sentence each, at least one.
     pub fn is(&self, name: &str) -> Result<(), Vec<String>> {
-        let name = name.to_ascii_lowercase();
         let Some(architecture) = &self.architecture else {
             return Err(vec!["it is no residual network, nor a plain convolutional one".to_owned()]);
         };
-        if architecture.name == name {
+        if architecture.name == name.to_ascii_lowercase() {
             return Ok(());
         }
         let mut reasons = vec![format!("it is {}", architecture.name)];
-        match compare::differences(self, &name) {
-            Some(differences) => reasons.extend(differences),
+        match self.differences(name) {
+            Some(differences) => reasons.extend(differences.iter().map(ToString::to_string)),
             None => reasons.push(format!("`{name}` is no architecture that is known here")),
         }
         Err(reasons)

@@ -1,20 +1,23 @@
 //! Sums that join values from far apart.
 
-use residua_ir::{Finding, ValueKind};
+use residua_ir::Finding;
 
 use crate::Subject;
+use crate::wiring::Kind;
 
 residua_ir::code! {
-    /// An addition joins its block with a value from several blocks before, and not with what the block was given.
+    /// An addition joins the main path of a block with a value from several blocks before, and not with what the block
+    /// was given.
     ///
     /// ## Why it matters
     ///
-    /// Where all other shortcuts span one block, this one is probably wired to the wrong layer. Networks that do this
-    /// on purpose (U-Nets, dense connections) can ignore the finding.
+    /// Where all other shortcuts span one block, this one is wired to the wrong layer. In a network whose other blocks
+    /// are of a known form it is an error. Sums that join what is no block, as decoders and feature pyramids have them,
+    /// are not reported.
     ///
     /// ## Example
     ///
-    /// `the shortcut comes from conv4_block2_out and spans 2 other additions`
+    /// `layer3.4.add: the shortcut comes from layer3.2.relu and spans 2 sums; in the other blocks it spans none`
     ///
     /// ## How to mend it
     ///
@@ -23,14 +26,14 @@ residua_ir::code! {
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
-    let graph = subject.model.graph();
-    for skip in &subject.anatomy.long_skips {
-        let from = match graph.value(skip.from).kind {
-            ValueKind::Computed { node, .. } => subject.layer(node),
-            ValueKind::Input(_) | ValueKind::Parameter(_) => &graph.value(skip.from).name,
-        };
-        let message = format!("the shortcut comes from `{from}` and spans {} other additions", skip.spans);
+    let Some(habit) = subject.habit() else { return };
+    for wiring in &habit.wirings {
+        let Kind::Long { from, spans } = wiring.kind else { continue };
+        let message = format!(
+            "the shortcut comes from `{}`, before {spans} other sums, and not from what the block is given",
+            subject.origin(from)
+        );
         let help = "check which layer the shortcut should start from";
-        findings.push(Finding::new(&CODE, message, help).at(subject.layer(skip.add)));
+        findings.push(Finding::new(&CODE, message, help).at(subject.layer(wiring.node)).leveled(habit.level()));
     }
 }

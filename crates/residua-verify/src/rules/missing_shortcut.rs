@@ -3,19 +3,24 @@
 use residua_ir::Finding;
 
 use crate::Subject;
+use crate::wiring::Kind;
 
 residua_ir::code! {
-    /// Between two residual blocks there are convolutions that no shortcut bridges, as many as a block has.
+    /// There are convolutions that are what a residual block has, and no shortcut bridges them; or an addition adds the
+    /// main path to itself, or was replaced by another operator.
     ///
     /// ## Why it matters
     ///
-    /// A block whose addition was lost looks like this: the network still runs, and no longer is what was trained.
+    /// A block whose addition was lost looks like this: the network still runs, and no longer is what was trained. In a
+    /// network whose other blocks are of a known form it is an error.
     ///
-    /// Some architectures do have single convolutions between stages (transitions); those are not reported.
+    /// Some architectures do have other convolutions between blocks (transitions), or a shortcut only where channels
+    /// and size stay; those are not reported.
     ///
     /// ## Example
     ///
-    /// `3 convolutions behind block stages.2.blocks.1 have no shortcut around them; the blocks before have 3`
+    /// `3 convolutions behind block stages.2.blocks.1 have no shortcut around them; the blocks have 3 of the same
+    /// kernels`
     ///
     /// ## How to mend it
     ///
@@ -24,20 +29,32 @@ residua_ir::code! {
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
-    for loose in &subject.anatomy.loose {
-        let (Some(before), Some(first)) = (subject.anatomy.blocks.get(loose.behind), loose.convs.first()) else {
-            continue;
+    let Some(habit) = subject.habit() else { return };
+    let help = "check whether the addition of a block was lost";
+    for lost in &habit.lost {
+        let (Some(first), Some(last)) = (lost.convs.first(), lost.convs.last()) else { continue };
+        let behind = match lost.behind.and_then(|block| subject.anatomy.blocks.get(block)) {
+            Some(block) => format!("block {}", block.name),
+            None => "the stem".to_owned(),
         };
-        if loose.convs.len() < before.convs.len().max(2) {
-            continue;
-        }
         let message = format!(
-            "{} convolutions behind block {} have no shortcut around them; the blocks before have {}",
-            loose.convs.len(),
-            before.name,
-            before.convs.len()
+            "{} convolutions behind {behind}, up to `{}`, have no shortcut around them; they are what the blocks consist of",
+            lost.convs.len(),
+            subject.layer(last.node),
         );
-        let help = "check whether the addition of a block was lost";
-        findings.push(Finding::new(&CODE, message, help).at(subject.layer(first.node)));
+        // The second convolution of a stem and a first block without its sum look alike.
+        let level = if lost.behind.is_some() { habit.level() } else { CODE.level };
+        findings.push(Finding::new(&CODE, message, help).at(subject.layer(first.node)).leveled(level));
+    }
+    for wiring in &habit.wirings {
+        let message = match wiring.kind {
+            Kind::Twice => "both operands are the main path; the block has no shortcut".to_owned(),
+            Kind::NotAdded => {
+                let op = subject.model.graph().node(wiring.node).op.name();
+                format!("{op} brings the main path and the shortcut together; in the other blocks they are added")
+            }
+            Kind::Long { .. } | Kind::SkipsSum { .. } => continue,
+        };
+        findings.push(Finding::new(&CODE, message, help).at(subject.layer(wiring.node)).leveled(habit.level()));
     }
 }

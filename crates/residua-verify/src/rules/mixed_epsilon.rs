@@ -1,10 +1,9 @@
-//! Batch norms of one network with different epsilons.
+//! Normalisations of one network with different epsilons.
 
-use std::collections::BTreeMap;
-
-use residua_ir::{Finding, Op};
+use residua_ir::{Finding, NodeId, Op};
 
 use crate::Subject;
+use crate::habit::usual;
 
 residua_ir::code! {
     /// A few batch norms have another epsilon than the rest.
@@ -13,10 +12,11 @@ residua_ir::code! {
     ///
     /// Frameworks have different defaults (Keras 1e-3, Keras Applications 1.001e-5, PyTorch 1e-5), and a layer that was
     /// rebuilt with the default of another one computes something slightly different, most where variances are small.
+    /// Norms of a head that was put on top are not compared.
     ///
     /// ## Example
     ///
-    /// `epsilon is 1e-3 here and 1.001e-5 in 52 of 53 batch norms`
+    /// `conv3_block2_1_bn: epsilon is 1e-3 here and 1.001e-5 in 52 of 53 batch norms`
     ///
     /// ## How to mend it
     ///
@@ -26,28 +26,44 @@ residua_ir::code! {
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     let graph = subject.model.graph();
-    let mut by_epsilon: BTreeMap<u32, (f64, Vec<&str>)> = BTreeMap::new();
-    for node in graph.nodes() {
-        if let Op::BatchNorm(norm) = &node.op {
-            // Formats that keep it as f32 do not make it another one.
-            #[expect(clippy::cast_possible_truncation, reason = "compared as f32")]
-            let key = (norm.epsilon as f32).to_bits();
-            by_epsilon.entry(key).or_insert((norm.epsilon, Vec::new())).1.push(&graph.layer(node.layer).name);
-        }
-    }
-    let total: usize = by_epsilon.values().map(|(_, layers)| layers.len()).sum();
-    let Some((usual, count)) = by_epsilon.values().map(|(eps, layers)| (*eps, layers.len())).max_by_key(|e| e.1) else {
-        return;
-    };
+    let epsilons: Vec<(NodeId, f64)> = norms(subject)
+        .into_iter()
+        .filter_map(|node| match graph.node(node).op {
+            Op::BatchNorm(norm) => Some((node, norm.epsilon)),
+            _ => None,
+        })
+        .collect();
+    let Some(most) = usual(epsilons.iter().map(|(_, epsilon)| key(*epsilon))) else { return };
     // Few exceptions among many are worth a word; two halves are two models joined on purpose.
-    if count == total || count * 4 < total * 3 {
+    if most.count == most.total || most.count * 4 < most.total * 3 {
         return;
     }
-    let help = "set the epsilon that the layer was trained with";
-    for (epsilon, layers) in by_epsilon.values().filter(|(_, layers)| layers.len() != count) {
-        for layer in layers {
-            let message = format!("epsilon is {epsilon:e} here and {usual:e} in {count} of {total} batch norms");
-            findings.push(Finding::new(&CODE, message, help).at(*layer));
-        }
+    let usual = f32::from_bits(most.value);
+    for (node, epsilon) in epsilons.iter().filter(|(_, epsilon)| key(*epsilon) != most.value) {
+        let message =
+            format!("epsilon is {epsilon:e} here and {usual:e} in {} of {} batch norms", most.count, most.total);
+        let help = "set the epsilon that the layer was trained with";
+        findings.push(Finding::new(&CODE, message, help).at(subject.layer(*node)));
     }
+}
+
+/// Formats that keep an epsilon as f32 do not make it another one.
+#[expect(clippy::cast_possible_truncation, reason = "compared as f32")]
+fn key(epsilon: f64) -> u32 {
+    (epsilon as f32).to_bits()
+}
+
+/// Those of stem and blocks; all of them where there are no blocks.
+fn norms(subject: &Subject) -> Vec<NodeId> {
+    let anatomy = subject.anatomy;
+    if anatomy.blocks.is_empty() {
+        return subject.model.graph().node_ids().collect();
+    }
+    let of_blocks = anatomy.blocks.iter().flat_map(|block| block.norms.iter().copied().chain(block.path.norm));
+    let of_stem = anatomy.stem.convs.iter().filter_map(|conv| conv.norm);
+    let loose = anatomy.loose.iter().flat_map(|loose| &loose.convs).filter_map(|conv| conv.norm);
+    let mut all: Vec<NodeId> = of_stem.chain(of_blocks).chain(loose).chain(anatomy.head.norm).collect();
+    all.sort();
+    all.dedup();
+    all
 }

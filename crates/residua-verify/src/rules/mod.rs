@@ -1,12 +1,24 @@
 //! The rules, one a file; adding one is a file and a line here.
 
+mod activation_order;
+mod foreign_shortcut;
+mod identity_changes_shape;
 mod long_skip;
 mod missing_shortcut;
 mod mixed_epsilon;
+mod mixed_padding;
+mod mixed_pooling;
+mod moved_stride;
+mod name_mismatch;
+mod needless_projection;
 mod negative_variance;
 mod non_finite_weight;
 mod odd_block;
+mod odd_stage;
 mod pickle_calls_code;
+mod plain_network;
+mod skipped_sum;
+mod unclean_shortcut;
 mod unexpected_architecture;
 mod unreadable_tensor;
 mod unused_tensor;
@@ -23,6 +35,18 @@ pub static ALL: &[Rule] = &[
     Rule { code: &missing_shortcut::CODE, check: missing_shortcut::check },
     Rule { code: &mixed_epsilon::CODE, check: mixed_epsilon::check },
     Rule { code: &long_skip::CODE, check: long_skip::check },
+    Rule { code: &foreign_shortcut::CODE, check: foreign_shortcut::check },
+    Rule { code: &skipped_sum::CODE, check: skipped_sum::check },
+    Rule { code: &identity_changes_shape::CODE, check: identity_changes_shape::check },
+    Rule { code: &needless_projection::CODE, check: needless_projection::check },
+    Rule { code: &activation_order::CODE, check: activation_order::check },
+    Rule { code: &unclean_shortcut::CODE, check: unclean_shortcut::check },
+    Rule { code: &moved_stride::CODE, check: moved_stride::check },
+    Rule { code: &odd_stage::CODE, check: odd_stage::check },
+    Rule { code: &name_mismatch::CODE, check: name_mismatch::check },
+    Rule { code: &mixed_padding::CODE, check: mixed_padding::check },
+    Rule { code: &mixed_pooling::CODE, check: mixed_pooling::check },
+    Rule { code: &plain_network::CODE, check: plain_network::check },
     Rule { code: &non_finite_weight::CODE, check: non_finite_weight::check },
     Rule { code: &negative_variance::CODE, check: negative_variance::check },
     Rule { code: &zero_kernel::CODE, check: zero_kernel::check },

@@ -1,26 +1,24 @@
 //! Blocks that are built differently from all their siblings.
 
-use std::collections::BTreeMap;
-use std::fmt::Debug;
-
-use residua_ir::Finding;
+use residua_ir::{Finding, Level, NodeId};
 use residua_resnet::anatomy::Block;
 
 use crate::Subject;
+use crate::habit::{Habit, few, usual};
 
 residua_ir::code! {
-    /// One residual block is built differently from the others of the network: another kind of block, another place of
-    /// normalisation and activation, no normalisation where the others have one, another number of groups, no
-    /// squeeze-and-excite gate, its stride on another convolution.
+    /// One residual block is built differently from the others of the network: other kernels, another kind of block or
+    /// of normalisation, another number of groups, another inner width than its stage, no squeeze-and-excite gate.
     ///
     /// ## Why it matters
     ///
     /// Residual networks repeat one block. A single exception among many is usually an edit that went wrong, or a layer
-    /// that an exporter lost. The shapes fit, so nothing else reports it.
+    /// that an exporter lost. The shapes fit, so nothing else reports it. In a network whose other blocks are of a
+    /// known form it is an error.
     ///
     /// ## Example
     ///
-    /// `in block stages.2.blocks.3 the activation behind the sum is none; in the other 15 it is relu`
+    /// `in block stages.2.blocks.3 the kernels are 1x1 5x5 1x1; in the other 15 they are 1x1 3x3 1x1`
     ///
     /// ## How to mend it
     ///
@@ -28,46 +26,84 @@ residua_ir::code! {
     pub(super) static CODE = Warning R201 "odd-block";
 }
 
-/// Fewer blocks than this give no picture of what is usual.
-const LEAST: usize = 3;
-
 /// What a block is compared by.
-type Trait = (&'static str, fn(&Block) -> Option<String>);
-
-fn word(value: &impl Debug) -> Option<String> {
-    Some(format!("{value:?}").to_lowercase())
+struct Trait {
+    /// `the kernels are`.
+    text: &'static str,
+    of: fn(&Block) -> Option<String>,
+    /// Whether networks of no known form are compared by it.
+    everywhere: bool,
 }
 
-const TRAITS: [Trait; 8] = [
-    ("the block kind is", |block| word(&block.kind)),
-    ("activation comes", |block| word(&block.activation)),
-    ("normalisation is", |block| word(&block.norm)),
-    ("the number of normalisations on the main path is", |block| {
-        // The very first pre-activated block commonly leaves its own out, as the stem has one already.
-        (block.stage != 0 || block.index != 0).then(|| block.norms.len().to_string())
-    }),
-    ("the number of groups is", |block| word(&block.groups)),
-    ("the activation behind the sum is", |block| word(&block.after_add)),
-    ("squeeze-and-excite is", |block| word(&block.squeeze_excite.is_some())),
-    ("the stride is on", |block| block.stride_on.clone().filter(|_| block.stride > 1)),
+fn word(value: impl std::fmt::Debug) -> String {
+    format!("{value:?}").to_lowercase()
+}
+
+fn kernels(block: &Block) -> Option<String> {
+    let kernels: Vec<String> =
+        block.convs.iter().map(|conv| format!("{}x{}", conv.kernel[0], conv.kernel[1])).collect();
+    Some(kernels.join(" "))
+}
+
+const TRAITS: [Trait; 6] = [
+    Trait { text: "the kernels are", of: kernels, everywhere: false },
+    Trait { text: "activation comes", of: |block| Some(word(block.activation)), everywhere: true },
+    Trait { text: "normalisation is", of: |block| block.norm.map(word), everywhere: true },
+    Trait { text: "the number of groups is", of: |block| Some(block.groups.to_string()), everywhere: false },
+    Trait { text: "squeeze-and-excite is", of: |block| Some(word(block.squeeze_excite.is_some())), everywhere: false },
+    Trait { text: "a filter before the stride is", of: |block| blurred(block), everywhere: false },
 ];
 
+fn blurred(block: &Block) -> Option<String> {
+    (block.stride > 1).then(|| word(block.blurred))
+}
+
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
+    let Some(habit) = subject.habit() else { return };
     let blocks = &subject.anatomy.blocks;
-    for (what, of) in TRAITS {
-        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-        let values: Vec<(&Block, String)> = blocks.iter().filter_map(|block| Some((block, of(block)?))).collect();
-        for (_, value) in &values {
-            *counts.entry(value.clone()).or_default() += 1;
-        }
-        let Some((usual, &count)) = counts.iter().max_by_key(|(_, count)| **count) else { continue };
-        if values.len() < LEAST || count + 1 != values.len() {
+    let explained: Vec<NodeId> =
+        super::foreign_shortcut::of_blocks(subject, habit).map(|(block, _)| block.add).collect();
+    for Trait { text, of, everywhere } in TRAITS {
+        if !everywhere && !habit.known {
             continue;
         }
-        let help = "compare this block with its siblings in the code that built the model";
-        findings.extend(values.iter().filter(|(_, value)| value != usual).map(|(block, value)| {
-            let message = format!("in block {} {what} {value}; in the other {count} it is {usual}", block.name);
-            Finding::new(&CODE, message, help).at(subject.layer(block.add))
-        }));
+        let values: Vec<(&Block, String)> = blocks.iter().filter_map(|block| Some((block, of(block)?))).collect();
+        let Some(most) = usual(values.iter().map(|(_, value)| value)) else { continue };
+        if !few(most.total - most.count, most.total) {
+            continue;
+        }
+        for (block, value) in
+            values.iter().filter(|(block, value)| value != most.value && !explained.contains(&block.add))
+        {
+            let message = format!("in block {} {text} {value}; in the other {} {}", block.name, most.count, most.value);
+            findings.push(exception(subject, block, message, habit.level()));
+        }
     }
+    widths(subject, habit, findings);
+}
+
+/// Within a stage all blocks have one inner width.
+fn widths(subject: &Subject, habit: &Habit, findings: &mut Vec<Finding>) {
+    if !habit.known {
+        return;
+    }
+    for stage in &subject.anatomy.stages {
+        let blocks = subject.anatomy.stage_blocks(stage);
+        let Some(most) = usual(blocks.iter().map(|block| block.width)) else { continue };
+        if most.total < 3 || most.total - most.count != 1 {
+            continue;
+        }
+        for block in blocks.iter().filter(|block| block.width != most.value) {
+            let message = format!(
+                "in block {} the inner width is {}; in the other {} of its stage {}",
+                block.name, block.width, most.count, most.value
+            );
+            findings.push(exception(subject, block, message, Level::Warning));
+        }
+    }
+}
+
+fn exception(subject: &Subject, block: &Block, message: String, level: Level) -> Finding {
+    let help = "compare this block with its siblings in the code that built the model";
+    Finding::new(&CODE, message, help).at(subject.layer(block.add)).leveled(level)
 }

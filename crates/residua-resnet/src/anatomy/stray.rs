@@ -1,0 +1,86 @@
+//! Places where paths meet and that are no residual blocks: what becomes of a block when one of its edges leads elsewhere.
+
+use residua_ir::{NodeId, ValueId};
+use serde::Serialize;
+
+use super::ConvUnit;
+use super::block::Sums;
+use super::flow::{Flow, Step};
+use super::path::{Path, squeeze_excite};
+
+/// More nodes than a stretch between two sums has; a bound on graphs made to be slow.
+const MAX_NODES: usize = 256;
+
+/// More nodes than all stretches of any network come to.
+const MAX_TOTAL: usize = 1 << 20;
+
+/// A place where paths meet, with the stretch of each path before it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Stray {
+    /// Where they meet.
+    #[serde(skip)]
+    pub node: NodeId,
+    /// Whether they are added.
+    pub is_sum: bool,
+    /// One for each operand, in order.
+    pub paths: Vec<Stretch>,
+}
+
+/// A path back to the next place where paths meet, or to an input of the network.
+#[derive(Debug, Clone, Serialize)]
+pub struct Stretch {
+    /// What it starts from.
+    #[serde(skip)]
+    pub from: ValueId,
+    /// Its nodes, in the order in which data flows.
+    #[serde(skip)]
+    pub nodes: Vec<NodeId>,
+    /// Its convolutions.
+    pub convs: Vec<ConvUnit>,
+}
+
+/// All of them, in topological order.
+pub(super) fn find(flow: &Flow, sums: &Sums) -> Vec<Stray> {
+    let mut strays = Vec::new();
+    let mut total = 0;
+    for node in flow.graph.node_ids() {
+        let step = flow.step(node);
+        let meets = matches!(step, Step::Join | Step::Gate | Step::Merge);
+        let is_block = sums.by_sum.contains_key(&flow.output(node));
+        if !meets || is_block || !flow.is_live(node) || gated(flow, node).is_some() {
+            continue;
+        }
+        let paths: Vec<Stretch> = flow.operands(node).into_iter().map(|operand| stretch(flow, operand)).collect();
+        total += paths.iter().map(|path| path.nodes.len()).sum::<usize>();
+        if total > MAX_TOTAL {
+            break;
+        }
+        strays.push(Stray { node, is_sum: step == Step::Join, paths });
+    }
+    strays
+}
+
+/// What a squeeze-and-excite gate is applied to.
+fn gated(flow: &Flow, node: NodeId) -> Option<ValueId> {
+    let operands = flow.operands(node);
+    let origin = flow.dominator(flow.output(node))?;
+    match operands[..] {
+        [a, b] if flow.step(node) == Step::Gate && (origin == a || origin == b) => {
+            squeeze_excite(flow, node, origin, if origin == a { b } else { a }).map(|_| origin)
+        }
+        _ => None,
+    }
+}
+
+fn stretch(flow: &Flow, to: ValueId) -> Stretch {
+    let mut path = Path::default();
+    let mut from = to;
+    while path.nodes.len() < MAX_NODES {
+        let Some(node) = flow.graph.producer(from) else { break };
+        let Some(before) = flow.operand(node).or_else(|| gated(flow, node)) else { break };
+        path.nodes.push(node);
+        from = before;
+    }
+    path.nodes.reverse();
+    Stretch { from, convs: path.convs(flow, false), nodes: path.nodes }
+}

@@ -1,0 +1,223 @@
+//! What the blocks of a network have in common, and whether that is a form that the literature knows.
+//!
+//! A residual network repeats one block. What most blocks have is taken for what was meant; a few that are otherwise
+//! are exceptions. Where the habit is a known form, an exception is an error: nobody builds ResNet-50 with one ReLU less.
+//! Where it is not, it is a warning at most: nobody knows what was meant.
+
+use std::collections::BTreeMap;
+
+use residua_ir::{Graph, Level, NodeId};
+use residua_resnet::Anatomy;
+use residua_resnet::anatomy::{Block, ConvUnit, Order, ShortcutKind, Step};
+
+use crate::wiring::{self, Wiring};
+
+/// Fewer blocks than this have nothing in common that would mean something.
+const LEAST: usize = 3;
+
+/// A part of a main path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Part {
+    Conv,
+    Norm,
+    Activation(String),
+}
+
+/// What most blocks have in common.
+#[derive(Debug)]
+pub(crate) struct Habit {
+    /// Kernels of the main path.
+    pub(crate) kernels: Vec<[usize; 2]>,
+    /// Where normalisation and activation are.
+    pub(crate) order: Order,
+    /// Parts of the main path.
+    pub(crate) parts: Vec<Part>,
+    /// Activation behind the sum.
+    pub(crate) after: Option<String>,
+    /// Whether it is a known form, and nearly all blocks are of it.
+    pub(crate) known: bool,
+    /// Sums that are no blocks and look like what became of one.
+    pub(crate) wirings: Vec<Wiring>,
+    /// Convolutions that look like a block without its sum.
+    pub(crate) lost: Vec<Lost>,
+}
+
+/// A block's convolutions without a sum behind them.
+#[derive(Debug)]
+pub(crate) struct Lost {
+    /// Its convolutions.
+    pub(crate) convs: Vec<ConvUnit>,
+    /// The block before it; none at the very beginning.
+    pub(crate) behind: Option<usize>,
+}
+
+impl Habit {
+    /// [`None`] where there are too few blocks to have one.
+    pub(crate) fn of(graph: &Graph, anatomy: &Anatomy) -> Option<Self> {
+        let blocks = &anatomy.blocks;
+        if blocks.len() < LEAST {
+            return None;
+        }
+        let kernels = usual(blocks.iter().map(kernels))?.value;
+        let order = usual(blocks.iter().map(|block| block.activation))?.value;
+        let parts = usual(blocks.iter().map(|block| parts(block).0))?.value;
+        let after = usual(blocks.iter().map(|block| block.after_add.clone()))?.value;
+        let mut habit = Self { kernels, order, parts, after, known: false, wirings: Vec::new(), lost: Vec::new() };
+        habit.wirings = wiring::find(graph, anatomy, &habit);
+        habit.lost = lost(anatomy, &habit);
+        let alike = blocks.iter().filter(|block| habit.is_followed_by(block)).count();
+        let others = blocks.len() - alike + habit.wirings.len() + habit.lost.len();
+        habit.known = habit.is_known_form() && alike >= LEAST && few(others, alike + others);
+        Some(habit)
+    }
+
+    /// How bad an exception is.
+    pub(crate) fn level(&self) -> Level {
+        if self.known { Level::Error } else { Level::Warning }
+    }
+
+    fn is_followed_by(&self, block: &Block) -> bool {
+        kernels(block) == self.kernels
+            && block.activation == self.order
+            && self.first_exception(&parts(block).0, block).is_none()
+    }
+
+    /// The first place in which the parts of a main path are not those of the habit. The very first pre-activated block
+    /// commonly begins with its convolution, as the stem is normalised and activated already.
+    pub(crate) fn first_exception(&self, parts: &[Part], block: &Block) -> Option<usize> {
+        let usual = &self.parts[..];
+        let bare = self.order == Order::Pre && (block.stage, block.index) == (0, 0);
+        let leading = usual.iter().take_while(|part| **part != Part::Conv).count();
+        if bare && parts.first() == Some(&Part::Conv) && parts == &usual[leading..] {
+            return None;
+        }
+        (0..usual.len().max(parts.len())).find(|&at| usual.get(at) != parts.get(at))
+    }
+
+    /// Convolutions with norms and activations where He et al. have them, in 2015 or 2016.
+    fn is_known_form(&self) -> bool {
+        const BASIC: &[[usize; 2]] = &[[3, 3], [3, 3]];
+        const BOTTLENECK: &[[usize; 2]] = &[[1, 1], [3, 3], [1, 1]];
+        let no_norms: Vec<&Part> = self.parts.iter().filter(|part| **part != Part::Norm).collect();
+        let (convs, activations) = (self.kernels.len(), no_norms.len() - self.kernels.len().min(no_norms.len()));
+        let alternate = no_norms.windows(2).all(|pair| matches!(pair[0], Part::Conv) != matches!(pair[1], Part::Conv));
+        let starts_with_conv = matches!(no_norms.first(), Some(Part::Conv));
+        let ends_with_conv = matches!(no_norms.last(), Some(Part::Conv));
+        let order = match self.order {
+            Order::Post => starts_with_conv && activations + 1 == convs && self.after.is_some(),
+            Order::Pre => !starts_with_conv && activations == convs && self.after.is_none(),
+        };
+        (self.kernels == BASIC || self.kernels == BOTTLENECK) && alternate && ends_with_conv && order
+    }
+}
+
+/// Whether so many of so many can be taken for exceptions.
+pub(crate) fn few(count: usize, total: usize) -> bool {
+    total > LEAST && count <= (total / 8).max(1)
+}
+
+/// What most have.
+#[derive(Debug)]
+pub(crate) struct Usual<T> {
+    pub(crate) value: T,
+    /// How many have it.
+    pub(crate) count: usize,
+    /// Of how many.
+    pub(crate) total: usize,
+}
+
+/// What most of these are; of equals the least.
+pub(crate) fn usual<T: Ord>(values: impl IntoIterator<Item = T>) -> Option<Usual<T>> {
+    let mut counts: BTreeMap<T, usize> = BTreeMap::new();
+    for value in values {
+        *counts.entry(value).or_default() += 1;
+    }
+    let total = counts.values().sum();
+    let (value, count) = counts.into_iter().rev().max_by_key(|(_, count)| *count)?;
+    Some(Usual { value, count, total })
+}
+
+pub(crate) fn kernels(block: &Block) -> Vec<[usize; 2]> {
+    block.convs.iter().map(|conv| conv.kernel).collect()
+}
+
+/// Parts of a main path, and the node of each; norms that follow each other are one.
+pub(crate) fn parts(block: &Block) -> (Vec<Part>, Vec<NodeId>) {
+    let (mut parts, mut nodes) = (Vec::new(), Vec::new());
+    let mut names = block.activations.iter();
+    for (&node, step) in block.main.iter().zip(&block.steps) {
+        let part = match step {
+            Step::Conv => Part::Conv,
+            Step::Norm if parts.last() == Some(&Part::Norm) => continue,
+            Step::Norm => Part::Norm,
+            Step::Activation => Part::Activation(names.next().cloned().unwrap_or_default()),
+            Step::Blur
+            | Step::Pool
+            | Step::GlobalPool
+            | Step::Pad
+            | Step::Slice
+            | Step::Dense
+            | Step::Softmax
+            | Step::Reshape
+            | Step::Pass
+            | Step::Scale
+            | Step::Join
+            | Step::Gate
+            | Step::Merge
+            | Step::Other => continue,
+        };
+        parts.push(part);
+        nodes.push(node);
+    }
+    (parts, nodes)
+}
+
+/// Runs of convolutions that are what a block has, and that no sum follows.
+fn lost(anatomy: &Anatomy, habit: &Habit) -> Vec<Lost> {
+    let wired: Vec<NodeId> = habit.wirings.iter().flat_map(Wiring::convs).copied().collect();
+    let mut found = Vec::new();
+    for loose in &anatomy.loose {
+        found.extend(runs(&loose.convs, habit, &wired).map(|convs| Lost { convs, behind: Some(loose.behind) }));
+    }
+    let of_stem = behind_stem(anatomy);
+    let like_first = |convs: &Vec<ConvUnit>| {
+        let first = anatomy.blocks.first().map(|block| &block.convs);
+        first.is_some_and(|first| convs.iter().map(|c| c.outputs).eq(first.iter().map(|c| c.outputs)))
+    };
+    found.extend(runs(of_stem, habit, &wired).filter(like_first).map(|convs| Lost { convs, behind: None }));
+    // Some networks have a shortcut only where nothing changes. There what changes is no lost block.
+    let changes = |convs: &[ConvUnit]| {
+        let stride = convs.iter().fold(1usize, |product, conv| product.saturating_mul(conv.stride));
+        let (first, last) = (convs.first().map(|conv| conv.inputs), convs.last().map(|conv| conv.outputs));
+        stride > 1 || first != last
+    };
+    let bridged = anatomy.blocks.iter().filter(|block| block.shortcut != ShortcutKind::Identity).count();
+    let changing = found.iter().filter(|lost| changes(&lost.convs)).count();
+    if bridged < changing {
+        found.retain(|lost| !changes(&lost.convs));
+    }
+    if !few(found.len(), anatomy.blocks.len() + found.len()) {
+        found.clear();
+    }
+    found
+}
+
+/// Convolutions before the first block that are not what a stem has: those behind its pool, or behind its first one.
+fn behind_stem(anatomy: &Anatomy) -> &[ConvUnit] {
+    let convs = &anatomy.stem.convs;
+    let start = match anatomy.stem.pool {
+        Some(pool) => convs.iter().position(|conv| conv.node > pool).unwrap_or(convs.len()),
+        None => 1.min(convs.len()),
+    };
+    &convs[start..]
+}
+
+/// Convolutions in pieces as long as a block, where all of them are such pieces.
+fn runs<'a>(convs: &'a [ConvUnit], habit: &'a Habit, wired: &[NodeId]) -> impl Iterator<Item = Vec<ConvUnit>> + 'a {
+    let size = habit.kernels.len().max(1);
+    let is_block = |run: &[ConvUnit]| run.iter().map(|conv| conv.kernel).eq(habit.kernels.iter().copied());
+    let all = convs.len().is_multiple_of(size)
+        && convs.chunks(size).all(is_block)
+        && !convs.iter().any(|conv| wired.contains(&conv.node));
+    convs.chunks(size).filter(move |_| all).map(<[ConvUnit]>::to_vec)
+}

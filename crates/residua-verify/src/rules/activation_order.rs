@@ -1,0 +1,105 @@
+//! Norms and activations that are not where the other blocks have them.
+
+use residua_ir::{Finding, Level, NodeId};
+use residua_resnet::anatomy::{Block, Order};
+
+use crate::Subject;
+use crate::habit::{Habit, Part, few, kernels, parts};
+
+residua_ir::code! {
+    /// In one block a normalisation or an activation is missing, one too many, or in another place than in the others:
+    /// no ReLU behind the sum of a v1 block, one behind the sum of a v2 block, none between two convolutions.
+    ///
+    /// ## Why it matters
+    ///
+    /// The shapes fit and the network runs, and it computes something else. In a network whose other blocks are of a
+    /// known form it is an error; only the last block of a network may end without its activation, as embedding
+    /// networks have it.
+    ///
+    /// ## Example
+    ///
+    /// `layer2.1.add: no activation behind the sum of block stages.1.blocks.1; behind the other 7 there is Relu`
+    ///
+    /// ## How to mend it
+    ///
+    /// Put the layer back, or compare the block with its siblings in the code that built the model.
+    pub(super) static CODE = Warning R209 "activation-order";
+}
+
+pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
+    let Some(habit) = subject.habit() else { return };
+    main_paths(subject, habit, findings);
+    sums(subject, habit, findings);
+}
+
+fn finding(subject: &Subject, node: NodeId, message: String, level: Level) -> Finding {
+    let help = "compare the block with its siblings in the code that built the model";
+    Finding::new(&CODE, message, help).at(subject.layer(node)).leveled(level)
+}
+
+fn main_paths(subject: &Subject, habit: &Habit, findings: &mut Vec<Finding>) {
+    let blocks: Vec<&Block> =
+        subject.anatomy.blocks.iter().filter(|block| kernels(block).len() == habit.kernels.len()).collect();
+    let odd: Vec<(&Block, usize)> =
+        blocks.iter().filter_map(|block| Some((*block, habit.first_exception(&parts(block).0, block)?))).collect();
+    if !few(odd.len(), blocks.len()) || (!habit.known && odd.len() > 1) {
+        return;
+    }
+    let explained: Vec<NodeId> = super::foreign_shortcut::of_blocks(subject, habit)
+        .map(|(block, _)| block.add)
+        .chain(super::unclean_shortcut::activated(subject, habit).map(|(block, _)| block.add))
+        .collect();
+    for (block, at) in odd.into_iter().filter(|(block, _)| !explained.contains(&block.add)) {
+        let (parts, nodes) = parts(block);
+        let (node, what) = exception(habit, &parts, &nodes, at);
+        let message = format!("in block {} {what}; the other {} have it otherwise", block.name, blocks.len() - 1);
+        findings.push(finding(subject, node.unwrap_or(block.add), message, habit.level()));
+    }
+}
+
+/// Where a main path differs from the habit first, and how.
+fn exception(habit: &Habit, parts: &[Part], nodes: &[NodeId], at: usize) -> (Option<NodeId>, String) {
+    let before = at.checked_sub(1).and_then(|at| nodes.get(at)).or(nodes.first()).copied();
+    let here = nodes.get(at).copied();
+    let side = if at == 0 { "before" } else { "behind" };
+    match (habit.parts.get(at), parts.get(at)) {
+        (Some(Part::Activation(usual)), Some(Part::Activation(found))) => {
+            (here, format!("the activation is {found} and not {usual}"))
+        }
+        (Some(Part::Activation(usual)), _) => (before, format!("there is no activation ({usual}) {side} this layer")),
+        (Some(Part::Norm), _) => (before, format!("there is no normalisation {side} this layer")),
+        (Some(Part::Conv) | None, Some(Part::Activation(found))) => {
+            (here, format!("there is one activation ({found}) more"))
+        }
+        (Some(Part::Conv) | None, Some(Part::Norm)) => (here, "there is one normalisation more".to_owned()),
+        (Some(Part::Conv) | None, Some(Part::Conv) | None) => (here.or(before), "there is another layer".to_owned()),
+    }
+}
+
+fn sums(subject: &Subject, habit: &Habit, findings: &mut Vec<Finding>) {
+    let blocks = &subject.anatomy.blocks;
+    // A sum that the shortcut of the next block takes as it is has an activation behind it all the same.
+    let taken = |block: &Block| blocks.iter().any(|other| habit.order == Order::Post && other.fork == block.sum);
+    let odd: Vec<(usize, &Block)> =
+        blocks.iter().enumerate().filter(|(_, block)| block.after_add != habit.after && !taken(block)).collect();
+    if !few(odd.len(), blocks.len()) || (!habit.known && odd.len() > 1) {
+        return;
+    }
+    let others = blocks.len() - odd.len();
+    for (at, block) in odd {
+        let is_last = at + 1 == blocks.len();
+        // Networks that end in a sum are common: features are taken from there.
+        if is_last && !habit.known {
+            continue;
+        }
+        let text = |name: &Option<String>| name.clone().unwrap_or_else(|| "none".to_owned());
+        let message = format!(
+            "the activation behind the sum of block {} is {}; behind the other {others} it is {}",
+            block.name,
+            text(&block.after_add),
+            text(&habit.after)
+        );
+        let level = if is_last { Level::Warning } else { habit.level() };
+        findings.push(finding(subject, block.add, message, level));
+    }
+}

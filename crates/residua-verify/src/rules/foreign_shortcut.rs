@@ -1,0 +1,106 @@
+//! Shortcuts that start within their block, or beside what it is given.
+
+use residua_ir::{Finding, NodeId};
+use residua_resnet::anatomy::{Block, Order, ShortcutKind};
+
+use crate::Subject;
+use crate::habit::{Habit, Part, few, kernels, parts, usual};
+
+residua_ir::code! {
+    /// A shortcut does not start from what its block is given: it starts within the block, behind its first
+    /// convolution; or before the activation that the main path starts behind; or a projection reads the raw value
+    /// where the others read the normalised and activated one.
+    ///
+    /// ## Why it matters
+    ///
+    /// The shapes fit and the network runs, but the block adds something else than its input. In a network whose other
+    /// blocks are of a known form it is an error.
+    ///
+    /// ## Example
+    ///
+    /// `layer1.1.add: the shortcut starts within the block, behind layer1.1.relu1; the block begins with
+    /// layer1.1.conv1`
+    ///
+    /// ## How to mend it
+    ///
+    /// Start the shortcut from what the main path starts from.
+    pub(super) static CODE = Warning R205 "foreign-shortcut";
+}
+
+pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
+    let Some(habit) = subject.habit() else { return };
+    let help = "start the shortcut from what the main path starts from";
+    let found: Vec<(&Block, String)> = of_blocks(subject, habit).collect();
+    if few(found.len(), subject.anatomy.blocks.len()) {
+        findings.extend(found.into_iter().map(|(block, message)| {
+            Finding::new(&CODE, message, help).at(subject.layer(block.add)).leveled(habit.level())
+        }));
+    }
+    if let Some((node, message)) = reads_otherwise(subject, habit) {
+        findings.push(Finding::new(&CODE, message, help).at(subject.layer(node)).leveled(habit.level()));
+    }
+}
+
+/// Blocks whose shortcut starts beside what they are given, and how.
+pub(super) fn of_blocks<'s>(subject: &'s Subject, habit: &'s Habit) -> impl Iterator<Item = (&'s Block, String)> {
+    subject.anatomy.blocks.iter().filter_map(|block| {
+        let message = within(subject, habit, block).or_else(|| before_activation(subject, habit, block))?;
+        Some((block, message))
+    })
+}
+
+/// The block has the last convolutions of the habit only, and the first ones lie before it.
+fn within(subject: &Subject, habit: &Habit, block: &Block) -> Option<String> {
+    let anatomy = subject.anatomy;
+    let found = kernels(block);
+    let missing = habit.kernels.len().checked_sub(found.len()).filter(|&missing| missing > 0)?;
+    let at = anatomy.blocks.iter().position(|other| other.add == block.add)?;
+    let before: Vec<[usize; 2]> = match at.checked_sub(1) {
+        Some(behind) => {
+            let loose = anatomy.loose.iter().find(|loose| loose.behind == behind)?;
+            loose.convs.iter().map(|conv| conv.kernel).collect()
+        }
+        None => {
+            let stem = &anatomy.stem.convs;
+            stem[stem.len().saturating_sub(missing)..].iter().map(|conv| conv.kernel).collect()
+        }
+    };
+    let is_rest = before == habit.kernels[..missing] && found == habit.kernels[missing..];
+    let fork = subject.origin(block.fork);
+    is_rest
+        .then(|| format!("the shortcut starts within the block, from `{fork}`, and not from what the block is given"))
+}
+
+/// The main path starts behind an activation, the shortcut before it.
+fn before_activation(subject: &Subject, habit: &Habit, block: &Block) -> Option<String> {
+    let (parts, nodes) = parts(block);
+    let usual_first = habit.parts.first()?;
+    match (habit.order, usual_first, &parts[..]) {
+        (Order::Post, Part::Conv, [Part::Activation(_), rest @ ..]) if rest == &habit.parts[..] => {
+            Some(format!("the main path starts behind `{}`, the shortcut before it", subject.layer(*nodes.first()?)))
+        }
+        _ => None,
+    }
+}
+
+/// Of the projections of pre-activated blocks, the only one that reads something else than the others.
+fn reads_otherwise(subject: &Subject, habit: &Habit) -> Option<(NodeId, String)> {
+    let projects = |block: &&Block| {
+        habit.order == Order::Pre && block.shortcut == ShortcutKind::Projection && (block.stage, block.index) != (0, 0)
+    };
+    let blocks: Vec<&Block> = subject.anatomy.blocks.iter().filter(projects).collect();
+    let most = usual(blocks.iter().map(|block| block.path.reads))?;
+    if most.total < 3 || most.total - most.count != 1 {
+        return None;
+    }
+    let odd = blocks.into_iter().find(|block| block.path.reads != most.value)?;
+    let text = |reads| format!("{reads:?}").to_lowercase();
+    let message = format!(
+        "in block {} the projection reads the {} value; the other {} read the {} one",
+        odd.name,
+        text(odd.path.reads),
+        most.count,
+        text(most.value)
+    );
+    Some((odd.path.conv.as_ref().map_or(odd.add, |conv| conv.node), message))
+}

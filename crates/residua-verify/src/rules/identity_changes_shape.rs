@@ -1,0 +1,44 @@
+//! Shortcuts that are the identity where the block changes the shape.
+
+use residua_ir::Finding;
+use residua_resnet::anatomy::ShortcutKind;
+
+use crate::Subject;
+
+residua_ir::code! {
+    /// The shortcut of a block is its input as it is, and its main path changes channels or size.
+    ///
+    /// ## Why it matters
+    ///
+    /// The branches cannot be added; where one of them has a size of 1 they are broadcast, which is not what a residual
+    /// block is.
+    ///
+    /// ## Example
+    ///
+    /// `layer2.0.add: the main path makes 128 channels of 64 and has stride 2, the shortcut is the identity`
+    ///
+    /// ## How to mend it
+    ///
+    /// Give the block a projection: a 1x1 convolution with the stride of the main path.
+    pub(super) static CODE = Error R207 "identity-changes-shape";
+}
+
+pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
+    for block in subject.anatomy.blocks.iter().filter(|block| block.shortcut == ShortcutKind::Identity) {
+        let gives = block.convs.last().map(|conv| conv.outputs).filter(|&channels| channels > 0);
+        let mut changes = Vec::new();
+        if let (Some(takes), Some(gives)) = (block.inputs, gives)
+            && takes != gives
+        {
+            changes.push(format!("makes {gives} channels of {takes}"));
+        }
+        if block.stride > 1 {
+            changes.push(format!("has stride {}", block.stride));
+        }
+        if !changes.is_empty() {
+            let message = format!("the main path {}, the shortcut is the identity", changes.join(" and "));
+            let help = "give the block a projection with the stride of the main path";
+            findings.push(Finding::new(&CODE, message, help).at(subject.layer(block.add)));
+        }
+    }
+}
