@@ -51,7 +51,9 @@ fn a_damaged_file_is_an_error_or_another_model() {
     let folder = tempfile::tempdir().unwrap();
     let (onnx, tensors) = (folder.path().join("m.onnx"), folder.path().join("m.safetensors"));
     for case in zoo() {
-        onnx::write(&case.model, &OnnxOptions::default(), &onnx).unwrap();
+        let options = OnnxOptions::default();
+        let opset = options.opset.max(case.since);
+        onnx::write(&case.model, &OnnxOptions { opset, ..options }, &onnx).unwrap();
         damage(&onnx);
         let options = SafetensorsOptions { layout: Layout::Source, float: None };
         safetensors::write(&case.model, &options, &tensors).unwrap();

@@ -9,7 +9,7 @@ use std::ops::Deref;
 use crate::finding::{Code, Finding, Level};
 use crate::graph::{Graph, Node, NodeId, ValueId, ValueKind};
 use crate::op::{Elementwise, Op};
-use crate::shape::{Shape, TensorType, infer};
+use crate::shape::{Shape, ShapeError, TensorType, infer};
 
 crate::code! {
     /// An operator cannot be applied to the operands that the graph gives it: their number, their rank or their sizes
@@ -274,7 +274,7 @@ pub fn validate(graph: Graph) -> Result<Checked, Invalid> {
                     types[output.index()] = Some(ty);
                 }
             }
-            Err(_) if node.op == Op::Elementwise(Elementwise::Add) => report(
+            Err(ShapeError::Broadcast { .. }) if node.op == Op::Elementwise(Elementwise::Add) => report(
                 &UNEQUAL_BRANCHES,
                 format!("the branches are {}", listed(operands.iter().map(|ty| ty.shape.to_string()))),
                 "give the shortcut a projection, or the stride and width of the main path",

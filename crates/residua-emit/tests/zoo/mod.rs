@@ -2,14 +2,18 @@
 
 use residua_exec::{Array, Executor, Options, Precision};
 use residua_ir::{
-    Activation, AvgPool, BatchNorm, Checked, Conv, DType, Dim, DynamicRange, Elementwise, Endian, GlobalPool, Grain,
-    Graph, GraphBuilder, GroupNorm, IdentityReason, InputType, LayerNorm, MaxPool, Op, Pad, Padding, Pads, PoolKind,
-    Quantize, Reduce, ReshapeDim, Shape, SourceOrder, Tensor, ValueId, validate,
+    Activation, ArgExtremum, Arithmetic, AvgPool, BatchNorm, Border, Checked, Comparison, Conv, ConvTranspose,
+    Coordinates, DType, Dim, DynamicRange, Elementwise, Endian, Extent, Extremum, Fit, GlobalPool, Grain, Graph,
+    GraphBuilder, GroupNorm, IdentityReason, InputType, Interpolation, LayerNorm, LpPool, Lrn, MaxPool, Op, Pad,
+    PadAxes, Padding, Pads, PoolKind, Property, Quantize, Reduce, ReshapeDim, Resize, ResizeTarget, Rounding, Shape,
+    SourceOrder, Tensor, TopK, ValueId, validate,
 };
 
 /// A model of one operator, or few.
 pub(crate) struct Case {
     pub(crate) name: String,
+    /// Oldest operator set that has it.
+    pub(crate) since: i64,
     pub(crate) model: Checked,
 }
 
@@ -66,7 +70,13 @@ impl Zoo {
         let x = g.input("x", shape);
         let y = build(&mut g, x);
         g.output(y);
-        self.0.push(Case { name: name.to_owned(), model: validate(finish(g)).unwrap() });
+        self.0.push(Case { name: name.to_owned(), since: 0, model: validate(finish(g)).unwrap() });
+    }
+
+    /// One operator of one operand, which older operator sets lack.
+    fn op_since(&mut self, name: &str, shape: Shape, op: Op, since: i64) {
+        self.op(name, shape, op);
+        self.0.iter_mut().rev().take(1).for_each(|case| case.since = since);
     }
 
     /// One operator of one operand.
@@ -139,6 +149,26 @@ fn convolutions(z: &mut Zoo) {
         g.add("y", Op::MaxPool(pool), &[padded])
     });
     z.op("pad_value", fixed(), zeros([0, 0], -1.5));
+    for (name, since, border) in [
+        ("constant", 0, Border::Constant(0.5)),
+        ("reflect", 0, Border::Reflect),
+        ("edge", 0, Border::Edge),
+        ("wrap", 19, Border::Wrap),
+    ] {
+        let amounts = vec![[0, 0], [1, 0], [2, 3], [0, 2]];
+        z.op_since(&format!("pad_axes_{name}"), fixed(), Op::PadAxes(PadAxes { amounts, border }), since);
+    }
+    let transposed = ConvTranspose {
+        strides: [2, 3],
+        pads: Pads { top: 1, left: 0, bottom: 0, right: 2 },
+        output_padding: [1, 0],
+        dilations: [2, 1],
+        groups: 2,
+    };
+    z.add("conv_transpose", fixed(), |g, x| {
+        let inputs = [x, weight(g, "kernel", &[4, 3, 3, 2]), weight(g, "bias", &[6])];
+        g.add("y", Op::ConvTranspose(transposed), &inputs)
+    });
     z.op("pad_channels", fixed(), zeros([2, 1], 0.0));
 }
 
@@ -162,19 +192,44 @@ fn pools(z: &mut Zoo) {
     z.op("avg_pool_whole", fixed(), Op::AvgPool(AvgPool { count_include_pad: true, ..mean }));
     z.op("avg_pool_ceil", fixed(), Op::AvgPool(AvgPool { ceil_mode: true, padding: Padding::default(), ..mean }));
     z.op("avg_pool_same", free(), Op::AvgPool(AvgPool { padding: Padding::SameUpper, ..mean }));
-    for (name, kind) in
-        [("max", PoolKind::Max), ("mean", PoolKind::Mean), ("sum", PoolKind::Sum), ("min", PoolKind::Min)]
-    {
+    z.op_since("avg_pool_dilated", fixed(), Op::AvgPool(AvgPool { dilations: [1, 3], ..mean }), 19);
+    let power = LpPool {
+        kernel: [3, 2],
+        strides: [2, 2],
+        padding: explicit(1, 0, 1, 1),
+        dilations: [1, 1],
+        ceil_mode: false,
+        p: 3,
+    };
+    z.op("lp_pool", fixed(), Op::LpPool(power));
+    z.op_since("lp_pool_dilated", fixed(), Op::LpPool(LpPool { dilations: [2, 1], p: 2, ..power }), 18);
+    for (name, kind) in [
+        ("max", PoolKind::Max),
+        ("mean", PoolKind::Mean),
+        ("sum", PoolKind::Sum),
+        ("min", PoolKind::Min),
+        ("product", PoolKind::Product),
+        ("l1", PoolKind::L1),
+        ("l2", PoolKind::L2),
+        ("sum_square", PoolKind::SumSquare),
+        ("log_sum_exp", PoolKind::LogSumExp),
+    ] {
         for (suffix, keep_dims) in [("", false), ("_kept", true)] {
             z.op(&format!("global_{name}{suffix}"), free(), Op::GlobalPool(GlobalPool { kind, keep_dims }));
             let reduce = Reduce { kind, axes: vec![1, 3], keep_dims };
             z.op(&format!("reduce_{name}{suffix}"), fixed(), Op::Reduce(reduce));
         }
     }
+    z.add("reduce_log_sum", fixed(), |g, x| {
+        let positive = g.add("exp", Op::Activation(Activation::Exp), &[x]);
+        g.add("y", Op::Reduce(Reduce { kind: PoolKind::LogSum, axes: vec![2], keep_dims: false }), &[positive])
+    });
+    z.op("reduce_nothing_l2", fixed(), Op::Reduce(Reduce { kind: PoolKind::L2, axes: vec![], keep_dims: true }));
     z.op("reduce_nothing", fixed(), Op::Reduce(Reduce { kind: PoolKind::Max, axes: vec![], keep_dims: true }));
 }
 
 fn norms(z: &mut Zoo) {
+    z.op("lrn", fixed(), Op::Lrn(Lrn { size: 3, alpha: 0.5, beta: 0.75, bias: 1.5 }));
     for (name, shape) in [("batch_norm", fixed()), ("batch_norm_matrix", Shape::batch(&[4]))] {
         z.add(name, shape, |g, x| {
             let parts = ["gamma", "beta", "mean"].map(|part| weight(g, &format!("y/{part}"), &[4]));
@@ -198,6 +253,115 @@ fn norms(z: &mut Zoo) {
             g.add("y", Op::LayerNorm(LayerNorm { axes, epsilon: 1e-3 }), &[x, scale, offset])
         });
     }
+}
+
+fn ranks(z: &mut Zoo) {
+    for (name, of, last) in [
+        ("arg_max", Extremum::Largest, false),
+        ("arg_max_last", Extremum::Largest, true),
+        ("arg_min", Extremum::Smallest, false),
+    ] {
+        z.op(name, fixed(), Op::ArgExtremum(ArgExtremum { of, axis: 2, keep_dims: last, last }));
+    }
+    for (name, of) in [("largest", Extremum::Largest), ("smallest", Extremum::Smallest)] {
+        z.op(&format!("top_k_{name}"), fixed(), Op::TopK(TopK { k: 3, axis: 2, of, indices: false }));
+        z.op(&format!("top_k_{name}_indices"), fixed(), Op::TopK(TopK { k: 3, axis: 3, of, indices: true }));
+    }
+    z.op("hardmax", fixed(), Op::Hardmax { axis: 1 });
+    z.op("log_softmax", fixed(), Op::LogSoftmax { axis: 1 });
+}
+
+fn resizes(z: &mut Zoo) {
+    let plain = Resize {
+        axes: vec![2, 3],
+        target: ResizeTarget::Scales(vec![2.0, 1.5]),
+        interpolation: Interpolation::Linear,
+        coordinates: Coordinates::HalfPixel,
+        antialias: false,
+        exclude_outside: false,
+    };
+    let sizes = |sizes: Vec<Extent>, fit| ResizeTarget::Sizes { sizes, fit };
+    let known = || vec![Extent::Known(5), Extent::Known(9)];
+    let double = |axis| Extent::compute(Arithmetic::Mul, Extent::Of { operand: 0, axis }, Extent::Known(2)).unwrap();
+    for (name, rounding) in [
+        ("half_down", Rounding::HalfDown),
+        ("half_up", Rounding::HalfUp),
+        ("floor", Rounding::Floor),
+        ("ceil", Rounding::Ceil),
+    ] {
+        let interpolation = Interpolation::Nearest(rounding);
+        let coordinates = Coordinates::Asymmetric;
+        z.op(&format!("resize_{name}"), fixed(), Op::Resize(Resize { interpolation, coordinates, ..plain.clone() }));
+    }
+    let cubic = Interpolation::Cubic { coefficient: -0.5 };
+    let crop = Coordinates::Crop { region: vec![[0.25, 1.125], [0.0, 0.75]], outside: 0.5 };
+    for (name, since, resize) in [
+        ("linear", 0, plain.clone()),
+        ("free", 0, Resize { target: sizes(vec![double(2), Extent::Known(9)], Fit::Stretch), ..plain.clone() }),
+        ("cubic", 0, Resize { interpolation: cubic, exclude_outside: true, ..plain.clone() }),
+        ("pytorch", 0, Resize { coordinates: Coordinates::PytorchHalfPixel, ..plain.clone() }),
+        ("corners", 0, Resize { coordinates: Coordinates::AlignCorners, ..plain.clone() }),
+        ("crop", 0, Resize { coordinates: crop, target: sizes(known(), Fit::Stretch), ..plain.clone() }),
+        ("antialias", 18, Resize { antialias: true, target: sizes(known(), Fit::Stretch), ..plain.clone() }),
+        ("fit", 18, Resize { target: sizes(known(), Fit::NotLarger), ..plain.clone() }),
+        ("symmetric", 19, Resize { coordinates: Coordinates::HalfPixelSymmetric, ..plain.clone() }),
+    ] {
+        let shape = if name == "free" { free() } else { fixed() };
+        z.op_since(&format!("resize_{name}"), shape, Op::Resize(resize), since);
+    }
+}
+
+fn picks(z: &mut Zoo) {
+    let of = |axis| Extent::Of { operand: 0, axis };
+    let compute = |by, a, b| Extent::compute(by, a, b).unwrap();
+    let slice = |axis, start, end: Option<Extent>, step| Op::Slice { axis, start, end, step };
+    z.op("slice_backwards", fixed(), slice(2, Extent::Known(-2), None, -2));
+    z.op("slice_from_the_end", free(), slice(3, Extent::Known(-3), Some(Extent::Known(-1)), 1));
+    z.op("slice_half", free(), slice(3, Extent::Known(0), Some(compute(Arithmetic::Div, of(3), Extent::Known(2))), 1));
+    let indices = |shape: &[usize], values: &[i64]| Tensor::from_i64(shape.to_vec(), values).unwrap();
+    for (name, op, indices) in [
+        ("gather", Op::Gather { axis: 2 }, indices(&[2, 2], &[0, -1, 3, 3])),
+        ("gather_one", Op::Gather { axis: 1 }, indices(&[], &[2])),
+        ("gather_elements", Op::GatherElements { axis: 3 }, indices(&[1, 4, 1, 2], &[0, 1, -1, 2, 5, 4, 0, 3])),
+        ("gather_nd", Op::GatherNd { batch_dims: 0 }, indices(&[3, 2], &[0, 1, 1, -1, 1, 0])),
+    ] {
+        z.add(name, fixed(), |g, x| {
+            let indices = g.weight("indices", indices);
+            g.add("y", op, &[x, indices])
+        });
+    }
+    z.op(
+        "expand",
+        Shape::batch(&[1, 6]),
+        Op::Expand { shape: vec![Extent::Known(3), of(0), Extent::Known(4), Extent::Known(1)] },
+    );
+    z.op("tile", fixed(), Op::Tile { repeats: [1, 2, 1, 3].map(Extent::Known).to_vec() });
+    let area = compute(Arithmetic::Mul, of(2), of(3));
+    z.op("sizes", free(), Op::Sizes { sizes: vec![of(0), area.clone(), Extent::Known(-1)], scalar: false });
+    z.op("size", free(), Op::Sizes { sizes: vec![area.clone()], scalar: true });
+    z.op("reshape_computed", free(), Op::Reshape { shape: vec![ReshapeDim::Infer, ReshapeDim::Computed(area)] });
+    z.add("compare", fixed(), |g, x| {
+        let row = weight(g, "row", &[6]);
+        let mut truths = Vec::new();
+        for comparison in [
+            Comparison::Equal,
+            Comparison::Less,
+            Comparison::LessOrEqual,
+            Comparison::Greater,
+            Comparison::GreaterOrEqual,
+        ] {
+            truths.push(g.add(comparison.name(), Op::Compare(comparison), &[x, row]));
+        }
+        truths.push(g.add("nan", Op::Is(Property::Nan), &[x]));
+        truths.push(g.add("inf", Op::Is(Property::Infinite { negative: true, positive: false }), &[x]));
+        let any = g.add("or", Op::Elementwise(Elementwise::Or), &[truths[0], truths[1], truths[5], truths[6]]);
+        let other = g.add("xor", Op::Elementwise(Elementwise::Xor), &[truths[2], truths[3]]);
+        let all = g.add("and", Op::Elementwise(Elementwise::And), &[any, other, truths[4]]);
+        let none = g.add("not", Op::Activation(Activation::Not), &[all]);
+        let negative = g.add("neg", Op::Activation(Activation::Neg), &[x]);
+        g.output(all);
+        g.add("y", Op::Where, &[none, negative, row])
+    });
 }
 
 fn activations(z: &mut Zoo) {
@@ -232,9 +396,32 @@ fn activations(z: &mut Zoo) {
         ("abs", Activation::Abs),
         ("neg", Activation::Neg),
         ("erf", Activation::Erf),
+        ("celu", Activation::Celu { alpha: 0.7 }),
+        ("shrink", Activation::Shrink { limit: 0.5, bias: 0.25 }),
+        ("floor", Activation::Floor),
+        ("ceil", Activation::Ceil),
+        ("round", Activation::Round),
+        ("sign", Activation::Sign),
+        ("sin", Activation::Sin),
+        ("cos", Activation::Cos),
+        ("tan", Activation::Tan),
+        ("atan", Activation::Atan),
+        ("sinh", Activation::Sinh),
+        ("cosh", Activation::Cosh),
+        ("asinh", Activation::Asinh),
     ] {
         z.op(name, fixed(), Op::Activation(function));
     }
+    for (name, function) in [("asin", Activation::Asin), ("acos", Activation::Acos), ("atanh", Activation::Atanh)] {
+        z.add(name, fixed(), |g, x| {
+            let inside = g.add("softsign", Op::Activation(Activation::Softsign), &[x]);
+            g.add("y", Op::Activation(function), &[inside])
+        });
+    }
+    z.add("acosh", fixed(), |g, x| {
+        let beyond = g.add("cosh", Op::Activation(Activation::Cosh), &[x]);
+        g.add("y", Op::Activation(Activation::Acosh), &[beyond])
+    });
     for (name, function) in [("log", Activation::Log), ("sqrt", Activation::Sqrt)] {
         z.add(name, fixed(), |g, x| {
             let positive = g.add("exp", Op::Activation(Activation::Exp), &[x]);
@@ -259,6 +446,8 @@ fn arithmetic(z: &mut Zoo) {
         Elementwise::Min,
         Elementwise::Mean,
         Elementwise::Pow,
+        Elementwise::Mod,
+        Elementwise::Rem,
     ] {
         z.add(&format!("elementwise_{}", op.name()), fixed(), |g, x| {
             let base = if op == Elementwise::Pow { g.add("exp", Op::Activation(Activation::Exp), &[x]) } else { x };
@@ -407,7 +596,7 @@ fn interfaces(z: &mut Zoo) {
         let y = g.add("", Op::Activation(Activation::RELU), &[x]);
         g.add("y", Op::Activation(Activation::Tanh), &[y])
     });
-    z.0.push(Case { name: "channels_last".to_owned(), model: validate(channels_last()).unwrap() });
+    z.0.push(Case { name: "channels_last".to_owned(), since: 0, model: validate(channels_last()).unwrap() });
 }
 
 /// As a Keras reader leaves it: NHWC in the source, with a flattened picture and a picture as outputs.
@@ -437,6 +626,9 @@ pub(crate) fn zoo() -> Vec<Case> {
     norms(&mut zoo);
     activations(&mut zoo);
     arithmetic(&mut zoo);
+    ranks(&mut zoo);
+    resizes(&mut zoo);
+    picks(&mut zoo);
     axes(&mut zoo);
     quantized(&mut zoo);
     interfaces(&mut zoo);

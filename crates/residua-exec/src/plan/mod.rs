@@ -60,6 +60,8 @@ pub(crate) struct Step<T> {
     pub(crate) output: ValueId,
     /// Type of the result where that is whole numbers.
     pub(crate) integer: Option<DType>,
+    /// Whether the result is truth values.
+    pub(crate) truth: bool,
 }
 
 impl<T> Step<T> {

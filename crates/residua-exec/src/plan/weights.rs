@@ -4,7 +4,7 @@
 //! as they are in the file.
 
 use pulp::Arch;
-use residua_ir::{Checked, IdentityReason, Node, NodeId, Op};
+use residua_ir::{Checked, DType, IdentityReason, Node, NodeId, Op};
 
 use super::fuse::Group;
 use super::{Scene, Step, Weights, Work, integer};
@@ -79,11 +79,10 @@ pub(super) fn plain<T>(model: &Checked, consumers: &[Vec<NodeId>], node: &Node) 
         Work::Op(node.op.clone())
     };
     let (name, operands, output) = (node.name.clone(), node.inputs.clone(), node.output());
-    let integer = model
-        .type_of(output)
-        .and_then(|ty| integer(ty.dtype))
-        .filter(|_| !keeps_range(model, &consumers[output.index()], node));
-    Step { name, work, operands, residual: None, activation: None, output, integer }
+    let dtype = model.type_of(output).map(|ty| ty.dtype);
+    let integer = dtype.and_then(integer).filter(|_| !keeps_range(model, &consumers[output.index()], node));
+    let truth = dtype == Some(DType::Bool);
+    Step { name, work, operands, residual: None, activation: None, output, integer, truth }
 }
 
 fn is_real(model: &Checked, node: &Node) -> bool {

@@ -155,7 +155,10 @@ fn fill<T: Element>(run: &Run<'_, T>, op: &Op, step: &Step<T>, out: &mut Vec<T>)
             }
         }
         Op::GlobalPool(p) => reduce::reduce_last(p.kind, x, after(1), out),
-        Op::Reduce(r) => reduce::reduce(r.kind, x, shape, &r.axes, out),
+        Op::Reduce(r) => {
+            reduce::reduce(r.kind, x, shape, &r.axes, out);
+            whole::fill_empty(out, step.integer, step.truth);
+        }
         Op::ArgExtremum(arg) => rank::arg_extremum(x, arg, lanes(arg.axis), out),
         Op::TopK(top) => rank::top_k(x, top, lanes(top.axis), out),
         Op::Hardmax { axis } => rank::hardmax(x, lanes(*axis), out),

@@ -70,6 +70,19 @@ pub(super) fn wrapped<T: Element>(mut values: Values<T>, dtype: DType, name: &st
     Ok(values)
 }
 
+/// The ends of a type instead of infinities, which is what the extremum of nothing comes to.
+pub(super) fn fill_empty<T: Element>(values: &mut [T], integer: Option<DType>, truth: bool) {
+    let ends = match integer.and_then(range) {
+        Some((least, count)) => Some((least, least + count - 1.0)),
+        None => truth.then_some((0.0, 1.0)),
+    };
+    if let Some((least, most)) = ends {
+        for value in values.iter_mut().filter(|value| value.abs() == T::INFINITY) {
+            *value = T::from_f64(value.to_f64().clamp(least, most));
+        }
+    }
+}
+
 /// Real numbers as an integer type holds them: truncated, and saturated at the type's ends; in place.
 pub(super) fn cast<T: Element>(values: &mut [T], dtype: DType) {
     values.iter_mut().for_each(|value| *value = T::from_f64(to_integer(value.to_f64(), dtype)));

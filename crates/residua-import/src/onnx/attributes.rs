@@ -95,17 +95,6 @@ impl<'a> Attributes<'a> {
         Ok(self.int(name)?.map_or(default, |value| value != 0))
     }
 
-    /// Two sizes, (vertical, horizontal).
-    pub(super) fn pair(&self, name: &str, default: Option<[usize; 2]>) -> Result<[usize; 2], Unknown> {
-        let Some(values) = self.ints(name)? else {
-            return default.ok_or_else(|| Unknown(format!("attribute `{name}` is missing")));
-        };
-        let sizes: Option<Vec<usize>> = values.iter().map(|&value| usize::try_from(value).ok()).collect();
-        sizes
-            .and_then(|sizes| sizes.try_into().ok())
-            .ok_or_else(|| Unknown(format!("attribute `{name}` must be two sizes, found {values:?}")))
-    }
-
     /// Reads what does not matter to the result of inference.
     pub(super) fn skip(&self, names: &[&str]) {
         for entry in &self.entries {

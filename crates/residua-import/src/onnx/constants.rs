@@ -1,7 +1,4 @@
-//! Nodes whose result is known before anything runs: constants, views of tensors, and arithmetic on shapes.
-//!
-//! Exporters compute the target of a reshape from the shape of its operand (`Shape`, `Gather`, `Concat`); sizes that are
-//! free stay references to the value that has them ([`Size::Of`]).
+//! Nodes whose result is known before anything runs: constants, views of tensors, and arithmetic on shapes ([`sizes`]).
 
 use std::sync::Arc;
 
@@ -11,10 +8,10 @@ use residua_formats::onnx::schema::NodeProto;
 use residua_ir::tensor::element_count;
 use residua_ir::{DType, Endian, LazyBytes, Tensor, TensorError};
 
-use super::Unknown;
 use super::attributes::Attributes;
 use super::interface::dtype;
-use super::scope::{Constant, Item, Scope, Size};
+use super::scope::{Constant, Item, Scope};
+use super::{Unknown, sizes};
 use crate::error::Result;
 
 /// Bytes that one tensor of one repeated number may come to when it is read.
@@ -104,10 +101,6 @@ fn filled(scope: &mut Scope, node: &NodeProto, value: Option<Tensor>) -> Result<
     Ok(tensor.ok().map(|tensor| constant(scope, node, tensor)))
 }
 
-fn known(values: Vec<i64>) -> Vec<Size> {
-    values.into_iter().map(Size::Known).collect()
-}
-
 /// Views of constants, and arithmetic on shapes.
 fn computed(
     scope: &mut Scope,
@@ -115,198 +108,25 @@ fn computed(
     attributes: &Attributes<'_>,
     opset: i64,
 ) -> Result<Option<Item>, Unknown> {
-    let Some(first) = node.input.first() else { return Ok(None) };
-    if node.op_type == "Shape" {
-        return shape(scope, first, attributes);
+    if let Ok(Some(view)) = view(scope, node, attributes, opset) {
+        return Ok(Some(view));
     }
-    let integers = match scope.item(first) {
-        Some(Item::Sizes { .. }) => true,
-        Some(Item::Constant(constant)) => !constant.tensor.dtype().is_float(),
-        Some(Item::Value(_)) | None => return Ok(None),
-    };
-    if integers {
-        if let Some(truth) = comparison(scope, node)? {
-            return Ok(Some(truth));
-        }
-        if let Some((sizes, scalar)) = arithmetic(scope, node, attributes)? {
-            return Ok(Some(Item::Sizes { sizes, scalar }));
-        }
-    }
-    view(scope, node, attributes, opset)
-}
-
-fn shape(scope: &mut Scope, of: &str, attributes: &Attributes<'_>) -> Result<Option<Item>, Unknown> {
-    let all: Vec<Size> = match scope.item(of) {
-        Some(Item::Value(id)) => {
-            let id = *id;
-            let Some(ty) = scope.type_of(id) else { return Ok(None) };
-            let size = |axis: usize, dim: &residua_ir::Dim| {
-                dim.fixed().and_then(|size| i64::try_from(size).ok()).map_or(Size::Of(id, axis), Size::Known)
-            };
-            ty.shape.dims().iter().enumerate().map(|(axis, dim)| size(axis, dim)).collect()
-        }
-        Some(Item::Constant(constant)) => {
-            known(constant.tensor.shape().iter().filter_map(|&size| i64::try_from(size).ok()).collect())
-        }
-        Some(Item::Sizes { sizes, scalar: false }) => vec![Size::Known(i64::try_from(sizes.len()).unwrap_or(0))],
-        Some(Item::Sizes { scalar: true, .. }) => Vec::new(),
-        None => return Ok(None),
-    };
-    let start = bound(attributes.int("start")?.unwrap_or(0), all.len());
-    let end = bound(attributes.int("end")?.unwrap_or(i64::MAX), all.len());
-    Ok(Some(Item::Sizes { sizes: all.get(start..end).unwrap_or_default().to_vec(), scalar: false }))
-}
-
-/// A bound of a range, counted from the end where it is negative, and clamped.
-fn bound(index: i64, len: usize) -> usize {
-    let len = i64::try_from(len).unwrap_or(i64::MAX);
-    let index = if index < 0 { index.saturating_add(len) } else { index };
-    usize::try_from(index.clamp(0, len)).unwrap_or(0)
-}
-
-/// Integers in, integers out.
-fn arithmetic(
-    scope: &mut Scope,
-    node: &NodeProto,
-    attributes: &Attributes<'_>,
-) -> Result<Option<(Vec<Size>, bool)>, Unknown> {
-    let is_scalar = |scope: &Scope, name: &str| match scope.item(name) {
-        Some(Item::Sizes { scalar, .. }) => *scalar,
-        Some(Item::Constant(constant)) => constant.tensor.shape().is_empty(),
-        Some(Item::Value(_)) | None => false,
-    };
-    let mut operands = Vec::new();
-    for name in &node.input {
-        let Some(sizes) = scope.sizes(name) else { return Ok(None) };
-        operands.push((sizes, is_scalar(scope, name)));
-    }
-    let [(first, scalar), rest @ ..] = &operands[..] else { return Ok(None) };
-    let axis_zero = |axis: Option<i64>| matches!(axis, None | Some(0 | -1));
-    Ok(match (node.op_type.as_str(), rest) {
-        ("Identity", []) => Some((first.clone(), *scalar)),
-        ("Cast", []) => {
-            let integer = attributes.int("to")?.and_then(dtype).is_some_and(|to| !to.is_float() && to != DType::Bool);
-            integer.then(|| (first.clone(), *scalar))
-        }
-        ("Gather", [(indices, one)]) if axis_zero(attributes.int("axis")?) => {
-            let pick = |index: &Size| match index {
-                Size::Known(index) => {
-                    let len = i64::try_from(first.len()).ok()?;
-                    let index = if *index < 0 { index.checked_add(len)? } else { *index };
-                    first.get(usize::try_from(index).ok()?).copied()
-                }
-                Size::Of(..) => None,
-            };
-            let picked: Option<Vec<Size>> = indices.iter().map(pick).collect();
-            picked.map(|sizes| (sizes, *one))
-        }
-        ("Concat", _) if axis_zero(attributes.int("axis")?) => {
-            Some((operands.iter().flat_map(|(sizes, _)| sizes.clone()).collect(), false))
-        }
-        ("Unsqueeze", _) if *scalar && unsqueezes_zero(attributes.ints("axes")?, rest) => Some((first.clone(), false)),
-        ("Squeeze", _) if first.len() == 1 && unsqueezes_zero(attributes.ints("axes")?.or(Some(&[0])), rest) => {
-            Some((first.clone(), true))
-        }
-        ("Add" | "Sub" | "Mul" | "Div", [(second, other)]) => {
-            binary(node.op_type.as_str(), first, second).map(|sizes| (sizes, *scalar && *other))
-        }
-        ("Slice", _) => slice(first, attributes, rest)?.map(|sizes| (sizes, false)),
-        _ => None,
-    })
-}
-
-/// Two integers that are compared, or yes and no that are joined: what the condition of an `If` is computed from.
-fn comparison(scope: &mut Scope, node: &NodeProto) -> Result<Option<Item>, Unknown> {
-    let holds: fn(i64, i64) -> bool = match node.op_type.as_str() {
-        "Equal" => |a, b| a == b,
-        "Less" => |a, b| a < b,
-        "LessOrEqual" => |a, b| a <= b,
-        "Greater" => |a, b| a > b,
-        "GreaterOrEqual" => |a, b| a >= b,
-        "And" => |a, b| a != 0 && b != 0,
-        "Or" => |a, b| a != 0 || b != 0,
-        "Xor" => |a, b| (a != 0) != (b != 0),
-        "Not" => |a, b| a == b,
-        _ => return Ok(None),
-    };
-    let mut operands = Vec::new();
-    for name in &node.input {
-        operands.push(scope.sizes(name));
-    }
-    let (a, b) = match (node.op_type.as_str(), &operands[..]) {
-        ("Not", [Some(a)]) => (a, &vec![Size::Known(0)]),
-        ("Not", _) => return Ok(None),
-        (_, [Some(a), Some(b)]) => (a, b),
-        _ => return Ok(None),
-    };
-    let ([Size::Known(a)], [Size::Known(b)]) = (&a[..], &b[..]) else { return Ok(None) };
-    let bytes = Bytes::copy_from_slice(&[u8::from(holds(*a, *b))]);
-    let tensor = Tensor::from_bytes(DType::Bool, Endian::Little, Vec::new(), bytes);
-    Ok(tensor.ok().map(|tensor| constant(scope, node, tensor)))
-}
-
-/// Whether the axes, an attribute or operand, are the first one.
-fn unsqueezes_zero(attribute: Option<&[i64]>, rest: &[(Vec<Size>, bool)]) -> bool {
-    match rest {
-        [] => matches!(attribute, Some([0 | -1])),
-        [(axes, _)] => matches!(axes[..], [Size::Known(0 | -1)]),
-        _ => false,
-    }
-}
-
-fn binary(op: &str, a: &[Size], b: &[Size]) -> Option<Vec<Size>> {
-    let len = a.len().max(b.len());
-    let at = |sizes: &[Size], index: usize| if sizes.len() == 1 { sizes.first() } else { sizes.get(index) }.copied();
-    (0..len)
-        .map(|index| match (at(a, index)?, at(b, index)?) {
-            (Size::Known(a), Size::Known(b)) => match op {
-                "Add" => a.checked_add(b),
-                "Sub" => a.checked_sub(b),
-                "Mul" => a.checked_mul(b),
-                _ => a.checked_div(b),
-            }
-            .map(Size::Known),
-            (Size::Of(..), _) | (_, Size::Of(..)) => None,
-        })
-        .collect()
-}
-
-fn slice(
-    sizes: &[Size],
-    attributes: &Attributes<'_>,
-    rest: &[(Vec<Size>, bool)],
-) -> Result<Option<Vec<Size>>, Unknown> {
-    let one = |values: &[Size]| if let [Size::Known(value)] = values { Some(*value) } else { None };
-    let (start, end, axis, step) = match rest {
-        [] => {
-            let first = |values: Option<&[i64]>| values.and_then(|values| values.first().copied());
-            (
-                first(attributes.ints("starts")?),
-                first(attributes.ints("ends")?),
-                first(attributes.ints("axes")?),
-                Some(1),
-            )
-        }
-        [starts, ends, more @ ..] => (
-            one(&starts.0),
-            one(&ends.0),
-            more.first().map_or(Some(0), |axes| one(&axes.0)),
-            more.get(1).map_or(Some(1), |steps| one(&steps.0)),
-        ),
-        [_] => return Ok(None),
-    };
-    let (Some(start), Some(end), Some(0 | -1) | None, Some(1)) = (start, end, axis, step) else { return Ok(None) };
-    Ok(Some(sizes.get(bound(start, sizes.len())..bound(end, sizes.len())).unwrap_or_default().to_vec()))
+    Ok(sizes::fold(scope, node, attributes, opset)?.map(Item::Sizes))
 }
 
 /// The same elements of a constant, seen otherwise.
 fn view(scope: &mut Scope, node: &NodeProto, attributes: &Attributes<'_>, opset: i64) -> Result<Option<Item>, Unknown> {
-    let Some(Item::Constant(constant)) = scope.item(&node.input[0]).cloned() else { return Ok(None) };
+    let first = node.input.first().and_then(|name| scope.item(name));
+    let Some(Item::Constant(constant)) = first.cloned() else { return Ok(None) };
     let Constant { tensor, name, literal } = constant;
     let rank = tensor.shape().len();
     let view = match node.op_type.as_str() {
         "Identity" => Ok(tensor),
         "Cast" => match attributes.int("to")?.and_then(dtype) {
+            Some(to) if to == tensor.dtype() || (to.is_float() && tensor.dtype().is_float()) => Ok(tensor.cast(to)),
+            Some(_) | None => return Ok(None),
+        },
+        "CastLike" if opset >= 15 => match node.input.get(1).and_then(|name| scope.dtype_of(name)) {
             Some(to) if to == tensor.dtype() || (to.is_float() && tensor.dtype().is_float()) => Ok(tensor.cast(to)),
             Some(_) | None => return Ok(None),
         },
@@ -344,7 +164,7 @@ fn view(scope: &mut Scope, node: &NodeProto, attributes: &Attributes<'_>, opset:
     Ok(Some(Item::Constant(Constant { tensor, name, literal })))
 }
 
-fn reshaped(shape: &[usize], target: &[i64], zero: bool) -> Option<Vec<usize>> {
+pub(super) fn reshaped(shape: &[usize], target: &[i64], zero: bool) -> Option<Vec<usize>> {
     let mut sizes = Vec::with_capacity(target.len());
     let mut open = None;
     for (axis, &size) in target.iter().enumerate() {
@@ -360,7 +180,7 @@ fn reshaped(shape: &[usize], target: &[i64], zero: bool) -> Option<Vec<usize>> {
     Some(sizes)
 }
 
-fn resized(shape: &[usize], axes: Option<&[i64]>, squeeze: bool) -> Option<Vec<usize>> {
+pub(super) fn resized(shape: &[usize], axes: Option<&[i64]>, squeeze: bool) -> Option<Vec<usize>> {
     let Some(axes) = axes else {
         return squeeze.then(|| shape.iter().copied().filter(|&size| size != 1).collect());
     };

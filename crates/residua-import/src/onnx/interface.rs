@@ -89,11 +89,11 @@ pub(super) fn outputs(scope: &mut Scope, graph: &GraphProto) -> Result<()> {
         }
         let id = match scope.item(&info.name) {
             Some(Item::Value(id)) => *id,
-            Some(Item::Constant(_)) => {
+            Some(Item::Constant(_) | Item::Sizes(_)) => {
                 let layer = scope.builder.layer(&info.name, "Output", false);
                 scope.value(&info.name, layer).map_err(|unknown| missing(&unknown.0))?
             }
-            Some(Item::Sizes { .. }) | None => return Err(missing("it is a shape, which is not computed here")),
+            None => return Err(missing("nothing gives it")),
         };
         scope.builder.output(id);
     }

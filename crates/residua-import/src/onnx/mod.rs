@@ -1,8 +1,8 @@
 //! ONNX messages to a graph.
 //!
 //! Operators are read by their definition in the model's operator set; an attribute that is not known, an operand that
-//! must be known and is not, a result beyond the first that something reads: each makes the node [`Op::Opaque`] with
-//! the reason, never something close to it. Axes are those that the model declares, so the interface has the source's
+//! must be known and is not, a result that something reads and that is not computed here: each makes the node
+//! [`Op::Opaque`] with the reason, never something close to it. Axes are those that the model declares, so the interface has the source's
 //! order by definition.
 //!
 //! Nodes are read in topological order whatever their order in the file. Functions of the model, and branches of an `If`
@@ -20,6 +20,7 @@ mod opaque;
 mod order;
 mod remarks;
 mod scope;
+mod sizes;
 #[cfg(test)]
 mod tests;
 
@@ -39,12 +40,15 @@ use scope::{Constant, Item, Scope};
 /// Newest operator set whose operators are known.
 const NEWEST_OPSET: i64 = 28;
 
+pub use nodes::{Claim, claims};
+
 /// Why an operator is not known.
 #[derive(Debug)]
 struct Unknown(String);
 
 /// A node while it is read.
 struct Reader<'a> {
+    file: &'a OnnxFile,
     scope: &'a mut Scope,
     node: &'a NodeProto,
     attributes: &'a Attributes<'a>,
@@ -52,6 +56,10 @@ struct Reader<'a> {
     layer: LayerId,
     /// Name of the first result.
     name: &'a str,
+    /// For each result, whether something reads it.
+    wanted: &'a [bool],
+    /// Results beyond the first, by position.
+    given: Vec<(usize, ValueId)>,
 }
 
 fn source(model: &ModelProto, graph: &GraphProto, opset: i64) -> Source {
@@ -218,7 +226,11 @@ impl<'a> Importer<'a> {
         self.scope.builder.remark(layer, remarks::remarks(&node.doc_string, &node.metadata_props));
         let result = self.known(node, body, read, layer, &shown);
         match result {
-            Ok(value) => self.scope.define(first, Item::Value(value)),
+            Ok(values) => {
+                for (name, value) in values.into_iter().filter_map(|(index, id)| Some((node.output.get(index)?, id))) {
+                    self.scope.define(name, Item::Value(value));
+                }
+            }
             Err(unknown) => self.opaque(node, body, layer, unknown),
         }
         Ok(())
@@ -247,15 +259,24 @@ impl<'a> Importer<'a> {
         read: &HashSet<&str>,
         layer: LayerId,
         name: &str,
-    ) -> Result<ValueId, Unknown> {
-        let unknown = |(index, name): (usize, &String)| {
-            !nodes::gives(&node.op_type, index) && read.contains(name.as_str()) && !name.is_empty()
-        };
-        if node.output.iter().enumerate().any(unknown) {
-            return Err(Unknown("something reads a result of it that is not known".to_owned()));
-        }
+    ) -> Result<Vec<(usize, ValueId)>, Unknown> {
+        let wanted: Vec<bool> =
+            node.output.iter().map(|name| !name.is_empty() && read.contains(name.as_str())).collect();
+        // Where the first result is left out, what would give it still needs a name.
+        let name =
+            if node.output.first().is_some_and(|name| !name.is_empty()) { name } else { &format!("{name}/first") };
         let attributes = Attributes::of(node, &body.bindings);
         let opset = body.opset(node);
-        nodes::read(Reader { scope: &mut self.scope, node, attributes: &attributes, opset, layer, name })
+        nodes::read(Reader {
+            file: self.file,
+            scope: &mut self.scope,
+            node,
+            attributes: &attributes,
+            opset,
+            layer,
+            name,
+            wanted: &wanted,
+            given: Vec::new(),
+        })
     }
 }

@@ -10,10 +10,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use residua_ir::shape::infer;
 use residua_ir::{
-    DType, Dim, GraphBuilder, LayerId, Op, Parameter, Role, Shape, Tensor, TensorType, Transform, ValueId,
+    DType, Dim, Extent, GraphBuilder, LayerId, Op, Parameter, ReshapeDim, Role, Shape, Tensor, TensorType, Transform,
+    ValueId,
 };
 
 use super::Unknown;
+use super::sizes::{self, Numbers};
 
 /// A tensor that is known before anything runs.
 #[derive(Debug, Clone)]
@@ -25,23 +27,13 @@ pub(super) struct Constant {
     pub(super) literal: bool,
 }
 
-/// An integer that is known, or is a size of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Size {
-    Known(i64),
-    Of(ValueId, usize),
-}
-
 /// What a name stands for.
 #[derive(Debug, Clone)]
 pub(super) enum Item {
     Value(ValueId),
     Constant(Constant),
-    /// A list of integers, some of them sizes that are not known yet; `scalar` where it has no axis.
-    Sizes {
-        sizes: Vec<Size>,
-        scalar: bool,
-    },
+    /// Numbers that are known or follow from sizes.
+    Sizes(Numbers),
 }
 
 /// Names of one list of nodes.
@@ -67,6 +59,10 @@ pub(super) struct Scope {
     entered: HashMap<String, usize>,
     types: HashMap<ValueId, TensorType>,
     parameters: HashMap<String, Vec<(Vec<Transform>, ValueId)>>,
+    /// Values made of numbers, by their names in the graph.
+    made: HashMap<String, ValueId>,
+    /// Values that sizes are read of, in the order in which [`Extent`]s of [`Numbers`] count them.
+    sized: Vec<ValueId>,
     /// Tensors of the file that something has read.
     pub(super) read: HashSet<String>,
 }
@@ -80,6 +76,8 @@ impl Scope {
             entered: HashMap::new(),
             types: HashMap::new(),
             parameters: HashMap::new(),
+            made: HashMap::new(),
+            sized: Vec::new(),
             read: HashSet::new(),
         }
     }
@@ -149,6 +147,15 @@ impl Scope {
         self.types.get(&id)
     }
 
+    /// Element type of what a name stands for, where it is known.
+    pub(super) fn dtype_of(&self, name: &str) -> Option<DType> {
+        match self.item(name)? {
+            Item::Value(id) => self.type_of(*id).map(|ty| ty.dtype),
+            Item::Constant(constant) => Some(constant.tensor.dtype()),
+            Item::Sizes(numbers) => Some(numbers.dtype()),
+        }
+    }
+
     /// Shape of a value that an attribute depends on.
     pub(super) fn shape(&self, id: ValueId) -> Result<Shape, Unknown> {
         let shape = self.type_of(id).map(|ty| ty.shape.clone());
@@ -167,38 +174,88 @@ impl Scope {
         }
     }
 
-    /// Integers that are known, to be read as attribute.
-    pub(super) fn ints(&mut self, name: &str, what: &str) -> Result<Vec<i64>, Unknown> {
-        let open = || Unknown(format!("its {what} are computed when it is run"));
-        let sizes = self.sizes(name).ok_or_else(open)?;
-        sizes.into_iter().map(|size| if let Size::Known(value) = size { Ok(value) } else { Err(open()) }).collect()
+    /// Numbers that are known or follow from sizes.
+    pub(super) fn numbers(&mut self, name: &str) -> Option<Numbers> {
+        if let Some(Item::Sizes(numbers)) = self.item(name) {
+            return Some(numbers.clone());
+        }
+        Numbers::of_tensor(&self.constant(name)?.tensor)
     }
 
-    /// Integers, each known or a size.
-    pub(super) fn sizes(&mut self, name: &str) -> Option<Vec<Size>> {
-        if let Some(Item::Sizes { sizes, .. }) = self.item(name) {
-            return Some(sizes.clone());
-        }
-        let tensor = self.constant(name)?.tensor;
-        // Shapes and axes; nothing that is read as a list of integers is long.
-        let short = tensor.shape().len() <= 1 && tensor.len() <= 1024;
-        Some(tensor.to_i64().ok().filter(|_| short)?.into_iter().map(Size::Known).collect())
+    /// The sizes of what a name stands for, where its shape is known.
+    pub(super) fn sizes_of(&mut self, name: &str) -> Option<Vec<Extent>> {
+        let sizes = |shape: &[usize]| shape.iter().map(|&size| Extent::from(size)).collect();
+        let id = match self.item(name)? {
+            Item::Value(id) => *id,
+            Item::Constant(constant) => return Some(sizes(constant.tensor.shape())),
+            Item::Sizes(numbers) => return Some(sizes(numbers.shape())),
+        };
+        let shape = self.type_of(id)?.shape.clone();
+        let size = |(axis, dim): (usize, &Dim)| match dim.fixed() {
+            Some(size) => Extent::from(size),
+            None => self.size(id, axis),
+        };
+        Some(shape.dims().iter().enumerate().map(size).collect())
+    }
+
+    /// A size that is free.
+    fn size(&mut self, id: ValueId, axis: usize) -> Extent {
+        let operand = self.sized.iter().position(|&known| known == id).unwrap_or_else(|| {
+            self.sized.push(id);
+            self.sized.len() - 1
+        });
+        Extent::Of { operand, axis }
+    }
+
+    /// The value that operands of this position in [`Extent`]s are.
+    pub(super) fn sized(&self, operand: usize) -> Option<ValueId> {
+        self.sized.get(operand).copied()
+    }
+
+    /// Numbers as a node reads them: what their sizes are of is put behind its operands.
+    pub(super) fn extents_of(&self, extents: &[Extent], operands: &mut Vec<ValueId>) -> Vec<Extent> {
+        let mut place = |operand: usize| {
+            let Some(id) = self.sized(operand) else { return operand };
+            operands.iter().position(|&known| known == id).unwrap_or_else(|| {
+                operands.push(id);
+                operands.len() - 1
+            })
+        };
+        extents.iter().map(|extent| extent.with_operands(&mut place)).collect()
+    }
+
+    /// Integers that are known, to be read as attribute.
+    pub(super) fn ints(&mut self, name: &str, what: &str) -> Result<Vec<i64>, Unknown> {
+        let known = self.extents(name).and_then(|extents| extents.iter().map(Extent::known).collect());
+        known.ok_or_else(|| Unknown(format!("its {what} are computed when it is run")))
+    }
+
+    /// Integers, each known or computed from sizes.
+    pub(super) fn extents(&mut self, name: &str) -> Option<Vec<Extent>> {
+        self.numbers(name)?.extents()
+    }
+
+    /// Real numbers that are known, to be read as attribute.
+    pub(super) fn reals(&mut self, name: &str, what: &str) -> Result<Vec<f64>, Unknown> {
+        let known = match self.constant(name) {
+            Some(constant) => Some(constant.tensor).filter(|t| t.len() <= sizes::MOST).and_then(|t| t.to_f64().ok()),
+            None => self.numbers(name).and_then(|numbers| numbers.reals()),
+        };
+        known.ok_or_else(|| Unknown(format!("its {what} are computed when it is run")))
     }
 
     /// One real number, to be read as attribute.
     pub(super) fn number(&mut self, name: &str, what: &str) -> Result<f64, Unknown> {
-        let values = self.constant(name).filter(|c| c.tensor.len() == 1).and_then(|c| c.tensor.to_f64().ok());
-        let first = values.and_then(|values| values.first().copied());
-        first.ok_or_else(|| Unknown(format!("its {what} is no single number that is known")))
+        match self.reals(name, what).as_deref() {
+            Ok(&[only]) => Ok(only),
+            Ok(_) | Err(_) => Err(Unknown(format!("its {what} is no single number that is known"))),
+        }
     }
 
     /// A yes or no that is known.
     pub(super) fn truth(&mut self, name: &str) -> Option<bool> {
-        let tensor = self.constant(name)?.tensor;
-        if tensor.len() != 1 || tensor.dtype() != DType::Bool {
-            return None;
-        }
-        tensor.to_i64().ok()?.first().map(|&value| value != 0)
+        let numbers = self.numbers(name).filter(|numbers| numbers.dtype() == DType::Bool)?;
+        if let [only] = &numbers.extents()?[..] { only.known().map(|value| value != 0) } else { None }
     }
 
     /// An operand as a value of the graph.
@@ -217,7 +274,10 @@ impl Scope {
         let constant = match self.item(name) {
             Some(Item::Value(id)) => return Ok(*id),
             Some(Item::Constant(constant)) => constant.clone(),
-            Some(Item::Sizes { .. }) => return Err(Unknown("it computes with shapes".to_owned())),
+            Some(Item::Sizes(numbers)) => {
+                let numbers = numbers.clone();
+                return self.computed(name, layer, &numbers, views);
+            }
             None => return Err(Unknown(format!("operand `{name}` is missing"))),
         };
         let fits = |error| Unknown(format!("tensor `{}`: {error}", constant.name));
@@ -238,6 +298,43 @@ impl Scope {
         });
         known.push((transforms, id));
         self.types.insert(id, ty);
+        Ok(id)
+    }
+
+    /// Numbers as a value: a tensor where all are known, a node that gives sizes otherwise.
+    fn computed(
+        &mut self,
+        name: &str,
+        layer: LayerId,
+        numbers: &Numbers,
+        views: &[Transform],
+    ) -> Result<ValueId, Unknown> {
+        let shown = self.shown(name);
+        if let Some(id) = self.made.get(&shown).filter(|_| views.is_empty()) {
+            return Ok(*id);
+        }
+        if let Some(tensor) = numbers.tensor() {
+            let viewed = tensor.and_then(|tensor| views.iter().try_fold(tensor, |tensor, view| tensor.apply(view)));
+            let tensor = viewed.map_err(|error| Unknown(format!("`{name}`: {error}")))?;
+            let id = self.own(&shown, layer, Role::Literal, tensor);
+            if views.is_empty() {
+                self.made.insert(shown, id);
+            }
+            return Ok(id);
+        }
+        let extents = numbers.extents().filter(|_| views.is_empty());
+        let extents = extents.ok_or_else(|| Unknown(format!("`{name}` follows from sizes that are free")))?;
+        let mut operands = Vec::new();
+        let op = Op::Sizes { sizes: self.extents_of(&extents, &mut operands), scalar: numbers.shape().is_empty() };
+        let mut id = self.node(&shown, op, &operands, layer);
+        if numbers.shape().len() > 1 {
+            let shape = numbers.shape().iter().map(|&size| ReshapeDim::Fixed(size)).collect();
+            id = self.node(&format!("{shown}/shape"), Op::Reshape { shape }, &[id], layer);
+        }
+        if numbers.dtype() != DType::I64 {
+            id = self.node(&format!("{shown}/type"), Op::Cast { dtype: numbers.dtype() }, &[id], layer);
+        }
+        self.made.insert(shown, id);
         Ok(id)
     }
 

@@ -7,7 +7,7 @@ use residua_formats::onnx::schema::{
     NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, TypeValue,
     ValueInfoProto,
 };
-use residua_ir::{Activation, Graph, Op, Padding, Pads, ReshapeDim, Role, validate};
+use residua_ir::{Activation, Extent, Graph, Op, Padding, Pads, ReshapeDim, Role, validate};
 
 use super::import;
 
@@ -143,7 +143,7 @@ fn an_attribute_that_is_not_known_makes_the_operator_unknown() {
 fn what_is_not_known_is_kept_with_what_follows_it() {
     let graph = Model::picture(17)
         .weight("kernel", &[2, 4, 3, 3])
-        .node("LRN", &["x"], &["a"], &[int("size", 5)])
+        .node("DeformConv", &["x"], &["a"], &[int("group", 5)])
         .node("Conv", &["a", "kernel"], &["b"], &[])
         .node("Softmax", &["b"], &["y"], &[int("axis", 1)])
         .read()
@@ -271,7 +271,17 @@ fn a_softmax_of_old_took_the_axes_behind_as_one() {
     let soft = |opset: i64, dims: &[Option<i64>]| Model::new(opset, dims).node("Softmax", &["x"], &["y"], &[]);
     assert_eq!(soft(11, &[None, Some(5)]).op(), Op::Softmax { axis: 1 });
     assert_eq!(soft(11, &[None, Some(5), Some(1), Some(1)]).op(), Op::Softmax { axis: 1 });
-    assert!(soft(11, &[None, Some(5), Some(2)]).reason().contains("several axes"));
+    let flat = soft(11, &[None, Some(5), Some(2)]).read().unwrap();
+    let ops: Vec<&Op> = flat.nodes().iter().map(|node| &node.op).collect();
+    let back = Op::Reshape {
+        shape: vec![
+            ReshapeDim::Computed(Extent::Of { operand: 1, axis: 0 }),
+            ReshapeDim::Fixed(5),
+            ReshapeDim::Fixed(2),
+        ],
+    };
+    assert_eq!(ops, [&Op::Flatten { axis: 1 }, &Op::Softmax { axis: 1 }, &back]);
+    assert!(validate(flat).unwrap().findings().is_empty());
     assert_eq!(soft(13, &[None, Some(5), Some(2)]).op(), Op::Softmax { axis: 2 });
 }
 

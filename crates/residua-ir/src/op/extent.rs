@@ -167,14 +167,15 @@ impl Extent {
         resolved.dim().ok_or_else(|| ShapeError::Attribute(format!("{resolved:?} is no size")))
     }
 
-    /// Calls `f` on each operand whose sizes are read.
-    pub fn operands(&self, f: &mut impl FnMut(usize)) {
+    /// The same of other operands: `f` gives the new position of each.
+    #[must_use]
+    pub fn with_operands(&self, f: &mut impl FnMut(usize) -> usize) -> Extent {
         match self {
-            Extent::Known(_) => {}
-            Extent::Of { operand, .. } => f(*operand),
-            Extent::Computed { a, b, .. } => {
-                a.operands(f);
-                b.operands(f);
+            Extent::Known(number) => Extent::Known(*number),
+            Extent::Of { operand, axis } => Extent::Of { operand: f(*operand), axis: *axis },
+            Extent::Computed { by, a, b } => {
+                let (a, b) = (Box::new(a.with_operands(f)), Box::new(b.with_operands(f)));
+                Extent::Computed { by: *by, a, b }
             }
         }
     }

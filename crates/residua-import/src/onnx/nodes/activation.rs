@@ -1,7 +1,7 @@
 //! Elementwise functions of one value.
 
 use residua_ir::tensor::decimal;
-use residua_ir::{Activation, Op};
+use residua_ir::{Activation, Elementwise, Op, Property};
 
 use super::super::{Reader, Unknown};
 use super::Read;
@@ -24,10 +24,12 @@ pub(super) fn with_attributes(r: &mut Reader<'_>) -> Read {
             Activation::Relu { negative_slope: 0.0, threshold: number("alpha", 1.0)?, max_value: None }
         }
         "Elu" => Activation::Elu { alpha: number("alpha", 1.0)? },
+        "Celu" => Activation::Celu { alpha: number("alpha", 1.0)? },
+        "Shrink" => Activation::Shrink { limit: number("lambd", 0.5)?, bias: number("bias", 0.0)? },
         "Selu" => {
             let stated = [number("alpha", SELU[0])?, number("gamma", SELU[1])?];
             if stated != SELU.map(decimal) {
-                return Err(Unknown(format!("other constants than those of its paper: {stated:?}")));
+                return scaled_elu(r, stated);
             }
             Activation::Selu
         }
@@ -40,7 +42,7 @@ pub(super) fn with_attributes(r: &mut Reader<'_>) -> Read {
         "Swish" => {
             let alpha: f64 = number("alpha", 1.0)?;
             if alpha != 1.0 {
-                return Err(Unknown(format!("`alpha` {alpha} is not known")));
+                return gated(r, alpha);
             }
             Activation::Silu
         }
@@ -49,23 +51,75 @@ pub(super) fn with_attributes(r: &mut Reader<'_>) -> Read {
     plain(r, function)
 }
 
+/// `gamma * elu(x, alpha)`.
+fn scaled_elu(r: &mut Reader<'_>, [alpha, gamma]: [f64; 2]) -> Read {
+    r.attributes.finish()?;
+    let x = r.value(0)?;
+    let factor = r.own("gamma", r.dtype(x), gamma)?;
+    let elu = r.step("elu", Op::Activation(Activation::Elu { alpha }), &[x]);
+    r.end(Op::Elementwise(Elementwise::Mul), &[elu, factor])
+}
+
+/// `x * sigmoid(alpha * x)`.
+fn gated(r: &mut Reader<'_>, alpha: f64) -> Read {
+    r.attributes.finish()?;
+    let x = r.value(0)?;
+    let factor = r.own("alpha", r.dtype(x), alpha)?;
+    let scaled = r.multiply("scaled", x, factor);
+    let gate = r.step("gate", Op::Activation(Activation::Sigmoid), &[scaled]);
+    r.end(Op::Elementwise(Elementwise::Mul), &[x, gate])
+}
+
+pub(super) fn property(r: &mut Reader<'_>, property: Property) -> Read {
+    let x = r.value(0)?;
+    r.end(Op::Is(property), &[x])
+}
+
 /// Bounds are attributes before opset 11 and operands from then on.
 pub(super) fn clip(r: &mut Reader<'_>) -> Read {
     let (min, max) = if r.opset < 11 {
         (r.attributes.float("min")?, r.attributes.float("max")?)
     } else {
         let mut bound = |index: usize, what: &str| r.operand(index).map(|name| r.scope.number(name, what)).transpose();
-        (bound(1, "lower bound")?, bound(2, "upper bound")?)
+        match (bound(1, "lower bound"), bound(2, "upper bound")) {
+            (Ok(min), Ok(max)) => (min, max),
+            _ => return computed_clip(r),
+        }
     };
     let function = match (min, max) {
         // The same function, under the name that it usually has.
         (Some(0.0), max) if max.is_none_or(|max| max >= 0.0) => {
             Activation::Relu { negative_slope: 0.0, threshold: 0.0, max_value: max }
         }
+        // The upper bound is applied last.
         (Some(min), Some(max)) if min > max => {
-            return Err(Unknown(format!("its lower bound {min} is above its upper bound {max}")));
+            r.attributes.finish()?;
+            let x = r.value(0)?;
+            let above = r.step("above", Op::Activation(Activation::Clip { min: Some(min), max: None }), &[x]);
+            return r.end(Op::Activation(Activation::Clip { min: None, max: Some(max) }), &[above]);
         }
         (min, max) => Activation::Clip { min, max },
     };
     plain(r, function)
+}
+
+/// Bounds that are computed.
+fn computed_clip(r: &mut Reader<'_>) -> Read {
+    let x = r.value(0)?;
+    let (least, most) = (Op::Elementwise(Elementwise::Max), Op::Elementwise(Elementwise::Min));
+    match (r.operand(1).is_some(), r.operand(2).is_some()) {
+        (true, true) => {
+            let (min, max) = (r.value(1)?, r.value(2)?);
+            let above = r.step("above", least, &[x, min]);
+            r.end(most, &[above, max])
+        }
+        (true, false) => {
+            let min = r.value(1)?;
+            r.end(least, &[x, min])
+        }
+        (false, _) => {
+            let max = r.value(2)?;
+            r.end(most, &[x, max])
+        }
+    }
 }

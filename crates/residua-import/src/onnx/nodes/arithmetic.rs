@@ -1,6 +1,6 @@
 //! Elementwise functions of several values, and matrix products.
 
-use residua_ir::{DType, Elementwise, Op, Role, Tensor, Transform, ValueId};
+use residua_ir::{Comparison, Elementwise, Op, Role, Transform, ValueId};
 
 use super::super::{Reader, Unknown};
 use super::Read;
@@ -16,16 +16,49 @@ pub(super) fn elementwise(r: &mut Reader<'_>, op: Op, most: usize) -> Read {
     r.end(op, &inputs)
 }
 
-/// Two operands; before opset 7, `broadcast` and `axis` said how the second fits the first, which stays unread here.
-pub(super) fn binary(r: &mut Reader<'_>, function: Elementwise) -> Read {
-    if r.opset < 7 && r.attributes.int("broadcast")? == Some(0) {
+/// Two operands that broadcast against each other. Before opset 7 the second is only stretched where `broadcast` says so,
+/// and its first axis is `axis` of the first operand, or they end together.
+fn pair(r: &mut Reader<'_>, op: Op) -> Read {
+    r.attributes.skip(&["consumed_inputs"]);
+    let (a, mut b) = (r.value(0)?, r.value(1)?);
+    if r.opset < 7 && r.attributes.flag("broadcast", false)? {
+        if let Some(axis) = r.attributes.int("axis")? {
+            let (rank, own) = (r.known_rank(a)?, r.known_rank(b)?);
+            let first = if axis == -1 { rank.checked_sub(own) } else { Some(Reader::axis(axis, Some(rank))?) };
+            let behind = first.and_then(|first| rank.checked_sub(first + own));
+            let behind = behind.ok_or_else(|| Unknown(format!("`axis` {axis} is out of range")))?;
+            r.attributes.finish()?;
+            b = r.trailing(b, behind)?;
+        }
+    } else if r.opset < 7 {
         r.attributes.skip(&["axis"]);
     }
-    if matches!(function, Elementwise::Div | Elementwise::Pow) {
-        let x = r.value(0)?;
-        r.real(x)?;
+    r.end(op, &[a, b])
+}
+
+pub(super) fn binary(r: &mut Reader<'_>, function: Elementwise) -> Read {
+    pair(r, Op::Elementwise(function))
+}
+
+pub(super) fn compare(r: &mut Reader<'_>, comparison: Comparison) -> Read {
+    pair(r, Op::Compare(comparison))
+}
+
+pub(super) fn modulus(r: &mut Reader<'_>) -> Read {
+    let function = if r.attributes.flag("fmod", false)? { Elementwise::Rem } else { Elementwise::Mod };
+    binary(r, function)
+}
+
+/// Before opset 7 a slope of several numbers has one a channel.
+pub(super) fn prelu(r: &mut Reader<'_>) -> Read {
+    r.attributes.skip(&["consumed_inputs"]);
+    let (x, mut slope) = (r.value(0)?, r.value(1)?);
+    if r.opset < 7 && r.scope.fixed(slope, 0) != Some(1) {
+        let behind = r.known_rank(x)?.saturating_sub(2);
+        r.attributes.finish()?;
+        slope = r.trailing(slope, behind)?;
     }
-    elementwise(r, Op::Elementwise(function), 2)
+    r.end(Op::PRelu, &[x, slope])
 }
 
 /// Reverses the axes of a matrix.
@@ -93,14 +126,6 @@ fn gemm_then(r: &mut Reader<'_>, end: impl FnOnce(&mut Reader<'_>, Op, &[ValueId
     end(r, Op::Linear, &[x, weight, bias])
 }
 
-/// An attribute as an operand beside a value.
-fn number(r: &mut Reader<'_>, what: &str, beside: ValueId, number: f64) -> Read {
-    let dtype = r.scope.type_of(beside).map_or(DType::F32, |ty| ty.dtype);
-    let tensor = Tensor::filled(dtype, Vec::new(), number).map_err(|error| Unknown(error.to_string()))?;
-    let name = format!("{}/{what}", r.name);
-    Ok(r.scope.own(&name, r.layer, Role::Literal, tensor))
-}
-
 /// The product and the summand, each times its factor.
 fn scaled_gemm(
     r: &mut Reader<'_>,
@@ -111,28 +136,41 @@ fn scaled_gemm(
 ) -> Read {
     let times = Op::Elementwise(Elementwise::Mul);
     let product = r.step("product", Op::Linear, &operands);
-    let factor = number(r, "alpha", product, alpha)?;
+    let factor = r.own("alpha", r.dtype(product), alpha)?;
     if !has_bias {
         return end(r, times, &[product, factor]);
     }
     let product = r.step("scaled product", times.clone(), &[product, factor]);
     let bias = r.value(2)?;
-    let factor = number(r, "beta", bias, beta)?;
+    let factor = r.own("beta", r.dtype(bias), beta)?;
     let bias = r.step("scaled summand", times, &[bias, factor]);
     end(r, Op::Elementwise(Elementwise::Add), &[product, bias])
 }
 
+/// A vector is a row before the product and a column behind it, and its axis is gone afterwards.
 pub(super) fn mat_mul(r: &mut Reader<'_>) -> Read {
     if r.constant_shape(1).is_some_and(|shape| shape.len() == 2) {
         let x = r.value(0)?;
         let weight = weight(r, true)?;
         return r.end(Op::Linear, &[x, weight]);
     }
-    for index in [0, 1] {
-        let operand = r.value(index)?;
-        if r.rank(operand).is_some_and(|rank| rank < 2) {
-            return Err(Unknown("a product with a vector is not known".to_owned()));
-        }
+    let operands = [r.value(0)?, r.value(1)?];
+    let ranks = operands.map(|operand| r.rank(operand));
+    if ranks.iter().all(|rank| rank.is_none_or(|rank| rank >= 2)) {
+        return r.end(Op::MatMul, &operands);
     }
-    elementwise(r, Op::MatMul, 2)
+    let [Some(first), Some(second)] = ranks else {
+        return Err(Unknown("the shape of its operand is not known".to_owned()));
+    };
+    if first == 0 || second == 0 {
+        return Err(Unknown("a product with a single number is not a product of matrices".to_owned()));
+    }
+    r.attributes.finish()?;
+    let row = if first == 1 { r.step("row", Op::Unsqueeze { axes: vec![0] }, &operands[..1]) } else { operands[0] };
+    let column =
+        if second == 1 { r.step("column", Op::Unsqueeze { axes: vec![1] }, &operands[1..]) } else { operands[1] };
+    let product = r.step("product", Op::MatMul, &[row, column]);
+    let rank = first.max(2).max(second.max(2));
+    let gone = [(first == 1).then_some(rank - 2), (second == 1).then_some(rank - 1)];
+    r.end(Op::Squeeze { axes: gone.into_iter().flatten().collect() }, &[product])
 }

@@ -1,33 +1,17 @@
-//! Reductions, and whatever moves elements without changing them.
+//! What moves elements without changing them, or only names axes and types otherwise.
 
-use residua_ir::{Activation, Dim, Op, PoolKind, Reduce, ReshapeDim, ValueId};
+use residua_ir::{Border, DType, Dim, Extent, Op, Pad, PadAxes, Pads, ReshapeDim, ValueId};
 
 use super::super::interface::dtype;
-use super::super::scope::Size;
 use super::super::{Reader, Unknown};
 use super::Read;
 
 /// Axes, an operand from `since` on and an attribute before.
-fn axes(r: &mut Reader<'_>, since: i64) -> Result<Option<Vec<i64>>, Unknown> {
+pub(super) fn axes(r: &mut Reader<'_>, since: i64) -> Result<Option<Vec<i64>>, Unknown> {
     if r.opset < since {
         return Ok(r.attributes.ints("axes")?.map(<[i64]>::to_vec));
     }
     r.operand(1).map(|name| r.scope.ints(name, "axes")).transpose()
-}
-
-pub(super) fn reduce(r: &mut Reader<'_>, kind: PoolKind) -> Read {
-    let since = if kind == PoolKind::Sum { 13 } else { 18 };
-    let x = r.value(0)?;
-    r.real(x)?;
-    let rank = r.rank(x);
-    let stated = axes(r, since)?.unwrap_or_default();
-    let nothing = r.opset >= since && r.attributes.flag("noop_with_empty_axes", false)?;
-    let axes = match (stated.is_empty(), nothing) {
-        (true, false) => (0..r.known_rank(x)?).collect(),
-        (true, true) | (false, _) => Reader::axes(&stated, rank)?,
-    };
-    let keep_dims = r.attributes.flag("keepdims", true)?;
-    r.end(Op::Reduce(Reduce { kind, axes, keep_dims }), &[x])
 }
 
 pub(super) fn concat(r: &mut Reader<'_>) -> Read {
@@ -45,7 +29,7 @@ pub(super) fn concat(r: &mut Reader<'_>) -> Read {
 pub(super) fn flatten(r: &mut Reader<'_>) -> Read {
     let x = r.value(0)?;
     let axis = r.attributes.int("axis")?.unwrap_or(1);
-    // One past the last axis is allowed here.
+    // One past the last axis is allowed here, and one counted from the end.
     let axis = match r.rank(x) {
         Some(rank) if usize::try_from(axis) == Ok(rank) => rank,
         rank => Reader::axis(axis, rank)?,
@@ -57,38 +41,66 @@ pub(super) fn reshape(r: &mut Reader<'_>) -> Read {
     let x = r.value(0)?;
     let target = if r.opset < 5 {
         r.attributes.skip(&["consumed_inputs"]);
-        r.attributes.ints("shape")?.map(|sizes| sizes.iter().map(|&size| Size::Known(size)).collect())
+        r.attributes.ints("shape")?.map(|sizes| sizes.iter().map(|&size| Extent::Known(size)).collect())
     } else {
         let name = r.required(1)?;
-        r.scope.sizes(name)
+        r.scope.extents(name)
     };
-    let target: Vec<Size> = target.ok_or_else(|| Unknown("its target is computed when it is run".to_owned()))?;
+    let target: Vec<Extent> = target.ok_or_else(|| Unknown("its target is computed when it is run".to_owned()))?;
     let zero = r.opset >= 14 && r.attributes.flag("allowzero", false)?;
-    let mut infer = target.contains(&Size::Known(-1));
+    let mut operands = vec![x];
+    let shape = reshaped(r, target, zero, &mut operands)?;
+    r.end(Op::Reshape { shape }, &operands)
+}
+
+/// A target, its free sizes as those of axes of the operand where they are the same.
+fn reshaped(
+    r: &Reader<'_>,
+    target: Vec<Extent>,
+    zero: bool,
+    operands: &mut Vec<ValueId>,
+) -> Result<Vec<ReshapeDim>, Unknown> {
+    let x = operands[0];
+    let mut infer = target.contains(&Extent::Known(-1));
+    let mut copied = Vec::new();
     let mut shape = Vec::with_capacity(target.len());
     for (axis, size) in target.into_iter().enumerate() {
         shape.push(match size {
-            Size::Known(-1) => ReshapeDim::Infer,
-            Size::Known(0) if !zero => ReshapeDim::Copy(axis),
-            Size::Known(size) => {
-                let size = usize::try_from(size).map_err(|_| Unknown(format!("a size of {size}")))?;
-                ReshapeDim::Fixed(size)
+            Extent::Known(-1) => ReshapeDim::Infer,
+            Extent::Known(0) if !zero => ReshapeDim::Copy(axis),
+            Extent::Known(size) => {
+                ReshapeDim::Fixed(usize::try_from(size).map_err(|_| Unknown(format!("a size of {size}")))?)
             }
-            Size::Of(value, from) if same_size(r, (x, from), (value, from)) => ReshapeDim::Copy(from),
-            Size::Of(..) if !infer => {
-                infer = true;
-                ReshapeDim::Infer
-            }
-            Size::Of(..) => return Err(Unknown("its target has more than one free size of another value".to_owned())),
+            free => match same_size(r, x, &free, axis).filter(|from| !copied.contains(from)) {
+                Some(from) => {
+                    copied.push(from);
+                    ReshapeDim::Copy(from)
+                }
+                None if !infer => {
+                    infer = true;
+                    ReshapeDim::Infer
+                }
+                None => match &r.scope.extents_of(&[free], operands)[..] {
+                    [only] => ReshapeDim::Computed(only.clone()),
+                    _ => return Err(Unknown("its target is computed when it is run".to_owned())),
+                },
+            },
         });
     }
-    r.end(Op::Reshape { shape }, &[x])
+    Ok(shape)
 }
 
-/// Whether two axes certainly have the same size.
-fn same_size(r: &Reader<'_>, a: (ValueId, usize), b: (ValueId, usize)) -> bool {
-    let dim = |(id, axis): (ValueId, usize)| r.scope.type_of(id).and_then(|ty| ty.shape.dims().get(axis));
-    a == b || matches!((dim(a), dim(b)), (Some(a), Some(b)) if a.is_equal(b))
+/// The axis of a value that certainly has this size; the one at the same place where there are several.
+fn same_size(r: &Reader<'_>, x: ValueId, size: &Extent, place: usize) -> Option<usize> {
+    let &Extent::Of { operand, axis } = size else { return None };
+    let of = r.scope.sized(operand)?;
+    if of == x {
+        return Some(axis);
+    }
+    let dim = r.scope.type_of(of)?.shape.dims().get(axis)?;
+    let dims = r.scope.type_of(x)?.shape.dims();
+    let same = |&axis: &usize| dims.get(axis).is_some_and(|other| other.is_equal(dim));
+    [axis, place].into_iter().chain(0..dims.len()).find(same)
 }
 
 pub(super) fn transpose(r: &mut Reader<'_>) -> Read {
@@ -120,76 +132,94 @@ pub(super) fn unsqueeze(r: &mut Reader<'_>) -> Read {
     r.end(Op::Unsqueeze { axes }, &[x])
 }
 
-/// `starts`, `ends`, `axes` and `steps`: attributes before opset 10, operands from then on.
-fn ranges(r: &mut Reader<'_>) -> Result<[Option<Vec<i64>>; 4], Unknown> {
-    if r.opset < 10 {
-        let list = |name: &str| Ok(r.attributes.ints(name)?.map(<[i64]>::to_vec));
-        return Ok([list("starts")?, list("ends")?, list("axes")?, None]);
-    }
-    let mut list = |index: usize| r.operand(index).map(|name| r.scope.ints(name, "ranges")).transpose();
-    Ok([list(1)?, list(2)?, list(3)?, list(4)?])
-}
-
-pub(super) fn slice(r: &mut Reader<'_>) -> Read {
-    let mut x = r.value(0)?;
-    let rank = r.rank(x);
-    let [starts, ends, axes, steps] = ranges(r)?;
-    let (Some(starts), Some(ends)) = (starts, ends) else { return Err(Unknown("its ranges are missing".to_owned())) };
-    let count = starts.len();
-    let axes = axes.unwrap_or_else(|| (0..).take(count).collect());
-    let steps = steps.unwrap_or_else(|| vec![1; count]);
-    if count == 0 || [ends.len(), axes.len(), steps.len()] != [count; 3] {
-        return Err(Unknown("its ranges are not as many as its axes".to_owned()));
-    }
-    r.attributes.finish()?;
-    for index in 0..count {
-        let axis = Reader::axis(axes[index], rank)?;
-        let size = r.scope.fixed(x, axis);
-        let place = |value: i64| match (usize::try_from(value), size) {
-            (Ok(value), _) => Ok(value),
-            // Counted from the end.
-            (Err(_), Some(size)) => {
-                let size = i64::try_from(size).unwrap_or(i64::MAX);
-                Ok(usize::try_from(value.saturating_add(size)).unwrap_or(0))
-            }
-            (Err(_), None) => Err(Unknown("a range is counted from the end of an axis of free size".to_owned())),
-        };
-        let step = usize::try_from(steps[index]).ok().filter(|&step| step > 0);
-        let step = step.ok_or_else(|| Unknown(format!("a step of {} is not known", steps[index])))?;
-        let (start, end) = (place(starts[index])?, place(ends[index])?);
-        // Beyond any size is to the end; exporters write the largest integer of 32 or 64 bits.
-        let end = (end < i32::MAX as usize && size.is_none_or(|size| end < size)).then_some(end);
-        let op = Op::slice(axis, start, end, step);
-        if index + 1 == count {
-            return r.end(op, &[x]);
-        }
-        x = r.step(&format!("slice{index}"), op, &[x]);
-    }
-    Ok(x)
-}
-
-/// Before opset 13, the axes from `axis` on were taken as one.
-pub(super) fn softmax(r: &mut Reader<'_>) -> Read {
-    let x = r.value(0)?;
-    let stated = r.attributes.int("axis")?.unwrap_or(if r.opset < 13 { 1 } else { -1 });
-    let axis = Reader::axis(stated, r.rank(x))?;
-    if r.opset < 13 && r.scope.shape(x)?.dims().iter().skip(axis + 1).any(|dim| *dim != Dim::Fixed(1)) {
-        let shape = r.scope.shape(x)?;
-        return Err(Unknown(format!("a softmax over several axes of {shape} is not known")));
-    }
-    if r.node.op_type == "Softmax" {
-        return r.end(Op::Softmax { axis }, &[x]);
-    }
-    r.attributes.finish()?;
-    let soft = r.step("softmax", Op::Softmax { axis }, &[x]);
-    r.end(Op::Activation(Activation::Log), &[soft])
-}
-
 pub(super) fn cast(r: &mut Reader<'_>) -> Read {
     // How values beyond the range of 8-bit floats are treated, which are not read.
     r.attributes.skip(&["saturate", "round_mode"]);
     let x = r.value(0)?;
-    let to = r.attributes.int("to")?.and_then(dtype);
+    // Before opset 6 the type is a word.
+    let to =
+        if r.opset < 6 { r.attributes.text("to")?.and_then(named) } else { r.attributes.int("to")?.and_then(dtype) };
     let dtype = to.ok_or_else(|| Unknown("a cast to a type that is not read".to_owned()))?;
     r.end(Op::Cast { dtype }, &[x])
+}
+
+fn named(word: &str) -> Option<DType> {
+    Some(match word {
+        "DOUBLE" => DType::F64,
+        "FLOAT" => DType::F32,
+        "FLOAT16" => DType::F16,
+        "INT64" => DType::I64,
+        "INT32" => DType::I32,
+        "INT16" => DType::I16,
+        "INT8" => DType::I8,
+        "UINT64" => DType::U64,
+        "UINT32" => DType::U32,
+        "UINT16" => DType::U16,
+        "UINT8" => DType::U8,
+        "BOOL" => DType::Bool,
+        _ => return None,
+    })
+}
+
+/// To the type of the second operand, of which nothing else matters.
+pub(super) fn cast_like(r: &mut Reader<'_>) -> Read {
+    r.attributes.skip(&["saturate", "round_mode"]);
+    let dtype = r.operand_dtype(1);
+    let name = r.required(1)?;
+    r.scope.constant(name);
+    let dtype = dtype.ok_or_else(|| Unknown("the type of its second operand is not known".to_owned()))?;
+    let x = r.value(0)?;
+    r.end(Op::Cast { dtype }, &[x])
+}
+
+/// Amounts before and after each axis, and the number that stands there.
+fn amounts(r: &mut Reader<'_>, rank: usize) -> Result<(Vec<[i64; 2]>, f64), Unknown> {
+    let (stated, value, axes) = if r.opset < 11 {
+        let stated = r.attributes.ints(if r.opset < 2 { "paddings" } else { "pads" })?.unwrap_or_default();
+        (stated.to_vec(), r.attributes.float("value")?.unwrap_or(0.0), None)
+    } else {
+        let name = r.required(1)?;
+        let stated = r.scope.ints(name, "amounts")?;
+        let value = r.operand(2).map_or(Ok(0.0), |name| r.scope.number(name, "value"))?;
+        let axes = r.operand(3).map(|name| r.scope.ints(name, "axes")).transpose()?;
+        (stated, value, axes)
+    };
+    let axes = axes.unwrap_or_else(|| (0..).take(rank).collect());
+    if stated.len() != 2 * axes.len() {
+        return Err(Unknown(format!("{} amounts for {} axes", stated.len(), axes.len())));
+    }
+    let mut all = vec![[0; 2]; rank];
+    for (index, &axis) in axes.iter().enumerate() {
+        all[Reader::axis(axis, Some(rank))?] = [stated[index], stated[axes.len() + index]];
+    }
+    Ok((all, value))
+}
+
+/// Amounts below 0 cut off.
+pub(super) fn pad(r: &mut Reader<'_>) -> Read {
+    let mut x = r.value(0)?;
+    let rank = r.known_rank(x)?;
+    let (amounts, value) = amounts(r, rank)?;
+    let border = match r.attributes.text("mode")?.unwrap_or("constant") {
+        "constant" => Border::Constant(value),
+        "reflect" => Border::Reflect,
+        "edge" => Border::Edge,
+        "wrap" => Border::Wrap,
+        other => return Err(Unknown(format!("padding by `{other}` is not known"))),
+    };
+    r.attributes.finish()?;
+    for (axis, &[before, after]) in amounts.iter().enumerate().filter(|(_, amounts)| amounts.iter().any(|&a| a < 0)) {
+        let start = Extent::Known(before.saturating_neg().max(0));
+        let end = (after < 0).then_some(Extent::Known(after));
+        x = r.step(&format!("cut{axis}"), Op::Slice { axis, start, end, step: 1 }, &[x]);
+    }
+    let amounts: Vec<[usize; 2]> =
+        amounts.iter().map(|amounts| amounts.map(|amount| usize::try_from(amount).unwrap_or(0))).collect();
+    let op = match (&amounts[..], border) {
+        (&[[0, 0], channels, [top, bottom], [left, right]], Border::Constant(value)) if value.is_finite() => {
+            Op::Pad(Pad { pads: Pads { top, left, bottom, right }, channels, value })
+        }
+        _ => Op::PadAxes(PadAxes { amounts, border }),
+    };
+    r.end(op, &[x])
 }

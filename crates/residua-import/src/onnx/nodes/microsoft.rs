@@ -11,6 +11,11 @@ use super::super::{Reader, Unknown};
 use super::quantised::{self, Quantised, bias, dtype, literal, optional_literal, restore, round, triple};
 use super::{Read, activation, arithmetic, window};
 
+/// Whether an operator gives a result besides the first.
+pub(super) fn gives(op_type: &str, index: usize) -> bool {
+    matches!(op_type, "SkipLayerNormalization" | "SkipSimplifiedLayerNormalization") && index == 3
+}
+
 /// Reads a node of the domain `com.microsoft`.
 pub(super) fn read(r: &mut Reader<'_>) -> Read {
     match r.node.op_type.as_str() {

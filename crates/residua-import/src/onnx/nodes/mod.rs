@@ -3,111 +3,64 @@
 mod activation;
 mod arithmetic;
 mod axes;
+mod blocks;
+mod constant;
+mod einsum;
 mod microsoft;
 mod norm;
+mod pick;
 mod quantised;
+mod rank;
+mod resize;
+mod table;
 mod window;
 
-use residua_ir::{Activation, Elementwise, IdentityReason, Op, PoolKind, Role, Transform, ValueId};
+use residua_ir::{DType, Elementwise, Extent, IdentityReason, Op, ReshapeDim, Role, Tensor, Transform, ValueId};
 
+use super::scope::Item;
 use super::{Reader, Unknown};
+pub use table::{Claim, claims};
 
 /// What reading a node gives: its first result.
 type Read = Result<ValueId, Unknown>;
 
-/// Whether a result of an operator is known: of most the first, for what else they give is for training.
-pub(super) fn gives(op_type: &str, index: usize) -> bool {
-    index == 0
-        || match op_type {
-            "DynamicQuantizeLinear" => index < 3,
-            "SkipLayerNormalization" | "SkipSimplifiedLayerNormalization" => index == 3,
-            _ => false,
+/// Reads a node: its results, by position.
+pub(super) fn read(mut r: Reader<'_>) -> Result<Vec<(usize, ValueId)>, Unknown> {
+    let first = match r.node.domain.as_str() {
+        domain if super::is_onnx(domain) => own(&mut r),
+        "com.microsoft" => {
+            let gives = |index: usize| index == 0 || microsoft::gives(&r.node.op_type, index);
+            unread(&r, gives)?;
+            microsoft::read(&mut r)
         }
-}
-
-/// Reads a node.
-pub(super) fn read(mut r: Reader<'_>) -> Read {
-    let r = &mut r;
-    match r.node.domain.as_str() {
-        domain if super::is_onnx(domain) => own(r),
-        "com.microsoft" => microsoft::read(r),
         "com.microsoft.nchwc" => Err(Unknown(
             "an optimised model of ONNX Runtime for one machine; save it with a lower optimisation level".to_owned(),
         )),
         domain => Err(Unknown(format!("operators of the domain `{domain}` are not known"))),
-    }
+    };
+    let mut results = vec![(0, first?)];
+    results.append(&mut r.given);
+    Ok(results)
 }
 
 /// Reads a node of ONNX's own domain.
 fn own(r: &mut Reader<'_>) -> Read {
-    match r.node.op_type.as_str() {
-        "Conv" => window::conv(r),
-        "MaxPool" => window::max_pool(r),
-        "AveragePool" => window::avg_pool(r),
-        "GlobalAveragePool" => window::global_pool(r, PoolKind::Mean),
-        "GlobalMaxPool" => window::global_pool(r, PoolKind::Max),
-        "Pad" => window::pad(r),
-        "BatchNormalization" => norm::batch_norm(r),
-        "GroupNormalization" => norm::group_norm(r),
-        "InstanceNormalization" => norm::instance_norm(r),
-        "LayerNormalization" => norm::layer_norm(r),
-        "Relu" => activation::plain(r, Activation::RELU),
-        "Sigmoid" => activation::plain(r, Activation::Sigmoid),
-        "Tanh" => activation::plain(r, Activation::Tanh),
-        "Softplus" => activation::plain(r, Activation::Softplus),
-        "Softsign" => activation::plain(r, Activation::Softsign),
-        "Mish" => activation::plain(r, Activation::Mish),
-        "HardSwish" => activation::plain(r, Activation::HardSwish),
-        "Exp" => activation::plain(r, Activation::Exp),
-        "Log" => activation::plain(r, Activation::Log),
-        "Sqrt" => activation::plain(r, Activation::Sqrt),
-        "Reciprocal" => activation::plain(r, Activation::Reciprocal),
-        "Abs" => activation::plain(r, Activation::Abs),
-        "Neg" => activation::plain(r, Activation::Neg),
-        "Erf" => activation::plain(r, Activation::Erf),
-        "LeakyRelu" | "ThresholdedRelu" | "Elu" | "Selu" | "Gelu" | "HardSigmoid" | "Swish" => {
-            activation::with_attributes(r)
-        }
-        "Clip" => activation::clip(r),
-        "PRelu" => arithmetic::elementwise(r, Op::PRelu, 2),
-        "Add" => arithmetic::binary(r, Elementwise::Add),
-        "Sub" => arithmetic::binary(r, Elementwise::Sub),
-        "Mul" => arithmetic::binary(r, Elementwise::Mul),
-        "Div" => arithmetic::binary(r, Elementwise::Div),
-        "Pow" => arithmetic::binary(r, Elementwise::Pow),
-        "Sum" => arithmetic::elementwise(r, Op::Elementwise(Elementwise::Add), usize::MAX),
-        "Max" => arithmetic::elementwise(r, Op::Elementwise(Elementwise::Max), usize::MAX),
-        "Min" => arithmetic::elementwise(r, Op::Elementwise(Elementwise::Min), usize::MAX),
-        "Mean" => arithmetic::elementwise(r, Op::Elementwise(Elementwise::Mean), usize::MAX),
-        "Gemm" => arithmetic::gemm(r),
-        "MatMul" => arithmetic::mat_mul(r),
-        "ReduceMean" => axes::reduce(r, PoolKind::Mean),
-        "ReduceSum" => axes::reduce(r, PoolKind::Sum),
-        "ReduceMax" => axes::reduce(r, PoolKind::Max),
-        "ReduceMin" => axes::reduce(r, PoolKind::Min),
-        "Concat" => axes::concat(r),
-        "Flatten" => axes::flatten(r),
-        "Reshape" => axes::reshape(r),
-        "Transpose" => axes::transpose(r),
-        "Squeeze" => axes::squeeze(r),
-        "Unsqueeze" => axes::unsqueeze(r),
-        "Slice" => axes::slice(r),
-        "Softmax" | "LogSoftmax" => axes::softmax(r),
-        "Cast" => axes::cast(r),
-        "Identity" => {
-            let x = r.value(0)?;
-            r.end(Op::Identity(IdentityReason::Linear), &[x])
-        }
-        "Dropout" => dropout(r),
-        "QuantizeLinear" => quantised::quantize_linear(r),
-        "DequantizeLinear" => quantised::dequantize_linear(r),
-        "DynamicQuantizeLinear" => quantised::dynamic_quantize_linear(r),
-        "QLinearConv" => quantised::qlinear_conv(r),
-        "ConvInteger" => quantised::conv_integer(r),
-        "QLinearMatMul" => quantised::qlinear_mat_mul(r),
-        "MatMulInteger" => quantised::mat_mul_integer(r),
-        "SimplifiedLayerNormalization" => microsoft::simplified_layer_norm(r),
-        _ => Err(Unknown("this operator is not known".to_owned())),
+    let name = r.node.op_type.as_str();
+    let known = table::OPERATORS.binary_search_by(|operator| operator.claim.name.cmp(name));
+    let operator = known.map_err(|_| Unknown("this operator is not known".to_owned()))?;
+    let operator = &table::OPERATORS[operator];
+    if !(operator.claim.since..=operator.claim.until).contains(&r.opset) {
+        return Err(Unknown(format!("operator set {} does not have it", r.opset)));
+    }
+    unread(r, |index| index < operator.results)?;
+    (operator.read)(r)
+}
+
+/// Refuses where something reads a result that is not computed.
+fn unread(r: &Reader<'_>, gives: impl Fn(usize) -> bool) -> Result<(), Unknown> {
+    match r.wanted.iter().enumerate().position(|(index, &wanted)| wanted && !gives(index)) {
+        None => Ok(()),
+        Some(index) => Err(Unknown(format!("something reads its result {}, which is not computed", index + 1))),
     }
 }
 
@@ -116,16 +69,23 @@ fn dropout(r: &mut Reader<'_>) -> Read {
     if r.opset < 7 && !r.attributes.flag("is_test", false)? {
         return Err(Unknown("it is in training mode".to_owned()));
     }
-    // How much is dropped in training does not matter, wherever it comes from.
-    if let Some(name) = r.operand(1) {
-        r.scope.constant(name);
-    }
+    // How much is dropped in training does not matter, wherever it comes from; unless it is in training, and drops something.
+    let ratio = r.operand(1).and_then(|name| r.scope.number(name, "ratio").ok());
     if let Some(name) = r.operand(2)
         && r.scope.number(name, "training mode")? != 0.0
+        && ratio != Some(0.0)
     {
         return Err(Unknown("it is in training mode".to_owned()));
     }
     let x = r.value(0)?;
+    // Nothing is dropped.
+    if r.wants(1) {
+        let shape = r.sizes_of(0)?;
+        let all = r.own("all", DType::Bool, 1.0)?;
+        let mut operands = vec![all];
+        let shape = r.scope.extents_of(&shape, &mut operands);
+        r.give(1, Op::Expand { shape }, &operands);
+    }
     r.end(Op::Identity(IdentityReason::Dropout), &[x])
 }
 
@@ -154,8 +114,8 @@ impl<'a> Reader<'a> {
     /// Shape of a constant operand.
     fn constant_shape(&self, index: usize) -> Option<Vec<usize>> {
         match self.scope.item(self.operand(index)?)? {
-            super::Item::Constant(constant) => Some(constant.tensor.shape().to_vec()),
-            super::Item::Value(_) | super::Item::Sizes { .. } => None,
+            Item::Constant(constant) => Some(constant.tensor.shape().to_vec()),
+            Item::Value(_) | Item::Sizes(_) => None,
         }
     }
 
@@ -201,6 +161,72 @@ impl<'a> Reader<'a> {
     fn step(&mut self, what: &str, op: Op, inputs: &[ValueId]) -> ValueId {
         let name = format!("{}/{what}", self.name);
         self.scope.node(&name, op, inputs, self.layer)
+    }
+
+    /// Whether something reads a result.
+    fn wants(&self, index: usize) -> bool {
+        self.wanted.get(index).copied().unwrap_or(false)
+    }
+
+    /// The node that gives a result beyond the first.
+    fn give(&mut self, index: usize, op: Op, inputs: &[ValueId]) {
+        let name = self.node.output.get(index).map(|name| self.scope.shown(name)).unwrap_or_default();
+        let id = self.scope.node(&name, op, inputs, self.layer);
+        self.given.push((index, id));
+    }
+
+    /// Sizes of an operand, known or free.
+    fn sizes_of(&mut self, index: usize) -> Result<Vec<Extent>, Unknown> {
+        let name = self.required(index)?;
+        let sizes = self.scope.sizes_of(name);
+        sizes.ok_or_else(|| Unknown("the shape of its operand is not known".to_owned()))
+    }
+
+    /// Element type of an operand.
+    fn operand_dtype(&self, index: usize) -> Option<DType> {
+        self.scope.dtype_of(self.operand(index)?)
+    }
+
+    /// Element type of a value; of real numbers where it is not known.
+    fn dtype(&self, id: ValueId) -> DType {
+        self.scope.type_of(id).map_or(DType::F32, |ty| ty.dtype)
+    }
+
+    /// One number as an operand of our own.
+    fn own(&mut self, what: &str, dtype: DType, number: f64) -> Read {
+        #[expect(clippy::cast_possible_truncation, reason = "integers of ours are small")]
+        let tensor = if dtype.is_float() {
+            Tensor::filled(dtype, Vec::new(), number)
+        } else {
+            Tensor::from_i64(Vec::new(), &[number as i64]).and_then(|tensor| super::sizes::stored(&tensor, dtype))
+        };
+        let tensor = tensor.map_err(|error| Unknown(error.to_string()))?;
+        let name = format!("{}/{what}", self.name);
+        Ok(self.scope.own(&name, self.layer, Role::Literal, tensor))
+    }
+
+    /// A value with axes of size 1 behind its own.
+    fn trailing(&mut self, id: ValueId, count: usize) -> Read {
+        let rank = self.known_rank(id)?;
+        if count == 0 {
+            return Ok(id);
+        }
+        Ok(self.step("axes", Op::Unsqueeze { axes: (rank..rank + count).collect() }, &[id]))
+    }
+
+    /// A value under the shape that another has.
+    fn shaped_as(&mut self, id: ValueId, sizes: &[Extent]) -> (Op, Vec<ValueId>) {
+        let mut operands = vec![id];
+        let sizes = self.scope.extents_of(sizes, &mut operands);
+        let shape = sizes.into_iter().map(|size| match size.known().and_then(|size| usize::try_from(size).ok()) {
+            Some(size) => ReshapeDim::Fixed(size),
+            None => ReshapeDim::Computed(size),
+        });
+        (Op::Reshape { shape: shape.collect() }, operands)
+    }
+
+    fn multiply(&mut self, what: &str, a: ValueId, b: ValueId) -> ValueId {
+        self.step(what, Op::Elementwise(Elementwise::Mul), &[a, b])
     }
 
     /// The node that gives the result; all attributes must have been read.
