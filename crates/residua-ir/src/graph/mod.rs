@@ -403,6 +403,13 @@ impl Graph {
         self
     }
 
+    /// The same graph with other outputs.
+    #[must_use]
+    pub fn with_outputs(mut self, outputs: &[ValueId]) -> Self {
+        self.outputs = outputs.to_vec();
+        self
+    }
+
     /// The same graph with the sizes of its inputs fixed.
     ///
     /// # Errors

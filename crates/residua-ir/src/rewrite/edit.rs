@@ -13,7 +13,7 @@ use crate::validate::Typed;
 
 /// What stands in the place of a node's result.
 #[derive(Debug, Clone)]
-pub(super) enum Expr {
+pub enum Expr {
     /// A value of the graph as it was.
     Old(ValueId),
     /// A tensor.
@@ -24,7 +24,7 @@ pub(super) enum Expr {
 
 /// An operator that is new.
 #[derive(Debug, Clone)]
-pub(super) struct Made {
+pub struct Made {
     /// What it is for, if it is not what gives the node's result: goes into its name.
     pub(super) what: &'static str,
     pub(super) op: Op,
@@ -34,17 +34,21 @@ pub(super) struct Made {
 }
 
 impl Expr {
-    pub(super) fn made(op: Op, operands: Vec<Self>) -> Self {
+    /// An operator that gives a node's result.
+    #[must_use]
+    pub fn made(op: Op, operands: Vec<Self>) -> Self {
         Self::Made(Box::new(Made { what: "", op, operands, is: None }))
     }
 
-    /// An operator on the way to a node's result.
-    pub(super) fn step(what: &'static str, op: Op, operands: Vec<Self>) -> Self {
+    /// An operator on the way to a node's result; `what` goes into its name.
+    #[must_use]
+    pub fn step(what: &'static str, op: Op, operands: Vec<Self>) -> Self {
         Self::Made(Box::new(Made { what, op, operands, is: None }))
     }
 
     /// The same operator, known as another node of the graph than the one in whose place it stands.
-    pub(super) fn known_as(self, node: NodeId) -> Self {
+    #[must_use]
+    pub fn known_as(self, node: NodeId) -> Self {
         match self {
             Self::Made(made) => Self::Made(Box::new(Made { is: Some(node), ..*made })),
             Self::Old(_) | Self::Parameter(_) => self,
@@ -98,7 +102,7 @@ impl Origin {
 
 /// Changes to be made to a graph.
 #[derive(Debug)]
-pub(super) struct Edits<'m> {
+pub struct Edits<'m> {
     pub(super) model: &'m Typed,
     instead: BTreeMap<NodeId, Expr>,
     inputs: BTreeMap<ValueId, InputType>,
@@ -106,31 +110,38 @@ pub(super) struct Edits<'m> {
 }
 
 impl<'m> Edits<'m> {
-    pub(super) fn new(model: &'m Typed) -> Self {
+    /// No changes yet.
+    #[must_use]
+    pub fn new(model: &'m Typed) -> Self {
         Self { model, instead: BTreeMap::new(), inputs: BTreeMap::new(), orders: BTreeMap::new() }
     }
 
     /// Puts an expression in the place of a node with one result; the last one of several counts.
-    pub(super) fn replace(&mut self, node: NodeId, with: Expr) {
+    pub fn replace(&mut self, node: NodeId, with: Expr) {
         self.instead.insert(node, with);
     }
 
     /// Declares an input otherwise.
-    pub(super) fn input(&mut self, input: ValueId, ty: InputType) {
+    pub fn input(&mut self, input: ValueId, ty: InputType) {
         self.inputs.insert(input, ty);
     }
 
     /// Says how what stands for a value lies in the source.
-    pub(super) fn order(&mut self, value: ValueId, order: SourceOrder) {
+    pub fn order(&mut self, value: ValueId, order: SourceOrder) {
         self.orders.insert(value, order);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether there is nothing to change.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.instead.is_empty() && self.inputs.is_empty() && self.orders.is_empty()
     }
 
-    /// Makes the changes.
-    pub(super) fn apply(mut self) -> Result<(Graph, Origin), RewriteError> {
+    /// Makes the changes. The result is to be validated.
+    ///
+    /// # Errors
+    /// Where the graph becomes too large.
+    pub fn apply(mut self) -> Result<(Graph, Origin), RewriteError> {
         let names = self.settle_outputs();
         let needed = self.needed();
         let graph = self.model.graph();

@@ -8,7 +8,7 @@ mod fold_batch_norm;
 mod fold_constants;
 pub mod normalise;
 
-pub use edit::Origin;
+pub use edit::{Edits, Expr, Origin};
 pub use fold_batch_norm::{Folded, fold_batch_norm};
 pub use fold_constants::{Lazily, fold_constants};
 pub use normalise::{Applied, Change, Normalised, normalise};

@@ -154,6 +154,7 @@ Examples:
   residua compare a.onnx b.onnx --input-shape 1,3,160,160 --tolerance 1e-4
   residua compare model.keras model.onnx --golden model.golden.npz --format json
   residua compare resnet50.h5 resnet50.pth --variant v1 --before-softmax
+  residua compare trained.keras exported.onnx --layers --save differing
 
 What names and shapes leave open is said for both models at once, and counts for whichever leaves it open.
 
@@ -171,6 +172,12 @@ pub(crate) struct CompareArgs {
     /// Where only one of them ends in a softmax, compare what goes into it
     #[arg(long)]
     pub(crate) before_softmax: bool,
+    /// Show every layer that both have, with the difference there
+    #[arg(long)]
+    pub(crate) layers: bool,
+    /// Where they differ, write what goes into and comes out of the first layer that does as .npy files
+    #[arg(long, value_name = "DIR")]
+    pub(crate) save: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) golden: GoldenArgs,
     /// How to print

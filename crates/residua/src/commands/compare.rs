@@ -1,4 +1,6 @@
-//! `compare`: whether two models are the same function.
+//! `compare`: whether two models are the same function, and if not, where they begin to differ and why.
+
+mod save;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -8,7 +10,7 @@ use crate::console::Console;
 use crate::exit::Outcome;
 use crate::model::{Model, shapes_for};
 use crate::progress::Progress;
-use crate::proof::{self, Settings, Verdict, Verification};
+use crate::proof::{self, Cause, LayerDifference, Settings, Verdict, Verification, Wanted};
 use crate::{input, render};
 
 #[derive(Serialize)]
@@ -18,6 +20,14 @@ struct Document<'a> {
     b: String,
     #[serde(flatten)]
     verification: &'a Verification,
+    /// Why they differ; null where they do not, or where nothing that was tried explains it.
+    cause: &'a Option<Cause>,
+    /// Every layer that both have, with `--layers`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    layers: Option<&'a [LayerDifference]>,
+    /// Files that `--save` wrote.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    saved: Option<Vec<String>>,
     /// Each model against the golden outputs: A's sets, then B's.
     golden: &'a [Held],
 }
@@ -41,7 +51,9 @@ pub(super) fn run(args: &CompareArgs, threads: Option<usize>, console: &mut Cons
         before_softmax: args.before_softmax,
     };
     progress.step("running both models");
-    let verification = proof::compare(&a.checked, &b.checked, &settings)?;
+    let wanted = Wanted { layers: args.layers, failing: args.save.is_some(), cause: true };
+    let found = proof::examine(&a.checked, &b.checked, &settings, wanted)?;
+    let verification = &found.verification;
     let mut golden = Vec::new();
     if let Some(path) = &args.golden.golden {
         progress.step("running both on the golden inputs");
@@ -53,6 +65,10 @@ pub(super) fn run(args: &CompareArgs, threads: Option<usize>, console: &mut Cons
             }
         }
     }
+    let saved = match (&args.save, &found.failing) {
+        (Some(folder), Some(failing)) => Some(save::write(folder, failing, [&args.a, &args.b], verification)?),
+        (Some(_), None) | (None, _) => None,
+    };
     drop(progress);
     [&a, &b].into_iter().for_each(|model| model.tell(console));
     let holds = golden.iter().map(|held| held.verification.verdict).chain([verification.verdict]);
@@ -60,15 +76,27 @@ pub(super) fn run(args: &CompareArgs, threads: Option<usize>, console: &mut Cons
     let (a, b) = (args.a.display().to_string(), args.b.display().to_string());
     match args.format {
         Format::Json => {
-            let verification = &verification;
-            let document = Document { schema: "residua.compare/1", a, b, verification, golden: &golden };
+            let document = Document {
+                schema: "residua.compare/1",
+                a,
+                b,
+                verification,
+                cause: &found.cause,
+                layers: args.layers.then_some(&found.layers),
+                saved: saved.map(|files| files.iter().map(|file| file.display().to_string()).collect()),
+                golden: &golden,
+            };
             render::json(console.out(), &document)?;
         }
         Format::Text => {
             let style = console.style();
             let out = console.out();
             writeln!(out, "{a} and {b}:")?;
-            render::verification::text(out, style, &verification)?;
+            render::verification::text(out, style, verification)?;
+            render::verification::details(out, style, &found)?;
+            if let (Some(folder), Some(_)) = (&args.save, &saved) {
+                writeln!(out, "\nWhat goes into and comes out of that layer is in {}.", folder.display())?;
+            }
             for held in &golden {
                 writeln!(out, "\n{} on the golden inputs:", held.model)?;
                 render::verification::text(out, style, &held.verification)?;

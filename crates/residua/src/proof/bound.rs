@@ -16,12 +16,46 @@ const FACTOR: f64 = 8.0;
 /// the model or with the f32 engine, and must not become permission to differ.
 const MOST: f64 = 1e-3;
 
-/// How far a value may be from the exact one, from an f32 run; at least half a unit in the last place of the largest
-/// element, what a single rounding does.
-pub(super) fn noise(exact: &Array, rounded: &Array) -> Result<f64> {
-    let difference = difference(exact, rounded)?;
-    let largest = exact.to_f64().iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
-    Ok((FACTOR * difference.max_abs.max(largest * f64::from(f32::EPSILON) / 2.0)).min(MOST * largest))
+/// How far apart two values may be, and why so far.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Bound {
+    pub(super) value: f64,
+    pub(super) from: String,
+}
+
+impl Bound {
+    /// Not at all.
+    pub(super) fn exact() -> Self {
+        Self { value: 0.0, from: "the same operations on the same numbers: every bit".to_owned() }
+    }
+
+    /// What the user allows.
+    pub(super) fn tolerance(value: f64) -> Self {
+        Self { value, from: "the tolerance that was given".to_owned() }
+    }
+
+    /// The wider one.
+    pub(super) fn or(self, other: Self) -> Self {
+        if other.value > self.value { other } else { self }
+    }
+
+    /// How far a value may be from the exact one, from an f32 run of `model`; at least half a unit in the last place of the
+    /// largest element, what a single rounding does.
+    pub(super) fn noise(exact: &Array, rounded: &Array, model: &str) -> Result<Self> {
+        let found = difference(exact, rounded)?.max_abs;
+        let largest = exact.to_f64().iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
+        let least = largest * f64::from(f32::EPSILON) / 2.0;
+        let noise = found.max(least);
+        let (value, most) = (FACTOR * noise, MOST * largest);
+        let from = if value > most {
+            "a thousandth of the largest value".to_owned()
+        } else if found < least {
+            format!("{FACTOR} times half a unit in the last place of the largest value")
+        } else {
+            format!("{FACTOR} times what rounding to f32 does to {model}")
+        };
+        Ok(Self { value: value.min(most), from })
+    }
 }
 
 /// Whether a difference is within a bound; values that are finite on one side only never are.

@@ -5,7 +5,8 @@ use residua_exec::compare::difference;
 use residua_exec::{Array, order};
 use residua_ir::{Checked, validate};
 
-use super::{Run, Settings, Verdict, Verification, agree, bound, output_difference, top1};
+use super::bound::{Bound, within};
+use super::{Run, Settings, Verdict, Verification, run};
 
 /// Inputs and outputs in the source's axis order, in the order of the model's inputs and outputs.
 #[derive(Debug, Clone)]
@@ -46,8 +47,8 @@ pub fn golden(model: &Checked, golden: &Golden, settings: &Settings) -> Result<V
 
     let exact = Run::new(&model, &inputs, model.graph().outputs().to_vec(), settings)?;
     let bounds = match settings.tolerance {
-        Some(tolerance) => vec![tolerance; exact.exact.len()],
-        None => exact.noise(settings)?,
+        Some(tolerance) => vec![Bound::tolerance(tolerance); exact.exact.len()],
+        None => exact.noise(settings, "the model")?,
     };
     let method = match settings.tolerance {
         Some(tolerance) => format!("f64 outputs within {tolerance:e} of the golden ones"),
@@ -70,11 +71,10 @@ pub fn golden(model: &Checked, golden: &Golden, settings: &Settings) -> Result<V
             break;
         }
         let difference = difference(expected, &found)?;
-        if !bound::within(&difference, bound) {
+        if !within(&difference, bound.value) {
             verification.verdict = Verdict::Different;
         }
-        verification.top1_agree = agree(verification.top1_agree, top1(expected, &found)?);
-        verification.outputs.push(output_difference(value.name.clone(), &difference, bound));
+        verification.push(run::output(&value.name, (expected, &found), &difference, &bound));
     }
     Ok(verification)
 }

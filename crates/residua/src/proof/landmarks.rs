@@ -2,11 +2,16 @@
 //!
 //! A unit is an operator that does work (convolution, matrix product, pool, addition, …) with the norm and the
 //! activation that follow it; a landmark is what a unit gives. Since folding a batch norm changes what is inside a
-//! unit and not what it gives, landmarks of a folded and an unfolded model correspond. Units are ordered by how many
-//! units lie before them on the longest path, so the order in which branches were written plays no part; names play
-//! none either.
+//! unit and not what it gives, landmarks of a folded and an unfolded model correspond. A norm or activation of what
+//! several read is a unit of its own, for nothing can be folded over it.
+//!
+//! Units are aligned by their place in the residual network; what has none by operator, sizes, and how many units lie
+//! before it on the longest path, so the order in which branches were written plays no part. Names play none either.
+
+use std::collections::{BTreeMap, HashMap};
 
 use residua_ir::{Checked, Graph, NodeId, Op, ValueId};
+use residua_resnet::slot::Place;
 
 /// More units than this are not aligned: alignment takes time and memory proportional to the product of both numbers.
 const MAX_UNITS: usize = 4096;
@@ -18,6 +23,10 @@ pub(super) struct Landmark {
     pub value: ValueId,
     /// The operator that does the unit's work.
     pub anchor: NodeId,
+    /// Norms, activations and the like behind it, in order.
+    pub followers: Vec<NodeId>,
+    /// Where in a residual network it is.
+    pub place: Option<Place>,
     /// Units on the longest path up to here.
     depth: usize,
     /// What must be the same in both models for two landmarks to be the same place.
@@ -92,27 +101,37 @@ fn part(graph: &Graph, id: NodeId) -> Part {
     }
 }
 
-/// The landmarks of a model whose sizes are all known, by depth.
-pub(super) fn landmarks(model: &Checked) -> Vec<Landmark> {
+/// The landmarks of a model whose sizes are all known, by depth; `places` of its nodes in a residual network.
+pub(super) fn landmarks(model: &Checked, places: &[(NodeId, Place)]) -> Vec<Landmark> {
     let graph = model.graph();
+    let places: HashMap<NodeId, Place> = places.iter().copied().collect();
     let consumers = graph.consumers();
+    let follows = |id: NodeId| matches!(part(graph, id), Part::Follower);
+    // The one follower of a value that nothing else reads.
+    let next = |value: ValueId| match consumers[value.index()][..] {
+        [next] if follows(next) && !graph.outputs().contains(&value) => Some(next),
+        _ => None,
+    };
     let mut depth = vec![0usize; graph.values().len()];
+    let mut taken = vec![false; graph.nodes().len()];
     let mut found = Vec::new();
     for id in graph.node_ids() {
         let node = graph.node(id);
         let before = node.inputs.iter().map(|input| depth[input.index()]).max().unwrap_or(0);
-        let part = part(graph, id);
-        let here = before + usize::from(matches!(part, Part::Anchor(_)));
+        let anchor = match part(graph, id) {
+            Part::Anchor(op) => Some(op),
+            Part::Follower if !taken[id.index()] && graph.producer(node.inputs[0]).is_some() => Some("norm"),
+            Part::Follower | Part::Mover => None,
+        };
+        let here = before + usize::from(anchor.is_some());
         for output in &node.outputs {
             depth[output.index()] = here;
         }
-        let Part::Anchor(op) = part else { continue };
-        // To the end of the unit: as long as one follower reads the value and nothing else does.
-        let mut value = node.output();
-        while let [next] = consumers[value.index()][..]
-            && matches!(self::part(graph, next), Part::Follower)
-            && !graph.outputs().contains(&value)
-        {
+        let Some(op) = anchor else { continue };
+        let (mut value, mut followers) = (node.output(), Vec::new());
+        while let Some(next) = next(value) {
+            taken[next.index()] = true;
+            followers.push(next);
             value = graph.node(next).output();
         }
         let Some(shape) = model.shape_of(value).and_then(|shape| shape.as_fixed()) else { continue };
@@ -122,23 +141,42 @@ pub(super) fn landmarks(model: &Checked) -> Vec<Landmark> {
             Op::Conv(_) => node.inputs.get(1).and_then(|&kernel| model.shape_of(kernel)?.as_fixed()),
             _ => None,
         };
-        let taps = taps.map_or_else(Vec::new, |kernel| kernel[2..].to_vec());
-        found.push(Landmark { value, anchor: id, depth: here, key: Key { op, sizes, taps } });
+        let taps = taps.map_or_else(Vec::new, |kernel| kernel.get(2..).unwrap_or_default().to_vec());
+        let place = places.get(&id).copied();
+        found.push(Landmark { value, anchor: id, followers, place, depth: here, key: Key { op, sizes, taps } });
     }
     found.sort_by(|a, b| (a.depth, &a.key).cmp(&(b.depth, &b.key)));
     found
 }
 
-/// Pairs of landmarks that are the same place in both models: the longest common subsequence of their keys.
-pub(super) fn align<'m>(a: &'m [Landmark], b: &'m [Landmark]) -> Vec<(&'m Landmark, &'m Landmark)> {
+/// Pairs of landmarks that are the same place in both models, in the order of the first.
+pub(super) fn align(a: &[Landmark], b: &[Landmark]) -> Vec<(usize, usize)> {
+    let places: BTreeMap<Place, usize> =
+        b.iter().enumerate().filter_map(|(at, mark)| Some((mark.place?, at))).collect();
+    let mut pairs: Vec<(usize, usize)> =
+        a.iter().enumerate().filter_map(|(at, mark)| Some((at, *places.get(&mark.place?)?))).collect();
+    let rest = |marks: &[Landmark], paired: Vec<usize>| -> Vec<usize> {
+        (0..marks.len()).filter(|at| paired.binary_search(at).is_err()).collect()
+    };
+    let mut of_b: Vec<usize> = pairs.iter().map(|pair| pair.1).collect();
+    of_b.sort_unstable();
+    let (rest_a, rest_b) = (rest(a, pairs.iter().map(|pair| pair.0).collect()), rest(b, of_b));
+    pairs.extend(common(a, b, &rest_a, &rest_b));
+    pairs.sort_unstable();
+    pairs
+}
+
+/// The longest common subsequence of the keys of these landmarks.
+fn common(marks_a: &[Landmark], marks_b: &[Landmark], a: &[usize], b: &[usize]) -> Vec<(usize, usize)> {
     if a.len() > MAX_UNITS || b.len() > MAX_UNITS {
         return Vec::new();
     }
+    let same = |i: usize, j: usize| marks_a[a[i]].key == marks_b[b[j]].key;
     let width = b.len() + 1;
     let mut longest = vec![0u16; (a.len() + 1) * width];
     for i in (0..a.len()).rev() {
         for j in (0..b.len()).rev() {
-            longest[i * width + j] = if a[i].key == b[j].key {
+            longest[i * width + j] = if same(i, j) {
                 longest[(i + 1) * width + j + 1] + 1
             } else {
                 longest[(i + 1) * width + j].max(longest[i * width + j + 1])
@@ -148,8 +186,8 @@ pub(super) fn align<'m>(a: &'m [Landmark], b: &'m [Landmark]) -> Vec<(&'m Landma
     let (mut i, mut j) = (0, 0);
     let mut pairs = Vec::new();
     while i < a.len() && j < b.len() {
-        if a[i].key == b[j].key {
-            pairs.push((&a[i], &b[j]));
+        if same(i, j) {
+            pairs.push((a[i], b[j]));
             (i, j) = (i + 1, j + 1);
         } else if longest[(i + 1) * width + j] >= longest[i * width + j + 1] {
             i += 1;

@@ -1,114 +1,198 @@
-//! Where two models begin to differ, and why, as far as the two layers tell.
+//! What is different about two units that should be the same, as far as the two tell.
 
-use anyhow::Result;
-use residua_exec::Array;
-use residua_exec::compare::difference;
-use residua_ir::{Checked, NodeId, Op, Padding, Pads, SourceOrder, ValueId};
+use residua_ir::rewrite::Expr;
+use residua_ir::{AvgPool, Checked, Conv, MaxPool, Node, NodeId, Op, Pad, Padding, Pads, ValueId};
 
-use super::landmarks::{Landmark, align, landmarks};
-use super::{Divergence, Run, Settings, bound, interface};
+use super::landmarks::Landmark;
+use super::side::Side;
+use super::unit::Weights;
 
-/// The first aligned place that differs by more than its bound, or at all where the models must be the same `exactly`; `None` where there is no such place, or none that could
-/// be aligned.
-pub(super) fn first_divergence(
-    a: &Checked,
-    b: &Checked,
-    inputs: &[Array],
-    inputs_b: &[Array],
-    exactly: bool,
-    settings: &Settings,
-) -> Result<Option<Divergence>> {
-    let (marks_a, marks_b) = (landmarks(a), landmarks(b));
-    let pairs = align(&marks_a, &marks_b);
-    let values = |side: fn(&(&Landmark, &Landmark)) -> ValueId| pairs.iter().map(side).collect::<Vec<_>>();
-    let (keep_a, keep_b) = (values(|pair| pair.0.value), values(|pair| pair.1.value));
-    let first = Run::new(a, inputs, keep_a, settings)?;
-    let second = Run::new(b, inputs_b, keep_b, settings)?;
-    let bounds = match (exactly, settings.tolerance) {
-        (true, _) => vec![0.0; pairs.len()],
-        (false, Some(tolerance)) => vec![tolerance; pairs.len()],
-        (false, None) => first.noise(settings)?,
-    };
-    for (((mark_a, mark_b), bound), (first, second)) in
-        pairs.into_iter().zip(bounds).zip(first.exact.iter().zip(&second.exact))
-    {
-        let Some(second) = interface::same_shape(first, second, &SourceOrder::Same)? else { continue };
-        let found = difference(first, &second)?;
-        if !bound::within(&found, bound) {
-            return Ok(Some(Divergence {
-                a: layer(a, mark_a.anchor),
-                b: layer(b, mark_b.anchor),
-                max_abs: found.max_abs,
-                bound,
-                cause: cause(a, mark_a.anchor, b, mark_b.anchor),
-            }));
+/// What is different about two units, in words; down to the last bit of a tensor where that is what is asked for.
+pub(super) fn cause(a: &Side, first: &Landmark, b: &Side, second: &Landmark, exactly: bool) -> Option<String> {
+    let (x, y) = (a.model.graph().node(first.anchor), b.model.graph().node(second.anchor));
+    let bits = || x.inputs.iter().zip(&y.inputs).find_map(|(&p, &q)| tensors_differ(&a.model, p, &b.model, q));
+    attributes(a, first, b, second).or_else(|| epsilons(a, first, b, second)).or_else(|| {
+        match (Weights::of(a, first), Weights::of(b, second)) {
+            (Some(x), Some(y)) => weights(a, first, &x, b, second, &y).or_else(|| exactly.then(bits).flatten()),
+            (None, _) | (_, None) => bits(),
         }
-    }
-    Ok(None)
-}
-
-fn layer(model: &Checked, node: NodeId) -> String {
-    model.graph().layer(model.graph().node(node).layer).name.clone()
-}
-
-/// What is different about two nodes that should be the same.
-fn cause(a: &Checked, first: NodeId, b: &Checked, second: NodeId) -> Option<String> {
-    let (x, y) = (a.graph().node(first), b.graph().node(second));
-    if let (Op::Conv(p), Op::Conv(q)) = (&x.op, &y.op) {
-        let differing = [
-            (p.strides != q.strides, format!("stride {:?} against {:?}", p.strides, q.strides)),
-            (padding(a, first) != padding(b, second), {
-                format!("padding {} against {}", padding(a, first), padding(b, second))
-            }),
-            (p.dilations != q.dilations, format!("dilation {:?} against {:?}", p.dilations, q.dilations)),
-        ];
-        if let Some((_, words)) = differing.into_iter().find(|(differs, _)| *differs) {
-            return Some(words);
-        }
-    } else if x.op != y.op {
-        return Some(format!("{:?} against {:?}", x.op, y.op));
-    }
-    let epsilons = (epsilon_behind(a, first), epsilon_behind(b, second));
-    if let (Some(p), Some(q)) = epsilons
-        && (p - q).abs() > f64::EPSILON * p.abs().max(q.abs()) * 1e6
-        && (p as f32 - q as f32).abs() > 0.0
-    {
-        return Some(format!("epsilon of the norm behind it {p:e} against {q:e}"));
-    }
-    x.inputs.iter().zip(&y.inputs).find_map(|(&p, &q)| weights_differ(a, p, b, q))
-}
-
-/// The padding of a convolution, that of a padding operator before it included.
-fn padding(model: &Checked, node: NodeId) -> String {
-    let graph = model.graph();
-    let conv = graph.node(node);
-    let Op::Conv(attributes) = &conv.op else { return String::new() };
-    let before = graph.producer(conv.inputs[0]).map(|before| &graph.node(before).op);
-    let outer = match before {
-        Some(Op::Pad(pad)) if pad.value == 0.0 => pad.pads,
-        _ => Pads::default(),
-    };
-    match attributes.padding {
-        Padding::Explicit(own) => {
-            let [top, left] = [own.top + outer.top, own.left + outer.left];
-            let [bottom, right] = [own.bottom + outer.bottom, own.right + outer.right];
-            format!("(top {top}, left {left}, bottom {bottom}, right {right})")
-        }
-        Padding::SameUpper | Padding::SameLower => format!("{:?}", attributes.padding),
-    }
-}
-
-/// The epsilon of the batch norm that directly follows.
-fn epsilon_behind(model: &Checked, node: NodeId) -> Option<f64> {
-    let graph = model.graph();
-    let output = graph.node(node).output();
-    graph.nodes().iter().find_map(|next| match (&next.op, next.inputs.first()) {
-        (Op::BatchNorm(norm), Some(&x)) if x == output => Some(norm.epsilon),
-        _ => None,
     })
 }
 
-fn weights_differ(a: &Checked, p: ValueId, b: &Checked, q: ValueId) -> Option<String> {
+fn weights(a: &Side, first: &Landmark, x: &Weights, b: &Side, second: &Landmark, y: &Weights) -> Option<String> {
+    let words = x.differences(y)?.words(x.bias.len())?;
+    let name = |side: &Side, mark: &Landmark| {
+        let graph = side.model.graph();
+        let kernel = graph.as_parameter(*graph.node(mark.anchor).inputs.get(1)?)?;
+        Some(format!("`{}`", kernel.name))
+    };
+    Some(match (name(a, first), name(b, second)) {
+        (Some(x), Some(y)) => format!("{words} ({x} and {y})"),
+        _ => words,
+    })
+}
+
+fn attributes(a: &Side, first: &Landmark, b: &Side, second: &Landmark) -> Option<String> {
+    let (x, y) = (a.model.graph().node(first.anchor), b.model.graph().node(second.anchor));
+    if let (Some(p), Some(q)) = (Window::of(&a.model, first.anchor), Window::of(&b.model, second.anchor)) {
+        return p.against(&q);
+    }
+    if x.op != y.op && x.op.name() != y.op.name() {
+        return Some(format!("{} against {}", x.op.name(), y.op.name()));
+    }
+    let acts = |side: &Side, mark: &Landmark| {
+        let nodes = mark.followers.iter().map(|&node| side.model.graph().node(node));
+        nodes.filter_map(|node| if let Op::Activation(f) = node.op { Some(f) } else { None }).collect::<Vec<_>>()
+    };
+    let (p, q) = (acts(a, first), acts(b, second));
+    (p != q).then(|| format!("{} against {}", list(&p), list(&q)))
+}
+
+fn list(functions: &[residua_ir::Activation]) -> String {
+    match functions {
+        [] => "no activation".to_owned(),
+        [..] => functions.iter().map(|function| function.name()).collect::<Vec<_>>().join(" and "),
+    }
+}
+
+/// What a convolution or pool does apart from its weights.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Window {
+    kind: &'static str,
+    pub(super) kernel: Option<[usize; 2]>,
+    pub(super) strides: [usize; 2],
+    pub(super) dilations: [usize; 2],
+    pub(super) padding: Padding,
+    groups: usize,
+    /// Zeros that are put around the picture before, where that is not the operator's own padding.
+    pub(super) zeros: Pads,
+}
+
+impl Window {
+    pub(super) fn of(model: &Checked, id: NodeId) -> Option<Self> {
+        let node = model.graph().node(id);
+        let zeros = zeros_before(model, node);
+        let (kind, kernel, strides, dilations, padding, groups) = match &node.op {
+            Op::Conv(c) => ("convolution", None, c.strides, c.dilations, c.padding, c.groups),
+            Op::MaxPool(p) => ("maximum", Some(p.kernel), p.strides, p.dilations, p.padding, 1),
+            Op::AvgPool(p) => ("average", Some(p.kernel), p.strides, p.dilations, p.padding, 1),
+            _ => return None,
+        };
+        // Zeros are what a convolution pads with anyway.
+        match (kind, padding) {
+            ("convolution", Padding::Explicit(own)) if !zeros.is_zero() => {
+                let padding = Padding::Explicit(Pads {
+                    top: own.top + zeros.top,
+                    left: own.left + zeros.left,
+                    bottom: own.bottom + zeros.bottom,
+                    right: own.right + zeros.right,
+                });
+                Some(Self { kind, kernel, strides, dilations, padding, groups, zeros: Pads::default() })
+            }
+            _ => Some(Self { kind, kernel, strides, dilations, padding, groups, zeros }),
+        }
+    }
+
+    /// Another model's operator of the same kind with this window, on what is padded there.
+    pub(super) fn on(&self, model: &Checked, id: NodeId) -> Expr {
+        let (graph, node) = (model.graph(), model.graph().node(id));
+        let Self { strides, dilations, padding, .. } = *self;
+        let op = match node.op {
+            Op::Conv(conv) => Op::Conv(Conv { strides, dilations, padding, ..conv }),
+            Op::MaxPool(pool) => {
+                let kernel = self.kernel.unwrap_or(pool.kernel);
+                Op::MaxPool(MaxPool { kernel, strides, dilations, padding, ..pool })
+            }
+            Op::AvgPool(pool) => {
+                let kernel = self.kernel.unwrap_or(pool.kernel);
+                Op::AvgPool(AvgPool { kernel, strides, dilations, padding, ..pool })
+            }
+            ref other => other.clone(),
+        };
+        let mut operands: Vec<Expr> = node.inputs.iter().map(|&input| input.into()).collect();
+        if !zeros_before(model, node).is_zero()
+            && let Some(pad) = node.inputs.first().and_then(|&x| graph.producer(x))
+            && let Some(&bare) = graph.node(pad).inputs.first()
+        {
+            operands[0] = bare.into();
+        }
+        if !self.zeros.is_zero() {
+            let pad = Op::Pad(Pad { pads: self.zeros, channels: [0, 0], value: 0.0 });
+            operands[0] = Expr::step("padded", pad, vec![operands[0].clone()]);
+        }
+        Expr::made(op, operands)
+    }
+
+    pub(super) fn against(&self, other: &Self) -> Option<String> {
+        let pair = |what: &str, a: [usize; 2], b: [usize; 2]| (a != b).then(|| format!("{what} {a:?} against {b:?}"));
+        if self.kind != other.kind {
+            return Some(format!("{} against {}", self.kind, other.kind));
+        }
+        pair("stride", self.strides, other.strides)
+            .or_else(|| pair("window", self.kernel?, other.kernel?))
+            .or_else(|| {
+                let (a, b) = (self.padding(), other.padding());
+                (a != b).then(|| format!("padding {a} against {b}"))
+            })
+            .or_else(|| pair("dilation", self.dilations, other.dilations))
+            .or_else(|| {
+                (self.groups != other.groups).then(|| format!("groups {} against {}", self.groups, other.groups))
+            })
+    }
+
+    /// All padding, in words.
+    pub(super) fn padding(&self) -> String {
+        let sides = |Pads { top, left, bottom, right }: Pads| {
+            format!("(top {top}, left {left}, bottom {bottom}, right {right})")
+        };
+        let with = if self.kind == "maximum" { "−∞" } else { "0" };
+        match (self.padding, self.zeros.is_zero()) {
+            (Padding::Explicit(own), true) if self.kind == "maximum" && !own.is_zero() => {
+                format!("{} with {with}", sides(own))
+            }
+            (Padding::Explicit(own), true) => sides(own),
+            (Padding::Explicit(own), false) if own.is_zero() => format!("{} with 0", sides(self.zeros)),
+            (Padding::Explicit(own), false) => format!("{} with 0 and {} with {with}", sides(self.zeros), sides(own)),
+            (Padding::SameUpper | Padding::SameLower, _) => format!("{:?}", self.padding),
+        }
+    }
+}
+
+/// Zeros around a picture by an operator of its own.
+fn zeros_before(model: &Checked, node: &Node) -> Pads {
+    let before = node.inputs.first().and_then(|&x| model.graph().producer(x));
+    match before.map(|before| &model.graph().node(before).op) {
+        Some(Op::Pad(pad)) if pad.value == 0.0 && pad.channels == [0, 0] => pad.pads,
+        _ => Pads::default(),
+    }
+}
+
+/// The epsilons of the batch norms of a unit.
+pub(super) fn norm_epsilons(side: &Side, mark: &Landmark) -> Vec<(NodeId, f64)> {
+    let nodes = std::iter::once(mark.anchor).chain(mark.followers.iter().copied());
+    nodes
+        .filter_map(|id| match side.model.graph().node(id).op {
+            Op::BatchNorm(norm) => Some((id, norm.epsilon)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Whether two epsilons are different numbers, not one that was rounded to f32 on its way.
+#[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is what is asked about")]
+pub(super) fn are_other_epsilons(a: f64, b: f64) -> bool {
+    (a as f32 - b as f32).abs() > f32::EPSILON * (a as f32).abs().max((b as f32).abs())
+}
+
+fn epsilons(a: &Side, first: &Landmark, b: &Side, second: &Landmark) -> Option<String> {
+    let (p, q) = (norm_epsilons(a, first), norm_epsilons(b, second));
+    let differing = p.iter().zip(&q).find(|((_, p), (_, q))| are_other_epsilons(*p, *q))?;
+    // What an exporter wrote out has none left.
+    let written_out = [differing.0.1, differing.1.1].contains(&0.0);
+    (!written_out).then(|| format!("epsilon of the norm behind it {:e} against {:e}", differing.0.1, differing.1.1))
+}
+
+fn tensors_differ(a: &Checked, p: ValueId, b: &Checked, q: ValueId) -> Option<String> {
     let (p, q) = (a.graph().as_parameter(p)?, b.graph().as_parameter(q)?);
     let (x, y) = (p.tensor.to_f64().ok()?, q.tensor.to_f64().ok()?);
     if x.len() != y.len() {

@@ -1,28 +1,45 @@
 //! Whether two models are the same function, shown by running both.
 //!
 //! [`prove`] holds a written file against the graph it was written from, [`compare`] any model against any other,
-//! [`golden`] a model against outputs that its own framework computed. All give a [`Verification`].
+//! [`golden`] a model against outputs that its own framework computed. All give a [`Verification`]; [`examine`] says
+//! besides how far both are apart in each layer, and why.
 //!
 //! Invariant: a verdict is reached on outputs alone, in f64. Landmarks inside the models are looked at only to say where
-//! a difference begins.
+//! a difference begins, and what was exported is seen there as the network that it was before.
 
 mod bound;
+mod cause;
 mod golden;
 mod interface;
 mod landmarks;
+mod layers;
 mod locate;
 mod probe;
+mod run;
+mod side;
 #[cfg(test)]
 mod tests;
+mod unit;
+mod verification;
+mod witness;
 
 use anyhow::{Context, Result};
-use residua_exec::compare::{Difference, bit_identical, difference, top1_agreement};
-use residua_exec::{Array, Executor, Options, Precision, Results};
-use residua_ir::{Activation, Checked, Op, ValueId};
+use residua_exec::compare::{bit_identical, difference};
+use residua_exec::{Array, Precision};
+use residua_ir::Checked;
 use serde::Serialize;
 
+use bound::{Bound, within};
+pub use cause::{Cause, Part};
 pub use golden::{Golden, golden};
 use interface::Interface;
+pub use layers::Failing;
+use layers::Layers;
+use run::{Run, run, top1};
+use side::Side;
+use verification::agree;
+pub use verification::{Divergence, LayerDifference, OutputDifference, RoundingCost, Verdict, Verification};
+use witness::{Witness, squashed_once, witnesses};
 
 /// What the caller knows and wants.
 #[derive(Debug, Clone, Default)]
@@ -49,187 +66,8 @@ pub enum Relation {
     Rearranged,
 }
 
-/// Whether the models are the same function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// They are, within the bound.
-    Same,
-    /// They are not.
-    Different,
-}
-
-/// How far one output of the second model is from that of the first.
-#[derive(Debug, Clone, Serialize)]
-pub struct OutputDifference {
-    /// Name of the output in the first model.
-    pub name: String,
-    /// Largest absolute difference.
-    pub max_abs: f64,
-    /// The same, relative to the largest value of the output.
-    pub max_rel: f64,
-    /// Largest difference in units of the last place of f32.
-    pub max_ulp: u32,
-    /// Cosine of the angle between both.
-    pub cosine: f64,
-    /// What `max_abs` may be.
-    pub bound: f64,
-}
-
-/// The first place where the models differ.
-#[derive(Debug, Clone, Serialize)]
-pub struct Divergence {
-    /// The layer in the first model.
-    pub a: String,
-    /// The same place in the second.
-    pub b: String,
-    /// Largest absolute difference there.
-    pub max_abs: f64,
-    /// What it may be there.
-    pub bound: f64,
-    /// What is different about the two layers, as far as it can be told.
-    pub cause: Option<String>,
-}
-
-/// What rounding the weights to a narrower type changed in the outputs.
-#[derive(Debug, Clone, Serialize)]
-pub struct RoundingCost {
-    /// Largest absolute difference over all outputs.
-    pub max_abs: f64,
-    /// Smallest cosine over all outputs.
-    pub cosine: f64,
-    /// Whether the best class stayed the same.
-    pub top1_agree: Option<bool>,
-}
-
-/// The result of a comparison.
-#[derive(Debug, Clone, Serialize)]
-pub struct Verification {
-    /// Whether the models are the same function.
-    pub verdict: Verdict,
-    /// In words: what was held against what, and how.
-    pub method: String,
-    /// Why they differ, where no number says it: another number of outputs, another shape.
-    pub reason: Option<String>,
-    /// Each output.
-    pub outputs: Vec<OutputDifference>,
-    /// Whether the best class is the same for every probe; `None` where the output is no vector of classes.
-    pub top1_agree: Option<bool>,
-    /// The first place where they differ.
-    pub first_divergence: Option<Divergence>,
-    /// What rounding cost, where weights were rounded.
-    pub rounding: Option<RoundingCost>,
-}
-
-impl Verification {
-    fn new(method: &str) -> Self {
-        Self {
-            verdict: Verdict::Same,
-            method: method.to_owned(),
-            reason: None,
-            outputs: Vec::new(),
-            top1_agree: None,
-            first_divergence: None,
-            rounding: None,
-        }
-    }
-
-    fn different(method: &str, reason: String) -> Self {
-        Self { verdict: Verdict::Different, reason: Some(reason), ..Self::new(method) }
-    }
-}
-
-/// A value that must be the same in both models.
-struct Witness {
-    name: String,
-    a: ValueId,
-    b: ValueId,
-}
-
-/// The outputs, and behind each one that is squashed (softmax, sigmoid) what goes into it: probabilities near 0 and 1
-/// would hide almost any difference. Where only one model squashes, what goes into it instead, if that `will_do`.
-fn witnesses(a: &Checked, b: &Checked, will_do: bool) -> Vec<Witness> {
-    let mut witnesses = Vec::new();
-    for (&x, &y) in a.graph().outputs().iter().zip(b.graph().outputs()) {
-        let name = a.graph().value(x).name.clone();
-        let before = |a, b| Witness { name: format!("{name} before its activation"), a, b };
-        let plain = Witness { name: name.clone(), a: x, b: y };
-        match (squashed(a, x), squashed(b, y)) {
-            (Some(before_x), Some(before_y)) => witnesses.extend([plain, before(before_x, before_y)]),
-            (Some(before_x), None) if will_do => witnesses.push(before(before_x, y)),
-            (None, Some(before_y)) if will_do => witnesses.push(before(x, before_y)),
-            (Some(_), None) | (None, Some(_)) | (None, None) => witnesses.push(plain),
-        }
-    }
-    witnesses
-}
-
-/// The output that only one of two models squashes.
-fn squashed_once(a: &Checked, b: &Checked) -> Option<String> {
-    let pairs = a.graph().outputs().iter().zip(b.graph().outputs());
-    let mut once = pairs.filter(|&(&x, &y)| squashed(a, x).is_some() != squashed(b, y).is_some());
-    once.next().map(|(&x, _)| a.graph().value(x).name.clone())
-}
-
-/// What a value is the softmax or sigmoid of.
-fn squashed(model: &Checked, value: ValueId) -> Option<ValueId> {
-    let graph = model.graph();
-    let node = graph.node(graph.producer(value)?);
-    match &node.op {
-        Op::Softmax { .. } | Op::Activation(Activation::Sigmoid) => Some(node.inputs[0]),
-        Op::Identity(_)
-        | Op::Cast { .. }
-        | Op::Quantize(_)
-        | Op::Dequantize(_)
-        | Op::Transpose { .. }
-        | Op::Reshape { .. } => squashed(model, node.inputs[0]),
-        _ => None,
-    }
-}
-
-/// A model with what it gave in f64.
-struct Run<'m> {
-    model: &'m Checked,
-    inputs: &'m [Array],
-    values: Vec<ValueId>,
-    exact: Vec<Array>,
-}
-
-impl<'m> Run<'m> {
-    fn new(model: &'m Checked, inputs: &'m [Array], values: Vec<ValueId>, settings: &Settings) -> Result<Self> {
-        let exact = run(model, Precision::F64, inputs, &values, settings)?;
-        Ok(Self { model, inputs, exact: taken(exact, &values)?, values })
-    }
-
-    /// How far each value may be from the exact one.
-    fn noise(&self, settings: &Settings) -> Result<Vec<f64>> {
-        let rounded = taken(run(self.model, Precision::F32, self.inputs, &self.values, settings)?, &self.values)?;
-        self.exact.iter().zip(&rounded).map(|(exact, rounded)| bound::noise(exact, rounded)).collect()
-    }
-}
-
-/// The values that were to be kept, in the order of `values`.
-fn taken(results: Results, values: &[ValueId]) -> Result<Vec<Array>> {
-    values
-        .iter()
-        .map(|&value| results.kept(value).cloned().context("a value that was to be kept is not there"))
-        .collect()
-}
-
 /// The seed of the probes: any number does, as long as it is always the same.
 const SEED: u64 = 0x7265_7369_6475_6131;
-
-/// One run of a model, in one precision.
-fn run(
-    model: &Checked,
-    precision: Precision,
-    inputs: &[Array],
-    keep: &[ValueId],
-    settings: &Settings,
-) -> Result<Results> {
-    let options = Options { precision, threads: settings.threads, keep: keep.to_vec(), ..Options::default() };
-    Ok(Executor::new(model, &options)?.run(inputs)?)
-}
 
 /// Holds what was written, as it was read back, against the graph it was written from.
 ///
@@ -248,7 +86,7 @@ pub fn prove(
             "f64 outputs of the written file within the f32 rounding noise of the source".to_owned()
         }
     };
-    hold_against(written_from, read_back, relation, &method, settings)
+    Ok(hold_against(written_from, read_back, relation, &method, settings, Wanted::default())?.verification)
 }
 
 /// Holds any two models against each other.
@@ -256,18 +94,115 @@ pub fn prove(
 /// # Errors
 /// Where one of them cannot be run.
 pub fn compare(a: &Checked, b: &Checked, settings: &Settings) -> Result<Verification> {
+    Ok(examine(a, b, settings, Wanted::default())?.verification)
+}
+
+/// What is to be found out about a difference, beside where it begins.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted {
+    /// Every place that both models have, whether they differ or not.
+    pub layers: bool,
+    /// What goes into and comes out of the first layer that differs.
+    pub failing: bool,
+    /// Why they differ.
+    pub cause: bool,
+}
+
+/// A comparison, and what was to be found out about it.
+#[derive(Debug)]
+pub struct Examination {
+    /// The comparison.
+    pub verification: Verification,
+    /// Every place that both models have, in the order of the first one.
+    pub layers: Vec<LayerDifference>,
+    /// What goes into and comes out of the first layer that differs.
+    pub failing: Option<Failing>,
+    /// Why they differ, as far as that could be tried.
+    pub cause: Option<Cause>,
+}
+
+/// Holds any two models against each other, and looks into them.
+///
+/// # Errors
+/// Where one of them cannot be run.
+pub fn examine(a: &Checked, b: &Checked, settings: &Settings, wanted: Wanted) -> Result<Examination> {
     let method = match settings.tolerance {
         Some(tolerance) => format!("f64 outputs within {tolerance:e}"),
         None => "f64 outputs within the f32 rounding noise of both models".to_owned(),
     };
-    let mut verification = hold_against(a, b, Relation::Rearranged, &method, settings)?;
+    let mut found = hold_against(a, b, Relation::Rearranged, &method, settings, wanted)?;
+    let verification = &mut found.verification;
     if let (Verdict::Different, None, Some(output)) = (verification.verdict, &verification.reason, squashed_once(a, b))
         && !settings.before_softmax
     {
         let reason = "ends in a softmax or sigmoid in one of them only; --before-softmax compares what goes into it";
         verification.reason = Some(format!("output `{output}` {reason}"));
     }
-    Ok(verification)
+    Ok(found)
+}
+
+/// Two models at known sizes with what they are run on.
+struct Both {
+    a: Checked,
+    b: Checked,
+    inputs: Vec<Array>,
+    inputs_b: Vec<Array>,
+    /// Whether bits must be the same.
+    exactly: bool,
+}
+
+impl Both {
+    /// # Errors
+    /// Within: why no input of one is one of the other.
+    fn new(
+        a: &Checked,
+        b: &Checked,
+        relation: Relation,
+        settings: &Settings,
+    ) -> Result<std::result::Result<Self, String>> {
+        let a = probe::fix_sizes(a, &settings.input_shapes).context("the first model")?;
+        let fitted = Interface::between(&a, b).and_then(|interface| Ok((interface.fix_sizes(&a, b)?, interface)));
+        let (b, interface) = match fitted {
+            Ok(fitted) => fitted,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let inputs = probe::arrays(a.graph(), &a, settings.input_range.unwrap_or((-1.0, 1.0)), SEED)?;
+        let inputs_b = interface.inputs(&inputs)?;
+        let exactly = relation == Relation::Identical && settings.tolerance.is_none();
+        Ok(Ok(Self { a, b, inputs, inputs_b, exactly }))
+    }
+
+    /// The verdict on the outputs.
+    fn hold(&self, method: &str, settings: &Settings) -> Result<Verification> {
+        let witnesses = witnesses(&self.a, &self.b, settings.before_softmax);
+        let (keep_a, keep_b) = (witnesses.iter().map(|w| w.a).collect(), witnesses.iter().map(|w| w.b).collect());
+        let first = Run::new(&self.a, &self.inputs, keep_a, settings).context("the first model")?;
+        let second = Run::new(&self.b, &self.inputs_b, keep_b, settings).context("the second model")?;
+        let bounds = match (self.exactly, settings.tolerance) {
+            (true, _) => vec![Bound::exact(); witnesses.len()],
+            (false, Some(tolerance)) => vec![Bound::tolerance(tolerance); witnesses.len()],
+            (false, None) => {
+                let (a, b) = (first.noise(settings, "A")?, second.noise(settings, "B")?);
+                a.into_iter().zip(b).map(|(a, b)| a.or(b)).collect()
+            }
+        };
+        let mut verification = Verification::new(method);
+        for (index, (Witness { name, a: id, .. }, bound)) in witnesses.iter().zip(bounds).enumerate() {
+            let (found_a, found_b) = (&first.exact[index], &second.exact[index]);
+            let order = &self.a.graph().value(*id).order;
+            let Some(found_b) = interface::same_shape(found_a, found_b, order)? else {
+                let reason = format!("`{name}`: shape {:?} against {:?}", found_a.shape(), found_b.shape());
+                return Ok(Verification { reason: Some(reason), verdict: Verdict::Different, ..verification });
+            };
+            let difference = difference(found_a, &found_b)?;
+            let holds = if self.exactly { bit_identical(found_a, &found_b) } else { within(&difference, bound.value) };
+            if !holds {
+                verification.verdict = Verdict::Different;
+            }
+            verification.push(run::output(name, (found_a, &found_b), &difference, &bound));
+        }
+        Ok(verification)
+    }
 }
 
 fn hold_against(
@@ -276,50 +211,31 @@ fn hold_against(
     relation: Relation,
     method: &str,
     settings: &Settings,
-) -> Result<Verification> {
-    let a = probe::fix_sizes(a, &settings.input_shapes).context("the first model")?;
-    let interface = match Interface::between(&a, b) {
-        Ok(interface) => interface,
-        Err(reason) => return Ok(Verification::different(method, reason)),
+    wanted: Wanted,
+) -> Result<Examination> {
+    let nothing = |verification| Examination { verification, layers: Vec::new(), failing: None, cause: None };
+    let both = match Both::new(a, b, relation, settings)? {
+        Ok(both) => both,
+        Err(reason) => return Ok(nothing(Verification::different(method, reason))),
     };
-    let b = match interface.fix_sizes(&a, b) {
-        Ok(b) => b,
-        Err(reason) => return Ok(Verification::different(method, reason)),
-    };
-    let inputs = probe::arrays(a.graph(), &a, settings.input_range.unwrap_or((-1.0, 1.0)), SEED)?;
-    let inputs_b = interface.inputs(&inputs)?;
-    let witnesses = witnesses(&a, &b, settings.before_softmax);
-    let (keep_a, keep_b) = (witnesses.iter().map(|w| w.a).collect(), witnesses.iter().map(|w| w.b).collect());
-    let first = Run::new(&a, &inputs, keep_a, settings).context("the first model")?;
-    let second = Run::new(&b, &inputs_b, keep_b, settings).context("the second model")?;
-    let exactly = relation == Relation::Identical && settings.tolerance.is_none();
-    let bounds = match (exactly, settings.tolerance) {
-        (true, _) => vec![0.0; witnesses.len()],
-        (false, Some(tolerance)) => vec![tolerance; witnesses.len()],
-        (false, None) => {
-            first.noise(settings)?.into_iter().zip(second.noise(settings)?).map(|(a, b)| a.max(b)).collect()
-        }
-    };
-
-    let mut verification = Verification::new(method);
-    for (index, (Witness { name, a: id, .. }, bound)) in witnesses.iter().zip(bounds).enumerate() {
-        let (found_a, found_b) = (&first.exact[index], &second.exact[index]);
-        let Some(found_b) = interface::same_shape(found_a, found_b, &a.graph().value(*id).order)? else {
-            let reason = format!("`{name}`: shape {:?} against {:?}", found_a.shape(), found_b.shape());
-            return Ok(Verification { reason: Some(reason), verdict: Verdict::Different, ..verification });
-        };
-        let difference = difference(found_a, &found_b)?;
-        let holds = if exactly { bit_identical(found_a, &found_b) } else { bound::within(&difference, bound) };
-        if !holds {
-            verification.verdict = Verdict::Different;
-        }
-        verification.top1_agree = agree(verification.top1_agree, top1(found_a, &found_b)?);
-        verification.outputs.push(output_difference(name.clone(), &difference, bound));
+    let mut found = nothing(both.hold(method, settings)?);
+    let differs = found.verification.verdict == Verdict::Different && !found.verification.outputs.is_empty();
+    if !differs && !wanted.layers {
+        return Ok(found);
     }
-    if verification.verdict == Verdict::Different {
-        verification.first_divergence = locate::first_divergence(&a, &b, &inputs, &inputs_b, exactly, settings)?;
+    let (side_a, side_b) =
+        (Side::new(&both.a, &both.inputs, both.exactly)?, Side::new(&both.b, &both.inputs_b, both.exactly)?);
+    let layers = Layers::compare(&side_a, &side_b, both.exactly, settings)?;
+    if wanted.layers {
+        found.layers = layers.table();
     }
-    Ok(verification)
+    if differs {
+        found.verification.first_divergence = layers.divergence();
+        found.failing = if wanted.failing { layers.failing(settings)? } else { None };
+        let bounds: Vec<f64> = found.verification.outputs.iter().map(|output| output.bound).collect();
+        found.cause = if wanted.cause { cause::find(&layers, &bounds, settings)? } else { None };
+    }
+    Ok(found)
 }
 
 /// What rounding the weights changed: `rounded` is `source` with its weights rounded.
@@ -337,33 +253,7 @@ pub fn rounding_cost(source: &Checked, rounded: &Checked, settings: &Settings) -
         let difference = difference(exact, after)?;
         cost.max_abs = cost.max_abs.max(difference.max_abs);
         cost.cosine = cost.cosine.min(difference.cosine);
-        cost.top1_agree = agree(cost.top1_agree, top1(exact, after)?);
+        cost.top1_agree = agree(cost.top1_agree, top1(exact, after));
     }
     Ok(cost)
-}
-
-fn agree(so_far: Option<bool>, here: Option<bool>) -> Option<bool> {
-    match (so_far, here) {
-        (Some(a), Some(b)) => Some(a && b),
-        (a, b) => a.or(b),
-    }
-}
-
-/// Whether every row has the same best class; `None` where the output is no row of classes.
-fn top1(reference: &Array, other: &Array) -> Result<Option<bool>> {
-    match reference.shape() {
-        [_, classes] if *classes > 1 => Ok(Some(top1_agreement(reference, other)? >= 1.0)),
-        _ => Ok(None),
-    }
-}
-
-fn output_difference(name: String, difference: &Difference, bound: f64) -> OutputDifference {
-    OutputDifference {
-        name,
-        max_abs: difference.max_abs,
-        max_rel: difference.max_rel,
-        max_ulp: difference.max_ulp,
-        cosine: difference.cosine,
-        bound,
-    }
 }

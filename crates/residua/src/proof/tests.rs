@@ -124,3 +124,114 @@ fn models_of_another_interface_differ_with_a_reason() {
     assert_eq!(found.verdict, Verdict::Different);
     assert!(found.reason.unwrap().contains("input"));
 }
+
+/// The cause that is found where the second of two models was changed, and the place where they begin to differ.
+fn cause_of(a: &Checked, b: &Checked) -> (Cause, Option<String>) {
+    let wanted = Wanted { layers: true, failing: true, cause: true };
+    let found = examine(a, b, &Settings::default(), wanted).unwrap();
+    assert_eq!(found.verification.verdict, Verdict::Different);
+    assert!(found.layers.iter().any(|layer| layer.within || layer.place.as_deref() == Some("stem.conv")));
+    assert!(found.layers.iter().any(|layer| !layer.within));
+    let first = found.verification.first_divergence.expect("a place where the difference begins");
+    assert_eq!(found.failing.unwrap().arrays.len(), 4);
+    (found.cause.expect("a cause"), first.place)
+}
+
+fn with_ops(model: &Checked, change: impl FnMut(&residua_ir::Node) -> Op) -> Checked {
+    validate(model.graph().clone().map_ops(change)).unwrap()
+}
+
+/// The model with the elements of some tensors changed: name, shape, elements.
+fn with_tensors(model: &Checked, mut change: impl FnMut(&str, &[usize], &mut Vec<f64>)) -> Checked {
+    let graph = model.graph().clone().map_tensors(|parameter| {
+        let (shape, mut values) = (parameter.tensor.shape().to_vec(), parameter.tensor.to_f64()?);
+        change(&parameter.name, &shape, &mut values);
+        Ok::<_, residua_ir::TensorError>(Tensor::from_f64(shape, &values)?.cast(residua_ir::DType::F32))
+    });
+    validate(graph.unwrap()).unwrap()
+}
+
+#[test]
+fn the_cause_of_a_planted_difference_is_named_and_explains_all_of_it() {
+    let model = checkpoint("torchvision/resnet50.pth");
+    let strides_on_first = with_ops(&model, |node| match &node.op {
+        Op::Conv(conv) if node.name.contains("conv1") && node.name.contains(".0.") => {
+            let stage = node.name.split('.').next().unwrap_or_default();
+            Op::Conv(Conv { strides: if stage == "layer1" { [1, 1] } else { [2, 2] }, ..*conv })
+        }
+        Op::Conv(conv) if node.name.contains("conv2") => Op::Conv(Conv { strides: [1, 1], ..*conv }),
+        other => other.clone(),
+    });
+    let padding = with_ops(&model, |node| match &node.op {
+        Op::Conv(conv) if node.name.contains("conv2") && conv.strides == [2, 2] => {
+            let pads = Pads { top: 0, left: 0, bottom: 1, right: 1 };
+            Op::Conv(Conv { padding: Padding::Explicit(pads), ..*conv })
+        }
+        other => other.clone(),
+    });
+    let epsilon = with_ops(&model, |node| match &node.op {
+        Op::BatchNorm(_) => Op::BatchNorm(residua_ir::BatchNorm { epsilon: 1e-2 }),
+        other => other.clone(),
+    });
+    let reversed = with_tensors(&model, |name, shape, values| {
+        if name == "conv1.weight" {
+            let area = shape[2] * shape[3];
+            for filter in values.chunks_mut(3 * area) {
+                let (red, rest) = filter.split_at_mut(area);
+                red.swap_with_slice(&mut rest[area..]);
+            }
+        }
+    });
+    let flipped = with_tensors(&model, |_, shape, values| {
+        if let [_, _, height, width] = shape {
+            values.chunks_mut(height * width).for_each(<[f64]>::reverse);
+        }
+    });
+    let labels = with_tensors(&model, |name, shape, values| {
+        if name.starts_with("fc.") {
+            let row = values.len() / shape[0];
+            let (first, rest) = values.split_at_mut(row);
+            first.swap_with_slice(&mut rest[row..2 * row]);
+        }
+    });
+    let kernel = with_tensors(&model, |name, _, values| {
+        if name == "layer3.0.conv2.weight" {
+            values.iter_mut().take(40).for_each(|value| *value += 0.5);
+        }
+    });
+    for (changed, kind, place) in [
+        (strides_on_first, "strides", "stages.1.blocks.0.conv1"),
+        (padding, "padding", "stages.1.blocks.0.conv2"),
+        (epsilon, "epsilon", "stem.conv"),
+        (reversed, "channel_order", "stem.conv"),
+        (flipped, "kernels", "stem.conv"),
+        (labels, "labels", "head.fc"),
+        (kernel, "weights", "stages.2.blocks.0.conv2"),
+    ] {
+        let (cause, first) = cause_of(&model, &changed);
+        assert_eq!((cause.kind, first.as_deref()), (kind, Some(place)), "{cause:?}");
+        assert!(cause.explains > 0.999 && cause.within_bound, "{cause:?}");
+    }
+}
+
+#[test]
+fn two_causes_are_told_apart_with_what_each_explains() {
+    let model = checkpoint("torchvision/resnet50.pth");
+    let changed = with_ops(&model, |node| match &node.op {
+        Op::BatchNorm(_) => Op::BatchNorm(residua_ir::BatchNorm { epsilon: 1e-3 }),
+        Op::MaxPool(pool) => {
+            let pads = Pads { top: 0, left: 0, bottom: 2, right: 2 };
+            Op::MaxPool(MaxPool { padding: Padding::Explicit(pads), ..*pool })
+        }
+        other => other.clone(),
+    });
+    let (cause, _) = cause_of(&model, &changed);
+    let mut kinds: Vec<&str> = cause.parts.iter().map(|part| part.kind).collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, ["epsilon", "padding"], "{cause:?}");
+    assert!(cause.explains > 0.99, "{cause:?}");
+}
+
+fn checkpoint(label: &str) -> Checked {
+    validate(residua_import::load(&residua_tests::checkpoint(label).path).unwrap()).unwrap()
+}

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::small;
 use super::table::{self, Column, numbers, words};
 use crate::console::Style;
-use crate::proof::{Verdict, Verification};
+use crate::proof::{Examination, LayerDifference, Verdict, Verification};
 
 const COLUMNS: [Column; 6] =
     [words("output"), numbers("max abs"), numbers("bound"), numbers("max rel"), numbers("ulp"), numbers("cosine")];
@@ -46,11 +46,77 @@ pub(crate) fn text(out: &mut dyn Write, style: Style, verification: &Verificatio
     }
     if let Some(first) = &verification.first_divergence {
         let (a, b) = (style.bold(&first.a), style.bold(&first.b));
-        writeln!(out, "\nThe difference begins at {a} (there: {b}):")?;
+        let place = first.place.as_ref().map_or_else(String::new, |place| format!("{place}, "));
+        writeln!(out, "\nThe difference begins at {place}{a} (there: {b}):")?;
         writeln!(out, "  max abs {}, where {} is rounding noise", small(first.max_abs), small(first.bound))?;
         if let Some(cause) = &first.cause {
             writeln!(out, "  {cause}")?;
         }
     }
+    Ok(())
+}
+
+/// How many classes are the same, where the bounds come from, why both differ, and how far layer by layer.
+pub(crate) fn details(out: &mut dyn Write, style: Style, found: &Examination) -> Result<()> {
+    match found.verification.top5_agree {
+        Some(true) => writeln!(out, "The five best classes are the same for every input.")?,
+        Some(false) => writeln!(out, "{}", style.warning("The five best classes differ for at least one input."))?,
+        None => {}
+    }
+    let mut sources: Vec<&str> = found.verification.outputs.iter().map(|output| output.bound_from.as_str()).collect();
+    sources.dedup();
+    if let [first, ..] = sources[..] {
+        writeln!(out, "{}", style.dim(&format!("The bound is {first}.")))?;
+    }
+    if let Some(cause) = &found.cause {
+        writeln!(out, "\n{}: {}", style.bold("cause"), cause.what)?;
+        let rest = if cause.within_bound { "; what is left is rounding noise" } else { "" };
+        writeln!(out, "  tried: it explains {} of the difference{rest}", percent(cause.explains))?;
+        for part in &cause.parts {
+            writeln!(out, "  {}: {}", percent(part.explains), part.what)?;
+        }
+    }
+    if !found.layers.is_empty() {
+        writeln!(out)?;
+        layers(out, &found.layers)?;
+    }
+    Ok(())
+}
+
+/// A share, never rounded up to the whole.
+fn percent(share: f64) -> String {
+    if share >= 1.0 { "100 %".to_owned() } else { format!("{:.1} %", (share * 1000.0).floor() / 10.0) }
+}
+
+const LAYER_COLUMNS: [Column; 7] = [
+    words("place"),
+    words("layer of A"),
+    words("layer of B"),
+    words("shape"),
+    numbers("max abs"),
+    numbers("max rel"),
+    numbers("bound"),
+];
+
+fn layers(out: &mut dyn Write, layers: &[LayerDifference]) -> Result<()> {
+    let rows = layers.iter().map(|layer| {
+        let shape = |sizes: &[usize]| sizes.iter().map(ToString::to_string).collect::<Vec<_>>().join("x");
+        let shape = match &layer.other_shape {
+            Some(other) => format!("{} against {}", shape(&layer.shape), shape(other)),
+            None => shape(&layer.shape),
+        };
+        let figure = |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), small);
+        vec![
+            layer.place.clone().unwrap_or_default(),
+            layer.a.clone(),
+            layer.b.clone(),
+            shape,
+            figure(layer.max_abs),
+            figure(layer.max_rel),
+            format!("{}{}", small(layer.bound), if layer.within { "" } else { " !" }),
+        ]
+    });
+    table::write(out, &LAYER_COLUMNS, rows.collect())?;
+    writeln!(out, "! beyond the bound")?;
     Ok(())
 }

@@ -1,0 +1,74 @@
+//! The first layer that differs, for a bug report: its arrays as `.npy`, and what they are.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+
+use crate::input::{Element, write_npy};
+use crate::output::write_whole;
+use crate::proof::{Divergence, Failing, Verification};
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    a: String,
+    b: String,
+    first_divergence: &'a Option<Divergence>,
+    arrays: Vec<Entry<'a>>,
+}
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    file: String,
+    what: &'static str,
+    shape: &'a [usize],
+}
+
+/// What an array is, for people.
+fn describe(name: &str) -> &'static str {
+    match name {
+        "input_a" => "what goes into the layer of A",
+        "output_a" => "what comes out of it, norm and activation behind it included",
+        "input_b" => "what goes into the layer of B",
+        _ => "what comes out of it",
+    }
+}
+
+/// Writes the arrays and `difference.json` into a folder that is made for them, or is empty.
+pub(super) fn write(
+    folder: &Path,
+    failing: &Failing,
+    [a, b]: [&Path; 2],
+    verification: &Verification,
+) -> Result<Vec<PathBuf>> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    if fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?.next().is_some() {
+        bail!("--save {}: the folder is not empty; choose another", folder.display());
+    }
+    let mut files = Vec::new();
+    let mut arrays = Vec::new();
+    for (name, array) in &failing.arrays {
+        let file = format!("{name}.npy");
+        let path = folder.join(&file);
+        write_whole(&path, |to| Ok(write_npy(to, Element::F64, array.shape(), &array.to_f64())?))?;
+        files.push(path);
+        arrays.push(Entry { file, what: describe(name), shape: array.shape() });
+    }
+    let document = Document {
+        schema: "residua.difference/1",
+        a: a.display().to_string(),
+        b: b.display().to_string(),
+        first_divergence: &verification.first_divergence,
+        arrays,
+    };
+    let path = folder.join("difference.json");
+    write_whole(&path, |to| {
+        serde_json::to_writer_pretty(&mut *to, &document)?;
+        Ok(writeln!(to)?)
+    })?;
+    files.push(path);
+    Ok(files)
+}

@@ -1,0 +1,147 @@
+//! Both models side by side, landmark by landmark.
+
+use anyhow::Result;
+use residua_exec::compare::{Difference, difference};
+use residua_exec::{Array, Precision};
+use residua_ir::SourceOrder;
+
+use super::bound::{Bound, within};
+use super::landmarks::{Landmark, align};
+use super::run::{Run, run, taken};
+use super::side::Side;
+use super::verification::{Divergence, LayerDifference};
+use super::{Settings, interface, locate};
+
+/// Two models, their landmarks paired.
+pub(super) struct Layers<'s> {
+    pub(super) a: &'s Side,
+    pub(super) b: &'s Side,
+    pub(super) pairs: Vec<Pair>,
+    exactly: bool,
+}
+
+/// The same place in both.
+#[derive(Debug)]
+pub(super) struct Pair {
+    /// Which landmark of the first model.
+    pub(super) a: usize,
+    /// Which of the second.
+    pub(super) b: usize,
+    /// How far they are apart; `None` where the shapes differ.
+    pub(super) difference: Option<Difference>,
+    pub(super) bound: f64,
+    shapes: [Vec<usize>; 2],
+}
+
+impl Pair {
+    /// Whether both are the same there.
+    pub(super) fn holds(&self) -> bool {
+        self.difference.as_ref().is_some_and(|difference| within(difference, self.bound))
+    }
+}
+
+/// What goes into and comes out of the first layer that differs.
+#[derive(Debug)]
+pub struct Failing {
+    /// The layer in the first model and its place, for people.
+    pub layer: String,
+    /// Names and arrays, channels first.
+    pub arrays: Vec<(&'static str, Array)>,
+}
+
+impl<'s> Layers<'s> {
+    /// Runs both in f64 with every landmark kept. Bits must be the same where that is `exactly` so.
+    pub(super) fn compare(a: &'s Side, b: &'s Side, exactly: bool, settings: &Settings) -> Result<Self> {
+        let aligned = align(&a.marks, &b.marks);
+        let keep_a = aligned.iter().map(|pair| a.marks[pair.0].value).collect();
+        let keep_b = aligned.iter().map(|pair| b.marks[pair.1].value).collect();
+        let first = Run::new(&a.model, &a.inputs, keep_a, settings)?;
+        let second = Run::new(&b.model, &b.inputs, keep_b, settings)?;
+        let bounds = match (exactly, settings.tolerance) {
+            (true, _) => vec![Bound::exact(); aligned.len()],
+            (false, Some(tolerance)) => vec![Bound::tolerance(tolerance); aligned.len()],
+            (false, None) => first.noise(settings, "A")?,
+        };
+        let mut pairs = Vec::with_capacity(aligned.len());
+        for (((a, b), bound), (first, second)) in
+            aligned.into_iter().zip(bounds).zip(first.exact.iter().zip(&second.exact))
+        {
+            let difference = match interface::same_shape(first, second, &SourceOrder::Same)? {
+                Some(second) => Some(difference(first, &second)?),
+                None => None,
+            };
+            let shapes = [first.shape().to_vec(), second.shape().to_vec()];
+            pairs.push(Pair { a, b, difference, bound: bound.value, shapes });
+        }
+        Ok(Self { a, b, pairs, exactly })
+    }
+
+    pub(super) fn marks(&self, pair: &Pair) -> (&'s Landmark, &'s Landmark) {
+        (&self.a.marks[pair.a], &self.b.marks[pair.b])
+    }
+
+    /// The first pair that differs.
+    pub(super) fn first(&self) -> Option<&Pair> {
+        self.pairs.iter().find(|pair| !pair.holds())
+    }
+
+    fn place(&self, pair: &Pair) -> Option<String> {
+        let (a, b) = self.marks(pair);
+        a.place.or(b.place).map(|place| place.to_string())
+    }
+
+    /// Where both begin to differ, and why, as far as the two layers tell.
+    pub(super) fn divergence(&self) -> Option<Divergence> {
+        let at = self.pairs.iter().position(|pair| !pair.holds())?;
+        let pair = &self.pairs[at];
+        let (a, b) = self.marks(pair);
+        // Shapes may differ for a while.
+        let comparable = self.pairs[at..].iter().find_map(|pair| Some((pair.difference.as_ref()?.max_abs, pair.bound)));
+        let (max_abs, bound) = comparable?;
+        Some(Divergence {
+            a: self.a.layer(a.anchor),
+            b: self.b.layer(b.anchor),
+            place: self.place(pair),
+            max_abs,
+            bound,
+            cause: locate::cause(self.a, a, self.b, b, self.exactly),
+        })
+    }
+
+    /// A row for each pair.
+    pub(super) fn table(&self) -> Vec<LayerDifference> {
+        let row = |pair: &Pair| {
+            let (a, b) = self.marks(pair);
+            let [shape, other] = pair.shapes.clone();
+            let difference = pair.difference.as_ref();
+            LayerDifference {
+                place: self.place(pair),
+                a: self.a.layer(a.anchor),
+                b: self.b.layer(b.anchor),
+                other_shape: difference.is_none().then_some(other),
+                shape,
+                max_abs: difference.map(|difference| difference.max_abs),
+                max_rel: difference.map(|difference| difference.max_rel),
+                bound: pair.bound,
+                within: pair.holds(),
+            }
+        };
+        self.pairs.iter().map(row).collect()
+    }
+
+    /// What goes into and comes out of the first layer that differs, in f64.
+    pub(super) fn failing(&self, settings: &Settings) -> Result<Option<Failing>> {
+        let Some(pair) = self.first() else { return Ok(None) };
+        let (a, b) = self.marks(pair);
+        let mut arrays = Vec::new();
+        let sides = [(self.a, a, ["input_a", "output_a"]), (self.b, b, ["input_b", "output_b"])];
+        for (side, mark, names) in sides {
+            let values = [side.model.graph().node(mark.anchor).inputs[0], mark.value];
+            let results = run(&side.model, Precision::F64, &side.inputs, &values, settings)?;
+            arrays.extend(names.into_iter().zip(taken(results, &values)?));
+        }
+        let layer = self.a.layer(a.anchor);
+        let layer = self.place(pair).map_or_else(|| layer.clone(), |place| format!("{layer} ({place})"));
+        Ok(Some(Failing { layer, arrays }))
+    }
+}

@@ -1,0 +1,103 @@
+//! Runs of a model with values kept, and figures on what two runs gave.
+
+use anyhow::{Context, Result};
+use residua_exec::compare::{Difference, argmax};
+use residua_exec::{Array, Executor, Options, Precision, Results};
+use residua_ir::{Checked, ValueId};
+
+use super::Settings;
+use super::bound::Bound;
+use super::verification::OutputDifference;
+
+/// A model with what it gave in f64.
+pub(super) struct Run<'m> {
+    model: &'m Checked,
+    inputs: &'m [Array],
+    values: Vec<ValueId>,
+    pub(super) exact: Vec<Array>,
+}
+
+impl<'m> Run<'m> {
+    pub(super) fn new(
+        model: &'m Checked,
+        inputs: &'m [Array],
+        values: Vec<ValueId>,
+        settings: &Settings,
+    ) -> Result<Self> {
+        let exact = run(model, Precision::F64, inputs, &values, settings)?;
+        Ok(Self { model, inputs, exact: taken(exact, &values)?, values })
+    }
+
+    /// How far each value may be from the exact one; `name` is the model's in the reasons.
+    pub(super) fn noise(&self, settings: &Settings, name: &str) -> Result<Vec<Bound>> {
+        let rounded = taken(run(self.model, Precision::F32, self.inputs, &self.values, settings)?, &self.values)?;
+        self.exact.iter().zip(&rounded).map(|(exact, rounded)| Bound::noise(exact, rounded, name)).collect()
+    }
+}
+
+/// The values that were to be kept, in the order of `values`.
+pub(super) fn taken(results: Results, values: &[ValueId]) -> Result<Vec<Array>> {
+    values
+        .iter()
+        .map(|&value| results.kept(value).cloned().context("a value that was to be kept is not there"))
+        .collect()
+}
+
+/// One run of a model, in one precision.
+pub(super) fn run(
+    model: &Checked,
+    precision: Precision,
+    inputs: &[Array],
+    keep: &[ValueId],
+    settings: &Settings,
+) -> Result<Results> {
+    let options = Options { precision, threads: settings.threads, keep: keep.to_vec(), ..Options::default() };
+    Ok(Executor::new(model, &options)?.run(inputs)?)
+}
+
+/// What there is to say of one output.
+pub(super) fn output(
+    name: &str,
+    (reference, other): (&Array, &Array),
+    difference: &Difference,
+    bound: &Bound,
+) -> OutputDifference {
+    OutputDifference {
+        name: name.to_owned(),
+        max_abs: difference.max_abs,
+        max_rel: difference.max_rel,
+        max_ulp: difference.max_ulp,
+        cosine: difference.cosine,
+        bound: bound.value,
+        bound_from: bound.from.clone(),
+        top1_agree: top1(reference, other),
+        top5_agree: top5(reference, other),
+    }
+}
+
+/// Whether every row has the same best class; `None` where the output is no row of classes.
+pub(super) fn top1(reference: &Array, other: &Array) -> Option<bool> {
+    rows_agree(reference, other, 1, |row| argmax(row).into_iter().collect())
+}
+
+fn top5(reference: &Array, other: &Array) -> Option<bool> {
+    rows_agree(reference, other, 5, |row| {
+        let mut places: Vec<usize> = (0..row.len()).collect();
+        // Of equals the first.
+        places.sort_by(|&a, &b| row[b].total_cmp(&row[a]));
+        places.truncate(5);
+        places.sort_unstable();
+        places
+    })
+}
+
+/// Whether what is best of every row is the same; `None` unless both are rows of more than `more_than` classes.
+fn rows_agree(reference: &Array, other: &Array, more_than: usize, best: impl Fn(&[f64]) -> Vec<usize>) -> Option<bool> {
+    let &[_, classes] = reference.shape() else { return None };
+    if classes <= more_than || reference.shape() != other.shape() || reference.is_empty() {
+        return None;
+    }
+    let (reference, other) = (reference.to_f64(), other.to_f64());
+    let mut rows = reference.chunks(classes).zip(other.chunks(classes));
+    Some(rows.all(|(reference, other)| best(reference) == best(other)))
+}

@@ -1,0 +1,51 @@
+//! What must be the same in two models: their outputs, and what goes into a final softmax.
+
+use residua_ir::{Activation, Checked, Op, ValueId};
+
+/// A value that must be the same in both models.
+pub(super) struct Witness {
+    pub(super) name: String,
+    pub(super) a: ValueId,
+    pub(super) b: ValueId,
+}
+
+/// The outputs, and behind each one that is squashed (softmax, sigmoid) what goes into it: probabilities near 0 and 1
+/// would hide almost any difference. Where only one model squashes, what goes into it instead, if that `will_do`.
+pub(super) fn witnesses(a: &Checked, b: &Checked, will_do: bool) -> Vec<Witness> {
+    let mut witnesses = Vec::new();
+    for (&x, &y) in a.graph().outputs().iter().zip(b.graph().outputs()) {
+        let name = a.graph().value(x).name.clone();
+        let before = |a, b| Witness { name: format!("{name} before its activation"), a, b };
+        let plain = Witness { name: name.clone(), a: x, b: y };
+        match (squashed(a, x), squashed(b, y)) {
+            (Some(before_x), Some(before_y)) => witnesses.extend([plain, before(before_x, before_y)]),
+            (Some(before_x), None) if will_do => witnesses.push(before(before_x, y)),
+            (None, Some(before_y)) if will_do => witnesses.push(before(x, before_y)),
+            (Some(_), None) | (None, Some(_)) | (None, None) => witnesses.push(plain),
+        }
+    }
+    witnesses
+}
+
+/// The output that only one of two models squashes.
+pub(super) fn squashed_once(a: &Checked, b: &Checked) -> Option<String> {
+    let pairs = a.graph().outputs().iter().zip(b.graph().outputs());
+    let mut once = pairs.filter(|&(&x, &y)| squashed(a, x).is_some() != squashed(b, y).is_some());
+    once.next().map(|(&x, _)| a.graph().value(x).name.clone())
+}
+
+/// What a value is the softmax or sigmoid of.
+pub(super) fn squashed(model: &Checked, value: ValueId) -> Option<ValueId> {
+    let graph = model.graph();
+    let node = graph.node(graph.producer(value)?);
+    match &node.op {
+        Op::Softmax { .. } | Op::Activation(Activation::Sigmoid) => Some(node.inputs[0]),
+        Op::Identity(_)
+        | Op::Cast { .. }
+        | Op::Quantize(_)
+        | Op::Dequantize(_)
+        | Op::Transpose { .. }
+        | Op::Reshape { .. } => squashed(model, node.inputs[0]),
+        _ => None,
+    }
+}
