@@ -33,7 +33,7 @@ pub(crate) fn plan(model: &Checked, opset: i64, float: DType, layout: InputLayou
     note_integers(&mut out);
     for id in graph.node_ids() {
         let node = graph.node(id);
-        if !passes_through(node) && !out.absorbed.contains(&id) {
+        if !passes_through(model, node) && !out.absorbed.contains(&id) {
             refuse_unknown_shapes(model, node)?;
             lower::lower(&mut out, id)?;
             describe(&mut out, node, &exits);
@@ -67,7 +67,7 @@ fn refuse_unknown_shapes(model: &Checked, node: &Node) -> Result<(), EmitError> 
 fn roots(model: &Checked) -> Vec<ValueId> {
     let graph = model.graph();
     let mut roots: Vec<ValueId> = graph.value_ids().collect();
-    for node in graph.nodes().iter().filter(|node| passes_through(node)) {
+    for node in graph.nodes().iter().filter(|node| passes_through(model, node)) {
         roots[node.output().index()] = roots[node.inputs[0].index()];
     }
     roots
@@ -241,7 +241,8 @@ impl Exit {
 fn absorb(out: &mut Lowering<'_>) {
     let graph = out.graph();
     let mut readers = vec![0usize; graph.values().len()];
-    let read = graph.nodes().iter().filter(|node| !passes_through(node)).flat_map(|node: &Node| &node.inputs);
+    let read =
+        graph.nodes().iter().filter(|node| !passes_through(out.model, node)).flat_map(|node: &Node| &node.inputs);
     for id in read.chain(graph.outputs()) {
         readers[out.roots[id.index()].index()] += 1;
     }

@@ -528,6 +528,12 @@ fn quantized(z: &mut Zoo) {
         g.output(q);
         g.add("y", Op::Dequantize(whole), &[q, scale, zero])
     });
+    z.add("integers_as_reals", fixed(), |g, x| {
+        let scale = weight_in(g, "scale", &[], 0.01, 0.02);
+        let q = g.add("q", u8s(whole), &[x, scale]);
+        let real = g.add("real", Op::Cast { dtype: DType::F32 }, &[q]);
+        g.add("y", Op::Elementwise(Elementwise::Mul), &[real, scale])
+    });
     z.add("quantize_to_i8_without_zero", fixed(), |g, x| {
         let scale = weight_in(g, "scale", &[4], 0.01, 0.02);
         let grain = Grain { axis: 1, block: None };

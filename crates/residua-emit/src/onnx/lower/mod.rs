@@ -16,17 +16,17 @@ pub(crate) use arithmetic::before_transpose;
 pub(crate) use quantised::{Dynamic, dynamic, zeros};
 pub(crate) use window::padding_before;
 
-use residua_ir::{Activation, Node, NodeId, Op, Padding, PoolKind};
+use residua_ir::{Activation, Checked, Node, NodeId, Op, Padding, PoolKind};
 
 use super::lowering::Lowering;
 use crate::EmitError;
 
 /// Whether a node gives its first operand on as it is.
-pub(crate) fn passes_through(node: &Node) -> bool {
+pub(crate) fn passes_through(model: &Checked, node: &Node) -> bool {
     match &node.op {
         Op::Identity(_) => true,
         // Everything real has one type in the output.
-        Op::Cast { dtype } => dtype.is_float(),
+        Op::Cast { dtype } => dtype.is_float() && model.type_of(node.inputs[0]).is_none_or(|ty| ty.dtype.is_float()),
         Op::Activation(Activation::Clip { min: None, max: None }) => true,
         Op::Elementwise(op) => node.inputs.len() == 1 && op.most_operands() > 2,
         Op::Reduce(reduce) => {

@@ -56,7 +56,10 @@ fn check(out: &Lowering<'_>, node: &Node, steps: DType, grain: Grain) -> Result<
         return Ok(());
     }
     let what = format!("{steps} beside {}{}", out.float, if grain.block.is_some() { ", in blocks" } else { "" });
-    Err(unsupported(node, format!("{what} needs opset {since}, and this is opset {}", out.opset)))
+    Err(unsupported(
+        node,
+        format!("{what} needs opset {since}, and this is opset {}; ask for opset {since}", out.opset),
+    ))
 }
 
 /// Operands and attributes; a zero point that is left out says that integers are u8.
