@@ -32,7 +32,28 @@ DOCUMENT = Path(__file__).parents[2] / "docs/operators.md"
 NETWORKS = ["bvlc_alexnet", "densenet121", "inception_v1", "inception_v2", "resnet50", "shufflenet", "squeezenet", "vgg19", "zfnet512"]
 
 # Tests that must not pass, by pattern, and why.
-SKIPPED = {}
+SKIPPED = {
+    "test_cast*FLOAT8*": "floats of 8 bits are not read",
+    "test_cast*FLOAT4*": "floats of 4 bits are not read",
+    "test_cast*INT4*": "integers of less than 8 bits are not read",
+    "test_cast*INT2*": "integers of less than 8 bits are not read",
+    "test_*quantizelinear_e?m?*": "floats of 8 bits are not read",
+    "test_*quantizelinear_float4*": "floats of 4 bits are not read",
+    "test_*quantizelinear_*int[24]": "integers of less than 8 bits are not read",
+    "test_equal_string*": "text is not read",
+    "test_identity_[so]*": "sequences and optional values are not read",
+    "test_averagepool_3d_*": "three spatial axes are not known",
+    "test_convtranspose_3d": "three spatial axes are not known",
+    "test_lppool_3d_*": "three spatial axes are not known",
+    "test_maxpool_3d_*": "three spatial axes are not known",
+    "test_maxpool_with_argmax_*": "positions of the largest elements are not computed",
+    "test_batchnorm_*_training_mode": "training is refused: a network that is exported for it is no classifier",
+    "test_training_dropout_default*": "training is refused: what is dropped is random",
+    "test_training_dropout": "training is refused: what is dropped is random",
+    "test_training_dropout_mask": "training is refused: what is dropped is random",
+}
+# What is rounded to steps falls on the other side of a half in f64: only the engine that rounds as the test does is held to it.
+F32_ONLY = ["test_dynamicquantizelinear*"]
 
 
 def claimed(program):
@@ -42,10 +63,10 @@ def claimed(program):
     return {name: (int(since), int(until), note) for name, since, until, note in rows}
 
 
-def run(residua, model, feeds, folder):
+def run(residua, model, feeds, folder, precision):
     """Exit status, outputs or message."""
     onnx.save(model, folder / "model.onnx")
-    command = [residua, "run", folder / "model.onnx", "--quiet", "--output", folder / "outputs.npz", "--precision", "f64"]
+    command = [residua, "run", folder / "model.onnx", "--quiet", "--output", folder / "outputs.npz", "--precision", precision]
     if feeds:
         np.savez(folder / "inputs.npz", **feeds)
     command += ["--input", folder / "inputs.npz"] if feeds else ["--random", "0"]
@@ -91,25 +112,34 @@ def arrays(values):
     return found if all(x.dtype.kind in "fiubV" for x in found) else None
 
 
-def attempt_node(residua, case):
-    """What is wrong with the first data set that fails."""
-    for inputs, outputs in case.data_sets:
-        inputs, outputs = arrays(inputs), arrays(outputs)
-        if inputs is None or outputs is None:
-            return "takes or gives what is no array of numbers"
-        feeds = {value.name: x for value, x in zip(case.model.graph.input, inputs)}
-        plain = [name for name, x in feeds.items() if x.dtype.kind in "fiub"]
-        # Halves are rounded once more than they are here.
-        narrow = any(x.dtype.itemsize < 4 and x.dtype.kind in "fV" for x in [*inputs, *outputs])
-        rtol, atol = (1e-2 if narrow else case.rtol), max(case.atol, 1e-6)
-        for free in dict.fromkeys([tuple(plain), tuple(plain[:1]), ()]):
-            with tempfile.TemporaryDirectory() as folder:
-                model, given = with_constants(case.model, feeds, free)
-                wrong = verdict(outputs, *run(residua, model, given, Path(folder)), rtol, atol)
-            if wrong is None or not wrong.startswith("exit 2"):
-                break
-        if wrong:
+def attempt_data(residua, case, inputs, outputs, precision):
+    """What is wrong with one data set."""
+    inputs, outputs = arrays(inputs), arrays(outputs)
+    if inputs is None or outputs is None:
+        return "takes or gives what is no array of numbers"
+    feeds = {value.name: x for value, x in zip(case.model.graph.input, inputs)}
+    plain = [name for name, x in feeds.items() if x.dtype.kind in "fiub"]
+    # Halves are rounded once more than they are here.
+    narrow = any(x.dtype.itemsize < 4 and x.dtype.kind in "fV" for x in [*inputs, *outputs])
+    rtol, atol = (1e-2 if narrow else case.rtol), max(case.atol, 1e-6)
+    for free in dict.fromkeys([tuple(plain), tuple(plain[:1]), ()]):
+        with tempfile.TemporaryDirectory() as folder:
+            model, given = with_constants(case.model, feeds, free)
+            wrong = verdict(outputs, *run(residua, model, given, Path(folder), precision), rtol, atol)
+        if wrong is None or not wrong.startswith("exit 2"):
             return wrong
+    return wrong
+
+
+def attempt_node(residua, case):
+    """What is wrong with the first data set that fails, in either engine."""
+    f32_only = any(fnmatch.fnmatch(case.name, pattern) for pattern in F32_ONLY)
+    for inputs, outputs in case.data_sets:
+        for precision in ["f32"] if f32_only else ["f64", "f32"]:
+            wrong = attempt_data(residua, case, inputs, outputs, precision)
+            # Integers that f32 does not hold are refused, with this advice.
+            if wrong and not (precision == "f32" and "--precision f64" in wrong):
+                return f"{precision}: {wrong}"
     return None
 
 
@@ -121,7 +151,8 @@ def attempt_network(residua, name):
     inputs = [value for value in model.graph.input if value.name not in stored]
     feeds = {value.name: Runner.generate_dummy_data(value, seed=0, name=name, random=False) for value in inputs}
     with tempfile.TemporaryDirectory() as folder:
-        return verdict([expected], *run(residua, model, feeds, Path(folder)), 1e-3, 1e-5)
+        wrong = [verdict([expected], *run(residua, model, feeds, Path(folder), precision), 1e-3, 1e-5) for precision in ("f64", "f32")]
+        return next((wrong for wrong in wrong if wrong), None)
 
 
 def reason(name):
