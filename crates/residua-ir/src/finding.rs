@@ -2,14 +2,15 @@
 //!
 //! Codes are never reused or renumbered. `R1xx` are about the graph and its shapes (made by [`crate::validate()`] and
 //! by readers), `R2xx` about residual topology, `R3xx` about values of weights, `R4xx` about target runtimes, `R5xx`
-//! about files and the manifest of their conversion, `R6xx` about the text of ONNX files.
+//! about files and the manifest of their conversion, `R6xx` about the text of ONNX files, `R7xx` about numbers that come
+//! out of a run.
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// Worth knowing.

@@ -33,6 +33,11 @@ impl Model {
         Self::of(path, graph, input_shapes)
     }
 
+    /// As [`Model::load`], where options of `source` hold for many files and need not mean something to this one.
+    pub(crate) fn read(path: &Path, input_shapes: &[NamedShape], source: &SourceArgs) -> Result<Self> {
+        Self::of(path, residua_import::load_with(path, &source.load_options())?, input_shapes)
+    }
+
     /// Reads and validates two models; an option of `source` has to mean something to one of them.
     ///
     /// # Errors
@@ -68,6 +73,21 @@ impl Model {
             console.note(note);
         }
     }
+}
+
+/// Refuses an option that would change nothing in any of these models; those that cannot be read have no say.
+///
+/// # Errors
+/// Where there is one.
+pub(crate) fn refuse_idle_in_all(source: &SourceArgs, paths: &[&Path]) -> Result<()> {
+    if source.with_each_changed().is_empty() {
+        return Ok(());
+    }
+    let load = |&path: &&Path| residua_import::load_with(path, &source.load_options()).ok();
+    let graphs: Vec<Option<Graph>> = paths.iter().map(load).collect();
+    let readable = paths.iter().zip(&graphs).filter_map(|(&path, graph)| Some((path, graph.as_ref()?)));
+    let readable: Vec<(&Path, &Graph)> = readable.collect();
+    if readable.is_empty() { Ok(()) } else { refuse_idle(source, &readable) }
 }
 
 /// Refuses an option that would change nothing whatever it said: none of the files leaves open what it is about.

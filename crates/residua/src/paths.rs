@@ -25,6 +25,15 @@ pub(crate) fn repository(path: &Path) -> Option<PathBuf> {
     path.ancestors().find(|folder| MARKS.iter().any(|mark| folder.join(mark).exists())).map(Path::to_path_buf)
 }
 
+/// A path as it is from the current folder, where it lies in that.
+pub(crate) fn from_here(path: PathBuf) -> PathBuf {
+    let here = std::env::current_dir().and_then(|here| here.canonicalize());
+    match here.ok().and_then(|here| path.strip_prefix(here).map(Path::to_path_buf).ok()) {
+        Some(near) => near,
+        None => path,
+    }
+}
+
 /// A path as it is from a folder, with `/`.
 ///
 /// # Errors

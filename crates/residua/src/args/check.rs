@@ -20,6 +20,8 @@ Examples:
   residua check models/*.onnx --fail-on warning
   residua check model.onnx --expect resnet50v2 --level mixed-epsilon=off
   residua check model.keras --golden model.golden.npz
+  residua check exported.onnx --against trained.keras
+  residua check models/*.onnx --baseline residua-baseline.json --update-baseline
   residua check models/*.onnx --format github --report sarif=residua.sarif --report junit=residua.xml
   residua check --manifest conversion.json
   residua check --manifest conversion.json model.h5 model.onnx
@@ -27,6 +29,9 @@ Examples:
 
 A golden file is an .npz with the arrays input/NAME and output/NAME (or just the names of the model's inputs and \
 outputs), or a folder of ONNX test_data_set_* folders.
+
+Settings that hold for a repository stand in its residua.toml; what the command line says wins. docs/checking.md has \
+all of them.
 
 Exit status: 0 every model passes; 1 at least one fails; 2 at least one could not be checked.")]
 pub(crate) struct CheckArgs {
@@ -38,7 +43,7 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "[NAME=]N,…", value_parser = parse_shape)]
     pub(crate) input_shape: Vec<NamedShape>,
     /// What `convert --manifest` wrote; every tensor is held against it, and what was done to it is repeated
-    #[arg(long, value_name = "FILE.json", conflicts_with_all = ["input_shape", "expect", "target", "golden", "tolerance"])]
+    #[arg(long, value_name = "FILE.json", conflicts_with_all = ["input_shape", "expect", "target", "golden", "tolerance", "against", "baseline", "update_baseline", "config"])]
     pub(crate) manifest: Option<PathBuf>,
     /// The architecture it must be, such as resnet50v2
     #[arg(long, value_name = "NAME")]
@@ -48,12 +53,27 @@ pub(crate) struct CheckArgs {
     pub(crate) target: Vec<String>,
     #[command(flatten)]
     pub(crate) golden: GoldenArgs,
+    /// The model that it must be the same as: built of the same blocks, and the same function within the derived bound
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) against: Option<PathBuf>,
     /// The least level of a finding that fails a model [default: error]
     #[arg(long, value_name = "LEVEL", value_enum)]
     pub(crate) fail_on: Option<FailOn>,
     /// Give all findings of a code another level, or leave them out with `off`; may be repeated
     #[arg(long, value_name = "CODE=LEVEL", value_parser = parse_override)]
     pub(crate) level: Vec<Override>,
+    /// Findings that were accepted: they are counted and not listed, and fail nothing
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Accept what is found now: write the baseline instead of failing
+    #[arg(long)]
+    pub(crate) update_baseline: bool,
+    /// The settings to use [default: the nearest residua.toml above each model, within its repository]
+    #[arg(long, value_name = "FILE.toml")]
+    pub(crate) config: Option<PathBuf>,
+    /// Look for no residua.toml
+    #[arg(long, conflicts_with = "config")]
+    pub(crate) no_config: bool,
     /// How to print
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub(crate) format: CheckFormat,

@@ -13,11 +13,11 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Style, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use check::{CheckArgs, CheckFormat, FailOn};
+pub(crate) use check::{CheckArgs, CheckFormat, FailOn, Override, parse_code, parse_level};
 pub(crate) use convert::{ConvertArgs, Dtype, InputLayout, LayoutName, OutputFormat};
 pub(crate) use model::{ModelArgs, NamedShape, parse_shape};
 pub(crate) use picture::{Filter, PictureArgs, PreprocessChoice};
-pub(crate) use source::SourceArgs;
+pub(crate) use source::{SourceArgs, Variant, parse_epsilon};
 
 const STYLES: Styles = Styles::styled()
     .header(Style::new().bold())
@@ -324,7 +324,7 @@ pub(crate) struct CompletionsArgs {
     pub(crate) shell: clap_complete::Shell,
 }
 
-fn parse_tolerance(text: &str) -> Result<f64, String> {
+pub(crate) fn parse_tolerance(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
         Ok(_) | Err(_) => Err("expected a number of at least 0, such as 1e-5".to_owned()),

@@ -43,7 +43,7 @@ fn zoos() -> impl TypedValueParser<Value = &'static Zoo> {
     PossibleValuesParser::new(ZOOS.map(|zoo| zoo.name)).try_map(|name| Zoo::named(&name).ok_or("no such layout"))
 }
 
-fn parse_epsilon(text: &str) -> Result<f64, String> {
+pub(crate) fn parse_epsilon(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value.is_finite() && value > 0.0 && value < 1.0 => Ok(value),
         Ok(_) | Err(_) => Err("expected a number between 0 and 1, such as 1e-5".to_owned()),
@@ -73,6 +73,17 @@ const OPTIONS: [(&str, Change); 5] = [
 type Change = fn(&mut SourceArgs) -> Option<()>;
 
 impl SourceArgs {
+    /// These options where they were given, else those of `other`.
+    pub(crate) fn or(self, other: &Self) -> Self {
+        Self {
+            which: self.which.or_else(|| other.which.clone()),
+            variant: self.variant.or(other.variant),
+            epsilon: self.epsilon.or(other.epsilon),
+            norm_groups: self.norm_groups.or(other.norm_groups),
+            source_layout: self.source_layout.or(other.source_layout),
+        }
+    }
+
     /// As the reader takes them.
     pub(crate) fn load_options(&self) -> LoadOptions {
         let given = Given {

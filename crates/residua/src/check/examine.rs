@@ -8,14 +8,14 @@ use residua_ir::{Code, Finding, Invalid};
 use residua_resnet::anatomy;
 use residua_verify::{Subject, numbers};
 
-use super::{Held, Report, Settings};
+use super::{Held, Report, Settings, against};
 use crate::console::Console;
 use crate::input;
 use crate::manifest;
 use crate::model::Model;
 use crate::progress::Progress;
-use crate::proof::{self, Golden, Verdict, Verification};
-use crate::render::{FindingRecord, small};
+use crate::proof::{self, Golden, Verdict};
+use crate::render::FindingRecord;
 
 /// Checks one model; what cannot be done is part of the report.
 pub(crate) fn examine(
@@ -28,6 +28,7 @@ pub(crate) fn examine(
     let start = Instant::now();
     let mut report = Report::new(file.to_owned(), settings.fail_on);
     report.applied = applied(settings);
+    report.config.clone_from(&settings.config);
     report.problem = fill(&mut report, settings, threads, progress, console).err();
     report.findings = settings.leveled(report.findings);
     report.seconds = start.elapsed().as_secs_f64();
@@ -47,6 +48,7 @@ fn applied(settings: &Settings) -> Vec<&'static Code> {
     let asked = |id: &str| match id {
         "R200" => settings.expect.is_some(),
         "R700" => settings.golden.is_some(),
+        "R701" | "R702" => settings.against.is_some(),
         // Found by `--manifest` alone.
         _ => !id.starts_with("R5"),
     };
@@ -61,7 +63,7 @@ fn fill(
     progress: &Progress,
     console: &Console,
 ) -> Result<()> {
-    let model = match Model::load(&report.file, &settings.input_shape, &settings.source) {
+    let model = match Model::read(&report.file, &settings.input_shape, &settings.source) {
         Ok(model) => model,
         Err(error) => {
             let invalid: Invalid = error.downcast()?;
@@ -82,6 +84,12 @@ fn fill(
         let failed = report.golden.iter().filter(|held| held.verification.verdict == Verdict::Different);
         report.findings.extend(failed.map(|held| FindingRecord::from(&golden_finding(held))));
     }
+    if let Some(path) = &settings.against {
+        progress.step(format!("{}: comparing it with {}", report.file.display(), path.display()));
+        let held = against::hold_against(&model, path, settings, threads)?;
+        report.findings.extend(against::findings(&held).iter().map(FindingRecord::from));
+        report.against = Some(held);
+    }
     Ok(())
 }
 
@@ -101,20 +109,7 @@ pub(crate) fn hold_golden(model: &Model, path: &Path, how: &proof::Settings) -> 
 fn golden_finding(held: &Held) -> Finding {
     // The name alone: a finding is the same one wherever the repository lies.
     let set = Path::new(&held.set).file_name().map_or_else(|| held.set.clone().into(), |name| name.to_string_lossy());
-    let message = format!("on the inputs of `{set}`: {}", difference(&held.verification));
+    let message = format!("on the inputs of `{set}`: {}", against::difference(&held.verification));
     let help = "the file is read as another function than the source framework runs, or it is another model";
     Finding::new(&numbers::GOLDEN, message, help)
-}
-
-/// What differs, in words: the first output beyond its bound, or why there are no numbers.
-fn difference(verification: &Verification) -> String {
-    let beyond = verification.outputs.iter().find(|output| output.max_abs.is_nan() || output.max_abs > output.bound);
-    match (&verification.reason, beyond) {
-        (Some(reason), _) => reason.clone(),
-        (None, Some(output)) => {
-            let (off, bound) = (small(output.max_abs), small(output.bound));
-            format!("output `{}` is off by {off}, where {bound} is the bound", output.name)
-        }
-        (None, None) => "an output holds values that are infinite or NaN".to_owned(),
-    }
 }

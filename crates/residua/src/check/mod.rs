@@ -3,6 +3,9 @@
 //! [`examine`] gives a [`Report`] a model, whatever happens: a model that cannot be read has one too. Renderers
 //! (`render::report`) print reports and decide nothing.
 
+mod against;
+mod baseline;
+mod config;
 mod examine;
 mod fingerprint;
 mod settings;
@@ -17,6 +20,8 @@ use crate::exit::Outcome;
 use crate::proof::Verification;
 use crate::render::FindingRecord;
 
+pub(crate) use baseline::{Baseline, Entry};
+pub(crate) use config::Configs;
 pub(crate) use examine::{examine, hold_golden, of_manifest};
 pub(crate) use fingerprint::fingerprint;
 pub(crate) use settings::Settings;
@@ -42,6 +47,17 @@ pub(crate) struct Held {
     pub(crate) verification: Verification,
 }
 
+/// A model against a reference.
+#[derive(Debug, Serialize)]
+pub(crate) struct Against {
+    /// The reference.
+    pub(crate) file: String,
+    /// In what it is built otherwise, a sentence each.
+    pub(crate) structure: Vec<String>,
+    #[serde(flatten)]
+    pub(crate) verification: Verification,
+}
+
 /// What was found out about one model.
 #[derive(Debug)]
 pub(crate) struct Report {
@@ -53,6 +69,16 @@ pub(crate) struct Report {
     pub(crate) findings: Vec<FindingRecord>,
     /// The model against each golden set.
     pub(crate) golden: Vec<Held>,
+    /// The model against the reference.
+    pub(crate) against: Option<Against>,
+    /// Findings that a baseline knows.
+    pub(crate) known: Vec<FindingRecord>,
+    /// What it knows and is not there any more.
+    pub(crate) gone: Vec<Entry>,
+    /// That baseline.
+    pub(crate) baseline: Option<PathBuf>,
+    /// Where its settings come from, beside the command line.
+    pub(crate) config: Option<PathBuf>,
     /// Kinds of findings that were looked for.
     pub(crate) applied: Vec<&'static Code>,
     /// What fails it.
@@ -71,6 +97,11 @@ impl Report {
             architecture: None,
             findings: Vec::new(),
             golden: Vec::new(),
+            against: None,
+            known: Vec::new(),
+            gone: Vec::new(),
+            baseline: None,
+            config: None,
             applied: Vec::new(),
             fail_on,
             problem: None,

@@ -15,29 +15,45 @@ pub(crate) struct Settings {
     pub(crate) input_shape: Vec<NamedShape>,
     /// The architecture that it must be.
     pub(crate) expect: Option<String>,
+    /// Runtimes that it must run under.
+    pub(crate) target: Vec<String>,
     /// Outputs that it must reproduce.
     pub(crate) golden: Option<PathBuf>,
+    /// The model that it must be the same as.
+    pub(crate) against: Option<PathBuf>,
     /// Replaces derived bounds.
     pub(crate) tolerance: Option<f64>,
     /// What fails it.
     pub(crate) fail_on: FailOn,
     /// Other levels of findings, by the id of their code; none where they are left out.
     pub(crate) levels: BTreeMap<&'static str, Option<Level>>,
+    /// Findings that were accepted.
+    pub(crate) baseline: Option<PathBuf>,
     /// What weights alone leave open.
     pub(crate) source: SourceArgs,
+    /// Where all that comes from, beside the command line.
+    pub(crate) config: Option<PathBuf>,
 }
 
 impl Settings {
-    /// As the command line says.
-    pub(crate) fn of(args: &CheckArgs) -> Self {
+    /// As the command line says, and where it says nothing as these settings do.
+    pub(crate) fn under(mut self, args: &CheckArgs) -> Self {
+        if !args.input_shape.is_empty() {
+            self.input_shape.clone_from(&args.input_shape);
+        }
+        if !args.target.is_empty() {
+            self.target.clone_from(&args.target);
+        }
+        self.levels.extend(args.level.iter().map(|wanted| (wanted.code.id, wanted.level)));
         Self {
-            input_shape: args.input_shape.clone(),
-            expect: args.expect.clone(),
-            golden: args.golden.golden.clone(),
-            tolerance: args.golden.tolerance,
-            fail_on: args.fail_on.unwrap_or_default(),
-            levels: args.level.iter().map(|wanted| (wanted.code.id, wanted.level)).collect(),
-            source: args.source.clone(),
+            expect: args.expect.clone().or(self.expect),
+            golden: args.golden.golden.clone().or(self.golden),
+            against: args.against.clone().or(self.against),
+            tolerance: args.golden.tolerance.or(self.tolerance),
+            fail_on: args.fail_on.unwrap_or(self.fail_on),
+            baseline: args.baseline.clone().or(self.baseline),
+            source: args.source.clone().or(&self.source),
+            ..self
         }
     }
 

@@ -1,26 +1,24 @@
 //! `check`: whether models hold together, as findings.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use residua_resnet::Form;
 
 use crate::args::{CheckArgs, CheckFormat};
-use crate::check::{self, Report, Settings};
+use crate::check::{self, Baseline, Configs, Report, Settings};
 use crate::console::{Console, Style};
 use crate::exit::{self, Outcome};
 use crate::progress::Progress;
 use crate::render::report;
-use crate::{manifest, output};
+use crate::{manifest, model, output};
 
 pub(super) fn run(args: &CheckArgs, threads: Option<usize>, console: &mut Console) -> Result<Outcome> {
     let models = distinct(&args.models);
-    refuse_models(args, &models)?;
     if let Some(path) = &args.manifest {
+        refuse_inputs(args, &models, &[])?;
         return hold_manifest(path, &models, args, console);
-    }
-    if let Some(target) = args.target.first() {
-        bail!("--target {target}: no runtime is known yet; leave the option away");
     }
     if let Some(name) = &args.expect
         && Form::named(name).is_empty()
@@ -29,17 +27,93 @@ pub(super) fn run(args: &CheckArgs, threads: Option<usize>, console: &mut Consol
             "--expect {name}: there is no architecture of this name, expected one such as resnet50v2 or resnet20_cifar"
         );
     }
-    let settings = Settings::of(args);
+    let asked = settings(args, &models, console)?;
+    refuse_inputs(args, &models, &asked)?;
+    if let Some(target) = asked.iter().flat_map(|settings| &settings.target).next() {
+        bail!("target {target}: no runtime is known yet; leave it away");
+    }
+    model::refuse_idle_in_all(&args.source, &models)?;
+    let mut baselines = Baselines::of(args, &asked)?;
+
     let progress = Progress::start(console, "checking");
     let mut reports = Vec::with_capacity(models.len());
-    for (index, file) in models.iter().enumerate() {
+    for (index, (file, settings)) in models.iter().zip(&asked).enumerate() {
         if models.len() > 1 {
             progress.step(format!("checking {} ({} of {})", file.display(), index + 1, models.len()));
         }
-        reports.push(check::examine(file, &settings, threads, &progress, console));
+        let mut report = check::examine(file, settings, threads, &progress, console);
+        baselines.sift(&mut report, settings)?;
+        reports.push(report);
     }
     drop(progress);
+    if args.update_baseline {
+        baselines.update(&mut reports, &asked, console)?;
+    }
     print(reports, args, console)
+}
+
+/// What is asked of each model.
+fn settings(args: &CheckArgs, models: &[&Path], console: &Console) -> Result<Vec<Settings>> {
+    let mut configs = Configs::default();
+    let mut told: Vec<PathBuf> = Vec::new();
+    let mut asked = Vec::with_capacity(models.len());
+    for model in models {
+        let config = match (&args.config, args.no_config) {
+            (_, true) => None,
+            (Some(path), false) => Some(configs.at(path)?),
+            (None, false) => configs.of(model)?,
+        };
+        let settings = config.map(|config| config.settings(model)).unwrap_or_default().under(args);
+        if let Some(path) = settings.config.iter().find(|path| !told.contains(path)) {
+            console.note(format!("settings of {}", path.display()));
+            told.push(path.clone());
+        }
+        asked.push(settings);
+    }
+    Ok(asked)
+}
+
+/// The baselines of a run, by path.
+struct Baselines {
+    read: BTreeMap<PathBuf, Baseline>,
+}
+
+impl Baselines {
+    fn of(args: &CheckArgs, asked: &[Settings]) -> Result<Self> {
+        let mut read = BTreeMap::new();
+        for path in asked.iter().filter_map(|settings| settings.baseline.as_ref()) {
+            if !read.contains_key(path) {
+                let baseline = if args.update_baseline { Baseline::read_or_new(path) } else { Baseline::read(path) };
+                read.insert(path.clone(), baseline?);
+            }
+        }
+        if args.update_baseline && read.is_empty() {
+            bail!("--update-baseline: expected the file to write, as --baseline FILE or in residua.toml");
+        }
+        Ok(Self { read })
+    }
+
+    fn sift(&self, report: &mut Report, settings: &Settings) -> Result<()> {
+        match settings.baseline.as_ref().and_then(|path| self.read.get(path)) {
+            Some(baseline) => baseline.sift(report),
+            None => Ok(()),
+        }
+    }
+
+    /// Accepts what was found, and writes all of them.
+    fn update(&mut self, reports: &mut [Report], asked: &[Settings], console: &Console) -> Result<()> {
+        for (report, settings) in reports.iter_mut().zip(asked) {
+            let Some(baseline) = settings.baseline.as_ref().and_then(|path| self.read.get_mut(path)) else { continue };
+            baseline.accept(report)?;
+            report.known.append(&mut report.findings);
+            report.gone.clear();
+        }
+        for (path, baseline) in std::mem::take(&mut self.read) {
+            baseline.write()?;
+            console.note(format!("wrote {}", path.display()));
+        }
+        Ok(())
+    }
 }
 
 /// Each model once, in order.
@@ -53,11 +127,19 @@ fn distinct(models: &[PathBuf]) -> Vec<&Path> {
     distinct
 }
 
-/// Refuses reports in place of what is checked.
-fn refuse_models(args: &CheckArgs, models: &[&Path]) -> Result<()> {
-    let golden = args.golden.golden.as_deref();
-    let inputs = || models.iter().copied().chain(args.manifest.as_deref()).chain(golden);
-    args.report.iter().try_for_each(|report| output::refuse_inputs(&report.path, inputs()))
+/// Refuses to write in place of what is read.
+fn refuse_inputs(args: &CheckArgs, models: &[&Path], asked: &[Settings]) -> Result<()> {
+    let of_settings = asked.iter().flat_map(|settings| [&settings.golden, &settings.against, &settings.config]);
+    let read: Vec<&Path> = of_settings.chain([&args.manifest]).filter_map(|path| path.as_deref()).collect();
+    let inputs = || models.iter().chain(&read).copied();
+    let baselines = asked.iter().filter_map(|settings| settings.baseline.as_deref());
+    for report in &args.report {
+        output::refuse_inputs(&report.path, inputs().chain(baselines.clone()))?;
+    }
+    if args.update_baseline {
+        baselines.clone().try_for_each(|path| output::refuse_inputs(path, inputs()))?;
+    }
+    Ok(())
 }
 
 fn hold_manifest(path: &Path, models: &[&Path], args: &CheckArgs, console: &mut Console) -> Result<Outcome> {
@@ -69,7 +151,7 @@ fn hold_manifest(path: &Path, models: &[&Path], args: &CheckArgs, console: &mut 
     let progress = Progress::start(console, "checking");
     let held = manifest::check(path, models)?;
     drop(progress);
-    let report = check::of_manifest(&held, &Settings::of(args));
+    let report = check::of_manifest(&held, &Settings::default().under(args));
     let style = console.style();
     match args.format {
         CheckFormat::Text => held.text(console.out(), style, &report)?,

@@ -10,7 +10,7 @@ use residua_ir::Level;
 use serde::Serialize;
 
 use super::super::{FindingRecord, json};
-use crate::check::{Held, Report, Verdict, fingerprint, verdict};
+use crate::check::{Against, Entry, Held, Report, Verdict, fingerprint, verdict};
 use crate::exit;
 
 #[derive(Serialize)]
@@ -29,6 +29,7 @@ struct Only<'a> {
     file: String,
     architecture: Option<&'a str>,
     golden: &'a [Held],
+    against: Option<&'a Against>,
 }
 
 #[derive(Serialize)]
@@ -50,7 +51,21 @@ struct Model<'a> {
     warnings: usize,
     notes: usize,
     golden: &'a [Held],
+    against: Option<&'a Against>,
+    /// Where its settings come from, beside the command line.
+    config: Option<String>,
+    baseline: Option<Baseline<'a>>,
     seconds: f64,
+}
+
+/// What was accepted.
+#[derive(Serialize)]
+struct Baseline<'a> {
+    file: String,
+    /// Findings that it hides.
+    known: &'a [FindingRecord],
+    /// Entries without a finding.
+    gone: &'a [Entry],
 }
 
 pub(super) fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
@@ -74,6 +89,13 @@ pub(super) fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
         warnings: report.count(Level::Warning),
         notes: report.count(Level::Note),
         golden: &report.golden,
+        against: report.against.as_ref(),
+        config: report.config.as_ref().map(|path| path.display().to_string()),
+        baseline: report.baseline.as_ref().map(|path| Baseline {
+            file: path.display().to_string(),
+            known: &report.known,
+            gone: &report.gone,
+        }),
         seconds: report.seconds,
     });
     let document = Document {

@@ -43,6 +43,8 @@ struct Case<'a> {
     failing: Vec<&'a FindingRecord>,
     /// Those that do not.
     others: Vec<&'a FindingRecord>,
+    /// How many a baseline hides.
+    known: usize,
 }
 
 impl<'a> Suite<'a> {
@@ -50,7 +52,8 @@ impl<'a> Suite<'a> {
         let case = |&code: &&'static Code| {
             let of_code = report.findings.iter().filter(|finding| finding.code == code.id);
             let (failing, others) = of_code.partition(|finding| report.fail_on.fails(finding.level));
-            Case { code, failing, others }
+            let known = report.known.iter().filter(|finding| finding.code == code.id).count();
+            Case { code, failing, others, known }
         };
         let cases = if report.problem.is_some() { Vec::new() } else { report.applied.iter().map(case).collect() };
         Self { report, cases }
@@ -65,6 +68,11 @@ impl<'a> Suite<'a> {
         self.cases.iter().filter(|case| !case.failing.is_empty()).count()
     }
 
+    /// Those with nothing but findings that are known.
+    fn skipped(&self) -> usize {
+        self.cases.iter().filter(|case| case.is_skipped()).count()
+    }
+
     fn errors(&self) -> usize {
         usize::from(self.report.problem.is_some())
     }
@@ -74,11 +82,12 @@ impl<'a> Suite<'a> {
         let file = paths::in_repository(&report.file);
         writeln!(
             out,
-            r#"  <testsuite name="{}" tests="{}" failures="{}" errors="{}" skipped="0" time="{:.3}">"#,
+            r#"  <testsuite name="{}" tests="{}" failures="{}" errors="{}" skipped="{}" time="{:.3}">"#,
             escaped(&file),
             self.tests(),
             self.failures(),
             self.errors(),
+            self.skipped(),
             report.seconds
         )?;
         if let Some(architecture) = &report.architecture {
@@ -111,14 +120,22 @@ impl<'a> Suite<'a> {
 }
 
 impl Case<'_> {
+    fn is_skipped(&self) -> bool {
+        self.known > 0 && self.failing.is_empty() && self.others.is_empty()
+    }
+
     fn write(&self, out: &mut dyn Write, class: &str) -> Result<()> {
         let Code { id, name, .. } = self.code;
         let head = format!(r#"    <testcase classname="{class}" name="{id} {name}" time="0""#);
-        if self.failing.is_empty() && self.others.is_empty() {
+        if self.failing.is_empty() && self.others.is_empty() && self.known == 0 {
             writeln!(out, "{head}/>")?;
             return Ok(());
         }
         writeln!(out, "{head}>")?;
+        if self.is_skipped() {
+            let known = plural(self.known, "known finding");
+            writeln!(out, r#"      <skipped message="{known}, accepted in the baseline"/>"#)?;
+        }
         if let Some(first) = self.failing.first() {
             let message = match self.failing.len() {
                 1 => finding::headline(first),

@@ -5,8 +5,8 @@ use std::io::Write;
 use anyhow::Result;
 use residua_ir::Level;
 
-use super::super::finding;
 use super::super::table::{self, numbers, words};
+use super::super::{finding, plural};
 use crate::check::{Report, Verdict};
 use crate::exit;
 
@@ -36,6 +36,10 @@ pub(super) fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
     };
     writeln!(out, "### residua check\n")?;
     table::markdown(out, &columns, reports.iter().map(row).collect())?;
+    let known: usize = reports.iter().map(|report| report.known.len()).sum();
+    if known > 0 {
+        writeln!(out, "\n{} not listed, accepted in the baseline.", plural(known, "known finding"))?;
+    }
     for report in reports.iter().filter(|report| report.problem.is_some() || !report.findings.is_empty()) {
         writeln!(out, "\n#### {}\n", escaped(&report.file.display().to_string()))?;
         if let Some(problem) = &report.problem {

@@ -47,6 +47,7 @@ pub(super) fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
         }],
         "artifacts": reports.iter().map(artifact).collect::<Vec<_>>(),
         "results": results,
+        "properties": { "known": reports.iter().map(|report| report.known.len()).sum::<usize>() },
     });
     print(out, &json!({ "$schema": SCHEMA, "version": "2.1.0", "runs": [run] }))
 }
@@ -128,7 +129,12 @@ fn results(report: &Report, rules: &Rules) -> Vec<Value> {
             },
         })
     };
-    report.findings.iter().map(result).collect()
+    let mut results: Vec<Value> = report.findings.iter().map(result).collect();
+    if report.baseline.is_some() {
+        // What is known is left out, so that no viewer shows it.
+        results.iter_mut().for_each(|result| result["baselineState"] = "new".into());
+    }
+    results
 }
 
 fn place(report: &Report, finding: &FindingRecord) -> Value {

@@ -58,5 +58,36 @@ fn details(out: &mut dyn Write, style: Style, report: &Report) -> Result<()> {
         verification::text(out, style, &held.verification)?;
         writeln!(out)?;
     }
+    if let Some(against) = &report.against {
+        writeln!(out, "against {}:", against.file)?;
+        verification::text(out, style, &against.verification)?;
+        writeln!(out)?;
+    }
+    if let Some(baseline) = &report.baseline {
+        known(out, style, report, &baseline.display().to_string())?;
+    }
+    Ok(())
+}
+
+/// At most so many entries that have no finding any more are listed.
+const LISTED: usize = 8;
+
+/// What a baseline hides, and what it need not know any more.
+fn known(out: &mut dyn Write, style: Style, report: &Report, baseline: &str) -> Result<()> {
+    if !report.known.is_empty() {
+        let count = plural(report.known.len(), "known finding");
+        writeln!(out, "{}", style.dim(&format!("{count} not listed, accepted in {baseline}")))?;
+    }
+    if !report.gone.is_empty() {
+        let count = plural(report.gone.len(), "accepted finding");
+        writeln!(out, "{count} of {baseline} not there any more; --update-baseline forgets them:")?;
+        for entry in report.gone.iter().take(LISTED) {
+            let node = entry.node.as_ref().map_or_else(String::new, |node| format!("{node}: "));
+            writeln!(out, "  {} {}", entry.code, finding::printable(&format!("{node}{}", entry.message)))?;
+        }
+        if report.gone.len() > LISTED {
+            writeln!(out, "  … and {} more", report.gone.len() - LISTED)?;
+        }
+    }
     Ok(())
 }

@@ -1,0 +1,165 @@
+//! Findings that were accepted: what is known stays quiet, what is new does not.
+//!
+//! A baseline keeps the findings of each model by its path from the baseline's folder. A finding is known where its
+//! fingerprint is there, as often as it is there, and at most as bad as it was.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use residua_ir::Level;
+use serde::{Deserialize, Serialize};
+
+use super::{Report, fingerprint};
+use crate::render::FindingRecord;
+use crate::{output, paths, render};
+
+const SCHEMA: &str = "residua.baseline/1";
+
+/// Most bytes of a baseline.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// Accepted findings.
+#[derive(Debug)]
+pub(crate) struct Baseline {
+    path: PathBuf,
+    models: BTreeMap<String, Vec<Entry>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    schema: String,
+    /// By path from the folder of the baseline, with `/`.
+    models: BTreeMap<String, Vec<Entry>>,
+}
+
+/// A finding that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Entry {
+    /// What it is told by.
+    pub(crate) fingerprint: String,
+    /// The rest is for people.
+    pub(crate) code: String,
+    pub(crate) level: Level,
+    pub(crate) node: Option<String>,
+    pub(crate) message: String,
+    /// How often it was there.
+    pub(crate) count: usize,
+}
+
+impl Baseline {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// Where it is none, or is not there.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let named = || format!("baseline {}", path.display());
+        if !path.exists() {
+            bail!("{}: there is no such file; --update-baseline makes it of what is found now", named());
+        }
+        let mut text = Vec::new();
+        File::open(path).with_context(named)?.take(MAX_BYTES + 1).read_to_end(&mut text).with_context(named)?;
+        if text.len() as u64 > MAX_BYTES {
+            bail!("{}: expected at most {MAX_BYTES} bytes, found more", named());
+        }
+        let document: Document = serde_json::from_slice(&text).with_context(named)?;
+        if document.schema != SCHEMA {
+            bail!("{}: expected the schema {SCHEMA}, found `{}`", named(), document.schema);
+        }
+        Ok(Self { path: path.to_owned(), models: document.models })
+    }
+
+    /// The one at a path, empty where there is none yet.
+    ///
+    /// # Errors
+    /// Where what is there is none.
+    pub(crate) fn read_or_new(path: &Path) -> Result<Self> {
+        match fs::exists(path) {
+            Ok(false) => Ok(Self { path: path.to_owned(), models: BTreeMap::new() }),
+            Ok(true) | Err(_) => Self::read(path),
+        }
+    }
+
+    fn key(&self, report: &Report) -> Result<String> {
+        paths::relative(paths::folder(&self.path), &report.file)
+    }
+
+    /// Takes what is known out of a report's findings, and says which entries have no finding any more.
+    ///
+    /// # Errors
+    /// Where the folder of the baseline cannot be found.
+    pub(crate) fn sift(&self, report: &mut Report) -> Result<()> {
+        let key = self.key(report)?;
+        let entries = self.models.get(&key).map(Vec::as_slice).unwrap_or_default();
+        let mut left: BTreeMap<&str, (usize, Level)> =
+            entries.iter().map(|entry| (entry.fingerprint.as_str(), (entry.count, entry.level))).collect();
+        let mut is_known = |finding: &FindingRecord| match left.get_mut(fingerprint(finding).as_str()) {
+            Some((count, level)) if *count > 0 && finding.level <= *level => {
+                *count -= 1;
+                true
+            }
+            Some(_) | None => false,
+        };
+        let findings = std::mem::take(&mut report.findings);
+        (report.known, report.findings) = findings.into_iter().partition(|finding| is_known(finding));
+        // What was not looked for may still be there.
+        let looked_for = |entry: &Entry| report.problem.is_none() && report.applied.iter().any(|c| c.id == entry.code);
+        let gone = entries.iter().filter_map(|entry| match left.get(entry.fingerprint.as_str()) {
+            Some(&(count, _)) if count > 0 && looked_for(entry) => Some(Entry { count, ..entry.clone() }),
+            Some(_) | None => None,
+        });
+        report.gone = gone.collect();
+        report.baseline = Some(self.path.clone());
+        Ok(())
+    }
+
+    /// Accepts the findings of a report in place of those that were accepted of its model before; of what was not looked
+    /// for, what was accepted stays.
+    ///
+    /// # Errors
+    /// Where the folder of the baseline cannot be found.
+    pub(crate) fn accept(&mut self, report: &Report) -> Result<()> {
+        if report.problem.is_some() {
+            return Ok(());
+        }
+        let key = self.key(report)?;
+        let before = self.models.remove(&key).unwrap_or_default();
+        let mut entries: Vec<Entry> =
+            before.into_iter().filter(|entry| report.applied.iter().all(|code| code.id != entry.code)).collect();
+        for finding in report.known.iter().chain(&report.findings) {
+            let print = fingerprint(finding);
+            match entries.iter_mut().find(|entry| entry.fingerprint == print) {
+                Some(entry) => {
+                    entry.count += 1;
+                    entry.level = entry.level.max(finding.level);
+                }
+                None => entries.push(Entry {
+                    fingerprint: print,
+                    code: finding.code.to_owned(),
+                    level: finding.level,
+                    node: finding.node.clone(),
+                    message: finding.message.clone(),
+                    count: 1,
+                }),
+            }
+        }
+        entries.sort_by(|a, b| (&a.code, &a.node, &a.fingerprint).cmp(&(&b.code, &b.node, &b.fingerprint)));
+        if !entries.is_empty() {
+            self.models.insert(key, entries);
+        }
+        Ok(())
+    }
+
+    /// Writes it where it was read.
+    ///
+    /// # Errors
+    /// Where that fails.
+    pub(crate) fn write(self) -> Result<()> {
+        let document = Document { schema: SCHEMA.to_owned(), models: self.models };
+        output::write_whole(&self.path, |file| render::json(file, &document))
+    }
+}

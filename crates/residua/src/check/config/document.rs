@@ -1,0 +1,390 @@
+//! The form of `residua.toml`, and reading it with the line of what is wrong.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use globset::{GlobBuilder, GlobMatcher};
+use residua_ir::Level;
+use residua_resnet::Form;
+use residua_resnet::layouts::Zoo;
+use serde::{Deserialize, Deserializer, de};
+
+use crate::args::{
+    FailOn, NamedShape, Override, Variant, parse_code, parse_epsilon, parse_level, parse_shape, parse_tolerance,
+};
+use crate::check::Settings;
+use crate::suggest;
+
+/// What is asked of all models, or of those that some patterns match.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(super) struct Section {
+    files: Option<OneOrMore<Pattern>>,
+    expect: Option<Expected>,
+    target: Option<OneOrMore<String>>,
+    golden: Option<Template>,
+    against: Option<Template>,
+    tolerance: Option<Tolerance>,
+    input_shape: Option<OneOrMore<Shape>>,
+    fail_on: Option<Choice<FailOn>>,
+    baseline: Option<PathBuf>,
+    #[serde(deserialize_with = "levels")]
+    levels: BTreeMap<&'static str, Option<Level>>,
+    which: Option<String>,
+    variant: Option<Choice<Variant>>,
+    epsilon: Option<Epsilon>,
+    norm_groups: Option<Groups>,
+    source_layout: Option<Layout>,
+    model: Vec<Section>,
+}
+
+/// What is wrong, and where in the text.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    line: Option<usize>,
+    message: String,
+}
+
+impl Wrong {
+    /// As an error about a file.
+    pub(super) fn at(self, path: &Path) -> anyhow::Error {
+        let line = self.line.map_or_else(String::new, |line| format!(":{line}"));
+        anyhow::anyhow!("{}{line}: {}", path.display(), self.message)
+    }
+}
+
+/// The general settings, and those of models.
+pub(super) fn parse(text: &str) -> Result<(Section, Vec<Section>), Wrong> {
+    let mut general: Section = toml::from_str(text).map_err(|error| Wrong {
+        line: error.span().map(|span| line_of(text, &span)),
+        message: explained(error.message()),
+    })?;
+    let models = std::mem::take(&mut general.model);
+    let wrong = |message: &str| Err(Wrong { line: None, message: message.to_owned() });
+    if general.files.is_some() {
+        return wrong("`files` belongs into a [[model]]; what stands outside of one holds for all models");
+    }
+    if models.iter().any(|section| section.files.is_none()) {
+        return wrong("a [[model]] without `files`: expected patterns of the models that it is about");
+    }
+    if models.iter().any(|section| !section.model.is_empty()) {
+        return wrong("a [[model]] within a [[model]]");
+    }
+    Ok((general, models))
+}
+
+fn line_of(text: &str, span: &Range<usize>) -> usize {
+    text.as_bytes().iter().take(span.start).filter(|&&byte| byte == b'\n').count() + 1
+}
+
+/// A message of the reader of TOML; for a key that is not known, with what was probably meant.
+fn explained(message: &str) -> String {
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    match (message.starts_with("unknown field"), quoted.split_first()) {
+        (true, Some((unknown, known))) => {
+            format!("there is no setting `{unknown}`{}", suggest::hint(unknown, known.iter().copied()))
+        }
+        (_, _) => message.to_owned(),
+    }
+}
+
+impl Section {
+    /// Whether it is about the model at this place, from the folder of the file.
+    pub(super) fn matches(&self, place: &str) -> bool {
+        self.files.iter().flat_map(|files| &files.0).any(|pattern| pattern.matches(place))
+    }
+
+    /// Puts its settings over others.
+    pub(super) fn apply(&self, settings: &mut Settings, folder: &Path, model: &Path) {
+        let put = |path: &Template| folder.join(path.of(model));
+        over(&mut settings.expect, self.expect.as_ref().map(|expected| expected.0.clone()));
+        over(&mut settings.golden, self.golden.as_ref().map(put));
+        over(&mut settings.against, self.against.as_ref().map(put));
+        over(&mut settings.tolerance, self.tolerance.as_ref().map(|tolerance| tolerance.0));
+        over(&mut settings.baseline, self.baseline.as_ref().map(|path| folder.join(path)));
+        if let Some(target) = &self.target {
+            settings.target.clone_from(&target.0);
+        }
+        if let Some(shapes) = &self.input_shape {
+            settings.input_shape = shapes.0.iter().map(|shape| shape.0.clone()).collect();
+        }
+        if let Some(Choice(fail_on)) = self.fail_on {
+            settings.fail_on = fail_on;
+        }
+        settings.levels.extend(&self.levels);
+        let source = &mut settings.source;
+        over(&mut source.which, self.which.clone());
+        over(&mut source.variant, self.variant.as_ref().map(|variant| variant.0));
+        over(&mut source.epsilon, self.epsilon.as_ref().map(|epsilon| epsilon.0));
+        over(&mut source.norm_groups, self.norm_groups.as_ref().map(|groups| groups.0));
+        over(&mut source.source_layout, self.source_layout.as_ref().map(|layout| layout.0));
+    }
+}
+
+fn over<T>(setting: &mut Option<T>, with: Option<T>) {
+    if with.is_some() {
+        *setting = with;
+    }
+}
+
+/// A value, or several in a list.
+#[derive(Debug)]
+struct OneOrMore<T>(Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMore<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor<T>(std::marker::PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Visitor<T> {
+            type Value = OneOrMore<T>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a text or a list of texts")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                T::deserialize(de::value::StrDeserializer::new(text)).map(|one| OneOrMore(vec![one]))
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut all = Vec::new();
+                while let Some(one) = list.next_element()? {
+                    all.push(one);
+                }
+                Ok(OneOrMore(all))
+            }
+        }
+
+        deserializer.deserialize_any(Visitor(std::marker::PhantomData))
+    }
+}
+
+/// Declares a setting that is read by a function of the command line from a text, so that both take the same.
+macro_rules! text {
+    ($name:ident, $of:ty, $parse:expr) => {
+        #[derive(Debug)]
+        struct $name($of);
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                let parse: fn(&str) -> Result<$of, String> = $parse;
+                parse(&text).map(Self).map_err(de::Error::custom)
+            }
+        }
+    };
+}
+
+/// The same from a number.
+macro_rules! number {
+    ($name:ident, $of:ty, $parse:expr) => {
+        #[derive(Debug)]
+        struct $name($of);
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let number = f64::deserialize(deserializer)?;
+                let parse: fn(&str) -> Result<$of, String> = $parse;
+                parse(&number.to_string()).map(Self).map_err(de::Error::custom)
+            }
+        }
+    };
+}
+
+text!(Expected, String, known_architecture);
+text!(Shape, NamedShape, parse_shape);
+text!(Layout, &'static Zoo, known_layout);
+text!(Template, String, |text| Ok(text.to_owned()));
+text!(Pattern, Matcher, Matcher::new);
+number!(Tolerance, f64, parse_tolerance);
+number!(Epsilon, f64, parse_epsilon);
+number!(Groups, u32, |text| match text.parse() {
+    Ok(groups @ 1..=65536) => Ok(groups),
+    Ok(_) | Err(_) => Err("expected a number from 1 to 65536".to_owned()),
+});
+
+/// One of the values of an option of the command line.
+#[derive(Debug, Clone, Copy)]
+struct Choice<T>(T);
+
+impl<'de, T: ValueEnum> Deserialize<'de> for Choice<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        T::from_str(&text, false).map(Self).map_err(|_| {
+            let names = T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+            let names: Vec<String> = names.map(|name| name.get_name().to_owned()).collect();
+            de::Error::custom(format!("expected {}, found `{text}`", names.join(", ")))
+        })
+    }
+}
+
+/// `[levels]`: codes or names, and the levels that they get.
+fn levels<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<&'static str, Option<Level>>, D::Error> {
+    let given = BTreeMap::<Code, String>::deserialize(deserializer)?;
+    let level = |(code, level): (Code, String)| {
+        let wanted = Override::new(code.0, parse_level(&level)?)?;
+        Ok((wanted.code.id, wanted.level))
+    };
+    given.into_iter().map(level).collect::<Result<_, String>>().map_err(de::Error::custom)
+}
+
+text!(Code, &'static residua_ir::Code, parse_code);
+
+impl PartialEq for Code {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id == other.0.id
+    }
+}
+
+impl Eq for Code {}
+
+impl PartialOrd for Code {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Code {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.id.cmp(other.0.id)
+    }
+}
+
+fn known_architecture(name: &str) -> Result<String, String> {
+    if Form::named(name).is_empty() {
+        return Err(format!("there is no architecture `{name}`, expected one such as resnet50v2 or resnet20_cifar"));
+    }
+    Ok(name.to_owned())
+}
+
+fn known_layout(name: &str) -> Result<&'static Zoo, String> {
+    let names = residua_resnet::layouts::ZOOS.map(|zoo| zoo.name);
+    Zoo::named(name).ok_or_else(|| format!("there is no layout `{name}`{}", suggest::hint(name, names)))
+}
+
+impl Template {
+    /// The path for a model: `{stem}` is its file name without the extension.
+    fn of(&self, model: &Path) -> String {
+        let stem = model.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
+        self.0.replace("{stem}", &stem)
+    }
+}
+
+/// A pattern of paths.
+#[derive(Debug)]
+struct Matcher {
+    glob: GlobMatcher,
+    /// Whether it is about the name alone, in whatever folder.
+    name: bool,
+}
+
+impl Matcher {
+    fn new(text: &str) -> Result<Self, String> {
+        let glob = GlobBuilder::new(text.strip_prefix("./").unwrap_or(text)).literal_separator(true).build();
+        let glob = glob.map_err(|error| error.to_string())?.compile_matcher();
+        Ok(Self { glob, name: !text.contains('/') })
+    }
+}
+
+impl Pattern {
+    fn matches(&self, place: &str) -> bool {
+        let name = place.rsplit('/').next().unwrap_or(place);
+        self.0.glob.is_match(if self.0.name { name } else { place })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong(text: &str) -> String {
+        parse(text).map(|_| ()).unwrap_err().at(Path::new("residua.toml")).to_string()
+    }
+
+    fn settings(text: &str, model: &str) -> Settings {
+        let (general, models) = parse(text).unwrap_or_else(|wrong| panic!("{wrong:?}"));
+        let mut settings = Settings::default();
+        general.apply(&mut settings, Path::new("ci"), Path::new(model));
+        for section in models.iter().filter(|section| section.matches(model)) {
+            section.apply(&mut settings, Path::new("ci"), Path::new(model));
+        }
+        settings
+    }
+
+    #[test]
+    fn what_is_general_holds_unless_a_model_says_otherwise() {
+        let text = r#"
+            fail-on = "warning"
+            tolerance = 1e-4
+            golden = "golden/{stem}.npz"
+            target = ["tract", "ort-1.20"]
+            [levels]
+            mixed-epsilon = "off"
+            R301 = "note"
+
+            [[model]]
+            files = "*.pth"
+            variant = "v1"
+            epsilon = 1e-3
+            norm-groups = 32
+            levels.R301 = "error"
+
+            [[model]]
+            files = ["models/v2/*.onnx", "extra/**"]
+            expect = "resnet50v2"
+            tolerance = 0
+            input-shape = "1,3,224,224"
+        "#;
+        let found = settings(text, "models/a.onnx");
+        assert_eq!((found.fail_on, found.tolerance, found.expect), (FailOn::Warning, Some(1e-4), None));
+        assert_eq!(found.golden, Some(PathBuf::from("ci/golden/a.npz")));
+        assert_eq!(found.target, ["tract", "ort-1.20"]);
+        assert_eq!((found.levels["R203"], found.levels["R301"]), (None, Some(Level::Note)));
+        let found = settings(text, "some/where/b.pth");
+        assert_eq!((found.source.variant, found.source.epsilon), (Some(Variant::V1), Some(1e-3)));
+        assert_eq!((found.source.norm_groups, found.levels["R301"]), (Some(32), Some(Level::Error)));
+        for model in ["models/v2/c.onnx", "extra/deep/er/c.onnx"] {
+            let found = settings(text, model);
+            assert_eq!((found.expect.as_deref(), found.tolerance), (Some("resnet50v2"), Some(0.0)), "{model}");
+            assert_eq!(found.input_shape[0].shape, [1, 3, 224, 224]);
+        }
+        assert_eq!(settings(text, "models/v2/deep/c.onnx").expect, None);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line_and_what_was_meant() {
+        for (text, expected) in [
+            ("\nexepct = \"resnet50\"", "residua.toml:2: there is no setting `exepct`; did you mean `expect`?"),
+            (
+                "expect = \"resnet51\"",
+                "residua.toml:1: there is no architecture `resnet51`, expected one such as resnet50v2 or resnet20_cifar",
+            ),
+            ("\n\ntolerance = -1", "residua.toml:3: expected a number of at least 0, such as 1e-5"),
+            ("fail-on = \"fatal\"", "residua.toml:1: expected error, warning, note, never, found `fatal`"),
+            (
+                "[[model]]\nfiles = \"a\"\nfils = \"b\"",
+                "residua.toml:3: there is no setting `fils`; did you mean `files`?",
+            ),
+            (
+                "files = \"a\"",
+                "residua.toml: `files` belongs into a [[model]]; what stands outside of one holds for all models",
+            ),
+        ] {
+            assert_eq!(wrong(text), expected);
+        }
+        for (text, part) in [
+            ("\n[levels]\nmixed-epsilom = \"off\"", "did you mean `mixed-epsilon`?"),
+            ("[levels]\nR301 = \"of\"", "expected off, note, warning or error, found `of`"),
+            ("[levels]\nR101 = \"off\"", "it stays an error"),
+            ("[[model]]\nexpect = \"resnet50\"", "without `files`"),
+            ("[[model]]\nfiles = \"[\"", "residua.toml:2"),
+            ("source-layout = \"torchvison\"", "did you mean `torchvision`?"),
+            ("variant = 1", "residua.toml:1"),
+            ("golden", "residua.toml:1"),
+        ] {
+            assert!(wrong(text).contains(part), "{text}: {}", wrong(text));
+        }
+    }
+}
