@@ -5,8 +5,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod check;
+mod ci;
 mod compare;
 mod convert;
+mod diff;
 mod errors;
 mod explain;
 mod help;
@@ -15,6 +17,7 @@ mod json_schema;
 mod manifest;
 mod reports;
 mod run;
+mod settings;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -17,6 +17,7 @@ mod args;
 mod check;
 mod commands;
 mod console;
+mod diff;
 mod exit;
 mod fit;
 mod input;

@@ -251,13 +251,28 @@ pub(crate) struct RunArgs {
     pub(crate) picture: PictureArgs,
 }
 
+/// How `diff` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum DiffFormat {
+    /// To be read
+    #[default]
+    Text,
+    /// One JSON document with everything
+    Json,
+    /// Tables, for a comment on a pull request
+    Markdown,
+}
+
 /// What differs between two models in structure and tensors, without running anything
+///
+/// Layers correspond by their weights, their names or their place in the network, so that two files of one network under
+/// other names, or of other frameworks, can be compared.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
   residua diff before.keras after.keras
-  residua diff model.h5 model.onnx --format json
-  residua diff last.pth best.pth --which model_ema
+  residua diff model.h5 model.onnx --ignore-names --format json
+  residua diff last.pth best.pth --which model_ema --format markdown
 
 Exit status: 0 no difference; 1 there are some; 2 they could not be read.")]
 pub(crate) struct DiffArgs {
@@ -267,9 +282,12 @@ pub(crate) struct DiffArgs {
     /// The other
     #[arg(value_name = "B")]
     pub(crate) b: PathBuf,
+    /// Names are listed where they differ, and are no difference
+    #[arg(long)]
+    pub(crate) ignore_names: bool,
     /// How to print
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-    pub(crate) format: Format,
+    pub(crate) format: DiffFormat,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
 }

@@ -10,8 +10,6 @@ mod inspect;
 mod layouts;
 mod run;
 
-pub(crate) use diff::Differences;
-
 use anyhow::{Context, Result};
 
 use crate::args::{Cli, Command};

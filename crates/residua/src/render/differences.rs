@@ -1,67 +1,162 @@
-//! A structural difference, as text.
+//! The difference of two models, as text and as Markdown.
 
 use std::io::Write;
 
 use anyhow::Result;
 
-use super::table::{self, words};
+use super::finding::printable;
+use super::table::{self, Column, numbers, words};
 use super::{plural, small};
-use crate::commands::Differences;
 use crate::console::Style;
+use crate::diff::{Change, Differences, Layer, LayerChange, Moved, Single, TensorChange};
 
-/// At most so many names of a kind are listed in text; the JSON has all.
-const LISTED: usize = 12;
+/// At most so many rows of a table are shown; the JSON has all.
+const LISTED: usize = 16;
 
-fn list(out: &mut dyn Write, style: Style, title: &str, lines: &[String]) -> Result<()> {
-    if lines.is_empty() {
+/// What differs of one kind.
+struct Part {
+    title: &'static str,
+    columns: Vec<Column>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Part {
+    fn new(title: &'static str, columns: Vec<Column>, rows: impl Iterator<Item = Vec<String>>) -> Self {
+        let printable = |row: Vec<String>| row.iter().map(|cell| printable(cell).into_owned()).collect();
+        Self { title, columns, rows: rows.map(printable).collect() }
+    }
+
+    fn more(&self) -> Option<usize> {
+        self.rows.len().checked_sub(LISTED).filter(|more| *more > 0)
+    }
+}
+
+fn parts(differences: &Differences) -> Vec<Part> {
+    let Differences { model, layers, tensors, .. } = differences;
+    let change = |change: &Change| vec![change.what.clone(), change.a.clone(), change.b.clone()];
+    let layer = |layer: &Layer| vec![layer.name.clone(), layer.op.clone()];
+    let single = |single: &Single| vec![single.name.clone(), single.dtype.clone(), format!("{:?}", single.shape)];
+    let in_layer = || vec![words("layer"), words("operator")];
+    let of_tensor = || vec![words("tensor"), words("type"), words("shape")];
+    let changed = layers.changed.iter().flat_map(|LayerChange { name, name_b, attributes, .. }| {
+        attributes.iter().map(move |of| vec![both(name, name_b), of.what.clone(), of.a.clone(), of.b.clone()])
+    });
+    let moved = |Moved { name, name_b, a, b }: &Moved| vec![both(name, name_b), a.join(", "), b.join(", ")];
+    vec![
+        Part::new("", vec![words(""), words("A"), words("B")], model.iter().map(change)),
+        Part::new("layers only in A", in_layer(), layers.only_a.iter().map(layer)),
+        Part::new("layers only in B", in_layer(), layers.only_b.iter().map(layer)),
+        Part::new(
+            "layers that compute something else",
+            vec![words("layer"), words("attribute"), words("A"), words("B")],
+            changed,
+        ),
+        Part::new(
+            "layers that take something else",
+            vec![words("layer"), words("takes in A"), words("takes in B")],
+            layers.moved.iter().map(moved),
+        ),
+        Part::new(
+            "layers with another name",
+            vec![words("operator"), words("A"), words("B")],
+            layers.renamed.iter().map(change),
+        ),
+        Part::new("tensors only in A", of_tensor(), tensors.only_a.iter().map(single)),
+        Part::new("tensors only in B", of_tensor(), tensors.only_b.iter().map(single)),
+        Part::new(
+            "tensors with another name",
+            vec![words("A"), words("B")],
+            tensors.renamed.iter().map(|change| vec![change.a.clone(), change.b.clone()]),
+        ),
+        Part::new(
+            "tensors with other contents",
+            vec![
+                words("tensor"),
+                words("A"),
+                words("B"),
+                numbers("max abs"),
+                numbers("max rel"),
+                numbers("differ"),
+                numbers("of"),
+            ],
+            tensors.changed.iter().map(contents),
+        ),
+    ]
+}
+
+fn contents(change: &TensorChange) -> Vec<String> {
+    let number = |value: Option<f64>| value.map(small).unwrap_or_default();
+    let count = |value: Option<usize>| value.map(|count| super::number(count as u64)).unwrap_or_default();
+    vec![
+        both(&change.name, &change.name_b),
+        change.a.clone(),
+        if change.a == change.b { String::new() } else { change.b.clone() },
+        number(change.max_abs),
+        number(change.max_rel),
+        count(change.differing),
+        super::number(change.elements as u64),
+    ]
+}
+
+/// A name, or what it is in A and in B.
+fn both(a: &str, b: &str) -> String {
+    if a == b { a.to_owned() } else { format!("{a} → {b}") }
+}
+
+/// What is the same, and how many elements differ.
+fn summary(differences: &Differences) -> String {
+    let (layers, tensors) = (&differences.layers, &differences.tensors);
+    let renamed = |count: usize| if count > 0 { format!(" ({} under another name)", count) } else { String::new() };
+    let same = tensors.same + tensors.renamed.len();
+    let mut text = format!(
+        "{} and {}{} are the same",
+        plural(layers.same, "layer"),
+        plural(same, "tensor"),
+        renamed(tensors.renamed.len())
+    );
+    if tensors.differing > 0 {
+        let (differing, all) = (super::number(tensors.differing as u64), super::number(tensors.elements as u64));
+        text.push_str(&format!("; {differing} of {all} elements differ"));
+    }
+    text
+}
+
+/// Writes what differs, to be read.
+pub(crate) fn text(out: &mut dyn Write, style: Style, differences: &Differences) -> Result<()> {
+    if differences.verdict == "same" {
+        writeln!(out, "{}  {}", style.good("same"), summary(differences))?;
         return Ok(());
     }
-    writeln!(out, "\n{}", style.bold(&format!("{title} ({})", lines.len())))?;
-    for line in lines.iter().take(LISTED) {
-        writeln!(out, "  {line}")?;
+    writeln!(out, "{}  A is {}, B is {}", style.error("different"), differences.a, differences.b)?;
+    for part in parts(differences).into_iter().filter(|part| !part.rows.is_empty()) {
+        writeln!(out)?;
+        if !part.title.is_empty() {
+            writeln!(out, "{}", style.bold(&format!("{} ({})", part.title, part.rows.len())))?;
+        }
+        let more = part.more();
+        table::write(out, &part.columns, part.rows.into_iter().take(LISTED).collect())?;
+        if let Some(more) = more {
+            writeln!(out, "… and {more} more; --format json has all of them")?;
+        }
     }
-    if lines.len() > LISTED {
-        writeln!(out, "  … and {} more; --format json has all of them", lines.len() - LISTED)?;
-    }
+    writeln!(out, "\n{}.", summary(differences))?;
     Ok(())
 }
 
-/// Writes what differs.
-pub(crate) fn text(out: &mut dyn Write, style: Style, differences: &Differences) -> Result<()> {
-    let Differences { a, b, layers, tensors, .. } = differences;
-    if differences.verdict == "same" {
-        let layers = plural(layers.same, "layer");
-        writeln!(out, "{}  {layers} and {} are the same", style.good("same"), plural(tensors.same, "tensor"))?;
-        return Ok(());
-    }
-    writeln!(out, "{}  A is {a}, B is {b}", style.error("different"))?;
-    if !differences.model.is_empty() {
+/// Writes what differs, for a comment on a pull request.
+pub(crate) fn markdown(out: &mut dyn Write, differences: &Differences) -> Result<()> {
+    writeln!(out, "### {}: `{}` and `{}`\n", differences.verdict, differences.a, differences.b)?;
+    writeln!(out, "{}.", summary(differences))?;
+    for part in parts(differences).into_iter().filter(|part| !part.rows.is_empty()) {
         writeln!(out)?;
-        let rows = differences.model.iter().map(|change| vec![change.what.clone(), change.a.clone(), change.b.clone()]);
-        table::write(out, &[words(""), words("A"), words("B")], rows.collect())?;
+        if !part.title.is_empty() {
+            writeln!(out, "**{} ({})**\n", part.title, part.rows.len())?;
+        }
+        let more = part.more();
+        table::markdown(out, &part.columns, part.rows.into_iter().take(LISTED).collect())?;
+        if let Some(more) = more {
+            writeln!(out, "\n… and {more} more.")?;
+        }
     }
-    list(out, style, "layers only in A", &layers.only_a)?;
-    list(out, style, "layers only in B", &layers.only_b)?;
-    let changed: Vec<String> =
-        layers.changed.iter().map(|change| format!("{}: {} → {}", change.what, change.a, change.b)).collect();
-    list(out, style, "layers that compute something else", &changed)?;
-    list(out, style, "tensors only in A", &tensors.only_a)?;
-    list(out, style, "tensors only in B", &tensors.only_b)?;
-    let renamed: Vec<String> = tensors.renamed.iter().map(|change| format!("{} → {}", change.a, change.b)).collect();
-    list(out, style, "tensors with another name", &renamed)?;
-    let changed: Vec<String> = tensors
-        .changed
-        .iter()
-        .map(|change| match change.max_abs {
-            Some(most) if change.what == "elements" => {
-                format!("{}: elements differ by up to {}", change.name, small(most))
-            }
-            Some(most) => format!("{}: {} → {}, by up to {}", change.name, change.a, change.b, small(most)),
-            None => format!("{}: shape {} → {}", change.name, change.a, change.b),
-        })
-        .collect();
-    list(out, style, "tensors with other contents", &changed)?;
-    let (layers, tensors) = (plural(layers.same, "layer"), plural(tensors.same, "tensor"));
-    writeln!(out, "\n{layers} and {tensors} are the same.")?;
     Ok(())
 }

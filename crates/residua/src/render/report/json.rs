@@ -72,7 +72,8 @@ pub(super) fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
     let file = |report: &Report| report.file.display().to_string();
     let only = match reports {
         [report] => {
-            Some(Only { file: file(report), architecture: report.architecture.as_deref(), golden: &report.golden })
+            let (golden, against) = (&report.golden[..], report.against.as_ref());
+            Some(Only { file: file(report), architecture: report.architecture.as_deref(), golden, against })
         }
         _ => None,
     };
