@@ -15,11 +15,13 @@ pub mod graph;
 pub mod interchange;
 pub mod op;
 mod opaque;
+pub mod receptive;
 pub mod rewrite;
 pub mod shape;
 pub mod tensor;
 pub mod validate;
 
+pub use cost::Counting;
 pub use finding::{Code, Finding, Level};
 pub use graph::{
     Graph, GraphBuilder, GraphError, InputType, Layer, LayerId, Node, NodeId, OnnxHeader, Parameter, ParameterId,
@@ -32,6 +34,7 @@ pub use op::{
     Pad, PadAxes, Padding, Pads, PoolKind, Property, Quantize, Reduce, ReshapeDim, Resize, TopK,
 };
 pub use opaque::{Opaque, Verbatim};
+pub use receptive::{ReceptiveField, receptive_fields};
 pub use shape::{Dim, Shape, TensorType};
 pub use tensor::{DType, Endian, LazyBytes, Statistics, Tensor, TensorError, Transform, map_file};
 pub use validate::{Checked, Invalid, Typed, validate};

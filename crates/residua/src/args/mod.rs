@@ -4,6 +4,7 @@
 
 mod check;
 mod convert;
+mod inspect;
 mod model;
 mod picture;
 mod source;
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use check::{CheckArgs, CheckFormat, FailOn, Override, parse_code, parse_level};
 pub(crate) use convert::{ConvertArgs, Dtype, InputLayout, LayoutName, OutputFormat};
+pub(crate) use inspect::{Count, InspectArgs, InspectFormat, LayerColumn};
 pub(crate) use model::{ModelArgs, NamedShape, parse_shape};
 pub(crate) use picture::{Filter, PictureArgs, PreprocessChoice};
 pub(crate) use source::{SourceArgs, Variant, parse_epsilon};
@@ -89,47 +91,6 @@ pub(crate) enum Format {
     Text,
     /// One JSON document
     Json,
-}
-
-/// How `inspect` prints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(crate) enum InspectFormat {
-    /// To be read
-    #[default]
-    Text,
-    /// One JSON document with everything, layers included
-    Json,
-    /// Tables for a model card or a pull request
-    Markdown,
-    /// The layer table, for a spreadsheet
-    Csv,
-    /// The graph of the blocks, for Graphviz
-    Dot,
-    /// A drawing of the stages and blocks
-    Svg,
-}
-
-/// What is in a file: format, architecture, interface, blocks, layers, parameters, MACs
-///
-/// Reads metadata only: no weight is touched, so a file of any size takes milliseconds.
-#[derive(Debug, Args)]
-#[command(after_long_help = "\
-Examples:
-  residua inspect resnet50v2.h5
-  residua inspect resnet50v2.h5 --layers
-  residua inspect model.onnx --input-shape 1,3,224,224
-  residua inspect checkpoint.pth --which model_ema
-  residua inspect model.keras --format json | jq .architecture.name
-  residua inspect model.keras --format svg > model.svg")]
-pub(crate) struct InspectArgs {
-    #[command(flatten)]
-    pub(crate) model: ModelArgs,
-    /// Also show a row a layer: output shape, parameters, MACs, what it is connected to
-    #[arg(long)]
-    pub(crate) layers: bool,
-    /// How to print
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-    pub(crate) format: InspectFormat,
 }
 
 /// Outputs that are known, and how near is near enough.

@@ -8,6 +8,7 @@ use crate::console::Console;
 use crate::exit::Outcome;
 use crate::model::Model;
 use crate::render;
+use crate::render::inspect::Layers;
 use crate::render::{drawing, inspect};
 use crate::summary::Summary;
 
@@ -16,16 +17,21 @@ pub(super) fn run(args: &InspectArgs, console: &mut Console) -> Result<Outcome> 
     let sized = at_usual_size(&model);
     let known = model.preprocessing();
     let sized = sized.as_ref().unwrap_or(&model.checked);
-    let mut summary = Summary::of(&model.path, &model.checked, sized, &model.anatomy);
+    let mut summary = Summary::of(&model.path, &model.checked, sized, &model.anatomy, args.count);
     summary.preprocessing = known.mode;
     summary.preprocessing_known_by = Some(known.reason);
+    let layers = match &args.columns[..] {
+        [] if args.layers => Layers::Usual,
+        [] => Layers::None,
+        columns => Layers::Chosen(columns),
+    };
     let style = console.style();
     let out = console.out();
     match args.format {
-        InspectFormat::Text => inspect::text(out, style, &summary, args.layers)?,
+        InspectFormat::Text => inspect::text(out, style, &summary, layers)?,
         InspectFormat::Json => render::json(out, &summary)?,
-        InspectFormat::Markdown => inspect::markdown(out, &summary, args.layers)?,
-        InspectFormat::Csv => inspect::csv(out, &summary)?,
+        InspectFormat::Markdown => inspect::markdown(out, &summary, layers)?,
+        InspectFormat::Csv => inspect::csv(out, &summary, layers)?,
         InspectFormat::Dot => drawing::dot(out, &summary)?,
         InspectFormat::Svg => drawing::svg(out, &summary)?,
     }

@@ -4,23 +4,14 @@ use std::io::Write;
 
 use anyhow::Result;
 
-use super::table::{self, Column, numbers, words};
-use super::{blocks, bytes, finding, magnitude, number, plural};
+use super::table::{self, Column, words};
+use super::{blocks, bytes, columns, finding, magnitude, number, plural};
+use crate::args::{Count, LayerColumn};
 use crate::console::Style;
-use crate::summary::{Interface, LayerRow, Summary};
+use crate::summary::{Interface, Summary};
 
 /// Width of the keys of the summary.
 const KEYS: usize = 15;
-
-const LAYER_COLUMNS: [Column; 7] = [
-    words("layer"),
-    words("op"),
-    words("output shape"),
-    numbers("parameters"),
-    numbers("trainable"),
-    numbers("MACs"),
-    words("connected to"),
-];
 
 /// The summary's keys and what is said for each; a key may have several lines.
 fn facts(summary: &Summary) -> Vec<(&'static str, Vec<String>)> {
@@ -39,10 +30,11 @@ fn facts(summary: &Summary) -> Vec<(&'static str, Vec<String>)> {
     facts.push((
         "parameters",
         vec![format!(
-            "{} ({} trainable, {} not)",
+            "{} ({} trainable, {} not){}",
             number(parameters.total),
             number(parameters.trainable),
-            number(parameters.non_trainable)
+            number(parameters.non_trainable),
+            counted_as(summary)
         )],
     ));
     facts.push(("work", vec![work(summary)]));
@@ -106,10 +98,21 @@ fn at(summary: &Summary) -> String {
     format!(" at {}", shapes.join(", "))
 }
 
+/// Who counts so, where it is not us.
+fn counted_as(summary: &Summary) -> &'static str {
+    match summary.counted_as {
+        Count::Residua => "",
+        Count::Keras => ", as Keras counts",
+        Count::Torchinfo => ", as torchinfo counts",
+        Count::Fvcore => ", as fvcore counts",
+    }
+}
+
 fn work(summary: &Summary) -> String {
     match (summary.macs, summary.flops) {
         (Some(macs), Some(flops)) => {
-            format!("{}MACs, {}FLOPs{} ({} MACs)", magnitude(macs), magnitude(flops), at(summary), number(macs))
+            let (at, counted) = (at(summary), counted_as(summary));
+            format!("{}MACs, {}FLOPs{at} ({} MACs){counted}", magnitude(macs), magnitude(flops), number(macs))
         }
         _ => "depends on the input's size, which is free: pass --input-shape".to_owned(),
     }
@@ -136,36 +139,72 @@ fn unused(summary: &Summary) -> Vec<String> {
     reasons.into_iter().map(|(reason, count)| format!("{}: {reason}", plural(count, "tensor"))).collect()
 }
 
-/// A line of the layer table.
-fn layer(row: &LayerRow) -> Vec<String> {
-    vec![
-        row.name.to_owned(),
-        row.op.to_owned(),
-        row.shape_text.clone(),
-        number(row.parameters),
-        number(row.trainable),
-        row.macs.map_or_else(|| "?".to_owned(), number),
-        row.connected_to.join(", "),
-    ]
-}
-
-fn layers(summary: &Summary) -> Vec<Vec<String>> {
-    let mut rows: Vec<Vec<String>> = summary.layers.iter().map(layer).collect();
-    let total = vec![
-        plural(summary.layers.len(), "layer"),
-        String::new(),
-        String::new(),
-        number(summary.parameters.total),
-        number(summary.parameters.trainable),
-        summary.macs.map_or_else(|| "?".to_owned(), number),
-        String::new(),
-    ];
-    rows.push(total);
+/// Rows of the layer table in these columns, the totals last.
+fn layers(summary: &Summary, columns: &[LayerColumn]) -> Vec<Vec<String>> {
+    let cells = |row| columns.iter().map(|&column| columns::cell(column, row)).collect();
+    let mut rows: Vec<Vec<String>> = summary.layers.iter().map(cells).collect();
+    rows.push(columns.iter().map(|&column| columns::total(column, summary)).collect());
     rows
 }
 
+/// What of the layer table is wanted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Layers<'a> {
+    /// Nothing of it.
+    None,
+    /// The columns that say something, and that have room.
+    Usual,
+    /// These columns.
+    Chosen(&'a [LayerColumn]),
+}
+
+impl Layers<'_> {
+    fn columns(self, summary: &Summary) -> Option<Vec<LayerColumn>> {
+        match self {
+            Self::None => None,
+            Self::Usual => Some(columns::worth_showing(summary)),
+            Self::Chosen(columns) => Some(columns.to_vec()),
+        }
+    }
+}
+
+fn layer_table(out: &mut dyn Write, style: Style, summary: &Summary, layers: Layers) -> Result<()> {
+    let Some(mut shown) = layers.columns(summary) else { return Ok(()) };
+    let mut hidden = Vec::new();
+    if let (Layers::Usual, Some(width)) = (layers, table::terminal_width()) {
+        (shown, hidden) = fitting(summary, shown, width);
+    }
+    let heads: Vec<Column> = shown.iter().map(|&column| columns::head(column)).collect();
+    writeln!(out)?;
+    table::write(out, &heads, self::layers(summary, &shown))?;
+    if !hidden.is_empty() {
+        let names: Vec<&str> = hidden.into_iter().map(columns::key).collect();
+        writeln!(
+            out,
+            "{}",
+            style.dim(&format!("without {}, for which there is no room; --columns chooses", names.join(", ")))
+        )?;
+    }
+    Ok(())
+}
+
+/// The columns that have room on a terminal of this width, and those that have not.
+fn fitting(summary: &Summary, mut shown: Vec<LayerColumn>, width: usize) -> (Vec<LayerColumn>, Vec<LayerColumn>) {
+    let mut hidden = Vec::new();
+    for column in columns::DISPENSABLE {
+        let heads: Vec<Column> = shown.iter().map(|&column| columns::head(column)).collect();
+        if table::width_before_last(&heads, &layers(summary, &shown)) + table::LEAST <= width {
+            break;
+        }
+        if let Some(at) = shown.iter().position(|&other| other == column) {
+            hidden.push(shown.remove(at));
+        }
+    }
+    (shown, hidden)
+}
+
 /// Writes the summary for reading.
-pub(crate) fn text(out: &mut dyn Write, style: Style, summary: &Summary, with_layers: bool) -> Result<()> {
+pub(crate) fn text(out: &mut dyn Write, style: Style, summary: &Summary, layers: Layers) -> Result<()> {
     writeln!(out, "{}", style.bold(summary.name))?;
     writeln!(out)?;
     for (key, lines) in facts(summary) {
@@ -183,15 +222,11 @@ pub(crate) fn text(out: &mut dyn Write, style: Style, summary: &Summary, with_la
         writeln!(out)?;
         table::write(out, &blocks::COLUMNS, summary.blocks.iter().map(blocks::row).collect())?;
     }
-    if with_layers {
-        writeln!(out)?;
-        table::write(out, &LAYER_COLUMNS, layers(summary))?;
-    }
-    Ok(())
+    layer_table(out, style, summary, layers)
 }
 
 /// Writes the summary as Markdown.
-pub(crate) fn markdown(out: &mut dyn Write, summary: &Summary, with_layers: bool) -> Result<()> {
+pub(crate) fn markdown(out: &mut dyn Write, summary: &Summary, layers: Layers) -> Result<()> {
     writeln!(out, "## {}\n", summary.name)?;
     let rows = facts(summary).into_iter().map(|(key, lines)| vec![key.to_owned(), lines.join("; ")]).collect();
     table::markdown(out, &[words(""), words("")], rows)?;
@@ -199,29 +234,22 @@ pub(crate) fn markdown(out: &mut dyn Write, summary: &Summary, with_layers: bool
         writeln!(out, "\n### Blocks\n")?;
         table::markdown(out, &blocks::COLUMNS, summary.blocks.iter().map(blocks::row).collect())?;
     }
-    if with_layers {
+    if let Some(shown) = layers.columns(summary) {
+        let heads: Vec<Column> = shown.iter().map(|&column| columns::head(column)).collect();
         writeln!(out, "\n### Layers\n")?;
-        table::markdown(out, &LAYER_COLUMNS, layers(summary))?;
+        table::markdown(out, &heads, self::layers(summary, &shown))?;
     }
     Ok(())
 }
 
-/// Writes the layers as CSV, numbers without separators.
-pub(crate) fn csv(out: &mut dyn Write, summary: &Summary) -> Result<()> {
-    let rows: Vec<Vec<String>> = summary
-        .layers
-        .iter()
-        .map(|row| {
-            vec![
-                row.name.to_owned(),
-                row.op.to_owned(),
-                row.shape_text.clone(),
-                row.parameters.to_string(),
-                row.trainable.to_string(),
-                row.macs.map_or_else(String::new, |macs| macs.to_string()),
-                row.connected_to.join(" "),
-            ]
-        })
-        .collect();
-    Ok(table::csv(out, &LAYER_COLUMNS, &rows)?)
+/// Writes the layers as CSV: all columns, or those that were chosen.
+pub(crate) fn csv(out: &mut dyn Write, summary: &Summary, layers: Layers) -> Result<()> {
+    let shown = match layers {
+        Layers::Chosen(columns) => columns.to_vec(),
+        Layers::None | Layers::Usual => columns::ALL.to_vec(),
+    };
+    let names: Vec<&str> = shown.iter().map(|&column| columns::key(column)).collect();
+    let cells = |row| shown.iter().map(|&column| columns::plain(column, row)).collect();
+    let rows: Vec<Vec<String>> = summary.layers.iter().map(cells).collect();
+    Ok(table::csv(out, &names, &rows)?)
 }

@@ -3,6 +3,7 @@
 //! Renderers take data and a writer; they decide nothing and look nothing up.
 
 pub(crate) mod blocks;
+pub(crate) mod columns;
 pub(crate) mod differences;
 pub(crate) mod drawing;
 pub(crate) mod finding;

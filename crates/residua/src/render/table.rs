@@ -35,8 +35,22 @@ fn table(columns: &[Column], rows: Vec<Vec<String>>) -> Table {
     table
 }
 
+/// Columns of the terminal that stdout is, if it is one.
+pub(crate) fn terminal_width() -> Option<usize> {
+    std::io::stdout().is_terminal().then(|| Table::new().width()).flatten().map(usize::from)
+}
+
+/// Characters that a table takes across, its last column aside.
+pub(crate) fn width_before_last(columns: &[Column], rows: &[Vec<String>]) -> usize {
+    let widest = |(index, column): (usize, &Column)| {
+        let cells = rows.iter().filter_map(|row| row.get(index)).map(|cell| cell.chars().count());
+        cells.max().unwrap_or(0).max(column.name.chars().count()) + usize::from(PADDING)
+    };
+    columns.iter().enumerate().take(columns.len().saturating_sub(1)).map(widest).sum()
+}
+
 /// What the last column must have to be worth wrapping.
-const LEAST: usize = 16;
+pub(crate) const LEAST: usize = 16;
 
 /// Writes a table for reading, without the columns that are empty in every row. On a terminal the last column is wrapped
 /// where the table is too wide; elsewhere, and where that would not do, lines are as long as they need be. Nothing is
@@ -61,7 +75,7 @@ pub(crate) fn write(out: &mut dyn Write, columns: &[Column], rows: Vec<Vec<Strin
         }
     }
     let last = widths.iter().rposition(|&width| width > 0).unwrap_or(0);
-    let terminal = std::io::stdout().is_terminal().then(|| table.width()).flatten().map_or(usize::MAX, usize::from);
+    let terminal = terminal_width().unwrap_or(usize::MAX);
     let others = widths.iter().sum::<usize>() - widths[last];
     if others + widths[last] > terminal && others + LEAST <= terminal {
         table.set_content_arrangement(ContentArrangement::Dynamic);
@@ -79,20 +93,24 @@ pub(crate) fn write(out: &mut dyn Write, columns: &[Column], rows: Vec<Vec<Strin
 
 /// Writes a table as Markdown.
 pub(crate) fn markdown(out: &mut dyn Write, columns: &[Column], rows: Vec<Vec<String>>) -> std::io::Result<()> {
-    let escaped = rows.into_iter().map(|row| row.into_iter().map(|cell| cell.replace('|', "\\|")).collect()).collect();
+    let escaped = rows.into_iter().map(|row| row.iter().map(|cell| markdown_text(cell)).collect()).collect();
     let mut table = table(columns, escaped);
     table.load_style(ASCII_MARKDOWN);
     table.set_content_arrangement(ContentArrangement::Disabled);
     writeln!(out, "{table}")
 }
 
+/// Text as it is in a cell of Markdown: on one line, no end of the cell, no tag, no start of code.
+fn markdown_text(text: &str) -> String {
+    text.replace(['\n', '\r', '\t'], " ").replace('<', "&lt;").replace('|', "\\|").replace('`', "\\`")
+}
+
 /// Writes a table as CSV (RFC 4180).
-pub(crate) fn csv(out: &mut dyn Write, columns: &[Column], rows: &[Vec<String>]) -> std::io::Result<()> {
+pub(crate) fn csv(out: &mut dyn Write, names: &[&str], rows: &[Vec<String>]) -> std::io::Result<()> {
     let quote = |cell: &str| match cell.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", cell.replace('"', "\"\"")),
         false => cell.to_owned(),
     };
-    let names: Vec<String> = columns.iter().map(|column| column.name.to_lowercase().replace(' ', "_")).collect();
     writeln!(out, "{}", names.join(","))?;
     for row in rows {
         let cells: Vec<String> = row.iter().map(|cell| quote(cell)).collect();
@@ -122,10 +140,11 @@ mod tests {
     #[test]
     fn markdown_and_csv_quote_what_would_break_them() {
         let mut out = Vec::new();
-        csv(&mut out, &COLUMNS, &rows()).unwrap();
+        csv(&mut out, &["name", "parameters"], &rows()).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "name,parameters\n\"a,b\",\"1,000\"\nc|d,1\n");
         let mut out = Vec::new();
         markdown(&mut out, &COLUMNS, rows()).unwrap();
         assert!(String::from_utf8(out).unwrap().contains("c\\|d"));
+        assert_eq!(markdown_text("a\n<b>`"), "a &lt;b>\\`");
     }
 }

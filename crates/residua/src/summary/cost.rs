@@ -1,9 +1,32 @@
 //! Parameters, multiply-adds and memory, from shapes alone.
 
-use residua_ir::{Checked, Graph, Role, TensorType, ValueId, cost};
+use residua_ir::{Checked, Counting, Graph, Parameter, Role, TensorType, ValueId, cost};
 use serde::Serialize;
 
 use super::is_counted;
+use crate::args::Count;
+
+impl Count {
+    /// Whether a tensor is one of the model's parameters.
+    ///
+    /// Counters are counted for Keras, which does so itself (`Normalization`'s `count`), and for nothing else.
+    fn has(self, graph: &Graph, role: Role) -> bool {
+        match (self, role) {
+            (_, Role::Weight) => true,
+            (Self::Torchinfo | Self::Fvcore, _) => false,
+            (Self::Residua | Self::Keras, Role::Counter) => graph.source().framework == "keras",
+            (Self::Residua | Self::Keras, Role::Statistic | Role::Literal | Role::Default) => is_counted(role),
+        }
+    }
+
+    fn of_macs(self) -> Counting {
+        match self {
+            Self::Residua | Self::Keras => Counting::Products,
+            Self::Torchinfo => Counting::Torchinfo,
+            Self::Fvcore => Counting::Fvcore,
+        }
+    }
+}
 
 /// Numbers of parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -17,44 +40,36 @@ pub(crate) struct Parameters {
 }
 
 impl Parameters {
-    /// Parameters of a whole model.
-    ///
-    /// Counters are counted for Keras, which does so itself (`Normalization`'s `count`), and for nothing else.
+    /// Parameters of a whole model, as residua counts.
     pub(crate) fn of(graph: &Graph) -> Self {
+        Self::counted(graph, Count::Residua)
+    }
+
+    pub(super) fn counted(graph: &Graph, count: Count) -> Self {
         let mut sum = Self::default();
         for parameter in graph.parameters() {
-            sum.add(graph, parameter);
+            sum.add(graph, parameter, count);
         }
         sum
     }
 
-    pub(super) fn add(&mut self, graph: &Graph, parameter: &residua_ir::Parameter) {
-        let counted = match parameter.role {
-            Role::Counter => graph.source().framework == "keras",
-            Role::Weight | Role::Statistic | Role::Literal | Role::Default => is_counted(parameter.role),
-        };
-        if !counted {
+    pub(super) fn add(&mut self, graph: &Graph, parameter: &Parameter, count: Count) {
+        if !count.has(graph, parameter.role) {
             return;
         }
-        let count = parameter.tensor.len() as u64;
-        self.total = self.total.saturating_add(count);
+        let numbers = parameter.tensor.len() as u64;
+        self.total = self.total.saturating_add(numbers);
         if parameter.role == Role::Weight && graph.layer(parameter.layer).trainable {
-            self.trainable = self.trainable.saturating_add(count);
+            self.trainable = self.trainable.saturating_add(numbers);
         } else {
-            self.non_trainable = self.non_trainable.saturating_add(count);
+            self.non_trainable = self.non_trainable.saturating_add(numbers);
         }
     }
 }
 
 /// Multiply-adds of each node; `None` where a size is not known.
-pub(super) fn macs_by_node(model: &Checked) -> Vec<Option<u64>> {
-    let types = |ids: &[ValueId]| ids.iter().map(|&id| model.type_of(id).cloned()).collect::<Option<Vec<TensorType>>>();
-    let macs = |node: &residua_ir::Node| {
-        // What is behind an unknown operator has no type; an operator that multiplies nothing still costs nothing.
-        let (Some(operands), Some(result)) = (types(&node.inputs), model.type_of(node.output())) else { return None };
-        cost::macs(&node.op, &operands, result)
-    };
-    model.graph().nodes().iter().map(macs).collect()
+pub(super) fn macs_by_node(model: &Checked, count: Count) -> Vec<Option<u64>> {
+    model.graph().nodes().iter().map(|node| cost::counted(model, node, count.of_macs())).collect()
 }
 
 /// Bytes that are held.
@@ -79,7 +94,7 @@ impl Memory {
 }
 
 /// Bytes of a value at a batch of 1, where the batch is free.
-fn bytes(ty: &TensorType) -> Option<u64> {
+pub(super) fn bytes(ty: &TensorType) -> Option<u64> {
     let mut bytes = ty.dtype.size() as u64;
     for (axis, dim) in ty.shape.dims().iter().enumerate() {
         let size = match dim.fixed() {

@@ -1,13 +1,21 @@
 //! The table with a row a layer, in the order of the source.
 
-use residua_ir::{Checked, Graph, LayerId, NodeId, Shape, ValueId};
+use std::collections::HashMap;
+
+use residua_ir::{
+    Checked, Graph, LayerId, Node, NodeId, Op, Parameter, ReceptiveField, Shape, ValueId, receptive_fields,
+};
+use residua_resnet::Anatomy;
 use serde::Serialize;
 
-use super::cost::Parameters;
+use super::cost::{self, Parameters};
 use super::interface::{Size, sizes};
+use super::parts::parts;
+use crate::args::Count;
+use crate::render::FindingRecord;
 
 /// A layer of the source.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(crate) struct LayerRow<'a> {
     pub(crate) name: &'a str,
     /// What the framework calls it.
@@ -20,13 +28,78 @@ pub(crate) struct LayerRow<'a> {
     pub(crate) macs: Option<u64>,
     /// Layers and inputs that it reads.
     pub(crate) connected_to: Vec<&'a str>,
+    /// `stem`, the name of a block, `head`; `loose` for what lies between blocks. Null in a network without blocks.
+    pub(crate) part: Option<&'a str>,
+    /// Its window; null for a layer without one.
+    #[serde(flatten)]
+    pub(crate) window: Windows,
+    /// Bytes of what it gives, for a batch of 1. Null where a size is not known.
+    pub(crate) memory: Option<u64>,
+    /// Of the picture, through the widest path.
+    pub(crate) receptive_field: Option<Field>,
+    /// Pixels of the picture between neighbouring pixels of the result.
+    pub(crate) step: Option<[u64; 2]>,
+    /// Share of all parameters that this layer and those above it have.
+    pub(crate) cumulative_parameters: Option<f64>,
+    /// Share of all multiply-adds that this layer and those above it have.
+    pub(crate) cumulative_macs: Option<f64>,
+    /// Codes of the findings about it.
+    pub(crate) findings: Vec<&'static str>,
     /// The shape with the free sizes as expressions.
     #[serde(skip)]
     pub(crate) shape_text: String,
 }
 
-/// The rows of a model; `macs` of each node.
-pub(super) fn rows<'a>(model: &'a Checked, macs: &[Option<u64>]) -> Vec<LayerRow<'a>> {
+/// The window of a convolution or pool.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Windows {
+    /// Rows and columns, as all of these.
+    pub(crate) kernel: Option<[usize; 2]>,
+    pub(crate) stride: Option<[usize; 2]>,
+    pub(crate) dilation: Option<[usize; 2]>,
+    pub(crate) groups: Option<usize>,
+}
+
+impl Windows {
+    fn of(model: &Checked, node: &Node) -> Option<Self> {
+        let of_kernel = || {
+            let kernel = model.shape_of(*node.inputs.get(1)?)?.as_fixed()?;
+            Some([*kernel.get(2)?, *kernel.get(3)?])
+        };
+        let op = &node.op;
+        let (kernel, stride, dilation, groups) = if let Op::Conv(conv) = op {
+            (of_kernel()?, conv.strides, conv.dilations, Some(conv.groups))
+        } else if let Op::ConvTranspose(conv) = op {
+            (of_kernel()?, conv.strides, conv.dilations, Some(conv.groups))
+        } else if let Op::MaxPool(pool) = op {
+            (pool.kernel, pool.strides, pool.dilations, None)
+        } else if let Op::AvgPool(pool) = op {
+            (pool.kernel, pool.strides, pool.dilations, None)
+        } else if let Op::LpPool(pool) = op {
+            (pool.kernel, pool.strides, pool.dilations, None)
+        } else {
+            return None;
+        };
+        Some(Self { kernel: Some(kernel), stride: Some(stride), dilation: Some(dilation), groups })
+    }
+}
+
+/// A receptive field: `[427, 427]`, or `"all"` of the picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Field {
+    Window([u64; 2]),
+    Whole(&'static str),
+}
+
+/// The rows of a model; `sized` is the same model at sizes that are known, `macs` of each node there.
+pub(super) fn rows<'a>(
+    model: &'a Checked,
+    sized: &Checked,
+    anatomy: &'a Anatomy,
+    macs: &[Option<u64>],
+    count: Count,
+) -> Vec<LayerRow<'a>> {
     let graph = model.graph();
     let mut nodes: Vec<Vec<NodeId>> = vec![Vec::new(); graph.layers().len()];
     for id in graph.node_ids() {
@@ -34,45 +107,75 @@ pub(super) fn rows<'a>(model: &'a Checked, macs: &[Option<u64>]) -> Vec<LayerRow
     }
     let mut parameters = vec![Parameters::default(); graph.layers().len()];
     for parameter in graph.parameters() {
-        parameters[parameter.layer.index()].add(graph, parameter);
+        parameters[parameter.layer.index()].add(graph, parameter, count);
     }
-    let mut rows = inputs(model);
+    let fields = receptive_fields(model);
+    let parts = parts(graph, anatomy);
+    let consumers = graph.consumers();
+    let mut rows = inputs(model, sized, &fields);
     rows.extend(graph.layer_ids().map(|id| {
         let layer = graph.layer(id);
         let nodes = &nodes[id.index()];
         let result = nodes.last().map(|&node| graph.node(node).output()).or_else(|| input_of(graph, id));
-        let shape = result.and_then(|value| model.source_shape_of(value));
+        let given = |node: &NodeId| {
+            let output = graph.node(*node).output();
+            let readers = &consumers[output.index()];
+            let leaves = readers.is_empty() || readers.iter().any(|&reader| graph.node(reader).layer != id);
+            (leaves || graph.outputs().contains(&output)).then_some(output)
+        };
         LayerRow {
             name: &layer.name,
             op: &layer.kind,
-            output_shape: shape.as_ref().map(sizes),
-            shape_text: shape.as_ref().map_or_else(String::new, Shape::to_string),
             parameters: parameters[id.index()].total,
             trainable: parameters[id.index()].trainable,
             macs: nodes.iter().try_fold(0u64, |sum, node| sum.checked_add(macs[node.index()]?)),
             connected_to: operands(graph, id, nodes),
+            part: nodes.last().and_then(|node| parts[node.index()]),
+            window: nodes.iter().find_map(|&node| Windows::of(model, graph.node(node))).unwrap_or_default(),
+            memory: if nodes.is_empty() {
+                result.and_then(|value| memory(sized, value))
+            } else {
+                nodes.iter().filter_map(given).try_fold(0u64, |sum, value| sum.checked_add(memory(sized, value)?))
+            },
+            ..of_value(model, &fields, result)
         }
     }));
+    accumulate(&mut rows);
     rows
 }
 
+fn memory(sized: &Checked, value: ValueId) -> Option<u64> {
+    cost::bytes(sized.type_of(value)?)
+}
+
+/// What there is to say about the value that a layer gives.
+fn of_value<'a>(model: &Checked, fields: &[Option<ReceptiveField>], value: Option<ValueId>) -> LayerRow<'a> {
+    let shape = value.and_then(|value| model.source_shape_of(value));
+    let (receptive_field, step) = match value.and_then(|value| fields[value.index()]) {
+        Some(ReceptiveField::Window { size, step }) => (Some(Field::Window(size)), Some(step)),
+        Some(ReceptiveField::Whole) => (Some(Field::Whole("all")), None),
+        None => (None, None),
+    };
+    LayerRow {
+        output_shape: shape.as_ref().map(sizes),
+        shape_text: shape.as_ref().map_or_else(String::new, Shape::to_string),
+        receptive_field,
+        step,
+        ..LayerRow::default()
+    }
+}
+
 /// A row for each input that is no layer of its own: Keras counts inputs as layers, ONNX gives them names.
-fn inputs(model: &Checked) -> Vec<LayerRow<'_>> {
+fn inputs<'a>(model: &'a Checked, sized: &Checked, fields: &[Option<ReceptiveField>]) -> Vec<LayerRow<'a>> {
     let graph = model.graph();
     let op = if graph.source().framework == "keras" { "InputLayer" } else { "Input" };
     let own = |id: &ValueId| graph.layers().iter().all(|layer| layer.name != graph.value(*id).name);
-    let row = |id: ValueId| {
-        let shape = model.source_shape_of(id);
-        LayerRow {
-            name: &graph.value(id).name,
-            op,
-            output_shape: shape.as_ref().map(sizes),
-            shape_text: shape.as_ref().map_or_else(String::new, Shape::to_string),
-            parameters: 0,
-            trainable: 0,
-            macs: Some(0),
-            connected_to: Vec::new(),
-        }
+    let row = |id: ValueId| LayerRow {
+        name: &graph.value(id).name,
+        op,
+        macs: Some(0),
+        memory: memory(sized, id),
+        ..of_value(model, fields, Some(id))
     };
     graph.inputs().iter().copied().filter(own).map(row).collect()
 }
@@ -99,4 +202,47 @@ fn operands<'a>(graph: &'a Graph, layer: LayerId, nodes: &[NodeId]) -> Vec<&'a s
         }
     }
     names
+}
+
+/// Fills in the shares of what lies above each row.
+fn accumulate(rows: &mut [LayerRow]) {
+    let parameters: u64 = rows.iter().map(|row| row.parameters).sum();
+    let macs = rows.iter().try_fold(0u64, |sum, row| sum.checked_add(row.macs?));
+    let (mut parameters_so_far, mut macs_so_far) = (0u64, 0u64);
+    for row in rows {
+        parameters_so_far += row.parameters;
+        macs_so_far = macs_so_far.saturating_add(row.macs.unwrap_or(0));
+        row.cumulative_parameters = share(parameters_so_far, Some(parameters));
+        row.cumulative_macs = share(macs_so_far, macs);
+    }
+}
+
+/// A share to a millionth; none of nothing.
+#[expect(clippy::cast_precision_loss, reason = "six digits are kept")]
+fn share(part: u64, whole: Option<u64>) -> Option<f64> {
+    let whole = whole.filter(|&whole| whole > 0)?;
+    Some((part as f64 / whole as f64 * 1e6).round() / 1e6)
+}
+
+/// Notes at each row which findings are about it: by the name of the layer, of one of its nodes, or of its tensors.
+pub(super) fn mark(rows: &mut [LayerRow], graph: &Graph, findings: &[FindingRecord]) {
+    let mut layers: HashMap<&str, &str> = HashMap::new();
+    let layer = |id: LayerId| graph.layer(id).name.as_str();
+    let of_tensor = |parameter: &'_ Parameter| layer(parameter.layer);
+    layers.extend(graph.parameters().iter().map(|parameter| (parameter.name.as_str(), of_tensor(parameter))));
+    layers.extend(graph.nodes().iter().map(|node| (node.name.as_str(), layer(node.layer))));
+    layers.extend(graph.layers().iter().map(|layer| (layer.name.as_str(), layer.name.as_str())));
+    let places: HashMap<&str, usize> = rows.iter().enumerate().map(|(index, row)| (row.name, index)).collect();
+    for row in rows.iter_mut() {
+        row.findings.clear();
+    }
+    for finding in findings {
+        let Some(name) = finding.node.as_deref() else { continue };
+        let name = layers.get(name).copied().unwrap_or(name);
+        if let Some(&row) = places.get(name)
+            && !rows[row].findings.contains(&finding.code)
+        {
+            rows[row].findings.push(finding.code);
+        }
+    }
 }

@@ -5,21 +5,25 @@
 mod cost;
 mod interface;
 mod layers;
+mod parts;
+#[cfg(test)]
+mod tests;
 
 use std::fs;
 use std::path::Path;
 
-use residua_ir::{Checked, Role, Unused};
+use residua_ir::{Checked, Graph, Role, Unused};
 use residua_resnet::anatomy::Block;
 use residua_resnet::preprocessing::Preprocessing;
 use residua_resnet::{Anatomy, Architecture};
 use serde::Serialize;
 
+use crate::args::Count;
 use crate::render::FindingRecord;
 
 pub(crate) use cost::{Memory, Parameters};
 pub(crate) use interface::Interface;
-pub(crate) use layers::LayerRow;
+pub(crate) use layers::{Field, LayerRow};
 
 /// A model as `inspect` shows it.
 #[derive(Debug, Serialize)]
@@ -42,6 +46,8 @@ pub(crate) struct Summary<'a> {
     pub(crate) preprocessing_known_by: Option<String>,
     pub(crate) inputs: Vec<Interface<'a>>,
     pub(crate) outputs: Vec<Interface<'a>>,
+    /// Whose way of counting parameters and MACs is followed.
+    pub(crate) counted_as: Count,
     pub(crate) parameters: Parameters,
     /// The input sizes that MACs and activation memory are for, where the model leaves its own free.
     pub(crate) costs_at: Option<Vec<Vec<usize>>>,
@@ -55,14 +61,20 @@ pub(crate) struct Summary<'a> {
 }
 
 impl<'a> Summary<'a> {
+    /// Takes these findings instead of those of validation.
+    pub(crate) fn set_findings(&mut self, graph: &Graph, findings: Vec<FindingRecord>) {
+        layers::mark(&mut self.layers, graph, &findings);
+        self.findings = findings;
+    }
+
     /// Everything about a model. `sized` is the same model at sizes that are known, for MACs and memory.
-    pub(crate) fn of(path: &Path, model: &'a Checked, sized: &'a Checked, anatomy: &'a Anatomy) -> Self {
+    pub(crate) fn of(path: &Path, model: &'a Checked, sized: &'a Checked, anatomy: &'a Anatomy, count: Count) -> Self {
         let graph = model.graph();
         let source = graph.source();
-        let macs = cost::macs_by_node(sized);
+        let macs = cost::macs_by_node(sized, count);
         let total = macs.iter().try_fold(0u64, |sum, &macs| sum.checked_add(macs?));
         let costs_at = (!std::ptr::eq(model, sized)).then(|| interface::fixed_inputs(sized));
-        Self {
+        let mut summary = Self {
             schema: "residua.inspect/1",
             file: path.display().to_string(),
             bytes: file_size(path),
@@ -77,16 +89,19 @@ impl<'a> Summary<'a> {
             preprocessing_known_by: None,
             inputs: graph.inputs().iter().map(|&id| Interface::of(model, id)).collect(),
             outputs: graph.outputs().iter().map(|&id| Interface::of(model, id)).collect(),
-            parameters: Parameters::of(graph),
+            counted_as: count,
+            parameters: Parameters::counted(graph, count),
             costs_at,
             macs: total,
             flops: total.and_then(|macs| macs.checked_mul(2)),
             memory: Memory::of(sized),
             unused: graph.unused(),
-            findings: model.findings().iter().map(FindingRecord::from).collect::<Vec<_>>(),
+            findings: Vec::new(),
             blocks: &anatomy.blocks,
-            layers: layers::rows(model, &macs),
-        }
+            layers: layers::rows(model, sized, anatomy, &macs, count),
+        };
+        summary.set_findings(graph, model.findings().iter().map(FindingRecord::from).collect());
+        summary
     }
 }
 
