@@ -3,7 +3,9 @@
 use std::sync::OnceLock;
 
 use rayon::prelude::*;
-use residua_ir::{Checked, Code, Finding, Invalid, NodeId, Parameter, Statistics, TensorError, Typed, ValueId};
+use residua_ir::{
+    Checked, Code, DType, Finding, Invalid, NodeId, Parameter, Statistics, TensorError, Typed, ValueId, ValueKind,
+};
 use residua_resnet::Anatomy;
 
 use crate::habit::Habit;
@@ -18,6 +20,8 @@ pub struct Subject<'a> {
     pub(crate) expected: Option<&'a str>,
     /// Name of the file, without its ending.
     pub(crate) called: Option<&'a str>,
+    /// Float type that it is to be kept in, where that is another than its own.
+    pub(crate) dtype: Option<DType>,
     statistics: OnceLock<Vec<Result<Statistics, TensorError>>>,
     habit: OnceLock<Option<Habit>>,
 }
@@ -37,13 +41,19 @@ impl<'a> Subject<'a> {
 
     fn of(model: &'a Typed, validation: &'a [Finding], anatomy: &'a Anatomy, expected: Option<&'a str>) -> Self {
         let (statistics, habit) = (OnceLock::new(), OnceLock::new());
-        Self { model, validation, anatomy, expected, called: None, statistics, habit }
+        Self { model, validation, anatomy, expected, called: None, dtype: None, statistics, habit }
     }
 
     /// The same in a file of this name, which may say what it holds.
     #[must_use]
     pub fn called(self, name: &'a str) -> Self {
         Self { called: Some(name), ..self }
+    }
+
+    /// The same, to be kept in this float type.
+    #[must_use]
+    pub fn in_dtype(self, dtype: Option<DType>) -> Self {
+        Self { dtype, ..self }
     }
 
     /// What most blocks have in common; none where there are too few.
@@ -69,10 +79,24 @@ impl<'a> Subject<'a> {
         Finding::new(code, message, help).at(&self.model.graph().layer(parameter.layer).name).of_tensor(place)
     }
 
-    /// Each parameter with the range of its values, in the graph's order.
+    /// Each parameter with what can be said of its values, in the graph's order.
     pub(crate) fn statistics(&self) -> impl Iterator<Item = (&'a Parameter, &Result<Statistics, TensorError>)> {
+        self.model.graph().parameters().iter().zip(self.all_statistics())
+    }
+
+    /// The parameter behind a value with what can be said of its values; none where it is computed, or cannot be read.
+    pub(crate) fn statistics_of(&self, value: ValueId) -> Option<(&'a Parameter, &Statistics)> {
+        let graph = self.model.graph();
+        match graph.value(value).kind {
+            ValueKind::Parameter(id) => {
+                Some((graph.parameter(id), self.all_statistics().get(id.index())?.as_ref().ok()?))
+            }
+            ValueKind::Input(_) | ValueKind::Computed { .. } => None,
+        }
+    }
+
+    fn all_statistics(&self) -> &[Result<Statistics, TensorError>] {
         let parameters = self.model.graph().parameters();
-        let all = self.statistics.get_or_init(|| parameters.par_iter().map(|p| p.tensor.statistics()).collect());
-        parameters.iter().zip(all)
+        self.statistics.get_or_init(|| parameters.par_iter().map(|parameter| parameter.tensor.statistics()).collect())
     }
 }

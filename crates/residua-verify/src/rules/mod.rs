@@ -1,6 +1,10 @@
 //! The rules, one a file; adding one is a file and a line here.
 
 mod activation_order;
+mod below_f16;
+mod beyond_f16;
+mod dead_channel;
+mod duplicated_kernel;
 mod foreign_shortcut;
 mod identity_changes_shape;
 mod long_skip;
@@ -18,9 +22,11 @@ mod odd_stage;
 mod pickle_calls_code;
 mod plain_network;
 mod skipped_sum;
+mod tiny_variance;
 mod unclean_shortcut;
 mod unexpected_architecture;
 mod unreadable_tensor;
+mod untouched_statistics;
 mod unused_tensor;
 mod zero_kernel;
 
@@ -51,4 +57,10 @@ pub static ALL: &[Rule] = &[
     Rule { code: &negative_variance::CODE, check: negative_variance::check },
     Rule { code: &zero_kernel::CODE, check: zero_kernel::check },
     Rule { code: &unreadable_tensor::CODE, check: unreadable_tensor::check },
+    Rule { code: &dead_channel::CODE, check: dead_channel::check },
+    Rule { code: &duplicated_kernel::CODE, check: duplicated_kernel::check },
+    Rule { code: &untouched_statistics::CODE, check: untouched_statistics::check },
+    Rule { code: &tiny_variance::CODE, check: tiny_variance::check },
+    Rule { code: &beyond_f16::CODE, check: beyond_f16::check },
+    Rule { code: &below_f16::CODE, check: below_f16::check },
 ];
