@@ -114,7 +114,7 @@ pub fn all() -> &'static [Fixture] {
         let mut fixtures = Vec::new();
         for set in fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
             let name = set.file_name().unwrap().to_string_lossy().into_owned();
-            if name != "faults" && name != "torch" {
+            if name != "faults" && name != "torch" && name != "onnx" {
                 fixtures.extend(of_set(&name, &set, &unpacked.path().join(&name)));
             }
         }
@@ -171,6 +171,28 @@ pub fn torch() -> &'static [Fixture] {
         }
         fixtures.sort_by_key(Fixture::label);
         assert!(fixtures.len() > 60, "only {} fixtures of PyTorch were found", fixtures.len());
+        (unpacked, fixtures)
+    });
+    fixtures
+}
+
+/// All models of `fixtures/onnx`, sorted by exporting framework and name. One golden serves all files of a network.
+#[must_use]
+pub fn onnx() -> &'static [Fixture] {
+    static ALL: OnceLock<(TempDir, Vec<Fixture>)> = OnceLock::new();
+    let (_, fixtures) = ALL.get_or_init(|| {
+        let unpacked = tempfile::tempdir().unwrap();
+        let mut fixtures = Vec::new();
+        for group in ["keras", "torch"] {
+            let archive = folder().join("onnx").join(format!("{group}.zip"));
+            let target = unpacked.path().join(group);
+            zip::ZipArchive::new(File::open(archive).unwrap()).unwrap().extract(&target).unwrap();
+            let files = fs::read_dir(&target).unwrap().map(|entry| entry.unwrap().path());
+            let models = files.filter(|path| path.extension().is_some_and(|ending| ending == "onnx"));
+            fixtures.extend(models.filter_map(|path| of_group(group, &path)));
+        }
+        fixtures.sort_by_key(Fixture::label);
+        assert!(fixtures.len() > 50, "only {} ONNX fixtures were found", fixtures.len());
         (unpacked, fixtures)
     });
     fixtures

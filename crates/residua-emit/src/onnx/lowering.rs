@@ -269,13 +269,17 @@ impl<'a> Lowering<'a> {
         attributes: Vec<AttributeProto>,
     ) -> Result<(), EmitError> {
         let output = self.operand(node.output())?;
-        let name = self.said.of_node(node);
+        let (name, said) = self.said.of_node(node, op);
         self.push(op, &name, inputs, output, attributes)?;
-        let said = &self.graph().layer(node.layer).remarks;
-        if let Some(written) = self.nodes.last_mut() {
+        self.annotate(said);
+        Ok(())
+    }
+
+    /// Says of the last node what its source says.
+    fn annotate(&mut self, said: Option<&Remarks>) {
+        if let (Some(said), Some(written)) = (said, self.nodes.last_mut()) {
             proto::annotate_node(written, said);
         }
-        Ok(())
     }
 
     /// Adds a node on the way to `node`'s result.
@@ -304,7 +308,9 @@ impl<'a> Lowering<'a> {
         if self.model.type_of(node.output()).is_some() {
             self.types.push(proto::value_info(&name, self.dtype(dtype), shape));
         }
-        self.push(op, &name, inputs, name.clone(), attributes)?;
+        let (called, said) = self.said.of_step(node, op, &name);
+        self.push(op, &called, inputs, name.clone(), attributes)?;
+        self.annotate(said);
         Ok(name)
     }
 

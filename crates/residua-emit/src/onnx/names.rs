@@ -1,11 +1,12 @@
 //! What an ONNX source calls its nodes, and what it says of them and of its values: written again.
 //!
-//! A node of the source may be several here and there; the one that gives its result has its name. Sources of other
-//! formats name layers, and nodes have names of their own.
+//! A node of the source may be several here: the first of its own kind has its name, or, where none is, the one that gives
+//! its result. So what was written is read and written again under the same names. Sources of other formats name layers,
+//! and nodes have names of their own.
 
 use std::collections::{HashMap, HashSet};
 
-use residua_ir::{Graph, Node, Remarks, ValueRemarks};
+use residua_ir::{Graph, Layer, Node, Op, Remarks, ValueRemarks};
 
 /// See the [module](self).
 pub(crate) struct Names<'a> {
@@ -32,14 +33,34 @@ impl<'a> Names<'a> {
         Self { graph, onnx: header.is_some(), values: said, last, written: HashSet::new() }
     }
 
-    /// The name for a node.
-    pub(crate) fn of_node(&mut self, node: &Node) -> String {
-        let layer = &self.graph.layer(node.layer).name;
-        let gives_result = self.last.get(&node.layer.index()) == Some(&node.name.as_str());
-        let own = self.onnx && gives_result && !layer.is_empty() && !self.written.contains(layer);
-        let name = if own { layer.clone() } else { node.name.clone() };
-        self.written.insert(name.clone());
-        name
+    /// The layer whose name and remarks this operator takes, of those that a node is written as.
+    fn claimed(&mut self, node: &Node, op: &str, gives_result: bool) -> Option<&'a Layer> {
+        let graph = self.graph;
+        let layer = graph.layer(node.layer);
+        // A mean over both axes becomes the pool that it is.
+        let pool = matches!(node.op, Op::GlobalPool(_)) && op.starts_with("Global");
+        let last = gives_result && self.last.get(&node.layer.index()) == Some(&node.name.as_str());
+        let own = self.onnx && (last || pool || op == layer.kind) && !layer.name.is_empty();
+        (own && self.written.insert(layer.name.clone())).then_some(layer)
+    }
+
+    /// The name for the operator that gives a node's result, and what is said of it.
+    pub(crate) fn of_node(&mut self, node: &Node, op: &str) -> (String, Option<&'a Remarks>) {
+        match self.claimed(node, op, true) {
+            Some(layer) => (layer.name.clone(), Some(&layer.remarks)),
+            None => {
+                self.written.insert(node.name.clone());
+                (node.name.clone(), None)
+            }
+        }
+    }
+
+    /// The same for an operator on the way there, whose result has this name.
+    pub(crate) fn of_step(&mut self, node: &Node, op: &str, result: &str) -> (String, Option<&'a Remarks>) {
+        match self.claimed(node, op, false) {
+            Some(layer) => (layer.name.clone(), Some(&layer.remarks)),
+            None => (result.to_owned(), None),
+        }
     }
 
     /// What is said of a value.

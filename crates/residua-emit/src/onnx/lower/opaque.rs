@@ -40,7 +40,7 @@ pub(super) fn opaque(out: &mut Lowering<'_>, node: &Node, opaque: &Opaque) -> Re
     for graph in subgraphs(&mut message) {
         rename(out, graph, &around, 0)?;
     }
-    message.name = out.said.of_node(node);
+    (message.name, _) = out.said.of_node(node, &opaque.op_type);
     if !own {
         out.domains.insert(opaque.domain.clone(), verbatim.version);
     }
