@@ -34,12 +34,17 @@ fn scale_and_offset(out: &mut Lowering<'_>, node: &Node, x: String, shape: &[usi
 }
 
 pub(super) fn group_norm(out: &mut Lowering<'_>, node: &Node, norm: GroupNorm) -> Result<(), EmitError> {
-    if out.opset >= 21 {
+    let shape = out.shape(node.inputs[0]);
+    let each_channel = shape.rank() > 2 && shape.dims()[1].fixed() == Some(norm.groups);
+    if each_channel || out.opset >= 21 {
         let inputs = node.inputs.iter().map(|&id| out.operand(id)).collect::<Result<_, _>>()?;
-        let attributes = vec![float("epsilon", norm.epsilon), int("num_groups", norm.groups)];
+        let mut attributes = vec![float("epsilon", norm.epsilon)];
+        if each_channel {
+            return out.result(node, "InstanceNormalization", inputs, attributes);
+        }
+        attributes.push(int("num_groups", norm.groups));
         return out.result(node, "GroupNormalization", inputs, attributes);
     }
-    let shape = out.shape(node.inputs[0]);
     let Some(channels) = shape.dims()[1].fixed() else {
         return Err(unsupported(node, format!("the number of channels of {shape} must be known below opset 21")));
     };

@@ -19,7 +19,7 @@ pub(super) fn batch_norm(r: &mut Reader<'_>) -> Read {
     let training =
         if r.opset < 7 { !r.attributes.flag("is_test", false)? } else { r.attributes.flag("training_mode", false)? };
     if training {
-        return Err(Unknown("it is in training mode; export the model for inference".to_owned()));
+        return of_a_batch(r);
     }
     let epsilon = epsilon(r)?;
     let x = r.value(0)?;
@@ -31,6 +31,25 @@ pub(super) fn batch_norm(r: &mut Reader<'_>) -> Read {
     let inputs =
         vec![x, r.value(1)?, r.value(2)?, r.value_as(3, Role::Statistic, &[])?, r.value_as(4, Role::Statistic, &[])?];
     r.end(Op::BatchNorm(BatchNorm { epsilon }), &inputs)
+}
+
+/// A batch norm in training mode normalises by the batch. Of tensors that is how kernels are standardised, by exporters
+/// of networks with such convolutions: one batch, and each channel a group.
+fn of_a_batch(r: &mut Reader<'_>) -> Read {
+    let channels = match r.constant_shape(0).as_deref() {
+        Some(&[1, channels, ..]) => channels,
+        Some(_) | None => {
+            return Err(Unknown("it is in training mode; export the model for inference".to_owned()));
+        }
+    };
+    let epsilon = epsilon(r)?;
+    // Moving statistics are not used.
+    for index in [3, 4] {
+        let name = r.required(index)?;
+        r.scope.constant(name);
+    }
+    let inputs = [r.value(0)?, r.value(1)?, r.value(2)?];
+    r.end(Op::GroupNorm(GroupNorm { groups: channels, epsilon }), &inputs)
 }
 
 /// Before opset 21 scale and offset have one number a group.
