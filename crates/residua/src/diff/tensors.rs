@@ -191,6 +191,7 @@ impl<'a> Pairs<'a> {
                 pairs.add(x, y, turned && place == 0);
             }
         }
+        pairs.counters(alignment);
         pairs.by_name();
         pairs.by_contents(alignment);
         let places: HashMap<&str, usize> =
@@ -209,6 +210,26 @@ impl<'a> Pairs<'a> {
         }
         (self.of_a[x.index()], self.of_b[y.index()]) = (true, true);
         self.pairs.push(Pair { a: first, b: second, turned });
+    }
+
+    /// Counters are no operands: those of layers whose operators correspond are paired in order.
+    fn counters(&mut self, alignment: &Alignment) {
+        let of = |graph: &Graph, left: &[ParameterId]| {
+            let mut counters: BTreeMap<usize, Vec<ParameterId>> = BTreeMap::new();
+            for &id in left.iter().filter(|&&id| graph.parameter(id).role == Role::Counter) {
+                counters.entry(graph.parameter(id).layer.index()).or_default().push(id);
+            }
+            counters
+        };
+        let (of_a, of_b) = (of(self.a, &self.left_a()), of(self.b, &self.left_b()));
+        for id in self.a.node_ids() {
+            let Some(other) = alignment.in_b(id) else { continue };
+            let (own, others) = (self.a.node(id).layer.index(), self.b.node(other).layer.index());
+            let (Some(own), Some(others)) = (of_a.get(&own), of_b.get(&others)) else { continue };
+            for (&x, &y) in own.iter().zip(others) {
+                self.add(x, y, false);
+            }
+        }
     }
 
     fn left_b(&self) -> Vec<ParameterId> {
