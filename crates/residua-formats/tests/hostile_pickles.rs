@@ -113,6 +113,7 @@ fn calls_are_reported_by_name_and_the_weights_are_read_all_the_same() {
         ("asyncio.run", with("asyncio", "run", &[])),
         ("sys.exit", with("sys", "exit", &[])),
         ("a.package.nobody.knows", with("a.package.nobody", "knows", &[])),
+        ("a.package.Nobody", with("a.package", "Nobody", &[text_of("a")])),
         // The other opcodes that make instances.
         ("os.system", beside(cat([&b"("[..], &text("id"), b"ios\nsystem\n"]))),
         ("os.system", beside(cat([b"(".to_vec(), global("os", "system"), text("id"), b"o".to_vec()]))),
@@ -155,7 +156,11 @@ fn objects_that_only_hold_data_are_no_danger() {
     let state = |object: Vec<u8>, state: Vec<u8>| cat([object, state, b"b".to_vec()]);
     meets(vec![
         ("a namespace", beside(state(call("argparse", "Namespace", &[]), dict(&[("lr", int(1))]))), Read),
-        ("an object of a class", beside(call("some.package", "Config", &[text("a")])), Unused("some.package.Config")),
+        (
+            "an object of a class, made without a call of it",
+            beside(cat([global("some.package", "Config"), tuple(&[text("a")]), b"\x81}b".to_vec()])),
+            Read,
+        ),
         ("an old-style instance", beside(b"(iargparse\nNamespace\n}b".to_vec()), Read),
         ("a path", beside(call("pathlib", "PosixPath", &[text("a"), text("b")])), Read),
         ("a date", beside(call("datetime", "date", &[text("abcd")])), Read),
@@ -274,7 +279,7 @@ fn sharing_cycles_and_depth_end() {
         ("a root in itself", zip_of(&cat([b"}q\x00".to_vec(), text("a"), b"h\x00s".to_vec()])), Read),
         (
             "an object in its state",
-            beside(cat([call("a", "B", &[]), b"q\x00}".to_vec(), text("a"), b"h\x00sb".to_vec()])),
+            beside(cat([global("a", "B"), b")\x81q\x00}".to_vec(), text("a"), b"h\x00sb".to_vec()])),
             Read,
         ),
         (

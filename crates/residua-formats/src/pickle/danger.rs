@@ -1,7 +1,7 @@
 //! What pickles may want called: the constructors of plain data, and what must be reported.
 
 /// Constructors of plain data: calling them for real would have no effect but their result.
-const CONSTRUCTORS: [&str; 49] = [
+const CONSTRUCTORS: [&str; 52] = [
     "__builtin__.bytearray",
     "__builtin__.complex",
     "__builtin__.frozenset",
@@ -29,7 +29,9 @@ const CONSTRUCTORS: [&str; 49] = [
     "copyreg._reconstructor",
     "datetime.date",
     "datetime.datetime",
+    "datetime.time",
     "datetime.timedelta",
+    "datetime.timezone",
     "decimal.Decimal",
     "fractions.Fraction",
     "functools.partial",
@@ -47,6 +49,8 @@ const CONSTRUCTORS: [&str; 49] = [
     "pathlib.WindowsPath",
     "torch.Size",
     "torch.device",
+    // What modules of the first PyTorch hold in their `_backend`.
+    "torch.nn.backends.thnn._get_thnn_function_backend",
     "torch.serialization._get_layout",
     // Bytes that torch would read; here as data, like the rest.
     "torch.storage._load_from_bytes",
@@ -154,12 +158,6 @@ pub(super) fn is_harmful(name: &str) -> bool {
     MODULES.iter().any(within) && !is_known_constructor(name)
 }
 
-/// Whether a global is a function by its name, and not a class.
-pub(super) fn is_function(name: &str) -> bool {
-    let last = name.rsplit_once('.').map_or(name, |(_, last)| last);
-    !last.trim_start_matches('_').starts_with(|c: char| c.is_uppercase())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,6 +170,5 @@ mod tests {
         for name in ["types.SimpleNamespace", "functools.partial", "osmium.Osm", "torch.nn.modules.conv.Conv2d"] {
             assert!(!is_harmful(name), "{name}");
         }
-        assert!(is_function("torch.hub.load") && is_function("__builtin__.eval") && !is_function("a.b._Config"));
     }
 }

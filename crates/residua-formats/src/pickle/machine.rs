@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use super::danger::{is_function, is_harmful, is_known_constructor};
+use super::danger::{is_harmful, is_known_constructor};
 use super::{Call, Id, Object, Pickle, Value, escapes};
 use crate::error::Result;
 use crate::{FormatError, limits};
@@ -54,7 +54,7 @@ impl Pickle {
                     is_harmful(name) || name.starts_with("builtins.") || name.starts_with("__builtin__.")
                 })
             }
-            (Some(name), By::Call) => is_harmful(name) || (is_function(name) && !is_known_constructor(name)),
+            (Some(name), By::Call) => !is_known_constructor(name),
             (Some(name), By::New) => is_harmful(name),
             // The result of a call, called again.
             (None, _) => true,

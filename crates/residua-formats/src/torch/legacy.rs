@@ -21,12 +21,14 @@ use crate::{FormatError, limits};
 
 /// The magic number, 0x1950a86a20f9469cfc6c, as protocols from 2 on write it.
 const MAGIC: &[u8] = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
+/// The same as protocols 0 and 1 write it.
+const OLD_MAGIC: &[u8] = b"L119547037146038801333356L\n.";
 
 /// Whether the bytes are a legacy stream.
 pub(crate) fn is_legacy(bytes: &[u8]) -> bool {
     // From protocol 4 on, a frame stands between.
-    bytes.first() == Some(&0x80)
-        && [2, 11].iter().any(|&at| bytes.get(at..).is_some_and(|rest| rest.starts_with(MAGIC)))
+    let framed = [2, 11].iter().any(|&at| bytes.get(at..).is_some_and(|rest| rest.starts_with(MAGIC)));
+    bytes.first() == Some(&0x80) && framed || bytes.starts_with(OLD_MAGIC)
 }
 
 /// Whether the bytes start as a pickle does; one of protocol 0 or 1, as a dictionary or an ordered one.

@@ -74,6 +74,10 @@ pub(crate) fn read_zip(bytes: &Bytes, archive: Archive) -> Result<TorchFile> {
         file.notes.push(format!("the checksum of `{record}` is wrong, or was left out; others are not looked at"));
     }
     if kind == TorchKind::Script {
+        let folder = format!("{prefix}constants/");
+        let constants = names.iter().filter(|name| name.starts_with(&folder));
+        let reason = "a constant of the program, which is not read";
+        file.unused.extend(constants.map(|name| Unused { location: name.clone(), reason: reason.to_owned() }));
         file.notes.push(
             "a TorchScript program: its weights are read, its code is not; the network is told from their names and shapes"
                 .to_owned(),
