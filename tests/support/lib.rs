@@ -163,11 +163,8 @@ pub fn torch() -> &'static [Fixture] {
     let (_, fixtures) = ALL.get_or_init(|| {
         let unpacked = tempfile::tempdir().unwrap();
         let mut fixtures = Vec::new();
-        for group in ["containers", "huggingface", "timm", "torchvision", "zoo"] {
-            let archive = folder().join("torch").join(format!("{group}.zip"));
-            let target = unpacked.path().join(group);
-            zip::ZipArchive::new(File::open(archive).unwrap()).unwrap().extract(&target).unwrap();
-            fixtures.extend(fs::read_dir(&target).unwrap().filter_map(|entry| of_group(group, &entry.unwrap().path())));
+        for group in ["containers", "huggingface", "modules", "timm", "torchvision", "zoo"] {
+            fixtures.extend(group_of_torch(group, unpacked.path()));
         }
         fixtures.sort_by_key(Fixture::label);
         assert!(fixtures.len() > 60, "only {} fixtures of PyTorch were found", fixtures.len());
@@ -196,6 +193,26 @@ pub fn onnx() -> &'static [Fixture] {
         (unpacked, fixtures)
     });
     fixtures
+}
+
+/// Files of PyTorch that have the tensors of networks that are read, and compute something else.
+#[must_use]
+pub fn torch_refused() -> &'static [Fixture] {
+    static ALL: OnceLock<(TempDir, Vec<Fixture>)> = OnceLock::new();
+    let (_, fixtures) = ALL.get_or_init(|| {
+        let unpacked = tempfile::tempdir().unwrap();
+        let mut fixtures = group_of_torch("refused", unpacked.path());
+        fixtures.sort_by_key(Fixture::label);
+        (unpacked, fixtures)
+    });
+    fixtures
+}
+
+fn group_of_torch(group: &str, unpacked: &Path) -> Vec<Fixture> {
+    let archive = folder().join("torch").join(format!("{group}.zip"));
+    let target = unpacked.join(group);
+    zip::ZipArchive::new(File::open(archive).unwrap()).unwrap().extract(&target).unwrap();
+    fs::read_dir(&target).unwrap().filter_map(|entry| of_group(group, &entry.unwrap().path())).collect()
 }
 
 fn of_group(group: &str, path: &Path) -> Option<Fixture> {

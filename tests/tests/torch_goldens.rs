@@ -7,7 +7,7 @@
 
 use residua_exec::{Array, Executor, Options, Precision, compare};
 use residua_ir::{Checked, Role, validate};
-use residua_resnet::layouts::Zoo;
+use residua_resnet::layouts::{ZOOS, Zoo};
 use residua_resnet::{analyse, hold};
 use residua_tests::Fixture;
 
@@ -87,8 +87,46 @@ fn every_parameter_is_counted_as_the_framework_counts_it() {
 fn every_fixture_fits_the_layout_that_it_came_in() {
     for_all(|fixture| {
         let (checked, facts) = (checked(fixture)?, fixture.facts());
-        let zoo = facts["layout"].as_str().and_then(Zoo::named).ok_or("its facts name no layout")?;
+        let Some(layout) = facts["layout"].as_str() else {
+            let fits = ZOOS.iter().find(|zoo| hold(&checked, &analyse(&checked), zoo).is_ok());
+            return fits.map_or(Ok(()), |zoo| Err(format!("it fits {}, whose code makes no such network", zoo.name)));
+        };
+        let zoo = Zoo::named(layout).ok_or("its facts name a layout that is none")?;
         let held = hold(&checked, &analyse(&checked), zoo).map_err(|reasons| reasons.join("; "))?;
         if held.is_computed() { Err("something is computed on the way to its own layout".to_owned()) } else { Ok(()) }
     });
+}
+
+#[test]
+fn files_with_the_tensors_of_another_network_are_refused_where_they_say_so() {
+    let says = [
+        ("activation_behind", "`fc.1` (torch.nn.modules.activation.ReLU)"),
+        ("activation_in_block", "`layer2.0.relu` (torch.nn.modules.activation.LeakyReLU)"),
+        ("dilates", "`dilation` is [2, 2]"),
+        ("filters", "(timm.layers.blur_pool.BlurPool2d)"),
+        ("four_pixels", "`output_size` is [2, 2]"),
+        ("largest", "(torch.nn.modules.pooling.AdaptiveMaxPool2d)"),
+        ("largest_of_timm", "`global_pool.pool`"),
+        ("mean_pool", "(torch.nn.modules.pooling.AvgPool2d)"),
+        ("named_aa", "`seresnetaa50d`, as `args.model` in the file"),
+        ("named_blur", "`resnetblur18`, as `arch` in the file"),
+        ("no_activation", "`relu` (torch.nn.modules.linear.Identity)"),
+        ("no_activation_in_block", "`layer2.0.relu` (torch.nn.modules.linear.Identity)"),
+        ("no_mean", "has AdaptiveAvgPool2d there"),
+        ("no_pool", "has MaxPool2d there"),
+        ("pool_behind_small_stem", "`maxpool`"),
+        ("pool_ceil", "`ceil_mode` is true"),
+        ("pool_padding", "`padding` is [0, 0]"),
+        ("reflects", "`padding_mode` is reflect"),
+        ("sigmoid_behind", "(torch.nn.modules.activation.Sigmoid)"),
+        ("softmax_behind", "(torch.nn.modules.activation.Softmax)"),
+        ("strides", "`layer3.0.conv1`"),
+        ("unstandardised", "`stem.pool`"),
+    ];
+    let files = residua_tests::torch_refused();
+    assert_eq!(files.iter().map(|file| &*file.name).collect::<Vec<_>>(), says.map(|(name, _)| name));
+    for (file, (name, part)) in files.iter().zip(says) {
+        let error = residua_import::load(&file.path).map(|_| ()).map_err(|error| error.to_string());
+        assert!(error.as_ref().is_err_and(|error| error.contains(part)), "{name}: {error:?}");
+    }
 }

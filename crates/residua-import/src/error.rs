@@ -88,7 +88,7 @@ pub enum Error {
         help: String,
     },
     /// A file with weights only, whose network could not be told from names and shapes.
-    #[error("the network cannot be told from its weights alone: {problem}; tried: {}", tried.join("; "))]
+    #[error("the network cannot be told from its weights alone: {problem}{}", list_tried(tried))]
     Weights {
         /// What did not fit, naming the tensor.
         problem: String,
@@ -106,4 +106,8 @@ pub enum Error {
     /// The graph could not be built.
     #[error(transparent)]
     Graph(#[from] GraphError),
+}
+
+fn list_tried(tried: &[String]) -> String {
+    if tried.is_empty() { String::new() } else { format!("; tried: {}", tried.join("; ")) }
 }

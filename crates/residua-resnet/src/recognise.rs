@@ -11,7 +11,7 @@ use residua_ir::Activation;
 use crate::anatomy::BlockKind;
 use crate::form::{Form, StageForm, StemForm, StrideIn};
 use crate::layouts::{Headless, Kin, ZOOS, Zoo};
-use crate::recipe::{Biases, Classifier, Framework, Head, HeadPool, Input, Norms, Recipe, Sizes};
+use crate::recipe::{Biases, Classifier, Framework, Head, HeadPool, Input, Norms, Projections, Recipe, Sizes};
 use crate::slot::{Field, Part, Place, Slot};
 
 /// A tensor by its name and its shape as stored.
@@ -66,6 +66,22 @@ pub struct Recognised {
     pub slots: BTreeMap<Slot, usize>,
     /// What was left open.
     pub choices: Vec<Choice>,
+    /// Whether all tensors have the names of the layout, the classifier's too.
+    pub exact: bool,
+}
+
+impl Recognised {
+    /// The place of a layer by its name; [`None`] for a name that is not of the layout.
+    #[must_use]
+    pub fn place(&self, layer: &str) -> Option<Place> {
+        place_of(self.kin, self.recipe.form.stem, layer)
+    }
+}
+
+fn place_of(kin: &Kin, stem: StemForm, layer: &str) -> Option<Place> {
+    let layout = kin.layout();
+    let place = layout.place(layer).or_else(|| layout.place(&format!("{}{layer}", layout.optional)))?;
+    Some(if stem == StemForm::Deep { behind_deep_stem(place) } else { place })
 }
 
 /// Why a model class is not the one.
@@ -88,12 +104,14 @@ type Found = BTreeMap<Slot, (usize, Vec<usize>)>;
 /// Why it is none that is known: for each class whose layout names at least one tensor, the nearest first.
 pub fn recognise(entries: &[Entry], given: &Given) -> Result<Recognised, Vec<Mismatch>> {
     let mut mismatches = Vec::new();
+    let mut nearly = None;
     let zoos = ZOOS.into_iter().filter(|zoo| given.zoo.is_none_or(|wanted| wanted.name == zoo.name));
     for zoo in zoos {
         for &kin in zoo.kins {
             let (found, left) = place(kin, entries);
             match attempt(zoo, kin, entries, &found, &left, given) {
-                Ok(recognised) => return Ok(recognised),
+                Ok(recognised) if recognised.exact => return Ok(recognised),
+                Ok(recognised) => nearly = nearly.or(Some(recognised)),
                 Err(reason) if !found.is_empty() => {
                     mismatches.push(Mismatch { class: kin.describe, reason, named: found.len() });
                 }
@@ -102,7 +120,7 @@ pub fn recognise(entries: &[Entry], given: &Given) -> Result<Recognised, Vec<Mis
         }
     }
     mismatches.sort_by_key(|mismatch| std::cmp::Reverse(mismatch.named));
-    Err(mismatches)
+    nearly.ok_or(mismatches)
 }
 
 /// The tensors that a class's layout names, and those that it does not.
@@ -120,7 +138,7 @@ fn place(kin: &Kin, entries: &[Entry]) -> (Found, Vec<usize>) {
         let slot = slot.or_else(|| bare.then(|| layout.slot(&format!("{}{}", layout.optional, entry.name)))?);
         match slot {
             Some(slot) => {
-                let slot = if deep { behind_deep_stem(slot) } else { slot };
+                let slot = if deep { Slot { place: behind_deep_stem(slot.place), ..slot } } else { slot };
                 let shape = layout.shape(slot, &entry.shape);
                 if found.insert(slot, (index, shape)).is_some() {
                     left.push(index);
@@ -132,10 +150,12 @@ fn place(kin: &Kin, entries: &[Entry]) -> (Found, Vec<usize>) {
     (found, left)
 }
 
-fn behind_deep_stem(slot: Slot) -> Slot {
-    match slot.place {
-        Place::Stem(Part::Norm(0)) => Slot { place: Place::Stem(Part::Norm(3)), ..slot },
-        _ => slot,
+/// Layouts name what follows the stem alike, be it one convolution or three.
+fn behind_deep_stem(place: Place) -> Place {
+    match place {
+        Place::Stem(Part::Norm(0)) => Place::Stem(Part::Norm(3)),
+        Place::Stem(Part::Activation(0)) => Place::Stem(Part::Activation(3)),
+        other => other,
     }
 }
 
@@ -149,29 +169,48 @@ fn attempt(
 ) -> Result<Recognised, String> {
     let mut found = found.clone();
     let mut choices = Vec::new();
-    if let Some(name) = classifier_of_another_name(kin, entries, &mut found, left) {
+    let renamed = classifier_of_another_name(kin, entries, &mut found, left);
+    let exact = renamed.is_none();
+    if let Some(name) = renamed {
         choices.push(Choice { taken: format!("`{name}` as the classifier"), option: None });
     } else if let Some(&first) = left.first() {
         let more = if left.len() > 1 { format!(" and {} more", left.len() - 1) } else { String::new() };
         return Err(format!("it has no tensor `{}`{more}", entries[first].name));
     }
+    let given = &complete(kin, entries, &found, given);
     let mut recipe = deduce(kin, &found, given)?;
-    kin.settings(&recipe.form, recipe.conventions.first_stride).map_err(|reasons| reasons.join("; "))?;
-    let layout = kin.layout();
-    recipe.epsilons = given
-        .epsilons
-        .iter()
-        .filter_map(|(layer, epsilon)| {
-            let place = layout.place(layer).or_else(|| layout.place(&format!("{}{layer}", layout.optional)))?;
-            let deep = recipe.form.stem == StemForm::Deep;
-            let slot = Slot { place, field: Field::Scale };
-            Some((if deep { behind_deep_stem(slot).place } else { place }, *epsilon))
-        })
-        .collect();
+    // Weights may be another network's under the names of this class: where the stride is, is taken as it was said.
+    let own_stride = match given.stride_on {
+        Some(_) => kin.can.stride_on[0].0,
+        None => recipe.form.stride_on,
+    };
+    let form = Form { stride_on: own_stride, ..recipe.form.clone() };
+    kin.settings(&form, recipe.conventions.first_stride).map_err(|reasons| reasons.join("; "))?;
+    let stem = recipe.form.stem;
+    let epsilons = given.epsilons.iter().filter_map(|(layer, epsilon)| Some((place_of(kin, stem, layer)?, *epsilon)));
+    recipe.epsilons = epsilons.collect();
     bind(kin, &recipe, entries, &found)?;
     choices.extend(open_choices(kin, &recipe, given));
     let slots = found.into_iter().map(|(slot, (index, _))| (slot, index)).collect();
-    Ok(Recognised { zoo, kin, recipe, slots, choices })
+    Ok(Recognised { zoo, kin, recipe, slots, choices, exact })
+}
+
+/// What is given, with what some names and shapes tell beyond the form.
+fn complete(kin: &Kin, entries: &[Entry], found: &Found, given: &Given) -> Given {
+    let mut given = given.clone();
+    let shortcut = Slot { place: Place::Block { stage: 0, block: 0, part: Part::ShortcutConv }, field: Field::Weight };
+    // A projection that changes no channels has a stride.
+    let thins = matches!(found.get(&shortcut), Some((_, shape)) if shape.len() == 4 && shape[0] == shape[1]);
+    let by_stride = kin.conventions.projections == Projections::WhereChanged && kin.can.first_stride.len() > 1;
+    if thins && by_stride {
+        given.first_stride = given.first_stride.or(Some(2));
+    }
+    // What wraps a network to classify gives features where it has no classifier, the network itself its map.
+    let optional = kin.layout().optional;
+    if !optional.is_empty() && entries.iter().any(|entry| entry.name.starts_with(optional)) {
+        given.headless = given.headless.or(Some(Headless::Features));
+    }
+    given
 }
 
 /// Where all that is left is one dense layer that takes the network's features, that layer, now placed.
@@ -283,7 +322,7 @@ fn deduce(kin: &Kin, found: &Found, given: &Given) -> Result<Recipe, String> {
         head,
         conventions,
         names: Vec::new(),
-        epsilons: Vec::new(),
+        epsilons: BTreeMap::new(),
     })
 }
 
@@ -387,6 +426,16 @@ fn open_choices(kin: &Kin, recipe: &Recipe, given: &Given) -> Vec<Choice> {
     {
         let text = if form.stride_on == 1 { "the first 1x1 (v1)" } else { "the 3x3 (v1.5)" };
         take(format!("the stride of bottlenecks on {text}, as in {}", kin.describe), Some("--variant"));
+    }
+    if kin.can.first_stride.len() > 1 && given.first_stride.is_none() {
+        let stride = recipe.conventions.first_stride;
+        take(format!("stride {stride} in the first stage, as in {}", kin.describe), Some("--config"));
+    }
+    if kin.can.configured && given.activation.is_none() {
+        take(
+            format!("{} as the activation, as in {}", recipe.conventions.activation.name(), kin.describe),
+            Some("--config"),
+        );
     }
     if given.epsilon.is_none() && recipe.epsilons.is_empty() {
         take(format!("epsilon {:e} in all norms", recipe.conventions.epsilon), Some("--epsilon"));

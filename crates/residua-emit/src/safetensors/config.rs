@@ -15,7 +15,9 @@ pub(super) fn text(held: &Held, float: Option<DType>) -> Option<String> {
     if held.zoo.name != "huggingface" {
         return None;
     }
-    let classes = held.recipe.head.as_ref().and_then(|head| head.classifier.as_ref()).map(|dense| dense.classes);
+    // What classifies among no classes gives the features that it would tell them by.
+    let head = held.recipe.head.as_ref();
+    let classes = head.map(|head| head.classifier.as_ref().map_or(0, |dense| dense.classes));
     let mut config = match held.recipe.form.order {
         Order::Post => resnet(held, classes.is_some()),
         Order::Pre => bit(held, classes.is_some()),

@@ -27,6 +27,9 @@ const PREFERRED: [&str; 14] = [
     "module",
 ];
 
+/// What to do where weights do not say what is computed beside them.
+pub(super) const EXPORT: &str = "export the model with `torch.onnx.export`, and give the ONNX file";
+
 /// Mismatches that are told.
 const TOLD: usize = 4;
 
@@ -141,6 +144,31 @@ fn describe(dict: &StateDict) -> String {
     }
 }
 
+/// Parts of networks that are near to those that are read, by what their names hold.
+const FOREIGN: [(&str, &str); 5] = [
+    (".se.conv.", "efficient channel attention (ECA, as in timm's ecaresnet)"),
+    (".attn.fc_reduce.", "selective kernels (as in timm's skresnet)"),
+    (".conv2.fc1.", "split attention (as in timm's resnest)"),
+    (".convs.0.", "convolutions over parts of the channels (as in timm's res2net)"),
+    ("maxpool.0.", "a convolution in place of the stem's pool (as in timm's resnetrs)"),
+];
+
+/// What stands in the way of a state dict whose names are nearly those of a layout, where that is known.
+fn foreign(dict: &StateDict) -> Option<Error> {
+    let computed = ["parametrizations.", "weight_orig", "weight_g"];
+    dict.tensors.iter().map(|tensor| &tensor.name).find_map(|name| {
+        if computed.iter().any(|part| name.contains(part)) {
+            return Some(Error::Unsupported {
+                what: format!("a weight that is computed from other tensors (`{name}`)"),
+                help: "remove the parametrisation (weight or spectral norm) in Python, and save the model again"
+                    .to_owned(),
+            });
+        }
+        let (_, what) = FOREIGN.iter().find(|(part, _)| name.contains(part))?;
+        Some(Error::Unsupported { what: format!("{what}: `{name}`"), help: EXPORT.to_owned() })
+    })
+}
+
 /// Why none of these is a network.
 fn no_network(failures: &[(&StateDict, Failure)]) -> Error {
     // The state dict whose names come nearest to a layout's.
@@ -160,15 +188,8 @@ fn no_network(failures: &[(&StateDict, Failure)]) -> Error {
         );
         return Error::Weights { problem, tried: Vec::new() };
     }
-    if let Some(tensor) = dict.tensors.iter().find(|tensor| {
-        tensor.name.contains("parametrizations.")
-            || tensor.name.ends_with("weight_orig")
-            || tensor.name.ends_with("weight_g")
-    }) {
-        return Error::Unsupported {
-            what: format!("a weight that is computed from other tensors (`{}`)", tensor.name),
-            help: "remove the parametrisation (weight or spectral norm) in Python, and save the model again".to_owned(),
-        };
+    if let Some(error) = foreign(dict) {
+        return error;
     }
     let tried = failure.mismatches.iter().take(TOLD).map(|m| format!("{}: {}", m.class, m.reason)).collect();
     let first = dict.tensors.first().map_or("", |tensor| &tensor.name);

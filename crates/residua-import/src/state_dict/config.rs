@@ -4,11 +4,12 @@
 
 use residua_ir::Activation;
 use residua_resnet::anatomy::BlockKind;
-use residua_resnet::layouts::Zoo;
+use residua_resnet::layouts::{Headless, Zoo};
 use residua_resnet::recipe::Recipe;
 use residua_resnet::recognise::Given;
 use serde_json::Value;
 
+use super::choose::EXPORT;
 use crate::error::{Error, Result};
 
 /// What a configuration says.
@@ -24,19 +25,30 @@ fn wrong(key: &str, expected: impl Into<String>, found: &Value) -> Error {
     Error::Config { at: format!("config.json, `{key}`"), expected: expected.into(), found }
 }
 
+/// Refuses timm's networks whose strides are behind filters: all their tensors are those of networks without.
+pub(super) fn refuse_hidden(name: &str, by: &str) -> Result<()> {
+    match ["resnetblur", "resnetaa", "resnextaa"].iter().any(|hidden| name.contains(hidden)) {
+        true => Err(Error::Unsupported {
+            what: format!(
+                "`{}`, as {by} calls the network, has filters that its weights do not show and",
+                name.escape_debug()
+            ),
+            help: EXPORT.to_owned(),
+        }),
+        false => Ok(()),
+    }
+}
+
 impl<'a> Config<'a> {
     /// The configuration, where it is one of these networks; a note where it is another.
     pub(super) fn read(value: &'a Value, notes: &mut Vec<String>) -> Result<Option<Self>> {
         let model = value.get("model_type").and_then(Value::as_str).unwrap_or_default();
         let architecture = value.get("architecture").and_then(Value::as_str);
-        if let Some(name) =
-            architecture.filter(|name| name.contains("blur") || name.starts_with("eca") || name.starts_with("sk"))
-        {
-            return Err(Error::Unsupported {
-                what: format!("`{name}`, which config.json names,"),
-                help: "its weights do not say what it computes beside them; export it with `torch.onnx.export`"
-                    .to_owned(),
-            });
+        if let Some(name) = architecture {
+            refuse_hidden(name, "config.json")?;
+        }
+        if let Some(pool) = value.get("global_pool").and_then(Value::as_str).filter(|pool| pool.contains("max")) {
+            return Err(wrong("global_pool", "`avg`", &pool.into()));
         }
         let known = value.get("hidden_sizes").is_some() && matches!(model, "resnet" | "bit");
         if !known {
@@ -49,8 +61,15 @@ impl<'a> Config<'a> {
             if layer != "preactivation" {
                 return Err(wrong("layer_type", "`preactivation`", &value["layer_type"]));
             }
-            if let Some(padding) = value.get("global_padding").filter(|padding| !padding.is_null()) {
-                return Err(wrong("global_padding", "null", padding));
+            // Both pad and dilate where weights do not show it.
+            for (key, plain) in [
+                ("global_padding", Value::Null),
+                ("embedding_dynamic_padding", false.into()),
+                ("output_stride", 32.into()),
+            ] {
+                if let Some(found) = value.get(key).filter(|found| **found != plain) {
+                    return Err(wrong(key, plain.to_string(), found));
+                }
             }
         }
         let activation = match value.get("hidden_act") {
@@ -81,6 +100,12 @@ impl<'a> Config<'a> {
         let first = if self.flag("downsample_in_first_stage") { 2 } else { 1 };
         given.first_stride = given.first_stride.or(Some(first));
         given.activation = given.activation.or(self.activation);
+        let class = self.value.get("architectures").and_then(|classes| classes.get(0)).and_then(Value::as_str);
+        given.headless = given.headless.or(match class {
+            Some("ResNetForImageClassification" | "BitForImageClassification") => Some(Headless::Features),
+            Some("ResNetModel" | "BitModel" | "ResNetBackbone" | "BitBackbone") => Some(Headless::Map),
+            Some(_) | None => None,
+        });
         if self.bit {
             given.norm_groups = given.norm_groups.or(self.number("num_groups"));
         }
@@ -116,13 +141,14 @@ fn activation(name: &Value) -> Option<Activation> {
     Some(match name.as_str()? {
         "relu" => Activation::RELU,
         "relu6" => Activation::RELU6,
-        "gelu" => Activation::Gelu { tanh_approximation: false },
-        "gelu_new" | "gelu_pytorch_tanh" => Activation::Gelu { tanh_approximation: true },
+        "gelu" | "gelu_python" => Activation::Gelu { tanh_approximation: false },
+        "gelu_new" | "gelu_fast" | "gelu_pytorch_tanh" => Activation::Gelu { tanh_approximation: true },
         "silu" | "swish" => Activation::Silu,
         "leaky_relu" => Activation::leaky_relu(0.01),
         "sigmoid" => Activation::Sigmoid,
         "tanh" => Activation::Tanh,
         "mish" => Activation::Mish,
+        "hardswish" => Activation::HardSwish,
         _ => return None,
     })
 }

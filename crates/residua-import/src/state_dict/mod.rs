@@ -20,7 +20,7 @@ use std::path::Path;
 
 use residua_formats::NamedTensor;
 use residua_formats::safetensors::SafetensorsFile;
-use residua_formats::torch::{StateDict, TorchFile};
+use residua_formats::torch::{Attribute, StateDict, TorchFile, TorchKind};
 use residua_ir::{Graph, Source, Unused};
 use residua_resnet::layouts::{Axes, Headless, Zoo};
 use residua_resnet::recipe::{Bound, Recipe, Wanted};
@@ -45,9 +45,22 @@ struct Checkpoint {
 pub(crate) fn from_torch(file: TorchFile, name: &str, options: &LoadOptions) -> Result<Graph> {
     let version = file.scalars.iter().find(|(path, _)| path == "pytorch-lightning_version");
     let version = version.and_then(|(_, value)| match value {
-        residua_formats::torch::Attribute::Text(version) => Some(format!("lightning {version}")),
+        Attribute::Text(version) => Some(format!("lightning {version}")),
         _ => None,
     });
+    for (path, value) in &file.scalars {
+        let last = path.rsplit('.').next().unwrap_or(path);
+        if let (true, Attribute::Text(name)) = (["arch", "architecture", "model", "model_name"].contains(&last), value)
+        {
+            config::refuse_hidden(name, &format!("`{path}` in the file"))?;
+        }
+    }
+    if file.kind == TorchKind::Script && file.state_dicts.iter().all(|dict| dict.tensors.is_empty()) {
+        return Err(Error::Unsupported {
+            what: "a TorchScript program without weights under names, such as a frozen one,".to_owned(),
+            help: "save it before `torch.jit.freeze`, or save the model's `state_dict()`".to_owned(),
+        });
+    }
     let dangers =
         file.dangers.iter().map(|danger| format!("`{}` would have been called ({})", danger.global, danger.place));
     let source = Source {
@@ -106,13 +119,13 @@ fn network(checkpoint: Checkpoint, name: &str, options: &LoadOptions) -> Result<
     if let Some(config) = &config {
         config.fill(&mut given);
     }
-    let chosen = choose::network(&state_dicts, options.which.as_deref(), &given)?;
-    let Network { dict, mut recognised, names, notes, unused: outside } = chosen;
+    let mut chosen = choose::network(&state_dicts, options.which.as_deref(), &given)?;
+    if !chosen.dict.modules.is_empty() {
+        chosen.recognised = modules::settle(&chosen, given)?;
+    }
+    let Network { recognised, names, notes, unused: outside, .. } = chosen;
     source.notes.extend(notes);
     unused.extend(outside);
-    if !dict.modules.is_empty() {
-        recognised = modules::settle(dict, &names, recognised, given)?;
-    }
     if let Some(config) = &config {
         config.hold(&recognised.recipe)?;
     }

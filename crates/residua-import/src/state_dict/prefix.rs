@@ -18,6 +18,8 @@ const LEVELS: usize = 16;
 pub(super) struct Network<'a> {
     pub(super) dict: &'a StateDict,
     pub(super) recognised: Recognised,
+    /// What was stripped from the start of all names.
+    pub(super) prefix: String,
     /// The tensors that [`Recognised::slots`] count.
     pub(super) names: Vec<&'a NamedTensor>,
     pub(super) notes: Vec<String>,
@@ -45,7 +47,7 @@ fn by_product(name: &str, shape: &[usize]) -> Option<&'static str> {
 }
 
 /// A name without the segments that torch.compile puts anywhere.
-fn uncompiled(name: &str) -> String {
+pub(super) fn uncompiled(name: &str) -> String {
     name.split('.').filter(|segment| *segment != "_orig_mod").collect::<Vec<_>>().join(".")
 }
 
@@ -68,35 +70,46 @@ pub(super) fn network<'a>(dict: &'a StateDict, part: Option<&str>, given: &Given
             None => named.push((name, tensor)),
         }
     }
-    let compiled = dict.tensors.iter().any(|tensor| tensor.name.contains("_orig_mod."));
     let mut failure = Failure::default();
     let mut prefix = String::new();
+    let mut nearly = None;
     for _ in 0..LEVELS {
         match attempt(&named, &prefix, given) {
-            Ok(recognised) => {
-                let mut notes = Vec::new();
-                if compiled || !prefix.is_empty() {
-                    let stripped = if compiled { "`_orig_mod.`" } else { "" };
-                    let own = if prefix.is_empty() { String::new() } else { format!("`{prefix}`") };
-                    let and = if compiled && !prefix.is_empty() { " and " } else { "" };
-                    notes.push(format!("stripped from the names of tensors: {stripped}{and}{own}"));
-                }
-                let names = named.iter().map(|(_, tensor)| *tensor).collect();
-                return Ok(Network { dict, recognised, names, notes, unused });
-            }
-            Err(mismatches) => {
-                failure.mismatches.extend(mismatches);
-            }
+            Ok(recognised) if recognised.exact => return Ok(stripped(dict, &named, prefix, recognised, unused)),
+            // Behind a longer prefix the classifier may have the name that the layout gives it.
+            Ok(recognised) => nearly = Some((prefix.clone(), recognised)),
+            Err(mismatches) => failure.mismatches.extend(mismatches),
         }
         match next_prefix(&named, &prefix) {
             Some(longer) => prefix = longer,
             None => break,
         }
     }
+    if let Some((prefix, recognised)) = nearly {
+        return Ok(stripped(dict, &named, prefix, recognised, unused));
+    }
     failure.mismatches.sort_by_key(|mismatch| std::cmp::Reverse(mismatch.named));
     failure.mismatches.dedup_by(|a, b| a.class == b.class);
     failure.outside = outside(&named, given);
     Err(failure)
+}
+
+fn stripped<'a>(
+    dict: &'a StateDict,
+    named: &[(String, &'a NamedTensor)],
+    prefix: String,
+    recognised: Recognised,
+    unused: Vec<Unused>,
+) -> Network<'a> {
+    let compiled = dict.tensors.iter().any(|tensor| tensor.name.contains("_orig_mod."));
+    let parts = [compiled.then(|| "`_orig_mod.`".to_owned()), (!prefix.is_empty()).then(|| format!("`{prefix}`"))];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let notes = match parts.is_empty() {
+        true => Vec::new(),
+        false => vec![format!("stripped from the names of tensors: {}", parts.join(" and "))],
+    };
+    let names = named.iter().map(|(_, tensor)| *tensor).collect();
+    Network { dict, recognised, prefix, names, notes, unused }
 }
 
 /// The entries of a state dict with a prefix stripped; names outside of it stay as they are.

@@ -12,7 +12,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use residua_ir::{Checked, GraphError, NodeId, Op, ParameterId, Role, Tensor, TensorError, validate};
 
@@ -137,10 +137,9 @@ pub fn hold(model: &Checked, anatomy: &Anatomy, zoo: &'static Zoo) -> Result<Hel
     let first_stride = first_stride(anatomy, &form);
     let mut nearest: Option<(bool, Vec<String>)> = None;
     for &kin in zoo.kins {
-        let settings = kin.settings(&form, first_stride).and_then(|settings| match shortcut_reason(anatomy, kin) {
-            Some(reason) => Err(vec![reason]),
-            None => Ok(settings),
-        });
+        let shortcuts = shortcut_reason(anatomy, kin).map_or_else(|| Ok(Vec::new()), |reason| Err(vec![reason]));
+        let ends = kin.ends(channels(anatomy), !anatomy.head.dense.is_empty(), anatomy.head.pool.is_some());
+        let settings = all_of([kin.settings(&form, first_stride), shortcuts, ends]);
         let (of_form, reasons) = match settings {
             Ok(settings) if outside.is_empty() => match hold_in(model, anatomy, &form, zoo, kin, settings) {
                 Ok(held) => return Ok(held),
@@ -155,6 +154,17 @@ pub fn hold(model: &Checked, anatomy: &Anatomy, zoo: &'static Zoo) -> Result<Hel
         }
     }
     Err(nearest.map(|(_, reasons)| reasons).unwrap_or_default())
+}
+
+/// All settings, or all reasons.
+fn all_of<const N: usize>(parts: [Result<Vec<String>, Vec<String>>; N]) -> Result<Vec<String>, Vec<String>> {
+    let reasons: Vec<String> = parts.iter().filter_map(|part| part.as_ref().err()).flatten().cloned().collect();
+    if reasons.is_empty() { Ok(parts.into_iter().flatten().flatten().collect()) } else { Err(reasons) }
+}
+
+/// Channels of the picture.
+fn channels(anatomy: &Anatomy) -> usize {
+    anatomy.stem.convs.first().map_or(3, |conv| conv.inputs * conv.groups.max(1))
 }
 
 /// Stride of the first block.
@@ -251,7 +261,7 @@ fn hold_in(
     let mut placed: Vec<Placed> = Vec::new();
     let built = recipe.build::<Problem>(Default::default(), Vec::new(), &mut |wanted| {
         let found = tensors.find(&recipe, wanted)?;
-        let name = kin.layout().tensor(wanted.slot);
+        let name = kin.layout().tensor(wanted.slot).map(|name| kin.layout().saved(name, recipe.head.is_some()));
         let name = name.ok_or_else(|| Problem::Reason(format!("it has a {}, which has no name there", wanted.slot)))?;
         let tensor = kin.layout().stored(wanted.slot, &found.tensor)?;
         placed.push(Placed { slot: wanted.slot, name: name.clone(), tensor, from: found.from, moves: found.moves });
@@ -264,7 +274,7 @@ fn hold_in(
         return Err(reasons);
     }
     if kin.counters {
-        placed = with_counters(placed, kin, &tensors).map_err(|problem| vec![problem.text()])?;
+        placed = with_counters(placed, kin, recipe.head.is_some(), &tensors).map_err(|problem| vec![problem.text()])?;
     }
     let dropped = dropped(model, &placed).map_err(|reason| vec![reason])?;
     Ok(Held { zoo, kin, recipe, tensors: placed, dropped, settings, notes: notes(anatomy, kin) })
@@ -274,7 +284,7 @@ fn hold_in(
 fn recipe(model: &Checked, anatomy: &Anatomy, form: &Form, kin: &Kin, tensors: &Tensors) -> Recipe {
     let mut conventions: Conventions = kin.conventions.clone();
     conventions.first_stride = first_stride(anatomy, form);
-    if let Some(activation) = tensors.stem_activation().filter(|_| conventions.inner_activation.is_some()) {
+    if let Some(activation) = tensors.activation().filter(|_| kin.can.configured) {
         conventions.activation = activation;
     }
     if let (true, Some(groups)) = (form.group_norm, tensors.norm_groups()) {
@@ -294,12 +304,11 @@ fn recipe(model: &Checked, anatomy: &Anatomy, form: &Form, kin: &Kin, tensors: &
         },
         gates: gates.collect(),
     };
-    let channels = anatomy.stem.convs.first().map_or(3, |conv| conv.inputs * conv.groups.max(1));
     let size = model.graph().inputs().first().and_then(|&input| {
         let dims = model.shape_of(input)?.dims();
         Some([dims.get(2)?.fixed()?, dims.get(3)?.fixed()?])
     });
-    let input = Input { channels, size: size.filter(|_| conventions.framework == Framework::Keras) };
+    let input = Input { channels: channels(anatomy), size: size.filter(|_| conventions.framework == Framework::Keras) };
     let classifier = anatomy.head.classes.filter(|_| !anatomy.head.dense.is_empty()).map(|classes| Classifier {
         classes,
         softmax: kin.softmax,
@@ -315,7 +324,7 @@ fn recipe(model: &Checked, anatomy: &Anatomy, form: &Form, kin: &Kin, tensors: &
         head,
         conventions,
         names: Vec::new(),
-        epsilons: Vec::new(),
+        epsilons: BTreeMap::new(),
     }
 }
 
@@ -345,14 +354,17 @@ fn dropped(model: &Checked, placed: &[Placed]) -> Result<Vec<(ParameterId, Strin
 }
 
 /// Adds to each batch norm its counter: the source's, or 0.
-fn with_counters(placed: Vec<Placed>, kin: &Kin, tensors: &Tensors) -> Result<Vec<Placed>, Problem> {
+fn with_counters(placed: Vec<Placed>, kin: &Kin, has_head: bool, tensors: &Tensors) -> Result<Vec<Placed>, Problem> {
     let mut all = Vec::with_capacity(placed.len());
+    let counters = tensors.counters();
+    let none = || Ok::<_, Problem>((Tensor::from_i64(Vec::new(), &[0])?, Vec::new()));
     for tensor in placed {
         let slot = Slot { field: Field::Batches, ..tensor.slot };
         let counts = tensor.slot.field == Field::Variance && kin.layout().axes == Axes::Torch;
         all.push(tensor);
         if let (true, Some(name)) = (counts, kin.layout().tensor(slot)) {
-            let (tensor, from) = tensors.counter(slot.place)?;
+            let name = kin.layout().saved(name, has_head);
+            let (tensor, from) = counters.get(&slot.place).cloned().map_or_else(none, Ok)?;
             all.push(Placed { slot, name, tensor, from, moves: Vec::new() });
         }
     }

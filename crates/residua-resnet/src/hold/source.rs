@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use residua_ir::{Activation, Checked, DType, Elementwise, Graph, NodeId, Op, ParameterId, Role, Tensor, ValueKind};
+use residua_ir::{
+    Activation, Checked, DType, Elementwise, Graph, LayerId, NodeId, Op, ParameterId, Role, Tensor, ValueKind,
+};
 
 use super::Problem;
 use crate::anatomy::{Anatomy, Order};
@@ -56,9 +58,11 @@ impl<'m> Tensors<'m> {
         })
     }
 
-    /// Activation of the stem, of those that a configuration can name.
-    pub(super) fn stem_activation(&self) -> Option<Activation> {
-        let node = self.node(Place::Stem(Part::Activation(0)))?;
+    /// Activation of the stem, or of a block where stems have none, of those that a configuration can name.
+    pub(super) fn activation(&self) -> Option<Activation> {
+        let in_block = Place::Block { stage: 0, block: 0, part: Part::Activation(self.last) };
+        let place = if self.order == Order::Pre { in_block } else { Place::Stem(Part::Activation(0)) };
+        let node = self.node(place)?;
         match node.op {
             Op::Activation(
                 activation @ (Activation::Gelu { tanh_approximation: false }
@@ -278,17 +282,22 @@ impl<'m> Tensors<'m> {
             .ok_or_else(|| Problem::Reason(format!("its {place} lacks a tensor")))
     }
 
-    /// Counter of a batch norm: the source's, or 0.
-    pub(super) fn counter(&self, place: Place) -> Result<(Tensor, Vec<ParameterId>), Problem> {
-        let layer = self.node(place).map(|node| node.layer);
-        let own = self.graph.parameter_ids().find(|&id| {
-            let parameter = self.graph.parameter(id);
-            parameter.role == Role::Counter && Some(parameter.layer) == layer && parameter.tensor.shape().is_empty()
-        });
-        Ok(match own {
-            Some(id) => (self.graph.parameter(id).tensor.clone(), vec![id]),
-            None => (Tensor::from_i64(Vec::new(), &[0])?, Vec::new()),
-        })
+    /// Counters of batch norms, where the source has them.
+    pub(super) fn counters(&self) -> BTreeMap<Place, (Tensor, Vec<ParameterId>)> {
+        let by_layer: BTreeMap<LayerId, ParameterId> = self
+            .graph
+            .parameter_ids()
+            .filter(|&id| {
+                let parameter = self.graph.parameter(id);
+                parameter.role == Role::Counter && parameter.tensor.shape().is_empty()
+            })
+            .map(|id| (self.graph.parameter(id).layer, id))
+            .collect();
+        let counter = |(&place, &node): (&Place, &NodeId)| {
+            let id = *by_layer.get(&self.graph.node(node).layer)?;
+            Some((place, (self.graph.parameter(id).tensor.clone(), vec![id])))
+        };
+        self.nodes.iter().filter_map(counter).collect()
     }
 }
 

@@ -18,7 +18,13 @@ pub(super) static ZOO: Zoo = Zoo {
     kins: &[&OPTION_A_KIN, &OPTION_B_KIN],
 };
 
-const CAN: Can = Can { stems: &[(StemForm::Small, None)], groups: false, ..PLAIN };
+const CAN: Can = Can {
+    stems: &[(StemForm::Small, None)],
+    groups: false,
+    channels: Some("replace conv1 by one of in_channels={n}"),
+    bare: Some("replace linear by Identity"),
+    ..PLAIN
+};
 
 static OPTION_A_KIN: Kin = Kin {
     describe: "akamaster's CIFAR ResNet with option A",

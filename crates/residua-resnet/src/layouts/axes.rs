@@ -88,6 +88,15 @@ impl Layout {
         Some(format!("{}{}{field}", self.layer(slot.place)?, self.axes.separator()))
     }
 
+    /// A name as a model is saved that gives its last map (without `head`): without what stands before all names.
+    #[must_use]
+    pub fn saved(&self, name: String, head: bool) -> String {
+        match name.strip_prefix(self.optional) {
+            Some(bare) if !head => bare.to_owned(),
+            Some(_) | None => name,
+        }
+    }
+
     /// The tensor of a name; [`None`] for a name that is not of this layout. Keras's names may end in `:0`, and may be
     /// joined by dots.
     #[must_use]

@@ -17,7 +17,7 @@ pub(super) static ZOO: Zoo = Zoo {
     kins: &[&BASIC_KIN, &BOTTLENECK_KIN, &SKIPPED_KIN],
 };
 
-const CAN: Can = Can { groups: false, only: &[18, 34, 50, 101, 152], ..PLAIN };
+const CAN: Can = Can { groups: false, only: &[18, 34, 50, 101, 152], channels: None, bare: None, ..PLAIN };
 
 static BASIC_KIN: Kin = Kin {
     describe: "resnet-burn's ResNet of basic blocks",

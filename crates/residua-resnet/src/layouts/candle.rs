@@ -15,7 +15,13 @@ pub(super) static ZOO: Zoo = Zoo {
 static KIN: Kin = Kin {
     describe: "candle-transformers' ResNet",
     conventions: TORCH,
-    can: Can { groups: false, only: &[18, 34, 50, 101, 152], ..PLAIN },
+    can: Can {
+        groups: false,
+        only: &[18, 34, 50, 101, 152],
+        channels: None,
+        bare: Some("make it with the function whose name ends in `_no_final_layer`"),
+        ..PLAIN
+    },
     headless: Headless::Features,
     classifier_as_conv: false,
     softmax: false,

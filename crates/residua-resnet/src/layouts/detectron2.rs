@@ -18,7 +18,11 @@ pub(super) static ZOO: Zoo = Zoo {
 static KIN: Kin = Kin {
     describe: "detectron2's ResNet",
     conventions: Conventions { layout: &DETECTRON2, ..TORCH },
-    can: Can { stride_on: &[(1, None), (2, Some("build it with MODEL.RESNETS.STRIDE_IN_1X1 = False"))], ..PLAIN },
+    can: Can {
+        stride_on: &[(1, None), (2, Some("build it with MODEL.RESNETS.STRIDE_IN_1X1 = False"))],
+        channels: Some("build it with a MODEL.PIXEL_MEAN of length {n}"),
+        ..PLAIN
+    },
     headless: Headless::Map,
     classifier_as_conv: false,
     softmax: false,

@@ -6,7 +6,7 @@
 use residua_ir::Activation;
 
 use super::keras::block;
-use super::zoo::PLAIN;
+use super::zoo::{Inner, PLAIN};
 use super::{Axes, Can, Headless, Kin, Layout, Zoo};
 use crate::anatomy::{BlockKind, Order, Reads};
 use crate::recipe::{Conventions, Norms, PoolEdge, TORCH};
@@ -26,7 +26,8 @@ static RESNET_KIN: Kin = Kin {
         // Both are in config.json, which is written beside the weights.
         stride_on: &[(2, None), (1, None)],
         first_stride: &[(1, None), (2, None)],
-        wide: false,
+        inner: Inner::Quarter,
+        configured: true,
         groups: false,
         ..PLAIN
     },
@@ -52,7 +53,8 @@ static BIT_KIN: Kin = Kin {
     can: Can {
         blocks: &[BlockKind::Bottleneck],
         order: Order::Pre,
-        wide: false,
+        inner: Inner::QuarterInEights,
+        configured: true,
         groups: false,
         norms: &[Norms::Group(32)],
         ..PLAIN

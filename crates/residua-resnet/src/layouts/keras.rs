@@ -109,10 +109,18 @@ pub(super) static ZOO: Zoo = Zoo {
     kins: &[&APPLICATIONS_V1_KIN, &APPLICATIONS_V2_KIN],
 };
 
+const CAN: Can = Can {
+    blocks: &[BlockKind::Bottleneck],
+    groups: false,
+    channels: Some("make it with an input_shape that ends in {n}"),
+    bare: Some("make it with include_top=False"),
+    ..PLAIN
+};
+
 static APPLICATIONS_V1_KIN: Kin = Kin {
     describe: "ResNet50 and kin of Keras Applications",
     conventions: APPLICATIONS,
-    can: Can { blocks: &[BlockKind::Bottleneck], stride_on: &[(1, None)], groups: false, ..PLAIN },
+    can: Can { stride_on: &[(1, None)], ..CAN },
     headless: Headless::Map,
     classifier_as_conv: false,
     softmax: true,
@@ -123,7 +131,7 @@ static APPLICATIONS_V1_KIN: Kin = Kin {
 static APPLICATIONS_V2_KIN: Kin = Kin {
     describe: "ResNet50V2 and kin of Keras Applications",
     conventions: APPLICATIONS_V2,
-    can: Can { blocks: &[BlockKind::Bottleneck], order: Order::Pre, stride_in: StrideIn::Last, groups: false, ..PLAIN },
+    can: Can { order: Order::Pre, stride_in: StrideIn::Last, ..CAN },
     headless: Headless::Map,
     classifier_as_conv: false,
     softmax: true,

@@ -19,6 +19,7 @@ pub(super) static ZOO: Zoo = Zoo {
 const CAN: Can = Can {
     stems: &[(StemForm::Large, None), (StemForm::Deep, Some("build the backbone with deep_stem=True"))],
     stride_on: &[(2, None), (1, Some("build the backbone with style=\"caffe\""))],
+    channels: Some("build the backbone with in_channels={n}"),
     ..PLAIN
 };
 

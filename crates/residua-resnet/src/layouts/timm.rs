@@ -20,10 +20,14 @@ pub(super) static ZOO: Zoo = Zoo {
 };
 
 const GROUPS: usize = 32;
+const CHANNELS: Option<&str> = Some("create it with in_chans={n}");
+const BARE: Option<&str> = Some("create it with num_classes=0");
 
 const RESNET_CAN: Can = Can {
     stems: &[(StemForm::Large, None), (StemForm::Deep, None)],
     gates: true,
+    channels: CHANNELS,
+    bare: BARE,
     norms: &[Norms::Batch, Norms::Group(GROUPS)],
     ..PLAIN
 };
@@ -60,7 +64,7 @@ const V2: Conventions = Conventions {
     ..TORCH
 };
 
-const V2_CAN: Can = Can { order: Order::Pre, ..PLAIN };
+const V2_CAN: Can = Can { order: Order::Pre, channels: CHANNELS, bare: BARE, ..PLAIN };
 
 static RESNET_V2_KIN: Kin = Kin {
     describe: "timm's pre-activated ResNet",
@@ -138,7 +142,12 @@ const STEM: &[Row] = &[
     (Place::Pool, "maxpool"),
 ];
 
-const GATE: &[Row] = &[(block(Part::Gate(1)), "layer{s}.{b}.se.fc1"), (block(Part::Gate(2)), "layer{s}.{b}.se.fc2")];
+const GATE: &[Row] = &[
+    (block(Part::Gate(1)), "layer{s}.{b}.se.fc1"),
+    (block(Part::GateActivation(1)), "layer{s}.{b}.se.act"),
+    (block(Part::Gate(2)), "layer{s}.{b}.se.fc2"),
+    (block(Part::GateActivation(2)), "layer{s}.{b}.se.gate"),
+];
 
 const HEAD: &[Row] =
     &[(Place::HeadPool, "global_pool.pool"), (Place::Flatten, "global_pool.flatten"), (Place::Dense(0), "fc")];

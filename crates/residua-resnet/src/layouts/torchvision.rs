@@ -25,6 +25,8 @@ static KIN: Kin = Kin {
                 Some("replace conv1 by a 3x3 of stride 1 and maxpool by Identity, as CIFAR networks have it"),
             ),
         ],
+        channels: Some("replace conv1 by one of in_channels={n}"),
+        bare: Some("replace fc by Identity"),
         ..PLAIN
     },
     headless: Headless::Features,

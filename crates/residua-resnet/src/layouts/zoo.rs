@@ -54,6 +54,39 @@ pub enum Headless {
 /// A choice that the class leaves to whoever builds the model; the text says how it is made, none for the default.
 pub type Setting<T> = (T, Option<&'static str>);
 
+/// How many channels a bottleneck has within.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inner {
+    /// Whatever its builder says.
+    Any,
+    /// A quarter of what it gives.
+    Quarter,
+    /// The same, rounded to a multiple of 8 and never to much less.
+    QuarterInEights,
+}
+
+impl Inner {
+    fn allows(self, stage: &StageForm) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Quarter => stage.width == stage.outputs / 4,
+            Self::QuarterInEights => {
+                let rounded = (stage.outputs.saturating_add(16) / 32).max(1) * 8;
+                let too_few = rounded.saturating_mul(40) < stage.outputs.saturating_mul(9);
+                stage.width == if too_few { rounded + 8 } else { rounded }
+            }
+        }
+    }
+
+    fn describe(self) -> &'static str {
+        match self {
+            Self::Any => "as many as are asked for",
+            Self::Quarter => "a quarter of what they give",
+            Self::QuarterInEights => "a quarter of what they give, in multiples of 8",
+        }
+    }
+}
+
 /// What of a form a model class can build.
 #[derive(Debug)]
 pub struct Can {
@@ -69,8 +102,8 @@ pub struct Can {
     pub stride_in: StrideIn,
     /// Strides of the first stage.
     pub first_stride: &'static [Setting<usize>],
-    /// Whether bottlenecks may narrow by another factor than 4.
-    pub wide: bool,
+    /// Channels within bottlenecks.
+    pub inner: Inner,
     /// Whether wide convolutions may have groups.
     pub groups: bool,
     /// Squeeze-and-excite gates.
@@ -81,6 +114,13 @@ pub struct Can {
     pub norms: &'static [Norms],
     /// Only networks of these depths in their standard sizes; empty for any sizes.
     pub only: &'static [usize],
+    /// How pictures of `{n}` channels are had where that is not 3, empty where nothing has to be said; none where the code
+    /// takes 3.
+    pub channels: Option<&'static str>,
+    /// How it is had without a classifier; none where the code always has one.
+    pub bare: Option<&'static str>,
+    /// Whether a configuration is written beside the weights, which says the sizes.
+    pub configured: bool,
 }
 
 /// What nearly all classes share; each says in what it differs.
@@ -91,12 +131,15 @@ pub(super) const PLAIN: Can = Can {
     stride_on: &[(2, None)],
     stride_in: StrideIn::First,
     first_stride: &[(1, None)],
-    wide: true,
+    inner: Inner::Any,
     groups: true,
     gates: false,
     pooled: false,
     norms: &[Norms::Batch],
     only: &[],
+    channels: Some(""),
+    bare: Some(""),
+    configured: false,
 };
 
 impl Kin {
@@ -137,13 +180,13 @@ impl Kin {
             };
             reasons.push(what.to_owned());
         }
-        let quarter = |stage: &StageForm| stage.width.checked_mul(4) == Some(stage.outputs);
-        if !can.wide && form.block == BlockKind::Bottleneck && !form.stages.iter().all(quarter) {
+        if form.block == BlockKind::Bottleneck && !form.stages.iter().all(|stage| can.inner.allows(stage)) {
             let widths: Vec<String> =
                 form.stages.iter().map(|stage| format!("{} of {}", stage.width, stage.outputs)).collect();
             reasons.push(format!(
-                "its bottlenecks have {} channels within, the layout's code makes a quarter of what they give",
-                widths.join(", ")
+                "its bottlenecks have {} channels within, the layout's code makes {}",
+                widths.join(", "),
+                can.inner.describe()
             ));
         }
         let has = |what: &str| format!("it has {what}, which the layout has no place for");
@@ -170,6 +213,33 @@ impl Kin {
         if reasons.is_empty() {
             self.size_reasons(form, &mut reasons, &mut settings);
         }
+        if reasons.is_empty() { Ok(settings) } else { Err(reasons) }
+    }
+
+    /// As [`Kin::settings`], for what stands before and behind the blocks: channels of pictures, and whether the network
+    /// classifies, or at least takes the mean of its last map.
+    ///
+    /// # Errors
+    /// The sentences, at least one.
+    pub fn ends(&self, channels: usize, classifies: bool, pools: bool) -> Result<Vec<String>, Vec<String>> {
+        let (mut settings, mut reasons) = (Vec::new(), Vec::new());
+        match self.can.channels {
+            Some(text) if channels != 3 => settings.push(text.replace("{n}", &channels.to_string())),
+            None if channels != 3 => {
+                let plural = if channels == 1 { "" } else { "s" };
+                reasons.push(format!("its pictures have {channels} channel{plural}, the layout's code takes 3"));
+            }
+            Some(_) | None => {}
+        }
+        match self.can.bare {
+            Some(text) if !classifies => settings.push(text.to_owned()),
+            None if !classifies => reasons.push("it has no classifier, the layout's code always has one".to_owned()),
+            Some(_) | None => {}
+        }
+        if !pools && self.headless == Headless::Features {
+            settings.push("it gives the map of its last block: take that before the mean".to_owned());
+        }
+        settings.retain(|text| !text.is_empty());
         if reasons.is_empty() { Ok(settings) } else { Err(reasons) }
     }
 
@@ -210,7 +280,7 @@ impl Kin {
     fn size_reasons(&self, form: &Form, reasons: &mut Vec<String>, settings: &mut Vec<String>) {
         let name = form.standard_name();
         if self.can.only.is_empty() {
-            if name.is_none() {
+            if name.is_none() && !self.can.configured {
                 let stages: Vec<String> = form.stages.iter().map(|stage| stage.blocks.to_string()).collect();
                 let widths: Vec<String> = form.stages.iter().map(|stage| stage.width.to_string()).collect();
                 settings.push(format!(

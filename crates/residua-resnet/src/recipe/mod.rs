@@ -13,6 +13,8 @@ mod tests;
 #[cfg(test)]
 mod torch_tests;
 
+use std::collections::BTreeMap;
+
 use residua_ir::{Activation, Shape};
 
 use crate::anatomy::{BlockKind, Order, Reads};
@@ -43,7 +45,7 @@ pub struct Recipe {
     /// Names that layers have instead of those of the layout.
     pub names: Vec<(Place, String)>,
     /// Epsilons of single layers that have another than the conventions say.
-    pub epsilons: Vec<(Place, f64)>,
+    pub epsilons: BTreeMap<Place, f64>,
 }
 
 /// Sizes that a form leaves open.
@@ -324,7 +326,16 @@ impl KerasKin {
         };
         let head = classes.map(|classes| Head { pool, classifier: Some(Classifier::dense(classes, true)) });
         let (conventions, sizes) = (self.conventions(), Sizes::default());
-        Recipe { name: name.to_owned(), form, sizes, input, head, conventions, names: Vec::new(), epsilons: Vec::new() }
+        Recipe {
+            name: name.to_owned(),
+            form,
+            sizes,
+            input,
+            head,
+            conventions,
+            names: Vec::new(),
+            epsilons: BTreeMap::new(),
+        }
     }
 
     /// The standard network of a name, such as `resnet50v2` or `resnet29v2_cifar`, as Keras builds it.

@@ -90,7 +90,7 @@ impl<'a> Plan<'a> {
     }
 
     fn norm(&mut self, place: Place, x: usize) -> usize {
-        let own = self.recipe.epsilons.iter().find(|(at, _)| *at == place).map(|(_, epsilon)| *epsilon);
+        let own = self.recipe.epsilons.get(&place).copied();
         let epsilon = own.unwrap_or(self.recipe.conventions.epsilon);
         let kind = match self.recipe.conventions.norms {
             Norms::Batch => LayerKind::BatchNorm { epsilon },

@@ -1,5 +1,7 @@
 //! What is known of a model whose file holds weights alone, and which part of a file is meant.
 
+use std::path::PathBuf;
+
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use residua_import::LoadOptions;
@@ -24,6 +26,9 @@ pub(crate) struct SourceArgs {
     /// Groups of all group norms [default: as the layout's own code]
     #[arg(long, help_heading = HEADING, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub(crate) norm_groups: Option<u32>,
+    /// Hugging Face's config.json of the network, where it does not lie beside the file
+    #[arg(long, help_heading = HEADING, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// Layout of the names, where they fit several [default: the first of `residua layouts` that fits]
     #[arg(long, help_heading = HEADING, value_name = "NAME", value_parser = zoos(), hide_possible_values = true)]
     pub(crate) source_layout: Option<&'static Zoo>,
@@ -51,7 +56,7 @@ pub(crate) fn parse_epsilon(text: &str) -> Result<f64, String> {
 }
 
 /// The options, each with the way to give it another value.
-const OPTIONS: [(&str, Change); 5] = [
+const OPTIONS: [(&str, Change); 6] = [
     ("--which", |args| args.which.as_mut().map(|path| path.push('\u{0}'))),
     ("--variant", |args| {
         args.variant.as_mut().map(|variant| match variant {
@@ -61,6 +66,7 @@ const OPTIONS: [(&str, Change); 5] = [
     }),
     ("--epsilon", |args| args.epsilon.as_mut().map(|epsilon| *epsilon *= 0.5)),
     ("--norm-groups", |args| args.norm_groups.as_mut().map(|groups| *groups += 1)),
+    ("--config", |args| args.config.as_mut().map(|path| path.push("\u{0}"))),
     ("--source-layout", |args| {
         args.source_layout.as_mut().map(|zoo| {
             let another = ZOOS.into_iter().find(|other| other.name != zoo.name);
@@ -96,7 +102,7 @@ impl SourceArgs {
             norm_groups: self.norm_groups.map(|groups| groups as usize),
             ..Given::default()
         };
-        LoadOptions { which: self.which.clone(), given, config: None }
+        LoadOptions { which: self.which.clone(), given, config: self.config.clone() }
     }
 
     /// The options that were given, and for each of them all options with another value of this one.

@@ -1,0 +1,82 @@
+//! What modules without weights compute, by their classes.
+
+use residua_formats::torch::{Attribute, Module};
+use residua_ir::Activation;
+
+/// What a module computes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Class {
+    /// Nothing, where a model is not trained.
+    Nothing,
+    Activation(Activation),
+    MaxPool,
+    AvgPool,
+    GlobalPool,
+    Flatten,
+    Pad,
+    /// A function of the program that saved it.
+    Function,
+    /// What training or measuring needs, beside the network.
+    Beside,
+    /// What is not known here.
+    Unknown,
+}
+
+/// What a module computes by its class and its attributes.
+pub(super) fn class(module: &Module) -> Class {
+    let name = module.class.rsplit('.').next().unwrap_or(&module.class);
+    if let Some(activation) = activation(name, module) {
+        return Class::Activation(activation);
+    }
+    match name {
+        "Identity"
+        | "Dropout"
+        | "Dropout1d"
+        | "Dropout2d"
+        | "Dropout3d"
+        | "AlphaDropout"
+        | "FeatureAlphaDropout"
+        | "DropPath"
+        | "BitDropPath"
+        | "DropBlock2d"
+        | "StochasticDepth"
+        | "Sequential"
+        | "ModuleList" => Class::Nothing,
+        "MaxPool2d" => Class::MaxPool,
+        "AvgPool2d" => Class::AvgPool,
+        "AdaptiveAvgPool2d" | "FastAdaptiveAvgPool" | "FastAdaptiveAvgPool2d" | "GlobalAveragePooling" => {
+            Class::GlobalPool
+        }
+        "Flatten" => Class::Flatten,
+        "ConstantPad2d" | "ZeroPad2d" => Class::Pad,
+        "LambdaLayer" => Class::Function,
+        name if name.ends_with("Loss") || module.class.starts_with("torchmetrics.") => Class::Beside,
+        _ => Class::Unknown,
+    }
+}
+
+fn activation(name: &str, module: &Module) -> Option<Activation> {
+    let number = |key: &str, default: f64| match module.attributes.get(key) {
+        Some(Attribute::Float(value)) => *value,
+        #[expect(clippy::cast_precision_loss, reason = "slopes are small")]
+        Some(Attribute::Int(value)) => *value as f64,
+        _ => default,
+    };
+    let tanh = module.attributes.get("approximate") == Some(&Attribute::Text("tanh".to_owned()));
+    Some(match name {
+        "ReLU" => Activation::RELU,
+        "ReLU6" => Activation::RELU6,
+        "SiLU" | "Swish" | "SiLUActivation" => Activation::Silu,
+        "GELU" => Activation::Gelu { tanh_approximation: tanh },
+        "GELUActivation" => Activation::Gelu { tanh_approximation: false },
+        "NewGELUActivation" | "PytorchGELUTanh" | "GELUTanh" => Activation::Gelu { tanh_approximation: true },
+        "LeakyReLU" => Activation::leaky_relu(number("negative_slope", 0.01)),
+        "ELU" => Activation::Elu { alpha: number("alpha", 1.0) },
+        "SELU" => Activation::Selu,
+        "Hardswish" => Activation::HardSwish,
+        "Mish" | "MishActivation" => Activation::Mish,
+        "Tanh" => Activation::Tanh,
+        "Sigmoid" => Activation::Sigmoid,
+        _ => return None,
+    })
+}

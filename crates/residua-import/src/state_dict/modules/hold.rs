@@ -1,0 +1,227 @@
+//! Each module of a tree against what the network has in its place.
+
+use std::collections::BTreeMap;
+
+use residua_formats::torch::{Attribute, Module};
+use residua_ir::Pads;
+use residua_resnet::Place;
+use residua_resnet::recipe::{ConvPadding, Layer, LayerKind, Projections};
+use residua_resnet::recognise::{Choice, Recognised};
+
+use super::class::{Class, class};
+use super::{Tree, pair};
+use crate::error::{Error, Result};
+
+/// Holds all modules against the network; what is the same in the usual case only is noted.
+pub(super) fn all(tree: &Tree, settled: &Recognised) -> Result<Vec<Choice>> {
+    let layers = settled.recipe.layers();
+    let by_place: BTreeMap<Place, &Layer> = layers.iter().map(|layer| (layer.place, layer)).collect();
+    let mut notes = Vec::new();
+    // What is not known at all says more than what it changes elsewhere.
+    let unknown = tree.leaves().find(|module| class(module) == Class::Unknown);
+    for module in unknown.into_iter().chain(tree.leaves()) {
+        let place = tree.place(settled, module);
+        let layer = place.and_then(|place| by_place.get(&place).copied());
+        notes.extend(leaf(tree, settled, module, place, layer)?);
+    }
+    for (place, module) in &tree.holders {
+        if let Some(layer) = by_place.get(place) {
+            holder(module, layer)?;
+        }
+    }
+    Ok(notes)
+}
+
+/// Whether a module lies in the network and not with its classifier, by the start of its path.
+pub(super) fn in_body(tree: &Tree, module: &Module) -> bool {
+    let classifier = tree.holders.get(&Place::Dense(0)).and_then(|holder| tree.within(holder));
+    let first = |path: &str| path.split('.').next().map(str::to_owned);
+    tree.within(module).is_some_and(|path| classifier.is_none_or(|classifier| first(&classifier) != first(&path)))
+}
+
+fn error(module: &Module, problem: String) -> Error {
+    Error::Layer { layer: module.path.clone(), kind: module.class.clone(), problem }
+}
+
+fn differs(module: &Module, attribute: &str, found: &str, expected: &str) -> Error {
+    error(module, format!("`{attribute}` is {found}, the network told from names and shapes has {expected} there"))
+}
+
+// ---- functions without weights
+
+fn leaf(
+    tree: &Tree,
+    settled: &Recognised,
+    module: &Module,
+    place: Option<Place>,
+    layer: Option<&Layer>,
+) -> Result<Option<Choice>> {
+    let kind = layer.map(|layer| layer.kind);
+    let otherwise = || {
+        let has = match kind {
+            Some(LayerKind::Activation(activation)) => activation.name(),
+            _ => layer.map_or("nothing of the kind", |layer| layer.class),
+        };
+        error(module, format!("the network told from names and shapes has {has} there"))
+    };
+    match (class(module), kind) {
+        (Class::Beside, _) | (Class::Flatten, None | Some(LayerKind::Flatten)) => Ok(None),
+        // Where the classifier has another name, nothing may stand in its place.
+        (Class::Nothing, None | Some(LayerKind::Flatten | LayerKind::Dense { .. })) => not_an_activation(module, place),
+        (Class::Activation(has), Some(LayerKind::Activation(wants))) if has == wants => Ok(None),
+        // Where the layout leaves their names to the code, all activations of a body are the same.
+        (Class::Activation(has), None) if place.is_none() && in_body(tree, module) => {
+            let wants = settled.recipe.conventions.activation;
+            let problem = || format!("the network told from names and shapes has {} there", wants.name());
+            if has == wants { Ok(None) } else { Err(error(module, problem())) }
+        }
+        (Class::MaxPool, Some(LayerKind::MaxPool { kernel, stride, pad })) => {
+            pool(module, [("kernel_size", kernel), ("stride", stride), ("padding", pad), ("dilation", 1)], false)
+        }
+        (Class::AvgPool, Some(LayerKind::AvgPool { kernel, stride, ceil })) => {
+            pool(module, [("kernel_size", kernel), ("stride", stride), ("padding", 0), ("dilation", 1)], ceil)
+        }
+        (Class::AvgPool, Some(LayerKind::GlobalPool { .. })) => windowed(module),
+        (Class::GlobalPool, Some(LayerKind::GlobalPool { .. })) => match module.attributes.get("output_size").map(pair)
+        {
+            None | Some(Some([1, 1])) => Ok(None),
+            Some(size) => Err(differs(module, "output_size", &format!("{:?}", size.unwrap_or_default()), "1")),
+        },
+        // Code that gives the map of the last block has a pool all the same.
+        (Class::GlobalPool, None) if place == Some(Place::HeadPool) && settled.recipe.head.is_none() => Ok(None),
+        (Class::Pad, Some(LayerKind::Pad(amount))) => padding(module, amount),
+        (Class::Function, None) if settled.recipe.conventions.projections == Projections::Pad => Ok(None),
+        (Class::Unknown | Class::Function, _) => Err(error(module, "what it computes is not known here".to_owned())),
+        (
+            Class::Nothing
+            | Class::Activation(_)
+            | Class::MaxPool
+            | Class::AvgPool
+            | Class::GlobalPool
+            | Class::Flatten
+            | Class::Pad,
+            _,
+        ) => Err(otherwise()),
+    }
+}
+
+/// What computes nothing must not stand where the code of all layouts has an activation.
+fn not_an_activation(module: &Module, place: Option<Place>) -> Result<Option<Choice>> {
+    let last = module.path.rsplit('.').next().unwrap_or_default();
+    match place.is_none() && matches!(last, "relu" | "relu1" | "relu2" | "relu3" | "act1" | "act2" | "act3") {
+        true => Err(error(module, "the network told from names and shapes has an activation there".to_owned())),
+        false => Ok(None),
+    }
+}
+
+fn pool(module: &Module, expected: [(&str, usize); 4], ceil: bool) -> Result<Option<Choice>> {
+    for (key, wanted) in expected {
+        match module.attributes.get(key).map(pair) {
+            Some(Some(found)) if found != [wanted; 2] => {
+                return Err(differs(module, key, &format!("{found:?}"), &wanted.to_string()));
+            }
+            Some(_) | None => {}
+        }
+    }
+    match module.attributes.get("ceil_mode") {
+        Some(Attribute::Bool(found)) if *found != ceil => {
+            Err(differs(module, "ceil_mode", &found.to_string(), &ceil.to_string()))
+        }
+        Some(_) | None => Ok(None),
+    }
+}
+
+/// A pool of windows behind the last block, as the first torchvision had it: the mean over all pixels where one window holds them.
+fn windowed(module: &Module) -> Result<Option<Choice>> {
+    let pads = module.attributes.get("padding").and_then(pair).unwrap_or_default();
+    let kernel = module.attributes.get("kernel_size").and_then(pair);
+    let Some([height, width]) = kernel.filter(|_| pads == [0; 2]) else {
+        return Err(error(module, "it is not the mean over all pixels".to_owned()));
+    };
+    let taken = format!("the mean over all pixels for `{}`, which takes {height}x{width} of them", module.path);
+    Ok(Some(Choice { taken, option: None }))
+}
+
+fn padding(module: &Module, amount: usize) -> Result<Option<Choice>> {
+    let sides = match module.attributes.get("padding") {
+        Some(Attribute::List(sides)) => sides.clone(),
+        Some(other) => vec![other.clone()],
+        None => Vec::new(),
+    };
+    let wanted = i64::try_from(amount).map(Attribute::Int);
+    if !sides.iter().all(|side| Ok(side) == wanted.as_ref()) {
+        return Err(differs(module, "padding", &format!("{sides:?}"), &amount.to_string()));
+    }
+    match module.attributes.get("value") {
+        None | Some(Attribute::Float(0.0) | Attribute::Int(0)) => Ok(None),
+        Some(value) => Err(differs(module, "value", &format!("{value:?}"), "0")),
+    }
+}
+
+// ---- layers with weights
+
+/// Holds the attributes of a module with tensors against its layer.
+fn holder(module: &Module, layer: &Layer) -> Result<()> {
+    match layer.kind {
+        LayerKind::Conv { stride, groups, padding, standardised, .. } => {
+            let mut expected = vec![("stride", [stride; 2]), ("dilation", [1; 2]), ("groups", [groups; 2])];
+            if let ConvPadding::Amounts(Pads { top, left, .. }) = padding {
+                expected.push(("padding", [top, left]));
+            }
+            for (key, wanted) in expected {
+                let Some(found) = module.attributes.get(key) else { continue };
+                if pair(found) != Some(wanted) {
+                    let found = pair(found).map_or_else(|| format!("{found:?}"), |found| format!("{found:?}"));
+                    return Err(differs(module, key, &found, &format!("{wanted:?}")));
+                }
+            }
+            standardises(module, standardised)?;
+            match module.attributes.get("padding_mode") {
+                Some(Attribute::Text(mode)) if mode != "zeros" => Err(differs(module, "padding_mode", mode, "zeros")),
+                Some(_) | None => Ok(()),
+            }
+        }
+        LayerKind::BatchNorm { epsilon } | LayerKind::GroupNorm { epsilon, .. } => {
+            if let Some(Attribute::Float(found)) = module.attributes.get("eps")
+                && found.to_bits() != epsilon.to_bits()
+            {
+                return Err(differs(module, "eps", &format!("{found:e}"), &format!("{epsilon:e}")));
+            }
+            match module.attributes.get("track_running_stats") {
+                Some(Attribute::Bool(false)) => {
+                    Err(differs(module, "track_running_stats", "false", "stored statistics"))
+                }
+                Some(_) | None => Ok(()),
+            }
+        }
+        LayerKind::Input
+        | LayerKind::Pad(_)
+        | LayerKind::PadChannels(_)
+        | LayerKind::Activation(_)
+        | LayerKind::MaxPool { .. }
+        | LayerKind::Add
+        | LayerKind::Mul
+        | LayerKind::AvgPool { .. }
+        | LayerKind::GlobalPool { .. }
+        | LayerKind::Flatten
+        | LayerKind::Dense { .. } => Ok(()),
+    }
+}
+
+/// Whether a convolution standardises its kernel when it runs shows in its class alone.
+fn standardises(module: &Module, wanted: Option<f64>) -> Result<()> {
+    let name = module.class.rsplit('.').next().unwrap_or(&module.class);
+    let does = ["StdConv2d", "StdConv2dSame", "ScaledStdConv2d", "WeightStandardizedConv2d"].contains(&name);
+    if does != wanted.is_some() {
+        let (its, theirs) = if does { ("does", "does not") } else { ("does not", "does") };
+        let problem =
+            format!("it {its} standardise its kernel when it runs, the network told from names and shapes {theirs}");
+        return Err(error(module, problem));
+    }
+    match (module.attributes.get("eps"), wanted) {
+        (Some(Attribute::Float(found)), Some(wanted)) if found.to_bits() != wanted.to_bits() => {
+            Err(differs(module, "eps", &format!("{found:e}"), &format!("{wanted:e}")))
+        }
+        _ => Ok(()),
+    }
+}

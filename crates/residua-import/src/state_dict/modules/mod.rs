@@ -1,0 +1,222 @@
+//! Whole modules: their hyper-parameters settle what names and shapes leave open, and are all held against the network.
+//!
+//! A pickled module says what each layer is, but not how they are joined: that is its class's code, which a pickle does not hold. So the network is
+//! told from names and shapes as ever, and each module of the tree must then be what the network has in its place ([`hold`]). Classes of the program that
+//! saved it, whose code nobody has, are named.
+
+mod class;
+mod hold;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use residua_formats::NamedTensor;
+use residua_formats::torch::{Attribute, Module};
+use residua_ir::Activation;
+use residua_resnet::anatomy::BlockKind;
+use residua_resnet::layouts::{Headless, Zoo};
+use residua_resnet::recognise::{Choice, Entry, Given, Recognised};
+use residua_resnet::{Part, Place, recognise};
+
+use super::prefix::{self, Network};
+use crate::error::{Error, Result};
+use class::{Class, class};
+
+/// A tree of modules beside the network that was told from its tensors.
+struct Tree<'a> {
+    modules: &'a [Module],
+    /// The modules that hold the tensors of a place.
+    holders: BTreeMap<Place, &'a Module>,
+    /// Paths below which there are other modules, or tensors.
+    inner: BTreeSet<&'a str>,
+    /// What stands before the paths of the network's modules.
+    prefix: &'a str,
+}
+
+impl<'a> Tree<'a> {
+    fn of(network: &'a Network<'a>) -> Self {
+        let modules = &network.dict.modules;
+        let by_path: BTreeMap<&str, &Module> = modules.iter().map(|module| (module.path.as_str(), module)).collect();
+        let mut holders = BTreeMap::new();
+        for (slot, &index) in &network.recognised.slots {
+            let path = network.names.get(index).and_then(|named| named.name.rsplit_once('.')).map(|(path, _)| path);
+            if let Some(&module) = path.and_then(|path| by_path.get(path)) {
+                holders.entry(slot.place).or_insert(module);
+            }
+        }
+        let mut inner = BTreeSet::new();
+        let tensors = network.dict.tensors.iter().map(|tensor| tensor.name.as_str());
+        for mut path in modules.iter().map(|module| module.path.as_str()).chain(tensors) {
+            // What is in the set already has its own ancestors there.
+            while let Some((above, _)) = path.rsplit_once('.').filter(|(above, _)| inner.insert(*above)) {
+                path = above;
+            }
+        }
+        Self { modules, holders, inner, prefix: &network.prefix }
+    }
+
+    /// Modules that hold neither others nor tensors: functions without weights.
+    fn leaves(&self) -> impl Iterator<Item = &'a Module> {
+        self.modules.iter().filter(|module| !module.path.is_empty() && !self.inner.contains(module.path.as_str()))
+    }
+
+    /// The path of a module in the network; [`None`] for what lies outside of it.
+    fn within(&self, module: &Module) -> Option<String> {
+        prefix::uncompiled(&module.path).strip_prefix(self.prefix).map(str::to_owned)
+    }
+
+    /// The place of a module, where the layout has a name for it.
+    fn place(&self, told: &Recognised, module: &Module) -> Option<Place> {
+        let path = self.within(module)?;
+        told.place(&path).or_else(|| {
+            // timm's pool of the head is a module of two.
+            let (above, last) = path.rsplit_once('.')?;
+            match (told.place(above)?, last) {
+                (Place::HeadPool, "pool") => Some(Place::HeadPool),
+                (Place::HeadPool, "flatten") => Some(Place::Flatten),
+                _ => None,
+            }
+        })
+    }
+
+    fn attribute(&self, place: Place, key: &str) -> Option<&'a Attribute> {
+        self.holders.get(&place)?.attributes.get(key)
+    }
+}
+
+/// The network with what its modules say.
+pub(super) fn settle(network: &Network, given: Given) -> Result<Recognised> {
+    let tree = Tree::of(network);
+    let again = by_class(&tree, network, &given);
+    let told = again.as_ref().unwrap_or(&network.recognised);
+    let given = complete(&tree, told, given);
+    let entries = entries_of(told, &network.names);
+    let mut settled = recognise(&entries, &given).map_err(|mismatches| Error::Weights {
+        problem: "the tree of the module says otherwise than names and shapes".to_owned(),
+        tried: mismatches.into_iter().map(|m| format!("{}: {}", m.class, m.reason)).collect(),
+    })?;
+    settled.choices.retain(|choice| choice.option.is_none());
+    let notes = hold::all(&tree, &settled)?;
+    settled.choices.extend(notes.into_iter().chain(unknown_code(&tree, &settled)));
+    Ok(settled)
+}
+
+/// Libraries by the start of their classes, and their layouts.
+const LIBRARIES: [(&str, &str); 6] = [
+    ("torchvision.", "torchvision"),
+    ("timm.", "timm"),
+    ("transformers.", "huggingface"),
+    ("mmpretrain.", "mmpretrain"),
+    ("mmcls.", "mmpretrain"),
+    ("detectron2.", "detectron2"),
+];
+
+/// The network in the layout of the library that its class is of, where its names fit those of others too.
+fn by_class(tree: &Tree, network: &Network, given: &Given) -> Option<Recognised> {
+    let root = tree
+        .modules
+        .iter()
+        .find(|module| format!("{}.", prefix::uncompiled(&module.path)).trim_start_matches('.') == tree.prefix)?;
+    let (_, zoo) = LIBRARIES.iter().find(|(start, _)| root.class.starts_with(start))?;
+    let zoo = given.zoo.or_else(|| Zoo::named(zoo)).filter(|zoo| zoo.name != network.recognised.zoo.name)?;
+    recognise(&entries_of(&network.recognised, &network.names), &Given { zoo: Some(zoo), ..given.clone() }).ok()
+}
+
+/// What names and shapes leave open and no option says, from the modules.
+fn complete(tree: &Tree, told: &Recognised, mut given: Given) -> Given {
+    let stride = |stage: usize, n: usize| {
+        let place = Place::Block { stage, block: 0, part: Part::Conv(n) };
+        pair(tree.attribute(place, "stride")?).map(|[stride, _]| stride)
+    };
+    if told.recipe.form.stages.len() > 1 && told.recipe.form.block == BlockKind::Bottleneck {
+        let on = (1..=3).find(|&n| stride(1, n).is_some_and(|stride| stride > 1));
+        given.stride_on = given.stride_on.or(on);
+    }
+    let first = (1..=3).filter_map(|n| stride(0, n)).max();
+    given.first_stride = given.first_stride.or(first);
+    for (place, module) in &tree.holders {
+        if let Some(Attribute::Float(epsilon)) = module.attributes.get("eps")
+            && let Some(layer) = told.kin.layout().layer(*place)
+        {
+            given.epsilons.push((layer, *epsilon));
+        }
+        if let Some(Attribute::Int(groups)) = module.attributes.get("num_groups") {
+            given.norm_groups = given.norm_groups.or(usize::try_from(*groups).ok());
+        }
+    }
+    let functions: BTreeMap<Place, Class> =
+        tree.leaves().filter_map(|leaf| Some((tree.place(told, leaf)?, class(leaf)))).collect();
+    given.activation = given.activation.or_else(|| activation(tree, told, &functions));
+    let nothing = |place: Place| functions.get(&place) == Some(&Class::Nothing);
+    if nothing(Place::HeadPool) && nothing(Place::Flatten) {
+        given.headless = given.headless.or(Some(Headless::Map));
+    }
+    let own = if told.recipe.head.is_some() { Headless::Features } else { Headless::Map };
+    given.headless = given.headless.or(Some(own));
+    given.zoo = Some(told.zoo);
+    given
+}
+
+/// The activation of stem and blocks: that of a place that always has it, or the first in a block.
+fn activation(tree: &Tree, told: &Recognised, functions: &BTreeMap<Place, Class>) -> Option<Activation> {
+    let function = |class: &Class| match class {
+        Class::Activation(activation) => Some(*activation),
+        _ => None,
+    };
+    let outer = functions.iter().filter(|(place, _)| {
+        matches!(place, Place::Stem(Part::Activation(_)) | Place::FinalActivation)
+            || matches!(place, Place::Block { part: Part::Output, .. })
+    });
+    let of_blocks = tree.leaves().filter(|leaf| tree.place(told, leaf).is_none() && hold::in_body(tree, leaf));
+    outer.map(|(_, class)| class).find_map(function).or_else(|| of_blocks.map(class).find_map(|class| function(&class)))
+}
+
+/// The entries that a network was told from, under the names of its layout.
+fn entries_of(told: &Recognised, names: &[&NamedTensor]) -> Vec<Entry> {
+    let mut entries: Vec<Entry> =
+        names.iter().map(|named| Entry { name: named.name.clone(), shape: named.tensor.shape().to_vec() }).collect();
+    for (slot, &index) in &told.slots {
+        if let (Some(name), Some(entry)) = (told.kin.layout().tensor(*slot), entries.get_mut(index)) {
+            entry.name = name;
+        }
+    }
+    entries
+}
+
+/// Classes that join modules in code that is not in the file, where it is of no library that is known here.
+fn unknown_code(tree: &Tree, settled: &Recognised) -> Option<Choice> {
+    const SHOWN: usize = 3;
+    let joins = tree.modules.iter().filter(|module| module.path.is_empty() || tree.inner.contains(&*module.path));
+    let classes = joins.map(|module| module.class.as_str());
+    let known = |class: &str| LIBRARIES.iter().any(|(start, _)| class.starts_with(start));
+    let unknown = classes.filter(|class| !class.starts_with("torch.") && !known(class));
+    let unknown: BTreeSet<&str> = unknown.collect();
+    let shown: Vec<String> = unknown.iter().take(SHOWN).map(|class| format!("`{}`", class.escape_debug())).collect();
+    let more = if unknown.len() > SHOWN { ", …" } else { "" };
+    (!unknown.is_empty()).then(|| Choice {
+        taken: format!(
+            "that the code of {}{more} joins its modules as {} does",
+            shown.join(", "),
+            settled.kin.describe
+        ),
+        option: None,
+    })
+}
+
+fn number(attribute: &Attribute) -> Option<usize> {
+    match attribute {
+        Attribute::Int(value) => usize::try_from(*value).ok(),
+        _ => None,
+    }
+}
+
+/// One number for both axes, or one for each.
+fn pair(attribute: &Attribute) -> Option<[usize; 2]> {
+    match attribute {
+        Attribute::List(items) => match &items[..] {
+            [a, b] => Some([number(a)?, number(b)?]),
+            [a] => number(a).map(|n| [n; 2]),
+            _ => None,
+        },
+        other => number(other).map(|n| [n; 2]),
+    }
+}
