@@ -14,6 +14,7 @@ mod explain;
 mod help;
 mod inspect;
 mod json_schema;
+mod layouts;
 mod manifest;
 mod reports;
 mod run;
