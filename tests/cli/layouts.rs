@@ -271,9 +271,9 @@ fn a_configuration_that_lies_elsewhere_says_what_weights_leave_open() {
     let alone = check(&[]);
     assert_eq!(alone.status.code(), Some(1));
     let said = String::from_utf8_lossy(&alone.stderr).into_owned();
-    assert!(said.contains("stride 1 in the first stage") && said.contains("--config says otherwise"), "{said}");
-    assert_eq!(check(&["--config", "its.json"]).status.code(), Some(0));
-    assert_eq!(check(&["--config", "none.json"]).status.code(), Some(2));
+    assert!(said.contains("stride 1 in the first stage") && said.contains("--hf-config says otherwise"), "{said}");
+    assert_eq!(check(&["--hf-config", "its.json"]).status.code(), Some(0));
+    assert_eq!(check(&["--hf-config", "none.json"]).status.code(), Some(2));
 }
 
 #[test]

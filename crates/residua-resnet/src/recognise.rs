@@ -429,12 +429,12 @@ fn open_choices(kin: &Kin, recipe: &Recipe, given: &Given) -> Vec<Choice> {
     }
     if kin.can.first_stride.len() > 1 && given.first_stride.is_none() {
         let stride = recipe.conventions.first_stride;
-        take(format!("stride {stride} in the first stage, as in {}", kin.describe), Some("--config"));
+        take(format!("stride {stride} in the first stage, as in {}", kin.describe), Some("--hf-config"));
     }
     if kin.can.configured && given.activation.is_none() {
         take(
             format!("{} as the activation, as in {}", recipe.conventions.activation.name(), kin.describe),
-            Some("--config"),
+            Some("--hf-config"),
         );
     }
     if given.epsilon.is_none() && recipe.epsilons.is_empty() {

@@ -52,6 +52,14 @@ pub fn fold_constants(model: &Typed, lazily: Lazily<'_>) -> Result<Option<Graph>
     Ok(Some(folded))
 }
 
+/// The nodes that [`fold_constants`] computes rather than sees otherwise: their results are then rounded to their own type.
+#[must_use]
+pub fn computed_constants(model: &Typed) -> Vec<NodeId> {
+    let known = Known::of(model);
+    let is_computed = |id: &NodeId| seen(model.graph(), &known.needed(*id)).is_none();
+    known.wanted.iter().copied().filter(is_computed).collect()
+}
+
 /// Nodes that depend on tensors alone.
 struct Known<'m> {
     model: &'m Typed,

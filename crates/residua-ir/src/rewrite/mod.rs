@@ -10,7 +10,7 @@ pub mod normalise;
 
 pub use edit::{Edits, Expr, Origin};
 pub use fold_batch_norm::{Folded, fold_batch_norm};
-pub use fold_constants::{Lazily, fold_constants};
+pub use fold_constants::{Lazily, computed_constants, fold_constants};
 pub use normalise::{Applied, Change, Normalised, normalise};
 
 use crate::graph::{Graph, GraphError, Parameter, Role};

@@ -28,7 +28,7 @@ pub(crate) struct SourceArgs {
     pub(crate) norm_groups: Option<u32>,
     /// Hugging Face's config.json of the network, where it does not lie beside the file
     #[arg(long, help_heading = HEADING, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+    pub(crate) hf_config: Option<PathBuf>,
     /// Layout of the names, where they fit several [default: the first of `residua layouts` that fits]
     #[arg(long, help_heading = HEADING, value_name = "NAME", value_parser = zoos(), hide_possible_values = true)]
     pub(crate) source_layout: Option<&'static Zoo>,
@@ -66,7 +66,7 @@ const OPTIONS: [(&str, Change); 6] = [
     }),
     ("--epsilon", |args| args.epsilon.as_mut().map(|epsilon| *epsilon *= 0.5)),
     ("--norm-groups", |args| args.norm_groups.as_mut().map(|groups| *groups += 1)),
-    ("--config", |args| args.config.as_mut().map(|path| path.push("\u{0}"))),
+    ("--hf-config", |args| args.hf_config.as_mut().map(|path| path.push("\u{0}"))),
     ("--source-layout", |args| {
         args.source_layout.as_mut().map(|zoo| {
             let another = ZOOS.into_iter().find(|other| other.name != zoo.name);
@@ -86,6 +86,7 @@ impl SourceArgs {
             variant: self.variant.or(other.variant),
             epsilon: self.epsilon.or(other.epsilon),
             norm_groups: self.norm_groups.or(other.norm_groups),
+            hf_config: self.hf_config.or_else(|| other.hf_config.clone()),
             source_layout: self.source_layout.or(other.source_layout),
         }
     }
@@ -102,7 +103,7 @@ impl SourceArgs {
             norm_groups: self.norm_groups.map(|groups| groups as usize),
             ..Given::default()
         };
-        LoadOptions { which: self.which.clone(), given, config: self.config.clone() }
+        LoadOptions { which: self.which.clone(), given, config: self.hf_config.clone() }
     }
 
     /// The options that were given, and for each of them all options with another value of this one.

@@ -63,19 +63,20 @@ fn fill(
     progress: &Progress,
     console: &Console,
 ) -> Result<()> {
+    let name = report.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let model = match Model::read(&report.file, &settings.input_shape, &settings.source) {
         Ok(model) => model,
         Err(error) => {
             let invalid: Invalid = error.downcast()?;
             let anatomy = anatomy::analyse(&invalid.typed);
-            let subject = Subject::of_invalid(&invalid, &anatomy, settings.expect.as_deref());
+            let subject = Subject::of_invalid(&invalid, &anatomy, settings.expect.as_deref()).called(&name);
             report.findings = residua_verify::check(&subject).iter().map(FindingRecord::from).collect();
             return Ok(());
         }
     };
     model.tell(console);
     report.architecture = model.anatomy.architecture.as_ref().map(|architecture| architecture.name.clone());
-    let subject = Subject::new(&model.checked, &model.anatomy, settings.expect.as_deref());
+    let subject = Subject::new(&model.checked, &model.anatomy, settings.expect.as_deref()).called(&name);
     report.findings = residua_verify::check(&subject).iter().map(FindingRecord::from).collect();
     if let Some(path) = &settings.golden {
         progress.step(format!("{}: running it on the golden inputs", report.file.display()));
