@@ -2,11 +2,11 @@
 //!
 //! Operators are read by their definition in the model's operator set; an attribute that is not known, an operand that
 //! must be known and is not, a result that something reads and that is not computed here: each makes the node
-//! [`Op::Opaque`] with the reason, never something close to it. Axes are those that the model declares, so the interface has the source's
-//! order by definition.
+//! [`Opaque`](residua_ir::Op::Opaque) with the reason, never something close to it. Axes are those that the model
+//! declares, so the interface has the source's order by definition.
 //!
 //! Nodes are read in topological order whatever their order in the file. Functions of the model, and branches of an `If`
-//! whose condition is known, are read where they are used ([`inline`]); other subgraphs are not entered.
+//! whose condition is known, are read where they are used (`inline`); other subgraphs are not entered.
 
 mod attributes;
 mod constants;

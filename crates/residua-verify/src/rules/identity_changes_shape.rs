@@ -1,7 +1,7 @@
 //! Shortcuts that are the identity where the block changes the shape.
 
-use residua_ir::Finding;
-use residua_resnet::anatomy::ShortcutKind;
+use residua_ir::{Finding, Shape, Typed};
+use residua_resnet::anatomy::{Block, ShortcutKind};
 
 use crate::Subject;
 
@@ -24,7 +24,9 @@ residua_ir::code! {
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
-    for block in subject.anatomy.blocks.iter().filter(|block| block.shortcut == ShortcutKind::Identity) {
+    let identities = subject.anatomy.blocks.iter().filter(|block| block.shortcut == ShortcutKind::Identity);
+    // Where the shapes are known and the same, channels lie on another axis than convolutions have them on.
+    for block in identities.filter(|block| !keeps_shape(subject.model, block)) {
         let gives = block.convs.last().map(|conv| conv.outputs).filter(|&channels| channels > 0);
         let mut changes = Vec::new();
         if let (Some(takes), Some(gives)) = (block.inputs, gives)
@@ -41,4 +43,11 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
             findings.push(Finding::new(&CODE, message, help).at(subject.layer(block.add)));
         }
     }
+}
+
+/// Whether what comes in and the sum are known to have one shape.
+fn keeps_shape(model: &Typed, block: &Block) -> bool {
+    let dims = |value| model.shape_of(value).map(Shape::dims);
+    let ends = dims(block.fork).zip(dims(model.graph().node(block.add).output()));
+    ends.is_some_and(|(a, b)| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_equal(b)))
 }
