@@ -76,6 +76,12 @@ impl Habit {
         if self.known { Level::Error } else { Level::Warning }
     }
 
+    /// Whether what a block follows is one that lost its sum.
+    pub(crate) fn is_behind_lost(&self, anatomy: &Anatomy, block: &Block) -> bool {
+        let mut ends = self.lost.iter().map(|lost| lost.behind.map_or(0, |behind| behind + 1));
+        ends.any(|at| anatomy.blocks.get(at).is_some_and(|other| other.add == block.add))
+    }
+
     fn is_followed_by(&self, block: &Block) -> bool {
         kernels(block) == self.kernels
             && block.activation == self.order

@@ -7,6 +7,7 @@ use residua_ir::{
     Checked, Code, DType, Finding, Invalid, NodeId, Parameter, Statistics, TensorError, Typed, ValueId, ValueKind,
 };
 use residua_resnet::Anatomy;
+use residua_resnet::anatomy::Block;
 
 use crate::habit::Habit;
 
@@ -59,6 +60,18 @@ impl<'a> Subject<'a> {
     /// What most blocks have in common; none where there are too few.
     pub(crate) fn habit(&self) -> Option<&Habit> {
         self.habit.get_or_init(|| Habit::of(self.model.graph(), self.anatomy)).as_ref()
+    }
+
+    /// Whether a layer of a block cannot be computed: what else is odd about the block follows from that.
+    pub(crate) fn is_broken(&self, block: &Block) -> bool {
+        let broken =
+            |id: &str| id == residua_ir::validate::SHAPE_MISMATCH.id || id == residua_ir::validate::BAD_ATTRIBUTE.id;
+        let mut errors = self.validation.iter().filter(|finding| broken(finding.code.id)).peekable();
+        errors.peek().is_some() && {
+            let nodes = block.main.iter().chain(&block.path.nodes).chain([&block.add]);
+            let layers: Vec<&str> = nodes.map(|&node| self.layer(node)).collect();
+            errors.any(|finding| finding.node.as_deref().is_some_and(|node| layers.contains(&node)))
+        }
     }
 
     /// The layer that a node belongs to.

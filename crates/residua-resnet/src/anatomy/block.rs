@@ -125,8 +125,9 @@ impl Candidate {
     /// Where normalisation and activation are; what the block is given; its pre-activation before the fork.
     fn order(&self, flow: &Flow, shortcut: ShortcutKind, activated: bool) -> (Order, ValueId, Vec<NodeId>) {
         let (leading, closed) = self.edges(flow);
-        let (entry, before) =
-            self.preactivation(flow, shortcut, leading.is_empty(), activated).unwrap_or((self.fork, Vec::new()));
+        let (entry, before) = self
+            .preactivation(flow, shortcut, leading.is_empty(), activated && closed)
+            .unwrap_or((self.fork, Vec::new()));
         let pre = leading.iter().any(|&node| flow.step(node) == Step::Norm)
             || !before.is_empty()
             || (!activated && !leading.is_empty())
@@ -168,16 +169,16 @@ impl Candidate {
     }
 
     /// A normalisation and activation before the fork that belong to this block: its shortcut reads what they give.
-    /// What follows the stem's convolution directly belongs to the stem, what follows a sum to no block with an
-    /// activation behind its own sum.
+    /// What follows the stem's convolution directly belongs to the stem, what follows a sum to no block that is closed by
+    /// a normalisation and an activation behind its own sum.
     fn preactivation(
         &self,
         flow: &Flow,
         shortcut: ShortcutKind,
         bare_start: bool,
-        activated: bool,
+        closed: bool,
     ) -> Option<(ValueId, Vec<NodeId>)> {
-        if !bare_start || activated || shortcut == ShortcutKind::Identity {
+        if !bare_start || closed || shortcut == ShortcutKind::Identity {
             return None;
         }
         let activation = flow.real_producer(self.fork).filter(|&node| flow.step(node) == Step::Activation)?;

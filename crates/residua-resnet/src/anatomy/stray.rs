@@ -26,7 +26,7 @@ pub struct Stray {
     pub paths: Vec<Stretch>,
 }
 
-/// A path back to the next place where paths meet, or to an input of the network.
+/// A path back to the next place where paths meet, or to where the first paths of the network part.
 #[derive(Debug, Clone, Serialize)]
 pub struct Stretch {
     /// What it starts from.
@@ -82,5 +82,13 @@ fn stretch(flow: &Flow, to: ValueId) -> Stretch {
         from = before;
     }
     path.nodes.reverse();
+    // What all paths share is no part of any.
+    let forks = |&node: &NodeId| flow.real_readers(flow.output(node)).len() > 1;
+    if flow.graph.producer(from).is_none()
+        && let Some(at) = path.nodes.iter().position(forks)
+    {
+        from = flow.output(path.nodes[at]);
+        path.nodes.drain(..=at);
+    }
     Stretch { from, convs: path.convs(flow, false), nodes: path.nodes }
 }

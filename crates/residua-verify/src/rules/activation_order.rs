@@ -1,7 +1,7 @@
 //! Norms and activations that are not where the other blocks have them.
 
 use residua_ir::{Finding, Level, NodeId};
-use residua_resnet::anatomy::{Block, Order};
+use residua_resnet::anatomy::Block;
 
 use crate::Subject;
 use crate::habit::{Habit, Part, few, kernels, parts};
@@ -48,13 +48,26 @@ fn main_paths(subject: &Subject, habit: &Habit, findings: &mut Vec<Finding>) {
     let explained: Vec<NodeId> = super::foreign_shortcut::of_blocks(subject, habit)
         .map(|(block, _)| block.add)
         .chain(super::unclean_shortcut::activated(subject, habit).map(|(block, _)| block.add))
+        .chain(subject.anatomy.blocks.iter().filter(|block| follows_from_another(subject, habit, block)).map(|b| b.add))
         .collect();
     for (block, at) in odd.into_iter().filter(|(block, _)| !explained.contains(&block.add)) {
         let (parts, nodes) = parts(block);
+        // Networks of a form of their own have two activations on purpose: cheap ones in front, others behind.
+        let other_kind =
+            matches!((habit.parts.get(at), parts.get(at)), (Some(Part::Activation(_)), Some(Part::Activation(_))));
+        if other_kind && !habit.known {
+            continue;
+        }
         let (node, what) = exception(habit, &parts, &nodes, at);
         let message = format!("in block {} {what}; the other {} have it otherwise", block.name, blocks.len() - 1);
         findings.push(finding(subject, node.unwrap_or(block.add), message, habit.level()));
     }
+}
+
+/// Whether a block lacks its leading norm because of what has a finding of its own: there its activation is taken for
+/// that of what comes before it.
+fn follows_from_another(subject: &Subject, habit: &Habit, block: &Block) -> bool {
+    habit.is_behind_lost(subject.anatomy, block) || !super::identity_changes_shape::changes(subject, block).is_empty()
 }
 
 /// Where a main path differs from the habit first, and how.
@@ -78,8 +91,11 @@ fn exception(habit: &Habit, parts: &[Part], nodes: &[NodeId], at: usize) -> (Opt
 
 fn sums(subject: &Subject, habit: &Habit, findings: &mut Vec<Finding>) {
     let blocks = &subject.anatomy.blocks;
-    // A sum that the shortcut of the next block takes as it is has an activation behind it all the same.
-    let taken = |block: &Block| blocks.iter().any(|other| habit.order == Order::Post && other.fork == block.sum);
+    // A sum that only the shortcut of the next block takes as it is has an activation behind it all the same.
+    let taken = |block: &Block| {
+        let mut behind = blocks.iter().filter(|other| other.fork == block.sum);
+        behind.any(|other| super::foreign_shortcut::before_activation(subject, habit, other).is_some())
+    };
     let odd: Vec<(usize, &Block)> =
         blocks.iter().enumerate().filter(|(_, block)| block.after_add != habit.after && !taken(block)).collect();
     if !few(odd.len(), blocks.len()) || (!habit.known && odd.len() > 1) {

@@ -72,7 +72,7 @@ fn within(subject: &Subject, habit: &Habit, block: &Block) -> Option<String> {
 }
 
 /// The main path starts behind an activation, the shortcut before it.
-fn before_activation(subject: &Subject, habit: &Habit, block: &Block) -> Option<String> {
+pub(super) fn before_activation(subject: &Subject, habit: &Habit, block: &Block) -> Option<String> {
     let (parts, nodes) = parts(block);
     let usual_first = habit.parts.first()?;
     match (habit.order, usual_first, &parts[..]) {
@@ -85,8 +85,13 @@ fn before_activation(subject: &Subject, habit: &Habit, block: &Block) -> Option<
 
 /// Of the projections of pre-activated blocks, the only one that reads something else than the others.
 fn reads_otherwise(subject: &Subject, habit: &Habit) -> Option<(NodeId, String)> {
+    // A projection that need not be there has a finding of its own, and so has what was lost before a block.
     let projects = |block: &&Block| {
-        habit.order == Order::Pre && block.shortcut == ShortcutKind::Projection && (block.stage, block.index) != (0, 0)
+        habit.order == Order::Pre
+            && block.shortcut == ShortcutKind::Projection
+            && (block.stage, block.index) != (0, 0)
+            && !super::needless_projection::keeps(block)
+            && !habit.is_behind_lost(subject.anatomy, block)
     };
     let blocks: Vec<&Block> = subject.anatomy.blocks.iter().filter(projects).collect();
     let most = usual(blocks.iter().map(|block| block.path.reads))?;

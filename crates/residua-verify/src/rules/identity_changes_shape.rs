@@ -24,25 +24,36 @@ residua_ir::code! {
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
-    let identities = subject.anatomy.blocks.iter().filter(|block| block.shortcut == ShortcutKind::Identity);
-    // Where the shapes are known and the same, channels lie on another axis than convolutions have them on.
-    for block in identities.filter(|block| !keeps_shape(subject.model, block)) {
-        let gives = block.convs.last().map(|conv| conv.outputs).filter(|&channels| channels > 0);
-        let mut changes = Vec::new();
-        if let (Some(takes), Some(gives)) = (block.inputs, gives)
-            && takes != gives
-        {
-            changes.push(format!("makes {gives} channels of {takes}"));
-        }
-        if block.stride > 1 {
-            changes.push(format!("has stride {}", block.stride));
-        }
+    for block in &subject.anatomy.blocks {
+        let changes = changes(subject, block);
         if !changes.is_empty() {
             let message = format!("the main path {}, the shortcut is the identity", changes.join(" and "));
             let help = "give the block a projection with the stride of the main path";
             findings.push(Finding::new(&CODE, message, help).at(subject.layer(block.add)));
         }
     }
+}
+
+/// What the main path of a block changes although its shortcut is the identity; nothing where all is well.
+pub(super) fn changes(subject: &Subject, block: &Block) -> Vec<String> {
+    let mut changes = Vec::new();
+    // Where the shapes are known and the same, channels lie on another axis than convolutions have them on.
+    if block.shortcut != ShortcutKind::Identity || keeps_shape(subject.model, block) || subject.is_broken(block) {
+        return changes;
+    }
+    // What the kernels take and give: behind a sum that does not fit, shapes are not to be relied on.
+    let known = |channels: &usize| *channels > 0;
+    let takes = block.convs.first().map(|conv| conv.inputs).filter(known);
+    let gives = block.convs.last().map(|conv| conv.outputs).filter(known);
+    if let (Some(takes), Some(gives)) = (takes, gives)
+        && takes != gives
+    {
+        changes.push(format!("makes {gives} channels of {takes}"));
+    }
+    if block.stride > 1 {
+        changes.push(format!("has stride {}", block.stride));
+    }
+    changes
 }
 
 /// Whether what comes in and the sum are known to have one shape.

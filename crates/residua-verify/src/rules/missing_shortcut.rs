@@ -42,8 +42,9 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
             lost.convs.len(),
             subject.layer(last.node),
         );
-        // The second convolution of a stem and a first block without its sum look alike.
-        let level = if lost.behind.is_some() { habit.level() } else { CODE.level };
+        // The second convolution of a stem without a pool and a first block without its sum look alike.
+        let certain = lost.behind.is_some() || subject.anatomy.stem.pool.is_some();
+        let level = if certain { habit.level() } else { CODE.level };
         findings.push(Finding::new(&CODE, message, help).at(subject.layer(first.node)).leveled(level));
     }
     for wiring in &habit.wirings {

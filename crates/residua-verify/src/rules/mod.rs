@@ -3,6 +3,7 @@
 mod activation_order;
 mod below_f16;
 mod beyond_f16;
+mod broadcast_branches;
 mod dead_channel;
 mod duplicated_kernel;
 mod foreign_shortcut;
@@ -53,6 +54,7 @@ pub static ALL: &[Rule] = &[
     Rule { code: &mixed_padding::CODE, check: mixed_padding::check },
     Rule { code: &mixed_pooling::CODE, check: mixed_pooling::check },
     Rule { code: &plain_network::CODE, check: plain_network::check },
+    Rule { code: &broadcast_branches::CODE, check: broadcast_branches::check },
     Rule { code: &non_finite_weight::CODE, check: non_finite_weight::check },
     Rule { code: &negative_variance::CODE, check: negative_variance::check },
     Rule { code: &zero_kernel::CODE, check: zero_kernel::check },

@@ -1,6 +1,6 @@
 //! Strides on another convolution than in the other blocks.
 
-use residua_ir::{Finding, Level};
+use residua_ir::Finding;
 use residua_resnet::anatomy::{Block, BlockKind};
 
 use crate::Subject;
@@ -43,7 +43,6 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
         }
         Some(_) | None => return,
     };
-    let level = if most.total >= 3 { habit.level() } else { Level::Warning };
     for (block, on) in strided.iter().filter(|(_, on)| *on != most.value) {
         let message = format!(
             "the stride of block {} is on {on}; in the other {} it is on {}",
@@ -51,6 +50,6 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
         );
         let carrier = block.convs.iter().find(|conv| conv.stride > 1).map_or(block.add, |conv| conv.node);
         let help = "give the stride to the convolution that has it in the other blocks";
-        findings.push(Finding::new(&CODE, message, help).at(subject.layer(carrier)).leveled(level));
+        findings.push(Finding::new(&CODE, message, help).at(subject.layer(carrier)).leveled(habit.level()));
     }
 }

@@ -26,9 +26,7 @@ residua_ir::code! {
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
-    // The first block of a stage has a projection in many networks whatever it changes.
-    let keeps = |block: &&Block| block.index > 0 && block.stride == 1 && block.inputs == block.outputs;
-    let keeping: Vec<&Block> = subject.anatomy.blocks.iter().filter(keeps).collect();
+    let keeping: Vec<&Block> = subject.anatomy.blocks.iter().filter(|block| keeps(block)).collect();
     let (projecting, others): (Vec<&Block>, Vec<&Block>) =
         keeping.iter().partition(|block| block.shortcut == ShortcutKind::Projection);
     if !few(projecting.len(), keeping.len()) {
@@ -44,4 +42,9 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
         let help = "compare this block with its siblings in the code that built the model";
         findings.push(Finding::new(&CODE, message, help).at(subject.layer(node)));
     }
+}
+
+/// Whether a block has nothing to project. The first one of a stage has a projection in many networks whatever it changes.
+pub(super) fn keeps(block: &Block) -> bool {
+    block.index > 0 && block.stride == 1 && block.inputs == block.outputs
 }

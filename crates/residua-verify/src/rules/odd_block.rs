@@ -31,6 +31,8 @@ struct Trait {
     /// `the kernels are`.
     text: &'static str,
     of: fn(&Block) -> Option<String>,
+    /// The node of a block that has it, where one has.
+    node: fn(&Block, &Habit) -> Option<NodeId>,
     /// Whether networks of no known form are compared by it.
     everywhere: bool,
 }
@@ -46,13 +48,35 @@ fn kernels(block: &Block) -> Option<String> {
 }
 
 const TRAITS: [Trait; 6] = [
-    Trait { text: "the kernels are", of: kernels, everywhere: false },
-    Trait { text: "activation comes", of: |block| Some(word(block.activation)), everywhere: true },
-    Trait { text: "normalisation is", of: |block| block.norm.map(word), everywhere: true },
-    Trait { text: "the number of groups is", of: |block| Some(block.groups.to_string()), everywhere: false },
-    Trait { text: "squeeze-and-excite is", of: |block| Some(word(block.squeeze_excite.is_some())), everywhere: false },
-    Trait { text: "a filter before the stride is", of: |block| blurred(block), everywhere: false },
+    Trait { text: "the kernels are", of: kernels, node: odd_kernel, everywhere: false },
+    Trait { text: "activation comes", of: |block| Some(word(block.activation)), node: |_, _| None, everywhere: true },
+    Trait {
+        text: "normalisation is",
+        of: |block| block.norm.map(word),
+        node: |block, _| block.norms.first().copied(),
+        everywhere: true,
+    },
+    Trait {
+        text: "the number of groups is",
+        of: |block| Some(block.groups.to_string()),
+        node: |block, _| block.convs.iter().find(|conv| conv.is_wide()).map(|conv| conv.node),
+        everywhere: false,
+    },
+    Trait {
+        text: "squeeze-and-excite is",
+        of: |block| Some(word(block.squeeze_excite.is_some())),
+        node: |block, _| block.squeeze_excite.as_ref().map(|gate| gate.gate),
+        everywhere: false,
+    },
+    Trait { text: "a filter before the stride is", of: blurred, node: |_, _| None, everywhere: false },
 ];
+
+/// The first convolution whose kernel is another than the others have in its place.
+fn odd_kernel(block: &Block, habit: &Habit) -> Option<NodeId> {
+    let same_number = block.convs.len() == habit.kernels.len();
+    let mut pairs = block.convs.iter().zip(&habit.kernels).filter(|_| same_number);
+    pairs.find(|(conv, usual)| conv.kernel != **usual).map(|(conv, _)| conv.node)
+}
 
 fn blurred(block: &Block) -> Option<String> {
     (block.stride > 1).then(|| word(block.blurred))
@@ -63,7 +87,8 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     let blocks = &subject.anatomy.blocks;
     let explained: Vec<NodeId> =
         super::foreign_shortcut::of_blocks(subject, habit).map(|(block, _)| block.add).collect();
-    for Trait { text, of, everywhere } in TRAITS {
+    let explained = |block: &Block| explained.contains(&block.add) || subject.is_broken(block);
+    for Trait { text, of, node, everywhere } in TRAITS {
         if !everywhere && !habit.known {
             continue;
         }
@@ -72,11 +97,9 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
         if !few(most.total - most.count, most.total) {
             continue;
         }
-        for (block, value) in
-            values.iter().filter(|(block, value)| value != most.value && !explained.contains(&block.add))
-        {
+        for (block, value) in values.iter().filter(|(block, value)| value != most.value && !explained(block)) {
             let message = format!("in block {} {text} {value}; in the other {} {}", block.name, most.count, most.value);
-            findings.push(exception(subject, block, message, habit.level()));
+            findings.push(exception(subject, node(block, habit).unwrap_or(block.add), message, habit.level()));
         }
     }
     widths(subject, habit, findings);
@@ -98,12 +121,14 @@ fn widths(subject: &Subject, habit: &Habit, findings: &mut Vec<Finding>) {
                 "in block {} the inner width is {}; in the other {} of its stage {}",
                 block.name, block.width, most.count, most.value
             );
-            findings.push(exception(subject, block, message, Level::Warning));
+            let conv = block.convs.iter().find(|conv| conv.outputs == block.width);
+            let node = conv.map_or(block.add, |conv| conv.node);
+            findings.push(exception(subject, node, message, Level::Warning));
         }
     }
 }
 
-fn exception(subject: &Subject, block: &Block, message: String, level: Level) -> Finding {
+fn exception(subject: &Subject, node: NodeId, message: String, level: Level) -> Finding {
     let help = "compare this block with its siblings in the code that built the model";
-    Finding::new(&CODE, message, help).at(subject.layer(block.add)).leveled(level)
+    Finding::new(&CODE, message, help).at(subject.layer(node)).leveled(level)
 }

@@ -29,8 +29,10 @@ residua_ir::code! {
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     let Some((habit, form)) = subject.habit().zip(Form::observed(subject.anatomy)) else { return };
-    // A block that was lost has a finding of its own, and stages cannot be told reliably around it.
-    if !habit.known || !habit.lost.is_empty() || !habit.wirings.is_empty() || subject.anatomy.stages.len() < 3 {
+    // What was lost has a finding of its own, and stages cannot be told reliably around it.
+    let bridged = |block: &Block| super::identity_changes_shape::changes(subject, block).is_empty();
+    let whole = habit.lost.is_empty() && habit.wirings.is_empty() && subject.anatomy.blocks.iter().all(bridged);
+    if !habit.known || !whole || subject.anatomy.stages.len() < 3 {
         return;
     }
     widths(subject, findings);
@@ -77,16 +79,16 @@ fn strides(subject: &Subject, habit: &Habit, form: &Form, findings: &mut Vec<Fin
         StrideIn::Last => 0..stages.len() - 1,
     };
     let dilated = subject.anatomy.blocks.iter().any(|block| block.dilation > 1);
-    let Some(most) = usual(halving.clone().map(|at| stages[at].stride)) else { return };
-    if dilated || most.total < 2 || most.total - most.count != 1 || !habit.known || most.value != 2 {
+    let odd: Vec<usize> = halving.clone().filter(|&at| stages[at].stride != 2).collect();
+    let [at] = odd[..] else { return };
+    if dilated || halving.len() < 2 || !habit.known {
         return;
     }
-    for at in halving.clone().filter(|&at| stages[at].stride != most.value) {
-        let Some(block) = first_block(subject, at) else { continue };
-        let message = format!(
-            "stage {at} has stride {}; the other {} make the picture smaller by {}",
-            stages[at].stride, most.count, most.value
-        );
+    if let Some(block) = first_block(subject, at) {
+        let message = match halving.len() - 1 {
+            1 => format!("stage {at} has stride {}; the other one halves the picture", stages[at].stride),
+            more => format!("stage {at} has stride {}; the other {more} halve the picture", stages[at].stride),
+        };
         // A last stage that keeps its size is a common choice where positions matter.
         let level = if at + 1 == halving.end { Level::Note } else { CODE.level };
         let node = block.path.conv.as_ref().map_or(block.add, |conv| conv.node);

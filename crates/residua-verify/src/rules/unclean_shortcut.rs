@@ -80,6 +80,8 @@ pub(super) fn activated<'s>(subject: &'s Subject, habit: &'s Habit) -> impl Iter
     let leads = habit.order == Order::Pre && habit.parts.first() != Some(&Part::Conv);
     subject.anatomy.blocks.iter().filter_map(move |block| {
         let identity = leads && block.shortcut == ShortcutKind::Identity && (block.stage, block.index) != (0, 0);
+        // Where a projection belongs, that is what has to be said.
+        let identity = identity && super::identity_changes_shape::changes(subject, block).is_empty();
         let mut fork = block.fork;
         while let Some(node) = graph.producer(fork)
             && matches!(graph.node(node).op, Op::Identity(_) | Op::Cast { .. })

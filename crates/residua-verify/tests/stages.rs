@@ -1,0 +1,70 @@
+//! Stages that are not those of the network that all the rest is of: their number of blocks, their channels.
+
+#![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use residua_ir::{DType, Endian, GraphError, LazyBytes, Source, Tensor, TensorError, validate};
+use residua_resnet::analyse;
+use residua_resnet::form::StageForm;
+use residua_resnet::recipe::{Bound, Input, KerasKin};
+use residua_verify::Subject;
+
+/// Elements that no rule about topology reads.
+struct Nothing;
+
+impl LazyBytes for Nothing {
+    fn load(&self) -> Result<Bytes, TensorError> {
+        Err(TensorError::Source("these tensors have no elements".to_owned()))
+    }
+}
+
+/// Findings about the topology of a standard network whose stages were changed.
+fn findings(name: &str, change: impl FnOnce(&mut [StageForm])) -> Vec<String> {
+    let mut recipe = KerasKin::named(name, Input { channels: 3, size: Some([224; 2]) }, None).unwrap();
+    change(&mut recipe.form.stages);
+    let graph = recipe.build::<GraphError>(Source::default(), Vec::new(), &mut |wanted| {
+        let (shape, source) = (wanted.shape.to_vec(), Arc::new(Nothing));
+        let tensor = Tensor::from_lazy(DType::F32, Endian::Little, shape, source).unwrap();
+        Ok(Bound { tensor, name: wanted.slot.to_string(), location: String::new() })
+    });
+    let model = validate(graph.unwrap()).unwrap();
+    let found = residua_verify::check(&Subject::new(&model, &analyse(&model), None));
+    found.iter().filter(|finding| finding.code.id.starts_with("R2")).map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_stage_with_a_block_less_or_more_is_told_with_its_last_block() {
+    for (name, stages) in [("resnet50v1", 4), ("resnet50v2", 4), ("resnet110_cifar", 3)] {
+        assert_eq!(findings(name, |_| ()), Vec::<String>::new(), "{name}");
+        for at in 0..stages {
+            for more in [false, true] {
+                let found = findings(name, |stages| if more { stages[at].blocks += 1 } else { stages[at].blocks -= 1 });
+                assert_eq!(found.len(), 1, "{name}, stage {at}: {found:?}");
+                assert!(
+                    found[0].starts_with("warning R212: ") && found[0].contains(&format!("stage {at} has ")),
+                    "{found:?}"
+                );
+            }
+        }
+    }
+    let found = findings("resnet50v2", |stages| stages[2].blocks = 5);
+    let expected =
+        "warning R212: conv4_block5_out: stage 2 has 5 blocks, and all else is as in ResNet-50 (3, 4, 6, 3 blocks)";
+    assert_eq!(found, [expected]);
+}
+
+#[test]
+fn a_stage_of_other_channels_is_told_with_the_layer_that_gives_them() {
+    for (name, layer) in [
+        ("resnet50v1", "conv4_block1_3_conv"),
+        ("resnet101v1", "conv4_block1_3_conv"),
+        ("resnet50v2", "conv4_block1_3_conv"),
+    ] {
+        let found = findings(name, |stages| stages[2].outputs += 256);
+        let expected =
+            format!("warning R212: {layer}: stage 2 has 1280 channels; all other stages double them, to 1024 here");
+        assert_eq!(found, [expected], "{name}");
+    }
+}
