@@ -25,6 +25,7 @@ fn layers_are_listed_whole_where_stdout_is_no_terminal() {
 fn blocks_are_drawn() {
     let (folder, file) = place("digits/digits.k3.keras");
     assert_snapshot!("inspect_dot", transcript(folder, &["inspect", file, "--format", "dot"]));
+    assert_snapshot!("inspect_mermaid", transcript(folder, &["inspect", file, "--format", "mermaid"]));
     assert_snapshot!("inspect_svg", transcript(folder, &["inspect", file, "--format", "svg"]));
 }
 

@@ -6,7 +6,7 @@ use super::ModelArgs;
 
 /// What is in a file: format, architecture, interface, blocks, layers, parameters, MACs
 ///
-/// Reads metadata only: no weight is touched, so a file of any size takes milliseconds.
+/// Reads metadata only: no weight is touched, so a file of any size takes milliseconds. Only --format html reads weights.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -17,7 +17,8 @@ Examples:
   residua inspect checkpoint.pth --which model_ema
   residua inspect resnet50.pth --count fvcore
   residua inspect model.keras --format json | jq .architecture.name
-  residua inspect model.keras --format svg > model.svg")]
+  residua inspect model.keras --format svg > model.svg
+  residua inspect model.keras --format html > model.html")]
 pub(crate) struct InspectArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
@@ -48,10 +49,14 @@ pub(crate) enum InspectFormat {
     Markdown,
     /// The layer table, for a spreadsheet
     Csv,
-    /// The graph of the blocks, for Graphviz
+    /// Stages, blocks and shortcuts as a graph, for Graphviz
     Dot,
+    /// The same as a Mermaid flowchart, for a README
+    Mermaid,
     /// A drawing of the stages and blocks
     Svg,
+    /// A page with all of it, findings and histograms of the weights; reads every weight
+    Html,
 }
 
 /// Whose way of counting is followed.

@@ -14,7 +14,7 @@ use crate::summary::{Interface, Summary};
 const KEYS: usize = 15;
 
 /// The summary's keys and what is said for each; a key may have several lines.
-fn facts(summary: &Summary) -> Vec<(&'static str, Vec<String>)> {
+pub(crate) fn facts(summary: &Summary) -> Vec<(&'static str, Vec<String>)> {
     let mut facts = vec![("file", vec![file(summary)]), ("format", vec![format(summary)])];
     if !summary.dangers.is_empty() {
         facts.push(("security", summary.dangers.to_vec()));
@@ -91,7 +91,8 @@ fn preprocessing(summary: &Summary) -> Vec<String> {
     }
 }
 
-fn at(summary: &Summary) -> String {
+/// The size that MACs are for, where the model leaves its own free.
+pub(crate) fn at(summary: &Summary) -> String {
     let Some(shapes) = &summary.costs_at else { return String::new() };
     let shapes: Vec<String> =
         shapes.iter().map(|shape| shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x")).collect();

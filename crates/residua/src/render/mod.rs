@@ -7,6 +7,7 @@ pub(crate) mod columns;
 pub(crate) mod differences;
 pub(crate) mod drawing;
 pub(crate) mod finding;
+pub(crate) mod html;
 pub(crate) mod inspect;
 pub(crate) mod report;
 pub(crate) mod table;

@@ -16,6 +16,13 @@ pub(crate) struct Column {
     alignment: CellAlignment,
 }
 
+impl Column {
+    /// Its head.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
 /// A column of words.
 pub(crate) const fn words(name: &'static str) -> Column {
     Column { name, alignment: CellAlignment::Left }

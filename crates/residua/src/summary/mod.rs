@@ -1,13 +1,15 @@
 //! What `inspect` knows about a model: the data behind every way of printing it, and its JSON as it is.
 //!
-//! Only metadata is looked at; no element of a tensor is touched.
+//! Only metadata is looked at; no element of a tensor is touched, but by [`weights`].
 
 mod cost;
+pub(crate) mod diagram;
 mod interface;
 mod layers;
 mod parts;
 #[cfg(test)]
 mod tests;
+mod weights;
 
 use std::fs;
 use std::path::Path;
@@ -24,6 +26,7 @@ use crate::render::FindingRecord;
 pub(crate) use cost::{Memory, Parameters};
 pub(crate) use interface::Interface;
 pub(crate) use layers::{Field, LayerRow};
+pub(crate) use weights::{Weights, weights};
 
 /// A model as `inspect` shows it.
 #[derive(Debug, Serialize)]

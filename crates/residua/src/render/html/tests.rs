@@ -1,0 +1,74 @@
+//! The page of a model whose names are made to break out of it.
+
+use std::path::Path;
+
+use residua_ir::{Activation, Checked, Elementwise, GraphBuilder, Op, Shape, Tensor, validate};
+use residua_resnet::analyse;
+
+use super::html;
+use crate::args::Count;
+use crate::render::drawing::{self, Place};
+use crate::summary::diagram::Diagram;
+use crate::summary::{Summary, weights};
+
+const HOSTILE: [&str; 4] = [
+    "</script><script>alert(1)</script>",
+    "\"><img src=x onerror=alert(1)>",
+    "a'; DROP\u{0}\u{1b}[31m --> ]]> <!--",
+    "{x|y} `z` #quot; end\nsubgraph \\",
+];
+
+fn hostile() -> Checked {
+    let mut g = GraphBuilder::new(HOSTILE[0]);
+    let x = g.input(HOSTILE[1], Shape::batch(&[3, 8, 8]));
+    let kernel = g.weight(HOSTILE[2], Tensor::from_f32(vec![3, 3, 1, 1], &[0.5; 9]).unwrap());
+    let y = g.add(HOSTILE[3], Op::Conv(residua_ir::Conv::default()), &[x, kernel]);
+    let y = g.add(HOSTILE[0], Op::Activation(Activation::RELU), &[y]);
+    let y = g.add("sum", Op::Elementwise(Elementwise::Add), &[x, y]);
+    g.output(y);
+    validate(g.finish().unwrap()).unwrap()
+}
+
+fn written(write: impl FnOnce(&mut Vec<u8>, &Summary, &Diagram, &Checked)) -> String {
+    let model = hostile();
+    let anatomy = analyse(&model);
+    let summary = Summary::of(Path::new(HOSTILE[0]), &model, &model, &anatomy, Count::Residua);
+    let mut out = Vec::new();
+    write(&mut out, &summary, &Diagram::of(&model, &model, &anatomy), &model);
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn no_name_becomes_markup() {
+    let page = written(|out, summary, diagram, model| {
+        html(out, summary, diagram, &weights(model.graph(), || ())).unwrap();
+    });
+    assert!(!page.contains("<img") && !page.contains("<script>alert"), "{page}");
+    // The data and the program of the page.
+    assert_eq!(page.matches("<script").count(), 2);
+    assert_eq!(page.matches("</script>").count(), 2);
+    let (_, rest) = page.split_once("id=\"data\">").unwrap();
+    let data: serde_json::Value = serde_json::from_str(rest.split_once("</script>").unwrap().0).unwrap();
+    assert_eq!(data["name"], HOSTILE[0]);
+    let names: Vec<&str> = data["layers"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
+    assert!(HOSTILE.iter().all(|name| names.contains(name)), "{names:?}");
+}
+
+#[test]
+fn a_drawing_of_hostile_names_is_well_formed() {
+    let svg = written(|out, summary, diagram, _| drawing::svg(out, summary, diagram, Place::File).unwrap());
+    let document = roxmltree::Document::parse(&svg).unwrap();
+    assert!(document.descendants().all(|node| node.tag_name().name() != "img" && node.tag_name().name() != "script"));
+}
+
+#[test]
+fn graphs_of_hostile_names_have_one_statement_a_line() {
+    let dot = written(|out, summary, diagram, _| drawing::dot(out, summary, diagram).unwrap());
+    assert!(dot.lines().all(|line| line.matches('"').count() - line.matches("\\\"").count() <= 4), "{dot}");
+    let mermaid = written(|out, summary, diagram, _| drawing::mermaid(out, summary, diagram).unwrap());
+    assert_eq!(
+        mermaid.lines().filter(|line| line.trim_start().starts_with("subgraph")).count(),
+        mermaid.lines().filter(|line| line.trim() == "end").count()
+    );
+    assert!(!mermaid.contains("<img") && !mermaid.contains('`'), "{mermaid}");
+}
