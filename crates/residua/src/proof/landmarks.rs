@@ -151,10 +151,17 @@ pub(super) fn landmarks(model: &Checked, places: &[(NodeId, Place)]) -> Vec<Land
 
 /// Pairs of landmarks that are the same place in both models, in the order of the first.
 pub(super) fn align(a: &[Landmark], b: &[Landmark]) -> Vec<(usize, usize)> {
+    let (blocks_a, blocks_b) = (blocks(a), blocks(b));
+    // Where a stage of one has more blocks, numbers do not say which is which.
+    let counts = |place: &Place| match place {
+        Place::Block { stage, .. } => blocks_a.get(stage) == blocks_b.get(stage),
+        _ => true,
+    };
+    let place = |mark: &Landmark| mark.place.filter(counts);
     let places: BTreeMap<Place, usize> =
-        b.iter().enumerate().filter_map(|(at, mark)| Some((mark.place?, at))).collect();
+        b.iter().enumerate().filter_map(|(at, mark)| Some((place(mark)?, at))).collect();
     let mut pairs: Vec<(usize, usize)> =
-        a.iter().enumerate().filter_map(|(at, mark)| Some((at, *places.get(&mark.place?)?))).collect();
+        a.iter().enumerate().filter_map(|(at, mark)| Some((at, *places.get(&place(mark)?)?))).collect();
     let rest = |marks: &[Landmark], paired: Vec<usize>| -> Vec<usize> {
         (0..marks.len()).filter(|at| paired.binary_search(at).is_err()).collect()
     };
@@ -164,6 +171,18 @@ pub(super) fn align(a: &[Landmark], b: &[Landmark]) -> Vec<(usize, usize)> {
     pairs.extend(common(a, b, &rest_a, &rest_b));
     pairs.sort_unstable();
     pairs
+}
+
+/// How many blocks each stage has.
+fn blocks(marks: &[Landmark]) -> BTreeMap<usize, usize> {
+    let mut blocks = BTreeMap::new();
+    for mark in marks {
+        if let Some(Place::Block { stage, block, .. }) = mark.place {
+            let count = blocks.entry(stage).or_default();
+            *count = (block + 1).max(*count);
+        }
+    }
+    blocks
 }
 
 /// The longest common subsequence of the keys of these landmarks.

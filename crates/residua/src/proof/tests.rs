@@ -1,8 +1,9 @@
 //! Planted differences are found, small ones too, and at the layer where they were planted.
 
-use residua_ir::rewrite::fold_batch_norm;
+use residua_ir::rewrite::{Edits, Expr, fold_batch_norm};
 use residua_ir::{
-    Checked, Conv, GlobalPool, GraphBuilder, MaxPool, Op, Pad, Padding, Pads, PoolKind, Shape, Tensor, validate,
+    Checked, Conv, Elementwise, GlobalPool, GraphBuilder, MaxPool, Op, Pad, Padding, Pads, PoolKind, Shape, Tensor,
+    validate,
 };
 
 use super::*;
@@ -212,6 +213,96 @@ fn the_cause_of_a_planted_difference_is_named_and_explains_all_of_it() {
         assert_eq!((cause.kind, first.as_deref()), (kind, Some(place)), "{cause:?}");
         assert!(cause.explains > 0.999 && cause.within_bound, "{cause:?}");
     }
+}
+
+/// The model with two operands of some batch norms in each other's places.
+fn swapped(model: &Checked, [p, q]: [usize; 2], of: impl Fn(&residua_ir::Node) -> bool) -> Checked {
+    let mut edits = Edits::new(model);
+    for id in model.graph().node_ids() {
+        let node = model.graph().node(id);
+        if matches!(node.op, Op::BatchNorm(_)) && of(node) {
+            let mut operands: Vec<Expr> = node.inputs.iter().map(|&input| input.into()).collect();
+            operands.swap(p, q);
+            edits.replace(id, Expr::made(node.op.clone(), operands));
+        }
+    }
+    validate(edits.apply().unwrap().0).unwrap()
+}
+
+#[test]
+fn tensors_of_batch_norms_in_the_wrong_places_are_the_cause_also_where_nothing_but_nan_comes_out() {
+    let torch = checkpoint("torchvision/resnet50.pth");
+    let keras = model("thin/thin50v2.k3.h5");
+    let variance = |text: &str| format!("mean and variance {text}");
+    for (model, changed, what) in [
+        (&torch, swapped(&torch, [3, 4], |_| true), variance("are in each other's places in B: bn1 (and 52 more)")),
+        (
+            &torch,
+            swapped(&torch, [1, 2], |node| node.name.contains("layer3.2.bn2")),
+            "scale and offset are in each other's places in B: layer3.2.bn2".to_owned(),
+        ),
+        (
+            &keras,
+            swapped(&keras, [3, 4], |_| true),
+            variance("are in each other's places in B: conv2_block1_preact_bn (and 48 more)"),
+        ),
+        (
+            &torch,
+            with_tensors(&torch, |name, _, values| match name {
+                "layer2.1.bn1.running_mean" => values.fill(0.0),
+                "layer2.1.bn1.running_var" => values.fill(1.0),
+                _ => {}
+            }),
+            variance("are 0 and 1 in B, as a layer is created: not loaded: layer2.1.bn1"),
+        ),
+    ] {
+        let (cause, _) = cause_of(model, &changed);
+        assert_eq!((cause.kind, cause.what), ("statistics", what));
+        assert!(cause.explains > 0.999 && cause.within_bound);
+    }
+}
+
+#[test]
+fn a_sum_that_one_model_does_not_have_is_the_cause() {
+    for model in [checkpoint("torchvision/resnet50.pth"), model("thin/thin50v2.k3.h5")] {
+        let anatomy = residua_resnet::analyse(&model);
+        let block = anatomy.blocks.iter().find(|block| (block.stage, block.index) == (2, 2)).unwrap();
+        let inputs = &model.graph().node(block.add).inputs;
+        let main = inputs.iter().find(|input| model.graph().producer(**input) == block.main.last().copied()).unwrap();
+        for (expr, what) in [
+            (Expr::from(*main), "the sum at stages.2.blocks."),
+            (
+                Expr::made(Op::Elementwise(Elementwise::Mul), inputs.iter().map(|&x| x.into()).collect()),
+                "Add in A, Mul in B",
+            ),
+        ] {
+            let mut edits = Edits::new(&model);
+            edits.replace(block.add, expr);
+            let (cause, _) = cause_of(&model, &validate(edits.apply().unwrap().0).unwrap());
+            assert_eq!(cause.kind, "wiring", "{cause:?}");
+            assert!(cause.what.contains(what), "{cause:?}");
+            assert!(cause.explains > 0.999 && cause.within_bound, "{cause:?}");
+        }
+    }
+}
+
+#[test]
+fn a_small_cause_beside_a_large_one_is_not_taken_for_other_weights() {
+    let torch = checkpoint("torchvision/resnet50.pth");
+    let epsilon = with_ops(&torch, |node| match &node.op {
+        Op::BatchNorm(_) => Op::BatchNorm(residua_ir::BatchNorm { epsilon: 1e-3 }),
+        other => other.clone(),
+    });
+    let both = with_tensors(&epsilon, |name, shape, values| {
+        if name.starts_with("fc.") {
+            let row = values.len() / shape[0];
+            values.rotate_left(row);
+        }
+    });
+    let (cause, _) = cause_of(&torch, &both);
+    let kinds: Vec<&str> = cause.parts.iter().map(|part| part.kind).collect();
+    assert_eq!((cause.kind, &kinds[..]), ("labels", &["epsilon", "labels"][..]), "{cause:?}");
+    assert!(cause.within_bound, "{cause:?}");
 }
 
 #[test]

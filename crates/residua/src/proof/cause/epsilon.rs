@@ -12,6 +12,12 @@ use super::{Case, Change, Trial, edited, operands};
 const COMMON: [f64; 5] = [1e-5, 1e-3, 1.001e-5, 1e-4, 2e-5];
 
 pub(super) fn trials(case: &Case<'_>) -> Result<Vec<Trial>> {
+    let seen = seen(case)?;
+    Ok(if seen.is_empty() { where_one_has_none(case) } else { seen })
+}
+
+/// Where both have the same batch norms: the epsilons of the first.
+pub(super) fn seen(case: &Case<'_>) -> Result<Vec<Trial>> {
     let mut pairs: Vec<(NodeId, f64, f64)> = Vec::new();
     for (_, a, b) in case.marks() {
         let (wanted, has) = (norm_epsilons(case.a(), a), norm_epsilons(case.b(), b));
@@ -22,20 +28,20 @@ pub(super) fn trials(case: &Case<'_>) -> Result<Vec<Trial>> {
             }
         }
     }
-    if let Some(&(_, wanted, has)) = pairs.first() {
-        let count = pairs.len();
-        let graph = with_epsilons(case.b(), |node| pairs.iter().find(|pair| pair.0 == node).map(|pair| pair.1));
-        let what = format!("the epsilon of {count} batch norms is {wanted:e} in A and {has:e} in B");
-        return Ok(graph
-            .into_iter()
-            .map(|graph| Trial { kind: "epsilon", what: what.clone(), change: Change::B(graph) })
-            .collect());
-    }
+    let Some(&(_, wanted, has)) = pairs.first() else { return Ok(Vec::new()) };
+    let count = pairs.len();
+    let graph = with_epsilons(case.b(), |node| pairs.iter().find(|pair| pair.0 == node).map(|pair| pair.1));
+    let what = format!("the epsilon of {count} batch norms is {wanted:e} in A and {has:e} in B");
+    Ok(graph.into_iter().map(|graph| Trial { kind: "epsilon", what: what.clone(), change: Change::B(graph) }).collect())
+}
+
+/// Where one has none left: the epsilons that frameworks use, in the other.
+fn where_one_has_none(case: &Case<'_>) -> Vec<Trial> {
     let own = |side: &Side| epsilon(side.model.graph());
     let (side, name) = match (own(case.a()), own(case.b())) {
         (Some(_), None) => (case.a(), "A"),
         (None, Some(_)) => (case.b(), "B"),
-        (Some(_), Some(_)) | (None, None) => return Ok(Vec::new()),
+        (Some(_), Some(_)) | (None, None) => return Vec::new(),
     };
     let has = own(side).unwrap_or_default();
     let others = COMMON.into_iter().filter(|other| are_other_epsilons(*other, has));
@@ -45,7 +51,7 @@ pub(super) fn trials(case: &Case<'_>) -> Result<Vec<Trial>> {
         let what = format!("the batch norms that were folded into {folded} had epsilon {other:e}, {name} has {has:e}");
         Some(Trial { kind: "epsilon", what, change })
     };
-    Ok(others.filter_map(trial).collect())
+    others.filter_map(trial).collect()
 }
 
 /// The epsilon of the first batch norm that has one.

@@ -15,10 +15,12 @@ mod kernels;
 mod labels;
 mod padding;
 mod pooling;
+mod search;
 mod softmax;
 mod statistics;
 mod strides;
 mod weights;
+mod wiring;
 
 use anyhow::Result;
 use residua_exec::Array;
@@ -33,6 +35,8 @@ use super::side::Side;
 use super::unit::Weights;
 use super::witness::witnesses;
 use super::{Settings, interface};
+
+pub(super) use search::find;
 
 /// Why two models differ.
 #[derive(Debug, Clone, Serialize)]
@@ -89,8 +93,8 @@ struct Case<'c> {
 
 type Hypothesis = fn(&Case<'_>) -> Result<Vec<Trial>>;
 
-/// The most particular ones first: another weight in every layer would explain anything.
-const HYPOTHESES: [Hypothesis; 14] = [
+/// The most particular ones first.
+const PARTICULAR: [Hypothesis; 13] = [
     softmax::trials,
     labels::trials,
     input::trials,
@@ -98,23 +102,20 @@ const HYPOTHESES: [Hypothesis; 14] = [
     padding::trials,
     pooling::trials,
     activation::trials,
+    wiring::trials,
     epsilon::trials,
     kernels::trials,
     classifier::trials,
     statistics::trials,
     blocks::trials,
-    biases::trials,
-    weights::trials,
 ];
 
-/// Causes that are looked for one after the other.
-const ROUNDS: usize = 3;
+/// Other weights in every layer would explain anything.
+const GENERAL: [Hypothesis; 2] = [biases::trials, weights::trials];
 
-/// A cause explains at least this much of what is left.
-const LEAST: f64 = 0.5;
-
-/// What explains this much needs no better explanation.
-const ENOUGH: f64 = 0.999;
+/// Those that both models show: what they try is so, and only how much it explains is not known.
+const SEEN: [Hypothesis; 6] =
+    [strides::trials, padding::trials, pooling::trials, activation::trials, epsilon::seen, statistics::seen];
 
 /// Two models as they are after some changes.
 #[derive(Clone)]
@@ -131,6 +132,8 @@ struct Distance {
     /// Root of the sum of all squares.
     norm: f64,
     within: bool,
+    /// Whether all that the second gives is numbers; what is none counts as 0.
+    finite: bool,
 }
 
 impl State {
@@ -161,20 +164,19 @@ impl State {
         Ok(pairs)
     }
 
-    /// `None` where the outputs cannot be compared.
+    /// `None` where the outputs have other shapes.
     fn distance(&self, bounds: &[f64], settings: &Settings) -> Result<Option<Distance>> {
         let widest = bounds.iter().copied().fold(0.0, f64::max);
-        let mut distance = Distance { norm: 0.0, within: true };
+        let mut distance = Distance { norm: 0.0, within: true, finite: true };
         for (index, (a, b)) in self.outputs(settings)?.into_iter().enumerate() {
             let Some(b) = b else { return Ok(None) };
             let found = residua_exec::compare::difference(&a, &b)?;
-            if found.non_finite > 0 {
-                return Ok(None);
-            }
-            let squares = a.to_f64().into_iter().zip(b.to_f64()).map(|(a, b)| (a - b).powi(2));
+            let number = |value: f64| if value.is_finite() { value } else { 0.0 };
+            let squares = a.to_f64().into_iter().zip(b.to_f64()).map(|(a, b)| (number(a) - number(b)).powi(2));
+            distance.finite &= found.non_finite == 0;
             distance.norm += squares.sum::<f64>();
             // Both are f32 runs here.
-            distance.within &= found.max_abs <= 2.0 * bounds.get(index).copied().unwrap_or(widest);
+            distance.within &= distance.finite && found.max_abs <= 2.0 * bounds.get(index).copied().unwrap_or(widest);
         }
         distance.norm = distance.norm.sqrt();
         Ok(Some(distance))
@@ -188,64 +190,6 @@ fn relabelled(array: &Array, labels: &[usize]) -> Result<Array> {
     let moved: Vec<f64> =
         rows.flat_map(|row| labels.iter().map(|&class| row.get(class).copied().unwrap_or(0.0))).collect();
     Ok(Array::new(array.shape().to_vec(), moved)?)
-}
-
-/// Why both differ, as far as that can be tried; `bounds` of their outputs.
-pub(super) fn find(layers: &Layers<'_>, bounds: &[f64], settings: &Settings) -> Result<Option<Cause>> {
-    let mut state =
-        State { a: layers.a.clone(), b: layers.b.clone(), before_softmax: settings.before_softmax, labels: None };
-    let Some(start) = state.distance(bounds, settings)?.filter(|start| start.norm > 0.0) else {
-        // Outputs of other shapes, of which nothing can be said.
-        return Ok(None);
-    };
-    let mut left = start;
-    let mut parts: Vec<Part> = Vec::new();
-    for round in 0..ROUNDS {
-        let again;
-        let layers = if round == 0 {
-            layers
-        } else {
-            again = Layers::compare(&state.a, &state.b, false, settings)?;
-            &again
-        };
-        let case = Case { state: &state, layers, settings };
-        let Some((trial, next, distance)) = best(&case, left, bounds)? else { break };
-        parts.push(Part { kind: trial.kind, what: trial.what, explains: (left.norm - distance.norm) / start.norm });
-        (state, left) = (next, distance);
-        if left.within {
-            break;
-        }
-    }
-    let Some(most) = parts.iter().max_by(|a, b| a.explains.total_cmp(&b.explains)) else { return Ok(None) };
-    let what: Vec<&str> = parts.iter().map(|part| part.what.as_str()).collect();
-    Ok(Some(Cause {
-        kind: most.kind,
-        what: what.join("; besides, "),
-        explains: 1.0 - left.norm / start.norm,
-        within_bound: left.within,
-        parts: if parts.len() > 1 { parts } else { Vec::new() },
-    }))
-}
-
-/// The trial that takes most of the difference away.
-fn best(case: &Case<'_>, left: Distance, bounds: &[f64]) -> Result<Option<(Trial, State, Distance)>> {
-    let mut best: Option<(Trial, State, Distance)> = None;
-    for hypothesis in HYPOTHESES {
-        for trial in hypothesis(case)? {
-            // What cannot be run explains nothing.
-            let Ok(next) = case.state.changed(&trial.change) else { continue };
-            let Ok(Some(distance)) = next.distance(bounds, case.settings) else { continue };
-            let enough = distance.within || distance.norm <= (1.0 - ENOUGH) * left.norm;
-            let better = best.as_ref().map_or((1.0 - LEAST) * left.norm, |(_, _, best)| best.norm);
-            if distance.norm < better || enough {
-                best = Some((trial, next, distance));
-            }
-            if enough {
-                return Ok(best);
-            }
-        }
-    }
-    Ok(best)
 }
 
 impl Case<'_> {
