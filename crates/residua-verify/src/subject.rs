@@ -1,10 +1,12 @@
 //! What a rule may look at.
 
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use rayon::prelude::*;
 use residua_ir::{
-    Checked, Code, DType, Finding, Invalid, NodeId, Parameter, Statistics, TensorError, Typed, ValueId, ValueKind,
+    Checked, Code, DType, Finding, Invalid, NodeId, Op, Parameter, ParameterId, Role, Statistics, TensorError, Typed,
+    ValueId, ValueKind,
 };
 use residua_resnet::Anatomy;
 use residua_resnet::anatomy::Block;
@@ -95,6 +97,26 @@ impl<'a> Subject<'a> {
     /// Each parameter with what can be said of its values, in the graph's order.
     pub(crate) fn statistics(&self) -> impl Iterator<Item = (&'a Parameter, &Result<Statistics, TensorError>)> {
         self.model.graph().parameters().iter().zip(self.all_statistics())
+    }
+
+    /// The kernels among them: what convolutions and dense layers multiply by. A vector that was given more axes, to be
+    /// added to pictures, is none.
+    pub(crate) fn kernels(&self) -> impl Iterator<Item = (&'a Parameter, &Result<Statistics, TensorError>)> {
+        let graph = self.model.graph();
+        let multiplies = |op: &Op| matches!(op, Op::Conv(_) | Op::ConvTranspose(_) | Op::Linear | Op::MatMul);
+        let read = graph.nodes().iter().filter(|node| multiplies(&node.op)).flat_map(|node| &node.inputs);
+        let multiplied: BTreeSet<ParameterId> = read
+            .filter_map(|&value| match graph.value(value).kind {
+                ValueKind::Parameter(id) => Some(id),
+                ValueKind::Input(_) | ValueKind::Computed { .. } => None,
+            })
+            .collect();
+        graph.parameter_ids().zip(self.statistics()).filter_map(move |(id, (parameter, found))| {
+            let shape = parameter.tensor.shape();
+            let axes = shape.iter().filter(|&&size| size > 1).count();
+            let is_kernel = parameter.role == Role::Weight && shape.len() >= 2;
+            (is_kernel && (axes > 1 || multiplied.contains(&id))).then_some((parameter, found))
+        })
     }
 
     /// The parameter behind a value with what can be said of its values; none where it is computed, or cannot be read.

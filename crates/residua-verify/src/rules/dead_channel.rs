@@ -1,6 +1,6 @@
 //! Channels that pass nothing on.
 
-use residua_ir::{Finding, Level, Op, Parameter, Role, ValueId};
+use residua_ir::{Finding, Level, Op, Parameter, ValueId};
 
 use crate::Subject;
 
@@ -10,9 +10,9 @@ residua_ir::code! {
     ///
     /// ## Why it matters
     ///
-    /// They cost time and carry nothing. Pruning leaves such channels on purpose, and training a few, which are a note only; otherwise part of a tensor was lost.
-    /// Where the scale of all channels is zero, the whole path is dead: blocks start so in training (zero-initialised
-    /// gamma), and a model that was trained does not end so.
+    /// They cost time and carry nothing. Pruning leaves such channels on purpose, and training a few, which are a note
+    /// only; otherwise part of a tensor was lost. Where the scale of all channels is zero, the whole path is dead: blocks
+    /// start so in training (zero-initialised gamma), and a model that was trained does not end so.
     ///
     /// ## Example
     ///
@@ -29,10 +29,10 @@ const FEW: usize = 8;
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     let help = "nothing, for a network that was pruned; otherwise take the checkpoint that was meant";
-    for (parameter, statistics) in subject.statistics() {
+    for (parameter, statistics) in subject.kernels() {
         let Ok(found) = statistics else { continue };
         // A kernel that is zero throughout has a finding of its own.
-        if parameter.role != Role::Weight || parameter.tensor.shape().len() < 2 || found.is_all(0.0) {
+        if found.is_all(0.0) {
             continue;
         }
         let zero: Vec<usize> = (0..found.channels.len()).filter(|&at| found.channels[at].zero).collect();

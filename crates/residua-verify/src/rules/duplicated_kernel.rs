@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use residua_ir::tensor::Channel;
-use residua_ir::{Finding, Parameter, Role, Statistics};
+use residua_ir::{Finding, Parameter, Statistics};
 
 use crate::Subject;
 
@@ -32,9 +32,9 @@ const LEAST: usize = 16;
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     let help = "compare the names of the tensors with those of the checkpoint that it came from";
     let mut by_values: BTreeMap<(&[usize], u64), &Parameter> = BTreeMap::new();
-    for (parameter, statistics) in subject.statistics() {
+    for (parameter, statistics) in subject.kernels() {
         let Ok(found) = statistics else { continue };
-        if !is_kernel(parameter) || found.is_all(0.0) || found.non_finite() > 0 {
+        if parameter.tensor.len() < LEAST || found.is_all(0.0) || found.non_finite() > 0 {
             continue;
         }
         let key = (parameter.tensor.shape(), whole(&found.channels));
@@ -54,11 +54,6 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
             findings.push(subject.about(&CODE, parameter, message, help));
         }
     }
-}
-
-fn is_kernel(parameter: &Parameter) -> bool {
-    let shape = parameter.tensor.shape();
-    parameter.role == Role::Weight && shape.len() >= 2 && parameter.tensor.len() >= LEAST
 }
 
 fn whole(channels: &[Channel]) -> u64 {

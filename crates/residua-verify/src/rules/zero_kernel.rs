@@ -1,6 +1,6 @@
 //! Kernels that are zero throughout.
 
-use residua_ir::{Finding, Role};
+use residua_ir::Finding;
 
 use crate::Subject;
 
@@ -23,10 +23,8 @@ residua_ir::code! {
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
-    for (parameter, statistics) in subject.statistics() {
-        let kernel = parameter.role == Role::Weight && parameter.tensor.shape().len() > 1;
+    for (parameter, statistics) in subject.kernels() {
         if let Ok(found) = statistics
-            && kernel
             && found.is_all(0.0)
         {
             let message = format!("all {} values of `{}` are zero", parameter.tensor.len(), parameter.name);
