@@ -160,8 +160,44 @@ fn padding(module: &Module, amount: usize) -> Result<Option<Choice>> {
 
 // ---- layers with weights
 
-/// Holds the attributes of a module with tensors against its layer.
+/// Classes of modules with tensors, whatever library they are of.
+const CONVOLUTIONS: [&str; 5] = ["Conv2d", "Conv2dSame", "StdConv2d", "StdConv2dSame", "WeightStandardizedConv2d"];
+const NORMS: [&str; 10] = [
+    "BatchNorm2d",
+    "BatchNormAct2d",
+    "BitGroupNormActivation",
+    "FrozenBatchNorm2d",
+    "GroupNorm",
+    "GroupNormAct",
+    // With stored statistics, which it has where its tensors are a batch norm's, it is one.
+    "InstanceNorm2d",
+    "NaiveSyncBatchNorm",
+    "SyncBatchNorm",
+    "SyncBatchNormAct",
+];
+const DENSE: [&str; 3] = ["Linear", "NonDynamicallyQuantizableLinear", "Conv2d"];
+
+/// Holds the class and the attributes of a module with tensors against its layer.
 fn holder(module: &Module, layer: &Layer) -> Result<()> {
+    let name = module.class.rsplit('.').next().unwrap_or(&module.class);
+    let known: &[&str] = match layer.kind {
+        LayerKind::Conv { .. } => &CONVOLUTIONS,
+        LayerKind::BatchNorm { .. } | LayerKind::GroupNorm { .. } => &NORMS,
+        LayerKind::Dense { .. } => &DENSE,
+        LayerKind::Input
+        | LayerKind::Pad(_)
+        | LayerKind::PadChannels(_)
+        | LayerKind::Activation(_)
+        | LayerKind::MaxPool { .. }
+        | LayerKind::Add
+        | LayerKind::Mul
+        | LayerKind::AvgPool { .. }
+        | LayerKind::GlobalPool { .. }
+        | LayerKind::Flatten => return Ok(()),
+    };
+    if !known.contains(&name) {
+        return Err(error(module, "what it computes is not known here".to_owned()));
+    }
     match layer.kind {
         LayerKind::Conv { stride, groups, padding, standardised, .. } => {
             let mut expected = vec![("stride", [stride; 2]), ("dilation", [1; 2]), ("groups", [groups; 2])];
@@ -211,7 +247,7 @@ fn holder(module: &Module, layer: &Layer) -> Result<()> {
 /// Whether a convolution standardises its kernel when it runs shows in its class alone.
 fn standardises(module: &Module, wanted: Option<f64>) -> Result<()> {
     let name = module.class.rsplit('.').next().unwrap_or(&module.class);
-    let does = ["StdConv2d", "StdConv2dSame", "ScaledStdConv2d", "WeightStandardizedConv2d"].contains(&name);
+    let does = ["StdConv2d", "StdConv2dSame", "WeightStandardizedConv2d"].contains(&name);
     if does != wanted.is_some() {
         let (its, theirs) = if does { ("does", "does not") } else { ("does not", "does") };
         let problem =
