@@ -12,6 +12,7 @@ mod diff;
 mod errors;
 mod explain;
 mod help;
+mod hostile;
 mod inspect;
 mod json_schema;
 mod layouts;
