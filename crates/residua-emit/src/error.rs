@@ -19,6 +19,8 @@ pub enum EmitError {
         op: String,
         /// Why, and what can be done.
         problem: String,
+        /// The first operator set that can, where only the set that was asked for is too old.
+        since: Option<i64>,
     },
     /// Options that contradict each other or the format.
     #[error("{0}")]

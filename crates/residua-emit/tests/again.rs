@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: a panic is how a test fails")]
 
 use prost::Message;
-use residua_emit::onnx::{self, OnnxOptions, natural_float, natural_opset};
+use residua_emit::onnx::{self, OnnxOptions, natural_float, opset_for};
 use residua_formats::onnx::schema::{
     AttributeProto, AttributeType, DataType, DimensionProto, DimensionValue, GraphProto, ModelProto, NodeProto,
     OperatorSetIdProto, StringStringEntryProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, TypeValue,
@@ -69,7 +69,10 @@ fn read(model: &ModelProto) -> Graph {
 }
 
 fn options(graph: &Graph) -> OnnxOptions {
-    OnnxOptions { opset: natural_opset(graph), float: natural_float(graph), ..OnnxOptions::default() }
+    let options = OnnxOptions { float: natural_float(graph), ..OnnxOptions::default() };
+    // Where none can, writing says why.
+    let opset = validate(graph.clone()).map(|checked| opset_for(&checked, &options));
+    OnnxOptions { opset: opset.map_or(17, |found| found.map_or(17, |(opset, _)| opset)), ..options }
 }
 
 fn write(graph: Graph, options: &OnnxOptions) -> Result<ModelProto, String> {
@@ -164,6 +167,93 @@ fn an_operator_set_that_is_asked_for_has_the_version_of_the_format_that_it_came_
     let written = write(graph, &options).unwrap();
     assert_eq!((written.ir_version, written.opset_import[0].version), (7, 13));
     assert_eq!(written.producer_name, "somebody's exporter");
+}
+
+/// What exporters of 2018 wrote: a lower and an upper bound, padding and axes as attributes.
+fn of_2018() -> ModelProto {
+    let ints = |name: &str, ints: &[i64]| AttributeProto {
+        name: name.to_owned(),
+        ints: ints.to_vec(),
+        r#type: AttributeType::Ints.into(),
+        ..AttributeProto::default()
+    };
+    let real = |name: &str, f: f32| AttributeProto {
+        name: name.to_owned(),
+        f: Some(f),
+        r#type: AttributeType::Float.into(),
+        ..AttributeProto::default()
+    };
+    let with = |node: NodeProto, attribute: Vec<AttributeProto>| NodeProto { attribute, ..node };
+    let graph = GraphProto {
+        node: vec![
+            with(
+                node("Pad", "pad", &["x"], &["padded"]),
+                vec![ints("pads", &[0, 0, 1, 1, 0, 0, 1, 1]), real("value", 0.5)],
+            ),
+            with(node("Clip", "clip", &["padded"], &["clipped"]), vec![real("min", -0.25), real("max", 0.75)]),
+            with(
+                node("Slice", "slice", &["clipped"], &["row"]),
+                vec![ints("axes", &[2]), ints("starts", &[-1]), ints("ends", &[9])],
+            ),
+            with(node("Squeeze", "squeeze", &["row"], &["y"]), vec![ints("axes", &[2])]),
+        ],
+        input: vec![picture("x")],
+        output: vec![info("y", DataType::Float, &["batch", "2", "7"])],
+        ..GraphProto::default()
+    };
+    ModelProto { ir_version: 3, ..model(graph, 7) }
+}
+
+#[test]
+fn an_old_operator_set_is_kept_and_so_is_how_it_says_things() {
+    let source = of_2018();
+    let written = again(&source);
+    assert_eq!((written.ir_version, written.opset_import[0].version), (3, 7));
+    let (before, after) = (source.graph.unwrap(), written.graph.as_ref().unwrap());
+    assert!(after.initializer.is_empty(), "{:?}", after.initializer);
+    for (before, after) in before.node.iter().zip(&after.node) {
+        let sorted = |node: &NodeProto| {
+            let mut attributes = node.attribute.clone();
+            attributes.sort_by(|a, b| a.name.cmp(&b.name));
+            attributes
+        };
+        assert_eq!((&before.op_type, &before.input), (&after.op_type, &after.input));
+        // No end is beyond all ends.
+        if before.op_type != "Slice" {
+            assert_eq!(sorted(before), sorted(after));
+        }
+    }
+    assert_eq!(again(&written).encode_to_vec(), written.encode_to_vec());
+}
+
+#[test]
+fn where_the_operator_set_of_a_source_cannot_the_first_that_can_is_taken_and_said() {
+    let mut source = of_2018();
+    // Of operands of one shape it was there from the first; what it is today came with opset 8.
+    source.graph.as_mut().unwrap().node.push(node("Max", "largest", &["y", "y"], &["z"]));
+    source.graph.as_mut().unwrap().output = vec![info("z", DataType::Float, &["batch", "2", "7"])];
+    let checked = validate(read(&source)).unwrap();
+    let (opset, note) = opset_for(&checked, &OnnxOptions::default()).unwrap();
+    assert_eq!((opset, note.unwrap()), (8, "opset 8, not 7 as the source: `largest` (Max) needs it".to_owned()));
+    assert_eq!(again(&source).opset_import[0].version, 8);
+}
+
+/// An activation that older operator sets have no operator for, as it is written out there.
+#[test]
+fn an_activation_that_is_written_out_keeps_its_name() {
+    let graph = GraphProto {
+        node: vec![NodeProto { name: "the gelu".to_owned(), ..node("Gelu", "", &["x"], &["y"]) }],
+        input: vec![picture("x")],
+        output: vec![picture("y")],
+        ..GraphProto::default()
+    };
+    let graph = read(&model(graph, 20));
+    let options = OnnxOptions { opset: 17, ..options(&graph) };
+    let once = write(graph, &options).unwrap();
+    let names = |model: &ModelProto| -> Vec<String> {
+        model.graph.as_ref().unwrap().node.iter().map(|node| node.name.clone()).collect()
+    };
+    assert_eq!(names(&once).last().map(String::as_str), Some("the gelu"));
 }
 
 #[test]

@@ -12,7 +12,8 @@ use residua_ir::{
 
 use super::lower::{self, Dynamic};
 use super::names::Names;
-use super::{proto, version};
+use super::version::{self, TooOld};
+use super::{old, proto};
 use crate::{EmitError, TensorMapping};
 
 /// A tensor of the output.
@@ -182,6 +183,18 @@ impl<'a> Lowering<'a> {
         Ok(name)
     }
 
+    /// Takes a constant of the output's own back, whose only reader has it as an attribute.
+    pub(crate) fn take_constant(&mut self, name: &str) -> Option<Tensor> {
+        let at = self.initializers.iter().rposition(|initializer| initializer.name == name)?;
+        Some(self.initializers.remove(at).tensor)
+    }
+
+    /// Size of a tensor of the output along an axis.
+    pub(crate) fn size_of(&self, name: &str, axis: usize) -> Option<usize> {
+        let tensor = self.initializers.iter().rfind(|initializer| initializer.name == name)?;
+        tensor.tensor.shape().get(axis).copied()
+    }
+
     /// A number, rounded to f32 first, as an attribute is.
     #[expect(clippy::cast_possible_truncation, reason = "real attributes of ONNX are f32")]
     pub(crate) fn scalar(&mut self, name: &str, value: f64) -> Result<String, EmitError> {
@@ -246,15 +259,18 @@ impl<'a> Lowering<'a> {
         outputs: Vec<String>,
         attributes: Vec<AttributeProto>,
     ) -> Result<(), EmitError> {
-        if let Some(problem) = version::too_old_for(op, self.float, self.opset) {
-            return Err(EmitError::Unsupported { node: name.to_owned(), op: op.to_owned(), problem });
+        let refuse = |too_old| refused(name, op, too_old);
+        let form = old::Form { op: op.to_owned(), inputs, attributes };
+        let form = old::form(self, form).map_err(refuse)?;
+        if let Some(too_old) = version::too_old_for(&form.op, self.float, self.opset) {
+            return Err(refuse(too_old));
         }
         self.nodes.push(NodeProto {
             name: name.to_owned(),
-            op_type: op.to_owned(),
-            input: inputs,
+            op_type: form.op,
+            input: form.inputs,
             output: outputs,
-            attribute: attributes,
+            attribute: form.attributes,
             ..NodeProto::default()
         });
         Ok(())
@@ -268,10 +284,22 @@ impl<'a> Lowering<'a> {
         inputs: Vec<String>,
         attributes: Vec<AttributeProto>,
     ) -> Result<(), EmitError> {
+        if let Some(&first) = node.inputs.first() {
+            self.check_operand(&node.name, op, self.source_dtype(first))?;
+        }
         let output = self.operand(node.output())?;
         let (name, said) = self.said.of_node(node, op);
         self.push(op, &name, inputs, output, attributes)?;
         self.annotate(said);
+        Ok(())
+    }
+
+    /// Refuses an operator for operands that it takes in newer operator sets only.
+    pub(crate) fn check_operand(&self, name: &str, op: &str, operand: DType) -> Result<(), EmitError> {
+        let since = version::takes_since(op, operand);
+        if since > self.opset {
+            return Err(refused(name, op, TooOld::new(&format!("{operand} there"), since, self.opset)));
+        }
         Ok(())
     }
 
@@ -304,6 +332,7 @@ impl<'a> Lowering<'a> {
         attributes: Vec<AttributeProto>,
         (dtype, shape): (DType, &Shape),
     ) -> Result<String, EmitError> {
+        self.check_operand(&node.name, op, dtype)?;
         let name = self.fresh(&format!("{}/{op}", node.name));
         if self.model.type_of(node.output()).is_some() {
             self.types.push(proto::value_info(&name, self.dtype(dtype), shape));
@@ -322,5 +351,14 @@ impl<'a> Lowering<'a> {
 
 /// What a node cannot be written for.
 pub(crate) fn unsupported(node: &Node, problem: impl Into<String>) -> EmitError {
-    EmitError::Unsupported { node: node.name.clone(), op: node.op.name().to_owned(), problem: problem.into() }
+    refused(&node.name, node.op.name(), TooOld { problem: problem.into(), since: None })
+}
+
+/// What a node cannot be written for in this operator set.
+pub(crate) fn needs(out: &Lowering<'_>, node: &Node, what: &str, since: i64) -> EmitError {
+    refused(&node.name, node.op.name(), TooOld::new(what, since, out.opset))
+}
+
+fn refused(node: &str, op: &str, TooOld { problem, since }: TooOld) -> EmitError {
+    EmitError::Unsupported { node: node.to_owned(), op: op.to_owned(), problem, since }
 }

@@ -9,6 +9,7 @@ mod lowering;
 mod message;
 mod model;
 mod names;
+mod old;
 mod plan;
 mod proto;
 mod representable;
@@ -22,7 +23,7 @@ use residua_ir::{Checked, DType};
 use crate::atomic::{Stage, Staged};
 use crate::sink::{self, Segment};
 use crate::{EmitError, Emitted, Exactness, float};
-pub use model::{natural_float, natural_opset};
+pub use model::{natural_float, natural_opset, opset_for};
 pub use representable::representable;
 pub use version::{NEWEST, OLDEST, PORTABLE};
 
@@ -63,7 +64,7 @@ pub enum ExternalData {
 /// How to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OnnxOptions {
-    /// Operator set, [`OLDEST`] to [`NEWEST`]; [`PORTABLE`] unless said otherwise. [`natural_opset`] is that of the source.
+    /// Operator set, [`OLDEST`] to [`NEWEST`]; [`PORTABLE`] unless said otherwise. [`opset_for`] finds that of the source.
     pub opset: i64,
     /// Axis order of the interface.
     pub input_layout: InputLayout,

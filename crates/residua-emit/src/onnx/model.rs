@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashSet};
 
 use residua_formats::onnx::schema::{ModelProto, OperatorSetIdProto, StringStringEntryProto, ValueInfoProto};
-use residua_ir::{DType, Graph, Shape, ValueKind};
+use residua_ir::{Checked, DType, Graph, Shape, ValueKind};
 
 use super::lowering::Initializer;
 use super::{NEWEST, OLDEST, OnnxOptions, PORTABLE, proto, version};
-use crate::{float, metadata};
+use crate::{EmitError, float, metadata};
 
 /// From this version of the format on, tensors need not be listed among the inputs.
 const TENSORS_ALONE: i64 = 4;
@@ -23,6 +23,28 @@ const FIRST_SOURCE: &str = "residua.source.";
 #[must_use]
 pub fn natural_opset(graph: &Graph) -> i64 {
     graph.source().onnx.as_ref().map_or(PORTABLE, |header| header.opset.clamp(OLDEST, NEWEST))
+}
+
+/// The operator set for a model where nobody says another, of these options otherwise: the [natural one](natural_opset), or
+/// where that is too old the first that can, with what asks for it.
+///
+/// # Errors
+/// [`EmitError`] where no operator set can.
+pub fn opset_for(model: &Checked, options: &OnnxOptions) -> Result<(i64, Option<String>), EmitError> {
+    let kind = float::check(options.float)?;
+    let natural = natural_opset(model.graph());
+    let (mut opset, mut asking) = (natural, None);
+    loop {
+        match super::plan::plan(model, opset, kind, options.input_layout) {
+            Err(EmitError::Unsupported { node, op, since: Some(since), .. }) if since > opset => {
+                (opset, asking) = (since, Some((node, op)));
+            }
+            Err(error) => return Err(error),
+            Ok(_) => break,
+        }
+    }
+    let note = asking.map(|(node, op)| format!("opset {opset}, not {natural} as the source: `{node}` ({op}) needs it"));
+    Ok((opset, note))
 }
 
 /// The float type that a model is written in where nobody says another: that of an ONNX source, or f32.

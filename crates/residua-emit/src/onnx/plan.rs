@@ -334,5 +334,6 @@ pub(crate) fn refuse_opaque(model: &Checked) -> Result<(), EmitError> {
             "{} operator `{}`: {}; replace it by built-in layers, or cut the model before it",
             opaque.domain, opaque.op_type, opaque.reason
         ),
+        since: None,
     })
 }

@@ -18,7 +18,19 @@ pub(crate) fn int(name: &str, value: impl TryInto<i64>) -> AttributeProto {
 
 /// A list of integers.
 pub(crate) fn ints(name: &str, values: &[usize]) -> AttributeProto {
-    AttributeProto { ints: to_i64(values), ..attribute(name, AttributeType::Ints) }
+    list(name, to_i64(values))
+}
+
+/// A list of integers that may be negative.
+pub(crate) fn list(name: &str, values: Vec<i64>) -> AttributeProto {
+    AttributeProto { ints: values, ..attribute(name, AttributeType::Ints) }
+}
+
+/// Real numbers; ONNX has f32 here.
+#[expect(clippy::cast_possible_truncation, reason = "attributes of ONNX are f32")]
+pub(crate) fn floats(name: &str, values: &[f64]) -> AttributeProto {
+    let floats = values.iter().map(|&value| value as f32).collect();
+    AttributeProto { floats, ..attribute(name, AttributeType::Floats) }
 }
 
 /// A real number; ONNX has f32 here.

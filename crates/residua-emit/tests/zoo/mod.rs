@@ -62,6 +62,52 @@ fn finish(g: GraphBuilder) -> Graph {
     g.finish().unwrap()
 }
 
+/// Oldest operator set that has what a case needs.
+fn since(name: &str) -> i64 {
+    match name {
+        "elementwise_Max"
+        | "elementwise_Min"
+        | "elementwise_Mean"
+        | "elementwise_Max_of_four"
+        | "elementwise_Mean_of_four"
+        | "expand" => 8,
+        "gelu" | "erf" | "shrink" | "sign" | "sinh" | "cosh" | "asinh" | "atanh" | "acosh" => 9,
+        "max_pool_dilated"
+        | "relu_threshold"
+        | "relu_threshold_max"
+        | "relu_everything"
+        | "relu_negative_slope_max"
+        | "elementwise_Rem"
+        | "slice_backwards"
+        | "slice_half"
+        | "slice"
+        | "slice_to_end"
+        | "quantize"
+        | "integers_as_reals" => 10,
+        "round"
+        | "top_k_smallest"
+        | "top_k_smallest_indices"
+        | "resize_half_down"
+        | "resize_half_up"
+        | "resize_ceil"
+        | "resize_linear"
+        | "resize_free"
+        | "resize_cubic"
+        | "resize_pytorch"
+        | "resize_corners"
+        | "resize_crop"
+        | "gather_elements"
+        | "gather_nd"
+        | "quantized_by_its_range"
+        | "a_range_alone" => 11,
+        "celu" | "arg_max_last" | "compare" => 12,
+        "quantize_to_i8_without_zero" | "quantized_conv" | "quantized_linear" => 13,
+        "lp_pool_dilated" | "resize_antialias" | "resize_fit" => 18,
+        "pad_axes_wrap" | "avg_pool_dilated" | "resize_symmetric" => 19,
+        _ => 0,
+    }
+}
+
 struct Zoo(Vec<Case>);
 
 impl Zoo {
@@ -70,13 +116,7 @@ impl Zoo {
         let x = g.input("x", shape);
         let y = build(&mut g, x);
         g.output(y);
-        self.0.push(Case { name: name.to_owned(), since: 0, model: validate(finish(g)).unwrap() });
-    }
-
-    /// One operator of one operand, which older operator sets lack.
-    fn op_since(&mut self, name: &str, shape: Shape, op: Op, since: i64) {
-        self.op(name, shape, op);
-        self.0.iter_mut().rev().take(1).for_each(|case| case.since = since);
+        self.0.push(Case { name: name.to_owned(), since: since(name), model: validate(finish(g)).unwrap() });
     }
 
     /// One operator of one operand.
@@ -149,14 +189,14 @@ fn convolutions(z: &mut Zoo) {
         g.add("y", Op::MaxPool(pool), &[padded])
     });
     z.op("pad_value", fixed(), zeros([0, 0], -1.5));
-    for (name, since, border) in [
-        ("constant", 0, Border::Constant(0.5)),
-        ("reflect", 0, Border::Reflect),
-        ("edge", 0, Border::Edge),
-        ("wrap", 19, Border::Wrap),
+    for (name, border) in [
+        ("constant", Border::Constant(0.5)),
+        ("reflect", Border::Reflect),
+        ("edge", Border::Edge),
+        ("wrap", Border::Wrap),
     ] {
         let amounts = vec![[0, 0], [1, 0], [2, 3], [0, 2]];
-        z.op_since(&format!("pad_axes_{name}"), fixed(), Op::PadAxes(PadAxes { amounts, border }), since);
+        z.op(&format!("pad_axes_{name}"), fixed(), Op::PadAxes(PadAxes { amounts, border }));
     }
     let transposed = ConvTranspose {
         strides: [2, 3],
@@ -192,7 +232,7 @@ fn pools(z: &mut Zoo) {
     z.op("avg_pool_whole", fixed(), Op::AvgPool(AvgPool { count_include_pad: true, ..mean }));
     z.op("avg_pool_ceil", fixed(), Op::AvgPool(AvgPool { ceil_mode: true, padding: Padding::default(), ..mean }));
     z.op("avg_pool_same", free(), Op::AvgPool(AvgPool { padding: Padding::SameUpper, ..mean }));
-    z.op_since("avg_pool_dilated", fixed(), Op::AvgPool(AvgPool { dilations: [1, 3], ..mean }), 19);
+    z.op("avg_pool_dilated", fixed(), Op::AvgPool(AvgPool { dilations: [1, 3], ..mean }));
     let power = LpPool {
         kernel: [3, 2],
         strides: [2, 2],
@@ -202,7 +242,7 @@ fn pools(z: &mut Zoo) {
         p: 3,
     };
     z.op("lp_pool", fixed(), Op::LpPool(power));
-    z.op_since("lp_pool_dilated", fixed(), Op::LpPool(LpPool { dilations: [2, 1], p: 2, ..power }), 18);
+    z.op("lp_pool_dilated", fixed(), Op::LpPool(LpPool { dilations: [2, 1], p: 2, ..power }));
     for (name, kind) in [
         ("max", PoolKind::Max),
         ("mean", PoolKind::Mean),
@@ -295,19 +335,19 @@ fn resizes(z: &mut Zoo) {
     }
     let cubic = Interpolation::Cubic { coefficient: -0.5 };
     let crop = Coordinates::Crop { region: vec![[0.25, 1.125], [0.0, 0.75]], outside: 0.5 };
-    for (name, since, resize) in [
-        ("linear", 0, plain.clone()),
-        ("free", 0, Resize { target: sizes(vec![double(2), Extent::Known(9)], Fit::Stretch), ..plain.clone() }),
-        ("cubic", 0, Resize { interpolation: cubic, exclude_outside: true, ..plain.clone() }),
-        ("pytorch", 0, Resize { coordinates: Coordinates::PytorchHalfPixel, ..plain.clone() }),
-        ("corners", 0, Resize { coordinates: Coordinates::AlignCorners, ..plain.clone() }),
-        ("crop", 0, Resize { coordinates: crop, target: sizes(known(), Fit::Stretch), ..plain.clone() }),
-        ("antialias", 18, Resize { antialias: true, target: sizes(known(), Fit::Stretch), ..plain.clone() }),
-        ("fit", 18, Resize { target: sizes(known(), Fit::NotLarger), ..plain.clone() }),
-        ("symmetric", 19, Resize { coordinates: Coordinates::HalfPixelSymmetric, ..plain.clone() }),
+    for (name, resize) in [
+        ("linear", plain.clone()),
+        ("free", Resize { target: sizes(vec![double(2), Extent::Known(9)], Fit::Stretch), ..plain.clone() }),
+        ("cubic", Resize { interpolation: cubic, exclude_outside: true, ..plain.clone() }),
+        ("pytorch", Resize { coordinates: Coordinates::PytorchHalfPixel, ..plain.clone() }),
+        ("corners", Resize { coordinates: Coordinates::AlignCorners, ..plain.clone() }),
+        ("crop", Resize { coordinates: crop, target: sizes(known(), Fit::Stretch), ..plain.clone() }),
+        ("antialias", Resize { antialias: true, target: sizes(known(), Fit::Stretch), ..plain.clone() }),
+        ("fit", Resize { target: sizes(known(), Fit::NotLarger), ..plain.clone() }),
+        ("symmetric", Resize { coordinates: Coordinates::HalfPixelSymmetric, ..plain.clone() }),
     ] {
         let shape = if name == "free" { free() } else { fixed() };
-        z.op_since(&format!("resize_{name}"), shape, Op::Resize(resize), since);
+        z.op(&format!("resize_{name}"), shape, Op::Resize(resize));
     }
 }
 

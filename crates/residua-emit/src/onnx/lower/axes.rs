@@ -2,7 +2,7 @@
 
 use residua_ir::{Border, DType, Extent, Node, PadAxes, PoolKind, ReshapeDim, Shape};
 
-use super::super::lowering::{Lowering, unsupported};
+use super::super::lowering::{Lowering, needs};
 use super::super::proto::{data_type, int, ints, string, to_i64};
 use super::extent;
 use super::norm::axes_kept;
@@ -110,7 +110,7 @@ pub(super) fn reshape(out: &mut Lowering<'_>, node: &Node, shape: &[ReshapeDim])
     };
     let zero = shape.iter().any(|dim| fixed(dim) == Some(0));
     if zero && out.opset < 14 {
-        return Err(unsupported(node, "before opset 14 a size of 0 copies the axis at the same place"));
+        return Err(needs(out, node, "a size of 0, which before copied the axis at the same place,", 14));
     }
     let mut inferred = shape.contains(&ReshapeDim::Infer);
     let mut target = Vec::with_capacity(shape.len());
@@ -149,7 +149,7 @@ pub(super) fn pad(out: &mut Lowering<'_>, node: &Node, pad: &PadAxes) -> Result<
         Border::Reflect => "reflect",
         Border::Edge => "edge",
         Border::Wrap if out.opset < 19 => {
-            return Err(unsupported(node, "padding from the other end needs opset 19"));
+            return Err(needs(out, node, "padding from the other end", 19));
         }
         Border::Wrap => "wrap",
     };
@@ -167,10 +167,31 @@ pub(super) fn squeeze(out: &mut Lowering<'_>, node: &Node, op: &str, axes: &[usi
     out.result(node, op, inputs, Vec::new())
 }
 
-/// Softmax, its logarithm, and `Hardmax`.
+/// Softmax, its logarithm, and `Hardmax`. Before opset 13 they took the axis and all behind it as one.
 pub(super) fn softmax(out: &mut Lowering<'_>, node: &Node, op: &str, axis: usize) -> Result<(), EmitError> {
     let x = out.operand(node.inputs[0])?;
-    out.result(node, op, vec![x], vec![int("axis", axis)])
+    let shape = out.shape(node.inputs[0]);
+    let dims = shape.dims();
+    let alone = dims.iter().skip(axis + 1).all(|dim| dim.fixed() == Some(1));
+    if out.opset >= 13 || alone {
+        return out.result(node, op, vec![x], vec![int("axis", axis)]);
+    }
+    let last = dims.len() - 1;
+    let perm: Vec<usize> = (0..dims.len())
+        .map(|at| {
+            if at == axis {
+                last
+            } else if at == last {
+                axis
+            } else {
+                at
+            }
+        })
+        .collect();
+    let turned = Shape::new(perm.iter().map(|&at| dims[at].clone()).collect());
+    let x = out.step(node, "Transpose", vec![x], vec![ints("perm", &perm)], &turned)?;
+    let y = out.step(node, op, vec![x], vec![int("axis", last)], &turned)?;
+    out.result(node, "Transpose", vec![y], vec![ints("perm", &perm)])
 }
 
 pub(super) fn cast(out: &mut Lowering<'_>, node: &Node, dtype: DType) -> Result<(), EmitError> {

@@ -2,7 +2,7 @@
 
 use residua_ir::{Dim, GroupNorm, LayerNorm, Lrn, Node, Shape, Transform, ValueId};
 
-use super::super::lowering::{Lowering, unsupported};
+use super::super::lowering::{Lowering, needs, unsupported};
 use super::super::proto::{float, int, to_i64};
 use super::axes::{reduce_step, reduce_step_of};
 use crate::EmitError;
@@ -46,7 +46,7 @@ pub(super) fn group_norm(out: &mut Lowering<'_>, node: &Node, norm: GroupNorm) -
         return out.result(node, "GroupNormalization", inputs, attributes);
     }
     let Some(channels) = shape.dims()[1].fixed() else {
-        return Err(unsupported(node, format!("the number of channels of {shape} must be known below opset 21")));
+        return Err(needs(out, node, &format!("a number of channels that is free, as that of {shape},"), 21));
     };
     out.rearranged(node);
     let mut per_channel = vec![1; shape.rank() - 1];

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use residua_formats::onnx::schema::{AttributeProto, NodeProto};
 use residua_ir::{DType, DynamicRange, Endian, Grain, Graph, Node, NodeId, Op, Quantize, Shape, Tensor, ValueId};
 
-use super::super::lowering::{Lowering, unsupported};
+use super::super::lowering::{Lowering, needs, unsupported};
 use super::super::proto::{self, int};
 use crate::EmitError;
 
@@ -56,10 +56,7 @@ fn check(out: &Lowering<'_>, node: &Node, steps: DType, grain: Grain) -> Result<
         return Ok(());
     }
     let what = format!("{steps} beside {}{}", out.float, if grain.block.is_some() { ", in blocks" } else { "" });
-    Err(unsupported(
-        node,
-        format!("{what} needs opset {since}, and this is opset {}; ask for opset {since}", out.opset),
-    ))
+    Err(needs(out, node, &what, since))
 }
 
 /// Operands and attributes; a zero point that is left out says that integers are u8.
@@ -103,6 +100,9 @@ pub(super) fn dynamic_range(out: &mut Lowering<'_>, id: NodeId) -> Result<(), Em
     let node = out.graph().node(id);
     if out.float != DType::F32 {
         return Err(unsupported(node, format!("ONNX finds no range of {} when it is run; ask for f32", out.float)));
+    }
+    if out.opset < 11 {
+        return Err(needs(out, node, "a range that is found when it is run", 11));
     }
     let whole = out.dynamic.get(&id).copied();
     let first = whole.is_none_or(|whole| id == whole.scale.min(whole.zero));

@@ -17,6 +17,7 @@ pub(super) fn arg_extremum(out: &mut Lowering<'_>, node: &Node, arg: ArgExtremum
 
 /// Both results are given in ONNX; the one that is not asked for gets a name that nothing reads.
 pub(super) fn top_k(out: &mut Lowering<'_>, node: &Node, top: TopK) -> Result<(), EmitError> {
+    out.check_operand(&node.name, "TopK", out.source_dtype(node.inputs[0]))?;
     let k = i64::try_from(top.k).unwrap_or(i64::MAX);
     let inputs = vec![out.operand(node.inputs[0])?, out.list(&format!("{}/k", node.name), &[k])?];
     let attributes =

@@ -3,14 +3,14 @@
 use residua_formats::onnx::schema::AttributeProto;
 use residua_ir::{Coordinates, Extent, Fit, Interpolation, Node, Resize, ResizeTarget, Rounding};
 
-use super::super::lowering::{Lowering, unsupported};
+use super::super::lowering::{self, Lowering};
 use super::super::proto::{float, int, ints, string};
 use super::extent;
 use crate::EmitError;
 
 /// The opset that an attribute needs.
 fn needs(out: &Lowering<'_>, node: &Node, opset: i64, what: &str) -> Result<(), EmitError> {
-    if out.opset >= opset { Ok(()) } else { Err(unsupported(node, format!("{what} needs opset {opset}"))) }
+    if out.opset >= opset { Ok(()) } else { Err(lowering::needs(out, node, what, opset)) }
 }
 
 fn interpolation(interpolation: Interpolation) -> Vec<AttributeProto> {

@@ -6,7 +6,7 @@ use residua_ir::{
     AvgPool, Conv, ConvTranspose, GlobalPool, LpPool, MaxPool, Node, Op, Pad, Padding, Pads, PoolKind, Shape, ValueId,
 };
 
-use super::super::lowering::{Lowering, unsupported};
+use super::super::lowering::{Lowering, needs};
 use super::super::proto::{int, ints, string, to_i64};
 use super::axes;
 use crate::EmitError;
@@ -110,7 +110,7 @@ pub(super) fn max_pool(out: &mut Lowering<'_>, node: &Node, p: &MaxPool) -> Resu
 
 pub(super) fn avg_pool(out: &mut Lowering<'_>, node: &Node, p: &AvgPool) -> Result<(), EmitError> {
     if p.dilations != [1, 1] && out.opset < 19 {
-        return Err(unsupported(node, "a dilated average pool needs opset 19"));
+        return Err(needs(out, node, "a dilated average pool", 19));
     }
     let whole = p.count_include_pad.then(|| int("count_include_pad", 1));
     pool(out, node, "AveragePool", (p.kernel, p.strides, p.dilations), (p.padding, p.ceil_mode), whole)
@@ -120,7 +120,7 @@ pub(super) fn lp_pool(out: &mut Lowering<'_>, node: &Node, p: &LpPool) -> Result
     let windows = windows(p.kernel, p.strides, p.dilations);
     let ceil = needs_ceil(p.ceil_mode, p.padding, &out.shape(node.inputs[0]), windows);
     if (p.dilations != [1, 1] || ceil) && out.opset < 18 {
-        return Err(unsupported(node, "a power pool that is dilated or rounds its size up needs opset 18"));
+        return Err(needs(out, node, "a power pool that is dilated or rounds its size up", 18));
     }
     pool(out, node, "LpPool", (p.kernel, p.strides, p.dilations), (p.padding, p.ceil_mode), Some(int("p", p.p)))
 }

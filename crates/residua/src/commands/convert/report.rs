@@ -35,7 +35,7 @@ struct Document<'a> {
     tensors: &'a [TensorMapping],
     dropped: &'a [Dropped],
     exactness: &'a Exactness,
-    notes: &'a [String],
+    notes: Vec<&'a String>,
     /// What was undone of an export, or done to the graph otherwise.
     passes: &'a [Applied],
     verification: Option<&'a Verification>,
@@ -77,7 +77,7 @@ impl Report<'_> {
                 tensors: &emitted.mapping,
                 dropped: &emitted.dropped,
                 exactness: &emitted.exactness,
-                notes: &emitted.notes,
+                notes: self.notes(),
                 passes,
                 verification,
                 golden,
@@ -99,6 +99,10 @@ impl Report<'_> {
             render::verification::text(out, style, verification)?;
         }
         Ok(())
+    }
+
+    fn notes(&self) -> Vec<&String> {
+        self.target.note().into_iter().chain(&self.emitted.notes).collect()
     }
 
     /// What was written, and what became of the tensors.
@@ -129,7 +133,7 @@ impl Report<'_> {
             writeln!(out, "  {what} ({})", render::plural(nodes.len(), "node"))?;
         }
         list(out, emitted.dropped.iter().map(|dropped| format!("left out {}: {}", dropped.from, dropped.reason)))?;
-        list(out, emitted.notes.iter().cloned())
+        list(out, self.notes().into_iter().cloned())
     }
 }
 

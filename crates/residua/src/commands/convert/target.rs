@@ -17,15 +17,31 @@ use crate::model::Model;
 
 /// What is written, and how.
 pub(super) enum Target {
-    Onnx(OnnxOptions),
-    Safetensors { layout: LayoutName, fit: Fit, float: Option<DType> },
+    /// With what to say of the operator set, where it is not the source's.
+    Onnx(OnnxOptions, Option<String>),
+    Safetensors {
+        layout: LayoutName,
+        fit: Fit,
+        float: Option<DType>,
+    },
 }
 
 impl Target {
     /// From the arguments, for this model.
     pub(super) fn new(args: &ConvertArgs, format: OutputFormat, model: &Model) -> Result<Self> {
         Ok(match format {
-            OutputFormat::Onnx => Self::Onnx(onnx_options(args, model.checked.graph())),
+            OutputFormat::Onnx => {
+                let mut options = onnx_options(args, model.checked.graph());
+                let note = match args.onnx.opset {
+                    Some(_) => None,
+                    None => {
+                        let (opset, note) = onnx::opset_for(&model.checked, &options)?;
+                        options.opset = opset;
+                        note
+                    }
+                };
+                Self::Onnx(options, note)
+            }
             OutputFormat::Safetensors => {
                 let default =
                     if fit::is_plain(model) && !args.fold_bn { LayoutName::Source } else { LayoutName::Residua };
@@ -41,7 +57,7 @@ impl Target {
 
     pub(super) fn format(&self) -> &'static str {
         match self {
-            Self::Onnx(_) => "onnx",
+            Self::Onnx(..) => "onnx",
             Self::Safetensors { .. } => "safetensors",
         }
     }
@@ -49,7 +65,7 @@ impl Target {
     /// The layout of the names, where there are layouts.
     pub(super) fn layout(&self) -> Option<&'static str> {
         match self {
-            Self::Onnx(_) => None,
+            Self::Onnx(..) => None,
             Self::Safetensors { layout, fit, .. } => Some(fit.held().map_or(layout.name(), |held| held.zoo.name)),
         }
     }
@@ -57,14 +73,22 @@ impl Target {
     /// The tensors, where another framework's code is to read them.
     pub(super) fn held(&self) -> Option<&Held> {
         match self {
-            Self::Onnx(_) => None,
+            Self::Onnx(..) => None,
             Self::Safetensors { fit, .. } => fit.held(),
+        }
+    }
+
+    /// What to say beside the notes of what was written.
+    pub(super) fn note(&self) -> Option<&String> {
+        match self {
+            Self::Onnx(_, note) => note.as_ref(),
+            Self::Safetensors { .. } => None,
         }
     }
 
     pub(super) fn stage(&self, model: &Checked, out: &Path) -> Result<Staged> {
         let (fit, float) = match self {
-            Self::Onnx(options) => return Ok(onnx::stage(model, options, out)?),
+            Self::Onnx(options, _) => return Ok(onnx::stage(model, options, out)?),
             Self::Safetensors { fit, float, .. } => (fit, *float),
         };
         let whole = |layout| safetensors::stage(model, &SafetensorsOptions { layout, float }, out);
@@ -83,7 +107,7 @@ impl Target {
     pub(super) fn expected(&self, model: &Checked) -> Result<Checked> {
         let graph = model.graph().clone();
         let graph = match self {
-            Self::Onnx(options) => onnx::representable(model, options)?,
+            Self::Onnx(options, _) => onnx::representable(model, options)?,
             Self::Safetensors { float: None, .. } => graph,
             Self::Safetensors { float: Some(dtype), fit: Fit::Held(_), .. } => round_what_is_stored(graph, *dtype)?,
             Self::Safetensors { float: Some(dtype), fit: Fit::Own | Fit::OfSource, .. } => cast_weights(graph, *dtype),
@@ -94,7 +118,7 @@ impl Target {
 
 fn onnx_options(args: &ConvertArgs, graph: &Graph) -> OnnxOptions {
     OnnxOptions {
-        opset: args.onnx.opset.map_or_else(|| onnx::natural_opset(graph), i64::from),
+        opset: args.onnx.opset.map_or(onnx::PORTABLE, i64::from),
         input_layout: match args.onnx.input_layout.unwrap_or_default() {
             InputLayout::Nchw => onnx::InputLayout::Nchw,
             InputLayout::Nhwc => onnx::InputLayout::Nhwc,
