@@ -57,8 +57,8 @@ impl<'a> Names<'a> {
 
     /// The same for an operator on the way there, whose result has this name.
     pub(crate) fn of_step(&mut self, node: &Node, op: &str, result: &str) -> (String, Option<&'a Remarks>) {
-        // An activation that is written out is read again as one operator in the place of its last: that has the name.
-        let written_out = matches!(node.op, Op::Activation(_));
+        // What is written out here is read again as one operator in the place of its last: that has the name.
+        let written_out = matches!(node.op, Op::Activation(_) | Op::LayerNorm(_) | Op::GroupNorm(_));
         match if written_out { None } else { self.claimed(node, op, false) } {
             Some(layer) => (layer.name.clone(), Some(&layer.remarks)),
             None => (result.to_owned(), None),

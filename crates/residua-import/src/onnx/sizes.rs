@@ -12,7 +12,7 @@ use residua_ir::{Arithmetic, DType, Extent, Tensor, TensorError};
 use super::Unknown;
 use super::attributes::Attributes;
 use super::interface::dtype;
-use super::scope::{Item, Scope};
+use super::scope::{Constant, Item, Scope};
 
 /// Elements of an array that is looked at here; shapes, axes and amounts of padding have a few.
 pub(super) const MOST: usize = 1024;
@@ -126,7 +126,7 @@ impl Numbers {
         let mut index = vec![0; shape.len()];
         let mut list = Vec::with_capacity(count);
         for _ in 0..count {
-            list.push(number(&index)?);
+            list.push(rounded(number(&index)?, dtype));
             for (at, &size) in index.iter_mut().zip(&shape).rev() {
                 *at += 1;
                 if *at < size {
@@ -137,6 +137,15 @@ impl Numbers {
         }
         let fits = |number: &Number| dtype != DType::I32 || number.known().is_none_or(|n| i32::try_from(n).is_ok());
         list.iter().all(fits).then_some(Self { list, shape, dtype })
+    }
+}
+
+/// A number as its type holds it, so that what is computed here is what would be computed when the model is run.
+fn rounded(number: Number, dtype: DType) -> Number {
+    match number {
+        #[expect(clippy::cast_possible_truncation, reason = "that is what rounding is")]
+        Number::Real(real) if dtype == DType::F32 => Number::Real(f64::from(real as f32)),
+        number => number,
     }
 }
 
@@ -184,6 +193,7 @@ pub(super) fn fold(scope: &mut Scope, node: &NodeProto, attributes: &Attributes<
             broadcast(first, second, DType::Bool, |a, b| Some(truth(holds(op, a, b)?)))
         }
         ("Where", [a, b]) => choose(first, a, b),
+        ("Clip", bounds) if opset >= 6 => clip(node, attributes, first, bounds)?,
         ("Gather", [indices]) => gather(first, indices, attributes.int("axis")?.unwrap_or(0)),
         ("Concat", _) => attributes.int("axis")?.and_then(|axis| concat(&operands, axis)),
         ("Slice", _) => slice(first, attributes, rest)?,
@@ -216,20 +226,45 @@ pub(super) fn fold(scope: &mut Scope, node: &NodeProto, attributes: &Attributes<
     Ok(result)
 }
 
-/// The operands, where one is computed from sizes, or all are integers that are known.
+/// The operands, where one is computed from sizes, or all are integers or single numbers that are known. Lists of reals are
+/// weights, unless they are joined to what factors of a picture's size are; those are few.
 fn operands(scope: &mut Scope, node: &NodeProto) -> Option<Vec<Numbers>> {
-    let whole = |item: &Item| match item {
+    let text = |constant: &Constant| {
+        let joined = node.op_type == "Concat" && constant.tensor.len() <= 4 && constant.tensor.shape().len() == 1;
+        !constant.tensor.dtype().is_float() || constant.literal || joined
+    };
+    let known = |item: &Item| match item {
         Item::Sizes(_) => true,
-        Item::Constant(constant) => !constant.tensor.dtype().is_float(),
+        Item::Constant(constant) => text(constant),
         Item::Value(_) => false,
     };
-    let items: Option<Vec<&Item>> = node.input.iter().map(|name| scope.item(name)).collect();
+    // Bounds of a `Clip` may be left out.
+    let given = || node.input.iter().filter(|name| !(node.op_type == "Clip" && name.is_empty()));
+    let items: Option<Vec<&Item>> = given().map(|name| scope.item(name)).collect();
     let items = items?;
     let computed = items.iter().any(|item| matches!(item, Item::Sizes(_)));
-    if !computed && !items.iter().all(|item| whole(item)) && node.op_type != "Range" {
+    if !computed && !items.iter().all(|item| known(item)) && node.op_type != "Range" {
         return None;
     }
-    node.input.iter().map(|name| scope.numbers(name)).collect()
+    given().map(|name| scope.numbers(name)).collect()
+}
+
+/// A number held between bounds; those of newer operator sets are operands, of which either may be left out.
+fn clip(node: &NodeProto, attributes: &Attributes<'_>, x: &Numbers, bounds: &[Numbers]) -> Found {
+    let bound = |name: &str| -> Found {
+        let real = attributes.float(name)?;
+        Ok(real.map(|real| Numbers { list: vec![Number::Real(real)], shape: Vec::new(), dtype: x.dtype }))
+    };
+    let left_out = |at: usize| node.input.get(at).is_none_or(String::is_empty);
+    let (min, max) = match (left_out(1), left_out(2), bounds) {
+        (true, true, []) => (bound("min")?, bound("max")?),
+        (false, true, [min]) => (Some(min.clone()), None),
+        (true, false, [max]) => (None, Some(max.clone())),
+        (false, false, [min, max]) => (Some(min.clone()), Some(max.clone())),
+        _ => return Ok(None),
+    };
+    let above = min.map_or(Some(x.clone()), |min| binary("Max", false, x, &min));
+    Ok(above.and_then(|x| max.map_or(Some(x.clone()), |max| binary("Min", false, &x, &max))))
 }
 
 fn shape(scope: &mut Scope, node: &NodeProto, attributes: &Attributes<'_>) -> Found {
