@@ -64,7 +64,7 @@ fn read_all(bytes: &[u8]) -> (usize, Result<Container, FormatError>) {
 
 /// What reading a file of some 100 KB may take: far less than its limits, which are for what is claimed on purpose.
 const MEMORY: usize = 300 << 20;
-const TIME: Duration = Duration::from_secs(10);
+const TIME: Duration = Duration::from_secs(60);
 
 /// Whether the file was taken, however damaged it is.
 pub(crate) fn survives(name: &str, what: &str, bytes: &[u8]) -> bool {
