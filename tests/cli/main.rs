@@ -9,6 +9,7 @@ mod ci;
 mod compare;
 mod convert;
 mod diff;
+mod drawing;
 mod errors;
 mod explain;
 mod help;

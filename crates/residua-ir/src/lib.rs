@@ -36,5 +36,5 @@ pub use op::{
 pub use opaque::{Opaque, Verbatim};
 pub use receptive::{ReceptiveField, receptive_fields};
 pub use shape::{Dim, Shape, TensorType};
-pub use tensor::{DType, Endian, LazyBytes, Statistics, Tensor, TensorError, Transform, map_file};
+pub use tensor::{DType, Distribution, Endian, LazyBytes, Statistics, Tensor, TensorError, Transform, map_file};
 pub use validate::{Checked, Invalid, Typed, validate};

@@ -95,7 +95,7 @@ impl<'a> Subject<'a> {
     }
 
     /// Each parameter with what can be said of its values, in the graph's order.
-    pub(crate) fn statistics(&self) -> impl Iterator<Item = (&'a Parameter, &Result<Statistics, TensorError>)> {
+    pub fn statistics(&self) -> impl Iterator<Item = (&'a Parameter, &Result<Statistics, TensorError>)> {
         self.model.graph().parameters().iter().zip(self.all_statistics())
     }
 

@@ -8,6 +8,7 @@
 //! `offset` can reach lies inside a storage of `stored_shape`; constructors check it, so that walking cannot leave the
 //! buffer.
 
+mod distribution;
 mod dtype;
 mod gather;
 mod map;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+pub use distribution::Distribution;
 pub use dtype::{DType, Endian, decimal};
 pub use map::map_file;
 pub use statistics::{Channel, Statistics};

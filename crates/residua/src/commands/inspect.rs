@@ -57,9 +57,12 @@ fn read_weights(model: &Model, summary: &mut Summary, console: &Console) -> Vec<
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         progress.step(format!("looking at the weights: {done} of {all} tensors"));
     };
-    let of_layers = weights(graph, tell);
+    // The rules read each weight; what they see of it is asked for only once.
+    let name = model.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let subject = Subject::new(&model.checked, &model.anatomy, None).called(&name);
     progress.step("checking");
-    let findings = residua_verify::check(&Subject::new(&model.checked, &model.anatomy, None));
+    let findings = residua_verify::check(&subject);
+    let of_layers = weights(graph, &subject, tell);
     summary.set_findings(graph, findings.iter().map(FindingRecord::from).collect());
     // Rows of inputs that are no layers come first.
     let inputs = summary.layers.len() - of_layers.len();

@@ -1,8 +1,9 @@
 //! What the tensors of each layer hold: range, mean, deviation, zeros, and a histogram. The only part of a summary that
-//! reads weights; each tensor is decoded once.
+//! reads weights: ranges are those that the rules know already, the rest takes one pass.
 
 use rayon::prelude::*;
-use residua_ir::{DType, Graph, Parameter, TensorError};
+use residua_ir::{Graph, Parameter, Statistics, TensorError};
+use residua_verify::Subject;
 use serde::Serialize;
 
 use super::is_counted;
@@ -19,6 +20,7 @@ pub(crate) struct Weights {
     /// Null where the tensor could not be read; `error` says why.
     #[serde(flatten)]
     pub(crate) values: Option<Values>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
 }
 
@@ -36,49 +38,13 @@ pub(crate) struct Values {
     pub(crate) histogram: Vec<u32>,
 }
 
-impl Values {
-    /// Of numbers in any order.
-    pub(crate) fn of<T: Copy + Into<f64>>(numbers: &[T]) -> Self {
-        let finite = || numbers.iter().map(|&number| number.into()).filter(|number| number.is_finite());
-        let (mut min, mut max, mut sum, mut count, mut zeros) = (f64::INFINITY, f64::NEG_INFINITY, 0.0, 0usize, 0usize);
-        for number in finite() {
-            min = min.min(number);
-            max = max.max(number);
-            sum += number;
-            count += 1;
-            zeros += usize::from(number == 0.0);
-        }
-        let non_finite = numbers.len() - count;
-        if count == 0 {
-            return Self { min: None, max: None, mean: None, std: None, zeros, non_finite, histogram: Vec::new() };
-        }
-        #[expect(clippy::cast_precision_loss, reason = "a mean of fewer than 2^53")]
-        let count = count as f64;
-        let mean = sum / count;
-        let mut squares = 0.0;
-        let mut histogram = vec![0u32; if max > min { BARS } else { 0 }];
-        let bars = BARS as f64 / (max - min);
-        for number in finite() {
-            squares += (number - mean) * (number - mean);
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the bars")]
-            let bar = (((number - min) * bars) as usize).min(BARS - 1);
-            if let Some(bar) = histogram.get_mut(bar) {
-                *bar = bar.saturating_add(1);
-            }
-        }
-        let std = (squares / count).sqrt();
-        let finite = |number: f64| Some(number).filter(|number| number.is_finite());
-        Self { min: Some(min), max: Some(max), mean: finite(mean), std: finite(std), zeros, non_finite, histogram }
-    }
-}
-
 /// The tensors of each layer, in the graph's order, read in parallel. `done` is told after each.
-pub(crate) fn weights(graph: &Graph, done: impl Fn() + Sync) -> Vec<Vec<Weights>> {
-    let counted: Vec<&Parameter> = graph.parameters().iter().filter(|p| is_counted(p.role)).collect();
-    let seen = |parameter: &&Parameter| {
-        let (values, error) = match values(parameter) {
+pub(crate) fn weights(graph: &Graph, subject: &Subject, done: impl Fn() + Sync) -> Vec<Vec<Weights>> {
+    let counted: Vec<_> = subject.statistics().filter(|(parameter, _)| is_counted(parameter.role)).collect();
+    let seen = |(parameter, range): &(&Parameter, &Result<Statistics, TensorError>)| {
+        let (values, error) = match values(parameter, range) {
             Ok(values) => (Some(values), None),
-            Err(error) => (None, Some(error.to_string())),
+            Err(error) => (None, Some(error)),
         };
         done();
         let tensor = &parameter.tensor;
@@ -87,40 +53,23 @@ pub(crate) fn weights(graph: &Graph, done: impl Fn() + Sync) -> Vec<Vec<Weights>
     };
     let found: Vec<Weights> = counted.par_iter().map(seen).collect();
     let mut layers: Vec<Vec<Weights>> = graph.layers().iter().map(|_| Vec::new()).collect();
-    for (parameter, weights) in counted.into_iter().zip(found) {
+    for ((parameter, _), weights) in counted.into_iter().zip(found) {
         layers[parameter.layer.index()].push(weights);
     }
     layers
 }
 
-fn values(parameter: &Parameter) -> Result<Values, TensorError> {
-    let tensor = &parameter.tensor;
-    if matches!(tensor.dtype(), DType::F32 | DType::F16 | DType::BF16) {
-        Ok(Values::of(&tensor.to_f32()?))
-    } else {
-        Ok(Values::of(&tensor.to_f64()?))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_summed_up_and_fall_into_their_bars() {
-        let numbers: Vec<f32> = (0..64).map(|n| n as f32).chain([f32::NAN, f32::INFINITY]).collect();
-        let values = Values::of(&numbers);
-        assert_eq!((values.min, values.max, values.mean), (Some(0.0), Some(63.0), Some(31.5)));
-        assert!((values.std.unwrap() - (4095.0f64 / 12.0).sqrt()).abs() < 1e-12);
-        assert_eq!((values.zeros, values.non_finite), (1, 2));
-        assert_eq!(values.histogram, [2; 32]);
-    }
-
-    #[test]
-    fn what_has_no_range_has_no_histogram() {
-        let values = Values::of(&[2.5f32; 7]);
-        assert_eq!((values.mean, values.std, values.histogram), (Some(2.5), Some(0.0), Vec::new()));
-        assert_eq!(Values::of::<f32>(&[]).mean, None);
-        assert_eq!(Values::of(&[f64::NAN]).non_finite, 1);
-    }
+fn values(parameter: &Parameter, range: &Result<Statistics, TensorError>) -> Result<Values, String> {
+    let range = range.as_ref().map_err(ToString::to_string)?;
+    let found = parameter.tensor.distribution(range, BARS).map_err(|error| error.to_string())?;
+    let finite = |number: f64| Some(number).filter(|number| number.is_finite());
+    Ok(Values {
+        min: finite(range.min),
+        max: finite(range.max),
+        mean: found.as_ref().and_then(|found| finite(found.mean)),
+        std: found.as_ref().and_then(|found| finite(found.std)),
+        zeros: found.as_ref().map_or(0, |found| found.zeros),
+        non_finite: range.non_finite(),
+        histogram: found.map(|found| found.bars).unwrap_or_default(),
+    })
 }

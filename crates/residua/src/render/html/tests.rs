@@ -4,6 +4,7 @@ use std::path::Path;
 
 use residua_ir::{Activation, Checked, Elementwise, GraphBuilder, Op, Shape, Tensor, validate};
 use residua_resnet::analyse;
+use residua_verify::Subject;
 
 use super::html;
 use crate::args::Count;
@@ -41,7 +42,9 @@ fn written(write: impl FnOnce(&mut Vec<u8>, &Summary, &Diagram, &Checked)) -> St
 #[test]
 fn no_name_becomes_markup() {
     let page = written(|out, summary, diagram, model| {
-        html(out, summary, diagram, &weights(model.graph(), || ())).unwrap();
+        let anatomy = analyse(model);
+        let subject = Subject::new(model, &anatomy, None);
+        html(out, summary, diagram, &weights(model.graph(), &subject, || ())).unwrap();
     });
     assert!(!page.contains("<img") && !page.contains("<script>alert"), "{page}");
     // The data and the program of the page.

@@ -13,7 +13,7 @@ use residua_resnet::Anatomy;
 use residua_resnet::anatomy::ShortcutKind;
 
 /// More items of one column than a reader takes in.
-const MOST_ITEMS: usize = 9;
+const MOST_ITEMS: usize = 24;
 
 /// A network as it is drawn.
 #[derive(Debug)]
