@@ -13,6 +13,9 @@ use residua_ir::{Checked, Graph, Tensor, ValueId};
 use super::{npy, tensor_proto, to_array};
 use crate::proof::Golden;
 
+/// What the folders of ONNX's test data begin with.
+const SET: &str = "test_data_set_";
+
 /// Reads all sets of a golden file or folder.
 pub(crate) fn read(path: &Path, model: &Checked) -> Result<Vec<Golden>> {
     let graph = model.graph();
@@ -23,6 +26,11 @@ pub(crate) fn read(path: &Path, model: &Checked) -> Result<Vec<Golden>> {
     }
     let mut sets = folders(path)?;
     if sets.is_empty() {
+        ensure!(
+            path.join("input_0.pb").is_file() || path.join("output_0.pb").is_file(),
+            "golden folder {}: expected folders `{SET}0` and so on, or the files `input_0.pb` and `output_0.pb`, found neither",
+            path.display()
+        );
         sets.push(path.to_owned());
     }
     sets.iter().map(|set| from_folder(graph, set).with_context(|| format!("golden folder {}", set.display()))).collect()
@@ -55,16 +63,20 @@ fn from_arrays(graph: &Graph, path: &Path, arrays: &[(String, Tensor)]) -> Resul
     Ok(Golden { name, inputs: all("input", graph.inputs())?, outputs: all("output", graph.outputs())? })
 }
 
-/// `test_data_set_*` in a folder, by name.
+/// `test_data_set_*` in a folder, by their numbers.
 fn folders(path: &Path) -> Result<Vec<PathBuf>> {
     let mut folders = Vec::new();
     for entry in fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))? {
         let entry = entry.with_context(|| format!("cannot read {}", path.display()))?;
-        if entry.file_name().to_string_lossy().starts_with("test_data_set_") && entry.path().is_dir() {
+        if entry.file_name().to_string_lossy().starts_with(SET) && entry.path().is_dir() {
             folders.push(entry.path());
         }
     }
-    folders.sort();
+    folders.sort_by_cached_key(|folder| {
+        let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let number: u64 = name.trim_start_matches(SET).parse().unwrap_or(u64::MAX);
+        (number, name)
+    });
     Ok(folders)
 }
 
@@ -72,11 +84,11 @@ fn from_folder(graph: &Graph, folder: &Path) -> Result<Golden> {
     let all = |kind: &str, count: usize| -> Result<Vec<Array>> {
         let file = |index: usize| folder.join(format!("{kind}_{index}.pb"));
         let there = (0..).take_while(|&index| file(index).is_file()).count();
-        ensure!(
-            there == count,
-            "expected {kind}_0.pb to {kind}_{}.pb, one for each of the model's {kind}s, found {there}",
-            count.saturating_sub(1)
-        );
+        let expected = match count {
+            1 => format!("{kind}_0.pb, for the model's only {kind}"),
+            _ => format!("{kind}_0.pb to {kind}_{}.pb, one for each of the model's {kind}s", count.saturating_sub(1)),
+        };
+        ensure!(there == count, "expected {expected}, found {there} such files");
         (0..count).map(|index| to_array(&tensor_proto::read(&file(index))?)).collect()
     };
     let name = folder.display().to_string();
@@ -118,6 +130,17 @@ mod tests {
         let set = from_arrays(&graph(&["x"]), Path::new("g.npz"), &arrays(&["tap/c", "input/input_1", "output/prob"]))
             .unwrap();
         assert_eq!((set.inputs.len(), set.outputs.len()), (1, 1));
+    }
+
+    #[test]
+    fn sets_of_a_folder_are_in_the_order_of_their_numbers() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["test_data_set_10", "test_data_set_2", "test_data_set_0", "test_data_set_large", "other"] {
+            fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let found = folders(folder.path()).unwrap();
+        let names: Vec<_> = found.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+        assert_eq!(names, ["test_data_set_0", "test_data_set_2", "test_data_set_10", "test_data_set_large"]);
     }
 
     #[test]
