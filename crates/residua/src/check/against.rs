@@ -59,7 +59,7 @@ pub(crate) fn findings(against: &Against) -> Vec<Finding> {
 
 /// What differs, in words: the first output beyond its bound, or why there are no numbers; then where it begins.
 pub(crate) fn difference(verification: &Verification) -> String {
-    let beyond = verification.outputs.iter().find(|output| output.max_abs.is_nan() || output.max_abs > output.bound);
+    let beyond = verification.outputs.iter().find(|output| output.max_abs > output.bound);
     let mut text = match (&verification.reason, beyond) {
         (Some(reason), _) => reason.clone(),
         (None, Some(output)) => {
@@ -100,9 +100,14 @@ fn differences(own: &Anatomy, reference: &Anatomy) -> Vec<String> {
         let widths: Vec<String> = anatomy.stages.iter().map(|stage| stage.width.to_string()).collect();
         widths.join(", ")
     };
+    let kernels = |anatomy: &Anatomy| {
+        let convs = anatomy.stem.convs.iter().map(|conv| format!("{}x{}", conv.kernel[0], conv.kernel[1]));
+        convs.collect::<Vec<_>>().join(", ")
+    };
     differ("depth", own.depth().to_string(), reference.depth().to_string());
     differ("blocks a stage", stages(own), stages(reference));
     differ("widths", widths(own), widths(reference));
+    differ("convolutions of the stem", kernels(own), kernels(reference));
     differ("stride of the stem", own.stem.stride.to_string(), reference.stem.stride.to_string());
     differ("long shortcuts", own.long_skips.len().to_string(), reference.long_skips.len().to_string());
     if own.stages != reference.stages {
@@ -127,6 +132,7 @@ fn block_difference(own: &Block, other: &Block) -> Option<String> {
         ("kind", word(&own.kind), word(&other.kind)),
         ("activation", word(&own.activation), word(&other.activation)),
         ("shortcut", word(&own.shortcut), word(&other.shortcut)),
+        ("pool on the shortcut", word(&own.path.pooled), word(&other.path.pooled)),
         ("stride", own.stride.to_string(), other.stride.to_string()),
         ("stride on", on(own), on(other)),
         ("groups", own.groups.to_string(), other.groups.to_string()),

@@ -55,19 +55,20 @@ pub(super) fn run(
     Ok(Executor::new(model, &options)?.run(inputs)?)
 }
 
-/// What there is to say of one output.
+/// What there is to say of one output; no number is far enough from one that is none.
 pub(super) fn output(
     name: &str,
     (reference, other): (&Array, &Array),
     difference: &Difference,
     bound: &Bound,
 ) -> OutputDifference {
+    let finite = |value: f64| if difference.non_finite > 0 { f64::NAN } else { value };
     OutputDifference {
         name: name.to_owned(),
-        max_abs: difference.max_abs,
-        max_rel: difference.max_rel,
+        max_abs: finite(difference.max_abs),
+        max_rel: finite(difference.max_rel),
         max_ulp: difference.max_ulp,
-        cosine: difference.cosine,
+        cosine: finite(difference.cosine),
         bound: bound.value,
         bound_from: bound.from.clone(),
         top1_agree: top1(reference, other),
