@@ -16,9 +16,7 @@ import tempfile
 from pathlib import Path
 
 # Warnings that are true of what is built here, by code and a part of the label.
-TRUE = {
-    # No name of a known network, nor a file of a graph: cannot be read, and is no finding.
-}
+TRUE = {"R303": "nf_resnet"}
 
 TORCHVISION = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "wide_resnet50_2"]
 # Graphs are exported of these; what they are made of is not in their checkpoints.
@@ -132,9 +130,10 @@ def keras_models():
             layer = layers.pop()
             layers += getattr(layer, "layers", [])
             if isinstance(layer, keras.layers.BatchNormalization):
-                scale, offset, mean, variance = layer.get_weights()
-                noise = lambda: random.normal(0, 0.1, scale.shape)
-                layer.set_weights([scale + noise(), offset + noise(), mean + noise(), variance * (1 + np.abs(noise()))])
+                created = [np.asarray(weight) for weight in layer.get_weights()]
+                # Scale and offset may be left out; the variance is last.
+                changed = [weight + random.normal(0, 0.1, weight.shape) for weight in created[:-1]]
+                layer.set_weights([*changed, created[-1] * random.uniform(0.5, 1.5, created[-1].shape)])
         return network
 
     def save(name, build, ending="keras"):

@@ -1,6 +1,6 @@
 //! Convolutions between blocks that no shortcut bridges.
 
-use residua_ir::Finding;
+use residua_ir::{Finding, Level};
 
 use crate::Subject;
 use crate::wiring::Kind;
@@ -42,9 +42,14 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
             lost.convs.len(),
             subject.layer(last.node),
         );
-        // The second convolution of a stem without a pool and a first block without its sum look alike.
+        // The second convolution of a stem without a pool and a first block without its sum look alike; networks of a
+        // form of their own leave shortcuts out on purpose.
         let certain = lost.behind.is_some() || subject.anatomy.stem.pool.is_some();
-        let level = if certain { habit.level() } else { CODE.level };
+        let level = match (habit.known, certain) {
+            (true, true) => Level::Error,
+            (true, false) => CODE.level,
+            (false, _) => Level::Note,
+        };
         findings.push(Finding::new(&CODE, message, help).at(subject.layer(first.node)).leveled(level));
     }
     for wiring in &habit.wirings {

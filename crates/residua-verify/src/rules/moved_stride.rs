@@ -33,6 +33,8 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
         .iter()
         .filter(|block| block.stride > 1)
         .filter_map(|block| Some((block, block.stride_on.as_deref()?)))
+        // A block that halves in another way altogether is another kind of block.
+        .filter(|(_, on)| on.starts_with("conv"))
         .collect();
     // Of two blocks neither is the exception; basic blocks have the stride on their first convolution.
     let basic = subject.anatomy.block_kind() == Some(BlockKind::Basic) && habit.known;

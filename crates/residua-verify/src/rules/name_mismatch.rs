@@ -25,8 +25,9 @@ residua_ir::code! {
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     let anatomy = subject.anatomy;
-    // Networks that were cut have fewer layers than their name says, on purpose.
-    let whole = !anatomy.head.dense.is_empty();
+    // Networks that were cut have fewer layers than their name says, on purpose; where paths meet outside of blocks,
+    // depth is not counted as names count it.
+    let whole = !anatomy.head.dense.is_empty() && anatomy.merges == 0;
     let kind = anatomy.block_kind().filter(|kind| *kind != BlockKind::Other);
     if kind.is_none() || !whole {
         return;
