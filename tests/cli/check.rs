@@ -1,8 +1,10 @@
 //! `check`: verdicts and findings.
 
+use std::fs;
+
 use insta::assert_snapshot;
 
-use crate::{json, place, transcript};
+use crate::{json, place, residua, transcript};
 
 #[test]
 fn a_sound_model_passes() {
@@ -41,4 +43,44 @@ fn values_that_cannot_be_right_are_findings() {
     let folder = residua_tests::folder().join("faults");
     assert_snapshot!("check_negative_variance", transcript(&folder, &["check", "negative_variance.h5"]));
     assert_snapshot!("check_nan", transcript(&folder, &["check", "nan_kernel.h5"]));
+}
+
+/// The digits as safetensors with one variance beyond what float16 holds.
+fn with_a_large_variance() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let (fixtures, digits) = place("digits/digits.k3.keras");
+    let target = folder.path().join("digits.safetensors");
+    let done = residua(fixtures, &["convert", digits, target.to_str().unwrap()]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let mut bytes = fs::read(&target).unwrap();
+    let length = usize::try_from(u64::from_le_bytes(bytes[..8].try_into().unwrap())).unwrap();
+    let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    let mut tensors = header.as_object().unwrap().iter();
+    let (_, variance) =
+        tensors.find(|(name, _)| name.ends_with("stem.norm.variance")).expect("a variance of this name");
+    let at = 8 + length + usize::try_from(variance["data_offsets"][0].as_u64().unwrap()).unwrap();
+    bytes[at..at + 4].copy_from_slice(&1e5f32.to_le_bytes());
+    fs::write(&target, bytes).unwrap();
+    folder
+}
+
+#[test]
+fn what_float16_cannot_hold_fails_only_where_float16_is_wanted() {
+    let folder = with_a_large_variance();
+    let codes = |options: &[&str]| {
+        let (document, status) = json(folder.path(), &[&["check", "digits.safetensors"], options].concat());
+        let findings = document["findings"].as_array().unwrap().clone();
+        let codes = findings.iter().map(|finding| finding["code"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+        (codes, status)
+    };
+    assert_eq!(codes(&[]), (vec![], 0));
+    assert_eq!(codes(&["--dtype", "bf16"]), (vec![], 0));
+    assert_eq!(codes(&["--dtype", "f16"]), (vec!["R309".to_owned()], 1));
+    for (dtype, status) in [("f16", 1), ("bf16", 0)] {
+        let output = format!("{dtype}.onnx");
+        let done = residua(folder.path(), &["convert", "digits.safetensors", &output, "--dtype", dtype]);
+        assert_eq!(done.status.code(), Some(status), "{}", String::from_utf8_lossy(&done.stderr));
+        assert_eq!(folder.path().join(&output).exists(), status == 0);
+        assert_eq!(String::from_utf8_lossy(&done.stderr).contains("error R309: "), status == 1);
+    }
 }

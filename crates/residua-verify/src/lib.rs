@@ -43,8 +43,18 @@ pub fn check(subject: &Subject) -> Vec<Finding> {
 /// Findings about the values of the weights alone; what a conversion asks before it writes.
 #[must_use]
 pub fn check_values(subject: &Subject) -> Vec<Finding> {
+    check_some(subject, |id| id.starts_with("R3"))
+}
+
+/// Findings about what the float type that the weights are to be kept in cannot hold.
+#[must_use]
+pub fn check_float(subject: &Subject) -> Vec<Finding> {
+    check_some(subject, |id| rules::OF_FLOATS.iter().any(|code| code.id == id))
+}
+
+fn check_some(subject: &Subject, wanted: impl Fn(&str) -> bool) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for rule in rules::ALL.iter().filter(|rule| rule.code.id.starts_with("R3")) {
+    for rule in rules::ALL.iter().filter(|rule| wanted(rule.code.id)) {
         (rule.check)(subject, &mut findings);
     }
     findings

@@ -1,6 +1,6 @@
 //! Weights that are zero in float16.
 
-use residua_ir::{DType, Finding, Level, Role};
+use residua_ir::{DType, Finding, Op, Parameter};
 
 use crate::Subject;
 
@@ -10,12 +10,14 @@ residua_ir::code! {
     ///
     /// ## Why it matters
     ///
-    /// A few such weights change nothing. Where many of a tensor vanish, and above all where a variance does, the layer
-    /// computes something else.
+    /// A few such weights of a kernel change nothing, nor do biases: they are added to values of quite another size. Where
+    /// many of a kernel vanish the layer computes something else, and where a variance does beside an epsilon that is as
+    /// small.
     ///
     /// ## Example
     ///
-    /// `layer4.2.bn1: 7 of the 512 values of layer4.2.bn1.running_var are zero in float16`
+    /// `conv1: 9000 of the 9408 values of conv1.weight are zero in float16`: the kernel is small and the scale of its norm
+    /// large.
     ///
     /// ## How to mend it
     ///
@@ -23,23 +25,34 @@ residua_ir::code! {
     pub(super) static CODE = Warning R310 "below-float16";
 }
 
-/// Of a kernel, one value in so many may vanish without a word of warning: it is nothing beside the others.
+/// Of a kernel, one value in so many may vanish without a word: it is nothing beside the others.
 const FEW: usize = 100;
+
+/// An epsilon below this does not stand in for a variance that vanished.
+const SMALL: f64 = 1e-6;
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     if subject.dtype != Some(DType::F16) {
         return;
     }
-    for (parameter, statistics) in subject.statistics() {
-        let Ok(found) = statistics else { continue };
-        if found.below_f16 == 0 || parameter.role == Role::Counter {
-            continue;
-        }
-        let (count, name) = (parameter.tensor.len(), &parameter.name);
-        let message = format!("{} of the {count} values of `{name}` are zero in float16", found.below_f16);
-        let few = parameter.role != Role::Statistic && found.below_f16 <= count / FEW;
-        let level = if few { Level::Note } else { CODE.level };
+    let mut report = |parameter: &Parameter, zero: usize| {
+        let message =
+            format!("{zero} of the {} values of `{}` are zero in float16", parameter.tensor.len(), parameter.name);
         let help = "fold batch norms first, keep this layer in float32, or use bfloat16";
-        findings.push(subject.about(&CODE, parameter, message, help).leveled(level));
+        findings.push(subject.about(&CODE, parameter, message, help));
+    };
+    for (parameter, statistics) in subject.kernels() {
+        if let Ok(found) = statistics
+            && found.below_f16 > parameter.tensor.len() / FEW
+        {
+            report(parameter, found.below_f16);
+        }
+    }
+    for node in subject.model.graph().nodes() {
+        let Op::BatchNorm(norm) = node.op else { continue };
+        let variance = node.inputs.get(4).and_then(|&value| subject.statistics_of(value));
+        if let Some((parameter, found)) = variance.filter(|(_, found)| norm.epsilon < SMALL && found.below_f16 > 0) {
+            report(parameter, found.below_f16);
+        }
     }
 }

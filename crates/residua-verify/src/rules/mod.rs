@@ -31,7 +31,12 @@ mod untouched_statistics;
 mod unused_tensor;
 mod zero_kernel;
 
+use residua_ir::Code;
+
 use crate::Rule;
+
+/// What is found only where the weights are to be kept in another float type.
+pub(crate) static OF_FLOATS: [&Code; 2] = [&beyond_f16::CODE, &below_f16::CODE];
 
 /// All rules, by code.
 pub static ALL: &[Rule] = &[

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use residua_ir::{Code, Level};
 
-use super::{GoldenArgs, NamedShape, SourceArgs, parse_shape};
+use super::{Dtype, GoldenArgs, NamedShape, SourceArgs, parse_shape};
 use crate::suggest;
 
 /// Whether models hold together: topology, shapes, values, and outputs that are known
@@ -43,7 +43,7 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "[NAME=]N,…", value_parser = parse_shape)]
     pub(crate) input_shape: Vec<NamedShape>,
     /// What `convert --manifest` wrote; every tensor is held against it, and what was done to it is repeated
-    #[arg(long, value_name = "FILE.json", conflicts_with_all = ["input_shape", "expect", "target", "golden", "tolerance", "against", "baseline", "update_baseline", "config"])]
+    #[arg(long, value_name = "FILE.json", conflicts_with_all = ["input_shape", "expect", "target", "dtype", "golden", "tolerance", "against", "baseline", "update_baseline", "config"])]
     pub(crate) manifest: Option<PathBuf>,
     /// The architecture it must be, such as resnet50v2
     #[arg(long, value_name = "NAME")]
@@ -51,6 +51,9 @@ pub(crate) struct CheckArgs {
     /// Also report what this runtime cannot load or would compute differently
     #[arg(long, value_name = "RUNTIME")]
     pub(crate) target: Vec<String>,
+    /// The float type that the weights are to be kept in: what it cannot hold is found
+    #[arg(long, value_name = "DTYPE", value_enum)]
+    pub(crate) dtype: Option<Dtype>,
     #[command(flatten)]
     pub(crate) golden: GoldenArgs,
     /// The model that it must be the same as: built of the same blocks, and the same function within the derived bound

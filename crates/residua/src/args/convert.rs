@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+use residua_ir::DType;
 use residua_resnet::layouts::{ZOOS, Zoo};
 
 use super::{Format, GoldenArgs, ModelArgs, PreprocessChoice};
@@ -121,6 +122,17 @@ pub(crate) enum Dtype {
     F32,
     F16,
     Bf16,
+}
+
+impl Dtype {
+    /// As tensors have it.
+    pub(crate) fn of_tensors(self) -> DType {
+        match self {
+            Self::F32 => DType::F32,
+            Self::F16 => DType::F16,
+            Self::Bf16 => DType::BF16,
+        }
+    }
 }
 
 /// Naming layout of a safetensors output.

@@ -9,6 +9,7 @@ use residua_resnet::anatomy;
 use residua_verify::{Subject, numbers};
 
 use super::{Held, Report, Settings, against};
+use crate::args::Dtype;
 use crate::console::Console;
 use crate::input;
 use crate::manifest;
@@ -47,6 +48,7 @@ pub(crate) fn of_manifest(held: &manifest::Held, settings: &Settings) -> Report 
 fn applied(settings: &Settings) -> Vec<&'static Code> {
     let asked = |id: &str| match id {
         "R200" => settings.expect.is_some(),
+        "R309" | "R310" => settings.dtype == Some(Dtype::F16),
         "R700" => settings.golden.is_some(),
         "R701" | "R702" => settings.against.is_some(),
         // Found by `--manifest` alone.
@@ -70,6 +72,7 @@ fn fill(
             let invalid: Invalid = error.downcast()?;
             let anatomy = anatomy::analyse(&invalid.typed);
             let subject = Subject::of_invalid(&invalid, &anatomy, settings.expect.as_deref()).called(&name);
+            let subject = subject.in_dtype(settings.dtype.map(Dtype::of_tensors));
             report.findings = residua_verify::check(&subject).iter().map(FindingRecord::from).collect();
             return Ok(());
         }
@@ -77,6 +80,7 @@ fn fill(
     model.tell(console);
     report.architecture = model.anatomy.architecture.as_ref().map(|architecture| architecture.name.clone());
     let subject = Subject::new(&model.checked, &model.anatomy, settings.expect.as_deref()).called(&name);
+    let subject = subject.in_dtype(settings.dtype.map(Dtype::of_tensors));
     report.findings = residua_verify::check(&subject).iter().map(FindingRecord::from).collect();
     if let Some(path) = &settings.golden {
         progress.step(format!("{}: running it on the golden inputs", report.file.display()));

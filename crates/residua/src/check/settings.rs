@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use residua_ir::Level;
 
-use crate::args::{CheckArgs, FailOn, NamedShape, SourceArgs};
+use crate::args::{CheckArgs, Dtype, FailOn, NamedShape, SourceArgs};
 use crate::render::FindingRecord;
 
 /// What is asked of one model.
@@ -17,6 +17,8 @@ pub(crate) struct Settings {
     pub(crate) expect: Option<String>,
     /// Runtimes that it must run under.
     pub(crate) target: Vec<String>,
+    /// The float type that its weights are to be kept in.
+    pub(crate) dtype: Option<Dtype>,
     /// Outputs that it must reproduce.
     pub(crate) golden: Option<PathBuf>,
     /// The model that it must be the same as.
@@ -47,6 +49,7 @@ impl Settings {
         self.levels.extend(args.level.iter().map(|wanted| (wanted.code.id, wanted.level)));
         Self {
             expect: args.expect.clone().or(self.expect),
+            dtype: args.dtype.or(self.dtype),
             golden: args.golden.golden.clone().or(self.golden),
             against: args.against.clone().or(self.against),
             tolerance: args.golden.tolerance.or(self.tolerance),

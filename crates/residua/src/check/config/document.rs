@@ -12,7 +12,7 @@ use residua_resnet::layouts::Zoo;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::args::{
-    FailOn, NamedShape, Override, Variant, parse_code, parse_epsilon, parse_level, parse_shape, parse_tolerance,
+    Dtype, FailOn, NamedShape, Override, Variant, parse_code, parse_epsilon, parse_level, parse_shape, parse_tolerance,
 };
 use crate::check::Settings;
 use crate::suggest;
@@ -24,6 +24,7 @@ pub(super) struct Section {
     files: Option<OneOrMore<Pattern>>,
     expect: Option<Expected>,
     target: Option<OneOrMore<String>>,
+    dtype: Option<Choice<Dtype>>,
     golden: Option<Template>,
     against: Option<Template>,
     tolerance: Option<Tolerance>,
@@ -104,6 +105,7 @@ impl Section {
         over(&mut settings.against, self.against.as_ref().map(put));
         over(&mut settings.tolerance, self.tolerance.as_ref().map(|tolerance| tolerance.0));
         over(&mut settings.baseline, self.baseline.as_ref().map(|path| folder.join(path)));
+        over(&mut settings.dtype, self.dtype.as_ref().map(|dtype| dtype.0));
         if let Some(target) = &self.target {
             settings.target.clone_from(&target.0);
         }
@@ -319,6 +321,7 @@ mod tests {
             fail-on = "warning"
             tolerance = 1e-4
             golden = "golden/{stem}.npz"
+            dtype = "f16"
             target = ["tract", "ort-1.20"]
             [levels]
             mixed-epsilon = "off"
@@ -341,6 +344,7 @@ mod tests {
         assert_eq!((found.fail_on, found.tolerance, found.expect), (FailOn::Warning, Some(1e-4), None));
         assert_eq!(found.golden, Some(PathBuf::from("ci/golden/a.npz")));
         assert_eq!(found.target, ["tract", "ort-1.20"]);
+        assert_eq!(found.dtype, Some(Dtype::F16));
         assert_eq!((found.levels["R203"], found.levels["R301"]), (None, Some(Level::Note)));
         let found = settings(text, "some/where/b.pth");
         assert_eq!((found.source.variant, found.source.epsilon), (Some(Variant::V1), Some(1e-3)));

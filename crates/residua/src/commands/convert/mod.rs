@@ -17,7 +17,7 @@ use residua_emit::{Emitted, Staged};
 use residua_ir::{Checked, Graph, Level, Op, validate};
 use residua_verify::Subject;
 
-use crate::args::{ConvertArgs, PreprocessChoice};
+use crate::args::{ConvertArgs, Dtype, PreprocessChoice};
 use crate::check;
 use crate::console::Console;
 use crate::exit::{Outcome, report_findings};
@@ -47,7 +47,7 @@ pub(super) fn run(args: &ConvertArgs, threads: Option<usize>, console: &mut Cons
     model.tell(console);
     let progress = Progress::start(console, "reading");
     let findings = residua_verify::check_values(&Subject::new(&model.checked, &model.anatomy, None));
-    if findings.iter().any(|finding| finding.code.level == Level::Error) {
+    if findings.iter().any(|finding| finding.level == Level::Error) {
         drop(progress);
         report_findings(&findings, console.stderr_style(), &mut std::io::stderr());
         return Ok(Outcome::Fails);
@@ -74,6 +74,10 @@ pub(super) fn run(args: &ConvertArgs, threads: Option<usize>, console: &mut Cons
     let mut changed = rewrite::as_it_was(&mut model)?;
     let target = Target::new(args, place.format, &model)?;
     changed.fold(&mut model, args)?;
+    if !fits_float(&model, args, console) {
+        drop(progress);
+        return Ok(Outcome::Fails);
+    }
     let _made = place.prepare()?;
     let staged = target.stage(&model.checked, &place.file)?;
     let verification = if args.proof.no_verify {
@@ -106,6 +110,20 @@ pub(super) fn run(args: &ConvertArgs, threads: Option<usize>, console: &mut Cons
         console.complain(refusal(&place, verification.as_ref()));
     }
     Ok(if holds { Outcome::Holds } else { Outcome::Fails })
+}
+
+/// Whether the float type that was asked for holds all weights; what it only loses is told.
+fn fits_float(model: &Model, args: &ConvertArgs, console: &Console) -> bool {
+    if args.dtype != Some(Dtype::F16) {
+        return true;
+    }
+    let subject = Subject::new(&model.checked, &model.anatomy, None).in_dtype(args.dtype.map(Dtype::of_tensors));
+    let findings = residua_verify::check_float(&subject);
+    for finding in findings.iter().filter(|finding| finding.level == Level::Warning) {
+        console.warn(format!("{} {}", finding.code.id, finding.message));
+    }
+    report_findings(&findings, console.stderr_style(), &mut std::io::stderr());
+    findings.iter().all(|finding| finding.level < Level::Error)
 }
 
 /// A proof runs both models, the operators that are not known too.

@@ -50,7 +50,7 @@ impl Target {
                     Ok(fit) => fit,
                     Err(reasons) => bail!("{}", refusal(model, layout, &reasons)),
                 };
-                Self::Safetensors { layout, fit, float: float(args.dtype) }
+                Self::Safetensors { layout, fit, float: args.dtype.map(Dtype::of_tensors) }
             }
         })
     }
@@ -124,18 +124,10 @@ fn onnx_options(args: &ConvertArgs, graph: &Graph) -> OnnxOptions {
             InputLayout::Nhwc => onnx::InputLayout::Nhwc,
             InputLayout::Source => onnx::InputLayout::Source,
         },
-        float: float(args.dtype).unwrap_or_else(|| onnx::natural_float(graph)),
+        float: args.dtype.map(Dtype::of_tensors).unwrap_or_else(|| onnx::natural_float(graph)),
         external_data: if args.onnx.external_data { ExternalData::Always } else { ExternalData::Auto },
         ..OnnxOptions::default()
     }
-}
-
-fn float(dtype: Option<Dtype>) -> Option<DType> {
-    dtype.map(|dtype| match dtype {
-        Dtype::F32 => DType::F32,
-        Dtype::F16 => DType::F16,
-        Dtype::Bf16 => DType::BF16,
-    })
 }
 
 /// Rounds weights as they are stored for code that standardises them when it runs: before, not after.
