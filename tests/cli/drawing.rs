@@ -1,5 +1,6 @@
 //! Drawings of `inspect`: what is in them, and where. What they look like in a browser is held by `tests/peers/page_peer.py`.
 
+use std::fs;
 use std::path::Path;
 
 use roxmltree::{Document, Node};
@@ -171,6 +172,35 @@ fn every_network_is_drawn_in_every_way() {
             }
         }
     }
+}
+
+/// The command line `residua ARGS > OUT` of each picture in the documentation.
+#[test]
+fn the_pictures_in_the_documentation_are_what_the_program_draws() {
+    let root = residua_tests::folder().join("..");
+    let page = fs::read_to_string(root.join("docs/inspect.md")).unwrap();
+    let commands = page.lines().filter_map(|line| line.strip_prefix("residua ")?.split_once(" > docs/"));
+    let mut held = 0;
+    for (args, out) in commands {
+        let done = residua(&root, &args.split(' ').collect::<Vec<_>>());
+        let picture = fs::read(root.join("docs").join(out)).unwrap();
+        assert!(done.stdout == picture, "docs/{out} is not current: residua {args} > docs/{out}");
+        assert!(page.contains(&format!("]({out})")), "docs/{out} is not shown");
+        held += 1;
+    }
+    assert_eq!(held, 2);
+}
+
+#[test]
+fn every_column_of_the_layer_table_is_explained() {
+    let root = residua_tests::folder().join("..");
+    let page = fs::read_to_string(root.join("docs/inspect.md")).unwrap();
+    let help = residua(&root, &["inspect", "--help"]).stdout;
+    let help = String::from_utf8(help).unwrap();
+    let (_, columns) = help.split_once("Columns:").unwrap();
+    let columns = columns.lines().skip(1).map_while(|line| line.trim().strip_prefix("- ")?.split(':').next());
+    let missing: Vec<&str> = columns.clone().filter(|column| !page.contains(&format!("`{column}`"))).collect();
+    assert!(missing.is_empty() && columns.count() == 18, "{missing:?}");
 }
 
 #[test]

@@ -360,7 +360,9 @@ def hold(browser, residua, model, word, folder):
     check(f"{name}: text of the drawing fits", page.js(FITS) == [], page.js(FITS))
     if "<" in name:
         names = column(page, "name")
-        check(f"{name}: names are text", all(any(hostile in n for n in names) for hostile in HOSTILE), names)
+        spelled = [name.replace("\u202e", "\\u{202e}").replace("\u2066", "\\u{2066}") for name in HOSTILE]
+        check(f"{name}: names are text", all(any(hostile in n for n in names) for hostile in spelled), names)
+        check(f"{name}: nothing turns text around", page.js("!/[\\u202a-\\u202e\\u2066-\\u2069]/.test(document.body.innerText)"))
         check(f"{name}: no name became markup", page.js("[document.images.length, document.scripts.length, window.broken ?? 0]") == [0, 2, 0])
     else:
         sorting(page, name)

@@ -5,6 +5,8 @@ use std::io::{IsTerminal, Write};
 use comfy_table::presets::{ASCII_MARKDOWN, NOTHING};
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle, Width};
 
+use super::finding::printable;
+
 /// Spaces behind a column.
 const PADDING: u16 = 2;
 
@@ -109,7 +111,7 @@ pub(crate) fn markdown(out: &mut dyn Write, columns: &[Column], rows: Vec<Vec<St
 
 /// Text as it is in a cell of Markdown: on one line, no end of the cell, no tag, no start of code.
 fn markdown_text(text: &str) -> String {
-    text.replace(['\n', '\r', '\t'], " ").replace('<', "&lt;").replace('|', "\\|").replace('`', "\\`")
+    printable(&text.replace(['\n', '\r', '\t'], " ")).replace('<', "&lt;").replace('|', "\\|").replace('`', "\\`")
 }
 
 /// Writes a table as CSV (RFC 4180).

@@ -5,6 +5,7 @@ use std::io::Write;
 use anyhow::Result;
 
 use super::{link_text, title};
+use crate::render::finding::printable;
 use crate::summary::Summary;
 use crate::summary::diagram::{Column, Diagram, Item, Stack};
 
@@ -163,5 +164,5 @@ pub(crate) fn mermaid(out: &mut dyn Write, summary: &Summary, diagram: &Diagram)
 
 /// Text on one line.
 fn line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    printable(&text.replace(['\t', '\n', '\r'], " ")).into_owned()
 }

@@ -5,12 +5,14 @@ mod layout;
 mod measure;
 mod svg;
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use residua_resnet::anatomy::ShortcutKind;
 
 use super::blocks;
+use super::finding::printable;
 use crate::summary::Summary;
 use crate::summary::diagram::Shortcut;
 
@@ -53,18 +55,21 @@ fn link_text(shortcut: &Shortcut) -> String {
     }
 }
 
-/// Text as it is in XML; characters that XML does not have are replaced.
+/// Text as it is in XML: what is no character of XML, and what turns around the text beside it, is spelled out.
 pub(crate) fn escape(text: &str) -> String {
+    let text = match text.find(['\t', '\n', '\r']) {
+        Some(_) => Cow::Owned(text.replace(['\t', '\n', '\r'], " ")),
+        None => Cow::Borrowed(text),
+    };
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in printable(&text).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
-            '\t' | '\n' | '\r' => out.push(' '),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
+            '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }

@@ -11,9 +11,11 @@
   const count = document.getElementById('count');
   const chosen = document.getElementById('chosen');
 
+  // What turns around the text beside it is spelled out.
+  const plain = text => text.replace(/[\u202a-\u202e\u2066-\u2069]/g, c => `\\u{${c.charCodeAt(0).toString(16)}}`);
   const make = (name, text, className) => {
     const element = document.createElement(name);
-    if (text !== undefined) element.textContent = text;
+    if (text !== undefined) element.textContent = plain(String(text));
     if (className) element.className = className;
     return element;
   };

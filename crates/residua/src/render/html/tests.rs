@@ -16,7 +16,7 @@ const HOSTILE: [&str; 4] = [
     "</script><script>alert(1)</script>",
     "\"><img src=x onerror=alert(1)>",
     "a'; DROP\u{0}\u{1b}[31m --> ]]> <!--",
-    "{x|y} `z` #quot; end\nsubgraph \\",
+    "{x|y} `z` #quot; end\nsubgraph \\\u{202e}",
 ];
 
 fn hostile() -> Checked {
