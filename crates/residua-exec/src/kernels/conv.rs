@@ -17,6 +17,8 @@ use crate::element::Element;
 
 /// Bytes of the result that one task sweeps over for each block of the common axis: half of a second-level cache.
 const TILE_BYTES: usize = 512 << 10;
+/// Bytes of a cache line, and of the widest vector.
+const CACHE_LINE: usize = 64;
 /// What gathering a panel of columns costs, in panels of rows multiplied.
 const GATHER_COST: usize = 3;
 
@@ -82,8 +84,11 @@ pub(crate) fn conv<T: Element>(
     let per_group = filters.len() / geometry.groups;
     let picture_len = geometry.channels * gather.channel;
     tasks.into_par_iter().for_each_init(
-        || vec![T::default(); BLOCK * shape.columns()],
+        || vec![T::default(); BLOCK * shape.columns() + CACHE_LINE / size_of::<T>()],
         |scratch, mut task| {
+            // No vector of a panel lies across two cache lines.
+            let aligned = scratch.as_ptr().align_offset(CACHE_LINE).min(CACHE_LINE / size_of::<T>());
+            let scratch = &mut scratch[aligned..];
             let channels = geometry.channels / geometry.groups * gather.channel;
             let picture = &pictures[task.image * picture_len + task.group * channels..][..channels];
             let filters = &filters[task.group * per_group + task.filter * depth..][..task.rows.len() * depth];

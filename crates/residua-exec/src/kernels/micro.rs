@@ -17,6 +17,13 @@ use super::panels::row_panels;
 pub(crate) const BLOCK: usize = 128;
 /// Vectors side by side in a tile.
 const VECTORS: usize = 3;
+/// Columns at the end of a row for which a vector holds rows instead: of a whole vector of columns most would be dropped.
+const FEW: usize = 4;
+/// Panels of rows that few columns are multiplied with at once, so that sums wait for no other.
+const ABREAST: usize = 4;
+
+/// Elements of the widest vector of the narrowest type.
+const MOST_LANES: usize = 16;
 
 /// How tiles are shaped on a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +58,7 @@ pub(crate) struct Strip<'a, 'r, T> {
 }
 
 /// One type's vectors under one instruction set.
-trait Vector<S: Simd>: Copy + Default {
+trait Vector<S: Simd>: Copy + Default + std::ops::Add<Output = Self> {
     type V: Copy;
     const LANES: usize;
     fn vectors(values: &[Self]) -> &[Self::V];
@@ -154,7 +161,19 @@ const fn full_rows<S: Simd>() -> usize {
 fn strip<S: Simd, T: Vector<S>>(simd: S, strip: Strip<'_, '_, T>) {
     let Strip { a, depth, range, b, rows, column } = strip;
     let vectors = b.len() / (range.len() * T::LANES).max(1);
-    for panel in row_panels(rows.len(), full_rows::<S>()) {
+    let mut done = 0;
+    if vectors == 1 {
+        macro_rules! few {
+            ($($columns:literal)*) => {
+                match rows.first().map_or(0, |row| row.len().saturating_sub(column)) {
+                    $($columns => done = few::<S, T, $columns>(simd, a, depth, &range, b, rows, column),)*
+                    _ => {}
+                }
+            };
+        }
+        few!(1 2 3 4);
+    }
+    for panel in row_panels(rows.len(), full_rows::<S>()).skip_while(|panel| panel.start < done) {
         let width = panel.len();
         let a = &a[panel.start * depth + range.start * width..][..range.len() * width];
         let rows = &mut rows[panel];
@@ -169,6 +188,50 @@ fn strip<S: Simd, T: Vector<S>>(simd: S, strip: Strip<'_, '_, T>) {
         }
         dispatch!((8, 3)(8, 2)(8, 1)(4, 3)(4, 2)(4, 1)(2, 3)(2, 2)(2, 1)(1, 3)(1, 2)(1, 1));
     }
+}
+
+/// Few columns of full panels of rows, as many panels as come abreast; how many rows that were.
+#[inline(always)]
+fn few<S: Simd, T: Vector<S>, const C: usize>(
+    simd: S,
+    a: &[T],
+    depth: usize,
+    range: &Range<usize>,
+    b: &[T],
+    rows: &mut [&mut [T]],
+    column: usize,
+) -> usize {
+    let height = full_rows::<S>();
+    if height > T::LANES || C > FEW {
+        return 0;
+    }
+    let step = height * ABREAST;
+    for (group, rows) in rows.chunks_exact_mut(step).enumerate() {
+        let panel =
+            |index: usize| &a[(group * step + index * height) * depth + range.start * height..][..range.len() * height];
+        let panels: [&[T]; ABREAST] = std::array::from_fn(panel);
+        let mut sums = [[T::splat(simd, T::default()); C]; ABREAST];
+        for (k, b) in b.chunks_exact(T::LANES).enumerate() {
+            let factors: [T::V; C] = std::array::from_fn(|c| T::splat(simd, b[c]));
+            for (sums, panel) in sums.iter_mut().zip(panels) {
+                let a = T::load(simd, &panel[k * height..][..height]);
+                for (sum, &factor) in sums.iter_mut().zip(&factors) {
+                    *sum = T::mul_add(simd, a, factor, *sum);
+                }
+            }
+        }
+        for (sums, rows) in sums.iter().zip(rows.chunks_exact_mut(height)) {
+            for (c, &sum) in sums.iter().enumerate() {
+                let mut sum_of_row = [T::default(); MOST_LANES];
+                T::store(simd, &mut sum_of_row[..T::LANES], sum);
+                for (row, &sum) in rows.iter_mut().zip(&sum_of_row) {
+                    let y = &mut row[column + c];
+                    *y = if range.start == 0 { sum } else { *y + sum };
+                }
+            }
+        }
+    }
+    rows.len() / step * step
 }
 
 #[inline(always)]
@@ -195,7 +258,7 @@ fn tile<S: Simd, T: Vector<S>, const M: usize, const V: usize>(
         let end = row.len();
         for (v, &sum) in sums.iter().enumerate() {
             let row = &mut row[(column + v * T::LANES).min(end)..];
-            let sum = if first { sum } else { T::add(simd, T::load(simd, row), sum) };
+            let sum = if first { sum } else { <T as Vector<S>>::add(simd, T::load(simd, row), sum) };
             T::store(simd, row, sum);
         }
     }
