@@ -6,8 +6,11 @@
 use std::fs;
 use std::path::Path;
 
+use onnx_protobuf::Message as _;
+use prost::Message as _;
 use residua_emit::onnx::{self, OnnxOptions, natural_float, natural_opset};
 use residua_exec::{Array, Executor, Options, Precision};
+use residua_formats::onnx::schema::ModelProto;
 use residua_ir::{Checked, DType, Op, ValueKind, validate};
 use residua_tests::Fixture;
 
@@ -104,6 +107,26 @@ fn both_engines_compute_what_onnx_runtime_computes() {
     });
 }
 
+/// A reader that shares no code with ours finds the same content in a file: what it writes of it is read here as that is.
+fn understood_elsewhere(path: &Path) -> Result<(), String> {
+    let bytes = fs::read(path).unwrap();
+    let theirs = onnx_protobuf::ModelProto::parse_from_bytes(&bytes).map_err(|error| error.to_string())?;
+    if theirs.special_fields.unknown_fields().iter().count() > 0 {
+        return Err("onnx-protobuf does not know all of its fields".to_owned());
+    }
+    let again = theirs.write_to_bytes().map_err(|error| error.to_string())?;
+    let [again, ours] = [again, bytes].map(|bytes| {
+        let mut model = ModelProto::decode(&bytes[..]).unwrap();
+        // It was made for the dialect of protobuf that leaves zeros out.
+        for attribute in model.graph.iter_mut().flat_map(|graph| &mut graph.node).flat_map(|node| &mut node.attribute) {
+            attribute.i = attribute.i.filter(|&i| i != 0);
+            attribute.f = attribute.f.filter(|&f| f != 0.0);
+        }
+        model
+    });
+    if again == ours { Ok(()) } else { Err("onnx-protobuf reads something else".to_owned()) }
+}
+
 #[test]
 fn what_is_written_is_read_as_it_was_and_written_again_as_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
@@ -119,6 +142,7 @@ fn what_is_written_is_read_as_it_was_and_written_again_as_the_same_bytes() {
             Ok::<_, String>((path, validate(wanted).map_err(|error| error.to_string())?))
         };
         let (once, wanted) = write(&model, "once.onnx")?;
+        understood_elsewhere(&once)?;
         let read_back = read(&once)?;
         let inputs = inputs(fixture);
         let (expected, found) = (run(&wanted, Precision::F64, &inputs)?, run(&read_back, Precision::F64, &inputs)?);
