@@ -1,10 +1,13 @@
 //! `diff`: what differs between two models, across formats, frameworks and names.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Read, Write};
 use std::path::Path;
 
 use insta::assert_snapshot;
 use serde_json::Value;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use crate::{json, residua, transcript};
 
@@ -65,6 +68,129 @@ fn names_of_another_layout_are_told_and_may_be_ignored() {
     assert!(document["tensors"]["renamed"].as_array().unwrap().len() > 50);
     let (document, _) = json(folder, &["diff", file, other, "--ignore-names"]);
     assert_eq!(counts(&document, "layers"), [0, 0, 0], "{document}");
+}
+
+/// The digits model with another configuration, as a `.keras` file, and both as ONNX.
+fn edited(folder: &Path, edit: impl FnOnce(&mut Value)) -> [String; 4] {
+    let (home, file) = crate::place("digits/digits.k3.keras");
+    let source = home.join(file);
+    let mut archive = ZipArchive::new(File::open(&source).unwrap()).unwrap();
+    let other = folder.join("edited.keras");
+    let mut writer = ZipWriter::new(File::create(&other).unwrap());
+    let mut edit = Some(edit);
+    for index in 0..archive.len() {
+        let mut member = archive.by_index(index).unwrap();
+        let mut bytes = Vec::new();
+        member.read_to_end(&mut bytes).unwrap();
+        if member.name().unwrap() == "config.json" {
+            let mut config: Value = serde_json::from_slice(&bytes).unwrap();
+            (edit.take().unwrap())(&mut config);
+            bytes = serde_json::to_vec(&config).unwrap();
+        }
+        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+        writer.start_file(member.name().unwrap(), options).unwrap();
+        writer.write_all(&bytes).unwrap();
+    }
+    writer.finish().unwrap();
+    let [source, other] = [source, other].map(|path| path.to_str().unwrap().to_owned());
+    let as_onnx = |model: &str, name: &str| {
+        let out = folder.join(name).to_str().unwrap().to_owned();
+        convert(folder, &[model, &out, "--no-verify"]);
+        out
+    };
+    let (a, b) = (as_onnx(&source, "a.onnx"), as_onnx(&other, "b.onnx"));
+    [source, other, a, b]
+}
+
+fn layer<'c>(config: &'c mut Value, name: &str) -> &'c mut Value {
+    let layers = config["config"]["layers"].as_array_mut().unwrap();
+    layers.iter_mut().find(|layer| layer["config"]["name"] == name).unwrap()
+}
+
+/// `(layer, attribute, A, B)` of each attribute that differs.
+fn attributes(document: &Value) -> Vec<[String; 4]> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let of = |change: &Value| {
+        let name = text(&change["name"]);
+        let attributes = change["attributes"].as_array().unwrap().iter();
+        attributes.map(|of| [name.clone(), text(&of["what"]), text(&of["a"]), text(&of["b"])]).collect::<Vec<_>>()
+    };
+    document["layers"]["changed"].as_array().unwrap().iter().flat_map(of).collect()
+}
+
+#[test]
+fn attributes_that_differ_are_told_by_layer_in_each_format() {
+    let out = tempfile::tempdir().unwrap();
+    let [a, b, onnx_a, onnx_b] = edited(out.path(), |config| {
+        layer(config, "batch_normalization_3")["config"]["epsilon"] = 0.01.into();
+        layer(config, "activation_3")["config"]["activation"] = "tanh".into();
+        layer(config, "average_pooling2d")["config"]["strides"] = vec![4, 4].into();
+    });
+    let expected = [
+        ["batch_normalization_3", "epsilon", "0.001", "0.01"],
+        ["activation_3", "operator", "Relu", "Tanh"],
+        ["average_pooling2d", "strides", "[8,8]", "[4,4]"],
+    ];
+    for [a, b] in [[&a, &b], [&onnx_a, &onnx_b]] {
+        let (document, status) = json(out.path(), &["diff", a, b]);
+        let mut found = attributes(&document);
+        found.iter_mut().for_each(|change| change[0] = change[0].rsplit('/').next().unwrap().to_owned());
+        assert_eq!(status, 1);
+        assert_eq!((counts(&document, "layers"), counts(&document, "tensors")), (vec![0, 0, 3], vec![0, 0, 0]));
+        assert_eq!(found, expected, "{a}");
+        assert_eq!(document["layers"]["moved"].as_array().unwrap().len(), 0);
+    }
+    let text = String::from_utf8(residua(out.path(), &["diff", &onnx_a, &onnx_b]).stdout).unwrap();
+    assert!(expected.iter().flatten().all(|word| text.contains(word)), "{text}");
+}
+
+#[test]
+fn a_connection_that_leads_elsewhere_is_told_by_both_its_ends() {
+    let out = tempfile::tempdir().unwrap();
+    let [a, b, onnx_a, onnx_b] = edited(out.path(), |config| {
+        // The second block's shortcut comes from before the first block.
+        let operand = &mut layer(config, "add_1")["inbound_nodes"][0]["args"][0][0];
+        assert_eq!(operand["config"]["keras_history"][0], "activation_2");
+        operand["config"]["keras_history"][0] = "activation".into();
+    });
+    for [a, b] in [[&a, &b], [&onnx_a, &onnx_b]] {
+        let (document, status) = json(out.path(), &["diff", a, b]);
+        assert_eq!((document["verdict"].as_str(), status), (Some("different"), 1));
+        assert_eq!((counts(&document, "layers"), counts(&document, "tensors")), (vec![0; 3], vec![0; 3]), "{a}");
+        let moved = document["layers"]["moved"].as_array().unwrap();
+        let [only] = &moved[..] else { panic!("{moved:?}") };
+        let last = |value: &Value| value.as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+        assert_eq!(last(&only["name"]), "add_1");
+        assert_eq!((last(&only["a"][0]), last(&only["b"][0])), ("activation_2".to_owned(), "activation".to_owned()));
+        assert_eq!(last(&only["a"][1]), last(&only["b"][1]));
+    }
+}
+
+#[test]
+fn exports_of_one_network_differ_in_what_their_exporters_wrote_only() {
+    let onnx = |label: &str| {
+        let all = residua_tests::onnx().iter();
+        all.clone().find(|f| f.label() == label).unwrap_or_else(|| panic!("{label}")).path.to_str().unwrap()
+    };
+    let folder = residua_tests::folder();
+    let old = onnx("torch/resnet18.legacy13.onnx");
+    for other in ["torch/resnet18.legacy16.onnx", "torch/resnet18.legacy20.onnx"] {
+        let (document, status) = json(&folder, &["diff", old, onnx(other), "--ignore-names"]);
+        assert_eq!((document["verdict"].as_str(), status), (Some("same"), 0), "{other}");
+    }
+    // The newer exporter writes its mean over all pixels as one over two axes, and the flattening as a reshape.
+    let dynamo = onnx("torch/resnet18.dynamo18.onnx");
+    let (document, status) = json(&folder, &["diff", old, dynamo, "--ignore-names"]);
+    let ops = |key: &str| {
+        let layers = document["layers"][key].as_array().unwrap().iter();
+        layers.map(|layer| layer["op"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(status, 1);
+    assert_eq!(
+        (ops("only_a"), ops("only_b")),
+        (vec!["GlobalAvgPool".into(), "Flatten".into()], vec!["ReduceMean".into(), "Reshape".into()])
+    );
+    assert_eq!(counts(&document, "tensors")[..2], [0, 0]);
 }
 
 #[test]

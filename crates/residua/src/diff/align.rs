@@ -1,8 +1,9 @@
 //! Which operator of one model is which of the other.
 //!
 //! The surest sign counts first: the same name and the same weights; the same weights, where no other operator has
-//! them; the same name and shapes; the same place in the network ([`places`]); the same name. Operators without weights
-//! follow those that they take their operands from. Nothing corresponds to two.
+//! them; the same name and shapes. Operators without weights follow those that they take their operands from: all of
+//! them, or the one that nothing else of their kind takes. Then the same place in the network ([`places`]) counts, which one
+//! shortcut that leads elsewhere moves for all blocks behind it, and last the same name. Nothing corresponds to two.
 
 use std::collections::BTreeMap;
 use std::mem::discriminant;
@@ -24,6 +25,18 @@ pub(super) struct Alignment {
     to_a: Vec<Option<NodeId>>,
     /// Samples of the tensors of A, and of B.
     pub(super) samples: [Vec<Option<u64>>; 2],
+}
+
+/// A value that more operators take tells nothing of one of them.
+const MOST_TAKERS: usize = 16;
+
+/// How much of what an operator takes must correspond.
+#[derive(Debug, Clone, Copy)]
+enum Taken {
+    /// All of it.
+    All,
+    /// One operand that is enough to tell.
+    One,
 }
 
 /// A graph with what operators are told by.
@@ -101,6 +114,8 @@ impl Alignment {
             let shapes = facts.shapes(id);
             (!shapes.is_empty()).then(|| (facts.node(id).name.clone(), facts.kind(id), shapes))
         });
+        alignment.by_operands(&a, &b, Taken::All);
+        alignment.by_operands(&a, &b, Taken::One);
         alignment.by(&a, &b, |facts, id| {
             let place = facts.places.get(&id).copied()?;
             // A classifier is a matrix here and a product there.
@@ -108,7 +123,7 @@ impl Alignment {
             Some((place, (!dense).then(|| facts.kind(id))))
         });
         alignment.by(&a, &b, |facts, id| Some((name(facts, id)?, facts.kind(id))));
-        alignment.by_operands(&a, &b);
+        alignment.by_operands(&a, &b, Taken::All);
         alignment.by(&a, &b, name);
         alignment.samples = [a.samples, b.samples];
         Ok(alignment)
@@ -162,27 +177,21 @@ impl Alignment {
 
     /// Pairs operators of one kind whose operands correspond, from the inputs on, and those whose takers do, from the
     /// outputs back.
-    fn by_operands(&mut self, a: &Facts<'_>, b: &Facts<'_>) {
+    fn by_operands(&mut self, a: &Facts<'_>, b: &Facts<'_>, taken: Taken) {
+        let takers = a.graph.consumers();
         let consumers = b.graph.consumers();
         for &id in &a.nodes {
             if self.in_b(id).is_some() {
                 continue;
             }
-            let Some(wanted) = self.operands_in_b(a, b, id) else { continue };
-            let Some(&first) = wanted.first() else { continue };
-            let fits = |other: &NodeId| {
-                self.in_a(*other).is_none()
-                    && a.kind(id) == b.kind(*other)
-                    && computed(b.graph, b.node(*other)) == wanted
+            let of_one = || match taken {
+                Taken::All => None,
+                Taken::One => self.taker_of_one(a, b, id, &takers, &consumers),
             };
-            let takers: Vec<NodeId> = consumers[first].iter().copied().filter(fits).collect();
-            // Of several equals the one of the same name, else the first.
-            let same_name = |other: &&NodeId| b.node(**other).name == a.node(id).name;
-            if let Some(&other) = takers.iter().find(same_name).or(takers.first()) {
+            if let Some(other) = self.taker_of_all(a, b, id, &consumers).or_else(of_one) {
                 self.pair(id, other);
             }
         }
-        let takers = a.graph.consumers();
         for &id in a.nodes.iter().rev() {
             let value = a.node(id).output().index();
             let [taker] = takers[value][..] else { continue };
@@ -197,6 +206,44 @@ impl Alignment {
                 self.pair(id, producer);
             }
         }
+    }
+
+    /// The operator of B that takes what an operator of A takes.
+    fn taker_of_all(&self, a: &Facts<'_>, b: &Facts<'_>, id: NodeId, consumers: &[Vec<NodeId>]) -> Option<NodeId> {
+        let wanted = self.operands_in_b(a, b, id)?;
+        let fits = |other: &NodeId| {
+            self.in_a(*other).is_none() && a.kind(id) == b.kind(*other) && computed(b.graph, b.node(*other)) == wanted
+        };
+        let takers: Vec<NodeId> = consumers[*wanted.first()?].iter().copied().filter(fits).collect();
+        // Of several equals the one of the same name, else the first.
+        let same_name = |other: &&NodeId| b.node(**other).name == a.node(id).name;
+        takers.iter().find(same_name).or(takers.first()).copied()
+    }
+
+    /// The operator of B that takes one of the values that an operator of A takes, where each is the only one of its
+    /// kind that does.
+    fn taker_of_one(
+        &self,
+        a: &Facts<'_>,
+        b: &Facts<'_>,
+        id: NodeId,
+        takers: &[Vec<NodeId>],
+        consumers: &[Vec<NodeId>],
+    ) -> Option<NodeId> {
+        let kind = a.kind(id);
+        a.node(id).inputs.iter().find_map(|input| {
+            let ValueKind::Computed { node, index } = a.graph.value(*input).kind else { return None };
+            let value = b.node(self.in_b(node)?).outputs.get(index)?;
+            if takers[input.index()].len().max(consumers[value.index()].len()) > MOST_TAKERS {
+                return None;
+            }
+            let own =
+                takers[input.index()].iter().filter(|&&other| a.kind(other) == kind && self.in_b(other).is_none());
+            let mut others =
+                consumers[value.index()].iter().filter(|&&other| b.kind(other) == kind && self.in_a(other).is_none());
+            let only = others.next().filter(|_| others.next().is_none() && own.count() == 1)?;
+            Some(*only)
+        })
     }
 
     /// The values of B that an operator of A would take there; none where one of them corresponds to nothing.

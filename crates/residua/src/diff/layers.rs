@@ -95,7 +95,7 @@ fn attributes(a: &Op, b: &Op) -> Vec<Change> {
     if a == b {
         return Vec::new();
     }
-    if std::mem::discriminant(a) != std::mem::discriminant(b) {
+    if std::mem::discriminant(a) != std::mem::discriminant(b) || a.name() != b.name() {
         return Change::between("operator", a.name().to_owned(), b.name().to_owned()).into_iter().collect();
     }
     let (Ok(a), Ok(b)) = (serde_json::to_value(a), serde_json::to_value(b)) else { return Vec::new() };
@@ -117,7 +117,8 @@ fn collect(found: &mut Vec<Change>, path: &str, a: &Value, b: &Value) {
         return;
     }
     match (a, b) {
-        (Value::Object(a), Value::Object(b)) if a.keys().eq(b.keys()) => {
+        // Four sides are one amount.
+        (Value::Object(a), Value::Object(b)) if a.keys().eq(b.keys()) && !a.contains_key("top") => {
             for (key, value) in a {
                 let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
                 collect(found, &path, value, &b[key]);
@@ -135,6 +136,13 @@ fn words(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Object(object) => {
+            let mut sides = object.values();
+            if object.contains_key("top")
+                && let Some(first) = sides.next()
+                && sides.all(|side| side == first)
+            {
+                return format!("{} on each side", words(first));
+            }
             let parts: Vec<String> = object.iter().map(|(key, value)| format!("{key} {}", words(value))).collect();
             parts.join(" ")
         }
