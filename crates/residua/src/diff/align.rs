@@ -230,17 +230,18 @@ impl Alignment {
         takers: &[Vec<NodeId>],
         consumers: &[Vec<NodeId>],
     ) -> Option<NodeId> {
-        let kind = a.kind(id);
+        // A sum and a product are of one kind; here they must be the same.
+        let name = a.node(id).op.name();
         a.node(id).inputs.iter().find_map(|input| {
             let ValueKind::Computed { node, index } = a.graph.value(*input).kind else { return None };
             let value = b.node(self.in_b(node)?).outputs.get(index)?;
             if takers[input.index()].len().max(consumers[value.index()].len()) > MOST_TAKERS {
                 return None;
             }
-            let own =
-                takers[input.index()].iter().filter(|&&other| a.kind(other) == kind && self.in_b(other).is_none());
-            let mut others =
-                consumers[value.index()].iter().filter(|&&other| b.kind(other) == kind && self.in_a(other).is_none());
+            let own = takers[input.index()].iter();
+            let own = own.filter(|&&other| a.node(other).op.name() == name && self.in_b(other).is_none());
+            let others = consumers[value.index()].iter();
+            let mut others = others.filter(|&&other| b.node(other).op.name() == name && self.in_a(other).is_none());
             let only = others.next().filter(|_| others.next().is_none() && own.count() == 1)?;
             Some(*only)
         })
