@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use residua_ir::Finding;
 use residua_resnet::Anatomy;
-use residua_resnet::anatomy::Block;
+use residua_resnet::anatomy::{Block, ShortcutKind};
 use residua_verify::numbers;
 
 use super::{Against, Settings};
@@ -127,12 +127,14 @@ fn differences(own: &Anatomy, reference: &Anatomy) -> Vec<String> {
 fn block_difference(own: &Block, other: &Block) -> Option<String> {
     let word = |value: &dyn std::fmt::Debug| format!("{value:?}").to_lowercase();
     let on = |block: &Block| block.stride_on.clone().unwrap_or_else(|| "none".to_owned());
+    // Where nothing is projected, a pool and a slice are the same.
+    let pooled = |block: &Block| block.shortcut == ShortcutKind::Projection && block.path.pooled;
     let behind = |block: &Block| block.after_add.clone().unwrap_or_else(|| "nothing".to_owned());
     let facts = [
         ("kind", word(&own.kind), word(&other.kind)),
         ("activation", word(&own.activation), word(&other.activation)),
         ("shortcut", word(&own.shortcut), word(&other.shortcut)),
-        ("pool on the shortcut", word(&own.path.pooled), word(&other.path.pooled)),
+        ("pool before the projection", word(&pooled(own)), word(&pooled(other))),
         ("stride", own.stride.to_string(), other.stride.to_string()),
         ("stride on", on(own), on(other)),
         ("groups", own.groups.to_string(), other.groups.to_string()),

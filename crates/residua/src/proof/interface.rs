@@ -23,7 +23,7 @@ fn permuted(shape: &Shape, perm: &[usize]) -> Shape {
 }
 
 impl Interface {
-    /// Pairs inputs and outputs by position. The sizes of the first model are known.
+    /// Pairs inputs and outputs by position.
     pub(super) fn between(a: &Checked, b: &Checked) -> Result<Self, String> {
         let count = |what: &str, a: &[ValueId], b: &[ValueId]| {
             if a.len() == b.len() {
@@ -48,7 +48,20 @@ impl Interface {
         Ok(Self { inputs: inputs.collect::<Result<_, _>>()? })
     }
 
-    /// The second model at the sizes of the first.
+    /// What the second model fixes of the first one's inputs, axis by axis.
+    pub(super) fn sizes(&self, b: &Checked) -> Vec<Vec<Option<usize>>> {
+        let of_input = |(&y, perm): (&ValueId, &Vec<usize>)| {
+            let mut sizes = vec![None; perm.len()];
+            let dims = b.shape_of(y).map(Shape::dims).unwrap_or_default();
+            for (dim, &axis) in dims.iter().zip(perm) {
+                sizes[axis] = dim.fixed();
+            }
+            sizes
+        };
+        b.graph().inputs().iter().zip(&self.inputs).map(of_input).collect()
+    }
+
+    /// The second model at the sizes of the first, which are known.
     pub(super) fn fix_sizes(&self, a: &Checked, b: &Checked) -> Result<Checked, String> {
         let shapes: Vec<Option<Vec<usize>>> = a
             .graph()

@@ -160,7 +160,9 @@ impl Both {
         relation: Relation,
         settings: &Settings,
     ) -> Result<std::result::Result<Self, String>> {
-        let a = probe::fix_sizes(a, &settings.input_shapes).context("the first model")?;
+        // Where the first leaves a size free, the second may not.
+        let elsewhere = Interface::between(a, b).map(|interface| interface.sizes(b)).unwrap_or_default();
+        let a = probe::fix_sizes(a, &settings.input_shapes, &elsewhere).context("the first model")?;
         let fitted = Interface::between(&a, b).and_then(|interface| Ok((interface.fix_sizes(&a, b)?, interface)));
         let (b, interface) = match fitted {
             Ok(fitted) => fitted,
@@ -243,8 +245,8 @@ fn hold_against(
 /// # Errors
 /// Where one of them cannot be run.
 pub fn rounding_cost(source: &Checked, rounded: &Checked, settings: &Settings) -> Result<RoundingCost> {
-    let source = probe::fix_sizes(source, &settings.input_shapes)?;
-    let rounded = probe::fix_sizes(rounded, &settings.input_shapes)?;
+    let source = probe::fix_sizes(source, &settings.input_shapes, &[])?;
+    let rounded = probe::fix_sizes(rounded, &settings.input_shapes, &[])?;
     let inputs = probe::arrays(source.graph(), &source, settings.input_range.unwrap_or((-1.0, 1.0)), SEED)?;
     let exact = run(&source, Precision::F64, &inputs, &[], settings)?;
     let after = run(&rounded, Precision::F64, &inputs, &[], settings)?;

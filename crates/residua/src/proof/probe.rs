@@ -10,8 +10,12 @@ const FREE_SIZES: [usize; 3] = [64, 224, 512];
 /// Pictures at least this high get a batch of one; smaller ones more, so that batches are tried too.
 const LARGE: usize = 96;
 
-/// The model with every size known: what the user fixed, then what a probe needs.
-pub(super) fn fix_sizes(model: &Checked, wanted: &[Option<Vec<usize>>]) -> Result<Checked> {
+/// The model with every size known: what the user fixed, what another model fixes, axis by axis, then what a probe needs.
+pub(super) fn fix_sizes(
+    model: &Checked,
+    wanted: &[Option<Vec<usize>>],
+    elsewhere: &[Vec<Option<usize>>],
+) -> Result<Checked> {
     let graph = model.graph();
     let inputs: Vec<Shape> = graph
         .inputs()
@@ -23,7 +27,10 @@ pub(super) fn fix_sizes(model: &Checked, wanted: &[Option<Vec<usize>>]) -> Resul
         let shapes: Vec<Option<Vec<usize>>> = inputs
             .iter()
             .enumerate()
-            .map(|(i, shape)| wanted.get(i).cloned().flatten().or_else(|| Some(sizes(shape, free))))
+            .map(|(i, shape)| {
+                let elsewhere = elsewhere.get(i).map(Vec::as_slice).unwrap_or_default();
+                wanted.get(i).cloned().flatten().or_else(|| Some(sizes(shape, elsewhere, free)))
+            })
             .collect();
         match validate(graph.clone().with_input_shapes(&shapes)?) {
             Ok(checked) => return Ok(checked),
@@ -38,11 +45,14 @@ pub(super) fn fix_sizes(model: &Checked, wanted: &[Option<Vec<usize>>]) -> Resul
     }
 }
 
-fn sizes(shape: &Shape, free: usize) -> Vec<usize> {
-    let large = shape.dims().get(2).map_or(1, |dim| dim.fixed().unwrap_or(free)) >= LARGE;
-    let batch = if large { 1 } else { 2 };
-    let size = |(axis, dim): (usize, &residua_ir::Dim)| dim.fixed().unwrap_or(if axis == 0 { batch } else { free });
-    shape.dims().iter().enumerate().map(size).collect()
+fn sizes(shape: &Shape, elsewhere: &[Option<usize>], free: usize) -> Vec<usize> {
+    let known = |axis: usize| {
+        let own = shape.dims().get(axis).and_then(residua_ir::Dim::fixed);
+        own.or_else(|| elsewhere.get(axis).copied().flatten())
+    };
+    let height = if shape.rank() > 2 { known(2).unwrap_or(free) } else { 1 };
+    let batch = if height >= LARGE { 1 } else { 2 };
+    (0..shape.rank()).map(|axis| known(axis).unwrap_or(if axis == 0 { batch } else { free })).collect()
 }
 
 /// Cells along each side of a picture.

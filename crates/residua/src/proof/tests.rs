@@ -120,6 +120,17 @@ fn a_tolerance_replaces_the_bound() {
 }
 
 #[test]
+fn a_model_of_free_size_is_run_at_the_size_that_the_other_fixes() {
+    let free = checkpoint("torchvision/resnet18.pth");
+    let fixed = free.graph().clone().with_input_shapes(&[Some(vec![1, 3, 48, 40])]).unwrap();
+    let fixed = validate(fixed).unwrap();
+    for (a, b) in [(&free, &fixed), (&fixed, &free)] {
+        let found = compare(a, b, &Settings::default()).unwrap();
+        assert_eq!((found.verdict, found.reason), (Verdict::Same, None));
+    }
+}
+
+#[test]
 fn models_of_another_interface_differ_with_a_reason() {
     let found = compare(&digits(), &model("thin/thin50v2.k3.h5"), &Settings::default()).unwrap();
     assert_eq!(found.verdict, Verdict::Different);
