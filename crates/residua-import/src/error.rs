@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use residua_formats::FormatError;
-use residua_ir::{GraphError, TensorError};
+use residua_ir::validate::SHAPE_MISMATCH;
+use residua_ir::{Finding, GraphError, TensorError};
 
 /// Result of an import.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -43,6 +44,9 @@ pub enum Error {
         /// What was expected and what was found.
         problem: String,
     },
+    /// What keeps the text of the network from being a graph, all of it; at least one.
+    #[error("{}", in_short(.0))]
+    Faults(Vec<Finding>),
     /// A tensor that the network needs is not in the file.
     #[error("layer `{layer}`: tensor `{tensor}` of shape {expected} is missing; the file has {found} for this layer")]
     MissingTensor {
@@ -106,6 +110,41 @@ pub enum Error {
     /// The graph could not be built.
     #[error(transparent)]
     Graph(#[from] GraphError),
+}
+
+impl Error {
+    /// What is wrong in terms of the network's own graph and shapes; empty where that is not what is wrong.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        match self {
+            Self::InFile { error, .. } => error.findings(),
+            Self::Faults(faults) => faults.clone(),
+            Self::Shape { layer, tensor, location, expected, found } => {
+                let message = format!("tensor `{tensor}` must have shape {expected}, found {found}");
+                let help = "compare the layer's attributes and weights with the code that built the model";
+                vec![Finding::new(&SHAPE_MISMATCH, message, help).at(layer).of_tensor(location)]
+            }
+            Self::Format(_)
+            | Self::Config { .. }
+            | Self::Layer { .. }
+            | Self::MissingTensor { .. }
+            | Self::LeftOver { .. }
+            | Self::Unsupported { .. }
+            | Self::Weights { .. }
+            | Self::Tensor { .. }
+            | Self::Graph(_) => Vec::new(),
+        }
+    }
+}
+
+fn in_short(faults: &[Finding]) -> String {
+    let Some(first) = faults.first() else { return "the graph is none".to_owned() };
+    let node = first.node.as_deref().unwrap_or("the graph");
+    let more = match faults.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more of the kind, which `residua check` lists)"),
+    };
+    format!("`{node}`: {}{more}", first.message)
 }
 
 fn list_tried(tried: &[String]) -> String {

@@ -11,6 +11,7 @@
 
 mod error;
 pub mod keras;
+mod knots;
 pub mod onnx;
 pub mod safetensors;
 mod state_dict;

@@ -10,6 +10,7 @@
 //! This crate knows nothing of files, frameworks or residual networks.
 
 pub mod cost;
+pub mod faults;
 pub mod finding;
 pub mod graph;
 pub mod interchange;

@@ -64,6 +64,7 @@ fn check_some(subject: &Subject, wanted: impl Fn(&str) -> bool) -> Vec<Finding> 
 #[must_use]
 pub fn codes() -> Vec<&'static Code> {
     let mut codes: Vec<&'static Code> = residua_ir::validate::CODES.to_vec();
+    codes.extend(residua_ir::faults::CODES);
     codes.extend(rules::ALL.iter().map(|rule| rule.code));
     codes.extend(manifest::CODES);
     codes.extend(numbers::CODES);

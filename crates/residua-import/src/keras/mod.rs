@@ -9,6 +9,7 @@
 //! error; code in a configuration (Lambda layers) is never decoded.
 
 mod config;
+mod faults;
 mod json;
 mod lower;
 mod model;
@@ -19,7 +20,8 @@ mod store;
 use std::collections::HashMap;
 
 use residua_formats::keras::{KerasFile, KerasWeights};
-use residua_ir::{Graph, GraphBuilder, Source};
+use residua_ir::{Graph, GraphBuilder, Source, Unused};
+use serde_json::Value;
 
 use crate::error::{Error, Result};
 use config::{Body, Model};
@@ -38,7 +40,25 @@ pub fn import(file: KerasFile, name: &str) -> Result<Graph> {
             help: "read it as weights".to_owned(),
         });
     };
-    let root = Model::parse(&config)?;
+    let parts = Parts { version, backend, weights, unused, format: kind.format() };
+    read(&config, parts).map_err(|error| {
+        let faults = faults::find(&config);
+        if faults.is_empty() { error } else { Error::Faults(faults) }
+    })
+}
+
+/// What there is beside the configuration.
+struct Parts {
+    version: Option<String>,
+    backend: Option<String>,
+    weights: KerasWeights,
+    unused: Vec<Unused>,
+    format: &'static str,
+}
+
+fn read(config: &Value, parts: Parts) -> Result<Graph> {
+    let Parts { version, backend, weights, unused, format } = parts;
+    let root = Model::parse(config)?;
     let generation = generation(version.as_deref(), &weights, &root);
     let mut net = Net {
         builder: GraphBuilder::new(root.name),
@@ -51,7 +71,7 @@ pub fn import(file: KerasFile, name: &str) -> Result<Graph> {
         calls: 0,
     };
     net.builder.source(Source {
-        format: kind.format().to_owned(),
+        format: format.to_owned(),
         framework: "keras".to_owned(),
         version,
         ..Source::default()

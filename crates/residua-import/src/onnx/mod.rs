@@ -10,6 +10,7 @@
 
 mod attributes;
 mod constants;
+mod faults;
 mod fold;
 mod inline;
 #[cfg(test)]
@@ -137,6 +138,13 @@ struct Importer<'a> {
 /// # Errors
 /// [`Error`], naming the node or tensor it is about.
 pub fn import(file: OnnxFile, name: &str) -> Result<Graph> {
+    read(&file, name).map_err(|error| {
+        let faults = file.model.graph.as_ref().map(faults::find).unwrap_or_default();
+        if faults.is_empty() { error } else { Error::Faults(faults) }
+    })
+}
+
+fn read(file: &OnnxFile, name: &str) -> Result<Graph> {
     let model = &file.model;
     let malformed =
         |what: &str| Error::Config { at: "model".to_owned(), expected: what.to_owned(), found: "none".to_owned() };
@@ -149,7 +157,7 @@ pub fn import(file: OnnxFile, name: &str) -> Result<Graph> {
     let mut builder = GraphBuilder::new(if graph.name.is_empty() { name } else { &graph.name });
     builder.source(source(model, graph, opset));
     let mut importer = Importer {
-        file: &file,
+        file,
         graph,
         scope: Scope::new(builder),
         functions: HashMap::new(),

@@ -121,14 +121,34 @@ fn nodes_may_stand_in_any_order_but_in_no_circle() {
 #[test]
 fn names_are_given_once_and_before_they_are_read() {
     let twice = Model::picture(17).node("Relu", &["x"], &["y"], &[]).node("Tanh", &["x"], &["y"], &[]);
-    assert!(twice.read().unwrap_err().contains("result of two nodes"));
+    let twice = twice.read().unwrap_err();
+    assert!(twice.contains("its result `y` has the name of the result of `node of y`"), "{twice}");
     let missing = Model::picture(17).node("Relu", &["gone"], &["y"], &[]).read().unwrap_err();
     assert!(missing.contains("node of y") && missing.contains("`gone`"), "{missing}");
     let input = Model::picture(17).weight("w", &[1]).node("Relu", &["x"], &["w"], &[]).read().unwrap_err();
-    assert!(input.contains("name of an input or tensor"), "{input}");
-    assert!(Model::picture(17).read().unwrap_err().contains("nothing gives it"));
+    assert!(input.contains("its result `w` has the name of a tensor"), "{input}");
+    assert!(Model::picture(17).read().unwrap_err().contains("the output `y` is given by nothing"));
     let twice = Model::picture(17).weight("w", &[1]).weight("w", &[1]).read().unwrap_err();
-    assert!(twice.contains("tensor `w`"), "{twice}");
+    assert!(twice.contains("two tensors are named `w`"), "{twice}");
+}
+
+#[test]
+fn all_that_keeps_a_text_from_being_a_graph_is_found_at_once() {
+    let model = Model::picture(17)
+        .node("Add", &["x", "c"], &["a"], &[])
+        .node("Relu", &["a"], &["b"], &[])
+        .node("Tanh", &["b"], &["c"], &[])
+        .node("Relu", &["gone"], &["y"], &[])
+        .node("Relu", &["b"], &["y"], &[]);
+    let found: Vec<String> = super::faults::find(&model.0).iter().map(ToString::to_string).collect();
+    let expected = [
+        "error R111: node of y: its result `y` has the name of the result of `node of y`",
+        "error R110: node of y: it reads `gone`, which nothing gives",
+        "error R109: node of a: it depends on its own result, through `node of b` and `node of c`",
+    ];
+    assert_eq!(found, expected);
+    let error = model.read().unwrap_err();
+    assert!(error.contains("(and 2 more of the kind, which `residua check` lists)"), "{error}");
 }
 
 #[test]

@@ -174,7 +174,8 @@ impl Override {
     /// # Errors
     /// For codes of models that cannot be run: to lower these would let anything pass.
     pub(crate) fn new(code: &'static Code, level: Option<Level>) -> Result<Self, String> {
-        let invalid = residua_ir::validate::CODES.contains(&code) && code.level == Level::Error;
+        let no_graph = residua_ir::validate::CODES.iter().chain(&residua_ir::faults::CODES).any(|&other| other == code);
+        let invalid = no_graph && code.level == Level::Error;
         if invalid && level != Some(Level::Error) {
             return Err(format!("{} is about models that no runtime could run; it stays an error", code.id));
         }

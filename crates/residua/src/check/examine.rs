@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use residua_ir::{Code, Finding, Invalid};
+use residua_import::ImportError;
+use residua_ir::{Code, Finding, Invalid, Level};
 use residua_resnet::anatomy;
 use residua_verify::{Subject, numbers};
 
@@ -68,6 +69,10 @@ fn fill(
     let name = report.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let model = match Model::read(&report.file, &settings.input_shape, &settings.source) {
         Ok(model) => model,
+        Err(error) if !error.is::<Invalid>() => {
+            report.findings = unread(error, settings)?;
+            return Ok(());
+        }
         Err(error) => {
             let invalid: Invalid = error.downcast()?;
             let anatomy = anatomy::analyse(&invalid.typed);
@@ -96,6 +101,17 @@ fn fill(
         report.against = Some(held);
     }
     Ok(())
+}
+
+/// Findings that say why a model cannot be read, where it is known in terms of its graph.
+///
+/// # Errors
+/// The error of the reader, where it is not, or where the user wants to hear of none of them.
+fn unread(error: anyhow::Error, settings: &Settings) -> Result<Vec<FindingRecord>> {
+    let findings = error.downcast_ref().map(ImportError::findings).unwrap_or_default();
+    let findings: Vec<FindingRecord> = findings.iter().map(FindingRecord::from).collect();
+    let told = settings.leveled(findings.clone()).iter().any(|finding| finding.level == Level::Error);
+    if told { Ok(findings) } else { Err(error) }
 }
 
 /// The model on each golden set.
