@@ -28,7 +28,7 @@ mod zip;
 use residua_ir::Tensor;
 
 pub use error::{FormatError, Problem};
-pub use open::open;
+pub use open::{open, open_onnx};
 
 /// What [`open`] found.
 #[derive(Debug)]

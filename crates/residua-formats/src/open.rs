@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::error::Result;
 use crate::folder::{Folder, map_regular};
 use crate::keras::archive;
+use crate::onnx::OnnxFile;
 use crate::sniff::{self, Kind};
 use crate::zip::Archive;
 use crate::{Container, FormatError, json, keras, limits, onnx, safetensors, torch};
@@ -21,6 +22,31 @@ use crate::{Container, FormatError, json, keras, limits, onnx, safetensors, torc
 pub fn open(path: &Path) -> Result<Container> {
     let result = if path.is_dir() { folder(path) } else { file(path).map(|container| with_config(path, container)) };
     result.map_err(|error| error.in_file(path))
+}
+
+/// Reads the ONNX model in a file or folder, if that is what it holds; nothing else is read.
+///
+/// # Errors
+/// [`FormatError`], naming the file and the place in it.
+pub fn open_onnx(path: &Path) -> Result<Option<OnnxFile>> {
+    if path.is_dir() {
+        return Ok(match open(path)? {
+            Container::Onnx(file) => Some(file),
+            Container::Keras(_) | Container::Safetensors(_) | Container::Torch(_) => None,
+        });
+    }
+    let read = |bytes: Bytes| match sniff::sniff(&bytes)? {
+        Kind::Onnx => onnx::read(path, &bytes).map(Some),
+        Kind::Hdf5
+        | Kind::KerasZip
+        | Kind::Safetensors
+        | Kind::TorchZip
+        | Kind::TorchLegacy
+        | Kind::Tar
+        | Kind::Pickle
+        | Kind::Index => Ok(None),
+    };
+    map_regular(path).and_then(read).map_err(|error| error.in_file(path))
 }
 
 fn file(path: &Path) -> Result<Container> {

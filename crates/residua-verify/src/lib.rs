@@ -1,18 +1,21 @@
 //! Findings about a model beyond what validation already gives: values of weights, residual topology, left-over tensors.
 //!
 //! One rule is one file under [`rules`]: its [`Code`], whose explanation is what `residua explain` prints, and its
-//! check. A rule only adds findings; it never stops the others. Not here: shapes and operands
-//! ([`residua_ir::validate()`]), numbers that come out of a run, target runtimes.
+//! check. A rule only adds findings; it never stops the others. What runtimes can load is data, under [`targets`]. Not
+//! here: shapes and operands ([`residua_ir::validate()`]), numbers that come out of a run.
 
 mod habit;
 pub mod manifest;
 pub mod numbers;
+mod onnx;
 pub mod rules;
 mod subject;
+pub mod targets;
 mod wiring;
 
 use residua_ir::{Code, Finding};
 
+pub use onnx::OnnxText;
 pub use subject::Subject;
 
 /// One rule.

@@ -12,11 +12,15 @@ use residua_resnet::Anatomy;
 use residua_resnet::anatomy::Block;
 
 use crate::habit::Habit;
+use crate::onnx::OnnxText;
+use crate::targets::{Fit, Onnx, Runtime, Takes};
 
 /// A model under check. Ranges of values are computed once, when a rule first asks for them.
 #[derive(Debug)]
 pub struct Subject<'a> {
     pub(crate) model: &'a Typed,
+    /// The same, where it holds together.
+    checked: Option<&'a Checked>,
     /// What validation found.
     pub(crate) validation: &'a [Finding],
     pub(crate) anatomy: &'a Anatomy,
@@ -25,6 +29,11 @@ pub struct Subject<'a> {
     pub(crate) called: Option<&'a str>,
     /// Float type that it is to be kept in, where that is another than its own.
     pub(crate) dtype: Option<DType>,
+    /// The ONNX model that it is read from, or would be written as; why it cannot be written.
+    pub(crate) onnx: Option<Result<&'a OnnxText, &'a str>>,
+    /// Runtimes that it is meant for.
+    pub(crate) targets: &'a [&'static Runtime],
+    fits: OnceLock<Vec<Option<Fit>>>,
     statistics: OnceLock<Vec<Result<Statistics, TensorError>>>,
     habit: OnceLock<Option<Habit>>,
 }
@@ -33,7 +42,7 @@ impl<'a> Subject<'a> {
     /// A model with what is known of it; `expected` is the architecture that it must be, as the user named it.
     #[must_use]
     pub fn new(model: &'a Checked, anatomy: &'a Anatomy, expected: Option<&'a str>) -> Self {
-        Self::of(model, model.findings(), anatomy, expected)
+        Self { checked: Some(model), ..Self::of(model, model.findings(), anatomy, expected) }
     }
 
     /// A model that does not hold together; what can be said beyond that is said.
@@ -43,8 +52,20 @@ impl<'a> Subject<'a> {
     }
 
     fn of(model: &'a Typed, validation: &'a [Finding], anatomy: &'a Anatomy, expected: Option<&'a str>) -> Self {
-        let (statistics, habit) = (OnceLock::new(), OnceLock::new());
-        Self { model, validation, anatomy, expected, called: None, dtype: None, statistics, habit }
+        Self {
+            model,
+            checked: None,
+            validation,
+            anatomy,
+            expected,
+            called: None,
+            dtype: None,
+            onnx: None,
+            targets: &[],
+            fits: OnceLock::new(),
+            statistics: OnceLock::new(),
+            habit: OnceLock::new(),
+        }
     }
 
     /// The same in a file of this name, which may say what it holds.
@@ -57,6 +78,45 @@ impl<'a> Subject<'a> {
     #[must_use]
     pub fn in_dtype(self, dtype: Option<DType>) -> Self {
         Self { dtype, ..self }
+    }
+
+    /// The same, for these runtimes.
+    #[must_use]
+    pub fn for_targets(self, targets: &'a [&'static Runtime]) -> Self {
+        Self { targets, ..self }
+    }
+
+    /// The same, read from an ONNX model or to be written as one; or why it cannot be.
+    #[must_use]
+    pub fn as_onnx(self, onnx: Result<&'a OnnxText, &'a str>) -> Self {
+        Self { onnx: Some(onnx), ..self }
+    }
+
+    /// The ONNX file that it is read from.
+    pub(crate) fn onnx_file(&self) -> Option<&'a OnnxText> {
+        self.onnx.and_then(Result::ok).filter(|text| !text.is_drafted())
+    }
+
+    /// The runtimes that take ONNX models, each with what it takes and the model that it is given.
+    pub(crate) fn onnx_targets(&self) -> impl Iterator<Item = (&'static Runtime, &'static Onnx, &'a OnnxText)> {
+        let text = self.onnx.and_then(Result::ok);
+        self.targets.iter().filter_map(move |runtime| match &runtime.takes {
+            Takes::Onnx(takes) => Some((*runtime, takes, text?)),
+            Takes::Weights(_) => None,
+        })
+    }
+
+    /// The runtimes that have model code, each with its layout and how the weights fit.
+    pub(crate) fn weight_targets(&self) -> impl Iterator<Item = (&'static Runtime, &'static str, &Fit)> {
+        let fit = |runtime: &&'static Runtime| match runtime.takes {
+            Takes::Weights(zoo) => Fit::of(self.checked?, self.anatomy, zoo),
+            Takes::Onnx(_) => None,
+        };
+        let fits = self.fits.get_or_init(|| self.targets.iter().map(fit).collect());
+        self.targets.iter().zip(fits).filter_map(|(runtime, fit)| match runtime.takes {
+            Takes::Weights(zoo) => Some((*runtime, zoo, fit.as_ref()?)),
+            Takes::Onnx(_) => None,
+        })
     }
 
     /// What most blocks have in common; none where there are too few.

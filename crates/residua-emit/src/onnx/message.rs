@@ -37,7 +37,8 @@ fn framed(field: u32, len: usize, before: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-fn header(initializer: &Initializer) -> TensorProto {
+/// A tensor without its elements.
+pub(crate) fn header(initializer: &Initializer) -> TensorProto {
     TensorProto {
         dims: to_i64(initializer.tensor.shape()),
         data_type: data_type(initializer.tensor.dtype()).into(),

@@ -17,12 +17,13 @@ mod version;
 
 use std::path::Path;
 
-use residua_formats::onnx::schema::GraphProto;
+use residua_formats::onnx::schema::{GraphProto, ModelProto};
 use residua_ir::{Checked, DType};
 
 use crate::atomic::{Stage, Staged};
 use crate::sink::{self, Segment};
-use crate::{EmitError, Emitted, Exactness, float};
+use crate::{Dropped, EmitError, Emitted, Exactness, float};
+use lowering::Lowering;
 pub use model::{natural_float, natural_opset, opset_for};
 pub use representable::representable;
 pub use version::{NEWEST, OLDEST, PORTABLE};
@@ -94,27 +95,9 @@ impl Default for OnnxOptions {
 /// # Errors
 /// [`EmitError`], naming the node that ONNX at this operator set cannot represent.
 pub fn stage(model: &Checked, options: &OnnxOptions, target: &Path) -> Result<Staged, EmitError> {
-    let opset = options.opset;
-    if !(OLDEST..=NEWEST).contains(&opset) {
-        return Err(EmitError::Option(format!("opset {opset} cannot be written; {OLDEST} to {NEWEST} can")));
-    }
     let kind = float::check(options.float)?;
-    plan::refuse_opaque(model)?;
-    let plan::Plan { out, inputs, outputs, dropped } = plan::plan(model, opset, kind, options.input_layout)?;
     let graph = model.graph();
-    let header = model::header(graph, options, &out.domains);
-    let inputs = model::with_tensors(inputs, graph, header.ir_version, &out.initializers);
-    let said = graph.source().onnx.as_ref().map(|header| header.graph.clone()).unwrap_or_default();
-    let body = GraphProto {
-        name: if graph.name().is_empty() { "graph".to_owned() } else { graph.name().to_owned() },
-        node: out.nodes,
-        input: inputs,
-        output: outputs,
-        value_info: out.types,
-        metadata_props: proto::entries(&said),
-        doc_string: said.doc,
-        ..GraphProto::default()
-    };
+    let (header, body, out, dropped) = texts(model, options)?;
     let rounded = float::rounds(float::weights(graph), kind).then_some(kind);
     let stage = Stage::new(target)?;
     let elements: u64 = out.initializers.iter().map(|initializer| initializer.tensor.byte_len() as u64).sum();
@@ -141,6 +124,45 @@ pub fn stage(model: &Checked, options: &OnnxOptions, target: &Path) -> Result<St
         exactness: Exactness::new(rounded, out.rearranged),
         notes: out.notes,
     })
+}
+
+/// What would be written, without the elements of tensors: of them there are names, shapes and types.
+///
+/// # Errors
+/// As [`stage`], but for what the disk says.
+pub fn draft(model: &Checked, options: &OnnxOptions) -> Result<ModelProto, EmitError> {
+    let (header, body, out, _) = texts(model, options)?;
+    let initializer = out.initializers.iter().map(message::header).collect();
+    Ok(ModelProto { graph: Some(GraphProto { initializer, ..body }), ..header })
+}
+
+/// The model without its graph, the graph without its tensors, and what it was made of.
+fn texts<'a>(
+    model: &'a Checked,
+    options: &OnnxOptions,
+) -> Result<(ModelProto, GraphProto, Lowering<'a>, Vec<Dropped>), EmitError> {
+    let opset = options.opset;
+    if !(OLDEST..=NEWEST).contains(&opset) {
+        return Err(EmitError::Option(format!("opset {opset} cannot be written; {OLDEST} to {NEWEST} can")));
+    }
+    let kind = float::check(options.float)?;
+    plan::refuse_opaque(model)?;
+    let plan::Plan { mut out, inputs, outputs, dropped } = plan::plan(model, opset, kind, options.input_layout)?;
+    let graph = model.graph();
+    let header = model::header(graph, options, &out.domains);
+    let inputs = model::with_tensors(inputs, graph, header.ir_version, &out.initializers);
+    let said = graph.source().onnx.as_ref().map(|header| header.graph.clone()).unwrap_or_default();
+    let body = GraphProto {
+        name: if graph.name().is_empty() { "graph".to_owned() } else { graph.name().to_owned() },
+        node: std::mem::take(&mut out.nodes),
+        input: inputs,
+        output: outputs,
+        value_info: std::mem::take(&mut out.types),
+        metadata_props: proto::entries(&said),
+        doc_string: said.doc,
+        ..GraphProto::default()
+    };
+    Ok((header, body, out, dropped))
 }
 
 /// Writes the model to `target`, without a chance to look at it first.

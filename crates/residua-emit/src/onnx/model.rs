@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use residua_formats::onnx::ir_version;
 use residua_formats::onnx::schema::{ModelProto, OperatorSetIdProto, StringStringEntryProto, ValueInfoProto};
 use residua_ir::{Checked, DType, Graph, Shape, ValueKind};
 
 use super::lowering::Initializer;
-use super::{NEWEST, OLDEST, OnnxOptions, PORTABLE, proto, version};
+use super::{NEWEST, OLDEST, OnnxOptions, PORTABLE, proto};
 use crate::{EmitError, float, metadata};
 
 /// From this version of the format on, tensors need not be listed among the inputs.
@@ -71,7 +72,7 @@ pub(super) fn header(graph: &Graph, options: &OnnxOptions, domains: &BTreeMap<St
     let own = OperatorSetIdProto { domain: String::new(), version: opset };
     let others = domains.iter().map(|(domain, &version)| OperatorSetIdProto { domain: domain.clone(), version });
     let model = ModelProto {
-        ir_version: version::ir_version(opset),
+        ir_version: ir_version(opset),
         producer_name: options.producer.clone(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
         opset_import: std::iter::once(own).chain(others).collect(),

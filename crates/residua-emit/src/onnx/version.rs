@@ -1,6 +1,6 @@
-//! Operator sets: their IR versions, and from which on there is an operator, for a type of numbers.
+//! Operator sets that are written, and from which on there is an operator, for a type of numbers.
 //!
-//! Source: `onnx.helper.VERSION_TABLE` and the operator schemas of onnx 1.23.
+//! Source: the operator schemas of onnx 1.23.
 
 use residua_ir::DType;
 
@@ -10,24 +10,6 @@ pub const OLDEST: i64 = 7;
 pub const NEWEST: i64 = 28;
 /// The one that every runtime of the last years takes.
 pub const PORTABLE: i64 = 17;
-
-/// IR version of the first release that had the operator set.
-pub(crate) fn ir_version(opset: i64) -> i64 {
-    match opset {
-        ..=8 => 3,
-        9 => 4,
-        10 => 5,
-        11 => 6,
-        12..=14 => 7,
-        15..=18 => 8,
-        19 | 20 => 9,
-        21 | 22 => 10,
-        23 => 11,
-        24 => 12,
-        25..=27 => 13,
-        28.. => 14,
-    }
-}
 
 /// First operator set in which an operator takes bfloat16, of those that are written here; `None` where none does.
 fn bfloat16_since(op: &str) -> Option<i64> {

@@ -62,6 +62,25 @@ impl OnnxFile {
     }
 }
 
+/// IR version of the first release of ONNX that had this operator set. (Source: `onnx.helper.VERSION_TABLE`.)
+#[must_use]
+pub fn ir_version(opset: i64) -> i64 {
+    match opset {
+        ..=8 => 3,
+        9 => 4,
+        10 => 5,
+        11 => 6,
+        12..=14 => 7,
+        15..=18 => 8,
+        19 | 20 => 9,
+        21 | 22 => 10,
+        23 => 11,
+        24 => 12,
+        25..=27 => 13,
+        28.. => 14,
+    }
+}
+
 /// Whether the bytes may be a model: a protobuf message with a graph.
 pub(crate) fn is_onnx(bytes: &[u8]) -> bool {
     // The version of the format comes first, unless there is none.

@@ -8,6 +8,7 @@
 //! Not done here: proof. Whoever writes the tensors reads them back and runs both networks.
 
 mod differences;
+mod shapes;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use crate::recipe::{
     Bound, Classifier, Conventions, Framework, Head, HeadPool, Input, Norms, Projections, Recipe, Sizes,
 };
 use crate::slot::{Field, Slot};
+pub use shapes::fits_by_shapes;
 use source::Tensors;
 
 /// A tensor under the name of a layout.

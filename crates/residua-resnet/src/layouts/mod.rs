@@ -24,7 +24,7 @@ pub use axes::Axes;
 pub use keras::{KERAS_APPLICATIONS_OLD, KERAS_APPLICATIONS_V1, KERAS_APPLICATIONS_V2, KERAS_AUTO, fields, snake_case};
 pub use order::keras_order;
 pub use torchvision::TORCHVISION;
-pub use zoo::{Can, Headless, Kin, Setting, Zoo};
+pub use zoo::{Can, Headless, Kin, SILENT, Setting, Zoo};
 
 /// All zoos. Where names and shapes fit several, the first is taken.
 pub static ZOOS: [&Zoo; 9] = [

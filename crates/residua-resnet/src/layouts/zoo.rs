@@ -302,6 +302,9 @@ impl Kin {
     }
 }
 
+/// What a reason ends with where no shape would tell.
+pub const SILENT: &str = ": all shapes would fit, and it would compute something else";
+
 fn find<T: PartialEq + Copy>(settings: &[Setting<T>], wanted: T) -> Option<Option<&'static str>> {
     settings.iter().find(|(value, _)| *value == wanted).map(|(_, text)| *text)
 }
@@ -314,8 +317,7 @@ fn stride_reason(found: usize, has: &[Setting<usize>]) -> String {
     };
     let has: Vec<String> = has.iter().map(|(conv, _)| text(*conv)).collect();
     format!(
-        "its bottlenecks have the stride on {}, the layout's code has it on {}: all shapes would fit, and it would \
-         compute something else",
+        "its bottlenecks have the stride on {}, the layout's code has it on {}{SILENT}",
         text(found),
         has.join(" or ")
     )

@@ -23,6 +23,16 @@ mod odd_stage;
 mod pickle_calls_code;
 mod plain_network;
 mod skipped_sum;
+mod target_external_data;
+mod target_free_size;
+mod target_model_code;
+mod target_names;
+mod target_operator;
+mod target_other_function;
+mod target_type;
+mod target_undeclared;
+mod target_unwritable;
+mod target_version;
 mod tiny_variance;
 mod unclean_shortcut;
 mod unexpected_architecture;
@@ -70,4 +80,14 @@ pub static ALL: &[Rule] = &[
     Rule { code: &tiny_variance::CODE, check: tiny_variance::check },
     Rule { code: &beyond_f16::CODE, check: beyond_f16::check },
     Rule { code: &below_f16::CODE, check: below_f16::check },
+    Rule { code: &target_unwritable::CODE, check: target_unwritable::check },
+    Rule { code: &target_version::CODE, check: target_version::check },
+    Rule { code: &target_operator::CODE, check: target_operator::check },
+    Rule { code: &target_type::CODE, check: target_type::check },
+    Rule { code: &target_external_data::CODE, check: target_external_data::check },
+    Rule { code: &target_free_size::CODE, check: target_free_size::check },
+    Rule { code: &target_undeclared::CODE, check: target_undeclared::check },
+    Rule { code: &target_model_code::CODE, check: target_model_code::check },
+    Rule { code: &target_other_function::CODE, check: target_other_function::check },
+    Rule { code: &target_names::CODE, check: target_names::check },
 ];

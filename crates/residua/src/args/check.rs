@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use residua_ir::{Code, Level};
+use residua_verify::targets::{self, Runtime};
 
 use super::{Dtype, GoldenArgs, NamedShape, SourceArgs, parse_shape};
 use crate::suggest;
@@ -21,6 +22,7 @@ Examples:
   residua check model.onnx --expect resnet50v2 --level mixed-epsilon=off
   residua check model.keras --golden model.golden.npz
   residua check exported.onnx --against trained.keras
+  residua check resnet50.h5 --target candle --target ort-1.17 --dtype f16
   residua check models/*.onnx --baseline residua-baseline.json --update-baseline
   residua check models/*.onnx --format github --report sarif=residua.sarif --report junit=residua.xml
   residua check --manifest conversion.json
@@ -48,9 +50,10 @@ pub(crate) struct CheckArgs {
     /// The architecture it must be, such as resnet50v2
     #[arg(long, value_name = "NAME")]
     pub(crate) expect: Option<String>,
-    /// Also report what this runtime cannot load or would compute differently
-    #[arg(long, value_name = "RUNTIME")]
-    pub(crate) target: Vec<String>,
+    /// Also report what this runtime cannot load or would compute differently: candle, burn, tract, rten, wonnx,
+    /// candle-onnx, burn-onnx, ort, or a release of it such as ort-1.20; may be repeated
+    #[arg(long, value_name = "RUNTIME", value_parser = parse_target)]
+    pub(crate) target: Vec<&'static Runtime>,
     /// The float type that the weights are to be kept in: what it cannot hold is found
     #[arg(long, value_name = "DTYPE", value_enum)]
     pub(crate) dtype: Option<Dtype>,
@@ -149,6 +152,18 @@ pub(crate) struct Override {
     pub(crate) level: Option<Level>,
 }
 
+/// The runtime of a name.
+pub(crate) fn parse_target(text: &str) -> Result<&'static Runtime, String> {
+    targets::named(text).ok_or_else(|| {
+        let names: Vec<&str> = targets::all().map(|runtime| runtime.name).collect();
+        let meant = match suggest::nearest(text, names.iter().copied())[..] {
+            [] => ";".to_owned(),
+            [nearest, ..] => format!("; did you mean `{nearest}`?"),
+        };
+        format!("there is no runtime `{text}`{meant} known are {}", names.join(", "))
+    })
+}
+
 /// The code that an id or a name means.
 pub(crate) fn parse_code(text: &str) -> Result<&'static Code, String> {
     residua_verify::code(text).ok_or_else(|| {
@@ -231,6 +246,15 @@ mod tests {
         assert!(parse_override("shape-mismatch=warning").is_err());
         assert!(parse_override("shape-mismatch=error").is_ok());
         assert!(parse_override("dead-node=off").is_ok());
+    }
+
+    #[test]
+    fn a_runtime_that_is_not_known_is_answered_with_those_that_are() {
+        assert_eq!(parse_target("tract").unwrap().name, "tract");
+        let error = parse_target("onnxruntime").unwrap_err();
+        assert!(error.starts_with("there is no runtime `onnxruntime`"), "{error}");
+        assert!(error.contains("candle, burn, tract, rten") && error.ends_with("ort-1.32"), "{error}");
+        assert!(parse_target("tracht").unwrap_err().contains("did you mean `tract`?"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Style, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use check::{CheckArgs, CheckFormat, FailOn, Override, parse_code, parse_level};
+pub(crate) use check::{CheckArgs, CheckFormat, FailOn, Override, parse_code, parse_level, parse_target};
 pub(crate) use convert::{ConvertArgs, Dtype, InputLayout, LayoutName, OutputFormat};
 pub(crate) use inspect::{Count, InspectArgs, InspectFormat, LayerColumn};
 pub(crate) use model::{ModelArgs, NamedShape, parse_shape};

@@ -4,10 +4,12 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use residua_emit::onnx::{self, OnnxOptions};
 use residua_import::ImportError;
 use residua_ir::{Code, Finding, Invalid, Level};
 use residua_resnet::anatomy;
-use residua_verify::{Subject, numbers};
+use residua_verify::targets::Takes;
+use residua_verify::{OnnxText, Subject, numbers};
 
 use super::{Held, Report, Settings, against};
 use crate::args::Dtype;
@@ -53,7 +55,7 @@ fn applied(settings: &Settings) -> Vec<&'static Code> {
         "R700" => settings.golden.is_some(),
         "R701" | "R702" => settings.against.is_some(),
         // Found by `--manifest` alone.
-        _ => !id.starts_with("R5"),
+        _ => !(id.starts_with("R5") || id.starts_with("R4") && settings.target.is_empty()),
     };
     let wanted = |id: &str| settings.levels.get(id).is_none_or(Option::is_some);
     residua_verify::codes().into_iter().filter(|code| asked(code.id) && wanted(code.id)).collect()
@@ -67,6 +69,7 @@ fn fill(
     console: &Console,
 ) -> Result<()> {
     let name = report.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let text = onnx_text(&report.file);
     let model = match Model::read(&report.file, &settings.input_shape, &settings.source) {
         Ok(model) => model,
         Err(error) if !error.is::<Invalid>() => {
@@ -76,17 +79,22 @@ fn fill(
         Err(error) => {
             let invalid: Invalid = error.downcast()?;
             let anatomy = anatomy::analyse(&invalid.typed);
-            let subject = Subject::of_invalid(&invalid, &anatomy, settings.expect.as_deref()).called(&name);
-            let subject = subject.in_dtype(settings.dtype.map(Dtype::of_tensors));
-            report.findings = residua_verify::check(&subject).iter().map(FindingRecord::from).collect();
+            let subject = Subject::of_invalid(&invalid, &anatomy, settings.expect.as_deref());
+            report.findings = found(subject.called(&name), text.as_ref().map(Ok), settings);
             return Ok(());
         }
     };
     model.tell(console);
     report.architecture = model.anatomy.architecture.as_ref().map(|architecture| architecture.name.clone());
-    let subject = Subject::new(&model.checked, &model.anatomy, settings.expect.as_deref()).called(&name);
-    let subject = subject.in_dtype(settings.dtype.map(Dtype::of_tensors));
-    report.findings = residua_verify::check(&subject).iter().map(FindingRecord::from).collect();
+    let takes_onnx = settings.target.iter().any(|runtime| matches!(runtime.takes, Takes::Onnx(_)));
+    let text = match text {
+        Some(text) => Some(Ok(text)),
+        None if takes_onnx => Some(draft(&model, settings)),
+        None => None,
+    };
+    let text = text.as_ref().map(|text| text.as_ref().map_err(String::as_str));
+    let subject = Subject::new(&model.checked, &model.anatomy, settings.expect.as_deref());
+    report.findings = found(subject.called(&name), text, settings);
     if let Some(path) = &settings.golden {
         progress.step(format!("{}: running it on the golden inputs", report.file.display()));
         let how = proof::Settings { threads, tolerance: settings.tolerance, ..proof::Settings::default() };
@@ -112,6 +120,30 @@ fn unread(error: anyhow::Error, settings: &Settings) -> Result<Vec<FindingRecord
     let findings: Vec<FindingRecord> = findings.iter().map(FindingRecord::from).collect();
     let told = settings.leveled(findings.clone()).iter().any(|finding| finding.level == Level::Error);
     if told { Ok(findings) } else { Err(error) }
+}
+
+/// What the rules find in a model, and in the ONNX text of it.
+fn found(subject: Subject, text: Option<Result<&OnnxText, &str>>, settings: &Settings) -> Vec<FindingRecord> {
+    let subject = subject.in_dtype(settings.dtype.map(Dtype::of_tensors)).for_targets(&settings.target);
+    let subject = match text {
+        Some(text) => subject.as_onnx(text),
+        None => subject,
+    };
+    residua_verify::check(&subject).iter().map(FindingRecord::from).collect()
+}
+
+/// The text of an ONNX model; none of any other, nor where it cannot be read, which its reader says.
+fn onnx_text(file: &Path) -> Option<OnnxText> {
+    residua_formats::open_onnx(file).ok().flatten().map(OnnxText::of_file)
+}
+
+/// What `convert` would write of a model that is no ONNX model, or why it cannot.
+fn draft(model: &Model, settings: &Settings) -> Result<OnnxText, String> {
+    let float = settings.dtype.map(Dtype::of_tensors).unwrap_or_else(|| onnx::natural_float(model.checked.graph()));
+    let options = OnnxOptions { float, ..OnnxOptions::default() };
+    let drafted = onnx::opset_for(&model.checked, &options)
+        .and_then(|(opset, _)| onnx::draft(&model.checked, &OnnxOptions { opset, ..options }));
+    drafted.map(OnnxText::drafted).map_err(|error| error.to_string())
 }
 
 /// The model on each golden set.

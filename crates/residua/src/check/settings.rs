@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use residua_ir::Level;
+use residua_verify::targets::Runtime;
 
 use crate::args::{CheckArgs, Dtype, FailOn, NamedShape, SourceArgs};
 use crate::render::FindingRecord;
@@ -16,7 +17,7 @@ pub(crate) struct Settings {
     /// The architecture that it must be.
     pub(crate) expect: Option<String>,
     /// Runtimes that it must run under.
-    pub(crate) target: Vec<String>,
+    pub(crate) target: Vec<&'static Runtime>,
     /// The float type that its weights are to be kept in.
     pub(crate) dtype: Option<Dtype>,
     /// Outputs that it must reproduce.

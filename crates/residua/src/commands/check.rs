@@ -29,9 +29,6 @@ pub(super) fn run(args: &CheckArgs, threads: Option<usize>, console: &mut Consol
     }
     let asked = settings(args, &models, console)?;
     refuse_inputs(args, &models, &asked)?;
-    if let Some(target) = asked.iter().flat_map(|settings| &settings.target).next() {
-        bail!("target {target}: no runtime is known yet; leave it away");
-    }
     model::refuse_idle_in_all(&args.source, &models)?;
     let mut baselines = Baselines::of(args, &asked)?;
 

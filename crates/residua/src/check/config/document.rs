@@ -9,10 +9,12 @@ use globset::{GlobBuilder, GlobMatcher};
 use residua_ir::Level;
 use residua_resnet::Form;
 use residua_resnet::layouts::Zoo;
+use residua_verify::targets::Runtime;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::args::{
-    Dtype, FailOn, NamedShape, Override, Variant, parse_code, parse_epsilon, parse_level, parse_shape, parse_tolerance,
+    Dtype, FailOn, NamedShape, Override, Variant, parse_code, parse_epsilon, parse_level, parse_shape, parse_target,
+    parse_tolerance,
 };
 use crate::check::Settings;
 use crate::suggest;
@@ -23,7 +25,8 @@ use crate::suggest;
 pub(super) struct Section {
     files: Option<OneOrMore<Pattern>>,
     expect: Option<Expected>,
-    target: Option<OneOrMore<String>>,
+    #[serde(alias = "targets")]
+    target: Option<OneOrMore<Target>>,
     dtype: Option<Choice<Dtype>>,
     golden: Option<Template>,
     against: Option<Template>,
@@ -107,7 +110,7 @@ impl Section {
         over(&mut settings.baseline, self.baseline.as_ref().map(|path| folder.join(path)));
         over(&mut settings.dtype, self.dtype.as_ref().map(|dtype| dtype.0));
         if let Some(target) = &self.target {
-            settings.target.clone_from(&target.0);
+            settings.target = target.0.iter().map(|target| target.0).collect();
         }
         if let Some(shapes) = &self.input_shape {
             settings.input_shape = shapes.0.iter().map(|shape| shape.0.clone()).collect();
@@ -196,6 +199,7 @@ macro_rules! number {
 }
 
 text!(Expected, String, known_architecture);
+text!(Target, &'static Runtime, parse_target);
 text!(Shape, NamedShape, parse_shape);
 text!(Layout, &'static Zoo, known_layout);
 text!(Template, String, |text| Ok(text.to_owned()));
@@ -343,7 +347,8 @@ mod tests {
         let found = settings(text, "models/a.onnx");
         assert_eq!((found.fail_on, found.tolerance, found.expect), (FailOn::Warning, Some(1e-4), None));
         assert_eq!(found.golden, Some(PathBuf::from("ci/golden/a.npz")));
-        assert_eq!(found.target, ["tract", "ort-1.20"]);
+        let targets: Vec<&str> = found.target.iter().map(|runtime| runtime.name).collect();
+        assert_eq!(targets, ["tract", "ort-1.20"]);
         assert_eq!(found.dtype, Some(Dtype::F16));
         assert_eq!((found.levels["R203"], found.levels["R301"]), (None, Some(Level::Note)));
         let found = settings(text, "some/where/b.pth");
@@ -386,6 +391,8 @@ mod tests {
             ("[[model]]\nfiles = \"[\"", "residua.toml:2"),
             ("source-layout = \"torchvison\"", "did you mean `torchvision`?"),
             ("variant = 1", "residua.toml:1"),
+            ("targets = [\"tract\", \"onnxruntime\"]", "there is no runtime `onnxruntime`"),
+            ("dtype = \"f8\"", "expected f32, f16, bf16, found `f8`"),
             ("golden", "residua.toml:1"),
         ] {
             assert!(wrong(text).contains(part), "{text}: {}", wrong(text));

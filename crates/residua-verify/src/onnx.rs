@@ -1,0 +1,149 @@
+//! An ONNX model as text: what rules about files and about runtimes look at, before anything is understood of it.
+
+use residua_formats::onnx::OnnxFile;
+use residua_formats::onnx::schema::{
+    AttributeProto, DataType, FunctionProto, GraphProto, ModelProto, NodeProto, ValueInfoProto,
+};
+
+/// An ONNX model under check.
+#[derive(Debug)]
+pub struct OnnxText {
+    file: OnnxFile,
+    /// Whether it is what a conversion would write, and not a file.
+    drafted: bool,
+}
+
+impl OnnxText {
+    /// What lies in a file.
+    #[must_use]
+    pub fn of_file(file: OnnxFile) -> Self {
+        Self { file, drafted: false }
+    }
+
+    /// What a conversion would write.
+    #[must_use]
+    pub fn drafted(model: ModelProto) -> Self {
+        Self { file: model.into(), drafted: true }
+    }
+
+    pub(crate) fn is_drafted(&self) -> bool {
+        self.drafted
+    }
+
+    pub(crate) fn file(&self) -> &OnnxFile {
+        &self.file
+    }
+
+    pub(crate) fn model(&self) -> &ModelProto {
+        &self.file.model
+    }
+
+    pub(crate) fn graph(&self) -> Option<&GraphProto> {
+        self.file.model.graph.as_ref()
+    }
+
+    /// The version of an operator set that the model uses.
+    pub(crate) fn opset(&self, wanted: &str) -> Option<i64> {
+        let sets = &self.file.model.opset_import;
+        sets.iter().find(|set| domain(&set.domain) == domain(wanted)).map(|set| set.version)
+    }
+
+    /// The nodes of the graph, and those of graphs within them.
+    pub(crate) fn nodes(&self) -> Vec<Node<'_>> {
+        let mut found = Vec::new();
+        for graph in self.graph().into_iter() {
+            collect(graph, &mut found);
+        }
+        found
+    }
+
+    /// The function of the model that a node calls, if it does.
+    pub(crate) fn function(&self, node: &NodeProto) -> Option<&FunctionProto> {
+        let is_it = |function: &&FunctionProto| {
+            function.name == node.op_type && domain(&function.domain) == domain(&node.domain)
+        };
+        self.file.model.functions.iter().find(is_it)
+    }
+}
+
+fn collect<'a>(graph: &'a GraphProto, found: &mut Vec<Node<'a>>) {
+    for proto in &graph.node {
+        found.push(Node { proto });
+        for inner in subgraphs(proto) {
+            collect(inner, found);
+        }
+    }
+}
+
+/// Graphs among the attributes of a node.
+pub(crate) fn subgraphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
+    node.attribute.iter().flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs))
+}
+
+/// One name for each domain; ONNX's own has two.
+pub(crate) fn domain(name: &str) -> &str {
+    if name == "ai.onnx" { "" } else { name }
+}
+
+/// A node, with its attributes by name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Node<'a> {
+    pub(crate) proto: &'a NodeProto,
+}
+
+impl<'a> Node<'a> {
+    /// Its name, or that of its first result where it has none.
+    pub(crate) fn called(self) -> &'a str {
+        let Self { proto } = self;
+        let result = proto.output.iter().find(|name| !name.is_empty());
+        if proto.name.is_empty() { result.map_or("", String::as_str) } else { &proto.name }
+    }
+
+    fn attribute(self, name: &str) -> Option<&'a AttributeProto> {
+        self.proto.attribute.iter().find(|attribute| attribute.name == name)
+    }
+
+    /// Whether it says something of this name.
+    pub(crate) fn has(self, name: &str) -> bool {
+        self.attribute(name).is_some()
+    }
+
+    /// An integer, or what it is where nothing is said.
+    pub(crate) fn int(self, name: &str, otherwise: i64) -> i64 {
+        self.attribute(name).and_then(|attribute| attribute.i).unwrap_or(otherwise)
+    }
+
+    /// A real number, or what it is where nothing is said.
+    pub(crate) fn float(self, name: &str, otherwise: f32) -> f32 {
+        self.attribute(name).and_then(|attribute| attribute.f).unwrap_or(otherwise)
+    }
+
+    /// Integers; none where nothing is said.
+    pub(crate) fn ints(self, name: &str) -> &'a [i64] {
+        self.attribute(name).map_or(&[], |attribute| &attribute.ints)
+    }
+
+    /// A text, or what it is where nothing is said.
+    pub(crate) fn text(self, name: &str, otherwise: &'a str) -> &'a str {
+        let bytes = self.attribute(name).and_then(|attribute| attribute.s.as_ref());
+        bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or(otherwise)
+    }
+
+    /// Whether it is given an operand in this position.
+    pub(crate) fn takes(self, position: usize) -> bool {
+        self.proto.input.get(position).is_some_and(|name| !name.is_empty())
+    }
+}
+
+/// Element type of a value, where it is a tensor of one that is known.
+pub(crate) fn element_type(info: &ValueInfoProto) -> Option<DataType> {
+    use residua_formats::onnx::schema::TypeValue;
+    match info.r#type.as_ref()?.value.as_ref()? {
+        TypeValue::Tensor(tensor) => DataType::try_from(tensor.elem_type).ok(),
+        TypeValue::Sequence(_)
+        | TypeValue::Map(_)
+        | TypeValue::Opaque(_)
+        | TypeValue::SparseTensor(_)
+        | TypeValue::Optional(_) => None,
+    }
+}

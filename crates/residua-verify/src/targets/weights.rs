@@ -1,0 +1,48 @@
+//! How the weights of a model fit the model code that a runtime has.
+
+use residua_ir::Checked;
+use residua_resnet::Anatomy;
+use residua_resnet::hold::{Held, fits_by_shapes, hold};
+use residua_resnet::layouts::Zoo;
+
+/// How a model's weights fit.
+#[derive(Debug)]
+pub(crate) enum Fit {
+    /// The code cannot build the network, a reason each.
+    Cannot(Vec<String>),
+    /// The code finds each tensor that it asks for and computes something else, a reason each.
+    Silent(Vec<String>),
+    /// They are held once they have the names, or the container, that the code asks for.
+    Renamed,
+    /// The names are those that the code asks for, and the elements have to be others: what was done to the first.
+    Changed(String),
+    /// As they are.
+    AsIs,
+}
+
+impl Fit {
+    /// How the weights of a model fit the code of a zoo; none where there is no such zoo.
+    pub(crate) fn of(model: &Checked, anatomy: &Anatomy, zoo: &str) -> Option<Self> {
+        let zoo: &'static Zoo = Zoo::named(zoo)?;
+        Some(match hold(model, anatomy, zoo) {
+            Ok(held) => Self::of_held(model, &held),
+            Err(reasons) if fits_by_shapes(model, anatomy, zoo) => Self::Silent(reasons),
+            Err(reasons) => Self::Cannot(reasons),
+        })
+    }
+
+    fn of_held(model: &Checked, held: &Held) -> Self {
+        let graph = model.graph();
+        let source = graph.source();
+        let of_tensors = source.framework == "pytorch" && source.format != "onnx";
+        let is_named = |placed: &residua_resnet::hold::Placed| match placed.from.first() {
+            Some(&id) => graph.parameter(id).name == placed.name,
+            None => false,
+        };
+        if !of_tensors || !held.tensors.iter().all(is_named) {
+            return Self::Renamed;
+        }
+        let changed = held.tensors.iter().find(|placed| !placed.moves.is_empty());
+        changed.map_or(Self::AsIs, |placed| Self::Changed(format!("`{}`: {}", placed.name, placed.moves.join(", "))))
+    }
+}
