@@ -26,6 +26,24 @@ pub struct Rule {
     pub check: fn(&Subject, &mut Vec<Finding>),
 }
 
+/// One rule about the text of an ONNX file, which needs no model that can be read.
+pub struct TextRule {
+    /// What its findings carry.
+    pub code: &'static Code,
+    /// Adds what it finds.
+    pub check: fn(&OnnxText, &mut Vec<Finding>),
+}
+
+/// Findings about the text of an ONNX file alone, in the order of their codes.
+#[must_use]
+pub fn check_text(text: &OnnxText) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for rule in rules::OF_TEXT {
+        (rule.check)(text, &mut findings);
+    }
+    findings
+}
+
 /// All findings about a model: validation's, then each rule's, in the order of their codes.
 #[must_use]
 pub fn check(subject: &Subject) -> Vec<Finding> {
@@ -40,6 +58,7 @@ pub fn check(subject: &Subject) -> Vec<Finding> {
     };
     let mut findings: Vec<Finding> = subject.validation.iter().filter(explained).cloned().collect();
     findings.extend(found);
+    findings.extend(subject.onnx_file().map(check_text).unwrap_or_default());
     findings
 }
 
@@ -69,6 +88,7 @@ pub fn codes() -> Vec<&'static Code> {
     let mut codes: Vec<&'static Code> = residua_ir::validate::CODES.to_vec();
     codes.extend(residua_ir::faults::CODES);
     codes.extend(rules::ALL.iter().map(|rule| rule.code));
+    codes.extend(rules::OF_TEXT.iter().map(|rule| rule.code));
     codes.extend(manifest::CODES);
     codes.extend(numbers::CODES);
     codes.sort_by_key(|code| code.id);

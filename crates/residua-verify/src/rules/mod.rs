@@ -5,6 +5,7 @@ mod below_f16;
 mod beyond_f16;
 mod broadcast_branches;
 mod dead_channel;
+mod declared_shape;
 mod duplicated_kernel;
 mod foreign_shortcut;
 mod identity_changes_shape;
@@ -20,6 +21,16 @@ mod negative_variance;
 mod non_finite_weight;
 mod odd_block;
 mod odd_stage;
+mod onnx_domain;
+mod onnx_external_data;
+mod onnx_interface;
+mod onnx_metadata;
+mod onnx_node_name;
+mod onnx_order;
+mod onnx_replaceable;
+mod onnx_tensor;
+mod onnx_undeclared;
+mod onnx_version;
 mod pickle_calls_code;
 mod plain_network;
 mod skipped_sum;
@@ -38,12 +49,13 @@ mod unclean_shortcut;
 mod unexpected_architecture;
 mod unreadable_tensor;
 mod untouched_statistics;
+mod unused_input;
 mod unused_tensor;
 mod zero_kernel;
 
 use residua_ir::Code;
 
-use crate::Rule;
+use crate::{Rule, TextRule};
 
 /// What is found only where the weights are to be kept in another float type.
 pub(crate) static OF_FLOATS: [&Code; 2] = [&beyond_f16::CODE, &below_f16::CODE];
@@ -52,6 +64,8 @@ pub(crate) static OF_FLOATS: [&Code; 2] = [&beyond_f16::CODE, &below_f16::CODE];
 pub static ALL: &[Rule] = &[
     Rule { code: &unused_tensor::CODE, check: unused_tensor::check },
     Rule { code: &pickle_calls_code::CODE, check: pickle_calls_code::check },
+    Rule { code: &declared_shape::CODE, check: declared_shape::check },
+    Rule { code: &unused_input::CODE, check: unused_input::check },
     Rule { code: &unexpected_architecture::CODE, check: unexpected_architecture::check },
     Rule { code: &odd_block::CODE, check: odd_block::check },
     Rule { code: &missing_shortcut::CODE, check: missing_shortcut::check },
@@ -90,4 +104,18 @@ pub static ALL: &[Rule] = &[
     Rule { code: &target_model_code::CODE, check: target_model_code::check },
     Rule { code: &target_other_function::CODE, check: target_other_function::check },
     Rule { code: &target_names::CODE, check: target_names::check },
+];
+
+/// Rules about the text of ONNX files, by code.
+pub static OF_TEXT: &[TextRule] = &[
+    TextRule { code: &onnx_version::CODE, check: onnx_version::check },
+    TextRule { code: &onnx_domain::CODE, check: onnx_domain::check },
+    TextRule { code: &onnx_undeclared::CODE, check: onnx_undeclared::check },
+    TextRule { code: &onnx_node_name::CODE, check: onnx_node_name::check },
+    TextRule { code: &onnx_external_data::CODE, check: onnx_external_data::check },
+    TextRule { code: &onnx_tensor::CODE, check: onnx_tensor::check },
+    TextRule { code: &onnx_replaceable::CODE, check: onnx_replaceable::check },
+    TextRule { code: &onnx_metadata::CODE, check: onnx_metadata::check },
+    TextRule { code: &onnx_order::CODE, check: onnx_order::check },
+    TextRule { code: &onnx_interface::CODE, check: onnx_interface::check },
 ];

@@ -73,7 +73,7 @@ fn fill(
     let model = match Model::read(&report.file, &settings.input_shape, &settings.source) {
         Ok(model) => model,
         Err(error) if !error.is::<Invalid>() => {
-            report.findings = unread(error, settings)?;
+            report.findings = unread(error, text.as_ref(), settings)?;
             return Ok(());
         }
         Err(error) => {
@@ -111,12 +111,13 @@ fn fill(
     Ok(())
 }
 
-/// Findings that say why a model cannot be read, where it is known in terms of its graph.
+/// Findings that say why a model cannot be read, where it is known in terms of its graph or text.
 ///
 /// # Errors
 /// The error of the reader, where it is not, or where the user wants to hear of none of them.
-fn unread(error: anyhow::Error, settings: &Settings) -> Result<Vec<FindingRecord>> {
-    let findings = error.downcast_ref().map(ImportError::findings).unwrap_or_default();
+fn unread(error: anyhow::Error, text: Option<&OnnxText>, settings: &Settings) -> Result<Vec<FindingRecord>> {
+    let mut findings = error.downcast_ref().map(ImportError::findings).unwrap_or_default();
+    findings.extend(text.map(residua_verify::check_text).unwrap_or_default());
     let findings: Vec<FindingRecord> = findings.iter().map(FindingRecord::from).collect();
     let told = settings.leveled(findings.clone()).iter().any(|finding| finding.level == Level::Error);
     if told { Ok(findings) } else { Err(error) }

@@ -1,0 +1,34 @@
+//! Inputs that nothing reads.
+
+use residua_ir::Finding;
+
+use crate::Subject;
+
+residua_ir::code! {
+    /// An input of the model is read by no node, and is no output.
+    ///
+    /// ## Why it matters
+    ///
+    /// Whoever runs the model has to give it, and it changes nothing. What read it was cut off, often by mistake.
+    ///
+    /// ## Example
+    ///
+    /// `input mask is read by nothing`
+    ///
+    /// ## How to mend it
+    ///
+    /// Connect it where it belongs, or remove it from the inputs.
+    pub(super) static CODE = Warning R113 "unused-input";
+}
+
+pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
+    let graph = subject.model.graph();
+    for &input in graph.inputs() {
+        let is_read = graph.nodes().iter().any(|node| node.inputs.contains(&input));
+        if !is_read && !graph.outputs().contains(&input) {
+            let name = &graph.value(input).name;
+            let message = format!("input `{name}` is read by nothing");
+            findings.push(Finding::new(&CODE, message, "connect it where it belongs, or remove it").at(name));
+        }
+    }
+}
