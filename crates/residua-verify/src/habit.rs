@@ -34,7 +34,7 @@ pub(crate) struct Habit {
     pub(crate) parts: Vec<Part>,
     /// Activation behind the sum.
     pub(crate) after: Option<String>,
-    /// Whether it is a known form, and nearly all blocks are of it.
+    /// Whether it is a known form, and most blocks are of it.
     pub(crate) known: bool,
     /// Sums that are no blocks and look like what became of one.
     pub(crate) wirings: Vec<Wiring>,
@@ -67,7 +67,8 @@ impl Habit {
         habit.lost = lost(anatomy, &habit);
         let alike = blocks.iter().filter(|block| habit.is_followed_by(block)).count();
         let others = blocks.len() - alike + habit.wirings.len() + habit.lost.len();
-        habit.known = habit.is_known_form() && alike >= LEAST && few(others, alike + others);
+        // What is known is known from elsewhere: it holds for most blocks, not for nearly all.
+        habit.known = habit.is_known_form() && alike >= LEAST && others * 4 <= alike + others;
         Some(habit)
     }
 

@@ -16,7 +16,7 @@ residua_ir::code! {
     ///
     /// ## Example
     ///
-    /// `conv3_block2_1_bn: epsilon is 1e-3 here and 1.001e-5 in 52 of 53 batch norms`
+    /// `conv3_block2_1_bn: epsilon is 1e-3 here and 1.001e-5 in the other 52 batch norms`
     ///
     /// ## How to mend it
     ///
@@ -40,8 +40,7 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     }
     let usual = f32::from_bits(most.value);
     for (node, epsilon) in epsilons.iter().filter(|(_, epsilon)| key(*epsilon) != most.value) {
-        let message =
-            format!("epsilon is {epsilon:e} here and {usual:e} in {} of {} batch norms", most.count, most.total);
+        let message = format!("epsilon is {epsilon:e} here and {usual:e} in the other {} batch norms", most.count);
         let help = "set the epsilon that the layer was trained with";
         findings.push(Finding::new(&CODE, message, help).at(subject.layer(*node)));
     }

@@ -87,7 +87,11 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     let blocks = &subject.anatomy.blocks;
     let explained: Vec<NodeId> =
         super::foreign_shortcut::of_blocks(subject, habit).map(|(block, _)| block.add).collect();
-    let explained = |block: &Block| explained.contains(&block.add) || subject.is_broken(block);
+    let explained = |block: &Block| {
+        explained.contains(&block.add)
+            || subject.is_broken(block)
+            || !super::identity_changes_shape::changes(subject, block).is_empty()
+    };
     for Trait { text, of, node, everywhere } in TRAITS {
         if !everywhere && !habit.known {
             continue;
