@@ -138,6 +138,28 @@ impl Net {
         self.op(Op::Elementwise(Elementwise::Mul), &[gate, x])
     }
 
+    /// A gate from one convolution over the pooled channels, as ECA has it.
+    pub(crate) fn channel_attention(&mut self, x: ValueId) -> ValueId {
+        let pooled = self.gap(x, true);
+        let row = self.op(Op::Transpose { perm: vec![0, 2, 3, 1] }, &[pooled]);
+        let kernel = self.tensor(&[1, 1, 1, 3]);
+        let padding = Padding::Explicit(Pads { left: 1, right: 1, ..Pads::default() });
+        let row = self.op(Op::Conv(Conv { padding, ..Conv::default() }), &[row, kernel]);
+        let row = self.act(row, Activation::Sigmoid);
+        let gate = self.op(Op::Transpose { perm: vec![0, 3, 1, 2] }, &[row]);
+        self.op(Op::Elementwise(Elementwise::Mul), &[x, gate])
+    }
+
+    /// A mean over 3x3 pixels, weighted, with stride 2.
+    pub(crate) fn blur(&mut self, x: ValueId) -> ValueId {
+        let c = self.channels[&x];
+        let taps: Vec<f32> = [1, 2, 1, 2, 4, 2, 1, 2, 1].iter().map(|&tap| tap as f32 / 16.0).collect();
+        let name = self.name();
+        let kernel = self.g.weight(&name, Tensor::from_f32(vec![c, 1, 3, 3], &taps.repeat(c)).unwrap());
+        let padding = Padding::Explicit(Pads::all(1));
+        self.op(Op::Conv(Conv { strides: [2; 2], padding, groups: c, ..Conv::default() }), &[x, kernel])
+    }
+
     /// A basic block, post-activation, with a projection where it is needed.
     pub(crate) fn basic(&mut self, x: ValueId, out: usize, stride: usize) -> ValueId {
         let y = self.conv_bn_relu(x, out, 3, stride);

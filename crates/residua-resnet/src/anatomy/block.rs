@@ -108,6 +108,7 @@ impl Candidate {
             after_add: after.map(|node| path::activation_name(flow, node)),
             hint: hint(flow, &convs),
             squeeze_excite: main.squeeze_excite.clone(),
+            other_gate: main.other_gate,
             blurred: main.count(flow, Step::Blur) > 0,
             branches: self.branches,
             fork: self.fork,

@@ -4,7 +4,7 @@
 //! Invariant: `above` is the immediate dominator of each value, with the graph's inputs as roots of one forest; nodes
 //! are in topological order, so one pass finds it. Names play no part here.
 
-use residua_ir::{Elementwise, Graph, NodeId, Op, PoolKind, Role, Typed, ValueId};
+use residua_ir::{Elementwise, Graph, Node, NodeId, Op, PoolKind, Role, Typed, ValueId};
 
 /// What a node is to a convolutional network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,6 +45,10 @@ pub enum Step {
     Other,
 }
 
+/// Taps and channels of the largest filter that is looked for.
+const MOST_TAPS: usize = 49;
+const MOST_CHANNELS: usize = 8192;
+
 /// A graph with what is known about its paths.
 pub(crate) struct Flow<'a> {
     pub(crate) model: &'a Typed,
@@ -52,6 +56,8 @@ pub(crate) struct Flow<'a> {
     consumers: Vec<Vec<NodeId>>,
     constant: Vec<bool>,
     live: Vec<bool>,
+    /// Nodes that are fixed filters.
+    filters: Vec<bool>,
     above: Vec<Option<ValueId>>,
     jump: Vec<Option<ValueId>>,
     depth: Vec<u32>,
@@ -71,6 +77,7 @@ impl<'a> Flow<'a> {
             consumers: graph.consumers(),
             constant: vec![false; count],
             live: live_nodes(graph),
+            filters: graph.nodes().iter().map(|node| is_filter(graph, node)).collect(),
             above: vec![None; count],
             jump: vec![None; count],
             depth: vec![0; count],
@@ -351,9 +358,8 @@ impl<'a> Flow<'a> {
 
     fn conv_step(&self, id: NodeId, groups: usize) -> Step {
         let node = self.graph.node(id);
-        let (Some(&x), Some(&kernel)) = (node.inputs.first(), node.inputs.get(1)) else { return Step::Other };
-        let fixed = self.graph.as_parameter(kernel).is_some_and(|p| p.role == Role::Literal);
-        if fixed && groups > 1 && self.channels(x) == Some(groups) {
+        let Some(&x) = node.inputs.first() else { return Step::Other };
+        if self.filters[id.index()] && groups > 1 && self.channels(x) == Some(groups) {
             return Step::Blur;
         }
         let pooled = self.graph.producer(x).is_some() && self.is_one_pixel(x) && self.comes_from_global_pool(x);
@@ -384,6 +390,27 @@ impl<'a> Flow<'a> {
         });
         if per_channel { Step::Norm } else { Step::Scale }
     }
+}
+
+/// Whether a convolution is a fixed filter: one that an exporter wrote into the graph, or a mean weighted alike for each
+/// channel, as no training leaves it. Of larger kernels than filters have nothing is read.
+fn is_filter(graph: &Graph, node: &Node) -> bool {
+    let Op::Conv(conv) = &node.op else { return false };
+    let Some(kernel) = node.inputs.get(1).and_then(|&kernel| graph.as_parameter(kernel)) else { return false };
+    if kernel.role == Role::Literal {
+        return true;
+    }
+    let &[channels, 1, rows, columns] = kernel.tensor.shape() else { return false };
+    let taps = rows.saturating_mul(columns);
+    let filters = node.inputs.len() == 2 && conv.groups == channels && conv.strides != [1, 1];
+    if !filters || !(2..=MOST_CHANNELS).contains(&channels) || !(4..=MOST_TAPS).contains(&taps) {
+        return false;
+    }
+    // What cannot be read is found by whoever needs it.
+    let Ok(values) = kernel.tensor.to_f64() else { return false };
+    let (first, rest) = values.split_at(taps);
+    let sum: f64 = first.iter().sum();
+    first.iter().all(|&tap| tap >= 0.0) && (sum - 1.0).abs() < 1e-3 && rest.chunks(taps).all(|other| other == first)
 }
 
 fn live_nodes(graph: &Graph) -> Vec<bool> {

@@ -264,6 +264,8 @@ pub struct Block {
     pub hint: Option<String>,
     /// Its gate, where it has one.
     pub squeeze_excite: Option<SqueezeExcite>,
+    /// Whether it has a gate of another kind: one convolution over its channels, a choice between branches.
+    pub other_gate: bool,
     /// Whether a fixed filter smooths before a stride.
     pub blurred: bool,
     /// Operands of the sum.

@@ -8,6 +8,9 @@ use super::{ConvUnit, NormKind, SqueezeExcite};
 /// More nodes than a branch of any residual block has; a bound on graphs made to be slow.
 const MAX_NODES: usize = 512;
 
+/// More nodes than lie between a pool and its gate.
+const MAX_GATE: usize = 32;
+
 /// Nodes of one path, in the order in which data flows.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Path {
@@ -15,6 +18,7 @@ pub(crate) struct Path {
     /// Values where the path forks and meets again, nested sums among them.
     pub(crate) merges: Vec<ValueId>,
     pub(crate) squeeze_excite: Option<SqueezeExcite>,
+    pub(crate) other_gate: bool,
 }
 
 impl Path {
@@ -48,8 +52,10 @@ impl Path {
             && (origin == *a || origin == *b)
         {
             let gate = if origin == *a { *b } else { *a };
-            if let Some(found) = squeeze_excite(flow, node, origin, gate) {
-                self.squeeze_excite = Some(found);
+            match gate_kind(flow, node, origin, gate) {
+                Some(Gate::SqueezeExcite(found)) => self.squeeze_excite = Some(found),
+                Some(Gate::Other) => self.other_gate = true,
+                None => {}
             }
             return Some(origin);
         }
@@ -209,11 +215,36 @@ pub(crate) fn norm_kind(flow: &Flow, node: NodeId) -> Option<NormKind> {
     })
 }
 
-/// A gate made from what it gates by pooling over all pixels.
-pub(super) fn squeeze_excite(flow: &Flow, gate: NodeId, from: ValueId, to: ValueId) -> Option<SqueezeExcite> {
+/// What a value is multiplied with, where that is made from it by pooling over all pixels.
+pub(super) enum Gate {
+    SqueezeExcite(SqueezeExcite),
+    /// One convolution over the channels (ECA), or a choice between branches (SK, ResNeSt).
+    Other,
+}
+
+/// What `gate` multiplies `from` with.
+pub(super) fn gate_kind(flow: &Flow, gate: NodeId, from: ValueId, to: ValueId) -> Option<Gate> {
+    if let Some(found) = squeeze_excite(flow, gate, from, to) {
+        return Some(Gate::SqueezeExcite(found));
+    }
+    let mut seen = vec![to];
+    let mut at = 0;
+    while let Some(&value) = seen.get(at).filter(|_| at < MAX_GATE) {
+        at += 1;
+        let Some(node) = flow.graph.producer(value).filter(|_| value != from) else { continue };
+        if flow.step(node) == Step::GlobalPool {
+            return Some(Gate::Other);
+        }
+        seen.extend(flow.operands(node).into_iter().filter(|operand| !seen.contains(operand)).collect::<Vec<_>>());
+    }
+    None
+}
+
+/// A gate of two layers with a squashing activation.
+fn squeeze_excite(flow: &Flow, gate: NodeId, from: ValueId, to: ValueId) -> Option<SqueezeExcite> {
     let mut found = SqueezeExcite { gate, layers: Vec::new(), width: None };
     let (mut value, mut pooled) = (to, false);
-    for _ in 0..32 {
+    for _ in 0..MAX_GATE {
         if value == from {
             found.layers.reverse();
             found.width = found.layers.first().and_then(|&first| flow.operand_shape(first, 1)?.first().copied());
@@ -221,6 +252,11 @@ pub(super) fn squeeze_excite(flow: &Flow, gate: NodeId, from: ValueId, to: Value
         }
         let node = flow.graph.producer(value)?;
         let step = flow.step(node);
+        // A choice between branches; a window over the channels.
+        let kernel = flow.operand_shape(node, 1).filter(|_| step == Step::Conv).unwrap_or_default();
+        if step == Step::Softmax || kernel.iter().skip(2).any(|&taps| taps > 1) {
+            return None;
+        }
         pooled |= step == Step::GlobalPool;
         if matches!(step, Step::Conv | Step::Dense) {
             found.layers.push(node);

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::ConvUnit;
 use super::block::Sums;
 use super::flow::{Flow, Step};
-use super::path::{Path, squeeze_excite};
+use super::path::{Path, gate_kind};
 
 /// More nodes than a stretch between two sums has; a bound on graphs made to be slow.
 const MAX_NODES: usize = 256;
@@ -60,13 +60,13 @@ pub(super) fn find(flow: &Flow, sums: &Sums) -> Vec<Stray> {
     strays
 }
 
-/// What a squeeze-and-excite gate is applied to.
+/// What a gate is applied to.
 fn gated(flow: &Flow, node: NodeId) -> Option<ValueId> {
     let operands = flow.operands(node);
     let origin = flow.dominator(flow.output(node))?;
     match operands[..] {
         [a, b] if flow.step(node) == Step::Gate && (origin == a || origin == b) => {
-            squeeze_excite(flow, node, origin, if origin == a { b } else { a }).map(|_| origin)
+            gate_kind(flow, node, origin, if origin == a { b } else { a }).map(|_| origin)
         }
         _ => None,
     }

@@ -212,6 +212,66 @@ fn gates_are_no_paths_and_their_layers_no_depth() {
 }
 
 #[test]
+fn gates_of_other_kinds_are_told_from_squeeze_and_excite_and_no_known_name_has_them() {
+    let (mut net, x) = Net::new(3);
+    let mut x = net.conv_bn_relu(x, 16, 3, 1);
+    for stage in 0..9 {
+        let y = net.conv_bn_relu(x, 16, 3, 1);
+        let y = net.conv_bn(y, 16, 3, 1);
+        let y = if stage < 8 { net.channel_attention(y) } else { y };
+        let y = net.add(y, x);
+        x = net.relu(y);
+    }
+    let anatomy = analyse(&net.classifier(x, 10));
+    assert_eq!((anatomy.blocks.len(), anatomy.strays.len(), anatomy.depth()), (9, 0, 20));
+    assert!(anatomy.blocks.iter().all(|block| block.kind == BlockKind::Basic && block.squeeze_excite.is_none()));
+    assert!(anatomy.blocks[..8].iter().all(|block| block.other_gate) && !anatomy.blocks[8].other_gate);
+    let architecture = anatomy.architecture.as_ref().unwrap();
+    assert_eq!((architecture.name.as_str(), architecture.family), ("residual20", Family::V1));
+    let differences = anatomy.differences("resnet20_cifar").unwrap();
+    assert!(differences.iter().any(|difference| difference.what == "gates of another kind"), "{differences:?}");
+}
+
+#[test]
+fn a_depthwise_mean_before_a_stride_is_a_filter_and_no_convolution() {
+    let model = with_block(|net, x| {
+        let y = net.conv_bn_relu(x, 8, 3, 1);
+        let y = net.blur(y);
+        let y = net.conv_bn(y, 16, 3, 1);
+        let s = net.conv_bn(x, 16, 1, 2);
+        let y = net.add(s, y);
+        net.relu(y)
+    });
+    let block = only_block(&model);
+    assert_eq!((block.kind, block.blurred, block.stride_on.as_deref()), (BlockKind::Basic, true, Some("blur")));
+    // What was trained is another weight for each channel.
+    let model = with_block(|net, x| {
+        let y = net.conv_groups(x, 8, 3, 2, 8);
+        let y = net.conv_bn(y, 16, 1, 1);
+        let s = net.conv_bn(x, 16, 1, 2);
+        net.add(s, y)
+    });
+    assert!(!only_block(&model).blurred);
+}
+
+#[test]
+fn stages_of_other_groups_have_no_name_of_one() {
+    let (mut net, x) = Net::new(3);
+    let mut x = net.conv_bn_relu(x, 16, 3, 2);
+    for (out, groups) in [(48, 6), (104, 13), (208, 26), (440, 55)] {
+        let y = net.conv_bn_relu(x, out, 1, 1);
+        let y = net.conv_groups(y, out, 3, 2, groups);
+        let y = net.bn_relu(y);
+        let y = net.conv_bn(y, out, 1, 1);
+        let s = net.conv_bn(x, out, 1, 2);
+        let y = net.add(y, s);
+        x = net.relu(y);
+    }
+    let architecture = analyse(&net.classifier(x, 10)).architecture.unwrap();
+    assert_eq!((architecture.name.as_str(), architecture.family), ("residual14", Family::V15));
+}
+
+#[test]
 fn blocks_with_one_filter_a_channel_are_residual_and_no_resnet() {
     // As in MobileNetV2: widened, filtered, narrowed, and nothing behind the sum.
     let model = with_block(|net, x| {

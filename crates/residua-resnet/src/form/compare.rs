@@ -108,6 +108,8 @@ impl Comparison {
         self.hold("", "groups", expected.groups, found.groups, block(&|b| b.groups != expected.groups));
         let gates = block(&|b| b.squeeze_excite.is_some() != expected.squeeze_excite);
         self.hold("", "squeeze-and-excite gates", yes_no(expected.squeeze_excite), yes_no(found.squeeze_excite), gates);
+        let other = block(&|b| b.other_gate);
+        self.hold("", "gates of another kind", yes_no(false), yes_no(other.is_some()), other);
         let pooled = block(&|b| b.shortcut == ShortcutKind::Projection && b.path.pooled != expected.pooled_shortcut);
         let [wanted, has] = [expected, found].map(|form| yes_no(form.pooled_shortcut));
         self.hold("", "pool before the projection", wanted, has, pooled);

@@ -235,7 +235,12 @@ pub(crate) fn architecture(anatomy: &Anatomy) -> Option<Architecture> {
         });
     };
     let family = form.family();
-    let base = known::name(&form, depth);
+    let most = |holds: &dyn Fn(&Block) -> bool| {
+        anatomy.blocks.iter().filter(|block| holds(block)).count() * 2 > anatomy.blocks.len()
+    };
+    // No name that is known here has gates of other kinds, or as many groups as a stage is wide.
+    let is_known = !most(&|block| block.other_gate) && most(&|block| block.groups == form.groups);
+    let base = known::name(&form, depth).filter(|_| is_known);
     let standard = base.as_ref().is_some_and(|name| compare::differences(anatomy, name).is_some_and(|d| d.is_empty()));
     let name = match base {
         Some(name) if standard => name,

@@ -93,6 +93,7 @@ fn block_difference(model: &Checked, block: &Block, other_model: &Checked, other
         .or_else(|| differs("stride", block.stride.to_string(), other.stride.to_string()))
         .or_else(|| differs("pool on the shortcut", text(&block.path.pooled), text(&other.path.pooled)))
         .or_else(|| differs("gate", text(&block.squeeze_excite.is_some()), text(&other.squeeze_excite.is_some())))
+        .or_else(|| differs("gate of another kind", text(&block.other_gate), text(&other.other_gate)))
         .or_else(|| differs("activations", block.activations.join(", "), other.activations.join(", ")))
         .or_else(|| {
             let behind = |block: &Block| block.after_add.clone().unwrap_or_else(|| "nothing".to_owned());

@@ -172,8 +172,12 @@ fn step(
         Step::Conv => convs.iter().find(|unit| unit.node == id).map(|unit| cells::conv(unit, bound(unit))),
         Step::Blur => Some(cells::blur(sized, node)),
         Step::Gate => {
-            let gate = block.squeeze_excite.as_ref().filter(|gate| gate.gate == id)?;
-            let text = gate.width.map_or_else(|| "gate".to_owned(), |width| format!("gate, {width}"));
+            let width = match &block.squeeze_excite {
+                Some(gate) if gate.gate == id => gate.width,
+                Some(_) | None if block.other_gate => None,
+                Some(_) | None => return None,
+            };
+            let text = width.map_or_else(|| "gate".to_owned(), |width| format!("gate, {width}"));
             Some(Cell::new(text, CellKind::Gate))
         }
         Step::Pool
