@@ -13,6 +13,7 @@ use residua_ir::{
 pub(crate) struct Case {
     pub(crate) name: String,
     /// Oldest operator set that has it.
+    #[allow(dead_code, reason = "not every test that shares these models asks for it")]
     pub(crate) since: i64,
     pub(crate) model: Checked,
 }
