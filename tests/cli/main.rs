@@ -18,9 +18,11 @@ mod inspect;
 mod json_schema;
 mod layouts;
 mod manifest;
+mod onnx_text;
 mod reports;
 mod run;
 mod settings;
+mod targets;
 
 use std::path::Path;
 use std::process::{Command, Output};

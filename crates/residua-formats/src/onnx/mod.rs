@@ -83,8 +83,8 @@ pub fn ir_version(opset: i64) -> i64 {
 
 /// Whether the bytes may be a model: a protobuf message with a graph.
 pub(crate) fn is_onnx(bytes: &[u8]) -> bool {
-    // The version of the format comes first, unless there is none.
-    matches!(bytes.first(), Some(0x08 | 0x3a | 0x42))
+    // The version of the format comes first; where there is none, the producer, the graph, or the operators.
+    matches!(bytes.first(), Some(0x08 | 0x12 | 0x3a | 0x42))
         && skim::fields(bytes).any(|field| matches!(field, Some((7 | 25, _))))
 }
 
