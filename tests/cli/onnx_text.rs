@@ -368,7 +368,9 @@ fn what_is_no_graph_is_refused_by_all_that_would_use_it() {
     let mut planted = model(NETWORKS[1]);
     let node = plant(&mut planted);
     std::fs::write(folder.path().join("planted.onnx"), planted.encode_to_vec()).unwrap();
-    for args in [&["inspect", "planted.onnx"][..], &["convert", "planted.onnx", "out.onnx"], &["layouts", "planted.onnx"]] {
+    for args in
+        [&["inspect", "planted.onnx"][..], &["convert", "planted.onnx", "out.onnx"], &["layouts", "planted.onnx"]]
+    {
         let done = residua(folder.path(), args);
         let stderr = String::from_utf8_lossy(&done.stderr).into_owned();
         assert!(done.status.code() == Some(2) && stderr.contains(&node), "{args:?}: {stderr}");

@@ -1,0 +1,61 @@
+//! `docs/findings.md` is what the rules say of themselves.
+
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+use std::fmt::Write;
+use std::path::Path;
+
+use residua_ir::Code;
+
+/// What codes of a number are about.
+const GROUPS: [(&str, &str); 7] = [
+    ("R1", "Graph and shapes"),
+    ("R2", "Residual topology"),
+    ("R3", "Values of the weights"),
+    ("R4", "Target runtimes (`--target`)"),
+    ("R5", "Manifests (`--manifest`)"),
+    ("R6", "ONNX files"),
+    ("R7", "Numbers of a run (`--golden`, `--against`)"),
+];
+
+fn entry(text: &mut String, code: &Code) {
+    write!(text, "\n### {} {}\n\nLevel: {}.\n\n", code.id, code.name, code.level).unwrap();
+    for line in code.explanation().lines() {
+        match line.strip_prefix("## ") {
+            Some(heading) => writeln!(text, "**{heading}**"),
+            None => writeln!(text, "{line}"),
+        }
+        .unwrap();
+    }
+}
+
+fn page() -> String {
+    let codes = residua_verify::codes();
+    let mut text = "# Findings\n\n\
+        What `residua check` can find, as `residua explain CODE` prints it. A level is the one that a finding has unless \
+        there is evidence for another;\n`--level CODE=LEVEL` gives it another. This page is generated from the rules by \
+        `UPDATE_DOCS=1 cargo test --test docs`.\n\n| code | name | level | what |\n| --- | --- | --- | --- |\n"
+        .to_owned();
+    for code in &codes {
+        let anchor = format!("{}-{}", code.id, code.name).to_lowercase();
+        writeln!(text, "| [{}](#{anchor}) | {} | {} | {} |", code.id, code.name, code.level, code.summary()).unwrap();
+    }
+    for (start, title) in GROUPS {
+        write!(text, "\n## {title}\n").unwrap();
+        codes.iter().filter(|code| code.id.starts_with(start)).for_each(|code| entry(&mut text, code));
+    }
+    let told = codes.iter().filter(|code| GROUPS.iter().any(|(start, _)| code.id.starts_with(start)));
+    assert_eq!(told.count(), codes.len(), "a code is of no group");
+    text
+}
+
+#[test]
+fn the_page_of_findings_is_what_the_rules_say() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/findings.md");
+    let page = page();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == page, "docs/findings.md is not what the rules say; UPDATE_DOCS=1 writes it");
+}
