@@ -62,7 +62,7 @@ pub(crate) fn weights(graph: &Graph, subject: &Subject, done: impl Fn() + Sync) 
 fn values(parameter: &Parameter, range: &Result<Statistics, TensorError>) -> Result<Values, String> {
     let range = range.as_ref().map_err(ToString::to_string)?;
     let found = parameter.tensor.distribution(range, BARS).map_err(|error| error.to_string())?;
-    let finite = |number: f64| Some(number).filter(|number| number.is_finite());
+    let finite = |number: f64| Some(rounded(number)).filter(|number| number.is_finite());
     Ok(Values {
         min: finite(range.min),
         max: finite(range.max),
@@ -72,4 +72,9 @@ fn values(parameter: &Parameter, range: &Result<Statistics, TensorError>) -> Res
         non_finite: range.non_finite(),
         histogram: found.map(|found| found.bars).unwrap_or_default(),
     })
+}
+
+/// To six digits: more are nothing to look at.
+fn rounded(number: f64) -> f64 {
+    format!("{number:.5e}").parse().unwrap_or(number)
 }

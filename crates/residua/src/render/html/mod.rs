@@ -41,12 +41,51 @@ const COLUMNS: [(LayerColumn, bool); 14] = [
     (LayerColumn::ConnectedTo, false),
 ];
 
-/// What the page's scripts read: the JSON of `inspect`, and the tensors of each row.
+/// More rows make a page that no browser is quick with; `--format csv` has all.
+const MOST_ROWS: usize = 10_000;
+
+/// More findings than anybody reads one by one; `check` has all.
+const MOST_FINDINGS: usize = 500;
+
+/// What the page's scripts read: what each row is searched by, and its tensors.
 #[derive(Serialize)]
 struct Data<'a> {
-    #[serde(flatten)]
-    summary: &'a Summary<'a>,
+    layers: Vec<Row<'a>>,
+    findings: Vec<Found<'a>>,
     weights: &'a [Vec<Weights>],
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    name: &'a str,
+    op: &'a str,
+    part: Option<&'a str>,
+    findings: &'a [&'static str],
+}
+
+#[derive(Serialize)]
+struct Found<'a> {
+    code: &'static str,
+    level: Level,
+    node: Option<&'a str>,
+    message: &'a str,
+}
+
+impl<'a> Data<'a> {
+    fn of(summary: &'a Summary, weights: &'a [Vec<Weights>]) -> Self {
+        let row = |row: &'a LayerRow| Row { name: row.name, op: row.op, part: row.part, findings: &row.findings };
+        let found = |finding: &'a FindingRecord| Found {
+            code: finding.code,
+            level: finding.level,
+            node: finding.node.as_deref(),
+            message: &finding.message,
+        };
+        Self {
+            layers: summary.layers.iter().take(MOST_ROWS).map(row).collect(),
+            findings: summary.findings.iter().take(MOST_FINDINGS).map(found).collect(),
+            weights: &weights[..weights.len().min(MOST_ROWS)],
+        }
+    }
 }
 
 /// Writes the page; `weights` of each row of the layer table.
@@ -76,7 +115,7 @@ pub(crate) fn html(out: &mut dyn Write, summary: &Summary, diagram: &Diagram, we
         "</main>\n<footer>Written by residua {}. This page fetches nothing.</footer>",
         env!("CARGO_PKG_VERSION")
     )?;
-    let data = serde_json::to_string(&Data { summary, weights })?.replace('<', "\\u003c");
+    let data = serde_json::to_string(&Data::of(summary, weights))?.replace('<', "\\u003c");
     writeln!(out, "<script type=\"application/json\" id=\"data\">{data}</script>")?;
     writeln!(out, "<script>\n{SCRIPT}</script>\n</body>\n</html>")?;
     Ok(())
@@ -127,7 +166,7 @@ fn level(level: Level) -> &'static str {
 fn row_of(summary: &Summary, finding: &FindingRecord) -> Option<usize> {
     let node = finding.node.as_deref()?;
     let here = |row: &LayerRow| row.findings.contains(&finding.code);
-    summary.layers.iter().position(|row| row.name == node && here(row))
+    summary.layers.iter().take(MOST_ROWS).position(|row| row.name == node && here(row))
 }
 
 fn findings(out: &mut dyn Write, summary: &Summary) -> Result<()> {
@@ -139,7 +178,8 @@ fn findings(out: &mut dyn Write, summary: &Summary) -> Result<()> {
     let mut order: Vec<&FindingRecord> = summary.findings.iter().collect();
     order.sort_by_key(|finding| (std::cmp::Reverse(finding.level), finding.code));
     writeln!(out, "<ul class=\"findings\">")?;
-    for finding in order {
+    let more = order.len().saturating_sub(MOST_FINDINGS);
+    for finding in order.into_iter().take(MOST_FINDINGS) {
         let node = finding.node.as_deref().unwrap_or_default();
         let node = match row_of(summary, finding) {
             Some(row) => format!("<a href=\"#layer-{row}\">{}</a>", escape(node)),
@@ -155,7 +195,11 @@ fn findings(out: &mut dyn Write, summary: &Summary) -> Result<()> {
             escape(&finding.help)
         )?;
     }
-    writeln!(out, "</ul></section>")?;
+    writeln!(out, "</ul>")?;
+    if more > 0 {
+        writeln!(out, "<p>… and {}; <code>residua check</code> has all of them.</p>", plural(more, "more finding"))?;
+    }
+    writeln!(out, "</section>")?;
     Ok(())
 }
 
@@ -188,10 +232,15 @@ fn layers(out: &mut dyn Write, summary: &Summary, weights: &[Vec<Weights>]) -> R
     }
     writeln!(out, "</tr></thead><tbody>")?;
     let none = Vec::new();
-    for (index, row) in summary.layers.iter().enumerate() {
+    for (index, row) in summary.layers.iter().enumerate().take(MOST_ROWS) {
         layer(out, summary, index, row, weights.get(index).unwrap_or(&none))?;
     }
-    writeln!(out, "</tbody></table></div></section>")?;
+    writeln!(out, "</tbody></table></div>")?;
+    if summary.layers.len() > MOST_ROWS {
+        let (shown, all) = (number(MOST_ROWS as u64), number(summary.layers.len() as u64));
+        writeln!(out, "<p>The first {shown} of {all} layers; <code>--format csv</code> has all of them.</p>")?;
+    }
+    writeln!(out, "</section>")?;
     Ok(())
 }
 
@@ -233,21 +282,22 @@ fn sort_key(column: LayerColumn, row: &LayerRow) -> String {
     }
 }
 
-/// A histogram as a path of bars, in a corner of a row.
+/// A histogram as an outline, in a corner of a row.
 fn spark(weights: &Weights) -> String {
     let Some(values) = weights.values.as_ref().filter(|values| !values.histogram.is_empty()) else {
         return String::new();
     };
     let most = f64::from(values.histogram.iter().copied().max().unwrap_or(1).max(1));
-    let mut path = String::new();
-    for (bar, &count) in values.histogram.iter().enumerate().filter(|(_, count)| **count > 0) {
-        let height = (f64::from(count) / most * 17.0).max(0.7);
-        let _ = write!(path, "M{} 18v-{height:.1}h2v{height:.1}z", bar * 2);
+    let mut path = String::from("M0 18");
+    for &count in &values.histogram {
+        // What is there at all is seen.
+        let height = if count > 0 { (f64::from(count) / most * 18.0).round().max(1.0) } else { 0.0 };
+        let _ = write!(path, "V{}h2", 18.0 - height);
     }
     let number = |value: Option<f64>| value.map_or_else(|| "?".to_owned(), small);
     let about = format!("{}: {} to {}", weights.name, number(values.min), number(values.max));
     format!(
-        "<svg width=\"64\" height=\"18\" role=\"img\" aria-label=\"{0}\"><title>{0}</title><path d=\"{path}\"/></svg>",
+        "<svg width=\"64\" height=\"18\" role=\"img\"><title>{}</title><path d=\"{path}V18z\"/></svg>",
         escape(&about)
     )
 }
