@@ -274,6 +274,36 @@ fn tensors_of_batch_norms_in_the_wrong_places_are_the_cause_also_where_nothing_b
 }
 
 #[test]
+fn the_same_is_told_of_batch_norms_that_one_model_has_folded_away() {
+    let model = checkpoint("torchvision/resnet50.pth");
+    let folded = |model: &Checked| validate(fold_batch_norm(model).unwrap().graph).unwrap();
+    let created = with_tensors(&model, |name, _, values| {
+        if name.ends_with("running_mean") || name.ends_with("running_var") {
+            values.fill(if name.ends_with("var") { 1.0 } else { 0.0 });
+        }
+    });
+    let offsets = swapped(&model, [2, 3], |_| true);
+    for (a, b, what) in [
+        (&folded(&model), &offsets, "offset and mean of the batch norms are in each other's places in B"),
+        (&model, &folded(&offsets), "offset and mean of the batch norms are in each other's places in B"),
+        (
+            &folded(&model),
+            &created,
+            "mean and variance are 0 and 1 in B, as a layer is created: not loaded: bn1 (and 52 more)",
+        ),
+        (
+            &model,
+            &folded(&created),
+            "mean and variance are 0 and 1 in the batch norms that were folded into B, as a layer is created: not loaded",
+        ),
+    ] {
+        let (cause, _) = cause_of(a, b);
+        assert_eq!((cause.kind, cause.what.as_str()), ("statistics", what));
+        assert!(cause.explains > 0.999 && cause.within_bound, "{cause:?}");
+    }
+}
+
+#[test]
 fn a_sum_that_one_model_does_not_have_is_the_cause() {
     for model in [checkpoint("torchvision/resnet50.pth"), model("thin/thin50v2.k3.h5")] {
         let anatomy = residua_resnet::analyse(&model);
