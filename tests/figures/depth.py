@@ -1,24 +1,32 @@
 """Measures how time and memory grow with the depth of a network, and prints rows for docs/figures.md.
 
-    python tests/figures/depth.py --residua target/release/residua [--runs 5]
+    python tests/figures/depth.py --residua target/release/residua --torch PYTHON [--runs 5]
 
 Builds the CIFAR ResNets of 20, 56, 110 and 1202 layers with torch (option A, 6n+2), writes each as checkpoint, as
-safetensors and as an ONNX export with its batch norms, and runs inspect, check and convert on them. Needs torch and
-safetensors; the export of the deepest takes about a minute. How times are taken is said in measure.py.
+safetensors and as an ONNX export with its batch norms, and runs inspect, check and convert on them. PYTHON is an
+interpreter that has torch and safetensors installed; the export of the deepest takes about a minute. How times are taken
+is said in measure.py.
 """
 
 import argparse
+import subprocess
 import tempfile
-import warnings
 from pathlib import Path
 
-import torch
 from measure import in_turn, ms, row
+
+DEPTHS = (20, 56, 110, 1202)
+ENDINGS = ("pth", "safetensors", "onnx")
+
+# In a process of its own: what a child is said to have used at most counts what its parent had.
+WRITE = """
+import sys
+import warnings
+
+import torch
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
-
-DEPTHS = (20, 56, 110, 1202)
 
 
 class Block(nn.Module):
@@ -55,8 +63,7 @@ class Network(nn.Module):
         return self.linear(x.mean((2, 3)))
 
 
-def write(depth, folder):
-    """The files of one network, by their endings."""
+def write(depth, stem):
     torch.manual_seed(depth)
     network = Network(depth)
     # Sums of hundreds of blocks grow where each adds as much as there is.
@@ -66,28 +73,32 @@ def write(depth, folder):
     with torch.no_grad():
         network.train()(torch.randn(8, 3, 32, 32))
     network.eval()
-    files = {ending: folder / f"resnet{depth}.{ending}" for ending in ("pth", "safetensors", "onnx")}
-    torch.save(network.state_dict(), files["pth"])
-    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, files["safetensors"])
+    torch.save(network.state_dict(), f"{stem}.pth")
+    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, f"{stem}.safetensors")
     keep = {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}
     with warnings.catch_warnings(action="ignore"):
-        torch.onnx.export(network, (torch.randn(1, 3, 32, 32),), files["onnx"], dynamo=False, opset_version=17, **keep)
-    return files
+        torch.onnx.export(network, (torch.randn(1, 3, 32, 32),), f"{stem}.onnx", dynamo=False, opset_version=17, **keep)
+
+write(int(sys.argv[1]), sys.argv[2])
+"""
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--residua", default="target/release/residua")
+    parser.add_argument("--torch", required=True)
     parser.add_argument("--runs", type=int, default=5)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        files = {depth: write(depth, Path(folder)) for depth in DEPTHS}
+        stems = {depth: str(Path(folder) / f"resnet{depth}") for depth in DEPTHS}
+        for depth, stem in stems.items():
+            subprocess.run([args.torch, "-c", WRITE, str(depth), stem], check=True, capture_output=True)
         print("| what | " + " | ".join(f"{depth} layers" for depth in DEPTHS) + " |\n| --- |" + " ---: |" * len(DEPTHS))
-        for ending in files[DEPTHS[0]]:
+        for ending in ENDINGS:
             for command in ("inspect", "check", "convert"):
                 out = [str(Path(folder) / "out.onnx")] if command == "convert" else []
-                runs = {depth: [args.residua, command, str(files[depth][ending]), *out, "--quiet"] for depth in DEPTHS}
-                found = in_turn(args.runs, runs)
+                files = {depth: f"{stem}.{ending}" for depth, stem in stems.items()}
+                found = in_turn(args.runs, {d: [args.residua, command, f, *out, "--quiet"] for d, f in files.items()})
                 row(f"`{command}` of `.{ending}`", *(f"{ms(found[d][0])}, {found[d][1] / 1e6:,.0f} MB" for d in DEPTHS))
 
 
