@@ -27,12 +27,17 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     for (runtime, takes, text) in subject.onnx_targets() {
         let outside = |tensor: &&TensorProto| tensor.data_location == DataLocation::External as i32;
         let Some(graph) = text.graph() else { continue };
-        let (concerned, what): (fn(&TensorProto) -> bool, &str) = match takes.external {
+        let (needed, what) = match takes.external {
             External::Read => continue,
-            External::WithLength => (lacks_length, "needs offset and length of external data written out"),
-            External::Refused => (|_| true, "reads no external data"),
+            External::With(needed) => {
+                (needed, format!("needs the {} of external data written out", needed.join(" and ")))
+            }
+            External::Refused => (&[][..], "reads no external data".to_owned()),
         };
-        let mut tensors = graph.initializer.iter().filter(outside).filter(|tensor| concerned(tensor));
+        let lacks = |tensor: &&TensorProto| {
+            needed.is_empty() || needed.iter().any(|key| !tensor.external_data.iter().any(|entry| entry.key == *key))
+        };
+        let mut tensors = graph.initializer.iter().filter(outside).filter(lacks);
         let Some(first) = tensors.next() else { continue };
         let more = match tensors.count() {
             0 => String::new(),
@@ -42,8 +47,4 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
         let help = "`residua convert` puts all weights into the model";
         findings.push(Finding::new(&CODE, message, help).of_tensor(&first.name));
     }
-}
-
-fn lacks_length(tensor: &TensorProto) -> bool {
-    !["offset", "length"].iter().all(|key| tensor.external_data.iter().any(|entry| entry.key == *key))
 }

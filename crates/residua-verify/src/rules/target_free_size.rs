@@ -1,12 +1,14 @@
 //! Inputs of free sizes, for a runtime that takes none.
 
 use residua_formats::onnx::schema::{DimensionValue, TypeValue, ValueInfoProto};
-use residua_ir::Finding;
+use residua_ir::{Finding, Level};
 
 use crate::Subject;
+use crate::targets::{FreeSizes, Runtime};
 
 residua_ir::code! {
     /// An input of the ONNX model has a size that is left free, such as the batch, and the runtime wants all of them fixed.
+    /// Where it takes them, and cannot fix one whose name the types of other values have, that is a note.
     ///
     /// ## Why it matters
     ///
@@ -23,29 +25,67 @@ residua_ir::code! {
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
-    for (runtime, _, text) in subject.onnx_targets().filter(|(_, takes, _)| !takes.free_sizes) {
+    for (runtime, takes, text) in subject.onnx_targets() {
         let Some(graph) = text.graph() else { continue };
         let is_tensor = |info: &&ValueInfoProto| graph.initializer.iter().any(|tensor| tensor.name == info.name);
-        for input in graph.input.iter().filter(|input| !is_tensor(input)) {
-            let free = free(input);
-            let axes = match &free[..] {
-                [] => continue,
-                [only] => format!("size {only}"),
-                [before @ .., last] => format!("sizes {} and {last}", before.join(", ")),
-            };
-            let message =
-                format!("{} takes fixed sizes only, input `{}` leaves its {axes} free", runtime.about, input.name);
-            let help = "fix them: `residua convert --input-shape`";
-            findings.push(Finding::new(&CODE, message, help));
+        let inputs = graph.input.iter().filter(|input| !is_tensor(input));
+        match takes.free_sizes {
+            FreeSizes::Taken => {}
+            FreeSizes::Promised => findings.extend(promised(runtime, inputs, &graph.value_info)),
+            FreeSizes::Refused => findings.extend(inputs.filter_map(|input| refused(runtime, input))),
         }
     }
 }
 
-/// Axes whose size is no number.
-fn free(input: &ValueInfoProto) -> Vec<String> {
-    let value = input.r#type.as_ref().and_then(|ty| ty.value.as_ref());
-    let Some(TypeValue::Tensor(tensor)) = value else { return Vec::new() };
-    let dims = tensor.shape.iter().flat_map(|shape| shape.dim.iter().enumerate());
+fn refused(runtime: &Runtime, input: &ValueInfoProto) -> Option<Finding> {
     let is_free = |value: &Option<DimensionValue>| !matches!(value, Some(DimensionValue::Value(1..)));
-    dims.filter(|(_, dim)| is_free(&dim.value)).map(|(axis, _)| axis.to_string()).collect()
+    let free: Vec<String> =
+        sizes(input).enumerate().filter(|(_, size)| is_free(size)).map(|(axis, _)| axis.to_string()).collect();
+    let axes = match &free[..] {
+        [] => return None,
+        [only] => format!("size {only}"),
+        [before @ .., last] => format!("sizes {} and {last}", before.join(", ")),
+    };
+    let message = format!("{} takes fixed sizes only, input `{}` leaves its {axes} free", runtime.about, input.name);
+    Some(Finding::new(&CODE, message, "fix them: `residua convert --input-shape`"))
+}
+
+fn promised<'a>(
+    runtime: &Runtime,
+    mut inputs: impl Iterator<Item = &'a ValueInfoProto>,
+    between: &[ValueInfoProto],
+) -> Option<Finding> {
+    let is_named = |info: &ValueInfoProto, wanted: &str| {
+        sizes(info).any(|size| matches!(size, Some(DimensionValue::Param(name)) if name == wanted))
+    };
+    inputs.find_map(|input| {
+        let named = sizes(input).find_map(|size| match size {
+            Some(DimensionValue::Param(name)) if between.iter().any(|info| is_named(info, name)) => Some(name),
+            Some(DimensionValue::Param(_) | DimensionValue::Value(_)) | None => None,
+        })?;
+        let message = format!(
+            "{} can run input `{}` with `{named}` left free, and not with a number for it: the types of values in between \
+             have its name",
+            runtime.about, input.name
+        );
+        let help = "nothing to do where it stays free; otherwise `residua convert`, with `--input-shape` or without";
+        Some(Finding::new(&CODE, message, help).leveled(Level::Note))
+    })
+}
+
+/// Sizes of a tensor as they are declared.
+fn sizes(info: &ValueInfoProto) -> impl Iterator<Item = &Option<DimensionValue>> {
+    let value = info.r#type.as_ref().and_then(|ty| ty.value.as_ref());
+    let shape = match value {
+        Some(TypeValue::Tensor(tensor)) => tensor.shape.as_ref(),
+        Some(
+            TypeValue::Sequence(_)
+            | TypeValue::Map(_)
+            | TypeValue::Opaque(_)
+            | TypeValue::SparseTensor(_)
+            | TypeValue::Optional(_),
+        )
+        | None => None,
+    };
+    shape.into_iter().flat_map(|shape| shape.dim.iter().map(|dim| &dim.value))
 }

@@ -109,10 +109,10 @@ fn lacks(
     });
     let tensors: BTreeMap<&str, DataType> = tensors.collect();
     for (kind, operators) in takes.lacks {
-        for op in *operators {
+        for (op, position) in *operators {
+            let of_kind = |name: &String| tensors.get(name.as_str()) == Some(kind);
             let concerned = |node: &crate::onnx::Node<'_>| {
-                node.proto.op_type == *op
-                    && node.proto.input.iter().any(|name| tensors.get(name.as_str()) == Some(kind))
+                node.proto.op_type == *op && node.proto.input.get(*position).is_some_and(of_kind)
             };
             let nodes = text.nodes();
             let mut nodes = nodes.iter().filter(|node| concerned(node));

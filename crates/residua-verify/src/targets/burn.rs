@@ -5,7 +5,7 @@
 
 use residua_formats::onnx::schema::DataType;
 
-use super::{ANY, Domains, External, Onnx, Runtime, Taken, Takes};
+use super::{ANY, Domains, External, FreeSizes, Onnx, Runtime, Taken, Takes};
 
 /// resnet-burn.
 pub(super) static MODELS: Runtime = Runtime { name: "burn", about: "resnet-burn", takes: Takes::Weights("burn") };
@@ -25,7 +25,7 @@ pub(super) static ONNX: Runtime = Runtime {
         types: TYPES,
         lacks: &[],
         external: External::Read,
-        free_sizes: true,
+        free_sizes: FreeSizes::Taken,
         undeclared: true,
     }),
 };

@@ -6,7 +6,7 @@
 
 use residua_formats::onnx::schema::DataType;
 
-use super::{ANY, Domains, External, Limit, Onnx, Runtime, Taken, Takes, Then};
+use super::{ANY, Domains, External, FreeSizes, Limit, Onnx, Runtime, Taken, Takes, Then};
 use crate::onnx::Node;
 
 /// candle_transformers::models::resnet.
@@ -28,7 +28,7 @@ pub(super) static ONNX: Runtime = Runtime {
         types: TYPES,
         lacks: &[],
         external: External::Refused,
-        free_sizes: true,
+        free_sizes: FreeSizes::Taken,
         undeclared: true,
     }),
 };

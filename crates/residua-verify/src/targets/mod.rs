@@ -60,12 +60,12 @@ pub struct Onnx {
     pub(crate) limits: &'static [Limit],
     /// Element types of weights, inputs and outputs.
     pub(crate) types: &'static [(DataType, Taken)],
-    /// Operators that it has no kernels of for weights of a type.
-    pub(crate) lacks: &'static [(DataType, &'static [&'static str])],
+    /// Operators that it has no kernels of where the operand in this position is of a type.
+    pub(crate) lacks: &'static [(DataType, &'static [(&'static str, usize)])],
     /// Weights in files beside the model.
     pub(crate) external: External,
-    /// Whether inputs may have free sizes.
-    pub(crate) free_sizes: bool,
+    /// Inputs of free sizes.
+    pub(crate) free_sizes: FreeSizes,
     /// Whether values between nodes may go without a declared type.
     pub(crate) undeclared: bool,
 }
@@ -95,9 +95,20 @@ pub(crate) enum Taken {
 pub(crate) enum External {
     /// Are read.
     Read,
-    /// Are read where offset and length are written out.
-    WithLength,
+    /// Are read where these entries are written out.
+    With(&'static [&'static str]),
     /// Are not.
+    Refused,
+}
+
+/// Inputs of free sizes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FreeSizes {
+    /// Are taken, and fixed when the model is loaded or run.
+    Taken,
+    /// Are taken, and cannot be fixed where the types of values in between have their names.
+    Promised,
+    /// Are refused.
     Refused,
 }
 

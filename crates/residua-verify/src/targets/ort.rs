@@ -4,7 +4,7 @@
 //! are from the compatibility table of its documentation. Element types, and operators of sets before 7, were tried in
 //! 1.32.
 
-use super::{Domains, External, Onnx, Runtime, Taken, Takes};
+use super::{Domains, External, FreeSizes, Onnx, Runtime, Taken, Takes};
 use residua_formats::onnx::schema::DataType;
 
 /// Names beyond ONNX's own whose operators are built in.
@@ -44,9 +44,9 @@ const TYPES: &[(DataType, Taken)] = &[
 ];
 
 /// Operators of every residual network that the CPU has no kernels of for these types.
-const LACKS: &[(DataType, &[&str])] = &[
-    (DataType::Double, &["Conv", "ConvTranspose"]),
-    (DataType::Bfloat16, &["Conv", "ConvTranspose", "Gemm", "BatchNormalization"]),
+const LACKS: &[(DataType, &[(&str, usize)])] = &[
+    (DataType::Double, &[("Conv", 1), ("ConvTranspose", 1)]),
+    (DataType::Bfloat16, &[("Conv", 1), ("ConvTranspose", 1), ("Gemm", 1), ("BatchNormalization", 1)]),
 ];
 
 const fn release(name: &'static str, about: &'static str, ir: i64, opset: i64) -> Runtime {
@@ -61,7 +61,7 @@ const fn release(name: &'static str, about: &'static str, ir: i64, opset: i64) -
         types: TYPES,
         lacks: LACKS,
         external: External::Read,
-        free_sizes: true,
+        free_sizes: FreeSizes::Taken,
         undeclared: true,
     };
     Runtime { name, about, takes: Takes::Onnx(onnx) }

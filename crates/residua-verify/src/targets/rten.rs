@@ -5,7 +5,7 @@
 
 use residua_formats::onnx::schema::DataType;
 
-use super::{ANY, Domains, External, Limit, Onnx, Runtime, Taken, Takes, Then};
+use super::{ANY, Domains, External, FreeSizes, Limit, Onnx, Runtime, Taken, Takes, Then};
 
 /// rten.
 pub(super) static RTEN: Runtime = Runtime {
@@ -21,8 +21,8 @@ pub(super) static RTEN: Runtime = Runtime {
         limits: LIMITS,
         types: TYPES,
         lacks: &[],
-        external: External::WithLength,
-        free_sizes: true,
+        external: External::With(&["offset", "length"]),
+        free_sizes: FreeSizes::Taken,
         undeclared: true,
     }),
 };

@@ -5,7 +5,7 @@
 
 use residua_formats::onnx::schema::DataType;
 
-use super::{ANY, Domains, External, Limit, Onnx, Runtime, Taken, Takes, Then};
+use super::{ANY, Domains, External, FreeSizes, Limit, Onnx, Runtime, Taken, Takes, Then};
 
 /// tract-onnx.
 pub(super) static TRACT: Runtime = Runtime {
@@ -20,14 +20,20 @@ pub(super) static TRACT: Runtime = Runtime {
         operators: Some(OPERATORS),
         limits: LIMITS,
         types: TYPES,
-        lacks: &[],
-        external: External::Read,
-        free_sizes: true,
+        lacks: LACKS,
+        external: External::With(&["length"]),
+        free_sizes: FreeSizes::Promised,
         undeclared: true,
     }),
 };
 
 const LIMITS: &[Limit] = &[
+    Limit {
+        op: "BatchNormalization",
+        concerns: |node, _| node.proto.output.iter().filter(|name| !name.is_empty()).count() > 1,
+        then: Then::Refused,
+        says: "that gives more than the normalised value, as in training, is not supported",
+    },
     Limit {
         op: "BatchNormalization",
         concerns: |node, opset| opset >= 14 && node.int("training_mode", 0) != 0,
@@ -72,6 +78,10 @@ const LIMITS: &[Limit] = &[
         says: "in blocks is not supported",
     },
 ];
+
+/// A bias of Gemm is multiplied by an f32.
+const LACKS: &[(DataType, &[(&str, usize)])] =
+    &[(DataType::Float16, &[("Gemm", 2)]), (DataType::Double, &[("Gemm", 2)])];
 
 const TYPES: &[(DataType, Taken)] = &[
     (DataType::Float, Taken::AsIs),

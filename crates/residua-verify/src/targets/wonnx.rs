@@ -5,7 +5,7 @@
 
 use residua_formats::onnx::schema::DataType;
 
-use super::{ANY, Domains, External, Limit, Onnx, Runtime, Taken, Takes, Then};
+use super::{ANY, Domains, External, FreeSizes, Limit, Onnx, Runtime, Taken, Takes, Then};
 
 /// wonnx.
 pub(super) static WONNX: Runtime = Runtime {
@@ -22,7 +22,7 @@ pub(super) static WONNX: Runtime = Runtime {
         types: TYPES,
         lacks: &[],
         external: External::Refused,
-        free_sizes: false,
+        free_sizes: FreeSizes::Refused,
         undeclared: false,
     }),
 };
