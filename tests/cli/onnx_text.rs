@@ -252,7 +252,7 @@ const FAULTS: [Fault; 26] = [
     (
         "operators declared twice",
         |m| {
-            let set = OperatorSetIdProto { domain: "ai.onnx".to_owned(), version: 9 };
+            let set = OperatorSetIdProto { domain: "ai.onnx".to_owned(), version: 14 };
             m.opset_import.push(set);
             String::new()
         },

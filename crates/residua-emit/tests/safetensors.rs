@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: a panic is how a test fails")]
 
+#[allow(dead_code, reason = "tensors are of every operator set")]
 mod zoo;
 
 use residua_emit::safetensors::{Layout, SafetensorsOptions, write};

@@ -15,6 +15,9 @@ pub struct Opaque {
     pub op_type: String,
     /// Why it is not known, in the user's terms.
     pub reason: String,
+    /// Whether the reason is that the node contradicts the definition of its operator, so that nothing can run it.
+    #[serde(skip)]
+    pub misused: bool,
     /// Types of its results as far as the source declares them; none for those past the end.
     #[serde(skip)]
     pub results: Vec<Option<TensorType>>,
@@ -44,6 +47,6 @@ impl Opaque {
     #[must_use]
     pub fn new(domain: impl Into<String>, op_type: impl Into<String>, reason: impl Into<String>) -> Self {
         let (domain, op_type, reason) = (domain.into(), op_type.into(), reason.into());
-        Self { domain, op_type, reason, results: Vec::new(), verbatim: None }
+        Self { domain, op_type, reason, misused: false, results: Vec::new(), verbatim: None }
     }
 }

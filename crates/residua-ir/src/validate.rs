@@ -32,17 +32,19 @@ crate::code! {
 }
 
 crate::code! {
-    /// An attribute has a value that makes no sense: an epsilon that is negative or not a number, an infinite padding
-    /// value in arithmetic.
+    /// An attribute has a value that makes no sense, or a node contradicts the definition of its operator: an epsilon that is
+    /// negative, strides for another number of axes, an operand that may not be left out.
     ///
     /// ## Why it matters
     ///
-    /// Frameworks do not write such values. The file was damaged or edited by hand, and what else was changed is not
+    /// Frameworks do not write such nodes. The file was damaged or edited by hand, and what else was changed is not
     /// known.
     ///
     /// ## Example
     ///
     /// `bn1: epsilon must be at least 0 and finite, found -1e-5`
+    ///
+    /// ``conv1: onnx `Conv`: attribute `strides` must be a size for each spatial axis, found [2, 2, 1]``
     ///
     /// ## How to mend it
     ///
@@ -256,11 +258,16 @@ pub fn validate(graph: Graph) -> Result<Checked, Invalid> {
             report(&BAD_ATTRIBUTE, message, "compare the file with the code that built the model");
         }
         if let Op::Opaque(opaque) = &node.op {
-            report(
-                &OPAQUE,
-                format!("{} `{}`: {}", opaque.domain, opaque.op_type, opaque.reason),
-                "replace it by built-in layers; until then the model can be inspected only",
-            );
+            let message = format!("{} `{}`: {}", opaque.domain, opaque.op_type, opaque.reason);
+            if opaque.misused {
+                report(
+                    &BAD_ATTRIBUTE,
+                    message,
+                    "compare the node with the definition of its operator, and export it again",
+                );
+            } else {
+                report(&OPAQUE, message, "replace it by built-in layers; until then the model can be inspected only");
+            }
             for (&output, ty) in node.outputs.iter().zip(&opaque.results) {
                 types[output.index()] = ty.clone();
             }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use residua_formats::onnx::schema::{AttributeProto, AttributeType, GraphProto, NodeProto, TensorProto};
 use residua_ir::tensor::decimal;
 
-use super::Unknown;
+use super::{Misused, Unknown, Unread};
 
 /// What the attributes of a function are in one call of it.
 pub(super) type Bindings<'a> = HashMap<&'a str, &'a AttributeProto>;
@@ -25,7 +25,7 @@ struct Entry<'a> {
     read: Cell<bool>,
 }
 
-type Found<T> = Result<Option<T>, Unknown>;
+type Found<T> = Result<Option<T>, Unread>;
 
 impl<'a> Attributes<'a> {
     /// Those of a node. One that stands for an attribute which the call leaves out is left out as well.
@@ -56,7 +56,7 @@ impl<'a> Attributes<'a> {
         if stated == i32::from(kind) || stated == i32::from(AttributeType::Undefined) {
             return Ok(Some(attribute));
         }
-        Err(Unknown(format!("attribute `{name}` must be of type {kind:?}, found type {stated}")))
+        Err(Misused(format!("attribute `{name}` must be of type {kind:?}, found type {stated}")))
     }
 
     pub(super) fn int(&self, name: &str) -> Found<i64> {
@@ -91,7 +91,7 @@ impl<'a> Attributes<'a> {
     }
 
     /// A yes or no.
-    pub(super) fn flag(&self, name: &str, default: bool) -> Result<bool, Unknown> {
+    pub(super) fn flag(&self, name: &str, default: bool) -> Result<bool, Unread> {
         Ok(self.int(name)?.map_or(default, |value| value != 0))
     }
 
@@ -105,7 +105,7 @@ impl<'a> Attributes<'a> {
     }
 
     /// An error where an attribute was not asked for.
-    pub(super) fn finish(&self) -> Result<(), Unknown> {
+    pub(super) fn finish(&self) -> Result<(), Unread> {
         match self.entries.iter().find(|entry| !entry.read.get()) {
             Some(entry) => Err(Unknown(format!("attribute `{}` is not known", entry.name))),
             None => Ok(()),

@@ -11,7 +11,7 @@ use residua_ir::{DType, Endian, LazyBytes, Tensor, TensorError};
 use super::attributes::Attributes;
 use super::interface::dtype;
 use super::scope::{Constant, Item, Scope};
-use super::{Unknown, sizes};
+use super::{Unknown, Unread, sizes};
 use crate::error::Result;
 
 /// Bytes that one tensor of one repeated number may come to when it is read.
@@ -65,7 +65,7 @@ fn constant(scope: &Scope, node: &NodeProto, tensor: Tensor) -> Item {
     Item::Constant(Constant { tensor, name, literal })
 }
 
-fn number(scope: &Scope, node: &NodeProto, attributes: &Attributes<'_>) -> Result<Option<Item>, Unknown> {
+fn number(scope: &Scope, node: &NodeProto, attributes: &Attributes<'_>) -> Result<Option<Item>, Unread> {
     let damaged = |error: TensorError| Unknown(error.to_string());
     #[expect(clippy::cast_possible_truncation, reason = "it was an f32")]
     let tensor = if let Some(value) = attributes.float("value_float")? {
@@ -82,7 +82,7 @@ fn number(scope: &Scope, node: &NodeProto, attributes: &Attributes<'_>) -> Resul
     Ok(Some(constant(scope, node, tensor.map_err(damaged)?)))
 }
 
-fn filled(scope: &mut Scope, node: &NodeProto, value: Option<Tensor>) -> Result<Option<Item>, Unknown> {
+fn filled(scope: &mut Scope, node: &NodeProto, value: Option<Tensor>) -> Result<Option<Item>, Unread> {
     let Some(name) = node.input.first() else { return Ok(None) };
     let sizes = scope.ints(name, "sizes")?;
     let shape: Option<Vec<usize>> = sizes.iter().map(|&size| usize::try_from(size).ok()).collect();
@@ -107,7 +107,7 @@ fn computed(
     node: &NodeProto,
     attributes: &Attributes<'_>,
     opset: i64,
-) -> Result<Option<Item>, Unknown> {
+) -> Result<Option<Item>, Unread> {
     if let Ok(Some(view)) = view(scope, node, attributes, opset) {
         return Ok(Some(view));
     }
@@ -115,7 +115,7 @@ fn computed(
 }
 
 /// The same elements of a constant, seen otherwise.
-fn view(scope: &mut Scope, node: &NodeProto, attributes: &Attributes<'_>, opset: i64) -> Result<Option<Item>, Unknown> {
+fn view(scope: &mut Scope, node: &NodeProto, attributes: &Attributes<'_>, opset: i64) -> Result<Option<Item>, Unread> {
     let first = node.input.first().and_then(|name| scope.item(name));
     let Some(Item::Constant(constant)) = first.cloned() else { return Ok(None) };
     let Constant { tensor, name, literal } = constant;

@@ -8,7 +8,7 @@ use residua_formats::onnx::schema::{AttributeProto, FunctionProto, GraphProto, N
 use super::attributes::{Attributes, Bindings};
 use super::order::subgraphs;
 use super::scope::{Constant, Item};
-use super::{Body, Importer, Unknown, domain, opset, opsets};
+use super::{Body, Importer, domain, opset, opsets};
 use crate::error::{Error, Result};
 
 /// How deep bodies may stand in each other.
@@ -106,7 +106,7 @@ impl<'a> Importer<'a> {
     pub(super) fn branch(&mut self, node: &NodeProto, attributes: &Attributes<'a>) -> Result<Option<&'a GraphProto>> {
         let Some(condition) = node.input.first().and_then(|name| self.scope.truth(name)) else { return Ok(None) };
         let graph = attributes.graph(if condition { "then_branch" } else { "else_branch" });
-        graph.map_err(|Unknown(problem)| refused(node, problem))
+        graph.map_err(|unread| refused(node, unread.reason().to_owned()))
     }
 
     /// Reads a branch in place of the node that chooses it.

@@ -91,7 +91,7 @@ pub(super) fn outputs(scope: &mut Scope, graph: &GraphProto) -> Result<()> {
             Some(Item::Value(id)) => *id,
             Some(Item::Constant(_) | Item::Sizes(_)) => {
                 let layer = scope.builder.layer(&info.name, "Output", false);
-                scope.value(&info.name, layer).map_err(|unknown| missing(&unknown.0))?
+                scope.value(&info.name, layer).map_err(|unknown| missing(unknown.reason()))?
             }
             None => return Err(missing("nothing gives it")),
         };

@@ -43,9 +43,25 @@ const NEWEST_OPSET: i64 = 28;
 
 pub use nodes::{Claim, claims};
 
-/// Why an operator is not known.
+/// Why a node is kept as it is.
 #[derive(Debug)]
-struct Unknown(String);
+enum Unread {
+    /// What it does is not known here.
+    Unknown(String),
+    /// It contradicts the definition of its operator, so that nothing could run it.
+    Misused(String),
+}
+
+use Unread::{Misused, Unknown};
+
+impl Unread {
+    /// In the user's terms.
+    fn reason(&self) -> &str {
+        match self {
+            Unknown(reason) | Misused(reason) => reason,
+        }
+    }
+}
 
 /// A node while it is read.
 struct Reader<'a> {
@@ -239,7 +255,7 @@ impl<'a> Importer<'a> {
                     self.scope.define(name, Item::Value(value));
                 }
             }
-            Err(unknown) => self.opaque(node, body, layer, unknown),
+            Err(unread) => self.opaque(node, body, layer, &unread),
         }
         Ok(())
     }
@@ -267,7 +283,7 @@ impl<'a> Importer<'a> {
         read: &HashSet<&str>,
         layer: LayerId,
         name: &str,
-    ) -> Result<Vec<(usize, ValueId)>, Unknown> {
+    ) -> Result<Vec<(usize, ValueId)>, Unread> {
         let wanted: Vec<bool> =
             node.output.iter().map(|name| !name.is_empty() && read.contains(name.as_str())).collect();
         // Where the first result is left out, what would give it still needs a name.

@@ -9,13 +9,14 @@ use super::attributes::Bindings;
 use super::interface::declared;
 use super::order::captured;
 use super::scope::Item;
-use super::{Body, Importer, Unknown, is_onnx};
+use super::{Body, Importer, Unread, is_onnx};
 
 impl<'a> Importer<'a> {
     /// Keeps a node that is not known.
-    pub(super) fn opaque(&mut self, node: &'a NodeProto, body: &Body<'a>, layer: LayerId, unknown: Unknown) {
+    pub(super) fn opaque(&mut self, node: &'a NodeProto, body: &Body<'a>, layer: LayerId, unread: &Unread) {
         let domain = if is_onnx(&node.domain) { "onnx" } else { &node.domain };
-        let mut opaque = Opaque::new(domain, &node.op_type, unknown.0);
+        let mut opaque = Opaque::new(domain, &node.op_type, unread.reason());
+        opaque.misused = matches!(unread, Unread::Misused(_));
         let mut inputs: Vec<ValueId> = Vec::new();
         // Where all that it reads is a value of the graph, it can be written again.
         let mut whole = true;

@@ -14,8 +14,8 @@ use residua_ir::{
     ValueId,
 };
 
-use super::Unknown;
 use super::sizes::{self, Numbers};
+use super::{Unknown, Unread};
 
 /// A tensor that is known before anything runs.
 #[derive(Debug, Clone)]
@@ -157,7 +157,7 @@ impl Scope {
     }
 
     /// Shape of a value that an attribute depends on.
-    pub(super) fn shape(&self, id: ValueId) -> Result<Shape, Unknown> {
+    pub(super) fn shape(&self, id: ValueId) -> Result<Shape, Unread> {
         let shape = self.type_of(id).map(|ty| ty.shape.clone());
         shape.ok_or_else(|| Unknown("the shape of its operand is not known".to_owned()))
     }
@@ -225,7 +225,7 @@ impl Scope {
     }
 
     /// Integers that are known, to be read as attribute.
-    pub(super) fn ints(&mut self, name: &str, what: &str) -> Result<Vec<i64>, Unknown> {
+    pub(super) fn ints(&mut self, name: &str, what: &str) -> Result<Vec<i64>, Unread> {
         let known = self.extents(name).and_then(|extents| extents.iter().map(Extent::known).collect());
         known.ok_or_else(|| Unknown(format!("its {what} are computed when it is run")))
     }
@@ -236,7 +236,7 @@ impl Scope {
     }
 
     /// Real numbers that are known, to be read as attribute.
-    pub(super) fn reals(&mut self, name: &str, what: &str) -> Result<Vec<f64>, Unknown> {
+    pub(super) fn reals(&mut self, name: &str, what: &str) -> Result<Vec<f64>, Unread> {
         let known = match self.constant(name) {
             Some(constant) => Some(constant.tensor).filter(|t| t.len() <= sizes::MOST).and_then(|t| t.to_f64().ok()),
             None => self.numbers(name).and_then(|numbers| numbers.reals()),
@@ -245,7 +245,7 @@ impl Scope {
     }
 
     /// One real number, to be read as attribute.
-    pub(super) fn number(&mut self, name: &str, what: &str) -> Result<f64, Unknown> {
+    pub(super) fn number(&mut self, name: &str, what: &str) -> Result<f64, Unread> {
         match self.reals(name, what).as_deref() {
             Ok(&[only]) => Ok(only),
             Ok(_) | Err(_) => Err(Unknown(format!("its {what} is no single number that is known"))),
@@ -259,7 +259,7 @@ impl Scope {
     }
 
     /// An operand as a value of the graph.
-    pub(super) fn value(&mut self, name: &str, layer: LayerId) -> Result<ValueId, Unknown> {
+    pub(super) fn value(&mut self, name: &str, layer: LayerId) -> Result<ValueId, Unread> {
         self.value_as(name, layer, Role::Weight, &[])
     }
 
@@ -270,7 +270,7 @@ impl Scope {
         layer: LayerId,
         role: Role,
         views: &[Transform],
-    ) -> Result<ValueId, Unknown> {
+    ) -> Result<ValueId, Unread> {
         let constant = match self.item(name) {
             Some(Item::Value(id)) => return Ok(*id),
             Some(Item::Constant(constant)) => constant.clone(),
@@ -308,7 +308,7 @@ impl Scope {
         layer: LayerId,
         numbers: &Numbers,
         views: &[Transform],
-    ) -> Result<ValueId, Unknown> {
+    ) -> Result<ValueId, Unread> {
         let shown = self.shown(name);
         if let Some(id) = self.made.get(&shown).filter(|_| views.is_empty()) {
             return Ok(*id);

@@ -9,7 +9,7 @@ use residua_ir::shape::range::Range;
 use residua_ir::tensor::element_count;
 use residua_ir::{Arithmetic, DType, Extent, Tensor, TensorError};
 
-use super::Unknown;
+use super::Unread;
 use super::attributes::Attributes;
 use super::interface::dtype;
 use super::scope::{Constant, Item, Scope};
@@ -50,7 +50,7 @@ pub(super) struct Numbers {
     dtype: DType,
 }
 
-type Found = Result<Option<Numbers>, Unknown>;
+type Found = Result<Option<Numbers>, Unread>;
 
 impl Numbers {
     /// A list of integers.
@@ -454,7 +454,7 @@ fn slice(x: &Numbers, attributes: &Attributes<'_>, rest: &[Numbers]) -> Found {
     let known = |numbers: Option<&Numbers>| -> Option<Vec<i64>> {
         numbers?.extents()?.iter().map(Extent::known).collect::<Option<Vec<i64>>>()
     };
-    let list = |name: &str| Ok::<_, Unknown>(attributes.ints(name)?.map(<[i64]>::to_vec));
+    let list = |name: &str| Ok::<_, Unread>(attributes.ints(name)?.map(<[i64]>::to_vec));
     let (starts, ends, axes, steps) = if rest.is_empty() {
         (list("starts")?, list("ends")?, list("axes")?, None)
     } else {

@@ -2,14 +2,14 @@
 
 use residua_ir::{Comparison, Elementwise, Op, Role, Transform, ValueId};
 
-use super::super::{Reader, Unknown};
+use super::super::{Misused, Reader, Unknown};
 use super::Read;
 
 /// All operands, as many as the operator takes.
 pub(super) fn elementwise(r: &mut Reader<'_>, op: Op, most: usize) -> Read {
     let count = r.node.input.len();
     if count == 0 || count > most {
-        return Err(Unknown(format!("it has {count} operands")));
+        return Err(Misused(format!("it has {count} operands")));
     }
     r.attributes.skip(&["consumed_inputs"]);
     let inputs = (0..count).map(|index| r.value(index)).collect::<Result<Vec<ValueId>, _>>()?;

@@ -3,11 +3,11 @@
 use residua_ir::{Border, DType, Dim, Extent, Op, Pad, PadAxes, Pads, ReshapeDim, ValueId};
 
 use super::super::interface::dtype;
-use super::super::{Reader, Unknown};
+use super::super::{Misused, Reader, Unknown, Unread};
 use super::Read;
 
 /// Axes, an operand from `since` on and an attribute before.
-pub(super) fn axes(r: &mut Reader<'_>, since: i64) -> Result<Option<Vec<i64>>, Unknown> {
+pub(super) fn axes(r: &mut Reader<'_>, since: i64) -> Result<Option<Vec<i64>>, Unread> {
     if r.opset < since {
         return Ok(r.attributes.ints("axes")?.map(<[i64]>::to_vec));
     }
@@ -16,11 +16,11 @@ pub(super) fn axes(r: &mut Reader<'_>, since: i64) -> Result<Option<Vec<i64>>, U
 
 pub(super) fn concat(r: &mut Reader<'_>) -> Read {
     let inputs = (0..r.node.input.len()).map(|index| r.value(index)).collect::<Result<Vec<ValueId>, _>>()?;
-    let first = *inputs.first().ok_or_else(|| Unknown("it has no operands".to_owned()))?;
+    let first = *inputs.first().ok_or_else(|| Misused("it has no operands".to_owned()))?;
     let axis = match r.attributes.int("axis")? {
         Some(axis) => axis,
         None if r.opset < 4 => 1,
-        None => return Err(Unknown("`axis` is missing".to_owned())),
+        None => return Err(Misused("`axis` is missing".to_owned())),
     };
     let axis = Reader::axis(axis, r.rank(first))?;
     r.end(Op::Concat { axis }, &inputs)
@@ -59,7 +59,7 @@ fn reshaped(
     target: Vec<Extent>,
     zero: bool,
     operands: &mut Vec<ValueId>,
-) -> Result<Vec<ReshapeDim>, Unknown> {
+) -> Result<Vec<ReshapeDim>, Unread> {
     let x = operands[0];
     let mut infer = target.contains(&Extent::Known(-1));
     let mut copied = Vec::new();
@@ -127,7 +127,7 @@ pub(super) fn squeeze(r: &mut Reader<'_>) -> Read {
 
 pub(super) fn unsqueeze(r: &mut Reader<'_>) -> Read {
     let x = r.value(0)?;
-    let stated = axes(r, 13)?.ok_or_else(|| Unknown("its axes are missing".to_owned()))?;
+    let stated = axes(r, 13)?.ok_or_else(|| Misused("its axes are missing".to_owned()))?;
     let axes = Reader::axes(&stated, r.rank(x).map(|rank| rank + stated.len()))?;
     r.end(Op::Unsqueeze { axes }, &[x])
 }
@@ -173,7 +173,7 @@ pub(super) fn cast_like(r: &mut Reader<'_>) -> Read {
 }
 
 /// Amounts before and after each axis, and the number that stands there.
-fn amounts(r: &mut Reader<'_>, rank: usize) -> Result<(Vec<[i64; 2]>, f64), Unknown> {
+fn amounts(r: &mut Reader<'_>, rank: usize) -> Result<(Vec<[i64; 2]>, f64), Unread> {
     let (stated, value, axes) = if r.opset < 11 {
         let stated = r.attributes.ints(if r.opset < 2 { "paddings" } else { "pads" })?.unwrap_or_default();
         (stated.to_vec(), r.attributes.float("value")?.unwrap_or(0.0), None)
@@ -186,7 +186,7 @@ fn amounts(r: &mut Reader<'_>, rank: usize) -> Result<(Vec<[i64; 2]>, f64), Unkn
     };
     let axes = axes.unwrap_or_else(|| (0..).take(rank).collect());
     if stated.len() != 2 * axes.len() {
-        return Err(Unknown(format!("{} amounts for {} axes", stated.len(), axes.len())));
+        return Err(Misused(format!("{} amounts for {} axes", stated.len(), axes.len())));
     }
     let mut all = vec![[0; 2]; rank];
     for (index, &axis) in axes.iter().enumerate() {

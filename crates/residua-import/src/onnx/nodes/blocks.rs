@@ -2,24 +2,24 @@
 
 use residua_ir::{Arithmetic, Extent, Op, ReshapeDim, ValueId};
 
-use super::super::{Reader, Unknown};
+use super::super::{Misused, Reader, Unknown, Unread};
 use super::Read;
 
 /// The operand, the edge of a block, and the operand's sizes.
-fn operand(r: &mut Reader<'_>) -> Result<(ValueId, i64, [Extent; 4]), Unknown> {
+fn operand(r: &mut Reader<'_>) -> Result<(ValueId, i64, [Extent; 4]), Unread> {
     let x = r.value(0)?;
     let block = r.attributes.int("blocksize")?.filter(|&block| block > 0);
-    let block = block.ok_or_else(|| Unknown("`blocksize` must be at least 1".to_owned()))?;
+    let block = block.ok_or_else(|| Misused("`blocksize` must be at least 1".to_owned()))?;
     let sizes = <[Extent; 4]>::try_from(r.sizes_of(0)?);
     Ok((x, block, sizes.map_err(|_| Unknown("only pictures are known, of four axes".to_owned()))?))
 }
 
-fn compute(by: Arithmetic, a: &Extent, b: i64) -> Result<Extent, Unknown> {
+fn compute(by: Arithmetic, a: &Extent, b: i64) -> Result<Extent, Unread> {
     let result = Extent::compute(by, a.clone(), Extent::Known(b));
     result.ok_or_else(|| Unknown("a size is out of range".to_owned()))
 }
 
-fn divided(size: &Extent, by: i64) -> Result<Extent, Unknown> {
+fn divided(size: &Extent, by: i64) -> Result<Extent, Unread> {
     if size.known().is_some_and(|size| size % by != 0) {
         return Err(Unknown(format!("{size:?} is no multiple of {by}")));
     }

@@ -5,7 +5,7 @@
 
 use residua_ir::{DType, Elementwise, Op, PoolKind, Reduce, Role, Tensor, ValueId};
 
-use super::super::{Reader, Unknown};
+use super::super::{Misused, Reader, Unknown, Unread};
 use super::Read;
 
 /// Elements of the unit matrix that takes a diagonal.
@@ -18,7 +18,7 @@ struct Formula {
 }
 
 impl Formula {
-    fn read(text: &str, ranks: &[usize]) -> Result<Self, Unknown> {
+    fn read(text: &str, ranks: &[usize]) -> Result<Self, Unread> {
         let wrong = || Unknown(format!("the formula `{text}` does not fit its operands"));
         let plain: String = text.chars().filter(|letter| *letter != ' ').collect();
         let (left, right) = match plain.split_once("->") {
@@ -78,7 +78,7 @@ fn implied(terms: &[Vec<char>], dots: Vec<char>) -> Vec<char> {
 }
 
 pub(super) fn einsum(r: &mut Reader<'_>) -> Read {
-    let text = r.attributes.text("equation")?.ok_or_else(|| Unknown("`equation` is missing".to_owned()))?;
+    let text = r.attributes.text("equation")?.ok_or_else(|| Misused("`equation` is missing".to_owned()))?;
     let mut operands = Vec::new();
     let mut ranks = Vec::new();
     for index in 0..r.node.input.len() {
@@ -101,11 +101,7 @@ pub(super) fn einsum(r: &mut Reader<'_>) -> Read {
 }
 
 /// The diagonal, where a letter stands twice: the unit matrix times the operand, summed over one of both axes.
-fn without_repeats(
-    r: &mut Reader<'_>,
-    mut x: ValueId,
-    mut letters: Vec<char>,
-) -> Result<(ValueId, Vec<char>), Unknown> {
+fn without_repeats(r: &mut Reader<'_>, mut x: ValueId, mut letters: Vec<char>) -> Result<(ValueId, Vec<char>), Unread> {
     while let Some((first, second)) = repeated(&letters) {
         let size = r.scope.fixed(x, first).filter(|&size| size.checked_mul(size).is_some_and(|area| area <= DIAGONAL));
         let size = size.ok_or_else(|| Unknown("the size of a diagonal is free or too large".to_owned()))?;

@@ -7,7 +7,7 @@ use residua_ir::{
     Role, Tensor, Transform, ValueId,
 };
 
-use super::super::{Reader, Unknown};
+use super::super::{Misused, Reader, Unknown, Unread};
 use super::quantised::{self, Quantised, bias, dtype, literal, optional_literal, restore, round, triple};
 use super::{Read, activation, arithmetic, window};
 
@@ -53,7 +53,7 @@ pub(super) fn read(r: &mut Reader<'_>) -> Read {
 }
 
 /// Whether channels come last, as ONNX Runtime has them for integers.
-fn channels_last(r: &Reader<'_>) -> Result<bool, Unknown> {
+fn channels_last(r: &Reader<'_>) -> Result<bool, Unread> {
     r.attributes.flag("channels_last", false)
 }
 
@@ -73,7 +73,7 @@ fn turned_back(r: &mut Reader<'_>, last: bool, op: Op, inputs: &[ValueId]) -> Re
 }
 
 /// The rounding that ends an operator, by the scale and zero point at these operands.
-fn rounding(r: &mut Reader<'_>, [scale, zero]: [usize; 2], kind: Option<DType>) -> Result<(Op, Vec<ValueId>), Unknown> {
+fn rounding(r: &mut Reader<'_>, [scale, zero]: [usize; 2], kind: Option<DType>) -> Result<(Op, Vec<ValueId>), Unread> {
     let scale = literal(r, scale)?;
     let zero = optional_literal(r, zero)?;
     let dtype = zero.map_or(kind, |zero| dtype(r, zero));
@@ -163,7 +163,7 @@ fn qlinear_reduce_mean(r: &mut Reader<'_>) -> Read {
 fn qlinear_concat(r: &mut Reader<'_>) -> Read {
     let count = r.node.input.len();
     if count < 5 || count % 3 != 2 {
-        return Err(Unknown(format!("it has {count} operands")));
+        return Err(Misused(format!("it has {count} operands")));
     }
     let mut parts = Vec::new();
     let mut kind = None;
@@ -172,7 +172,7 @@ fn qlinear_concat(r: &mut Reader<'_>) -> Read {
         kind = kind.or(dtype(r, part.value));
         parts.push(restore(r, &format!("part{}", parts.len()), &part, 0));
     }
-    let axis = r.attributes.int("axis")?.ok_or_else(|| Unknown("`axis` is missing".to_owned()))?;
+    let axis = r.attributes.int("axis")?.ok_or_else(|| Misused("`axis` is missing".to_owned()))?;
     let axis = Reader::axis(axis, r.rank(parts[0]))?;
     let joined = r.step("joined", Op::Concat { axis }, &parts);
     round(r, joined, [0, 1], kind)
@@ -266,7 +266,7 @@ fn dynamic_quantize_mat_mul(r: &mut Reader<'_>) -> Read {
 }
 
 /// The activation that an operator was fused with.
-fn fused_activation(r: &Reader<'_>) -> Result<Option<Activation>, Unknown> {
+fn fused_activation(r: &Reader<'_>) -> Result<Option<Activation>, Unread> {
     let Some(name) = r.attributes.text("activation")?.filter(|name| !name.is_empty()) else { return Ok(None) };
     let listed = r.attributes.floats("activation_params")?.unwrap_or_default();
     let own = [r.attributes.float("activation_alpha")?, r.attributes.float("activation_beta")?];

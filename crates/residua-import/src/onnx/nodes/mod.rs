@@ -18,14 +18,14 @@ mod window;
 use residua_ir::{DType, Elementwise, Extent, IdentityReason, Op, ReshapeDim, Role, Tensor, Transform, ValueId};
 
 use super::scope::Item;
-use super::{Reader, Unknown};
+use super::{Misused, Reader, Unknown, Unread};
 pub use table::{Claim, claims};
 
 /// What reading a node gives: its first result.
-type Read = Result<ValueId, Unknown>;
+type Read = Result<ValueId, Unread>;
 
 /// Reads a node: its results, by position.
-pub(super) fn read(mut r: Reader<'_>) -> Result<Vec<(usize, ValueId)>, Unknown> {
+pub(super) fn read(mut r: Reader<'_>) -> Result<Vec<(usize, ValueId)>, Unread> {
     let first = match r.node.domain.as_str() {
         domain if super::is_onnx(domain) => own(&mut r),
         "com.microsoft" => {
@@ -50,14 +50,14 @@ fn own(r: &mut Reader<'_>) -> Read {
     let operator = known.map_err(|_| Unknown("this operator is not known".to_owned()))?;
     let operator = &table::OPERATORS[operator];
     if !(operator.claim.since..=operator.claim.until).contains(&r.opset) {
-        return Err(Unknown(format!("operator set {} does not have it", r.opset)));
+        return Err(Misused(format!("operator set {} does not have it", r.opset)));
     }
     unread(r, |index| index < operator.results)?;
     (operator.read)(r)
 }
 
 /// Refuses where something reads a result that is not computed.
-fn unread(r: &Reader<'_>, gives: impl Fn(usize) -> bool) -> Result<(), Unknown> {
+fn unread(r: &Reader<'_>, gives: impl Fn(usize) -> bool) -> Result<(), Unread> {
     match r.wanted.iter().enumerate().position(|(index, &wanted)| wanted && !gives(index)) {
         None => Ok(()),
         Some(index) => Err(Unknown(format!("something reads its result {}, which is not computed", index + 1))),
@@ -95,8 +95,8 @@ impl<'a> Reader<'a> {
         self.node.input.get(index).map(String::as_str).filter(|name| !name.is_empty())
     }
 
-    fn required(&self, index: usize) -> Result<&'a str, Unknown> {
-        self.operand(index).ok_or_else(|| Unknown(format!("operand {} is left out", index + 1)))
+    fn required(&self, index: usize) -> Result<&'a str, Unread> {
+        self.operand(index).ok_or_else(|| Misused(format!("operand {} is left out", index + 1)))
     }
 
     /// An operand as a value.
@@ -124,12 +124,12 @@ impl<'a> Reader<'a> {
         self.scope.type_of(id).map(|ty| ty.shape.rank())
     }
 
-    fn known_rank(&self, id: ValueId) -> Result<usize, Unknown> {
+    fn known_rank(&self, id: ValueId) -> Result<usize, Unread> {
         Ok(self.scope.shape(id)?.rank())
     }
 
     /// An axis counted from the front. Only one that is counted from the end needs the rank.
-    fn axis(axis: i64, rank: Option<usize>) -> Result<usize, Unknown> {
+    fn axis(axis: i64, rank: Option<usize>) -> Result<usize, Unread> {
         let Some(rank) = rank else {
             let front = usize::try_from(axis);
             return front
@@ -138,11 +138,11 @@ impl<'a> Reader<'a> {
         let signed = i64::try_from(rank).unwrap_or(i64::MAX);
         let front = if axis < 0 { axis.saturating_add(signed) } else { axis };
         let front = usize::try_from(front).ok().filter(|&front| front < rank);
-        front.ok_or_else(|| Unknown(format!("axis {axis} is out of range for rank {rank}")))
+        front.ok_or_else(|| Misused(format!("axis {axis} is out of range for rank {rank}")))
     }
 
     /// Axes counted from the front, ascending.
-    fn axes(axes: &[i64], rank: Option<usize>) -> Result<Vec<usize>, Unknown> {
+    fn axes(axes: &[i64], rank: Option<usize>) -> Result<Vec<usize>, Unread> {
         let mut front = axes.iter().map(|&axis| Self::axis(axis, rank)).collect::<Result<Vec<_>, _>>()?;
         front.sort_unstable();
         front.dedup();
@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Refuses integers where the operator would treat them otherwise than real numbers.
-    fn real(&self, id: ValueId) -> Result<(), Unknown> {
+    fn real(&self, id: ValueId) -> Result<(), Unread> {
         match self.scope.type_of(id) {
             Some(ty) if !ty.dtype.is_float() => Err(Unknown(format!("of {} numbers it is not known", ty.dtype))),
             Some(_) | None => Ok(()),
@@ -176,7 +176,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Sizes of an operand, known or free.
-    fn sizes_of(&mut self, index: usize) -> Result<Vec<Extent>, Unknown> {
+    fn sizes_of(&mut self, index: usize) -> Result<Vec<Extent>, Unread> {
         let name = self.required(index)?;
         let sizes = self.scope.sizes_of(name);
         sizes.ok_or_else(|| Unknown("the shape of its operand is not known".to_owned()))

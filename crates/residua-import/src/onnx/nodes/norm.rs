@@ -5,10 +5,10 @@ use residua_ir::{
     Role, Tensor, ValueId,
 };
 
-use super::super::{Reader, Unknown};
+use super::super::{Misused, Reader, Unknown, Unread};
 use super::Read;
 
-fn epsilon(r: &Reader<'_>) -> Result<f64, Unknown> {
+fn epsilon(r: &Reader<'_>) -> Result<f64, Unread> {
     // 1e-5 as f32, which is what an attribute would be.
     Ok(r.attributes.float("epsilon")?.unwrap_or(1e-5))
 }
@@ -56,7 +56,7 @@ fn of_a_batch(r: &mut Reader<'_>) -> Read {
 pub(super) fn group_norm(r: &mut Reader<'_>) -> Read {
     r.attributes.skip(&["stash_type"]);
     let groups = r.attributes.int("num_groups")?.and_then(|groups| usize::try_from(groups).ok());
-    let groups = groups.ok_or_else(|| Unknown("`num_groups` is missing".to_owned()))?;
+    let groups = groups.ok_or_else(|| Misused("`num_groups` is missing".to_owned()))?;
     let epsilon = epsilon(r)?;
     let norm = Op::GroupNorm(GroupNorm { groups, epsilon });
     let inputs = [r.value(0)?, r.value(1)?, r.value(2)?];
@@ -126,7 +126,7 @@ pub(super) fn zeros_like(r: &mut Reader<'_>, scale: ValueId) -> Read {
 }
 
 /// The mean, and one over the deviation, where something reads them.
-fn moments(r: &mut Reader<'_>, x: ValueId, axes: &[usize], epsilon: f64) -> Result<(), Unknown> {
+fn moments(r: &mut Reader<'_>, x: ValueId, axes: &[usize], epsilon: f64) -> Result<(), Unread> {
     let mean = || Op::Reduce(Reduce { kind: PoolKind::Mean, axes: axes.to_vec(), keep_dims: true });
     if r.wants(1) {
         r.give(1, mean(), &[x]);
@@ -204,6 +204,6 @@ pub(super) fn lrn(r: &mut Reader<'_>) -> Read {
     let number = |name: &str, default: f64| Ok(r.attributes.float(name)?.unwrap_or(default));
     let (alpha, beta, bias) = (number("alpha", 1e-4)?, number("beta", 0.75)?, number("bias", 1.0)?);
     let size = r.attributes.int("size")?.and_then(|size| usize::try_from(size).ok());
-    let size = size.ok_or_else(|| Unknown("`size` is missing".to_owned()))?;
+    let size = size.ok_or_else(|| Misused("`size` is missing".to_owned()))?;
     r.end(Op::Lrn(Lrn { size, alpha, beta, bias }), &[x])
 }

@@ -2,7 +2,7 @@
 
 use residua_ir::{Arithmetic, Extent, IdentityReason, Op, ValueId};
 
-use super::super::{Reader, Unknown};
+use super::super::{Misused, Reader, Unknown, Unread};
 use super::Read;
 
 /// Beyond any size is all the way; exporters write the largest or smallest integer of 32 or 64 bits.
@@ -17,7 +17,7 @@ struct Ranges {
 }
 
 impl Ranges {
-    fn read(r: &mut Reader<'_>) -> Result<Self, Unknown> {
+    fn read(r: &mut Reader<'_>) -> Result<Self, Unread> {
         let missing = || Unknown("its ranges are missing".to_owned());
         let computed = || Unknown("its ranges are computed when it is run".to_owned());
         let (starts, ends, axes, steps) = if r.opset < 10 {
@@ -98,7 +98,7 @@ pub(super) fn slice(r: &mut Reader<'_>) -> Read {
 }
 
 /// Where the parts begin, and where the last one ends; `None` where that is the end of the axis.
-fn cuts(r: &mut Reader<'_>, x: ValueId, axis: usize, parts: usize) -> Result<Vec<Option<Extent>>, Unknown> {
+fn cuts(r: &mut Reader<'_>, x: ValueId, axis: usize, parts: usize) -> Result<Vec<Option<Extent>>, Unread> {
     let stated = if r.opset < 2 && r.operand(1).is_some() || r.opset >= 13 {
         r.operand(1).map(|name| r.scope.ints(name, "sizes")).transpose()?
     } else {
@@ -107,7 +107,7 @@ fn cuts(r: &mut Reader<'_>, x: ValueId, axis: usize, parts: usize) -> Result<Vec
     let out_of_range = || Unknown("its sizes are out of range".to_owned());
     if let Some(stated) = stated {
         if stated.len() != parts || stated.iter().any(|&size| size < 0) {
-            return Err(Unknown(format!("sizes {stated:?} for {parts} results")));
+            return Err(Misused(format!("sizes {stated:?} for {parts} results")));
         }
         let mut sum = 0i64;
         let mut cuts = vec![Some(Extent::Known(0))];
@@ -118,7 +118,7 @@ fn cuts(r: &mut Reader<'_>, x: ValueId, axis: usize, parts: usize) -> Result<Vec
         if let Some(size) = r.scope.fixed(x, axis)
             && i64::try_from(size) != Ok(sum)
         {
-            return Err(Unknown(format!("its sizes come to {sum}, the axis has {size}")));
+            return Err(Misused(format!("its sizes come to {sum}, the axis has {size}")));
         }
         return Ok(cuts);
     }
@@ -170,7 +170,7 @@ pub(super) fn split(r: &mut Reader<'_>) -> Read {
 }
 
 /// The axis that indices run along; a whole number each.
-fn picked(r: &mut Reader<'_>) -> Result<([ValueId; 2], usize), Unknown> {
+fn picked(r: &mut Reader<'_>) -> Result<([ValueId; 2], usize), Unread> {
     let operands = [r.value(0)?, r.value(1)?];
     let axis = Reader::axis(r.attributes.int("axis")?.unwrap_or(0), r.rank(operands[0]))?;
     Ok((operands, axis))

@@ -5,7 +5,7 @@
 
 use residua_ir::{Conv, DType, DynamicRange, Grain, Op, Quantize, Role, Tensor, Transform, ValueId};
 
-use super::super::{Reader, Unknown};
+use super::super::{Reader, Unknown, Unread};
 use super::Read;
 use super::window::conv_attributes;
 
@@ -21,7 +21,7 @@ pub(super) fn literal(r: &mut Reader<'_>, index: usize) -> Read {
     r.value_as(index, Role::Literal, &[])
 }
 
-pub(super) fn optional_literal(r: &mut Reader<'_>, index: usize) -> Result<Option<ValueId>, Unknown> {
+pub(super) fn optional_literal(r: &mut Reader<'_>, index: usize) -> Result<Option<ValueId>, Unread> {
     r.operand(index).map(|_| literal(r, index)).transpose()
 }
 
@@ -30,7 +30,7 @@ pub(super) fn dtype(r: &Reader<'_>, id: ValueId) -> Option<DType> {
 }
 
 /// `axis` and `block_size`, which count only where there is more than one scale.
-fn grain(r: &Reader<'_>, x: ValueId, scale: ValueId) -> Result<Grain, Unknown> {
+fn grain(r: &Reader<'_>, x: ValueId, scale: ValueId) -> Result<Grain, Unread> {
     let axis = r.attributes.int("axis")?.unwrap_or(1);
     let block = r.attributes.int("block_size")?.unwrap_or(0);
     if r.scope.type_of(scale).and_then(|ty| ty.shape.element_count()) == Some(1) {
@@ -66,7 +66,7 @@ pub(super) fn quantize_linear(r: &mut Reader<'_>) -> Read {
 }
 
 /// The type that the result is said to have.
-fn output_dtype(r: &Reader<'_>) -> Result<Option<DType>, Unknown> {
+fn output_dtype(r: &Reader<'_>) -> Result<Option<DType>, Unread> {
     let Some(number) = r.attributes.int("output_dtype")?.filter(|&number| number != 0) else { return Ok(None) };
     let known = super::super::interface::dtype(number);
     known.map(Some).ok_or_else(|| Unknown(format!("`output_dtype` {number} is a type that is not read")))
@@ -115,7 +115,7 @@ pub(super) fn by_range(r: &mut Reader<'_>, x: ValueId) -> Quantised {
 }
 
 /// Three operands: integers, scale and zero point, which may be left out.
-pub(super) fn triple(r: &mut Reader<'_>, first: usize) -> Result<Quantised, Unknown> {
+pub(super) fn triple(r: &mut Reader<'_>, first: usize) -> Result<Quantised, Unread> {
     let value = r.value(first)?;
     Ok(Quantised { value, scale: literal(r, first + 1)?, zero: optional_literal(r, first + 2)? })
 }
@@ -161,7 +161,7 @@ fn joint_scale(r: &mut Reader<'_>, a: ValueId, b: ValueId) -> Read {
 }
 
 /// A summand of integers that stand for multiples of both scales.
-pub(super) fn bias(r: &mut Reader<'_>, index: usize, a: ValueId, b: ValueId) -> Result<Option<ValueId>, Unknown> {
+pub(super) fn bias(r: &mut Reader<'_>, index: usize, a: ValueId, b: ValueId) -> Result<Option<ValueId>, Unread> {
     if r.operand(index).is_none() {
         return Ok(None);
     }
@@ -215,7 +215,7 @@ fn whole(r: &mut Reader<'_>, what: &str, value: ValueId, zero: usize, axis: usiz
 }
 
 /// The second factor: a matrix that is a tensor is taken as `[O, I]`, as `Linear` has it; with the axis of its columns.
-pub(super) fn factor(r: &mut Reader<'_>, index: usize) -> Result<(ValueId, usize, bool), Unknown> {
+pub(super) fn factor(r: &mut Reader<'_>, index: usize) -> Result<(ValueId, usize, bool), Unread> {
     if r.constant_shape(index).is_some_and(|shape| shape.len() == 2) {
         return Ok((r.value_as(index, Role::Weight, &[Transform::Permute(vec![1, 0])])?, 0, true));
     }
@@ -227,7 +227,7 @@ pub(super) fn factor(r: &mut Reader<'_>, index: usize) -> Result<(ValueId, usize
 }
 
 /// Axis of the rows of a first factor.
-fn rows(r: &Reader<'_>, x: ValueId) -> Result<usize, Unknown> {
+fn rows(r: &Reader<'_>, x: ValueId) -> Result<usize, Unread> {
     let rank = r.known_rank(x)?;
     rank.checked_sub(2).ok_or_else(|| Unknown("a product with a vector is not known".to_owned()))
 }

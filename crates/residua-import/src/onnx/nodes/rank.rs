@@ -2,7 +2,7 @@
 
 use residua_ir::{ArgExtremum, Dim, Extremum, Op, PoolKind, Reduce, TopK};
 
-use super::super::{Reader, Unknown};
+use super::super::{Misused, Reader};
 use super::{Read, axes};
 
 pub(super) fn reduce(r: &mut Reader<'_>, kind: PoolKind) -> Read {
@@ -40,7 +40,7 @@ pub(super) fn top_k(r: &mut Reader<'_>) -> Read {
         let name = r.required(1)?;
         r.scope.ints(name, "number of elements")?.first().copied()
     };
-    let k = k.and_then(|k| usize::try_from(k).ok()).ok_or_else(|| Unknown("`k` is missing".to_owned()))?;
+    let k = k.and_then(|k| usize::try_from(k).ok()).ok_or_else(|| Misused("`k` is missing".to_owned()))?;
     let axis = Reader::axis(r.attributes.int("axis")?.unwrap_or(-1), r.rank(x))?;
     let of = if r.attributes.flag("largest", true)? { Extremum::Largest } else { Extremum::Smallest };
     // In any order, if not in order.

@@ -4,7 +4,7 @@
 
 use residua_ir::{Coordinates, Extent, Fit, Interpolation, Op, Resize, ResizeTarget, Rounding, ValueId};
 
-use super::super::{Reader, Unknown};
+use super::super::{Misused, Reader, Unknown, Unread};
 use super::Read;
 
 /// All axes that change; those of scale 1 are left out.
@@ -17,7 +17,7 @@ fn scaled(r: &mut Reader<'_>, x: ValueId, scales: &[f64], interpolation: Interpo
 }
 
 /// How it interpolated before operator set 11.
-fn old_mode(r: &Reader<'_>) -> Result<Interpolation, Unknown> {
+fn old_mode(r: &Reader<'_>) -> Result<Interpolation, Unread> {
     match r.attributes.text("mode")?.unwrap_or("nearest") {
         "nearest" => Ok(Interpolation::Nearest(Rounding::Floor)),
         "linear" | "bilinear" => Ok(Interpolation::Linear),
@@ -42,14 +42,14 @@ pub(super) fn upsample(r: &mut Reader<'_>) -> Read {
     scaled(r, x, &scales, interpolation)
 }
 
-fn whole_rank(r: &Reader<'_>, x: ValueId, found: usize) -> Result<(), Unknown> {
+fn whole_rank(r: &Reader<'_>, x: ValueId, found: usize) -> Result<(), Unread> {
     match r.rank(x) {
-        Some(rank) if rank != found => Err(Unknown(format!("{found} sizes for {rank} axes"))),
+        Some(rank) if rank != found => Err(Misused(format!("{found} sizes for {rank} axes"))),
         Some(_) | None => Ok(()),
     }
 }
 
-fn interpolation(r: &Reader<'_>) -> Result<Interpolation, Unknown> {
+fn interpolation(r: &Reader<'_>) -> Result<Interpolation, Unread> {
     let rounding = r.attributes.text("nearest_mode")?.unwrap_or("round_prefer_floor");
     let coefficient = r.attributes.float("cubic_coeff_a")?.unwrap_or(-0.75);
     Ok(match r.attributes.text("mode")?.unwrap_or("nearest") {
@@ -71,7 +71,7 @@ fn coordinates(
     r: &mut Reader<'_>,
     axes: usize,
     interpolation: Interpolation,
-) -> Result<(Coordinates, Interpolation), Unknown> {
+) -> Result<(Coordinates, Interpolation), Unread> {
     let outside = r.attributes.float("extrapolation_value")?.unwrap_or(0.0);
     let coordinates = match r.attributes.text("coordinate_transformation_mode")?.unwrap_or("half_pixel") {
         "half_pixel" => Coordinates::HalfPixel,
@@ -152,7 +152,7 @@ pub(super) fn resize(r: &mut Reader<'_>) -> Read {
         }
     };
     if axes.len() != count {
-        return Err(Unknown(format!("{count} sizes for {} axes", axes.len())));
+        return Err(Misused(format!("{count} sizes for {} axes", axes.len())));
     }
     let interpolation = interpolation(r)?;
     let (coordinates, interpolation) = coordinates(r, count, interpolation)?;

@@ -6,28 +6,34 @@ use residua_ir::{
     ValueId,
 };
 
-use super::super::{Reader, Unknown};
+use super::super::{Misused, Reader, Unknown, Unread};
 use super::Read;
 
 /// An operand of windows.
 struct Plane {
     x: ValueId,
-    /// Whether it has one spatial axis only.
+    /// Whether it has one spatial axis only; two where that is not known.
     line: bool,
+    known: bool,
     /// Sizes of its spatial axes.
     sizes: [Option<usize>; 2],
 }
 
 impl Plane {
-    fn read(r: &mut Reader<'_>) -> Result<Self, Unknown> {
+    fn read(r: &mut Reader<'_>) -> Result<Self, Unread> {
         let x = r.value(0)?;
         Self::of(r, x)
     }
 
-    fn of(r: &Reader<'_>, x: ValueId) -> Result<Self, Unknown> {
+    fn of(r: &Reader<'_>, x: ValueId) -> Result<Self, Unread> {
         let line = match r.rank(x) {
             Some(3) => true,
             Some(4) | None => false,
+            Some(rank @ 0..=2) => {
+                return Err(Misused(format!(
+                    "its operand must have a batch, channels and spatial axes, found {rank} axes"
+                )));
+            }
             Some(rank) => {
                 return Err(Unknown(format!(
                     "only one or two spatial axes are known, of three or four in all; its operand has {rank}"
@@ -35,42 +41,41 @@ impl Plane {
             }
         };
         let sizes = if line { [Some(1), r.scope.fixed(x, 2)] } else { [2, 3].map(|axis| r.scope.fixed(x, axis)) };
-        Ok(Self { x, line, sizes })
+        Ok(Self { x, line, known: r.rank(x).is_some(), sizes })
+    }
+
+    /// Of what is not as many as its axes.
+    fn misfit(&self, problem: String) -> Unread {
+        if self.known { Misused(problem) } else { Unknown(problem) }
     }
 
     /// An attribute of one number a spatial axis.
-    fn sides(
-        &self,
-        r: &Reader<'_>,
-        name: &str,
-        row: usize,
-        default: Option<[usize; 2]>,
-    ) -> Result<[usize; 2], Unknown> {
+    fn sides(&self, r: &Reader<'_>, name: &str, row: usize, default: Option<[usize; 2]>) -> Result<[usize; 2], Unread> {
         let Some(values) = r.attributes.ints(name)? else {
-            return default.ok_or_else(|| Unknown(format!("attribute `{name}` is missing")));
+            return default.ok_or_else(|| Misused(format!("attribute `{name}` is missing")));
         };
         let sizes: Option<Vec<usize>> = values.iter().map(|&value| usize::try_from(value).ok()).collect();
         match (sizes.as_deref(), self.line) {
             (Some(&[width]), true) => Ok([row, width]),
             (Some(&[height, width]), false) => Ok([height, width]),
-            _ => Err(Unknown(format!("attribute `{name}` must be a size for each spatial axis, found {values:?}"))),
+            _ => Err(self.misfit(format!("attribute `{name}` must be a size for each spatial axis, found {values:?}"))),
         }
     }
 
     /// Amounts before and after each spatial axis.
-    fn pads(&self, values: &[i64]) -> Result<Pads, Unknown> {
+    fn pads(&self, values: &[i64]) -> Result<Pads, Unread> {
         let sizes: Option<Vec<usize>> = values.iter().map(|&value| usize::try_from(value).ok()).collect();
         match (sizes.as_deref(), self.line) {
             (Some(&[left, right]), true) => Ok(Pads { top: 0, left, bottom: 0, right }),
             (Some(&[top, left, bottom, right]), false) => Ok(Pads { top, left, bottom, right }),
-            _ => Err(Unknown(format!(
+            _ => Err(self.misfit(format!(
                 "`pads` must be two amounts for each spatial axis, none of them below 0, found {values:?}"
             ))),
         }
     }
 
     /// `pads` or `auto_pad`, as amounts wherever they are known.
-    fn padding(&self, r: &Reader<'_>, windows: [Window; 2]) -> Result<Padding, Unknown> {
+    fn padding(&self, r: &Reader<'_>, windows: [Window; 2]) -> Result<Padding, Unread> {
         let pads = r.attributes.ints("pads")?;
         let same = match r.attributes.text("auto_pad")?.unwrap_or("NOTSET") {
             "NOTSET" | "" => return Ok(Padding::Explicit(pads.map_or(Ok(Pads::default()), |pads| self.pads(pads))?)),
@@ -92,10 +97,10 @@ impl Plane {
     }
 
     /// The attributes that windows share; `kernel` where they need not say it.
-    fn window(&self, r: &Reader<'_>, kernel: Option<[usize; 2]>) -> Result<Attributes, Unknown> {
+    fn window(&self, r: &Reader<'_>, kernel: Option<[usize; 2]>) -> Result<Attributes, Unread> {
         let stated = self.sides(r, "kernel_shape", 1, kernel)?;
         if let Some(kernel) = kernel.filter(|&kernel| kernel != stated) {
-            return Err(Unknown(format!("`kernel_shape` is {stated:?} and its kernel {kernel:?}")));
+            return Err(Misused(format!("`kernel_shape` is {stated:?} and its kernel {kernel:?}")));
         }
         let strides = self.sides(r, "strides", 1, Some([1, 1]))?;
         let dilations = self.sides(r, "dilations", 1, Some([1, 1]))?;
@@ -104,7 +109,7 @@ impl Plane {
     }
 
     /// Where the size of a pool is rounded up. Where padding is given by rule, so is the size.
-    fn ceil_mode(r: &Reader<'_>) -> Result<bool, Unknown> {
+    fn ceil_mode(r: &Reader<'_>) -> Result<bool, Unread> {
         let ceil = r.attributes.flag("ceil_mode", false)?;
         Ok(ceil && matches!(r.attributes.text("auto_pad")?, None | Some("NOTSET" | "")))
     }
@@ -121,7 +126,7 @@ impl Plane {
     }
 
     /// A kernel and its bias; the kernel's spatial sizes.
-    fn weights(&self, r: &mut Reader<'_>) -> Result<(Vec<ValueId>, [usize; 2]), Unknown> {
+    fn weights(&self, r: &mut Reader<'_>) -> Result<(Vec<ValueId>, [usize; 2]), Unread> {
         let name = r.required(1)?;
         let sizes: Option<Vec<usize>> = r.scope.sizes_of(name).and_then(|sizes| {
             sizes.iter().map(|size| size.known().and_then(|size| usize::try_from(size).ok())).collect()
@@ -129,10 +134,10 @@ impl Plane {
         let (shape, size) = match (sizes.as_deref(), self.line) {
             (Some(&[out, channels, width]), true) => (vec![out, channels, 1, width], [1, width]),
             (Some(&[out, channels, height, width]), false) => (vec![out, channels, height, width], [height, width]),
-            _ => {
-                return Err(Unknown(
-                    "its kernel must have an axis for each of its operand's, of known sizes".to_owned(),
-                ));
+            (None, _) => return Err(Unknown("the sizes of its kernel are not known".to_owned())),
+            (Some(sizes), line) => {
+                let (axes, found) = (if line { 3 } else { 4 }, sizes.len());
+                return Err(self.misfit(format!("its kernel must have {axes} axes as its operand, found {found}")));
             }
         };
         let kernel = match (self.line, r.constant_shape(1).is_some()) {
@@ -158,13 +163,13 @@ struct Attributes {
     padding: Padding,
 }
 
-fn groups(r: &Reader<'_>) -> Result<usize, Unknown> {
+fn groups(r: &Reader<'_>) -> Result<usize, Unread> {
     let groups = r.attributes.int("group")?.unwrap_or(1);
-    usize::try_from(groups).map_err(|_| Unknown(format!("`group` is {groups}")))
+    usize::try_from(groups).map_err(|_| Misused(format!("`group` is {groups}")))
 }
 
 /// Attributes of a convolution of pictures by a kernel of known sizes.
-pub(super) fn conv_attributes(r: &Reader<'_>, x: ValueId, kernel: ValueId) -> Result<Conv, Unknown> {
+pub(super) fn conv_attributes(r: &Reader<'_>, x: ValueId, kernel: ValueId) -> Result<Conv, Unread> {
     let plane = Plane::of(r, x)?;
     let shape = r.scope.shape(kernel)?.as_fixed();
     let (Some(&[_, _, height, width]), false) = (shape.as_deref(), plane.line) else {
@@ -190,7 +195,7 @@ pub(super) fn conv_transpose(r: &mut Reader<'_>) -> Read {
     let (weights, kernel) = plane.weights(r)?;
     let stated = plane.sides(r, "kernel_shape", 1, Some(kernel))?;
     if stated != kernel {
-        return Err(Unknown(format!("`kernel_shape` is {stated:?} and its kernel {kernel:?}")));
+        return Err(Misused(format!("`kernel_shape` is {stated:?} and its kernel {kernel:?}")));
     }
     let strides = plane.sides(r, "strides", 1, Some([1, 1]))?;
     let dilations = plane.sides(r, "dilations", 1, Some([1, 1]))?;
@@ -215,7 +220,7 @@ pub(super) fn conv_transpose(r: &mut Reader<'_>) -> Read {
         let total = full.saturating_sub(wanted);
         output_padding[i] += wanted.saturating_sub(full);
         let (less, more) = (total / 2, total - total / 2);
-        Ok::<_, Unknown>(if rule == "SAME_UPPER" { [less, more] } else { [more, less] })
+        Ok::<_, Unread>(if rule == "SAME_UPPER" { [less, more] } else { [more, less] })
     };
     let pads = match (rule, output) {
         ("VALID", None) => Pads::default(),
@@ -236,7 +241,7 @@ pub(super) fn max_pool(r: &mut Reader<'_>) -> Read {
 }
 
 /// Attributes of a pool of this operand.
-pub(super) fn max_pool_attributes(r: &Reader<'_>, x: ValueId) -> Result<MaxPool, Unknown> {
+pub(super) fn max_pool_attributes(r: &Reader<'_>, x: ValueId) -> Result<MaxPool, Unread> {
     let Attributes { kernel, strides, padding, dilations } = Plane::of(r, x)?.window(r, None)?;
     // The order of the indices, which nothing reads.
     r.attributes.skip(&["storage_order"]);
@@ -250,7 +255,7 @@ pub(super) fn avg_pool(r: &mut Reader<'_>) -> Read {
 }
 
 /// Attributes of a pool of this operand.
-pub(super) fn avg_pool_attributes(r: &Reader<'_>, x: ValueId) -> Result<AvgPool, Unknown> {
+pub(super) fn avg_pool_attributes(r: &Reader<'_>, x: ValueId) -> Result<AvgPool, Unread> {
     let Attributes { kernel, strides, padding, dilations } = Plane::of(r, x)?.window(r, None)?;
     let ceil_mode = Plane::ceil_mode(r)?;
     let count_include_pad = r.attributes.flag("count_include_pad", false)?;
@@ -258,7 +263,7 @@ pub(super) fn avg_pool_attributes(r: &Reader<'_>, x: ValueId) -> Result<AvgPool,
 }
 
 /// A power, which is real in opset 1.
-fn power(r: &Reader<'_>) -> Result<u32, Unknown> {
+fn power(r: &Reader<'_>) -> Result<u32, Unread> {
     let p = if r.opset < 2 {
         r.attributes.float("p")?.unwrap_or(2.0)
     } else {
@@ -279,7 +284,7 @@ pub(super) fn lp_pool(r: &mut Reader<'_>) -> Read {
 }
 
 /// Axes behind the channels.
-fn spatial(r: &Reader<'_>, x: ValueId) -> Result<Vec<usize>, Unknown> {
+fn spatial(r: &Reader<'_>, x: ValueId) -> Result<Vec<usize>, Unread> {
     Ok((2..r.known_rank(x)?).collect())
 }
 
