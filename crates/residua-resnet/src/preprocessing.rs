@@ -149,7 +149,7 @@ pub fn preprocessing_for(model: &Checked, anatomy: &Anatomy) -> Known {
         }
         (Family::V2, _) if strided_last => known(Preprocessing::Tf, "as Keras Applications trains it"),
         (Family::V1 | Family::V15, _) => known(Preprocessing::Torch, "as torchvision and timm train it"),
-        (Family::V2 | Family::Residual | Family::Plain, _) => {
+        (Family::V2 | Family::Residual | Family::Dense | Family::Plain, _) => {
             unknown("networks of this kind are trained in several ways")
         }
     }

@@ -23,6 +23,14 @@ impl Net {
         (Self { g, channels: HashMap::from([(x, channels)]), count: 0 }, x)
     }
 
+    pub(crate) fn channels(&self, value: ValueId) -> usize {
+        self.channels[&value]
+    }
+
+    pub(crate) fn set_channels(&mut self, value: ValueId, channels: usize) {
+        self.channels.insert(value, channels);
+    }
+
     fn name(&mut self) -> String {
         self.count += 1;
         format!("n{}", self.count)

@@ -9,6 +9,7 @@
 //! Not judged here: whether what is found is sound. [`Anatomy`] carries what a rule needs to say so.
 
 mod block;
+mod dense;
 mod flow;
 mod path;
 mod source;
@@ -27,6 +28,7 @@ use crate::form::{self, Architecture};
 use flow::Flow;
 use trunk::Trunk;
 
+pub use dense::DenseBlocks;
 pub use flow::Step;
 pub use stray::{Stray, Stretch};
 
@@ -53,6 +55,9 @@ pub struct Anatomy {
     /// For a network without blocks: its convolutions.
     #[serde(skip)]
     pub plain: PlainConvs,
+    /// For a densely connected network without residual blocks: its blocks.
+    #[serde(skip)]
+    pub dense: Option<DenseBlocks>,
     /// Residual blocks that do not lie on the way from the input to the (main) output.
     pub elsewhere: usize,
     /// Places outside blocks where paths meet.
@@ -393,6 +398,7 @@ pub fn analyse_as_it_is(model: &Typed) -> Anatomy {
         long_skips: sums.long_skips,
         head,
         plain: if blocks.is_empty() { trunk.plain(&flow) } else { PlainConvs::default() },
+        dense: if blocks.is_empty() { dense::find(&flow) } else { None },
         elsewhere: sums.blocks.len() - blocks.len(),
         merges: trunk.merges,
         blocks,
@@ -417,6 +423,9 @@ impl Anatomy {
     /// Convolutions on the way through main paths, with the stem as one, and one dense layer: the number in a name.
     #[must_use]
     pub fn depth(&self) -> usize {
+        if let Some(dense) = &self.dense {
+            return dense.convs + self.head.dense.len().max(1);
+        }
         if self.blocks.is_empty() {
             return self.plain.total + self.head.dense.len().max(1);
         }

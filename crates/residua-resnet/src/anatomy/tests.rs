@@ -370,6 +370,53 @@ fn a_network_without_shortcuts_is_plain() {
     assert!(anatomy.is("plain34").is_ok() && anatomy.is("resnet34").is_err());
 }
 
+/// Dense blocks of these layers; as Keras joins them one by one, or as torch joins all that came before.
+fn densely(blocks: &[usize], growth: usize, all: bool) -> Checked {
+    let concat = |net: &mut Net, parts: &[ValueId]| {
+        let channels = parts.iter().map(|part| net.channels(*part)).sum();
+        let joined = net.op(Op::Concat { axis: 1 }, parts);
+        net.set_channels(joined, channels);
+        joined
+    };
+    let (mut net, x) = Net::new(3);
+    let x = net.conv_bn_relu(x, 2 * growth, 7, 2);
+    let mut x = net.max_pool(x, 3, 2);
+    for (block, &layers) in blocks.iter().enumerate() {
+        let mut parts = vec![x];
+        for _ in 0..layers {
+            let input = if parts.len() > 1 { concat(&mut net, &parts) } else { parts[0] };
+            let y = net.bn_relu(input);
+            let y = net.conv_bn_relu(y, 4 * growth, 1, 1);
+            let y = net.conv(y, growth, 3, 1);
+            if all { parts.push(y) } else { parts = vec![concat(&mut net, &[input, y])] }
+        }
+        x = if parts.len() > 1 { concat(&mut net, &parts) } else { parts[0] };
+        x = net.bn_relu(x);
+        if block + 1 < blocks.len() {
+            let channels = net.channels(x) / 2;
+            x = net.conv(x, channels, 1, 1);
+            x = net.avg_pool(x, 2);
+        }
+    }
+    net.classifier(x, 10)
+}
+
+#[test]
+fn densely_connected_networks_have_their_name_in_either_way_of_joining() {
+    for all in [false, true] {
+        let anatomy = analyse(&densely(&[6, 12, 24, 16], 32, all));
+        let architecture = anatomy.architecture.as_ref().unwrap();
+        assert_eq!((architecture.name.as_str(), architecture.family), ("densenet121", Family::Dense), "{all}");
+        assert_eq!((&architecture.stages[..], architecture.depth), (&[6, 12, 24, 16][..], 121));
+        assert!(anatomy.is("densenet121").is_ok());
+        let differences = anatomy.differences("densenet169").unwrap();
+        assert_eq!(differences.len(), 1, "{differences:?}");
+        assert_eq!(differences[0].to_string(), "layers of its dense blocks: expected 6-12-32-32, found 6-12-24-16");
+    }
+    let thin = analyse(&densely(&[3, 2], 4, true)).architecture.unwrap();
+    assert_eq!((thin.name.as_str(), thin.standard), ("densenet13-custom", false));
+}
+
 #[test]
 fn what_has_no_convolution_or_dense_concatenations_has_no_architecture() {
     let (mut net, x) = Net::new(3);

@@ -5,7 +5,7 @@ use std::fmt;
 
 use residua_ir::NodeId;
 
-use super::{Form, StemForm, StrideIn};
+use super::{Form, StemForm, StrideIn, known};
 use crate::anatomy::{Anatomy, Block, BlockKind, Order, ShortcutKind};
 
 /// One thing in which a network differs from what a name stands for.
@@ -37,6 +37,10 @@ pub(crate) fn differences(anatomy: &Anatomy, name: &str) -> Option<Vec<Differenc
         let depth: usize = depth.parse().ok()?;
         return Some(plain(anatomy, depth));
     }
+    if let Some(depth) = name.strip_prefix("densenet") {
+        let (layers, growth) = known::dense(depth.parse().ok()?)?;
+        return Some(dense(anatomy, &layers, growth));
+    }
     // Of several forms of one name, the one that fits best.
     Form::named(name).iter().map(|form| Comparison::with(anatomy, form)).min_by_key(Vec::len)
 }
@@ -46,6 +50,20 @@ fn plain(anatomy: &Anatomy, depth: usize) -> Vec<Difference> {
     let add = anatomy.blocks.first().map(|block| block.add);
     found.hold("", "residual blocks", 0, anatomy.blocks.len(), add);
     found.hold("", "depth", depth, anatomy.depth(), None);
+    found.differences
+}
+
+fn dense(anatomy: &Anatomy, layers: &[usize], growth: usize) -> Vec<Difference> {
+    let mut found = Comparison::default();
+    let first = anatomy.stem.convs.first().map(|conv| conv.node);
+    let text = |layers: &[usize]| layers.iter().map(usize::to_string).collect::<Vec<_>>().join("-");
+    match &anatomy.dense {
+        Some(dense) => {
+            found.hold("", "layers of its dense blocks", text(layers), text(&dense.layers), None);
+            found.hold("", "channels that a layer adds", growth, dense.growth, None);
+        }
+        None => found.hold("", "dense blocks", layers.len(), 0, first),
+    }
     found.differences
 }
 

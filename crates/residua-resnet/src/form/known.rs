@@ -23,6 +23,18 @@ pub(crate) fn plain_stages(depth: usize) -> Option<[usize; 4]> {
     }
 }
 
+/// Layers of each block and the channels that each adds, of the networks of Huang et al. 2017.
+pub(crate) fn dense(depth: usize) -> Option<([usize; 4], usize)> {
+    match depth {
+        121 => Some(([6, 12, 24, 16], 32)),
+        161 => Some(([6, 12, 36, 24], 48)),
+        169 => Some(([6, 12, 32, 32], 32)),
+        201 => Some(([6, 12, 48, 32], 32)),
+        264 => Some(([6, 12, 64, 48], 32)),
+        _ => None,
+    }
+}
+
 /// The name that a form of this depth has, were all its sizes standard.
 pub(crate) fn name(form: &Form, depth: usize) -> Option<String> {
     if form.block == BlockKind::Other {

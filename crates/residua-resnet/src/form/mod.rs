@@ -7,7 +7,7 @@
 //!
 //! Names: a network of a known form in exactly its standard sizes has the standard name. One in other sizes (thin,
 //! wide, another number of blocks, another stem) is that name with its own depth and `-custom` behind it:
-//! `resnet50v2-custom`. What is residual and of no known form is `residual` and its depth; what has no blocks at all is
+//! `resnet50v2-custom`. So are densely connected networks (`densenet121`). What is residual and of no known form is `residual` and its depth; what has no blocks at all is
 //! `plain` and its depth.
 
 mod compare;
@@ -32,7 +32,7 @@ pub struct Architecture {
     pub depth: usize,
     /// Kind of most blocks.
     pub block: Option<BlockKind>,
-    /// Blocks a stage; none in a plain network.
+    /// Blocks a stage, layers a block of a densely connected network; none in a plain one.
     pub stages: Vec<usize>,
 }
 
@@ -51,6 +51,9 @@ pub enum Family {
     /// Residual, of no known form.
     #[serde(rename = "residual")]
     Residual,
+    /// Each layer's channels are added to those before it: DenseNet.
+    #[serde(rename = "dense")]
+    Dense,
     /// Without shortcuts.
     #[serde(rename = "plain")]
     Plain,
@@ -223,6 +226,17 @@ fn observed_stem(anatomy: &Anatomy) -> StemForm {
 /// What a network is called; [`None`] where it has no convolution, or paths meet in it in ways of no residual network.
 pub(crate) fn architecture(anatomy: &Anatomy) -> Option<Architecture> {
     let depth = anatomy.depth();
+    if let Some(dense) = &anatomy.dense {
+        let standard = compare::differences(anatomy, &format!("densenet{depth}")).is_some_and(|d| d.is_empty());
+        return Some(Architecture {
+            name: format!("densenet{depth}{}", if standard { "" } else { "-custom" }),
+            standard,
+            family: Family::Dense,
+            depth,
+            block: None,
+            stages: dense.layers.clone(),
+        });
+    }
     let Some(form) = Form::observed(anatomy) else {
         let is_plain = anatomy.plain.total > 0 && anatomy.merges == 0;
         return is_plain.then(|| Architecture {

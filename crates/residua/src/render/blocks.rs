@@ -41,6 +41,7 @@ fn family(architecture: &Architecture) -> &'static str {
         Family::V15 => "v1.5: activation behind the sum, stride on the 3x3",
         Family::V2 => "v2: pre-activation",
         Family::Residual => "residual, of no standard form",
+        Family::Dense => "densely connected: each layer adds channels to all before it",
         Family::Plain => "plain, without shortcuts",
     }
 }
@@ -56,7 +57,7 @@ pub(crate) fn sentence(architecture: &Architecture) -> String {
     if let Some(block) = architecture.block {
         parts.push(format!("{} blocks {}", kind(block), stages(architecture)));
     } else if !architecture.stages.is_empty() {
-        parts.push(format!("convolutions {}", stages(architecture)));
+        parts.push(format!("layers {}", stages(architecture)));
     }
     parts.push(family(architecture).to_owned());
     parts.join(", ")
