@@ -14,6 +14,11 @@ use std::process::ExitCode;
 use candle_core::{DType, Device, Module, Tensor};
 use candle_nn::{Func, VarBuilder};
 use candle_transformers::models::resnet;
+use residua_import::LoadOptions;
+use residua_ir::validate;
+use residua_resnet::analyse;
+use residua_resnet::recognise::Given;
+use residua_verify::{Subject, targets};
 use safetensors::tensor::{Dtype, TensorView};
 
 /// Height and width of the picture.
@@ -240,4 +245,51 @@ fn a_stride_on_the_first_convolution_of_a_bottleneck_is_refused() {
         ["convert".as_ref(), source.as_os_str(), written.as_os_str(), "--layout".as_ref(), "candle".as_ref()];
     assert_eq!(residua(&arguments), ExitCode::from(2));
     assert!(!written.exists());
+}
+
+/// Codes of what `check` finds in weights for candle, with this epsilon in all norms.
+fn codes_with(model: &Path, epsilon: Option<f64>) -> Vec<&'static str> {
+    let options = LoadOptions { given: Given { epsilon, ..Given::default() }, ..LoadOptions::default() };
+    let model = validate(residua_import::load_with(model, &options).unwrap()).unwrap();
+    let anatomy = analyse(&model);
+    let candle = [targets::named("candle").unwrap()];
+    let subject = Subject::new(&model, &anatomy, None).for_targets(&candle);
+    let found = residua_verify::check(&subject).into_iter().map(|finding| finding.code.id);
+    found.filter(|code| code.starts_with("R4")).collect()
+}
+
+fn codes(model: &Path) -> Vec<&'static str> {
+    codes_with(model, None)
+}
+
+/// How far candle is off on the weights in `file`, of what residua computes of `model`.
+fn gap(network: Network, file: &Path, model: &Path, folder: &Path) -> f64 {
+    let picture = folder.join("picture.npy");
+    let values = Random(7).many(2 * 3 * SIZE * SIZE, 0.0, 2.0);
+    save_picture(&values, &picture);
+    let (found, expected) = (candle(network, file, &values), run(model, &picture, "f32"));
+    let scale = expected.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+    found.iter().zip(&expected).fold(0.0, |most: f64, (a, b)| most.max((a - b).abs())) / scale
+}
+
+#[test]
+fn what_check_says_of_weights_for_candle_is_what_candle_computes() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    // As they are, and under other names.
+    save(&weights(RESNET18, &TORCHVISION), &place("fits.safetensors"));
+    assert_eq!(codes(&place("fits.safetensors")), [""; 0]);
+    assert!(gap(RESNET18, &place("fits.safetensors"), &place("fits.safetensors"), folder.path()) <= TOLERANCE);
+    // candle adds 1e-5 to variances, whatever the network was trained with.
+    assert_eq!(codes_with(&place("fits.safetensors"), Some(1e-3)), ["R408"]);
+    save_hugging_face(RESNET18, &place("renamed"), false);
+    assert_eq!(codes(&place("renamed")), ["R409"]);
+    // The stride on the first 1x1: every name and shape is there once the tensors are renamed, and candle says nothing.
+    save_hugging_face(RESNET50, &place("v1"), true);
+    save(&weights(RESNET50, &TORCHVISION), &place("v1.safetensors"));
+    assert_eq!(codes(&place("v1")), ["R408"]);
+    let off = gap(RESNET50, &place("v1.safetensors"), &place("v1"), folder.path());
+    assert!(off > 0.01, "candle computes the same within {off:e}");
+    // Blocks that candle does not have.
+    assert_eq!(codes(&residua_tests::checkpoint("timm/resnetv2_50.pth").path), ["R407"]);
 }
