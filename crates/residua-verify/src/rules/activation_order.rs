@@ -29,6 +29,7 @@ residua_ir::code! {
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     let Some(habit) = subject.habit() else { return };
     main_paths(subject, habit, findings);
+    projections(subject, habit, findings);
     sums(subject, habit, findings);
 }
 
@@ -86,6 +87,22 @@ fn exception(habit: &Habit, parts: &[Part], nodes: &[NodeId], at: usize) -> (Opt
         }
         (Some(Part::Conv) | None, Some(Part::Norm)) => (here, "there is one normalisation more".to_owned()),
         (Some(Part::Conv) | None, Some(Part::Conv) | None) => (here.or(before), "there is another layer".to_owned()),
+    }
+}
+
+/// The only projection without the normalisation that the others have.
+fn projections(subject: &Subject, habit: &Habit, findings: &mut Vec<Finding>) {
+    let blocks = &subject.anatomy.blocks;
+    let of_projections = blocks.iter().filter_map(|block| Some((block, block.path.conv.as_ref()?)));
+    let (normed, bare): (Vec<_>, Vec<_>) = of_projections.partition(|(block, _)| block.path.normed);
+    let [(block, conv)] = bare[..] else { return };
+    if normed.len() >= 2 && !super::needless_projection::keeps(block) {
+        let message = format!(
+            "there is no normalisation behind the projection of block {}; behind the other {} there is",
+            block.name,
+            normed.len()
+        );
+        findings.push(finding(subject, conv.node, message, habit.level()));
     }
 }
 

@@ -6,7 +6,7 @@ use crate::Subject;
 use crate::habit::usual;
 
 residua_ir::code! {
-    /// A few batch norms have another epsilon than the rest.
+    /// A few normalisations have another epsilon than the rest.
     ///
     /// ## Why it matters
     ///
@@ -16,7 +16,7 @@ residua_ir::code! {
     ///
     /// ## Example
     ///
-    /// `conv3_block2_1_bn: epsilon is 1e-3 here and 1.001e-5 in the other 52 batch norms`
+    /// `conv3_block2_1_bn: epsilon is 1e-3 here and 1.001e-5 in the other 52 norms`
     ///
     /// ## How to mend it
     ///
@@ -30,6 +30,7 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
         .into_iter()
         .filter_map(|node| match graph.node(node).op {
             Op::BatchNorm(norm) => Some((node, norm.epsilon)),
+            Op::GroupNorm(norm) => Some((node, norm.epsilon)),
             _ => None,
         })
         .collect();
@@ -40,7 +41,7 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     }
     let usual = f32::from_bits(most.value);
     for (node, epsilon) in epsilons.iter().filter(|(_, epsilon)| key(*epsilon) != most.value) {
-        let message = format!("epsilon is {epsilon:e} here and {usual:e} in the other {} batch norms", most.count);
+        let message = format!("epsilon is {epsilon:e} here and {usual:e} in the other {} norms", most.count);
         let help = "set the epsilon that the layer was trained with";
         findings.push(Finding::new(&CODE, message, help).at(subject.layer(*node)));
     }

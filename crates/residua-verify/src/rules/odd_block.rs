@@ -1,14 +1,15 @@
 //! Blocks that are built differently from all their siblings.
 
 use residua_ir::{Finding, Level, NodeId};
-use residua_resnet::anatomy::Block;
+use residua_resnet::anatomy::{Block, ConvUnit};
 
 use crate::Subject;
 use crate::habit::{Habit, few, usual};
 
 residua_ir::code! {
     /// One residual block is built differently from the others of the network: other kernels, another kind of block or
-    /// of normalisation, another number of groups, another inner width than its stage, no squeeze-and-excite gate.
+    /// of normalisation, another number of groups, another inner width than its stage, no squeeze-and-excite gate; a bias
+    /// where the others have none, or none.
     ///
     /// ## Why it matters
     ///
@@ -106,7 +107,44 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
             findings.push(exception(subject, node(block, habit).unwrap_or(block.add), message, habit.level()));
         }
     }
+    projections(subject, habit, findings);
+    biases(subject, habit, findings);
     widths(subject, habit, findings);
+}
+
+/// All projections have one kernel.
+fn projections(subject: &Subject, habit: &Habit, findings: &mut Vec<Finding>) {
+    let of_blocks = subject.anatomy.blocks.iter().filter_map(|block| Some((block, block.path.conv.as_ref()?)));
+    let all: Vec<(&Block, &ConvUnit)> = of_blocks.collect();
+    let Some(most) = usual(all.iter().map(|(_, conv)| conv.kernel)) else { return };
+    if !habit.known || most.total < 3 || most.total - most.count != 1 {
+        return;
+    }
+    let text = |kernel: [usize; 2]| format!("{}x{}", kernel[0], kernel[1]);
+    for (block, conv) in all.iter().filter(|(block, conv)| conv.kernel != most.value && !subject.is_broken(block)) {
+        let (found, others) = (text(conv.kernel), text(most.value));
+        let message =
+            format!("the projection of block {} is {found}; the other {} are {others}", block.name, most.count);
+        findings.push(exception(subject, conv.node, message, habit.level()));
+    }
+}
+
+/// The convolutions at one place of all blocks have a bias, or none has.
+fn biases(subject: &Subject, habit: &Habit, findings: &mut Vec<Finding>) {
+    let blocks = subject.anatomy.blocks.iter().filter(|block| block.convs.len() == habit.kernels.len());
+    let blocks: Vec<&Block> = blocks.filter(|_| habit.known).collect();
+    for at in 0..habit.kernels.len() {
+        let Some(most) = usual(blocks.iter().map(|block| block.convs[at].bias)) else { continue };
+        if most.total == most.count || !few(most.total - most.count, most.total) {
+            continue;
+        }
+        for block in blocks.iter().filter(|block| block.convs[at].bias != most.value) {
+            let (found, others) = if most.value { ("no bias", "one") } else { ("a bias", "none") };
+            let message =
+                format!("in block {} this layer has {found}; in the other {} it has {others}", block.name, most.count);
+            findings.push(exception(subject, block.convs[at].node, message, Level::Warning));
+        }
+    }
 }
 
 /// Within a stage all blocks have one inner width.

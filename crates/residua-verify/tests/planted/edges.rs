@@ -59,6 +59,12 @@ pub(crate) fn multiply(network: &mut Network, anatomy: &Anatomy, at: usize) -> O
     Some(network.layer(block.add))
 }
 
+pub(crate) fn subtract(network: &mut Network, anatomy: &Anatomy, at: usize) -> Option<String> {
+    let block = &anatomy.blocks[at];
+    network.node(block.add).op = Op::Elementwise(Elementwise::Sub);
+    Some(network.layer(block.add))
+}
+
 pub(crate) fn long_skip(network: &mut Network, anatomy: &Anatomy, at: usize) -> Option<String> {
     let (before, block) = inner(anatomy, at)?;
     let (_, before) = inner(anatomy, at - 1).filter(|(_, other)| other.name == before.name)?;
@@ -181,6 +187,51 @@ pub(crate) fn relu_on_identity(network: &mut Network, anatomy: &Anatomy, at: usi
     Some("on_identity".to_owned())
 }
 
+/// How many blocks have a projection.
+fn projections(anatomy: &Anatomy) -> usize {
+    anatomy.blocks.iter().filter(|block| block.shortcut == ShortcutKind::Projection).count()
+}
+
+pub(crate) fn relu_on_projection(network: &mut Network, anatomy: &Anatomy, at: usize) -> Option<String> {
+    let block = &anatomy.blocks[at];
+    let side = shortcut_end(network, block);
+    if block.shortcut != ShortcutKind::Projection || projections(anatomy) < 3 {
+        return None;
+    }
+    network.insert("on_projection", relu(), &[&side]);
+    network.rewire(block.add, &side, "on_projection")?;
+    Some("on_projection".to_owned())
+}
+
+pub(crate) fn lose_projection_norm(network: &mut Network, anatomy: &Anatomy, at: usize) -> Option<String> {
+    let block = &anatomy.blocks[at];
+    let norm = block.path.norm.filter(|_| projections(anatomy) >= 3)?;
+    network.bypass(norm);
+    Some(network.layer(block.path.conv.as_ref()?.node))
+}
+
+pub(crate) fn other_projection_kernel(network: &mut Network, anatomy: &Anatomy, at: usize) -> Option<String> {
+    let conv = anatomy.blocks[at].path.conv.as_ref().filter(|_| projections(anatomy) >= 3)?;
+    let kernel = network.nodes[conv.node.index()].inputs[1].clone();
+    let mut shape = network.tensor(&kernel)?.shape().to_vec();
+    let Op::Conv(attributes) = &mut network.node(conv.node).op else { return None };
+    attributes.padding = Padding::Explicit(Pads::all(1));
+    shape[2..].copy_from_slice(&[3, 3]);
+    network.reshape(&kernel, &shape);
+    Some(network.layer(conv.node))
+}
+
+pub(crate) fn other_bias(network: &mut Network, anatomy: &Anatomy, at: usize) -> Option<String> {
+    let conv = &anatomy.blocks[at].convs[0];
+    if conv.bias {
+        network.node(conv.node).inputs.truncate(2);
+    } else {
+        network.weight("extra/bias", &[conv.outputs]);
+        network.node(conv.node).inputs.push("extra/bias".to_owned());
+    }
+    Some(network.layer(conv.node))
+}
+
 pub(crate) fn move_stride(network: &mut Network, anatomy: &Anatomy, at: usize) -> Option<String> {
     let block = &anatomy.blocks[at];
     let from = block.convs.iter().position(|conv| conv.stride > 1)?;
@@ -298,16 +349,13 @@ pub(crate) fn wrong_channels(network: &mut Network, anatomy: &Anatomy, at: usize
 /// A projection that gives one channel, which the sum repeats.
 pub(crate) fn broadcast(network: &mut Network, anatomy: &Anatomy, at: usize) -> Option<String> {
     let block = &anatomy.blocks[at];
-    let (inputs, side) = (block.inputs?, shortcut_end(network, block));
-    if block.shortcut != ShortcutKind::Projection || block.path.pooled {
-        return None;
-    }
-    network.weight("narrow/kernel", &[1, inputs, 1, 1]);
-    let narrow = Op::Conv(Conv { strides: [block.stride; 2], ..Conv::default() });
-    network.insert("narrow", narrow, &[&network.name(block.fork), "narrow/kernel"]);
-    network.rewire(block.add, &side, "narrow")?;
-    for node in block.path.nodes.iter().rev() {
-        network.remove(*node);
+    let conv = block.path.conv.as_ref()?.node;
+    for node in [conv].into_iter().chain(block.path.norm) {
+        for operand in network.nodes[node.index()].inputs[1..].to_vec() {
+            let mut shape = network.tensor(&operand)?.shape().to_vec();
+            shape[0] = 1;
+            network.reshape(&operand, &shape);
+        }
     }
     Some(network.layer(block.add))
 }
