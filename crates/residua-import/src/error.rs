@@ -44,6 +44,16 @@ pub enum Error {
         /// What was expected and what was found.
         problem: String,
     },
+    /// A layer that what it is given does not fit: how many tensors, their rank, or their sizes.
+    #[error("layer `{layer}` ({kind}): {problem}")]
+    Misfit {
+        /// Its name, with the names of enclosing models before it.
+        layer: String,
+        /// Its class.
+        kind: String,
+        /// What it takes and what it is given.
+        problem: String,
+    },
     /// What keeps the text of the network from being a graph, all of it; at least one.
     #[error("{}", in_short(.0))]
     Faults(Vec<Finding>),
@@ -123,6 +133,10 @@ impl Error {
                 let message = format!("tensor `{tensor}` must have shape {expected}, found {found}");
                 let help = "compare the layer's attributes and weights with the code that built the model";
                 vec![Finding::new(&SHAPE_MISMATCH, message, help).at(layer).of_tensor(location)]
+            }
+            Self::Misfit { layer, kind, problem } => {
+                let help = "compare the layer, and those before it, with the code that built the model";
+                vec![Finding::new(&SHAPE_MISMATCH, format!("{kind}: {problem}"), help).at(layer)]
             }
             Self::Format(_)
             | Self::Config { .. }

@@ -140,3 +140,64 @@ impl<'a> Calls<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A layer of Keras 2 that is called on others.
+    fn layer(name: &str, on: &[&str]) -> Value {
+        let on: Vec<Value> = on.iter().map(|other| json!([other, 0, 0, {}])).collect();
+        json!({ "class_name": "Add", "name": name, "config": { "name": name }, "inbound_nodes": [on] })
+    }
+
+    fn found(layers: Vec<Value>) -> Vec<String> {
+        let root = json!({
+            "class_name": "Functional",
+            "config": {
+                "name": "m", "layers": layers, "input_layers": [["x", 0, 0]], "output_layers": [["y", 0, 0]]
+            }
+        });
+        find(&root).iter().map(ToString::to_string).collect()
+    }
+
+    fn input() -> Value {
+        json!({ "class_name": "InputLayer", "config": { "name": "x" }, "inbound_nodes": [] })
+    }
+
+    #[test]
+    fn all_that_keeps_a_configuration_from_being_a_graph_is_found_at_once() {
+        let layers = vec![
+            input(),
+            layer("a", &["x", "c"]),
+            layer("b", &["a"]),
+            layer("c", &["b"]),
+            layer("d", &["gone", "gone", "x"]),
+            layer("d", &["x"]),
+        ];
+        let expected = [
+            "error R111: d: two layers of `m` are named `d`",
+            "error R110: d: it is called on `gone`, which is no layer of the model",
+            "error R110: y: `y` is named in `output_layers`, and no layer of the model is",
+            "error R109: a: it depends on its own result, through `b` and `c`",
+        ];
+        assert_eq!(found(layers), expected);
+    }
+
+    #[test]
+    fn a_layer_that_is_called_again_on_what_follows_it_is_no_cycle() {
+        let mut shared = layer("shared", &["x"]);
+        shared["inbound_nodes"] = json!([[["x", 0, 0, {}]], [["y", 0, 0, {}]]]);
+        assert_eq!(found(vec![input(), shared, layer("y", &["shared"])]), [""; 0]);
+    }
+
+    #[test]
+    fn models_within_models_are_looked_into_by_their_path() {
+        let inner = json!({ "layers": [input(), layer("a", &["gone"])], "name": "inner" });
+        let inner = json!({ "class_name": "Functional", "name": "inner", "config": inner, "inbound_nodes": [[["x", 0, 0, {}]]] });
+        let expected = ["error R110: inner/a: it is called on `gone`, which is no layer of the model"];
+        assert_eq!(found(vec![input(), inner, layer("y", &["inner"])]), expected);
+    }
+}

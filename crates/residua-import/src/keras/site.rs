@@ -181,11 +181,17 @@ impl<'n, 'a> Site<'n, 'a> {
         Stop::Fail(Error::Layer { layer, kind, problem: problem.into() })
     }
 
+    /// An error about what this layer is given.
+    pub(super) fn misfit(&self, problem: impl Into<String>) -> Stop {
+        let (layer, kind) = (self.path.to_owned(), self.layer.class.to_owned());
+        Stop::Fail(Error::Misfit { layer, kind, problem: problem.into() })
+    }
+
     /// The only operand.
     pub(super) fn input(&self) -> Lowered {
         match self.inputs.as_slice() {
             [only] => Ok(only.clone()),
-            inputs => Err(self.wrong(format!("takes one tensor, found {}", inputs.len()))),
+            inputs => Err(self.misfit(format!("takes one tensor, found {}", inputs.len()))),
         }
     }
 
@@ -197,8 +203,9 @@ impl<'n, 'a> Site<'n, 'a> {
     /// The graph's axis of a source axis.
     pub(super) fn axis(&self, value: &Val, axis: i64) -> Lowered<usize> {
         let rank = self.rank(value)?;
-        let source = order::resolve(axis, rank)
-            .ok_or_else(|| self.wrong(format!("axis {axis} is out of range for an input of shape {}", value.text())))?;
+        let source = order::resolve(axis, rank).ok_or_else(|| {
+            self.misfit(format!("axis {axis} is out of range for an input of shape {}", value.text()))
+        })?;
         Ok(value.axes().map_or(source, |axes| axes[source]))
     }
 
@@ -357,7 +364,7 @@ impl<'n, 'a> Site<'n, 'a> {
             return Err(self.wrong(format!("an input of shape {} cannot be brought into its order", value.text())));
         };
         if to.len() != rank {
-            return Err(self.wrong(format!("takes an input with {} axes, found shape {}", to.len(), value.text())));
+            return Err(self.misfit(format!("takes an input with {} axes, found shape {}", to.len(), value.text())));
         }
         let perm = order::between(&from, &to);
         Ok(self.step("transpose", Op::Transpose { perm }, &[value], wanted))
@@ -385,7 +392,7 @@ impl<'n, 'a> Site<'n, 'a> {
         if let Some(rank) = value.rank()
             && rank != 4
         {
-            return Err(self.wrong(format!("takes pictures (4 axes), found an input of shape {}", value.text())));
+            return Err(self.misfit(format!("takes pictures (4 axes), found an input of shape {}", value.text())));
         }
         let order = if self.is_channels_first()? { SourceOrder::Same } else { SourceOrder::channels_last() };
         self.reordered(value, order)

@@ -47,7 +47,7 @@ pub(super) fn prelu(site: &mut Site<'_, '_>) -> Lowered {
     let mut x = site.input()?;
     let rank = site.rank(&x)?;
     if rank < 2 {
-        return Err(site.wrong("takes an input of at least 2 axes"));
+        return Err(site.misfit("takes an input of at least 2 axes"));
     }
     if site.shared || x.axes().is_some_and(|axes| axes[0] != 0) {
         x = site.plain(&x)?;
@@ -150,7 +150,7 @@ fn glu(site: &mut Site<'_, '_>, x: &Val) -> Lowered {
     let order = x.order.clone();
     let axis = site.axis(&x, -1)?;
     let Some(size) = x.size(axis).filter(|size| size % 2 == 0) else {
-        return Err(site.wrong("glu halves its last axis, whose size must be known and even"));
+        return Err(site.misfit("glu halves its last axis, whose size must be known and even"));
     };
     let half = |start, end| Op::slice(axis, start, Some(end), 1);
     let value = site.step("first", half(0, size / 2), &[&x], order.clone());

@@ -68,7 +68,7 @@ pub(super) fn conv(site: &mut Site<'_, '_>) -> Lowered {
     let inputs = match (x.size(1), groups) {
         (_, 0) => return Err(site.fields().error("groups", "an integer of at least 1").into()),
         (Some(channels), _) if channels % groups != 0 => {
-            return Err(site.wrong(format!("{channels} channels cannot be split into {groups} groups")));
+            return Err(site.misfit(format!("{channels} channels cannot be split into {groups} groups")));
         }
         (channels, _) => channels.map(|channels| channels / groups),
     };

@@ -25,7 +25,7 @@ pub(super) fn elementwise(site: &mut Site<'_, '_>) -> Lowered {
         _ => Elementwise::Min,
     };
     if site.inputs.len() < 2 || (op == Elementwise::Sub && site.inputs.len() != 2) {
-        return Err(site.wrong(format!("takes two tensors or more, found {}", site.inputs.len())));
+        return Err(site.misfit(format!("takes two tensors or more, found {}", site.inputs.len())));
     }
     let inputs = site.inputs.clone();
     let (operands, order) = aligned(site, &inputs, Alignment::Merge)?;
@@ -107,7 +107,7 @@ pub(super) fn concatenate(site: &mut Site<'_, '_>) -> Lowered {
 /// All operands joined along a source axis.
 pub(super) fn concat(site: &mut Site<'_, '_>, axis: i64) -> Lowered {
     let inputs = site.inputs.clone();
-    let Some(first) = inputs.first() else { return Err(site.wrong("takes at least one tensor")) };
+    let Some(first) = inputs.first() else { return Err(site.misfit("takes at least one tensor")) };
     let order = match &first.order {
         SourceOrder::FlattenedChannelsLast { .. } => SourceOrder::Same,
         order @ (SourceOrder::Same | SourceOrder::Permuted(_)) => order.clone(),

@@ -24,7 +24,7 @@ fn single_axis(site: &Site<'_, '_>) -> Lowered<i64> {
 fn with_channels_second(site: &mut Site<'_, '_>, x: &Val, axis: i64) -> Lowered {
     let rank = site.rank(x)?;
     if rank < 2 {
-        return Err(site.wrong("takes an input of at least 2 axes"));
+        return Err(site.misfit("takes an input of at least 2 axes"));
     }
     let at = site.axis(x, axis)?;
     let Some(axes) = x.axes().filter(|_| at != 1) else { return Ok(x.clone()) };
@@ -135,7 +135,7 @@ pub(super) fn group(site: &mut Site<'_, '_>) -> Lowered {
         groups => usize::try_from(groups)
             .ok()
             .filter(|&groups| groups > 0 && channels % groups == 0)
-            .ok_or_else(|| site.wrong(format!("{channels} channels cannot be split into {groups} groups")))?,
+            .ok_or_else(|| site.misfit(format!("{channels} channels cannot be split into {groups} groups")))?,
     };
     let affine = Affine::of(site)?;
     let bound = site.weight_list(affine.names().map(|name| Weight::new(name, &[Some(channels)])).collect())?;

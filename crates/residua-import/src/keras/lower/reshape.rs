@@ -17,7 +17,7 @@ pub(super) fn flatten(site: &mut Site<'_, '_>) -> Lowered {
     let x = site.input()?;
     let rank = site.rank(&x)?;
     if rank == 0 {
-        return Err(site.wrong("takes an input of at least 1 axis"));
+        return Err(site.misfit("takes an input of at least 1 axis"));
     }
     if rank == 1 {
         return Ok(site.finish(Op::Unsqueeze { axes: vec![1] }, &[&x], SourceOrder::Same));
@@ -83,7 +83,7 @@ pub(super) fn reshape_to(site: &mut Site<'_, '_>, x: &Val, target: &[i64]) -> Lo
     if rank != 4 || site.net.channels_first {
         return Ok(site.finish(Op::Reshape { shape: batch_then(&sizes) }, &[&x], SourceOrder::Same));
     }
-    let &[h, w, c] = sizes.as_slice() else { return Err(site.wrong("cannot be reshaped")) };
+    let &[h, w, c] = sizes.as_slice() else { return Err(site.misfit("cannot be reshaped")) };
     if c == Some(1) || (h == Some(1) && w == Some(1)) {
         let shape = batch_then(&[c, h, w]);
         return Ok(site.finish(Op::Reshape { shape }, &[&x], SourceOrder::channels_last()));
@@ -95,7 +95,7 @@ pub(super) fn reshape_to(site: &mut Site<'_, '_>, x: &Val, target: &[i64]) -> Lo
 /// The target sizes, with -1 worked out where the input's sizes are known; `None` stays for at most one.
 fn known_sizes(site: &Site<'_, '_>, x: &Val, target: &[i64]) -> Lowered<Vec<Option<usize>>> {
     site.rank(x)?;
-    let bad = || site.wrong(format!("cannot be reshaped to {target:?}"));
+    let bad = || site.misfit(format!("cannot be reshaped to {target:?}"));
     let mut sizes = Vec::with_capacity(target.len());
     for &size in target {
         sizes.push(if size == -1 { None } else { Some(usize::try_from(size).map_err(|_| bad())?) });
@@ -141,7 +141,7 @@ pub(super) fn transpose(site: &mut Site<'_, '_>, x: &Val, perm: &[i64]) -> Lower
     let mut sorted = perm.clone().unwrap_or_default();
     sorted.sort_unstable();
     let Some(perm) = perm.filter(|_| sorted.into_iter().eq(0..rank)) else {
-        return Err(site.wrong(format!("its axes are no permutation of the {rank} axes of its input")));
+        return Err(site.misfit(format!("its axes are no permutation of the {rank} axes of its input")));
     };
     if perm.iter().enumerate().all(|(i, &axis)| i == axis) {
         let order = x.order.clone();
