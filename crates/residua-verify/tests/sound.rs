@@ -17,9 +17,9 @@ fn findings(fixture: &Fixture) -> Option<Vec<Finding>> {
     Some(residua_verify::check(&Subject::new(&model, &anatomy, None).called(&fixture.name)))
 }
 
-/// Warnings that hold: layers that nobody knows, a pickle that would call something, four networks that were made with
+/// Warnings that hold: layers that nobody knows, a pickle that would call something, networks that were made with
 /// fewer blocks than their names say, norms that were given two epsilons.
-const EXPECTED: [(&str, &str); 9] = [
+const EXPECTED: [(&str, &str); 12] = [
     ("R105", "custom.k3.h5"),
     ("R105", "custom.k3.keras"),
     ("R105", "lambda.k2.h5"),
@@ -29,12 +29,15 @@ const EXPECTED: [(&str, &str); 9] = [
     ("R203", "layers/group_norm"),
     ("R213", "resnet26"),
     ("R213", "resnext26"),
+    ("R213", "torch/resnet50"),
+    ("R213", "torch/resnetv2_50"),
+    ("R213", "torch/seresnet50"),
 ];
 
 #[test]
 fn sound_models_have_no_errors_and_only_warnings_that_hold() {
     let (mut read, mut networks, mut unexpected) = (0, BTreeSet::new(), Vec::new());
-    for fixture in residua_tests::all().iter().chain(residua_tests::torch()) {
+    for fixture in residua_tests::all().iter().chain(residua_tests::torch()).chain(residua_tests::onnx()) {
         let Some(findings) = findings(fixture) else { continue };
         read += 1;
         networks.insert((&fixture.set, &fixture.name));
