@@ -351,10 +351,11 @@ pub(crate) fn broadcast(network: &mut Network, anatomy: &Anatomy, at: usize) -> 
     let block = &anatomy.blocks[at];
     let conv = block.path.conv.as_ref()?.node;
     for node in [conv].into_iter().chain(block.path.norm) {
-        for operand in network.nodes[node.index()].inputs[1..].to_vec() {
-            let mut shape = network.tensor(&operand)?.shape().to_vec();
+        let operands = network.nodes[node.index()].inputs[1..].to_vec();
+        for operand in &operands {
+            let mut shape = network.tensor(operand)?.shape().to_vec();
             shape[0] = 1;
-            network.reshape(&operand, &shape);
+            network.reshape(operand, &shape);
         }
     }
     Some(network.layer(block.add))
