@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use residua_ir::rewrite::{Applied, normalise};
 use residua_ir::{Checked, Graph, Shape, SourceOrder, ValueId, ValueKind, validate};
 use residua_resnet::preprocessing::{Known, Preprocessing, preprocessing_for};
 use residua_resnet::{Anatomy, anatomy};
@@ -52,6 +53,20 @@ impl Model {
     /// As [`Model::load`], from the options that most commands share.
     pub(crate) fn from_args(args: &ModelArgs) -> Result<Self> {
         Self::load(&args.path, &args.input_shape, &args.source)
+    }
+
+    /// Makes of an exported model the network that it was before; what was done. Models of frameworks are that already.
+    pub(crate) fn as_it_was(&mut self) -> Result<Vec<Applied>> {
+        if self.checked.graph().source().format != "onnx" {
+            return Ok(Vec::new());
+        }
+        let Some(normal) = normalise(&self.checked).context("cannot undo what the exporter did")? else {
+            return Ok(Vec::new());
+        };
+        self.checked =
+            validate(normal.model.into_graph()).context("what was made of the export does not hold together")?;
+        self.anatomy = anatomy::analyse_as_it_is(&self.checked);
+        Ok(normal.applied)
     }
 
     fn of(path: &Path, graph: Graph, input_shapes: &[NamedShape]) -> Result<Self> {

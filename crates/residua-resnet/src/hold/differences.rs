@@ -113,8 +113,12 @@ fn block_difference(model: &Checked, block: &Block, other_model: &Checked, other
     for ((place, conv), (_, other_conv)) in own.iter().zip(&others) {
         let place = format!("{name} {place}");
         found = found.or_else(|| conv_difference(&place, model, conv, other_model, other_conv));
-        let moves = conv.norm.is_some() || other_conv.norm.is_some();
-        let keeps = other_conv.bias || moves && block.activation == Order::Post;
+        let moves = match block.activation {
+            Order::Post => conv.norm.is_some() || other_conv.norm.is_some(),
+            // A norm that was folded away is there again, and does nothing but add the bias.
+            Order::Pre => followed_by_norm(other_model, other_conv.node),
+        };
+        let keeps = other_conv.bias || moves;
         if found.is_none() && !keeps && !followed_by_norm(model, conv.node) && has_bias(model, conv) {
             found = Some(format!("{place} has a bias and no norm behind it that could take it"));
         }

@@ -75,9 +75,11 @@ impl Layout {
 }
 
 pub(super) fn run(args: &LayoutsArgs, console: &mut Console) -> Result<Outcome> {
-    let model = args.model.as_deref().map(|path| Model::load(path, &[], &args.source)).transpose()?;
-    if let Some(model) = &model {
+    let mut model = args.model.as_deref().map(|path| Model::load(path, &[], &args.source)).transpose()?;
+    if let Some(model) = &mut model {
         model.tell(console);
+        // As `convert` would write it.
+        model.as_it_was()?;
     }
     let layouts: Vec<Layout> = LayoutName::all().map(|layout| Layout::of(model.as_ref(), layout)).collect();
     match args.format {

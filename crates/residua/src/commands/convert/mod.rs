@@ -71,7 +71,7 @@ pub(super) fn run(args: &ConvertArgs, threads: Option<usize>, console: &mut Cons
 
     progress.step("writing");
     let source = model.checked.clone();
-    let mut changed = rewrite::as_it_was(&mut model)?;
+    let mut changed = rewrite::Changed::as_it_was(&mut model)?;
     let target = Target::new(args, place.format, &model)?;
     changed.fold(&mut model, args)?;
     if !fits_float(&model, args, console) {

@@ -2,15 +2,13 @@
 //! where that is asked for.
 
 use anyhow::{Context, Result};
-use residua_ir::rewrite::{Applied, Change, fold_batch_norm, normalise};
+use residua_ir::rewrite::{Applied, Change, fold_batch_norm};
 use residua_ir::validate;
-use residua_resnet::anatomy;
 
 use crate::args::ConvertArgs;
 use crate::model::Model;
 
 /// What was done to a model before it is written.
-#[derive(Default)]
 pub(super) struct Changed {
     passes: Vec<Applied>,
     folded: bool,
@@ -21,6 +19,11 @@ impl Changed {
     pub(super) fn change(&self) -> Option<Change> {
         let folded = self.folded.then_some(Change::Rounding);
         self.passes.iter().map(|applied| applied.change).chain(folded).max()
+    }
+
+    /// Makes of an exported model the network that it was before.
+    pub(super) fn as_it_was(model: &mut Model) -> Result<Self> {
+        Ok(Self { passes: model.as_it_was()?, folded: false })
     }
 
     /// Passes that found something.
@@ -37,18 +40,4 @@ impl Changed {
         }
         Ok(())
     }
-}
-
-/// Makes of an exported model the network that it was before. Models of frameworks are that already.
-pub(super) fn as_it_was(model: &mut Model) -> Result<Changed> {
-    if model.checked.graph().source().format != "onnx" {
-        return Ok(Changed::default());
-    }
-    let Some(normal) = normalise(&model.checked).context("cannot undo what the exporter did")? else {
-        return Ok(Changed::default());
-    };
-    model.checked =
-        validate(normal.model.into_graph()).context("what was made of the export does not hold together")?;
-    model.anatomy = anatomy::analyse_as_it_is(&model.checked);
-    Ok(Changed { passes: normal.applied, folded: false })
 }
