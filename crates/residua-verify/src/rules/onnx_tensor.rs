@@ -1,7 +1,7 @@
 //! Tensors whose elements are not those that their shape asks for.
 
 use residua_formats::Problem;
-use residua_formats::onnx::schema::DataLocation;
+use residua_formats::onnx::schema::{DataLocation, TensorProto};
 use residua_ir::Finding;
 
 use crate::OnnxText;
@@ -25,11 +25,22 @@ residua_ir::code! {
 
 pub(super) fn check(text: &OnnxText, findings: &mut Vec<Finding>) {
     let tensors = text.graph().map(|graph| &graph.initializer[..]).unwrap_or_default();
-    for tensor in tensors.iter().filter(|tensor| tensor.data_location != DataLocation::External as i32) {
+    let inside = tensors.iter().filter(|tensor| tensor.data_location != DataLocation::External as i32);
+    for tensor in inside.filter(|tensor| !is_whole(tensor)) {
         if let Err(error) = text.file().tensor(tensor)
             && matches!(error.problem, Problem::Malformed { .. })
         {
             findings.push(Finding::new(&CODE, error.to_string(), "export the model again").of_tensor(&tensor.name));
         }
     }
+}
+
+/// Whether the elements lie in a field of their type and are as many as the shape says, which is known without reading
+/// them.
+fn is_whole(tensor: &TensorProto) -> bool {
+    let TensorProto { float_data, int32_data, int64_data, double_data, uint64_data, .. } = tensor;
+    let lens = [float_data.len(), int32_data.len(), int64_data.len(), double_data.len(), uint64_data.len()];
+    let sizes = tensor.dims.iter().map(|&size| usize::try_from(size).ok());
+    let count = sizes.fold(Some(1usize), |count, size| count?.checked_mul(size?));
+    tensor.raw_data.is_empty() && count.is_some_and(|count| count > 0 && lens.iter().sum::<usize>() == count)
 }
