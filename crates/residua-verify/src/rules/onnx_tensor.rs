@@ -40,7 +40,7 @@ pub(super) fn check(text: &OnnxText, findings: &mut Vec<Finding>) {
 fn is_whole(tensor: &TensorProto) -> bool {
     let TensorProto { float_data, int32_data, int64_data, double_data, uint64_data, .. } = tensor;
     let lens = [float_data.len(), int32_data.len(), int64_data.len(), double_data.len(), uint64_data.len()];
-    let sizes = tensor.dims.iter().map(|&size| usize::try_from(size).ok());
-    let count = sizes.fold(Some(1usize), |count, size| count?.checked_mul(size?));
+    let mut sizes = tensor.dims.iter().map(|&size| usize::try_from(size).ok());
+    let count = sizes.try_fold(1usize, |count, size| count.checked_mul(size?));
     tensor.raw_data.is_empty() && count.is_some_and(|count| count > 0 && lens.iter().sum::<usize>() == count)
 }
