@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -398,6 +399,9 @@ def main():
     if not program or not shutil.which(program):
         print("=" * 100, "NOT CHECKED: pages and drawings in a browser. No Chromium was found: install one, or set $CHROMIUM.", "=" * 100, sep="\n", file=sys.stderr)
         return 1 if args.require else 0
+    # A browser that does not answer is no reason to wait for ever.
+    signal.signal(signal.SIGALRM, lambda *_: sys.exit("Chromium did not answer in five minutes"))
+    signal.alarm(300)
     with tempfile.TemporaryDirectory() as folder:
         browser = Browser(program)
         try:

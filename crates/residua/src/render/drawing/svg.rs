@@ -42,9 +42,14 @@ pub(crate) fn svg(out: &mut dyn Write, summary: &Summary, diagram: &Diagram, pla
     let layout = Layout::of(diagram, least);
     let mut drawing = Drawing { text: String::new(), marks, in_page: place == Place::Page };
     let (width, height) = (layout.width, layout.height - top);
+    // A page shrinks it a little where that saves scrolling; its blocks are buttons, which a picture cannot hold.
+    let (shrinks, role) = match place {
+        Place::File => (String::new(), "img"),
+        Place::Page => (format!("style=\"min-width:{:.0}px\" ", width * 0.8), "group"),
+    };
     drawing.push(format_args!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 {top} {width} {height}\" width=\"{width}\" height=\"{height}\" \
-         role=\"img\" aria-labelledby=\"d-title d-desc\" font-family=\"system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif\">"
+         {shrinks}role=\"{role}\" aria-labelledby=\"d-title d-desc\" font-family=\"system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif\">"
     ));
     drawing.push(format_args!("<title id=\"d-title\">{}</title>", escape(&title(summary))));
     drawing.push(format_args!("<desc id=\"d-desc\">{}</desc>", escape(&described(summary, diagram))));
