@@ -60,9 +60,9 @@ fn versions_of_an_exported_model_are_held_against_a_release() {
             "{target}"
         );
     }
-    // It goes on beyond the operator sets that it is tested with.
+    // It goes on beyond the operator sets that it is tested with, and cannot fix the batch that the types of values name.
     let (document, _) = json(folder, &["check", file, "--target", "tract"]);
-    assert_eq!(found(&document, "note"), ["R401"]);
+    assert_eq!(found(&document, "note"), ["R401", "R405"]);
     // What is written again with an older set is of an older version.
     let out = tempfile::tempdir().unwrap();
     let older = out.path().join("older.onnx");
