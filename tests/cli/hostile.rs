@@ -1,4 +1,4 @@
-//! Damaged and hostile checkpoints as a user meets them: the program refuses each with one error and status 2, soon, in little
+//! Damaged and hostile files as a user meets them: the program refuses each with one error and status 2, soon, in little
 //! memory, runs nothing of what is in it, and leaves nothing behind.
 //!
 //! What the readers make of single faults is held in `residua-formats`; here, that no such file gets past the whole program.
@@ -8,6 +8,11 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use prost::Message;
+use residua_formats::onnx::schema::{
+    AttributeProto, AttributeType, DataLocation, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
+    StringStringEntryProto, TensorProto,
+};
 use residua_tests::checkpoint;
 use serde_json::{Value, json};
 
@@ -233,4 +238,163 @@ fn what_a_pickle_would_have_called_is_not_called() {
         assert!(folder.path().join("was-here").exists(), "the pickles call nothing wherever they are read");
     }
     all_refused(&cases, 20);
+}
+
+/// What an exporter wrote.
+fn exported(label: &str) -> Vec<u8> {
+    let fixtures = residua_tests::onnx();
+    let fixture = fixtures.iter().find(|fixture| fixture.label() == label).unwrap_or_else(|| panic!("no {label}"));
+    fs::read(&fixture.path).unwrap()
+}
+
+#[test]
+fn onnx_models_cut_short_anywhere_are_refused() {
+    const CUTS: usize = 20;
+    let files = [
+        "torch/resnet18.legacy16.onnx",
+        "torch/resnet18.legacy7.onnx",
+        "torch/resnet18.dynamo20.onnx",
+        "keras/thin50v2.tf2onnx9.onnx",
+    ];
+    let cut = |&label: &&str| -> Vec<Case> {
+        let bytes = exported(label);
+        let ends = (0..CUTS).map(|part| bytes.len() * part / CUTS).chain([bytes.len() - 1]);
+        ends.map(|end| (format!("{label}, its first {end} bytes"), bytes[..end].to_vec())).collect()
+    };
+    all_refused(&files.iter().flat_map(cut).collect::<Vec<_>>(), 80);
+}
+
+fn attribute(name: &str, kind: AttributeType) -> AttributeProto {
+    AttributeProto { name: name.to_owned(), r#type: kind.into(), ..AttributeProto::default() }
+}
+
+/// A graph in a graph in a graph.
+fn nested(levels: usize) -> GraphProto {
+    let mut graph = GraphProto::default();
+    for _ in 0..levels {
+        let body = AttributeProto { g: Some(graph), ..attribute("body", AttributeType::Graph) };
+        let node = NodeProto { op_type: "Loop".to_owned(), attribute: vec![body], ..NodeProto::default() };
+        graph = GraphProto { node: vec![node], ..GraphProto::default() };
+    }
+    graph
+}
+
+/// A lie about a model.
+type Lie = (&'static str, fn(&mut ModelProto));
+
+fn graph(model: &mut ModelProto) -> &mut GraphProto {
+    model.graph.as_mut().unwrap()
+}
+
+fn kernel(model: &mut ModelProto) -> &mut TensorProto {
+    graph(model).initializer.iter_mut().find(|tensor| tensor.dims.len() == 4).unwrap()
+}
+
+fn outside(model: &mut ModelProto, entries: &[(&str, &str)]) {
+    let kernel = kernel(model);
+    kernel.raw_data = Vec::new().into();
+    kernel.data_location = DataLocation::External.into();
+    let entry = |&(key, value): &(&str, &str)| StringStringEntryProto { key: key.to_owned(), value: value.to_owned() };
+    kernel.external_data = entries.iter().map(entry).collect();
+}
+
+#[test]
+fn onnx_models_that_lie_are_refused() {
+    let lies: [Lie; 33] = [
+        ("sizes beyond all bytes", |m| kernel(m).dims = vec![1 << 40, 1 << 40, 1, 1]),
+        ("sizes that overflow", |m| kernel(m).dims = vec![i64::MAX; 8]),
+        ("a size below 0", |m| kernel(m).dims[0] = -1),
+        ("a thousand axes", |m| kernel(m).dims = vec![1; 1000]),
+        ("one size more", |m| kernel(m).dims[0] += 1),
+        ("one size less", |m| kernel(m).dims[0] -= 1),
+        ("a type of no number", |m| kernel(m).data_type = 99),
+        ("complex numbers", |m| kernel(m).data_type = 14),
+        ("strings", |m| kernel(m).data_type = 8),
+        ("doubles in bytes of floats", |m| kernel(m).data_type = 11),
+        ("no bytes", |m| kernel(m).raw_data = Vec::new().into()),
+        ("a few bytes", |m| kernel(m).raw_data = vec![0; 3].into()),
+        ("bytes in two places", |m| kernel(m).float_data = vec![0.0; 7]),
+        ("data in a password file", |m| outside(m, &[("location", "/etc/passwd")])),
+        ("data above the folder", |m| outside(m, &[("location", "../../../../etc/passwd")])),
+        ("data above the folder and back", |m| outside(m, &[("location", "x/../../model")])),
+        ("data in a file that is not there", |m| outside(m, &[("location", "weights.bin")])),
+        ("data in a device", |m| outside(m, &[("location", "/dev/zero")])),
+        ("data in the folder itself", |m| outside(m, &[("location", ".")])),
+        ("data behind the end", |m| outside(m, &[("location", "model"), ("offset", "99999999999")])),
+        ("data from before the start", |m| outside(m, &[("location", "model"), ("offset", "-1")])),
+        ("more data than there is", |m| outside(m, &[("location", "model"), ("length", "18446744073709551615")])),
+        ("data nowhere", |m| outside(m, &[])),
+        ("no graph", |m| m.graph = None),
+        ("an operator set below 0", |m| m.opset_import[0].version = -3),
+        ("a value that nothing gives", |m| graph(m).node[3].input[0] = "nobody".to_owned()),
+        ("a node that reads itself", |m| {
+            let node = &mut graph(m).node[3];
+            node.input[0] = node.output[0].clone();
+        }),
+        ("a value that is given twice", |m| {
+            let given = graph(m).node[2].output[0].clone();
+            graph(m).node[5].output[0] = given;
+        }),
+        ("a tensor of the name of another", |m| {
+            let again = graph(m).initializer[0].clone();
+            graph(m).initializer.push(again);
+        }),
+        ("an output that nothing gives", |m| graph(m).output[0].name = "nobody".to_owned()),
+        ("graphs in graphs without end", |m| m.graph = Some(nested(400))),
+        ("a function that calls itself", |m| {
+            let call = |name: &str| NodeProto {
+                op_type: name.to_owned(),
+                domain: "local".to_owned(),
+                input: vec!["a".to_owned()],
+                output: vec!["b".to_owned()],
+                ..NodeProto::default()
+            };
+            m.opset_import.push(OperatorSetIdProto { domain: "local".to_owned(), version: 1 });
+            m.functions = ["even", "odd"]
+                .map(|name| FunctionProto {
+                    name: name.to_owned(),
+                    domain: "local".to_owned(),
+                    input: vec!["a".to_owned()],
+                    output: vec!["b".to_owned()],
+                    node: vec![call(if name == "odd" { "even" } else { "odd" })],
+                    opset_import: m.opset_import.clone(),
+                    ..FunctionProto::default()
+                })
+                .to_vec();
+            let node = &mut graph(m).node[1];
+            (node.op_type, node.domain) = ("even".to_owned(), "local".to_owned());
+            node.attribute.clear();
+            node.input.truncate(1);
+        }),
+        ("functions that call each other a thousand times each", |m| {
+            let call = |name: String, input: &str, output: String| NodeProto {
+                op_type: name,
+                domain: "local".to_owned(),
+                input: vec![input.to_owned()],
+                output: vec![output],
+                ..NodeProto::default()
+            };
+            m.opset_import.push(OperatorSetIdProto { domain: "local".to_owned(), version: 1 });
+            let sets = m.opset_import.clone();
+            let body = |level: usize| FunctionProto {
+                name: format!("f{level}"),
+                domain: "local".to_owned(),
+                input: vec!["a".to_owned()],
+                output: vec!["b999".to_owned()],
+                node: (0..1000).map(|i| call(format!("f{}", level + 1), "a", format!("b{i}"))).collect(),
+                opset_import: sets.clone(),
+                ..FunctionProto::default()
+            };
+            m.functions = (0..6).map(body).collect();
+            let node = &mut graph(m).node[1];
+            *node = call("f0".to_owned(), "x", node.output[0].clone());
+        }),
+    ];
+    let sound = exported("torch/resnet18.legacy16.onnx");
+    let case = |&(what, lie): &Lie| {
+        let mut model = ModelProto::decode(&sound[..]).unwrap();
+        lie(&mut model);
+        (what.to_owned(), model.encode_to_vec())
+    };
+    all_refused(&lies.iter().map(case).collect::<Vec<_>>(), 33);
 }

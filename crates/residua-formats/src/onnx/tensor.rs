@@ -32,6 +32,10 @@ pub(super) fn read(proto: &TensorProto, external: &dyn Fn(&str) -> Result<Bytes>
         shape.map_err(|_| FormatError::malformed(&*at, "a shape of numbers from 0 on", format!("{:?}", proto.dims)))?;
     let malformed =
         |error: TensorError| FormatError::malformed(&*at, "as many elements as the shape says", error.to_string());
+    let places = places(proto);
+    if let [_, _, ..] = places[..] {
+        return Err(FormatError::malformed(&*at, "its elements in one place", places.join(" and ")));
+    }
     let bytes = if proto.data_location == DataLocation::External as i32 {
         let needed = element_count(&shape).map_err(malformed)? * dtype.size();
         external_range(proto, &at, needed, external)?
@@ -41,6 +45,21 @@ pub(super) fn read(proto: &TensorProto, external: &dyn Fn(&str) -> Result<Bytes>
         proto.raw_data.clone()
     };
     Tensor::from_bytes(dtype, Endian::Little, shape, bytes).map_err(malformed)
+}
+
+/// Where a tensor has elements.
+fn places(proto: &TensorProto) -> Vec<&'static str> {
+    let external = proto.data_location == DataLocation::External as i32;
+    let places = [
+        ("another file", external),
+        ("raw_data", !proto.raw_data.is_empty()),
+        ("float_data", !proto.float_data.is_empty()),
+        ("int32_data", !proto.int32_data.is_empty()),
+        ("int64_data", !proto.int64_data.is_empty()),
+        ("double_data", !proto.double_data.is_empty()),
+        ("uint64_data", !proto.uint64_data.is_empty()),
+    ];
+    places.into_iter().filter_map(|(place, used)| used.then_some(place)).collect()
 }
 
 fn dtype(data_type: i32) -> Option<DType> {
