@@ -6,7 +6,7 @@ use super::ModelArgs;
 
 /// What is in a file: format, architecture, interface, blocks, layers, parameters, MACs
 ///
-/// Reads metadata only: no weight is touched, so a file of any size takes milliseconds. Only --format html reads weights.
+/// Reads metadata, and of the weights a few kilobytes of fixed filters, so a file of any size takes milliseconds. Only --format html reads all weights.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
