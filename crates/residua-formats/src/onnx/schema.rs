@@ -9,6 +9,7 @@
 #![allow(missing_docs, reason = "the fields are documented by the ONNX specification")]
 
 use bytes::Bytes;
+use residua_ir::DType;
 
 /// A model: the root of a file.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -238,6 +239,44 @@ pub enum DataType {
     Int2 = 26,
     Float6e2m3 = 27,
     Float6e3m2 = 28,
+}
+
+impl DataType {
+    /// What the elements of a number of ONNX's are read as; `None` for types that are not read.
+    #[must_use]
+    pub fn read_as(number: i32) -> Option<DType> {
+        Some(match Self::try_from(number).ok()? {
+            Self::Float => DType::F32,
+            Self::Double => DType::F64,
+            Self::Float16 => DType::F16,
+            Self::Bfloat16 => DType::BF16,
+            Self::Int8 => DType::I8,
+            Self::Int16 => DType::I16,
+            Self::Int32 => DType::I32,
+            Self::Int64 => DType::I64,
+            Self::Uint8 => DType::U8,
+            Self::Uint16 => DType::U16,
+            Self::Uint32 => DType::U32,
+            Self::Uint64 => DType::U64,
+            Self::Bool => DType::Bool,
+            Self::Undefined
+            | Self::String
+            | Self::Complex64
+            | Self::Complex128
+            | Self::Float8e4m3fn
+            | Self::Float8e4m3fnuz
+            | Self::Float8e5m2
+            | Self::Float8e5m2fnuz
+            | Self::Uint4
+            | Self::Int4
+            | Self::Float4e2m1
+            | Self::Float8e8m0
+            | Self::Uint2
+            | Self::Int2
+            | Self::Float6e2m3
+            | Self::Float6e3m2 => return None,
+        })
+    }
 }
 
 /// Where the elements of a tensor are.

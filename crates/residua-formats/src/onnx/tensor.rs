@@ -19,7 +19,7 @@ pub(super) fn read(proto: &TensorProto, external: &dyn Fn(&str) -> Result<Bytes>
     if proto.segment.is_some() {
         return Err(FormatError::unsupported(at, "a tensor in segments", "export the model again in one piece"));
     }
-    let dtype = dtype(proto.data_type).ok_or_else(|| {
+    let dtype = DataType::read_as(proto.data_type).ok_or_else(|| {
         let name = match DataType::try_from(proto.data_type) {
             Ok(known) => format!("{known:?}"),
             Err(_) => proto.data_type.to_string(),
@@ -60,40 +60,6 @@ fn places(proto: &TensorProto) -> Vec<&'static str> {
         ("uint64_data", !proto.uint64_data.is_empty()),
     ];
     places.into_iter().filter_map(|(place, used)| used.then_some(place)).collect()
-}
-
-fn dtype(data_type: i32) -> Option<DType> {
-    Some(match DataType::try_from(data_type).ok()? {
-        DataType::Float => DType::F32,
-        DataType::Double => DType::F64,
-        DataType::Float16 => DType::F16,
-        DataType::Bfloat16 => DType::BF16,
-        DataType::Int8 => DType::I8,
-        DataType::Int16 => DType::I16,
-        DataType::Int32 => DType::I32,
-        DataType::Int64 => DType::I64,
-        DataType::Uint8 => DType::U8,
-        DataType::Uint16 => DType::U16,
-        DataType::Uint32 => DType::U32,
-        DataType::Uint64 => DType::U64,
-        DataType::Bool => DType::Bool,
-        DataType::Undefined
-        | DataType::String
-        | DataType::Complex64
-        | DataType::Complex128
-        | DataType::Float8e4m3fn
-        | DataType::Float8e4m3fnuz
-        | DataType::Float8e5m2
-        | DataType::Float8e5m2fnuz
-        | DataType::Uint4
-        | DataType::Int4
-        | DataType::Float4e2m1
-        | DataType::Float8e8m0
-        | DataType::Uint2
-        | DataType::Int2
-        | DataType::Float6e2m3
-        | DataType::Float6e3m2 => return None,
-    })
 }
 
 /// The elements from the field that the specification gives this type, as little-endian bytes.

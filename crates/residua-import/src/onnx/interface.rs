@@ -6,24 +6,9 @@ use residua_ir::{DType, Dim, InputType, Shape, SourceOrder, TensorType};
 use super::scope::{Item, Scope};
 use crate::error::{Error, Result};
 
+/// What an attribute that names an element type means.
 pub(super) fn dtype(number: i64) -> Option<DType> {
-    let number = i32::try_from(number).ok()?;
-    let known = [
-        (DataType::Double, DType::F64),
-        (DataType::Float, DType::F32),
-        (DataType::Float16, DType::F16),
-        (DataType::Bfloat16, DType::BF16),
-        (DataType::Int64, DType::I64),
-        (DataType::Int32, DType::I32),
-        (DataType::Int16, DType::I16),
-        (DataType::Int8, DType::I8),
-        (DataType::Uint64, DType::U64),
-        (DataType::Uint32, DType::U32),
-        (DataType::Uint16, DType::U16),
-        (DataType::Uint8, DType::U8),
-        (DataType::Bool, DType::Bool),
-    ];
-    known.into_iter().find(|(theirs, _)| i32::from(*theirs) == number).map(|(_, ours)| ours)
+    DataType::read_as(i32::try_from(number).ok()?)
 }
 
 /// A size; one without a number is free, under its own name or one of ours.

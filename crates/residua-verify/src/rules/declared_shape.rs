@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use residua_formats::onnx::schema::{DataType, DimensionValue, TensorShapeProto, TypeValue, ValueInfoProto};
-use residua_ir::{DType, Finding, TensorType, ValueKind};
+use residua_ir::{Finding, TensorType, ValueKind};
 
 use crate::Subject;
 
@@ -58,8 +58,7 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
 /// In what a declaration contradicts a type, as `X, and follows as Y`.
 fn contradiction(info: &ValueInfoProto, inferred: &TensorType) -> Option<String> {
     let Some(TypeValue::Tensor(tensor)) = info.r#type.as_ref()?.value.as_ref() else { return None };
-    if DataType::try_from(tensor.elem_type).ok().and_then(known).is_some_and(|declared| declared != inferred.dtype) {
-        let declared = known(DataType::try_from(tensor.elem_type).ok()?)?;
+    if let Some(declared) = DataType::read_as(tensor.elem_type).filter(|&declared| declared != inferred.dtype) {
         return Some(format!("{declared}, and follows as {}", inferred.dtype));
     }
     let shape = tensor.shape.as_ref()?;
@@ -81,38 +80,4 @@ fn shown(shape: &TensorShapeProto) -> String {
     };
     let sizes: Vec<String> = shape.dim.iter().map(|dim| size(&dim.value)).collect();
     format!("[{}]", sizes.join(", "))
-}
-
-fn known(kind: DataType) -> Option<DType> {
-    Some(match kind {
-        DataType::Float => DType::F32,
-        DataType::Double => DType::F64,
-        DataType::Float16 => DType::F16,
-        DataType::Bfloat16 => DType::BF16,
-        DataType::Int8 => DType::I8,
-        DataType::Int16 => DType::I16,
-        DataType::Int32 => DType::I32,
-        DataType::Int64 => DType::I64,
-        DataType::Uint8 => DType::U8,
-        DataType::Uint16 => DType::U16,
-        DataType::Uint32 => DType::U32,
-        DataType::Uint64 => DType::U64,
-        DataType::Bool => DType::Bool,
-        DataType::Undefined
-        | DataType::String
-        | DataType::Complex64
-        | DataType::Complex128
-        | DataType::Float8e4m3fn
-        | DataType::Float8e4m3fnuz
-        | DataType::Float8e5m2
-        | DataType::Float8e5m2fnuz
-        | DataType::Uint4
-        | DataType::Int4
-        | DataType::Float4e2m1
-        | DataType::Float8e8m0
-        | DataType::Uint2
-        | DataType::Int2
-        | DataType::Float6e2m3
-        | DataType::Float6e3m2 => return None,
-    })
 }
