@@ -159,29 +159,27 @@ impl Array {
 
 /// The elements of a permuted array, row-major.
 pub(crate) fn permuted<T: Copy>(values: &[T], shape: &[usize], perm: &[usize]) -> Vec<T> {
-    let mut out = Vec::with_capacity(values.len());
+    let mut out = values.to_vec();
     permute_into(values, shape, perm, &mut out);
     out
 }
 
-/// Appends the elements of a permuted array, row-major.
-pub(crate) fn permute_into<T: Copy>(values: &[T], shape: &[usize], perm: &[usize], out: &mut Vec<T>) {
+/// Writes the elements of a permuted array, row-major.
+pub(crate) fn permute_into<T: Copy>(values: &[T], shape: &[usize], perm: &[usize], out: &mut [T]) {
     if values.is_empty() {
         return;
     }
     let steps = strides(shape);
     let Some((&last, outer)) = perm.split_last() else {
-        out.extend_from_slice(values);
+        out.copy_from_slice(values);
         return;
     };
     let sizes: Vec<usize> = outer.iter().map(|&axis| shape[axis]).collect();
     let mut index = vec![0usize; outer.len()];
-    loop {
+    for out in out.chunks_exact_mut(shape[last]) {
         let from: usize = index.iter().zip(outer).map(|(i, &axis)| i * steps[axis]).sum();
-        out.extend(values[from..].iter().step_by(steps[last]).take(shape[last]));
-        if !advance(&mut index, &sizes) {
-            return;
-        }
+        out.iter_mut().zip(values[from..].iter().step_by(steps[last])).for_each(|(out, &x)| *out = x);
+        advance(&mut index, &sizes);
     }
 }
 

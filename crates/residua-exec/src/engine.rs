@@ -11,9 +11,11 @@ use residua_ir::shape::infer;
 use residua_ir::{Checked, DType, Graph, Shape, TensorType, ValueId, ValueKind};
 
 use crate::array::{Array, element_count};
+use crate::buffer::Buffer;
 use crate::element::Element;
 use crate::error::ExecError;
 use crate::executor::{Options, Results};
+use crate::parallel;
 use crate::plan::{Plan, integer};
 use crate::steps;
 
@@ -29,7 +31,7 @@ pub(crate) struct Engine<T> {
     pool: ThreadPool,
     arch: Arch,
     /// Buffers of earlier runs.
-    buffers: Mutex<Vec<Vec<T>>>,
+    buffers: Mutex<Vec<Buffer<T>>>,
 }
 
 impl<T: Element> Engine<T> {
@@ -78,16 +80,18 @@ impl<T: Element> Engine<T> {
             {
                 steps::whole::check(&values, dtype, &self.graph.value(id).name)?;
             }
-            run.slots[id.index()] = Some(Arc::new(values));
+            run.slots[id.index()] = Some(Arc::new(values.into()));
         }
         self.pool.install(|| {
-            for (index, step) in self.plan.steps.iter().enumerate() {
-                let dead: Vec<ValueId> = step.reads().filter(|id| self.last_read[id.index()] == index).collect();
-                let result = steps::run(&mut run, step, &dead)?;
-                run.put(step.output, result);
-                dead.into_iter().for_each(|id| run.release(id));
-            }
-            Ok::<(), ExecError>(())
+            parallel::awake(|| {
+                for (index, step) in self.plan.steps.iter().enumerate() {
+                    let dead: Vec<ValueId> = step.reads().filter(|id| self.last_read[id.index()] == index).collect();
+                    let result = steps::run(&mut run, step, &dead)?;
+                    run.put(step.output, result);
+                    dead.into_iter().for_each(|id| run.release(id));
+                }
+                Ok::<(), ExecError>(())
+            })
         })?;
         let results = Results {
             outputs: self.graph.outputs().iter().map(|&id| run.array(id)).collect::<Result<_, _>>()?,
@@ -181,20 +185,20 @@ impl<T: Element> Engine<T> {
 pub(crate) struct Run<'a, T> {
     pub(crate) arch: Arch,
     pub(crate) shapes: Vec<Vec<usize>>,
-    slots: Vec<Option<Arc<Vec<T>>>>,
-    free: Vec<Vec<T>>,
+    slots: Vec<Option<Arc<Buffer<T>>>>,
+    free: Vec<Buffer<T>>,
     plan: &'a Plan<T>,
 }
 
 impl<'a, T: Element> Run<'a, T> {
     /// A run of values of these shapes, with these buffers at hand.
-    pub(crate) fn new(arch: Arch, shapes: Vec<Vec<usize>>, free: Vec<Vec<T>>, plan: &'a Plan<T>) -> Self {
+    pub(crate) fn new(arch: Arch, shapes: Vec<Vec<usize>>, free: Vec<Buffer<T>>, plan: &'a Plan<T>) -> Self {
         let slots = vec![None; shapes.len()];
         Self { arch, shapes, slots, free, plan }
     }
 
     /// Keeps what a step gave.
-    pub(crate) fn put(&mut self, id: ValueId, values: Arc<Vec<T>>) {
+    pub(crate) fn put(&mut self, id: ValueId, values: Arc<Buffer<T>>) {
         self.slots[id.index()] = Some(values);
     }
 
@@ -211,32 +215,29 @@ impl<'a, T: Element> Run<'a, T> {
     }
 
     /// A buffer of this many elements of any value.
-    pub(crate) fn buffer(&mut self, len: usize) -> Vec<T> {
-        let fits = |buffer: &&Vec<T>| buffer.capacity() >= len;
-        let best = self.free.iter().filter(fits).map(Vec::capacity).min();
-        let mut buffer = match best.and_then(|best| self.free.iter().position(|buffer| buffer.capacity() == best)) {
-            Some(at) => self.free.swap_remove(at),
-            None => Vec::new(),
-        };
-        buffer.resize(len, T::default());
-        buffer
+    pub(crate) fn buffer(&mut self, len: usize) -> Buffer<T> {
+        let free = self.free.iter().enumerate().filter(|(_, buffer)| buffer.capacity() >= len);
+        match free.min_by_key(|(_, buffer)| buffer.capacity()).map(|(at, _)| at) {
+            Some(at) => self.free.swap_remove(at).with_len(len),
+            None => Buffer::new(len),
+        }
     }
 
     /// Gives a buffer back.
-    pub(crate) fn recycle(&mut self, buffer: Vec<T>) {
+    pub(crate) fn recycle(&mut self, buffer: Buffer<T>) {
         self.free.push(buffer);
     }
 
     /// The value itself, to pass on.
-    pub(crate) fn share(&mut self, id: ValueId) -> Arc<Vec<T>> {
+    pub(crate) fn share(&mut self, id: ValueId) -> Arc<Buffer<T>> {
         match &self.slots[id.index()] {
             Some(values) => values.clone(),
-            None => Arc::new(self.values(id).to_vec()),
+            None => Arc::new(self.values(id).to_vec().into()),
         }
     }
 
     /// The elements of a value, to be changed: its own buffer where it is not read again, a copy otherwise.
-    pub(crate) fn take(&mut self, id: ValueId, dead: &[ValueId]) -> Vec<T> {
+    pub(crate) fn take(&mut self, id: ValueId, dead: &[ValueId]) -> Buffer<T> {
         if dead.contains(&id)
             && let Some(values) = self.slots[id.index()].take()
         {

@@ -10,6 +10,7 @@
 //! This crate knows nothing of files or residual networks, and reads no picture.
 
 mod array;
+mod buffer;
 pub mod compare;
 mod element;
 mod engine;
@@ -17,6 +18,7 @@ mod error;
 mod executor;
 mod kernels;
 pub mod order;
+mod parallel;
 mod plan;
 mod steps;
 

@@ -1,17 +1,18 @@
 //! Elementwise functions of two values, with numpy broadcasting.
 
 use pulp::Arch;
-use rayon::prelude::*;
 use residua_ir::{Comparison, Elementwise, Property};
 
 use super::GRAIN;
 use crate::array::{advance, strides};
 use crate::element::Element;
+use crate::parallel;
 
 /// `out = f(a, b)` where all three have the same shape.
 fn same<T: Element>(arch: Arch, a: &[T], b: &[T], out: &mut [T], f: impl Fn(T, T) -> T + Sync) {
-    out.par_chunks_mut(GRAIN).zip(a.par_chunks(GRAIN)).zip(b.par_chunks(GRAIN)).for_each(|((out, a), b)| {
-        arch.dispatch(|| out.iter_mut().zip(a).zip(b).for_each(|((out, &a), &b)| *out = f(a, b)));
+    let chunks = out.chunks_mut(GRAIN).zip(a.chunks(GRAIN)).zip(b.chunks(GRAIN));
+    parallel::for_each(chunks, |((out, a), b)| {
+        vectorised!(arch, out.iter_mut().zip(a).zip(b).for_each(|((out, &a), &b)| *out = f(a, b)));
     });
 }
 

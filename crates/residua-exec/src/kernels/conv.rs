@@ -7,18 +7,18 @@
 use std::ops::Range;
 
 use pulp::Arch;
-use rayon::prelude::*;
+use residua_ir::Activation;
 
 use super::activation;
 use super::image::Geometry;
-use super::micro::{BLOCK, Shape, Strip};
+use super::micro::{BLOCK, Finish, Shape, Strip, prefetch};
 use super::panels::column_panels;
+use crate::buffer::Buffer;
 use crate::element::Element;
+use crate::parallel;
 
 /// Bytes of the result that one task sweeps over for each block of the common axis: half of a second-level cache.
 const TILE_BYTES: usize = 512 << 10;
-/// Bytes of a cache line, and of the widest vector.
-const CACHE_LINE: usize = 64;
 /// What gathering a panel of columns costs, in panels of rows multiplied.
 const GATHER_COST: usize = 3;
 
@@ -31,10 +31,23 @@ pub(crate) struct Epilogue<'a, T> {
     pub(crate) bias: Option<&'a [T]>,
     /// As large as the result.
     pub(crate) residual: Option<&'a [T]>,
-    pub(crate) activation: Option<residua_ir::Activation>,
+    pub(crate) activation: Option<Activation>,
 }
 
 impl<T: Element> Epilogue<'_, T> {
+    /// What of this the matrix kernel does to the rows of a task: all but activations other than ReLU.
+    fn at(&self, geometry: &Geometry, task: &Task<'_, T>) -> Finish<'_, T> {
+        let filter = task.group * (geometry.filters / geometry.groups) + task.filter;
+        let positions = geometry.output[0] * geometry.output[1];
+        let start = (task.image * geometry.filters + filter) * positions + task.columns.start;
+        Finish {
+            factor: self.factor.map(|factor| &factor[filter..]),
+            bias: self.bias.map(|bias| &bias[filter..]),
+            residual: self.residual.map(|residual| (&residual[start..], positions)),
+            relu: self.activation == Some(Activation::RELU),
+        }
+    }
+
     /// Finishes the part of a row of the result that starts at `at` there.
     #[inline(always)]
     pub(crate) fn finish(&self, filter: usize, at: usize, row: &mut [T]) {
@@ -81,26 +94,23 @@ pub(crate) fn conv<T: Element>(
     let shape = T::tile_shape(arch);
     let gather = Gather::new(geometry, shape);
     let tasks = tasks::<T>(geometry, shape, out);
-    let per_group = filters.len() / geometry.groups;
-    let picture_len = geometry.channels * gather.channel;
-    tasks.into_par_iter().for_each_init(
-        || vec![T::default(); BLOCK * shape.columns() + CACHE_LINE / size_of::<T>()],
+    let (per_group, picture_len) = (filters.len() / geometry.groups, geometry.channels * gather.channel);
+    let channels = geometry.channels / geometry.groups * gather.channel;
+    parallel::for_each_with(
+        tasks.into_iter(),
+        || Buffer::new(BLOCK * shape.columns() + COPY),
         |scratch, mut task| {
-            // No vector of a panel lies across two cache lines.
-            let aligned = scratch.as_ptr().align_offset(CACHE_LINE).min(CACHE_LINE / size_of::<T>());
-            let scratch = &mut scratch[aligned..];
-            let channels = geometry.channels / geometry.groups * gather.channel;
-            let picture = &pictures[task.image * picture_len + task.group * channels..][..channels];
-            let filters = &filters[task.group * per_group + task.filter * depth..][..task.rows.len() * depth];
-            gather.multiply(arch, picture, filters, depth, &mut task.rows, &task.columns, scratch);
-            let positions = geometry.output[0] * geometry.output[1];
-            let first = task.group * (geometry.filters / geometry.groups) + task.filter;
-            arch.dispatch(|| {
-                for (row, filter) in task.rows.iter_mut().zip(first..) {
-                    let at = (task.image * geometry.filters + filter) * positions + task.columns.start;
-                    epilogue.finish(filter, at, row);
-                }
-            });
+            let product = Product {
+                picture: &pictures[task.image * picture_len + task.group * channels..][..channels],
+                filters: &filters[task.group * per_group..][..per_group],
+                depth,
+                first: task.filter,
+                finish: epilogue.at(geometry, &task),
+            };
+            gather.multiply(arch, product, &mut task.rows, &task.columns, scratch);
+            if let Some(function) = epilogue.activation.filter(|&function| function != Activation::RELU) {
+                vectorised!(arch, task.rows.iter_mut().for_each(|row| activation::apply(function, row)));
+            }
         },
     );
 }
@@ -114,12 +124,15 @@ fn cuts<T>(geometry: &Geometry, shape: Shape, threads: usize) -> (usize, usize) 
     let groups = geometry.batch * geometry.groups;
     let cost = |(rows, columns): (usize, usize)| {
         let rounds = (groups * rows * columns).div_ceil(threads);
-        let (task_rows, task_columns) = (row_panels.div_ceil(rows), column_panels.div_ceil(columns));
-        let tile = task_rows * shape.rows * task_columns * shape.columns() * size_of::<T>();
+        let task_rows = row_panels.div_ceil(rows);
+        let width = positions.min(positions.div_ceil(columns).next_multiple_of(shape.columns()));
+        let tile = task_rows * shape.rows * width * size_of::<T>();
         let spill = if tile > TILE_BYTES { 17 } else { 16 };
-        rounds * (task_columns * (task_rows + GATHER_COST) * spill + 8)
+        let task = width.div_ceil(shape.lanes) * (task_rows + GATHER_COST) * spill + 24;
+        // Threads are not equally fast: at the end, all wait for a part of the last task.
+        (4 * rounds + 1) * task
     };
-    (1..=row_panels.min(2 * threads))
+    (1..=row_panels.min(4 * threads))
         .flat_map(|rows| (1..=column_panels.min(64)).map(move |columns| (rows, columns)))
         .min_by_key(|&cut| cost(cut))
         .unwrap_or((1, 1))
@@ -152,13 +165,29 @@ fn tasks<'a, T: Element>(geometry: &Geometry, shape: Shape, out: &'a mut [T]) ->
     tasks
 }
 
-/// Positions that lie side by side in the prepared picture.
-struct Run {
-    /// Where in the panel.
+/// Elements that are copied at once; where fewer are wanted, what lies behind them is copied too and overwritten.
+const COPY: usize = 16;
+
+/// Elements that lie side by side in the prepared picture, at most [`COPY`].
+struct Piece {
+    /// Where in a row of the panel.
     to: usize,
     /// Where in the picture.
     from: usize,
     len: usize,
+}
+
+/// Operands of the product that one task computes.
+struct Product<'a, T> {
+    /// The prepared channels of the group.
+    picture: &'a [T],
+    /// All filters of the group.
+    filters: &'a [T],
+    /// Length of the common axis.
+    depth: usize,
+    /// First filter of the task.
+    first: usize,
+    finish: Finish<'a, T>,
 }
 
 /// Gathers columns out of prepared pictures.
@@ -177,62 +206,70 @@ impl Gather {
         Self { taps: geometry.taps(), channel: layout.channel(), pitch: layout.pitch, width: geometry.output[1], shape }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "operands and result of one product, and where to put panels")]
     fn multiply<T: Element>(
         &self,
         arch: Arch,
-        picture: &[T],
-        filters: &[T],
-        depth: usize,
+        product: Product<'_, T>,
         rows: &mut [&mut [T]],
         columns: &Range<usize>,
         scratch: &mut [T],
     ) {
+        let Product { picture, filters, depth, first, finish } = product;
+        let all_filters = filters.len() / depth;
         for start in (0..depth).step_by(BLOCK) {
-            let range = start..depth.min(start + BLOCK);
+            let block = start..depth.min(start + BLOCK);
+            let a = &filters[start * all_filters + first * block.len()..][..rows.len() * block.len()];
             for (panel, width) in column_panels(columns.len(), self.shape) {
-                let b = &mut scratch[..range.len() * width];
-                self.gather(picture, &range, columns.start + panel.start, panel.len(), width, b);
-                T::run_strip(arch, Strip { a: filters, depth, range: range.clone(), b, rows, column: panel.start });
+                let pieces = self.pieces(columns.start + panel.start, panel.len());
+                vectorised!(arch, self.gather(picture, block.clone(), &pieces, width, scratch));
+                let strip = Strip {
+                    a,
+                    depth: block.len(),
+                    b: &scratch[..block.len() * width],
+                    rows,
+                    column: panel.start,
+                    first: start == 0,
+                    finish: (block.end == depth).then_some(finish),
+                };
+                T::run_strip(arch, strip);
             }
         }
     }
 
-    /// One panel: for each tap of `range`, the elements under `len` positions from `first`, padded to `width`.
-    fn gather<T: Element>(
-        &self,
-        picture: &[T],
-        range: &Range<usize>,
-        first: usize,
-        len: usize,
-        width: usize,
-        b: &mut [T],
-    ) {
-        let runs = self.runs(first, len);
-        let taps = self.taps.len();
-        for (k, row) in range.clone().zip(b.chunks_exact_mut(width)) {
-            let source = &picture[k / taps * self.channel + self.taps[k % taps]..];
-            for run in &runs {
-                row[run.to..run.to + run.len].copy_from_slice(&source[run.from..run.from + run.len]);
+    /// One panel, and a hint at what the next one wants: `width` elements for each step of `block`. What no piece covers is whatever lies behind one: columns
+    /// that are computed and dropped.
+    #[inline(always)]
+    fn gather<T: Element>(&self, picture: &[T], block: Range<usize>, pieces: &[Piece], width: usize, panel: &mut [T]) {
+        let ahead = self.shape.columns();
+        let (mut channel, mut tap) = (block.start / self.taps.len(), block.start % self.taps.len());
+        for row in 0..block.len() {
+            let source = &picture[channel * self.channel + self.taps[tap]..];
+            let row = &mut panel[row * width..];
+            for &Piece { to, from, len } in pieces {
+                prefetch(source.as_ptr().wrapping_add(from + ahead));
+                match (row[to..].first_chunk_mut::<COPY>(), source[from..].first_chunk::<COPY>()) {
+                    (Some(row), Some(source)) => *row = *source,
+                    _ => row[to..to + len].copy_from_slice(&source[from..from + len]),
+                }
             }
-            if len < width {
-                row[len..].fill(T::default());
+            tap += 1;
+            if tap == self.taps.len() {
+                (channel, tap) = (channel + 1, 0);
             }
         }
     }
 
-    fn runs(&self, first: usize, len: usize) -> Vec<Run> {
-        if self.pitch == self.width {
-            return vec![Run { to: 0, from: first, len }];
-        }
-        let mut runs = Vec::new();
+    /// What lies under `len` positions from `first`.
+    fn pieces(&self, first: usize, len: usize) -> Vec<Piece> {
+        let mut pieces = Vec::new();
         let mut done = 0;
         while done < len {
             let (y, x) = ((first + done) / self.width, (first + done) % self.width);
-            let run = Run { to: done, from: y * self.pitch + x, len: (self.width - x).min(len - done) };
-            done += run.len;
-            runs.push(run);
+            let run = if self.pitch == self.width { len } else { self.width - x };
+            let piece = Piece { to: done, from: y * self.pitch + x, len: run.min(len - done).min(COPY) };
+            done += piece.len;
+            pieces.push(piece);
         }
-        runs
+        pieces
     }
 }

@@ -1,11 +1,11 @@
 //! Convolution of groups of one channel: each filter slides over one plane of a prepared picture.
 
 use pulp::Arch;
-use rayon::prelude::*;
 
 use super::conv::Epilogue;
 use super::image::Geometry;
 use crate::element::Element;
+use crate::parallel;
 
 /// Convolves prepared pictures ([`Geometry::prepare`]) with row-major filters `[O, 1, KH, KW]`.
 pub(crate) fn depthwise<T: Element>(
@@ -23,12 +23,12 @@ pub(crate) fn depthwise<T: Element>(
         return;
     }
     let multiplier = geometry.filters / geometry.groups;
-    out.par_chunks_mut(positions).enumerate().for_each(|(index, out)| {
+    parallel::for_each(out.chunks_mut(positions).enumerate(), |(index, out)| {
         let (image, filter) = (index / geometry.filters, index % geometry.filters);
         let channel = image * geometry.channels + filter / multiplier;
         let plane = &pictures[channel * layout.channel()..][..layout.channel()];
         let weights = &filters[filter * taps.len()..][..taps.len()];
-        arch.dispatch(|| {
+        vectorised!(arch, {
             for (y, row) in out.chunks_exact_mut(width).enumerate() {
                 row.fill(T::default());
                 for (&tap, &weight) in taps.iter().zip(weights) {

@@ -3,10 +3,10 @@
 //! With stride s, column x of the padded picture goes to plane x mod s at x / s. Tap k of the window at output o then
 //! reads plane (k·d mod s) at o + k·d / s: neighbouring outputs read neighbouring elements, whatever the stride.
 
-use rayon::prelude::*;
-
+use super::each_apart;
 use crate::array::element_count;
 use crate::element::Element;
+use crate::parallel;
 
 /// Sizes of a convolution. Pairs are (vertical, horizontal).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +86,8 @@ impl Geometry {
             out.fill(T::default());
             return;
         }
-        out.par_chunks_mut(layout.channel()).zip(x.par_chunks(height * width)).for_each(|(out, x)| {
+        let channels = out.chunks_mut(layout.channel()).zip(x.chunks(height * width));
+        parallel::for_each(channels, |(out, x)| {
             for (index, row) in out.chunks_mut(layout.pitch).enumerate() {
                 let (plane, y) = (index / layout.rows, index % layout.rows);
                 let y = (y * self.strides[0] + plane / layout.planes[1]).wrapping_sub(self.before[0]);
@@ -109,13 +110,7 @@ impl Geometry {
             return;
         }
         let source = &x[start * stride + phase - before..];
-        if stride == 1 {
-            out[start..end].copy_from_slice(&source[..end - start]);
-        } else {
-            for (out, &x) in out[start..end].iter_mut().zip(source.iter().step_by(stride)) {
-                *out = x;
-            }
-        }
+        each_apart(&mut out[start..end], source, stride, |out, x| *out = x);
     }
 }
 

@@ -1,12 +1,12 @@
 //! Matrix products: rows packed when they come, columns packed by the caller, once where they are weights.
 
 use pulp::Arch;
-use rayon::prelude::*;
 
 use super::conv::Epilogue;
 use super::micro::{BLOCK, Shape, Strip};
 use super::panels::{column_panels, pack_rows};
 use crate::element::Element;
+use crate::parallel;
 
 /// `out[i][j] = Σ a[i][k] · b[k][j]` for a row-major `a` and columns packed by [`super::panels`].
 pub(crate) fn matmul<T: Element>(arch: Arch, a: &[T], columns: &[T], depth: usize, width: usize, out: &mut [T]) {
@@ -15,16 +15,24 @@ pub(crate) fn matmul<T: Element>(arch: Arch, a: &[T], columns: &[T], depth: usiz
         return;
     }
     let shape = T::tile_shape(arch);
+    let height = a.len() / depth;
     let mut rows = vec![T::default(); a.len()];
     pack_rows(a, depth, shape, &mut rows);
     let parts = tasks(shape, width, out);
-    parts.into_par_iter().for_each(|(first, mut parts)| {
+    parallel::for_each(parts.into_iter(), |(first, mut parts)| {
         for (panel, padded) in column_panels(parts[0].len(), shape) {
             let b = &columns[(first + panel.start) * depth..][..padded * depth];
-            for start in (0..depth).step_by(BLOCK) {
-                let range = start..depth.min(start + BLOCK);
-                let b = &b[range.start * padded..range.end * padded];
-                T::run_strip(arch, Strip { a: &rows, depth, range, b, rows: &mut parts, column: panel.start });
+            for (index, (a, b)) in rows.chunks(BLOCK * height).zip(b.chunks(BLOCK * padded)).enumerate() {
+                let strip = Strip {
+                    a,
+                    depth: b.len() / padded,
+                    b,
+                    rows: &mut parts,
+                    column: panel.start,
+                    first: index == 0,
+                    finish: None,
+                };
+                T::run_strip(arch, strip);
             }
         }
     });
@@ -34,7 +42,7 @@ pub(crate) fn matmul<T: Element>(arch: Arch, a: &[T], columns: &[T], depth: usiz
 pub(crate) fn finish<T: Element>(arch: Arch, epilogue: &Epilogue<'_, T>, features: usize, out: &mut [T]) {
     let rest = Epilogue { factor: None, bias: None, ..*epilogue };
     for (index, row) in out.chunks_mut(features.max(1)).enumerate() {
-        arch.dispatch(|| {
+        vectorised!(arch, {
             if let Some(factor) = epilogue.factor {
                 row.iter_mut().zip(factor).for_each(|(y, &factor)| *y = *y * factor);
             }

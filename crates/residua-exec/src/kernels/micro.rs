@@ -6,7 +6,7 @@
 //! also keep the rounding error of long sums down: it grows with their length and number, not with the whole axis.
 
 use std::marker::PhantomData;
-use std::ops::Range;
+use std::ops::{Add, Mul};
 
 use pulp::{Simd, WithSimd};
 
@@ -41,36 +41,55 @@ impl Shape {
     }
 }
 
-/// One strip of columns: `rows[i][column..] (+)= Σ a[i][k] · b[k]`.
+/// One strip of columns: `rows[i][column..] (+)= Σ a[i][k] · b[k]` over one block of the common axis.
 pub(crate) struct Strip<'a, 'r, T> {
-    /// Row panels over the whole common axis, as [`super::panels::pack_rows`] makes them.
+    /// The rows' panels of this block, as [`super::panels::pack_rows`] makes them.
     pub(crate) a: &'a [T],
-    /// Length of the common axis.
+    /// Steps of this block.
     pub(crate) depth: usize,
-    /// Block of the common axis that this strip adds; the block at 0 overwrites what the rows hold.
-    pub(crate) range: Range<usize>,
-    /// `range.len()` rows of one, two or three vectors.
+    /// `depth` rows of one, two or three vectors.
     pub(crate) b: &'a [T],
     /// Rows of the result.
     pub(crate) rows: &'a mut [&'r mut [T]],
     /// First column of the result; those beyond the rows' ends are computed and dropped.
     pub(crate) column: usize,
+    /// Whether this is the first block, which overwrites what the rows hold.
+    pub(crate) first: bool,
+    /// What is done to the sums after this block.
+    pub(crate) finish: Option<Finish<'a, T>>,
+}
+
+/// What is done to finished sums while they are in registers still.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Finish<'a, T> {
+    /// One a row.
+    pub(crate) factor: Option<&'a [T]>,
+    /// One a row.
+    pub(crate) bias: Option<&'a [T]>,
+    /// Rows like those of the result, so many elements apart.
+    pub(crate) residual: Option<(&'a [T], usize)>,
+    /// Whether negative results become 0.
+    pub(crate) relu: bool,
 }
 
 /// One type's vectors under one instruction set.
-trait Vector<S: Simd>: Copy + Default + std::ops::Add<Output = Self> {
+trait Vector<S: Simd>: Copy + Default + PartialOrd + Add<Output = Self> + Mul<Output = Self> {
     type V: Copy;
     const LANES: usize;
     fn vectors(values: &[Self]) -> &[Self::V];
     fn splat(simd: S, value: Self) -> Self::V;
     fn mul_add(simd: S, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     fn add(simd: S, a: Self::V, b: Self::V) -> Self::V;
+    fn mul(simd: S, a: Self::V, b: Self::V) -> Self::V;
+    /// `x < 0 ? 0 : x`.
+    fn relu(simd: S, x: Self::V) -> Self::V;
     fn load(simd: S, values: &[Self]) -> Self::V;
     fn store(simd: S, values: &mut [Self], vector: Self::V);
 }
 
 macro_rules! vector {
-    ($ty:ident, $v:ident, $lanes:ident, $as:ident, $splat:ident, $fma:ident, $add:ident, $load:ident, $store:ident) => {
+    ($ty:ident, $v:ident, $lanes:ident, $as:ident, $splat:ident, $fma:ident, $add:ident, $mul:ident, $less:ident, $select:ident,
+     $load:ident, $store:ident) => {
         impl<S: Simd> Vector<S> for $ty {
             type V = S::$v;
             const LANES: usize = S::$lanes;
@@ -89,6 +108,15 @@ macro_rules! vector {
             #[inline(always)]
             fn add(simd: S, a: Self::V, b: Self::V) -> Self::V {
                 simd.$add(a, b)
+            }
+            #[inline(always)]
+            fn mul(simd: S, a: Self::V, b: Self::V) -> Self::V {
+                simd.$mul(a, b)
+            }
+            #[inline(always)]
+            fn relu(simd: S, x: Self::V) -> Self::V {
+                let zero = simd.$splat(0.0);
+                simd.$select(simd.$less(x, zero), zero, x)
             }
             #[inline(always)]
             fn load(simd: S, values: &[Self]) -> Self::V {
@@ -133,6 +161,9 @@ vector!(
     splat_f32s,
     mul_add_e_f32s,
     add_f32s,
+    mul_f32s,
+    less_than_f32s,
+    select_f32s,
     partial_load_f32s,
     partial_store_f32s
 );
@@ -144,6 +175,9 @@ vector!(
     splat_f64s,
     mul_add_e_f64s,
     add_f64s,
+    mul_f64s,
+    less_than_f64s,
+    select_f64s,
     partial_load_f64s,
     partial_store_f64s
 );
@@ -159,14 +193,14 @@ const fn full_rows<S: Simd>() -> usize {
 
 #[inline(always)]
 fn strip<S: Simd, T: Vector<S>>(simd: S, strip: Strip<'_, '_, T>) {
-    let Strip { a, depth, range, b, rows, column } = strip;
-    let vectors = b.len() / (range.len() * T::LANES).max(1);
+    let Strip { a, depth, b, rows, column, first, finish } = strip;
+    let vectors = b.len() / (depth * T::LANES).max(1);
     let mut done = 0;
     if vectors == 1 {
         macro_rules! few {
             ($($columns:literal)*) => {
                 match rows.first().map_or(0, |row| row.len().saturating_sub(column)) {
-                    $($columns => done = few::<S, T, $columns>(simd, a, depth, &range, b, rows, column),)*
+                    $($columns => done = few::<S, T, $columns>(simd, (a, b, depth), rows, column, first, finish),)*
                     _ => {}
                 }
             };
@@ -175,13 +209,13 @@ fn strip<S: Simd, T: Vector<S>>(simd: S, strip: Strip<'_, '_, T>) {
     }
     for panel in row_panels(rows.len(), full_rows::<S>()).skip_while(|panel| panel.start < done) {
         let width = panel.len();
-        let a = &a[panel.start * depth + range.start * width..][..range.len() * width];
+        let a = &a[panel.start * depth..][..width * depth];
+        let finish = finish.map(|finish| finish.from(panel.start, column));
         let rows = &mut rows[panel];
-        let first = range.start == 0;
         macro_rules! dispatch {
             ($(($m:literal, $v:literal))*) => {
                 match (width, vectors) {
-                    $(($m, $v) => tile::<S, T, $m, $v>(simd, a, b, rows, column, first),)*
+                    $(($m, $v) => tile::<S, T, $m, $v>(simd, (a, b), rows, column, first, finish),)*
                     _ => {}
                 }
             };
@@ -194,12 +228,11 @@ fn strip<S: Simd, T: Vector<S>>(simd: S, strip: Strip<'_, '_, T>) {
 #[inline(always)]
 fn few<S: Simd, T: Vector<S>, const C: usize>(
     simd: S,
-    a: &[T],
-    depth: usize,
-    range: &Range<usize>,
-    b: &[T],
+    (a, b, depth): (&[T], &[T], usize),
     rows: &mut [&mut [T]],
     column: usize,
+    first: bool,
+    finish: Option<Finish<'_, T>>,
 ) -> usize {
     let height = full_rows::<S>();
     if height > T::LANES || C > FEW {
@@ -207,26 +240,29 @@ fn few<S: Simd, T: Vector<S>, const C: usize>(
     }
     let step = height * ABREAST;
     for (group, rows) in rows.chunks_exact_mut(step).enumerate() {
-        let panel =
-            |index: usize| &a[(group * step + index * height) * depth + range.start * height..][..range.len() * height];
-        let panels: [&[T]; ABREAST] = std::array::from_fn(panel);
+        let panels: [&[T]; ABREAST] =
+            std::array::from_fn(|index| &a[(group * step + index * height) * depth..][..height * depth]);
         let mut sums = [[T::splat(simd, T::default()); C]; ABREAST];
         for (k, b) in b.chunks_exact(T::LANES).enumerate() {
             let factors: [T::V; C] = std::array::from_fn(|c| T::splat(simd, b[c]));
             for (sums, panel) in sums.iter_mut().zip(panels) {
-                let a = T::load(simd, &panel[k * height..][..height]);
+                let a = T::load(simd, &panel[k * height..]);
                 for (sum, &factor) in sums.iter_mut().zip(&factors) {
                     *sum = T::mul_add(simd, a, factor, *sum);
                 }
             }
         }
-        for (sums, rows) in sums.iter().zip(rows.chunks_exact_mut(height)) {
+        for (index, (sums, rows)) in sums.iter().zip(rows.chunks_exact_mut(height)).enumerate() {
             for (c, &sum) in sums.iter().enumerate() {
                 let mut sum_of_row = [T::default(); MOST_LANES];
                 T::store(simd, &mut sum_of_row[..T::LANES], sum);
-                for (row, &sum) in rows.iter_mut().zip(&sum_of_row) {
+                let finish = finish.map(|finish| finish.from(group * step + index * height, column + c));
+                for (i, (row, &sum)) in rows.iter_mut().zip(&sum_of_row).enumerate() {
                     let y = &mut row[column + c];
-                    *y = if range.start == 0 { sum } else { *y + sum };
+                    *y = if first { sum } else { *y + sum };
+                    if let Some(finish) = finish {
+                        *y = finish.one(i, *y);
+                    }
                 }
             }
         }
@@ -237,16 +273,19 @@ fn few<S: Simd, T: Vector<S>, const C: usize>(
 #[inline(always)]
 fn tile<S: Simd, T: Vector<S>, const M: usize, const V: usize>(
     simd: S,
-    a: &[T],
-    b: &[T],
+    (a, b): (&[T], &[T]),
     rows: &mut [&mut [T]],
     column: usize,
     first: bool,
+    finish: Option<Finish<'_, T>>,
 ) {
     let mut sums = [[T::splat(simd, T::default()); V]; M];
+    // The panel that comes next lies behind this one.
+    let next = a.as_ptr().wrapping_add(a.len());
     let (a, _) = a.as_chunks::<M>();
     let (b, _) = T::vectors(b).as_chunks::<V>();
-    for (a, b) in a.iter().zip(b) {
+    for (k, (a, b)) in a.iter().zip(b).enumerate() {
+        prefetch(next.wrapping_add(k * M));
         for i in 0..M {
             let factor = T::splat(simd, a[i]);
             for v in 0..V {
@@ -254,12 +293,81 @@ fn tile<S: Simd, T: Vector<S>, const M: usize, const V: usize>(
             }
         }
     }
-    for (sums, row) in sums.iter().zip(rows) {
-        let end = row.len();
+    for (i, (sums, row)) in sums.iter().zip(rows).enumerate() {
+        let row = &mut row[column..];
         for (v, &sum) in sums.iter().enumerate() {
-            let row = &mut row[(column + v * T::LANES).min(end)..];
-            let sum = if first { sum } else { <T as Vector<S>>::add(simd, T::load(simd, row), sum) };
+            let at = (v * T::LANES).min(row.len());
+            let row = &mut row[at..];
+            let mut sum = if first { sum } else { <T as Vector<S>>::add(simd, T::load(simd, row), sum) };
+            if let Some(finish) = finish {
+                sum = finish.vector(simd, (i, at), row.len(), sum);
+            }
             T::store(simd, row, sum);
         }
     }
+}
+
+impl<T: Copy> Finish<'_, T> {
+    /// The same from this row and column on.
+    #[inline(always)]
+    fn from(self, row: usize, column: usize) -> Self {
+        Self {
+            factor: self.factor.map(|factor| &factor[row..]),
+            bias: self.bias.map(|bias| &bias[row..]),
+            residual: self.residual.map(|(residual, pitch)| (&residual[row * pitch + column..], pitch)),
+            relu: self.relu,
+        }
+    }
+
+    /// A vector of sums that starts there, of which so many elements count.
+    #[inline(always)]
+    fn vector<S: Simd>(self, simd: S, (row, column): (usize, usize), len: usize, mut sum: T::V) -> T::V
+    where
+        T: Vector<S>,
+    {
+        if let Some(factor) = self.factor {
+            sum = <T as Vector<S>>::mul(simd, sum, T::splat(simd, factor[row]));
+        }
+        if let Some(bias) = self.bias {
+            sum = <T as Vector<S>>::add(simd, sum, T::splat(simd, bias[row]));
+        }
+        if let Some((residual, pitch)) = self.residual {
+            let residual = &residual[row * pitch + column..][..len];
+            sum = <T as Vector<S>>::add(simd, sum, T::load(simd, residual));
+        }
+        if self.relu { T::relu(simd, sum) } else { sum }
+    }
+
+    /// One sum of the first column.
+    #[inline(always)]
+    fn one(self, row: usize, mut sum: T) -> T
+    where
+        T: Default + PartialOrd + Add<Output = T> + Mul<Output = T>,
+    {
+        if let Some(factor) = self.factor {
+            sum = sum * factor[row];
+        }
+        if let Some(bias) = self.bias {
+            sum = sum + bias[row];
+        }
+        if let Some((residual, pitch)) = self.residual {
+            sum = sum + residual[row * pitch];
+        }
+        if self.relu && sum < T::default() { T::default() } else { sum }
+    }
+}
+
+/// Asks for the cache line that holds this address, which need not be one of ours: where processors wait for memory
+/// longer than for arithmetic, they know too late what is read next.
+#[inline(always)]
+pub(super) fn prefetch<T>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    #[expect(unsafe_code, reason = "std has no safe form")]
+    // SAFETY: a prefetch is a hint; it reads nothing that can be seen and faults at no address.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
 }

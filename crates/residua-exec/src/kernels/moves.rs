@@ -1,11 +1,11 @@
 //! Operators that only move elements.
 
-use rayon::prelude::*;
 use residua_ir::{Border, Pad, PadAxes};
 
 use super::combine::broadcast_strides;
 use crate::array::{advance, strides};
 use crate::element::Element;
+use crate::parallel;
 
 /// Pads `[N, C, H, W]` with a constant.
 pub(crate) fn pad<T: Element>(x: &[T], shape: [usize; 4], pad: &Pad, out: &mut [T]) {
@@ -16,7 +16,7 @@ pub(crate) fn pad<T: Element>(x: &[T], shape: [usize; 4], pad: &Pad, out: &mut [
     if rows * columns == 0 {
         return;
     }
-    out.par_chunks_mut(rows * columns).enumerate().for_each(|(index, out)| {
+    parallel::for_each(out.chunks_mut(rows * columns).enumerate(), |(index, out)| {
         let (image, channel) = (index / all, (index % all).wrapping_sub(pad.channels[0]));
         if channel >= channels || width == 0 {
             out.fill(value);

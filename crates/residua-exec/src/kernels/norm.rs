@@ -1,12 +1,12 @@
 //! Normalisations. Means and variances are summed in f64, in row-major order.
 
 use pulp::Arch;
-use rayon::prelude::*;
 use residua_ir::{Activation, Lrn};
 
 use super::activation;
 use crate::array::offsets;
 use crate::element::Element;
+use crate::parallel;
 
 /// Parameters of a batch norm, one an element of the channel axis.
 #[derive(Debug, Clone, Copy)]
@@ -30,10 +30,10 @@ pub(crate) fn batch_norm<T: Element>(
         return;
     }
     let epsilon = T::from_f64(epsilon);
-    out.par_chunks_mut(plane).zip(x.par_chunks(plane)).enumerate().for_each(|(index, (out, x))| {
+    parallel::for_each(out.chunks_mut(plane).zip(x.chunks(plane)).enumerate(), |(index, (out, x))| {
         let c = index % s.scale.len();
         let (scale, offset, mean, deviation) = (s.scale[c], s.offset[c], s.mean[c], (s.variance[c] + epsilon).sqrt());
-        arch.dispatch(|| {
+        vectorised!(arch, {
             for (out, &x) in out.iter_mut().zip(x) {
                 *out = scale * (x - mean) / deviation + offset;
             }
@@ -52,10 +52,10 @@ pub(crate) fn centre_and_scale<T: Element>(
     if plane == 0 || mean.is_empty() {
         return;
     }
-    values.par_chunks_mut(plane).with_min_len((super::GRAIN / plane).max(1)).enumerate().for_each(|(index, values)| {
+    parallel::for_each(values.chunks_mut(plane).enumerate(), |(index, values)| {
         let c = index % mean.len();
         let (mean, factor, offset) = (mean[c], factor[c], offset[c]);
-        arch.dispatch(|| {
+        vectorised!(arch, {
             values.iter_mut().for_each(|x| *x = (*x - mean) * factor + offset);
             if let Some(function) = function {
                 activation::apply(function, values);
@@ -87,7 +87,7 @@ pub(crate) fn group_norm<T: Element>(
         return;
     }
     let len = channels * plane;
-    out.par_chunks_mut(len).zip(x.par_chunks(len)).enumerate().for_each(|(index, (out, x))| {
+    parallel::for_each(out.chunks_mut(len).zip(x.chunks(len)).enumerate(), |(index, (out, x))| {
         let (mean, factor) = moments(x.iter().map(|v| v.to_f64()), len, epsilon);
         for (i, (out, x)) in out.chunks_mut(plane).zip(x.chunks(plane)).enumerate() {
             let c = index % groups * channels + i;
@@ -130,7 +130,7 @@ pub(crate) fn lrn<T: Element>(x: &[T], lrn: &Lrn, channels: usize, plane: usize,
     let (before, after) = ((lrn.size - 1) / 2, lrn.size / 2);
     #[expect(clippy::cast_precision_loss, reason = "no network has 2^53 channels")]
     let alpha = lrn.alpha / lrn.size as f64;
-    out.par_chunks_mut(plane).enumerate().for_each(|(index, out)| {
+    parallel::for_each(out.chunks_mut(plane).enumerate(), |(index, out)| {
         let (picture, c) = (index / channels * channels, index % channels);
         let window = picture + c.saturating_sub(before)..picture + channels.min(c + after + 1);
         for (i, out) in out.iter_mut().enumerate() {

@@ -1,15 +1,15 @@
 //! Panels: how the matrix kernel wants its operands to lie.
 //!
-//! Rows come in panels of `tile rows`, the last ones in panels of smaller powers of two; a panel of width w that
-//! starts at row i lies at `i · depth`, as `depth` groups of w elements. So nothing is padded, and a part of the
-//! common axis is contiguous in each panel. Columns lie likewise, but padded to whole vectors.
+//! The common axis is cut into blocks ([`BLOCK`]). Of each block, rows come in panels of `tile rows`, the last ones in
+//! panels of smaller powers of two; a panel of width w is as many groups of w elements as the block has steps. So
+//! nothing is padded, and rows are read from first to last as they lie. Columns come in panels over the whole common
+//! axis, padded to whole vectors.
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
-use super::micro::Shape;
+use super::micro::{BLOCK, Shape};
 use crate::element::Element;
+use crate::parallel;
 
 /// The panels that `rows` rows are cut into.
 pub(crate) fn row_panels(rows: usize, full: usize) -> impl Iterator<Item = Range<usize>> {
@@ -37,19 +37,16 @@ pub(crate) fn pack_rows<T: Element>(matrix: &[T], depth: usize, shape: Shape, ou
         return;
     }
     let rows = matrix.len() / depth;
-    let mut rest = out;
-    let mut panels = Vec::new();
-    for panel in row_panels(rows, shape.rows) {
-        let (out, tail) = rest.split_at_mut(panel.len() * depth);
-        panels.push((panel, out));
-        rest = tail;
-    }
-    panels.into_par_iter().with_min_len(4).for_each(|(panel, out)| {
-        let width = panel.len();
-        for (lane, row) in panel.enumerate() {
-            let source = &matrix[row * depth..][..depth];
-            for (element, &x) in out[lane..].iter_mut().step_by(width).zip(source) {
-                *element = x;
+    parallel::for_each(out.chunks_mut(rows * BLOCK).zip((0..depth).step_by(BLOCK)), |(out, start)| {
+        let len = out.len() / rows;
+        for panel in row_panels(rows, shape.rows) {
+            let out = &mut out[panel.start * len..][..panel.len() * len];
+            let width = panel.len();
+            for (lane, row) in panel.enumerate() {
+                let source = &matrix[row * depth + start..][..len];
+                for (element, &x) in out[lane..].iter_mut().step_by(width).zip(source) {
+                    *element = x;
+                }
             }
         }
     });
@@ -62,16 +59,15 @@ pub(crate) fn pack_transposed<T: Element>(matrix: &[T], depth: usize, shape: Sha
     }
     let columns = matrix.len() / depth;
     let mut out = vec![T::default(); columns.next_multiple_of(shape.lanes) * depth];
-    out.par_chunks_mut(shape.columns() * depth).zip(matrix.par_chunks(shape.columns() * depth)).for_each(
-        |(out, matrix)| {
-            let width = out.len() / depth;
-            for (lane, row) in matrix.chunks(depth).enumerate() {
-                for (element, &x) in out[lane..].iter_mut().step_by(width).zip(row) {
-                    *element = x;
-                }
+    let panel = shape.columns() * depth;
+    parallel::for_each(out.chunks_mut(panel).zip(matrix.chunks(panel)), |(out, matrix)| {
+        let width = out.len() / depth;
+        for (lane, row) in matrix.chunks(depth).enumerate() {
+            for (element, &x) in out[lane..].iter_mut().step_by(width).zip(row) {
+                *element = x;
             }
-        },
-    );
+        }
+    });
     out
 }
 

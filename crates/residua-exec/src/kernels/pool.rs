@@ -3,9 +3,10 @@
 //! Rows of a window are combined from top to bottom, columns from left to right, for a whole row of the result at once.
 
 use pulp::Arch;
-use rayon::prelude::*;
 
+use super::each_apart;
 use crate::element::Element;
+use crate::parallel;
 
 /// One axis of a pooling window over a picture.
 #[derive(Debug, Clone, Copy)]
@@ -57,9 +58,10 @@ fn pool<T: Element>(
         out.fill(start);
         return;
     }
-    let planes = x.par_chunks(rows.size * columns.size);
-    out.par_chunks_mut(rows.output * columns.output).zip(planes).for_each(|(out, x)| {
-        arch.dispatch(|| {
+    let planes = x.chunks(rows.size * columns.size);
+    let planes = out.chunks_mut(rows.output * columns.output).zip(planes);
+    parallel::for_each(planes, |(out, x)| {
+        vectorised!(arch, {
             for (oy, out) in out.chunks_exact_mut(columns.output).enumerate() {
                 out.fill(start);
                 for ky in 0..rows.kernel {
@@ -73,8 +75,7 @@ fn pool<T: Element>(
                         if outputs.is_empty() {
                             continue;
                         }
-                        let source = row[first..].iter().step_by(columns.stride);
-                        out[outputs].iter_mut().zip(source).for_each(|(out, &x)| *out = combine(*out, x));
+                        each_apart(&mut out[outputs], &row[first..], columns.stride, |out, x| *out = combine(*out, x));
                     }
                 }
                 end(oy, out);

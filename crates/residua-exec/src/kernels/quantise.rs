@@ -4,12 +4,12 @@
 //! them below 2^24.
 
 use pulp::Arch;
-use rayon::prelude::*;
 use residua_ir::{DType, DynamicRange, Grain};
 
 use super::combine::{self, Shaped};
 use super::map_in_place;
 use crate::element::Element;
+use crate::parallel;
 
 /// Scales and zero points of a value, and where each counts.
 pub(crate) struct Grid<'a, T> {
@@ -45,7 +45,7 @@ impl<'a, T: Element> Grid<'a, T> {
         for (index, row) in values.chunks_mut(self.inner).enumerate() {
             let (outer, along) = (index / self.along, index % self.along);
             let Some(block) = self.block else {
-                arch.dispatch(|| f(row, self.scale[along], self.zero(along)));
+                vectorised!(arch, f(row, self.scale[along], self.zero(along)));
                 continue;
             };
             let first = (outer * self.along.div_ceil(block) + along / block) * self.inner;
@@ -130,18 +130,18 @@ impl<T: Element> Rescale<'_, T> {
         if row == 0 || outputs == 0 {
             return;
         }
-        sums.par_chunks_mut(row).enumerate().for_each(|(index, sums)| {
+        parallel::for_each(sums.chunks_mut(row).enumerate(), |(index, sums)| {
             let output = index % outputs;
             let factor = at(self.factor, output);
             let bias = self.bias.map_or(T::default(), |bias| at(bias, output));
-            arch.dispatch(|| sums.iter_mut().for_each(|sum| *sum = self.one(*sum, bias, factor)));
+            vectorised!(arch, sums.iter_mut().for_each(|sum| *sum = self.one(*sum, bias, factor)));
         });
     }
 
     /// Rounds rows of sums of all outputs.
     pub(crate) fn columns(&self, arch: Arch, outputs: usize, sums: &mut [T]) {
-        sums.par_chunks_mut(outputs.max(1)).for_each(|sums| {
-            arch.dispatch(|| {
+        parallel::for_each(sums.chunks_mut(outputs.max(1)), |sums| {
+            vectorised!(arch, {
                 for (output, sum) in sums.iter_mut().enumerate() {
                     let bias = self.bias.map_or(T::default(), |bias| at(bias, output));
                     *sum = self.one(*sum, bias, at(self.factor, output));

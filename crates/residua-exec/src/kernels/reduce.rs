@@ -1,10 +1,10 @@
 //! Reductions over axes, and softmax. Sums are taken in f64, in row-major order.
 
-use rayon::prelude::*;
 use residua_ir::PoolKind;
 
 use crate::array::offsets;
 use crate::element::Element;
+use crate::parallel;
 
 fn fold<T: Element>(kind: PoolKind, values: impl Iterator<Item = T> + Clone, count: usize) -> T {
     // NaN wins, as in numpy.
@@ -36,7 +36,7 @@ pub(crate) fn reduce_last<T: Element>(kind: PoolKind, x: &[T], len: usize, out: 
         out.fill(fold(kind, std::iter::empty(), 0));
         return;
     }
-    out.par_iter_mut().with_min_len(16).zip(x.par_chunks(len)).for_each(|(out, x)| {
+    parallel::for_each(out.iter_mut().zip(x.chunks(len)), |(out, x)| {
         *out = fold(kind, x.iter().copied(), len);
     });
 }

@@ -1,9 +1,9 @@
 //! The transpose of a convolution: each element of the operand adds its multiple of the kernel to the result.
 
 use pulp::Arch;
-use rayon::prelude::*;
 
 use crate::element::Element;
+use crate::parallel;
 
 /// Sizes of a transposed convolution. Pairs are (vertical, horizontal).
 #[derive(Debug, Clone, Copy)]
@@ -45,10 +45,10 @@ pub(crate) fn conv_transpose<T: Element>(
     if height * width == 0 {
         return;
     }
-    out.par_chunks_mut(height * width).enumerate().for_each(|(index, out)| {
+    parallel::for_each(out.chunks_mut(height * width).enumerate(), |(index, out)| {
         let (picture, filter) = (index / sizes.filters, index % sizes.filters);
         let (group, filter_in_group) = (filter / outputs, filter % outputs);
-        arch.dispatch(|| {
+        vectorised!(arch, {
             out.fill(bias.map_or(T::default(), |bias| bias[filter]));
             for channel in group * inputs..(group + 1) * inputs {
                 let x = &x[(picture * sizes.channels + channel) * plane..][..plane];

@@ -7,6 +7,7 @@ use residua_ir::{Conv, ValueId};
 use super::plain::matmul_into;
 use super::{Values, geometry, prepare};
 use crate::array::element_count;
+use crate::buffer::Buffer;
 use crate::element::Element;
 use crate::engine::Run;
 use crate::error::ExecError;
@@ -76,7 +77,7 @@ pub(super) fn scratch<T>(step: &Step<T>, chain: &Integers<T>, shapes: &[Vec<usiz
 }
 
 /// Integers less their zero point.
-fn centred<T: Element>(run: &mut Run<'_, T>, x: ValueId, zero: T, dead: &[ValueId]) -> Vec<T> {
+fn centred<T: Element>(run: &mut Run<'_, T>, x: ValueId, zero: T, dead: &[ValueId]) -> Buffer<T> {
     let mut values = run.take(x, dead);
     if zero != T::default() {
         map_in_place(run.arch, &mut values, |values| values.iter_mut().for_each(|value| *value = *value - zero));

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use residua_ir::shape::window::{Window, resolve};
 use residua_ir::{Conv, ValueId};
 
+use crate::buffer::Buffer;
 use crate::element::Element;
 use crate::engine::Run;
 use crate::error::ExecError;
@@ -22,7 +23,7 @@ use crate::kernels::{matmul, norm};
 use crate::plan::weights::{is_depthwise, pack};
 use crate::plan::{Step, Weights, Work};
 
-type Values<T> = Arc<Vec<T>>;
+type Values<T> = Arc<Buffer<T>>;
 
 /// Runs one step. Operands among `dead` are not read again.
 pub(crate) fn run<T: Element>(run: &mut Run<'_, T>, step: &Step<T>, dead: &[ValueId]) -> Result<Values<T>, ExecError> {

@@ -9,6 +9,7 @@ use residua_ir::{Dim, Extent, Grain, Padding, Quantize, ResizeTarget, Shape, Ten
 
 use super::{Values, whole};
 use crate::array::permute_into;
+use crate::buffer::Buffer;
 use crate::element::Element;
 use crate::engine::Run;
 use crate::error::ExecError;
@@ -69,7 +70,7 @@ pub(super) fn run_op<T: Element>(
             return Ok(Arc::new(values));
         }
         Op::DynamicRange(part) => {
-            return Ok(Arc::new(vec![quantise::dynamic_range(*part, run.values(step.operands[0]))]));
+            return Ok(Arc::new(vec![quantise::dynamic_range(*part, run.values(step.operands[0]))].into()));
         }
         Op::Resize(attributes) => return Ok(Arc::new(run_resize(run, attributes, step))),
         Op::Sizes { sizes, .. } => return run_sizes(run, sizes, step),
@@ -112,7 +113,7 @@ pub(super) fn run_op<T: Element>(
 }
 
 /// Operators that write a buffer of their own.
-fn fill<T: Element>(run: &Run<'_, T>, op: &Op, step: &Step<T>, out: &mut Vec<T>) -> Result<(), ExecError> {
+fn fill<T: Element>(run: &Run<'_, T>, op: &Op, step: &Step<T>, out: &mut [T]) -> Result<(), ExecError> {
     let values = |operand: usize| run.values(step.operands[operand]);
     let shaped = |operand: usize| (values(operand), run.shape(step.operands[operand]));
     let ((x, shape), result) = (shaped(0), run.shape(step.output));
@@ -176,10 +177,7 @@ fn fill<T: Element>(run: &Run<'_, T>, op: &Op, step: &Step<T>, out: &mut Vec<T>)
                 step.operands.iter().map(|&id| (run.values(id), run.shape(id)[*axis..].iter().product())).collect();
             moves::concat(&operands, out);
         }
-        Op::Transpose { perm } => {
-            out.clear();
-            permute_into(x, shape, perm, out);
-        }
+        Op::Transpose { perm } => permute_into(x, shape, perm, out),
         Op::Slice { axis, start, end, step: stride } => {
             let operands = types(run, step);
             let bound = |extent: &Extent| extent.resolve(&operands).ok().and_then(|resolved| resolved.number());
@@ -244,7 +242,9 @@ fn run_sizes<T: Element>(run: &Run<'_, T>, sizes: &[Extent], step: &Step<T>) -> 
     let values = sizes.iter().map(|size| number(size).map(whole::of_integer));
     // Shape inference has resolved the same for the same shapes.
     let known: Option<Vec<T>> = values.collect();
-    known.map(Arc::new).ok_or_else(|| ExecError::Size { value: step.name.clone(), shape: "[?]".to_owned() })
+    known
+        .map(|values| Arc::new(values.into()))
+        .ok_or_else(|| ExecError::Size { value: step.name.clone(), shape: "[?]".to_owned() })
 }
 
 fn transposed_sizes(conv: &residua_ir::ConvTranspose, x: &[usize], kernel: &[usize], out: &[usize]) -> Option<Sizes> {
@@ -265,7 +265,7 @@ fn transposed_sizes(conv: &residua_ir::ConvTranspose, x: &[usize], kernel: &[usi
 }
 
 /// Axis after axis, in the order in which they stand.
-fn run_resize<T: Element>(run: &mut Run<'_, T>, attributes: &residua_ir::Resize, step: &Step<T>) -> Vec<T> {
+fn run_resize<T: Element>(run: &mut Run<'_, T>, attributes: &residua_ir::Resize, step: &Step<T>) -> Buffer<T> {
     let (mut shape, result) = (run.shape(step.operands[0]).to_vec(), run.shape(step.output).to_vec());
     let before: Vec<usize> = attributes.axes.iter().map(|&axis| shape[axis]).collect();
     let after: Vec<usize> = attributes.axes.iter().map(|&axis| result[axis]).collect();
@@ -277,7 +277,7 @@ fn run_resize<T: Element>(run: &mut Run<'_, T>, attributes: &residua_ir::Resize,
         ResizeTarget::Scales(_) => None,
     };
     let scales = attributes.scales(&before, &after, wanted.as_deref());
-    let mut values: Option<Vec<T>> = None;
+    let mut values: Option<Buffer<T>> = None;
     for (index, &axis) in attributes.axes.iter().enumerate() {
         let line = resize::Line { index, before: before[index], after: after[index], scale: scales[index] };
         shape[axis] = after[index];
@@ -288,7 +288,7 @@ fn run_resize<T: Element>(run: &mut Run<'_, T>, attributes: &residua_ir::Resize,
             run.recycle(used);
         }
     }
-    values.unwrap_or_else(|| run.values(step.operands[0]).to_vec())
+    values.unwrap_or_else(|| run.values(step.operands[0]).to_vec().into())
 }
 
 fn pool_axes(
@@ -315,10 +315,10 @@ fn pool_axes(
 }
 
 /// Folds two or more operands from the left; each partial result has the shape of the operands so far.
-fn run_elementwise<T: Element>(run: &mut Run<'_, T>, op: residua_ir::Elementwise, step: &Step<T>) -> Vec<T> {
+fn run_elementwise<T: Element>(run: &mut Run<'_, T>, op: residua_ir::Elementwise, step: &Step<T>) -> Buffer<T> {
     let first = step.operands[0];
     let mut shape = run.shape(first).to_vec();
-    let mut sum: Option<Vec<T>> = None;
+    let mut sum: Option<Buffer<T>> = None;
     for &operand in &step.operands[1..] {
         let joint = combine::broadcast_shape(&shape, run.shape(operand));
         let mut out = run.buffer(joint.iter().product());
@@ -330,7 +330,7 @@ fn run_elementwise<T: Element>(run: &mut Run<'_, T>, op: residua_ir::Elementwise
         }
         shape = joint;
     }
-    let mut result = sum.unwrap_or_else(|| run.values(first).to_vec());
+    let mut result = sum.unwrap_or_else(|| run.values(first).to_vec().into());
     if op == residua_ir::Elementwise::Mean {
         #[expect(clippy::cast_precision_loss, reason = "a node has few operands")]
         let count = T::from_f64(step.operands.len() as f64);

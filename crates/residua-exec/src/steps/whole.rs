@@ -111,13 +111,14 @@ mod tests {
 
     #[test]
     fn integers_wrap_around_and_what_is_not_exact_is_refused() {
-        let wrap = |values: &[f64], dtype| wrapped(Arc::new(values.to_vec()), dtype, "y").map(|values| values.to_vec());
+        let wrap =
+            |values: &[f64], dtype| wrapped(Arc::new(values.to_vec().into()), dtype, "y").map(|values| values.to_vec());
         assert_eq!(wrap(&[300.0, -1.0, 255.0], DType::U8).unwrap(), [44.0, 255.0, 255.0]);
         assert_eq!(wrap(&[200.0, -129.0], DType::I8).unwrap(), [-56.0, 127.0]);
         assert_eq!(wrap(&[2_147_483_648.0], DType::I32).unwrap(), [-2_147_483_648.0]);
         assert!(wrap(&[-1.0], DType::U64).is_err());
         assert!(wrap(&[f64::INFINITY], DType::I32).is_err());
-        let error = wrapped(Arc::new(vec![16_777_216.0f32]), DType::I64, "y").unwrap_err().to_string();
+        let error = wrapped(Arc::new(vec![16_777_216.0f32].into()), DType::I64, "y").unwrap_err().to_string();
         assert!(error.contains("`y`") && error.contains("--precision f64"), "{error}");
         assert!(product(&[3000.0f32], &[-3000.0], 2, DType::I32, "y").is_err());
         assert!(product(&[3000.0f64], &[-3000.0], 2, DType::I32, "y").is_ok());
