@@ -4,10 +4,10 @@
 
 use residua_exec::{Array, Executor, Options, Precision};
 use residua_ir::{
-    Activation, ArgExtremum, Arithmetic, AvgPool, BatchNorm, Border, Comparison, ConvTranspose, Coordinates, DType,
-    Elementwise, Extent, Extremum, Fit, GlobalPool, GraphBuilder, GroupNorm, IdentityReason, InputType, Interpolation,
-    LayerNorm, LpPool, Lrn, MaxPool, Op, Pad, PadAxes, Padding, Pads, PoolKind, Property, Reduce, ReshapeDim, Resize,
-    ResizeTarget, Rounding, Shape, SourceOrder, Tensor, TopK, validate,
+    Activation, ArgExtremum, Arithmetic, AvgPool, BatchNorm, Border, Comparison, ConvTranspose, Coordinates, CumSum,
+    DType, Elementwise, Extent, Extremum, Fit, GlobalPool, GraphBuilder, GroupNorm, IdentityReason, InputType,
+    Interpolation, LayerNorm, LpPool, Lrn, MaxPool, Op, Pad, PadAxes, Padding, Pads, PoolKind, Property, Reduce,
+    ReshapeDim, Resize, ResizeTarget, Rounding, Shape, SourceOrder, Tensor, TopK, validate,
 };
 
 type Value<'a> = (&'a [usize], &'a [f32]);
@@ -362,6 +362,11 @@ fn power_pools_and_further_reductions() {
     ] {
         check(&reduce(kind), x, &[], &[1, 1], &[expected]);
     }
+    let sums = |axis, exclusive, reverse| Op::CumSum(CumSum { axis, exclusive, reverse });
+    let x: Value<'_> = (&[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    check(&sums(1, false, false), x, &[], &[2, 3], &[1.0, 3.0, 6.0, 4.0, 9.0, 15.0]);
+    check(&sums(1, true, true), x, &[], &[2, 3], &[5.0, 3.0, 0.0, 11.0, 6.0, 0.0]);
+    check(&sums(0, false, true), x, &[], &[2, 3], &[5.0, 7.0, 9.0, 4.0, 5.0, 6.0]);
     let log = Op::LogSoftmax { axis: 1 };
     let tail = (1.0 + (-1000f64).exp()).ln();
     check(&log, (&[1, 2], &[0.0, 1000.0]), &[], &[1, 2], &[-1000.0 - tail, -tail]);

@@ -90,6 +90,7 @@ pub fn macs<T: Borrow<TensorType>>(op: &Op, operands: &[T], result: &TensorType)
         | Op::Sizes { .. }
         | Op::LogSoftmax { .. }
         | Op::Hardmax { .. }
+        | Op::CumSum(_)
         | Op::Concat { .. }
         | Op::Flatten { .. }
         | Op::Reshape { .. }

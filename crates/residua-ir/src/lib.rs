@@ -30,9 +30,9 @@ pub use graph::{
 };
 pub use op::resize::{Coordinates, Fit, Interpolation, ResizeTarget, Rounding};
 pub use op::{
-    Activation, ArgExtremum, Arithmetic, AvgPool, BatchNorm, Border, Comparison, Conv, ConvTranspose, DynamicRange,
-    Elementwise, Extent, Extremum, GlobalPool, Grain, GroupNorm, IdentityReason, LayerNorm, LpPool, Lrn, MaxPool, Op,
-    Pad, PadAxes, Padding, Pads, PoolKind, Property, Quantize, Reduce, ReshapeDim, Resize, TopK,
+    Activation, ArgExtremum, Arithmetic, AvgPool, BatchNorm, Border, Comparison, Conv, ConvTranspose, CumSum,
+    DynamicRange, Elementwise, Extent, Extremum, GlobalPool, Grain, GroupNorm, IdentityReason, LayerNorm, LpPool, Lrn,
+    MaxPool, Op, Pad, PadAxes, Padding, Pads, PoolKind, Property, Quantize, Reduce, ReshapeDim, Resize, TopK,
 };
 pub use opaque::{Opaque, Verbatim};
 pub use receptive::{ReceptiveField, receptive_fields};

@@ -55,7 +55,7 @@ pub fn receptive_fields(model: &Checked) -> Vec<Option<ReceptiveField>> {
     let mut constant: Vec<bool> =
         graph.values().iter().map(|value| matches!(value.kind, ValueKind::Parameter(_))).collect();
     for node in graph.nodes() {
-        let operands: Vec<ValueId> = read(node).iter().copied().filter(|id| !constant[id.index()]).collect();
+        let operands: Vec<ValueId> = node.read().iter().copied().filter(|id| !constant[id.index()]).collect();
         let behind = operands.iter().map(|id| seen[id.index()]).reduce(|a, b| join(a?, b?)).flatten();
         let result = behind.and_then(|seen| step(model, node, seen, operands.len()));
         for output in &node.outputs {
@@ -127,6 +127,7 @@ fn step(model: &Checked, node: &Node, seen: Seen, paths: usize) -> Option<Seen> 
         Op::Softmax { axis } | Op::LogSoftmax { axis } | Op::Hardmax { axis } => {
             Some(if is_pixel_axis(*axis) { Seen::Whole } else { seen })
         }
+        Op::CumSum(sum) => Some(if is_pixel_axis(sum.axis) { Seen::Whole } else { seen }),
         Op::TopK(top) => Some(if is_pixel_axis(top.axis) { Seen::Whole } else { seen }),
         Op::Linear => mixed_along_last(model, node, seen),
         Op::MatMul if paths == 1 => mixed_along_last(model, node, seen),
@@ -178,13 +179,6 @@ fn reduced(model: &Checked, node: &Node, seen: Seen, over: &[usize], keep_dims: 
     }
     let removed = |axis: usize| over.iter().filter(|&&gone| gone < axis && !keep_dims).count();
     Some(Seen::Part { size, step, axes: Some(pixels.map(|axis| axis - removed(axis))) })
-}
-
-/// Operands that give a node numbers; of the rest it reads sizes alone.
-fn read(node: &Node) -> &[ValueId] {
-    let sized =
-        matches!(node.op, Op::Reshape { .. } | Op::Slice { .. } | Op::Expand { .. } | Op::Tile { .. } | Op::Resize(_));
-    &node.inputs[..if sized { node.inputs.len().min(1) } else { node.inputs.len() }]
 }
 
 fn pair(kernel: [usize; 2], strides: [usize; 2], dilations: [usize; 2]) -> [Window; 2] {

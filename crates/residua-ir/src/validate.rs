@@ -344,6 +344,7 @@ fn bad_attribute(op: &Op) -> Option<String> {
         | Op::Sizes { .. }
         | Op::LogSoftmax { .. }
         | Op::Hardmax { .. }
+        | Op::CumSum(_)
         | Op::Activation(_)
         | Op::PRelu
         | Op::Elementwise(_)

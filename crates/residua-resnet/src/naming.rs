@@ -88,6 +88,7 @@ fn field_of(op: &Op, index: usize) -> Option<Field> {
         | Op::Sizes { .. }
         | Op::LogSoftmax { .. }
         | Op::Hardmax { .. }
+        | Op::CumSum(_)
         | Op::Concat { .. }
         | Op::Flatten { .. }
         | Op::Reshape { .. }

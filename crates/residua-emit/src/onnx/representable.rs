@@ -112,6 +112,7 @@ fn op(op: &Op, float: DType) -> Op {
         | Op::Sizes { .. }
         | Op::LogSoftmax { .. }
         | Op::Hardmax { .. }
+        | Op::CumSum(_)
         | Op::Elementwise(_)
         | Op::MaxPool(_)
         | Op::AvgPool(_)

@@ -42,7 +42,7 @@ fn bfloat16_since(op: &str) -> Option<i64> {
         | "Asinh"
         | "Acosh"
         | "Atanh" => 22,
-        "BatchNormalization" => 14,
+        "BatchNormalization" | "CumSum" => 14,
         "LeakyRelu" | "PRelu" | "LessOrEqual" | "GreaterOrEqual" | "Where" => 16,
         "IsInf" => 20,
         "TopK" => 24,
@@ -60,7 +60,7 @@ fn introduced(op: &str) -> i64 {
         "Expand" | "Max" | "Min" | "Mean" => 8,
         "Where" | "Sign" | "Erf" | "Shrink" | "Sinh" | "Cosh" | "Asinh" | "Acosh" | "Atanh" | "IsNaN" => 9,
         "Mod" | "IsInf" | "QuantizeLinear" | "DequantizeLinear" | "ThresholdedRelu" => 10,
-        "Round" | "GatherElements" | "GatherND" | "DynamicQuantizeLinear" => 11,
+        "Round" | "GatherElements" | "GatherND" | "DynamicQuantizeLinear" | "CumSum" => 11,
         "Celu" | "LessOrEqual" | "GreaterOrEqual" => 12,
         _ => OLDEST,
     }
@@ -70,6 +70,7 @@ fn introduced(op: &str) -> i64 {
 fn since(op: &str, float: DType) -> Option<i64> {
     let typed = match (op, float) {
         (_, DType::BF16) => bfloat16_since(op)?,
+        ("CumSum", DType::F16) => 14,
         ("IsInf", DType::F16) => 20,
         ("Celu", DType::F16 | DType::F64) => 28,
         _ => OLDEST,

@@ -3,8 +3,8 @@
 use residua_exec::{Array, Executor, Options, Precision};
 use residua_ir::{
     Activation, ArgExtremum, Arithmetic, AvgPool, BatchNorm, Border, Checked, Comparison, Conv, ConvTranspose,
-    Coordinates, DType, Dim, DynamicRange, Elementwise, Endian, Extent, Extremum, Fit, GlobalPool, Grain, Graph,
-    GraphBuilder, GroupNorm, IdentityReason, InputType, Interpolation, LayerNorm, LpPool, Lrn, MaxPool, Op, Pad,
+    Coordinates, CumSum, DType, Dim, DynamicRange, Elementwise, Endian, Extent, Extremum, Fit, GlobalPool, Grain,
+    Graph, GraphBuilder, GroupNorm, IdentityReason, InputType, Interpolation, LayerNorm, LpPool, Lrn, MaxPool, Op, Pad,
     PadAxes, Padding, Pads, PoolKind, Property, Quantize, Reduce, ReshapeDim, Resize, ResizeTarget, Rounding, Shape,
     SourceOrder, Tensor, TopK, ValueId, validate,
 };
@@ -100,6 +100,8 @@ fn since(name: &str) -> i64 {
         | "gather_elements"
         | "gather_nd"
         | "quantized_by_its_range"
+        | "sums"
+        | "sums_back"
         | "a_range_alone" => 11,
         "celu" | "arg_max_last" | "compare" => 12,
         "quantize_to_i8_without_zero" | "quantized_conv" | "quantized_linear" => 13,
@@ -309,6 +311,9 @@ fn ranks(z: &mut Zoo) {
         z.op(&format!("top_k_{name}_indices"), fixed(), Op::TopK(TopK { k: 3, axis: 3, of, indices: true }));
     }
     z.op("hardmax", fixed(), Op::Hardmax { axis: 1 });
+    for (name, axis, exclusive, reverse) in [("sums", 1, false, false), ("sums_back", 3, true, true)] {
+        z.op(name, fixed(), Op::CumSum(CumSum { axis, exclusive, reverse }));
+    }
     z.op("log_softmax", fixed(), Op::LogSoftmax { axis: 1 });
 }
 

@@ -1,6 +1,6 @@
-//! Reductions over axes, and softmax. Sums are taken in f64, in row-major order.
+//! Reductions over axes, sums along one, and softmax. Sums are taken in f64, in row-major order.
 
-use residua_ir::PoolKind;
+use residua_ir::{CumSum, PoolKind};
 
 use crate::array::offsets;
 use crate::element::Element;
@@ -50,6 +50,25 @@ pub(crate) fn reduce<T: Element>(kind: PoolKind, x: &[T], shape: &[usize], axes:
     let inner = offsets(shape, axes);
     for (out, start) in out.iter_mut().zip(offsets(shape, &kept)) {
         *out = fold(kind, inner.iter().map(|at| x[start + at]), inner.len());
+    }
+}
+
+/// Sums so far along an axis of `len` elements with `inner` elements behind it.
+pub(crate) fn cum_sum<T: Element>(x: &[T], sum: &CumSum, (len, inner): (usize, usize), out: &mut [T]) {
+    let block = len * inner;
+    if block == 0 {
+        return;
+    }
+    for (x, out) in x.chunks_exact(block).zip(out.chunks_exact_mut(block)) {
+        for lane in 0..inner {
+            let mut so_far = 0.0;
+            for step in 0..len {
+                let at = (if sum.reverse { len - 1 - step } else { step }) * inner + lane;
+                let before = so_far;
+                so_far += x[at].to_f64();
+                out[at] = T::from_f64(if sum.exclusive { before } else { so_far });
+            }
+        }
     }
 }
 

@@ -105,6 +105,7 @@ pub(super) fn run_op<T: Element>(
         | Op::Softmax { .. }
         | Op::LogSoftmax { .. }
         | Op::Hardmax { .. }
+        | Op::CumSum(_)
         | Op::Opaque(_) => {}
     }
     let mut result = run.buffer(run.shape(step.output).iter().product());
@@ -197,6 +198,7 @@ fn fill<T: Element>(run: &Run<'_, T>, op: &Op, step: &Step<T>, out: &mut [T]) ->
             gathered.map_err(|problem| failed(run, op, step, problem))?;
         }
         Op::Softmax { axis } => reduce::softmax(x, shape[*axis], after(*axis), false, out),
+        Op::CumSum(sum) => reduce::cum_sum(x, sum, lanes(sum.axis), out),
         Op::LogSoftmax { axis } => reduce::softmax(x, shape[*axis], after(*axis), true, out),
         // These have steps of their own, make no buffer, or are refused when the plan is made.
         Op::Conv(_)

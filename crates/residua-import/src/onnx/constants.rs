@@ -1,4 +1,4 @@
-//! Nodes whose result is known before anything runs: constants, views of tensors, and arithmetic on shapes ([`sizes`]).
+//! Nodes whose result is known before anything runs: constants, views of tensors, and [`arithmetic`] on shapes.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use residua_ir::{DType, Endian, LazyBytes, Tensor, TensorError};
 use super::attributes::Attributes;
 use super::interface::dtype;
 use super::scope::{Constant, Item, Scope};
-use super::{Unknown, Unread, sizes};
+use super::{Unknown, Unread, arithmetic};
 use crate::error::Result;
 
 /// Bytes that one tensor of one repeated number may come to when it is read.
@@ -111,7 +111,7 @@ fn computed(
     if let Ok(Some(view)) = view(scope, node, attributes, opset) {
         return Ok(Some(view));
     }
-    Ok(sizes::fold(scope, node, attributes, opset)?.map(Item::Sizes))
+    Ok(arithmetic::fold(scope, node, attributes, opset)?.map(Item::Sizes))
 }
 
 /// The same elements of a constant, seen otherwise.

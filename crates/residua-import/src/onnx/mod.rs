@@ -8,6 +8,7 @@
 //! Nodes are read in topological order whatever their order in the file. Functions of the model, and branches of an `If`
 //! whose condition is known, are read where they are used (`inline`); other subgraphs are not entered.
 
+mod arithmetic;
 mod attributes;
 mod constants;
 mod faults;
@@ -17,11 +18,12 @@ mod inline;
 mod inline_tests;
 mod interface;
 mod nodes;
+mod numbers;
 mod opaque;
 mod order;
 mod remarks;
 mod scope;
-mod sizes;
+
 #[cfg(test)]
 mod tests;
 

@@ -14,7 +14,7 @@ use residua_ir::{
     ValueId,
 };
 
-use super::sizes::{self, Numbers};
+use super::numbers::{self, Numbers};
 use super::{Unknown, Unread};
 
 /// A tensor that is known before anything runs.
@@ -238,7 +238,7 @@ impl Scope {
     /// Real numbers that are known, to be read as attribute.
     pub(super) fn reals(&mut self, name: &str, what: &str) -> Result<Vec<f64>, Unread> {
         let known = match self.constant(name) {
-            Some(constant) => Some(constant.tensor).filter(|t| t.len() <= sizes::MOST).and_then(|t| t.to_f64().ok()),
+            Some(constant) => Some(constant.tensor).filter(|t| t.len() <= numbers::MOST).and_then(|t| t.to_f64().ok()),
             None => self.numbers(name).and_then(|numbers| numbers.reals()),
         };
         known.ok_or_else(|| Unknown(format!("its {what} are computed when it is run")))

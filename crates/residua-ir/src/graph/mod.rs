@@ -174,6 +174,23 @@ impl Node {
     pub fn output(&self) -> ValueId {
         self.outputs[0]
     }
+
+    /// Operands whose elements it reads; of the others it reads sizes alone.
+    #[must_use]
+    pub fn read(&self) -> &[ValueId] {
+        let first_alone = matches!(
+            self.op,
+            Op::Reshape { .. } | Op::Slice { .. } | Op::Expand { .. } | Op::Tile { .. } | Op::Resize(_)
+        );
+        let most = if matches!(self.op, Op::Sizes { .. }) {
+            0
+        } else if first_alone {
+            1
+        } else {
+            usize::MAX
+        };
+        &self.inputs[..most.min(self.inputs.len())]
+    }
 }
 
 /// A layer of the source model, as its framework counts layers. A shared layer is one layer with several nodes.

@@ -24,7 +24,7 @@ pub use elementwise::{Comparison, Elementwise, Property};
 pub use extent::{Arithmetic, Extent};
 pub use norm::{BatchNorm, GroupNorm, LayerNorm, Lrn};
 pub use quantised::{DynamicRange, Grain, Quantize};
-pub use reduce::{ArgExtremum, Extremum, GlobalPool, PoolKind, Reduce, TopK};
+pub use reduce::{ArgExtremum, CumSum, Extremum, GlobalPool, PoolKind, Reduce, TopK};
 pub use resize::Resize;
 pub use window::{AvgPool, Conv, ConvTranspose, LpPool, MaxPool, Padding, Pads};
 
@@ -173,6 +173,8 @@ pub enum Op {
         /// Axis, counted from the front.
         axis: usize,
     },
+    /// Sums of the elements so far along an axis. `x`.
+    CumSum(CumSum),
     /// Passes `x` on; what a layer does that acts in training only. `x`.
     Identity(IdentityReason),
     /// Converts the element type. `x`. Float to float is rounding in storage only: executors compute in their own type.
@@ -280,6 +282,7 @@ impl Op {
             Op::Softmax { .. } => "Softmax",
             Op::LogSoftmax { .. } => "LogSoftmax",
             Op::Hardmax { .. } => "Hardmax",
+            Op::CumSum(_) => "CumSum",
             Op::Identity(_) => "Identity",
             Op::Cast { .. } => "Cast",
             Op::Quantize(_) => "Quantize",

@@ -45,6 +45,18 @@ pub struct Reduce {
     pub keep_dims: bool,
 }
 
+/// Attributes of [`Op::CumSum`](super::Op::CumSum).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CumSum {
+    /// Axis, counted from the front.
+    pub axis: usize,
+    /// Leave the element itself out of its sum.
+    pub exclusive: bool,
+    /// Start at the end of the axis.
+    pub reverse: bool,
+}
+
 /// Which end of an order is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

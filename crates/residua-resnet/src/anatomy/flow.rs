@@ -158,9 +158,9 @@ impl<'a> Flow<'a> {
         self.above[value.index()]
     }
 
-    /// Operands that depend on the graph's inputs.
+    /// Operands whose elements depend on those of the graph's inputs.
     pub(crate) fn operands(&self, node: NodeId) -> Vec<ValueId> {
-        self.graph.node(node).inputs.iter().copied().filter(|v| !self.constant[v.index()]).collect()
+        self.graph.node(node).read().iter().copied().filter(|v| !self.constant[v.index()]).collect()
     }
 
     /// Whether a value is quantised so that nothing below 0 remains: what a quantiser makes of a ReLU that it leaves out.
@@ -280,6 +280,7 @@ impl<'a> Flow<'a> {
             | Op::Sizes { .. }
             | Op::LogSoftmax { .. }
             | Op::Hardmax { .. }
+            | Op::CumSum(_)
             | Op::MatMul
             | Op::Concat { .. }
             | Op::Flatten { .. }
@@ -352,6 +353,7 @@ impl<'a> Flow<'a> {
             | Op::Tile { .. }
             | Op::Sizes { .. }
             | Op::Hardmax { .. }
+            | Op::CumSum(_)
             | Op::Opaque(_) => Step::Other,
         }
     }

@@ -157,6 +157,7 @@ pub(crate) fn stride(flow: &Flow, node: NodeId) -> usize {
         | Op::Sizes { .. }
         | Op::LogSoftmax { .. }
         | Op::Hardmax { .. }
+        | Op::CumSum(_)
         | Op::Linear
         | Op::MatMul
         | Op::Concat { .. }

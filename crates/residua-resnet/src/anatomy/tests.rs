@@ -1,6 +1,6 @@
 //! Anatomy on networks of every kind, built without telling names.
 
-use residua_ir::{Activation, Checked, Elementwise, Op, Pad, Pads};
+use residua_ir::{Activation, Checked, Elementwise, Extent, Op, Pad, Pads};
 
 use super::*;
 use crate::form::Family;
@@ -252,6 +252,26 @@ fn a_depthwise_mean_before_a_stride_is_a_filter_and_no_convolution() {
         net.add(s, y)
     });
     assert!(!only_block(&model).blurred);
+}
+
+#[test]
+fn what_reads_only_the_size_of_a_value_is_no_path_from_it() {
+    // An embedding of positions, as large as the value that it is added to.
+    let model = with_block(|net, x| {
+        let positions = net.tensor(&[1, 4, 1, 1]);
+        let size = |axis| Extent::Of { operand: 1, axis };
+        let shape = vec![size(0), Extent::Known(4), size(2), size(3)];
+        let grid = net.g.add("grid", Op::Expand { shape }, &[positions, x]);
+        net.set_channels(grid, 4);
+        let embedding = net.conv(grid, 8, 1, 1);
+        let y = net.add(x, embedding);
+        let y = net.conv_bn_relu(y, 8, 3, 1);
+        let y = net.conv_bn(y, 8, 3, 1);
+        net.add(y, x)
+    });
+    let block = only_block(&model);
+    assert_eq!((block.kind, block.shortcut), (BlockKind::Basic, ShortcutKind::Identity));
+    assert_eq!(block.convs.len(), 2);
 }
 
 #[test]

@@ -60,7 +60,9 @@ fn part(graph: &Graph, id: NodeId) -> Part {
         Op::MaxPool(_) => Part::Anchor("max pool"),
         Op::LpPool(_) => Part::Anchor("power pool"),
         Op::AvgPool(_) => Part::Anchor("average pool"),
-        Op::GlobalPool(_) | Op::Reduce(_) | Op::ArgExtremum(_) | Op::TopK(_) => Part::Anchor("reduction"),
+        Op::GlobalPool(_) | Op::Reduce(_) | Op::CumSum(_) | Op::ArgExtremum(_) | Op::TopK(_) => {
+            Part::Anchor("reduction")
+        }
         Op::Resize(_) => Part::Anchor("resize"),
         Op::Concat { .. } => Part::Anchor("concat"),
         Op::Softmax { .. } | Op::LogSoftmax { .. } | Op::Hardmax { .. } => Part::Anchor("softmax"),

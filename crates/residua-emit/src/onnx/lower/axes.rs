@@ -1,6 +1,6 @@
 //! Reductions and whatever moves elements without changing them.
 
-use residua_ir::{Border, DType, Extent, Node, PadAxes, PoolKind, ReshapeDim, Shape};
+use residua_ir::{Border, CumSum, DType, Extent, Node, PadAxes, PoolKind, ReshapeDim, Shape};
 
 use super::super::lowering::{Lowering, needs};
 use super::super::proto::{data_type, int, ints, string, to_i64};
@@ -49,6 +49,13 @@ pub(super) fn reduce_step_of(
 ) -> Result<String, EmitError> {
     let (inputs, attributes) = reduction(out, node, op, x, (axes, true))?;
     out.step(node, op, inputs, attributes, &axes_kept(shape, axes))
+}
+
+pub(super) fn cum_sum(out: &mut Lowering<'_>, node: &Node, sum: CumSum) -> Result<(), EmitError> {
+    let axis = out.list(&format!("{}/axis", node.name), &to_i64(&[sum.axis]))?;
+    let attributes = vec![int("exclusive", i64::from(sum.exclusive)), int("reverse", i64::from(sum.reverse))];
+    let inputs = vec![out.operand(node.inputs[0])?, axis];
+    out.result(node, "CumSum", inputs, attributes)
 }
 
 pub(super) fn reduce(

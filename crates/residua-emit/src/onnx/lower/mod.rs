@@ -65,6 +65,7 @@ pub(crate) fn passes_through(model: &Checked, node: &Node) -> bool {
         | Op::Sizes { .. }
         | Op::LogSoftmax { .. }
         | Op::Hardmax { .. }
+        | Op::CumSum(_)
         | Op::Linear
         | Op::MatMul
         | Op::Concat { .. }
@@ -126,6 +127,7 @@ pub(crate) fn needs_shapes(node: &Node) -> bool {
         | Op::Softmax { .. }
         | Op::LogSoftmax { .. }
         | Op::Hardmax { .. }
+        | Op::CumSum(_)
         | Op::Quantize(_)
         | Op::Dequantize(_)
         | Op::DynamicRange(_) => true,
@@ -176,6 +178,7 @@ pub(crate) fn lower(out: &mut Lowering<'_>, id: NodeId) -> Result<(), EmitError>
         Op::Softmax { axis } => axes::softmax(out, node, "Softmax", *axis),
         Op::LogSoftmax { axis } => axes::softmax(out, node, "LogSoftmax", *axis),
         Op::Hardmax { axis } => axes::softmax(out, node, "Hardmax", *axis),
+        Op::CumSum(sum) => axes::cum_sum(out, node, *sum),
         Op::Cast { dtype } => axes::cast(out, node, *dtype),
         Op::Quantize(quantize) => quantised::quantize(out, id, quantize),
         Op::Dequantize(grain) => quantised::dequantize(out, node, *grain),

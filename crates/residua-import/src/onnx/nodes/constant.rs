@@ -65,7 +65,7 @@ pub(super) fn range(r: &mut Reader<'_>) -> Read {
     } else {
         Tensor::from_i64(vec![count], &(0..count).map(|index| at(index) as i64).collect::<Vec<_>>())
     };
-    let tensor = numbers.and_then(|numbers| super::super::sizes::stored(&numbers, dtype));
+    let tensor = numbers.and_then(|numbers| super::super::numbers::stored(&numbers, dtype));
     let tensor = tensor.map_err(|error| Unknown(error.to_string()))?;
     Ok(r.scope.own(r.name, r.layer, Role::Literal, tensor))
 }

@@ -198,7 +198,7 @@ impl<'a> Reader<'a> {
         let tensor = if dtype.is_float() {
             Tensor::filled(dtype, Vec::new(), number)
         } else {
-            Tensor::from_i64(Vec::new(), &[number as i64]).and_then(|tensor| super::sizes::stored(&tensor, dtype))
+            Tensor::from_i64(Vec::new(), &[number as i64]).and_then(|tensor| super::numbers::stored(&tensor, dtype))
         };
         let tensor = tensor.map_err(|error| Unknown(error.to_string()))?;
         let name = format!("{}/{what}", self.name);

@@ -1,6 +1,6 @@
 //! Reductions, whatever ranks elements, and softmax.
 
-use residua_ir::{ArgExtremum, Dim, Extremum, Op, PoolKind, Reduce, TopK};
+use residua_ir::{ArgExtremum, CumSum, Dim, Extremum, Op, PoolKind, Reduce, TopK};
 
 use super::super::{Misused, Reader};
 use super::{Read, axes};
@@ -50,6 +50,17 @@ pub(super) fn top_k(r: &mut Reader<'_>) -> Read {
         r.give(1, Op::TopK(TopK { k, axis, of, indices: true }), &[x]);
     }
     r.end(Op::TopK(TopK { k, axis, of, indices: false }), &[x])
+}
+
+pub(super) fn cum_sum(r: &mut Reader<'_>) -> Read {
+    let x = r.value(0)?;
+    let name = r.required(1)?;
+    let axis = match r.scope.ints(name, "axis")?[..] {
+        [axis] => Reader::axis(axis, r.rank(x))?,
+        ref axes => return Err(Misused(format!("`axis` has {} elements, it should be one", axes.len()))),
+    };
+    let (exclusive, reverse) = (r.attributes.flag("exclusive", false)?, r.attributes.flag("reverse", false)?);
+    r.end(Op::CumSum(CumSum { axis, exclusive, reverse }), &[x])
 }
 
 /// Softmax and its kin. Before opset 13, the axes from `axis` on were taken as one.

@@ -87,6 +87,7 @@ pub(super) static OPERATORS: &[Operator] = &[
     op("ConvTranspose", window::conv_transpose).note(PLANES),
     from(7, "Cos", |r| activation::plain(r, Activation::Cos)),
     from(9, "Cosh", |r| activation::plain(r, Activation::Cosh)),
+    from(11, "CumSum", rank::cum_sum).note("along an axis that is known"),
     op("DepthToSpace", blocks::depth_to_space),
     from(10, "DequantizeLinear", quantised::dequantize_linear).note("of 8, 16 and 32 bits"),
     op("Div", |r| arithmetic::binary(r, Elementwise::Div)),

@@ -360,6 +360,12 @@ pub fn infer(op: &Op, operands: &[TensorType]) -> Result<Vec<TensorType>> {
         Op::GatherNd { batch_dims } => (dtype, pick::gather_nd(*batch_dims, operands)?),
         Op::Expand { shape } => (dtype, axes::expand(shape, operands)?),
         Op::Tile { repeats } => (dtype, axes::tile(repeats, operands)?),
+        Op::CumSum(sum) => {
+            arity(operands, 1, 1)?;
+            number("x", &operands[0])?;
+            axis_in_range(sum.axis, &operands[0].shape)?;
+            (dtype, operands[0].shape.clone())
+        }
         Op::Softmax { axis } | Op::LogSoftmax { axis } | Op::Hardmax { axis } => {
             arity(operands, 1, 1)?;
             float("x", &operands[0])?;
