@@ -17,6 +17,7 @@ mod standardised;
 mod statistics;
 mod strided;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -436,11 +437,14 @@ impl Tensor {
     }
 
     /// All elements, row-major, in the file's dtype, little-endian; before any cast.
-    fn gathered(&self) -> Result<Vec<u8>, TensorError> {
+    fn gathered(&self) -> Result<Cow<'_, [u8]>, TensorError> {
+        if let Some(bytes) = self.as_le_bytes() {
+            return Ok(Cow::Borrowed(bytes));
+        }
         let uncast = Self { casts: Vec::new(), ..self.clone() };
         let mut out = Vec::with_capacity(uncast.byte_len());
         uncast.append_le_bytes(&mut out)?;
-        Ok(out)
+        Ok(Cow::Owned(out))
     }
 
     /// All elements as f64, row-major.

@@ -1,0 +1,88 @@
+"""Times what residua does with an exported ONNX model, beside ONNX Runtime in the same minute. Run by hand, on a machine that does nothing else.
+
+    python tests/figures/onnx.py --residua target/release/residua MODEL.onnx [--threads 1 2]
+
+The model takes one picture. Whole processes are timed for `inspect`, `check` and `run`, the last against the making of a session alone; warm runs against
+each other, the median of 25. Both sides take turns; the ratio is the median of the rounds' ratios, for the pace of a shared machine changes between rounds.
+"""
+
+import argparse
+import re
+import statistics
+import subprocess
+import time
+
+import numpy as np
+import onnxruntime
+
+REPEAT = 25
+ROUNDS = 11
+
+
+def milliseconds(action):
+    start = time.perf_counter()
+    action()
+    return (time.perf_counter() - start) * 1e3
+
+
+def session(model, threads):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def feeds(peer):
+    (picture,) = peer.get_inputs()
+    shape = [size if isinstance(size, int) else 1 for size in picture.shape]
+    return {picture.name: np.random.default_rng(0).standard_normal(shape).astype(np.float32)}
+
+
+def compare(what, ours, theirs):
+    """Times of both in turn."""
+    pairs = [(ours(), theirs()) for _ in range(ROUNDS)]
+    mine, peers = (statistics.median(times) for times in zip(*pairs))
+    ratio = statistics.median(a / b for a, b in pairs)
+    print(f"{what}: {mine:.0f} ms, ONNX Runtime {peers:.0f} ms, ratio {ratio:.2f}")
+
+
+def process(*command):
+    # `check` exits with 1 where it finds something.
+    return milliseconds(lambda: subprocess.run(command, capture_output=True))
+
+
+def warm(residua, model, threads):
+    peer = session(model, threads)
+    given = feeds(peer)
+    peer.run(None, given)
+    command = [residua, "run", model, "--random", "0", "--repeat", str(REPEAT), "--threads", str(threads)]
+
+    def ours():
+        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return float(re.search(r"runs: ([\d.]+) ms", printed)[1])
+
+    def theirs():
+        time.sleep(0.05)
+        return statistics.median(milliseconds(lambda: peer.run(None, given)) for _ in range(REPEAT))
+
+    compare(f"warm run, {threads} threads", ours, theirs)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model")
+    parser.add_argument("--residua", required=True)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    args = parser.parse_args()
+    for command in ["inspect", "check"]:
+        times = [process(args.residua, command, args.model) for _ in range(ROUNDS)]
+        print(f"{command}, whole process: {statistics.median(times):.0f} ms")
+    for threads in args.threads:
+        run = [args.residua, "run", args.model, "--random", "0", "--threads", str(threads)]
+        alone = lambda: milliseconds(lambda: session(args.model, threads))
+        compare(f"run, whole process, {threads} threads, against a session alone", lambda: process(*run), alone)
+        warm(args.residua, args.model, threads)
+
+
+if __name__ == "__main__":
+    main()
