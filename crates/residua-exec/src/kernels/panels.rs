@@ -37,19 +37,38 @@ pub(crate) fn pack_rows<T: Element>(matrix: &[T], depth: usize, shape: Shape, ou
         return;
     }
     let rows = matrix.len() / depth;
-    parallel::for_each(out.chunks_mut(rows * BLOCK).zip((0..depth).step_by(BLOCK)), |(out, start)| {
-        let len = out.len() / rows;
-        for panel in row_panels(rows, shape.rows) {
-            let out = &mut out[panel.start * len..][..panel.len() * len];
-            let width = panel.len();
-            for (lane, row) in panel.enumerate() {
-                let source = &matrix[row * depth + start..][..len];
-                for (element, &x) in out[lane..].iter_mut().step_by(width).zip(source) {
-                    *element = x;
-                }
-            }
+    // Rows are read from first to last, so each panel is written to all its blocks in one go.
+    let mut panels: Vec<(Range<usize>, Vec<&mut [T]>)> =
+        row_panels(rows, shape.rows).map(|panel| (panel, Vec::with_capacity(depth.div_ceil(BLOCK)))).collect();
+    for mut block in out.chunks_mut(rows * BLOCK) {
+        let steps = block.len() / rows;
+        for (panel, parts) in &mut panels {
+            let (part, rest) = block.split_at_mut(panel.len() * steps);
+            parts.push(part);
+            block = rest;
+        }
+    }
+    parallel::for_each(panels.into_iter(), |(panel, parts)| {
+        let matrix = &matrix[panel.start * depth..panel.end * depth];
+        match panel.len() {
+            8 => interleave::<T, 8>(matrix, depth, parts),
+            4 => interleave::<T, 4>(matrix, depth, parts),
+            2 => interleave::<T, 2>(matrix, depth, parts),
+            _ => interleave::<T, 1>(matrix, depth, parts),
         }
     });
+}
+
+/// Writes one panel of `W` rows, block by block.
+fn interleave<T: Element, const W: usize>(matrix: &[T], depth: usize, parts: Vec<&mut [T]>) {
+    let rows: [&[T]; W] = std::array::from_fn(|row| &matrix[row * depth..][..depth]);
+    for (part, start) in parts.into_iter().zip((0..).step_by(BLOCK)) {
+        let (groups, _) = part.as_chunks_mut::<W>();
+        let rows = rows.map(|row| &row[start..][..groups.len()]);
+        for (k, group) in groups.iter_mut().enumerate() {
+            *group = rows.map(|row| row[k]);
+        }
+    }
 }
 
 /// Packs the transpose of a row-major matrix: column j is row j of `matrix`.
