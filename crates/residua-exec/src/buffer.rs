@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut, Range};
 
 /// Bytes of a cache line, and of the widest vector.
-pub(crate) const CACHE_LINE: usize = 64;
+const CACHE_LINE: usize = 64;
 
 /// So many elements, of which the first lies at the start of a cache line.
 ///

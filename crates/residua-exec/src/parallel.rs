@@ -28,19 +28,18 @@ pub(crate) fn awake<R: Send>(body: impl FnOnce() -> R + Send) -> R {
     if rayon::current_num_threads() == 1 || AWAKE.replace(true) {
         return body();
     }
+    let _asleep = AsleepOnDrop;
     let ended = AtomicBool::new(false);
-    let result = rayon::scope(|scope| {
+    rayon::scope(|scope| {
         scope.spawn_broadcast(|_, _| {
             if !AWAKE.replace(true) {
+                let _asleep = AsleepOnDrop;
                 work_until(|| ended.load(Ordering::Acquire));
-                AWAKE.set(false);
             }
         });
         let _end = SetOnDrop(&ended);
         body()
-    });
-    AWAKE.set(false);
-    result
+    })
 }
 
 /// Calls `body` on each item, on all threads of the pool.
@@ -114,6 +113,15 @@ impl Drop for AtWork<'_> {
     }
 }
 
+/// Ends what keeps a thread awake, whether its run ended well or not.
+struct AsleepOnDrop;
+
+impl Drop for AsleepOnDrop {
+    fn drop(&mut self) {
+        AWAKE.set(false);
+    }
+}
+
 struct SetOnDrop<'a>(&'a AtomicBool);
 
 impl Drop for SetOnDrop<'_> {
@@ -167,6 +175,7 @@ mod tests {
             let run = || awake(|| for_each(0..100, |item| assert_ne!(item, bad)));
             assert!(catch_unwind(AssertUnwindSafe(|| pool.install(run))).is_err());
         }
+        pool.broadcast(|_| assert!(!AWAKE.get()));
         pool.install(|| awake(|| for_each(0..100, |_| ())));
     }
 }
