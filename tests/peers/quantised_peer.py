@@ -4,9 +4,9 @@
     venv/bin/python tests/peers/quantised_peer.py --residua target/release/residua [--keep FOLDER] [--inputs 100] [operators] [NAME ...]
 
 Operators: one node each, with random scales and zero points over the whole range of its integers. Networks: made by torchvision at full size with
-seeded weights and statistics of their own activations, quantised by ONNX Runtime in every form of `FORMS`, and run on the same pictures by both. Where
-ONNX Runtime computes in integers, every output must be the same integer and every first class the same; where it computes in f32 (signed activations on
-x86-64, 16 bits), sums are rounded on its side and a flipped rounding grows from layer to layer: the largest difference is printed in steps of the output.
+seeded weights and statistics of their own activations, quantised by ONNX Runtime in every form of `FORMS`, and run on the same pictures by both. With 8
+bits, every output must be the same integer and every first class the same, in both engines; with 16, where a step is about what f32 rounds, the largest
+difference is printed in steps of the output.
 """
 
 import argparse
@@ -22,8 +22,8 @@ import onnxruntime
 from onnx import helper, numpy_helper
 
 warnings.filterwarnings("ignore")
-EXACT = ["qdq-u8", "qdq-u8-channels", "qdq-u8-reduced", "qop-u8u8", "qop-u8s8-channels", "dynamic"]
-ROUNDED = ["qdq-s8-channels", "qdq-s8-symmetric", "qdq-s16"]
+EXACT = ["qdq-u8", "qdq-u8-channels", "qdq-u8-reduced", "qdq-s8", "qdq-s8-channels", "qdq-s8-symmetric", "qop-u8u8", "qop-u8s8-channels", "dynamic"]
+ROUNDED = ["qdq-s16"]
 NETWORKS = ["resnet18", "resnet50", "mobilenet_v2", "mobilenet_v3_small"]
 
 
@@ -206,6 +206,8 @@ def quantised(name, folder, size, forms):
         "qdq-u8-reduced": (q, u8, s8, {"per_channel": True, "reduce_range": True}),
         "qop-u8u8": (o, u8, u8, {}),
         "qop-u8s8-channels": (o, u8, s8, {"per_channel": True}),
+        # What quantize_static does where nothing is said.
+        "qdq-s8": (q, s8, s8, {}),
         "qdq-s8-channels": (q, s8, s8, {"per_channel": True}),
         "qdq-s8-symmetric": (q, s8, s8, {"per_channel": True, "extra_options": {"ActivationSymmetric": True}}),
         "qdq-s16": (q, s16, s8, {"per_channel": True}),
@@ -242,7 +244,7 @@ def check_network(binary, name, folder, size, count, forms, failures):
             steps = float(np.abs(expected.astype("f8") - found[0]).max() / step)
             same = int((expected.argmax(1) == found[0].argmax(1)).sum())
             print(f"{name:20} {form:20} {precision}  off by {steps:8.3f} steps  same first class {same} of {count}", flush=True)
-            if form in EXACT and precision == "f32" and not (steps <= 1 and same == count):
+            if form in EXACT and not (steps <= 0.05 and same == count):
                 failures.append(f"{name} {form}: off by {steps} steps, {same} of {count} first classes")
 
 

@@ -16,7 +16,7 @@ use crate::element::Element;
 use crate::error::ExecError;
 use crate::executor::{Options, Results};
 use crate::parallel;
-use crate::plan::{Plan, integer};
+use crate::plan::{Constants, Plan, integer};
 use crate::steps;
 
 /// A plan with what it needs to run.
@@ -72,7 +72,7 @@ impl<T: Element> Engine<T> {
         let shapes = self.shapes(inputs)?;
         self.check_memory(&shapes)?;
         let free = std::mem::take(&mut *self.buffers.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut run = Run::new(self.arch, shapes, free, &self.plan);
+        let mut run = Run::new(self.arch, shapes, free, &self.plan.constants);
         for (&id, array) in self.graph.inputs().iter().zip(inputs) {
             let values = T::of_array(array);
             if let ValueKind::Input(declared) = &self.graph.value(id).kind
@@ -187,14 +187,14 @@ pub(crate) struct Run<'a, T> {
     pub(crate) shapes: Vec<Vec<usize>>,
     slots: Vec<Option<Arc<Buffer<T>>>>,
     free: Vec<Buffer<T>>,
-    plan: &'a Plan<T>,
+    constants: &'a Constants<T>,
 }
 
 impl<'a, T: Element> Run<'a, T> {
     /// A run of values of these shapes, with these buffers at hand.
-    pub(crate) fn new(arch: Arch, shapes: Vec<Vec<usize>>, free: Vec<Buffer<T>>, plan: &'a Plan<T>) -> Self {
+    pub(crate) fn new(arch: Arch, shapes: Vec<Vec<usize>>, free: Vec<Buffer<T>>, constants: &'a Constants<T>) -> Self {
         let slots = vec![None; shapes.len()];
-        Self { arch, shapes, slots, free, plan }
+        Self { arch, shapes, slots, free, constants }
     }
 
     /// Keeps what a step gave.
@@ -206,7 +206,7 @@ impl<'a, T: Element> Run<'a, T> {
     pub(crate) fn values(&self, id: ValueId) -> &[T] {
         match &self.slots[id.index()] {
             Some(values) => values,
-            None => self.plan.constants.get(&id).map_or(&[], Vec::as_slice),
+            None => self.constants.get(&id).map_or(&[], Vec::as_slice),
         }
     }
 

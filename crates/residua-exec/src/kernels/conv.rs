@@ -77,12 +77,29 @@ struct Task<'a, T> {
     rows: Vec<&'a mut [T]>,
 }
 
-/// Convolves prepared pictures ([`Geometry::prepare`]) with filters packed group by group.
+/// Filters packed group by group, their common axis cut into blocks of so many steps.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Filters<'a, T> {
+    pub(crate) packed: &'a [T],
+    pub(crate) block: usize,
+}
+
+/// Steps of a block where filters and pictures are restored from integers: as many as ONNX Runtime takes for such a
+/// convolution (`MlasConvOperation` and `MlasSgemmOperation` in its `mlas/lib`), so that sums are rounded alike and the
+/// integers after it are the same. It takes longer blocks where the result has few positions.
+pub(crate) fn restored_block(depth: usize, positions: usize) -> usize {
+    if positions >= depth {
+        return BLOCK;
+    }
+    [64, 32, 16].into_iter().filter(|&most| positions <= most).fold(BLOCK, |block, _| 2 * block)
+}
+
+/// Convolves prepared pictures ([`Geometry::prepare`]).
 pub(crate) fn conv<T: Element>(
     arch: Arch,
     geometry: &Geometry,
     pictures: &[T],
-    filters: &[T],
+    filters: Filters<'_, T>,
     epilogue: &Epilogue<'_, T>,
     out: &mut [T],
 ) {
@@ -94,15 +111,17 @@ pub(crate) fn conv<T: Element>(
     let shape = T::tile_shape(arch);
     let gather = Gather::new(geometry, shape);
     let tasks = tasks::<T>(geometry, shape, out);
-    let (per_group, picture_len) = (filters.len() / geometry.groups, geometry.channels * gather.channel);
+    let Filters { packed, block } = filters;
+    let (per_group, picture_len) = (packed.len() / geometry.groups, geometry.channels * gather.channel);
     let channels = geometry.channels / geometry.groups * gather.channel;
     parallel::for_each_with(
         tasks.into_iter(),
-        || Buffer::new(BLOCK * shape.columns() + COPY),
+        || Buffer::new(block.min(depth) * shape.columns() + COPY),
         |scratch, mut task| {
             let product = Product {
                 picture: &pictures[task.image * picture_len + task.group * channels..][..channels],
-                filters: &filters[task.group * per_group..][..per_group],
+                filters: &packed[task.group * per_group..][..per_group],
+                block,
                 depth,
                 first: task.filter,
                 finish: epilogue.at(geometry, &task),
@@ -183,6 +202,8 @@ struct Product<'a, T> {
     picture: &'a [T],
     /// All filters of the group.
     filters: &'a [T],
+    /// Steps of the common axis that are summed before they are added to the result.
+    block: usize,
     /// Length of the common axis.
     depth: usize,
     /// First filter of the task.
@@ -214,10 +235,10 @@ impl Gather {
         columns: &Range<usize>,
         scratch: &mut [T],
     ) {
-        let Product { picture, filters, depth, first, finish } = product;
+        let Product { picture, filters, block, depth, first, finish } = product;
         let all_filters = filters.len() / depth;
-        for start in (0..depth).step_by(BLOCK) {
-            let block = start..depth.min(start + BLOCK);
+        for start in (0..depth).step_by(block) {
+            let block = start..depth.min(start + block);
             let a = &filters[start * all_filters + first * block.len()..][..rows.len() * block.len()];
             for (panel, width) in column_panels(columns.len(), self.shape) {
                 let pieces = self.pieces(columns.start + panel.start, panel.len());

@@ -17,7 +17,7 @@ pub(crate) fn matmul<T: Element>(arch: Arch, a: &[T], columns: &[T], depth: usiz
     let shape = T::tile_shape(arch);
     let height = a.len() / depth;
     let mut rows = vec![T::default(); a.len()];
-    pack_rows(a, depth, shape, &mut rows);
+    pack_rows(a, depth, BLOCK, shape, &mut rows);
     let parts = tasks(shape, width, out);
     parallel::for_each(parts.into_iter(), |(first, mut parts)| {
         for (panel, padded) in column_panels(parts[0].len(), shape) {

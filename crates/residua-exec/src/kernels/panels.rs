@@ -1,13 +1,13 @@
 //! Panels: how the matrix kernel wants its operands to lie.
 //!
-//! The common axis is cut into blocks ([`BLOCK`]). Of each block, rows come in panels of `tile rows`, the last ones in
+//! The common axis is cut into blocks. Of each block, rows come in panels of `tile rows`, the last ones in
 //! panels of smaller powers of two; a panel of width w is as many groups of w elements as the block has steps. So
 //! nothing is padded, and rows are read from first to last as they lie. Columns come in panels over the whole common
 //! axis, padded to whole vectors.
 
 use std::ops::Range;
 
-use super::micro::{BLOCK, Shape};
+use super::micro::Shape;
 use crate::element::Element;
 use crate::parallel;
 
@@ -32,37 +32,37 @@ pub(crate) fn column_panels(columns: usize, shape: Shape) -> impl Iterator<Item 
 }
 
 /// Packs rows of a row-major matrix.
-pub(crate) fn pack_rows<T: Element>(matrix: &[T], depth: usize, shape: Shape, out: &mut [T]) {
+pub(crate) fn pack_rows<T: Element>(matrix: &[T], depth: usize, block: usize, shape: Shape, out: &mut [T]) {
     if depth == 0 || matrix.is_empty() {
         return;
     }
     let rows = matrix.len() / depth;
     // Rows are read from first to last, so each panel is written to all its blocks in one go.
     let mut panels: Vec<(Range<usize>, Vec<&mut [T]>)> =
-        row_panels(rows, shape.rows).map(|panel| (panel, Vec::with_capacity(depth.div_ceil(BLOCK)))).collect();
-    for mut block in out.chunks_mut(rows * BLOCK) {
-        let steps = block.len() / rows;
+        row_panels(rows, shape.rows).map(|panel| (panel, Vec::with_capacity(depth.div_ceil(block)))).collect();
+    for mut rest in out.chunks_mut(rows * block) {
+        let steps = rest.len() / rows;
         for (panel, parts) in &mut panels {
-            let (part, rest) = block.split_at_mut(panel.len() * steps);
+            let part;
+            (part, rest) = rest.split_at_mut(panel.len() * steps);
             parts.push(part);
-            block = rest;
         }
     }
     parallel::for_each(panels.into_iter(), |(panel, parts)| {
         let matrix = &matrix[panel.start * depth..panel.end * depth];
         match panel.len() {
-            8 => interleave::<T, 8>(matrix, depth, parts),
-            4 => interleave::<T, 4>(matrix, depth, parts),
-            2 => interleave::<T, 2>(matrix, depth, parts),
-            _ => interleave::<T, 1>(matrix, depth, parts),
+            8 => interleave::<T, 8>(matrix, depth, block, parts),
+            4 => interleave::<T, 4>(matrix, depth, block, parts),
+            2 => interleave::<T, 2>(matrix, depth, block, parts),
+            _ => interleave::<T, 1>(matrix, depth, block, parts),
         }
     });
 }
 
 /// Writes one panel of `W` rows, block by block.
-fn interleave<T: Element, const W: usize>(matrix: &[T], depth: usize, parts: Vec<&mut [T]>) {
+fn interleave<T: Element, const W: usize>(matrix: &[T], depth: usize, block: usize, parts: Vec<&mut [T]>) {
     let rows: [&[T]; W] = std::array::from_fn(|row| &matrix[row * depth..][..depth]);
-    for (part, start) in parts.into_iter().zip((0..).step_by(BLOCK)) {
+    for (part, start) in parts.into_iter().zip((0..).step_by(block)) {
         let (groups, _) = part.as_chunks_mut::<W>();
         let rows = rows.map(|row| &row[start..][..groups.len()]);
         for (k, group) in groups.iter_mut().enumerate() {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pulp::Arch;
 use residua_ir::{Checked, Node, NodeId, ValueId, ValueKind};
 
-use super::{Plan, Step, read, tensor_of, weights};
+use super::{Constants, Step, read, tensor_of, weights};
 use crate::array::element_count;
 use crate::element::Element;
 use crate::engine::Run;
@@ -75,7 +75,7 @@ fn run<T: Element>(
 ) -> Result<Known<T>, ExecError> {
     let graph = model.graph();
     let steps: Vec<Step<T>> = nodes.iter().map(|node| weights::plain(model, consumers, node)).collect();
-    let mut constants = BTreeMap::new();
+    let mut constants = Constants::new();
     for id in steps.iter().flat_map(Step::reads) {
         if let Some((tensor, name)) = tensor_of(model, id)
             && !constants.contains_key(&id)
@@ -89,10 +89,9 @@ fn run<T: Element>(
     for (index, step) in steps.iter().enumerate() {
         step.reads().for_each(|id| last_read[id.index()] = index);
     }
-    let plan = Plan { steps, constants };
-    let mut run = Run::new(arch, shapes, Vec::new(), &plan);
+    let mut run = Run::new(arch, shapes, Vec::new(), &constants);
     let mut found = BTreeMap::new();
-    for (index, step) in plan.steps.iter().enumerate() {
+    for (index, step) in steps.iter().enumerate() {
         let result = steps::run(&mut run, step, &[])?;
         if wanted[step.output.index()] {
             found.insert(step.output, result.to_vec());

@@ -1,11 +1,13 @@
 //! The plan: steps in the order in which they run, with their weights packed.
 //!
 //! [`integers`] finds chains that are computed in integers, [`known`] computes what depends on tensors alone, [`fuse`] says
-//! which nodes become one step, and [`weights`] makes steps of them.
+//! which nodes become one step, [`single`] which of them
+//! the reference computes in f32, and [`weights`] makes steps of them.
 
 mod fuse;
 pub(crate) mod integers;
 mod known;
+mod single;
 pub(crate) mod weights;
 
 use std::collections::BTreeMap;
@@ -20,6 +22,7 @@ use crate::executor::Precision;
 use crate::steps::whole;
 use integers::{Chain, Integers};
 use known::Known;
+pub(crate) use single::Single;
 
 /// What a step computes.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub(crate) enum Work<T> {
     Scale { mean: Vec<T>, factor: Vec<T>, offset: Vec<T> },
     /// A chain of integers.
     Integers(Integers<T>),
+    /// One step that is computed in f32 whatever the engine computes in.
+    Single(Box<Single>),
     /// The operator as it is.
     Op(Op),
 }
@@ -41,6 +46,8 @@ pub(crate) enum Work<T> {
 pub(crate) struct Weights<T> {
     pub(crate) shape: Vec<usize>,
     pub(crate) packed: Vec<T>,
+    /// Steps of the common axis in a block of packed filters.
+    pub(crate) block: usize,
     /// What each output is multiplied by before the bias: the batch norm that was folded in.
     pub(crate) factor: Option<Vec<T>>,
     pub(crate) bias: Option<Vec<T>>,
@@ -71,11 +78,14 @@ impl<T> Step<T> {
     }
 }
 
-/// Steps, and parameters that are read as they are.
+/// Values that do not depend on the inputs, read as they are.
+pub(crate) type Constants<T> = BTreeMap<ValueId, Vec<T>>;
+
+/// Steps, and what they read besides what others of them give.
 #[derive(Debug)]
 pub(crate) struct Plan<T> {
     pub(crate) steps: Vec<Step<T>>,
-    pub(crate) constants: BTreeMap<ValueId, Vec<T>>,
+    pub(crate) constants: Constants<T>,
 }
 
 impl<T: Element> Plan<T> {
@@ -93,11 +103,25 @@ impl<T: Element> Plan<T> {
         let chains: Vec<Option<Chain>> = graph.node_ids().map(|id| integers::chain(model, &consumers, id)).collect();
         let needed = needed(model, &chains, pinned);
         let known = Known::compute(model, &consumers, &needed, pinned, memory_limit, arch)?;
-        let scene = Scene { model, pinned, consumers: &consumers, known: &known };
+        let single = match precision {
+            Precision::F32 => Vec::new(),
+            Precision::F64 => single::nodes(model, &consumers),
+        };
+        let known_single = if single.contains(&true) {
+            Some(Known::<f32>::compute(model, &consumers, &needed, pinned, memory_limit, arch)?)
+        } else {
+            None
+        };
+        let scene = Scene { model, pinned, consumers: &consumers, known: &known, single: known_single.as_ref() };
         let groups = fuse::groups(&scene, chains, &needed, precision);
         let steps: Vec<Step<T>> = groups
             .into_par_iter()
-            .map(|group| weights::step(&scene, group, precision, arch))
+            .map(|group| match scene.single {
+                Some(known) if group.chain.is_none() && single[group.head.index()] => {
+                    single::step(&scene, known, group, arch)
+                }
+                _ => weights::step(&scene, group, precision, arch),
+            })
             .collect::<Result<_, _>>()?;
         let mut needed = pinned.to_vec();
         for value in steps.iter().flat_map(Step::reads) {
@@ -115,7 +139,7 @@ impl<T: Element> Plan<T> {
             }
             Ok((id, values))
         });
-        let mut constants: BTreeMap<ValueId, Vec<T>> = constants.collect::<Result<_, ExecError>>()?;
+        let mut constants: Constants<T> = constants.collect::<Result<_, ExecError>>()?;
         constants.extend(known.into_values().filter(|(id, _)| needed[id.index()]));
         Ok(Self { steps, constants })
     }
@@ -127,6 +151,8 @@ struct Scene<'a, T> {
     pinned: &'a [bool],
     consumers: &'a [Vec<NodeId>],
     known: &'a Known<T>,
+    /// The same in f32, where some nodes are computed in it.
+    single: Option<&'a Known<f32>>,
 }
 
 impl<T: Element> Scene<'_, T> {

@@ -11,6 +11,8 @@ use super::{Scene, Step, Weights, Work, integer};
 use crate::element::Element;
 use crate::error::ExecError;
 use crate::executor::Precision;
+use crate::kernels::conv::restored_block;
+use crate::kernels::micro::BLOCK;
 use crate::kernels::panels::{pack_rows, pack_transposed};
 
 /// What a batch norm does to each channel, in f64: `(x - mean) * factor + offset`.
@@ -118,7 +120,8 @@ fn weights<T: Element>(
         None => None,
     };
     let scale = group.norm.map(|norm| folded(scene, norm)).transpose()?.flatten();
-    let packed = pack(values?, &shape, groups, arch);
+    let block = block(scene.model, node, &shape);
+    let packed = pack(values?, &shape, groups, block, arch);
     let (factor, bias) = match scale {
         None => (None, own),
         Some(Scale { mean, factor, offset }) => {
@@ -128,7 +131,7 @@ fn weights<T: Element>(
         }
     };
     let narrow = |values: Option<Vec<f64>>| values.map(|values| values.into_iter().map(T::from_f64).collect());
-    Ok(Some(Weights { shape, packed, factor: narrow(factor), bias: narrow(bias) }))
+    Ok(Some(Weights { shape, packed, block, factor: narrow(factor), bias: narrow(bias) }))
 }
 
 fn folded<T: Element>(scene: &Scene<'_, T>, norm: NodeId) -> Result<Option<Scale>, ExecError> {
@@ -137,9 +140,26 @@ fn folded<T: Element>(scene: &Scene<'_, T>, norm: NodeId) -> Result<Option<Scale
     Scale::read(scene, node, attributes.epsilon)
 }
 
+/// Steps of a block of the common axis.
+fn block(model: &Checked, node: &Node, weights: &[usize]) -> usize {
+    let graph = model.graph();
+    let is_restored = graph.producer(node.inputs[1]).is_some_and(|id| matches!(graph.node(id).op, Op::Dequantize(_)));
+    let size = |axis: usize| model.shape_of(node.output())?.dims().get(axis)?.fixed();
+    match (size(2), size(3)) {
+        (Some(height), Some(width)) if is_restored => restored_block(weights[1..].iter().product(), height * width),
+        _ => BLOCK,
+    }
+}
+
 /// Packs row-major weights: of a convolution, filters group by group (depthwise ones stay as they are); of a linear
 /// layer, as columns.
-pub(crate) fn pack<T: Element>(values: Vec<T>, shape: &[usize], groups: Option<usize>, arch: Arch) -> Vec<T> {
+pub(crate) fn pack<T: Element>(
+    values: Vec<T>,
+    shape: &[usize],
+    groups: Option<usize>,
+    block: usize,
+    arch: Arch,
+) -> Vec<T> {
     let tile = T::tile_shape(arch);
     let (outputs, depth) = (shape[0], shape[1..].iter().product::<usize>());
     let Some(groups) = groups else { return pack_transposed(&values, depth, tile) };
@@ -149,7 +169,7 @@ pub(crate) fn pack<T: Element>(values: Vec<T>, shape: &[usize], groups: Option<u
     let mut packed = vec![T::default(); values.len()];
     let group = outputs / groups * depth;
     for (packed, values) in packed.chunks_mut(group).zip(values.chunks(group)) {
-        pack_rows(values, depth, tile, packed);
+        pack_rows(values, depth, block, tile, packed);
     }
     packed
 }

@@ -5,18 +5,16 @@ use std::sync::Arc;
 use residua_ir::{Conv, ValueId};
 
 use super::plain::matmul_into;
-use super::{Values, geometry, prepare};
+use super::{Values, convolve, geometry, prepare};
 use crate::array::element_count;
 use crate::buffer::Buffer;
 use crate::element::Element;
 use crate::engine::Run;
 use crate::error::ExecError;
-use crate::kernels::conv::{Epilogue, conv};
-use crate::kernels::depthwise::depthwise;
+use crate::kernels::conv::Epilogue;
 use crate::kernels::quantise::{self, Rescale};
 use crate::kernels::{map_in_place, matmul};
 use crate::plan::integers::Integers;
-use crate::plan::weights::is_depthwise;
 use crate::plan::{Step, Weights};
 
 /// Runs the chain of a step.
@@ -106,8 +104,7 @@ fn run_conv<T: Element>(
     let centred = centred(run, x, zero, dead);
     let mut prepared = run.buffer(geometry.prepared_len().unwrap_or(0));
     let epilogue = Epilogue { factor: None, bias: None, residual: None, activation: None };
-    let kernel = if is_depthwise(&weights.shape, attributes.groups) { depthwise } else { conv };
-    kernel(run.arch, &geometry, prepare(&geometry, &centred, &mut prepared), &weights.packed, &epilogue, out);
+    convolve(run.arch, &geometry, prepare(&geometry, &centred, &mut prepared), weights, &epilogue, out);
     rescale.rows(run.arch, geometry.filters, geometry.output[0] * geometry.output[1], out);
     run.recycle(prepared);
     run.recycle(centred);

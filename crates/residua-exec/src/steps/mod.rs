@@ -9,19 +9,22 @@ pub(crate) mod whole;
 
 use std::sync::Arc;
 
+use pulp::Arch;
 use residua_ir::shape::window::{Window, resolve};
 use residua_ir::{Conv, ValueId};
 
+use crate::array::element_count;
 use crate::buffer::Buffer;
 use crate::element::Element;
 use crate::engine::Run;
 use crate::error::ExecError;
-use crate::kernels::conv::{Epilogue, conv};
+use crate::kernels::conv::{Epilogue, Filters, conv};
 use crate::kernels::depthwise::depthwise;
 use crate::kernels::image::Geometry;
+use crate::kernels::micro::BLOCK;
 use crate::kernels::{matmul, norm};
 use crate::plan::weights::{is_depthwise, pack};
-use crate::plan::{Step, Weights, Work};
+use crate::plan::{Single, Step, Weights, Work};
 
 type Values<T> = Arc<Buffer<T>>;
 
@@ -53,8 +56,21 @@ fn compute<T: Element>(run: &mut Run<'_, T>, step: &Step<T>, dead: &[ValueId]) -
             Ok(Arc::new(values))
         }
         Work::Integers(chain) => integers::run(run, step, chain, dead),
+        Work::Single(inner) => run_single(run, step, inner),
         Work::Op(op) => plain::run_op(run, op, step, dead),
     }
+}
+
+/// Runs a step in f32 on the values that the outer one reads.
+fn run_single<T: Element>(outer: &Run<'_, T>, step: &Step<T>, inner: &Single) -> Result<Values<T>, ExecError> {
+    let mut single = Run::new(outer.arch, outer.shapes.clone(), Vec::new(), &inner.constants);
+    for &id in &step.operands {
+        let values: Vec<f32> = outer.values(id).iter().map(|value| value.to_f32()).collect();
+        single.put(id, Arc::new(values.into()));
+    }
+    let result = run(&mut single, &inner.step, &step.operands)?;
+    let result: Vec<T> = result.iter().map(|&value| T::from_f32(value)).collect();
+    Ok(Arc::new(result.into()))
 }
 
 /// Elements that a step needs besides its result; [`None`] where the number overflows.
@@ -68,6 +84,11 @@ pub(crate) fn scratch<T>(step: &Step<T>, shapes: &[Vec<usize>]) -> Option<usize>
             geometry(conv, &shapes[step.operands[0].index()], kernel, &shapes[step.output.index()])?.prepared_len()
         }
         Work::Integers(chain) => integers::scratch(step, chain, shapes),
+        Work::Single(inner) => {
+            let own = scratch(&inner.step, shapes)?;
+            let mut values = step.operands.iter().chain([&step.output]);
+            values.try_fold(own, |sum, id| sum.checked_add(element_count(&shapes[id.index()])?))
+        }
         Work::Linear { .. } | Work::Scale { .. } => Some(0),
         Work::Op(op) => plain::scratch(op, step, shapes),
     }
@@ -97,8 +118,8 @@ fn geometry(conv: &Conv, x: &[usize], kernel: &[usize], out: &[usize]) -> Option
 fn computed_weights<T: Element>(run: &Run<'_, T>, step: &Step<T>, groups: Option<usize>) -> Weights<T> {
     let kernel = step.operands[1];
     let shape = run.shape(kernel).to_vec();
-    let packed = pack(run.values(kernel).to_vec(), &shape, groups, run.arch);
-    Weights { shape, packed, factor: None, bias: step.operands.get(2).map(|&id| run.values(id).to_vec()) }
+    let packed = pack(run.values(kernel).to_vec(), &shape, groups, BLOCK, run.arch);
+    Weights { shape, packed, block: BLOCK, factor: None, bias: step.operands.get(2).map(|&id| run.values(id).to_vec()) }
 }
 
 fn epilogue<'a, T: Element>(
@@ -141,10 +162,25 @@ fn run_conv<T: Element>(
     let mut result = run.buffer(run.shape(out).iter().product());
     let pictures = prepare(&geometry, run.values(x), &mut prepared);
     let epilogue = epilogue(run, step, weights)?;
-    let kernel = if is_depthwise(&weights.shape, attributes.groups) { depthwise } else { conv };
-    kernel(run.arch, &geometry, pictures, &weights.packed, &epilogue, &mut result);
+    convolve(run.arch, &geometry, pictures, weights, &epilogue, &mut result);
     run.recycle(prepared);
     Ok(Arc::new(result))
+}
+
+fn convolve<T: Element>(
+    arch: Arch,
+    geometry: &Geometry,
+    pictures: &[T],
+    weights: &Weights<T>,
+    epilogue: &Epilogue<'_, T>,
+    out: &mut [T],
+) {
+    let Weights { shape, packed, block, .. } = weights;
+    if is_depthwise(shape, geometry.groups) {
+        depthwise(arch, geometry, pictures, packed, epilogue, out);
+    } else {
+        conv(arch, geometry, pictures, Filters { packed, block: *block }, epilogue, out);
+    }
 }
 
 /// Pictures as the kernels need them: in a buffer of that size, unless they lie right as they are.

@@ -381,7 +381,7 @@ impl Graph {
     }
 
     /// Handles of all nodes, in topological order.
-    pub fn node_ids(&self) -> impl ExactSizeIterator<Item = NodeId> + use<> {
+    pub fn node_ids(&self) -> impl ExactSizeIterator<Item = NodeId> + DoubleEndedIterator + use<> {
         (0..self.nodes.len()).map(NodeId::new)
     }
 
