@@ -1,10 +1,10 @@
 //! The matrix kernel: a strip of packed columns times panels of packed rows, in vector registers.
 //!
-//! Every element of the result is a sum of blocks of [`BLOCK`] steps along the common axis (or of
-//! more, for convolutions of restored integers), each a chain of fused
-//! multiply-adds in ascending order, whatever the tile it lies in and the width of the machine's vectors. So results
-//! do not depend on how work is cut up, and are the same bits on all machines that have fused multiply-add. Blocks
-//! also keep the rounding error of long sums down: it grows with their length and number, not with the whole axis.
+//! Every element of the result is a sum of blocks of [`BLOCK`] steps along the common axis (more for convolutions of
+//! restored integers), each a chain of fused multiply-adds in ascending order, whatever the tile it lies in and the width
+//! of the machine's vectors. So results do not depend on how work is cut up, and are the same bits on all machines that
+//! have fused multiply-add. Blocks also keep the rounding error of long sums down: it grows with their length and number,
+//! not with the whole axis.
 
 use std::marker::PhantomData;
 use std::ops::{Add, Mul};

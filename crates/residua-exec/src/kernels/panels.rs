@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::micro::Shape;
+use super::micro::{BLOCK, Shape};
 use crate::element::Element;
 use crate::parallel;
 
@@ -31,8 +31,28 @@ pub(crate) fn column_panels(columns: usize, shape: Shape) -> impl Iterator<Item 
     })
 }
 
+/// An element of a matrix that is packed: a number, or what becomes one on the way, so that a file is packed as it is read.
+pub(crate) trait Raw<T>: Copy + Sync {
+    fn number(self) -> T;
+}
+
+impl<T: Element> Raw<T> for T {
+    #[inline(always)]
+    fn number(self) -> T {
+        self
+    }
+}
+
+/// The bytes of an f32, the lowest first.
+impl<T: Element> Raw<T> for [u8; 4] {
+    #[inline(always)]
+    fn number(self) -> T {
+        T::from_f32(f32::from_le_bytes(self))
+    }
+}
+
 /// Packs rows of a row-major matrix.
-pub(crate) fn pack_rows<T: Element>(matrix: &[T], depth: usize, block: usize, shape: Shape, out: &mut [T]) {
+pub(crate) fn pack_rows<T: Element>(matrix: &[impl Raw<T>], depth: usize, block: usize, shape: Shape, out: &mut [T]) {
     if depth == 0 || matrix.is_empty() {
         return;
     }
@@ -51,28 +71,28 @@ pub(crate) fn pack_rows<T: Element>(matrix: &[T], depth: usize, block: usize, sh
     parallel::for_each(panels.into_iter(), |(panel, parts)| {
         let matrix = &matrix[panel.start * depth..panel.end * depth];
         match panel.len() {
-            8 => interleave::<T, 8>(matrix, depth, block, parts),
-            4 => interleave::<T, 4>(matrix, depth, block, parts),
-            2 => interleave::<T, 2>(matrix, depth, block, parts),
-            _ => interleave::<T, 1>(matrix, depth, block, parts),
+            8 => interleave::<T, _, 8>(matrix, depth, block, parts),
+            4 => interleave::<T, _, 4>(matrix, depth, block, parts),
+            2 => interleave::<T, _, 2>(matrix, depth, block, parts),
+            _ => interleave::<T, _, 1>(matrix, depth, block, parts),
         }
     });
 }
 
 /// Writes one panel of `W` rows, block by block.
-fn interleave<T: Element, const W: usize>(matrix: &[T], depth: usize, block: usize, parts: Vec<&mut [T]>) {
-    let rows: [&[T]; W] = std::array::from_fn(|row| &matrix[row * depth..][..depth]);
+fn interleave<T: Element, R: Raw<T>, const W: usize>(matrix: &[R], depth: usize, block: usize, parts: Vec<&mut [T]>) {
+    let rows: [&[R]; W] = std::array::from_fn(|row| &matrix[row * depth..][..depth]);
     for (part, start) in parts.into_iter().zip((0..).step_by(block)) {
         let (groups, _) = part.as_chunks_mut::<W>();
         let rows = rows.map(|row| &row[start..][..groups.len()]);
         for (k, group) in groups.iter_mut().enumerate() {
-            *group = rows.map(|row| row[k]);
+            *group = rows.map(|row| row[k].number());
         }
     }
 }
 
 /// Packs the transpose of a row-major matrix: column j is row j of `matrix`.
-pub(crate) fn pack_transposed<T: Element>(matrix: &[T], depth: usize, shape: Shape) -> Vec<T> {
+pub(crate) fn pack_transposed<T: Element>(matrix: &[impl Raw<T>], depth: usize, shape: Shape) -> Vec<T> {
     if depth == 0 {
         return Vec::new();
     }
@@ -81,9 +101,12 @@ pub(crate) fn pack_transposed<T: Element>(matrix: &[T], depth: usize, shape: Sha
     let panel = shape.columns() * depth;
     parallel::for_each(out.chunks_mut(panel).zip(matrix.chunks(panel)), |(out, matrix)| {
         let width = out.len() / depth;
-        for (lane, row) in matrix.chunks(depth).enumerate() {
-            for (element, &x) in out[lane..].iter_mut().step_by(width).zip(row) {
-                *element = x;
+        // A few steps of all rows, so that what is written stays in cache until its lines are full.
+        for (part, start) in out.chunks_mut(BLOCK * width).zip((0..).step_by(BLOCK)) {
+            for (lane, row) in matrix.chunks(depth).enumerate() {
+                for (element, x) in part[lane..].iter_mut().step_by(width).zip(&row[start..]) {
+                    *element = x.number();
+                }
             }
         }
     });

@@ -292,7 +292,7 @@ fn packed<T: Element>(
         let zero = T::from_f64(f64::from(zero));
         values.iter_mut().for_each(|value| *value = *value - zero);
     }
-    let packed = pack(values, &shape, groups, BLOCK, arch);
+    let packed = pack(&values, &shape, groups, BLOCK, arch);
     let bias = bias.map(|bias| bias.into_iter().map(T::from_f64).collect());
     Ok(Weights { shape, packed, block: BLOCK, factor: None, bias })
 }

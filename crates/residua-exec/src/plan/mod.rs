@@ -161,6 +161,13 @@ impl<T: Element> Scene<'_, T> {
         tensor_of(self.model, value).is_some() || self.known.get(value).is_some()
     }
 
+    /// The elements of a tensor of f32 that lie in the file as they are read.
+    fn stored(&self, value: ValueId) -> Option<&[[u8; 4]]> {
+        let (tensor, _) = tensor_of(self.model, value)?;
+        let bytes = tensor.as_le_bytes().filter(|_| tensor.dtype() == DType::F32)?;
+        Some(bytes.as_chunks().0)
+    }
+
     /// Elements of such a value.
     fn elements(&self, value: ValueId) -> Option<Result<Vec<T>, ExecError>> {
         match tensor_of(self.model, value) {

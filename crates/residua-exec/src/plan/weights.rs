@@ -13,7 +13,7 @@ use crate::error::ExecError;
 use crate::executor::Precision;
 use crate::kernels::conv::restored_block;
 use crate::kernels::micro::BLOCK;
-use crate::kernels::panels::{pack_rows, pack_transposed};
+use crate::kernels::panels::{Raw, pack_rows, pack_transposed};
 
 /// What a batch norm does to each channel, in f64: `(x - mean) * factor + offset`.
 struct Scale {
@@ -113,15 +113,21 @@ fn weights<T: Element>(
 ) -> Result<Option<Weights<T>>, ExecError> {
     let node = scene.model.graph().node(group.head);
     let shape = scene.model.shape_of(node.inputs[1]).and_then(|shape| shape.as_fixed());
-    let (Some(values), Some(shape)) = (scene.elements(node.inputs[1]), shape) else { return Ok(None) };
+    let Some(shape) = shape else { return Ok(None) };
+    let block = block(scene.model, node, &shape);
+    let packed = match scene.stored(node.inputs[1]) {
+        Some(bytes) => pack(bytes, &shape, groups, block, arch),
+        None => match scene.elements(node.inputs[1]) {
+            Some(values) => pack(&values?, &shape, groups, block, arch),
+            None => return Ok(None),
+        },
+    };
     let own = match node.inputs.get(2).map(|&id| scene.exact(id)) {
         Some(None) => return Ok(None),
         Some(Some(values)) => Some(values?),
         None => None,
     };
     let scale = group.norm.map(|norm| folded(scene, norm)).transpose()?.flatten();
-    let block = block(scene.model, node, &shape);
-    let packed = pack(values?, &shape, groups, block, arch);
     let (factor, bias) = match scale {
         None => (None, own),
         Some(Scale { mean, factor, offset }) => {
@@ -154,7 +160,7 @@ fn block(model: &Checked, node: &Node, weights: &[usize]) -> usize {
 /// Packs row-major weights: of a convolution, filters group by group (depthwise ones stay as they are); of a linear
 /// layer, as columns.
 pub(crate) fn pack<T: Element>(
-    values: Vec<T>,
+    values: &[impl Raw<T>],
     shape: &[usize],
     groups: Option<usize>,
     block: usize,
@@ -162,9 +168,9 @@ pub(crate) fn pack<T: Element>(
 ) -> Vec<T> {
     let tile = T::tile_shape(arch);
     let (outputs, depth) = (shape[0], shape[1..].iter().product::<usize>());
-    let Some(groups) = groups else { return pack_transposed(&values, depth, tile) };
+    let Some(groups) = groups else { return pack_transposed(values, depth, tile) };
     if is_depthwise(shape, groups) || values.is_empty() {
-        return values;
+        return values.iter().map(|value| value.number()).collect();
     }
     let mut packed = vec![T::default(); values.len()];
     let group = outputs / groups * depth;

@@ -118,7 +118,7 @@ fn geometry(conv: &Conv, x: &[usize], kernel: &[usize], out: &[usize]) -> Option
 fn computed_weights<T: Element>(run: &Run<'_, T>, step: &Step<T>, groups: Option<usize>) -> Weights<T> {
     let kernel = step.operands[1];
     let shape = run.shape(kernel).to_vec();
-    let packed = pack(run.values(kernel).to_vec(), &shape, groups, BLOCK, run.arch);
+    let packed = pack(run.values(kernel), &shape, groups, BLOCK, run.arch);
     Weights { shape, packed, block: BLOCK, factor: None, bias: step.operands.get(2).map(|&id| run.values(id).to_vec()) }
 }
 

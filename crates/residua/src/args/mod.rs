@@ -196,7 +196,7 @@ pub(crate) struct RunArgs {
     /// Print the K best classes
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) top: Option<u32>,
-    /// Run it N times more, and print the median time of these runs
+    /// Run it N times more, and print the time of loading and the median time of these runs
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) repeat: Option<u32>,
     /// Names of the classes, one a line, instead of ImageNet's where there are 1000

@@ -1,7 +1,7 @@
 //! `run`: executes a model on arrays or pictures.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use residua_exec::{Array, Data, Executor, Options, Precision, order};
@@ -23,15 +23,24 @@ struct Document<'a> {
     schema: &'static str,
     file: String,
     precision: &'static str,
-    /// Preparation and run.
-    seconds: f64,
-    /// Of the further runs that --repeat asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    median_seconds: Option<f64>,
+    #[serde(flatten)]
+    times: &'a Times,
     notes: &'a [String],
     outputs: Vec<Values<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     top: Option<&'a [Top]>,
+}
+
+/// How long it took.
+#[derive(Serialize)]
+struct Times {
+    /// From opening the file until all weights lie as the engine wants them.
+    load_seconds: f64,
+    /// What of this the engine took, and the first run.
+    seconds: f64,
+    /// Of the further runs that --repeat asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    median_seconds: Option<f64>,
 }
 
 /// A result under its name, in the source's axis order.
@@ -57,7 +66,9 @@ fn target(path: &Path) -> Result<Target<'_>> {
 
 pub(super) fn run(args: &RunArgs, threads: Option<usize>, console: &mut Console) -> Result<Outcome> {
     let target = args.output.as_deref().map(target).transpose()?;
+    let started = Instant::now();
     let model = Model::from_args(&args.model)?;
+    let opened = started.elapsed();
     model.tell(console);
     if let Some(path) = &args.output {
         let files = args.input.iter().map(|text| text.split_once('=').map_or(text.as_str(), |(_, file)| file));
@@ -72,9 +83,7 @@ pub(super) fn run(args: &RunArgs, threads: Option<usize>, console: &mut Console)
         console.note(note);
     }
     let progress = Progress::start(console, "running");
-    let started = Instant::now();
-    let (results, median) = execute(&model, &fed, &taps, args, threads)?;
-    let seconds = started.elapsed().as_secs_f64();
+    let (results, times) = execute(&model, opened, &fed, &taps, args, threads)?;
     drop(progress);
     for result in results.iter().filter(|result| values::non_finite(&result.array) > 0) {
         console.warn(format!("`{}` holds numbers that are infinite or NaN", result.name));
@@ -90,8 +99,7 @@ pub(super) fn run(args: &RunArgs, threads: Option<usize>, console: &mut Console)
                 schema: "residua.run/1",
                 file: model.path.display().to_string(),
                 precision: name(args.precision),
-                seconds,
-                median_seconds: median,
+                times: &times,
                 notes: &fed.notes,
                 outputs: shown,
                 top: top.as_deref(),
@@ -101,8 +109,9 @@ pub(super) fn run(args: &RunArgs, threads: Option<usize>, console: &mut Console)
         Format::Text => {
             let style = console.style();
             values::text(console.out(), style, &shown, top.as_deref())?;
-            if let (Some(count), Some(median)) = (args.repeat, median) {
-                writeln!(console.out(), "\nmedian of {count} further runs: {:.2} ms", median * 1e3)?;
+            if let (Some(count), Some(median)) = (args.repeat, times.median_seconds) {
+                writeln!(console.out(), "\nloaded in {:.2} ms", times.load_seconds * 1e3)?;
+                writeln!(console.out(), "median of {count} further runs: {:.2} ms", median * 1e3)?;
             }
         }
     }
@@ -158,20 +167,24 @@ fn tap(graph: &Graph, wanted: &str) -> Result<ValueId> {
 
 fn execute(
     model: &Model,
+    opened: Duration,
     fed: &Fed,
     taps: &[(&str, ValueId)],
     args: &RunArgs,
     threads: Option<usize>,
-) -> Result<(Vec<Named>, Option<f64>)> {
+) -> Result<(Vec<Named>, Times)> {
     let precision = match args.precision {
         PrecisionChoice::F32 => Precision::F32,
         PrecisionChoice::F64 => Precision::F64,
     };
     let keep = taps.iter().map(|&(_, value)| value).collect();
     let options = Options { precision, threads, keep, ..Options::default() };
+    let started = Instant::now();
     let executor = Executor::new(&model.checked, &options)?;
+    let load_seconds = (opened + started.elapsed()).as_secs_f64();
     let found = executor.run(&fed.arrays)?;
-    let median = args.repeat.map(|count| median(&executor, &fed.arrays, count)).transpose()?;
+    let seconds = started.elapsed().as_secs_f64();
+    let median_seconds = args.repeat.map(|count| median(&executor, &fed.arrays, count)).transpose()?;
     let graph = model.checked.graph();
     let mut results = Vec::new();
     for (&id, array) in graph.outputs().iter().zip(&found.outputs) {
@@ -183,7 +196,7 @@ fn execute(
         let array = order::to_source(array, &graph.value(value).order)?;
         results.push(Named { name: name.to_owned(), tap: true, array });
     }
-    Ok((results, median))
+    Ok((results, Times { load_seconds, seconds, median_seconds }))
 }
 
 /// Median seconds of so many runs.
