@@ -13,7 +13,7 @@ use residua_resnet::analyse;
 use tempfile::TempDir;
 
 /// How many models the archive has.
-const MODELS: usize = 25;
+const MODELS: usize = 26;
 
 struct Case {
     name: String,
@@ -94,6 +94,15 @@ fn every_form_computes_what_onnx_runtime_computes_in_both_engines() {
         }
     }
     assert!(failures.is_empty(), "{failures:#?}");
+}
+
+#[test]
+fn convolutions_and_shortcuts_give_the_bits_of_onnx_runtime() {
+    let (_folder, cases) = cases();
+    let case = cases.iter().find(|case| case.name == "sums.real").unwrap();
+    let found = run(&case.model, &case.input, Precision::F32).to_f64();
+    let differ = case.output.to_f64().iter().zip(&found).filter(|(a, b)| a != b).count();
+    assert_eq!(differ, 0, "of {}", found.len());
 }
 
 #[test]

@@ -42,6 +42,8 @@ pub(crate) trait Element:
     fn is_nan(self) -> bool;
     fn abs(self) -> Self;
     fn sqrt(self) -> Self;
+    /// `self * factor + summand`, rounded once.
+    fn mul_add(self, factor: Self, summand: Self) -> Self;
     fn exp(self) -> Self;
     fn exp_m1(self) -> Self;
     fn ln(self) -> Self;
@@ -113,6 +115,10 @@ macro_rules! element {
             #[inline]
             fn abs(self) -> Self {
                 $ty::abs(self)
+            }
+            #[inline(always)]
+            fn mul_add(self, factor: Self, summand: Self) -> Self {
+                $ty::mul_add(self, factor, summand)
             }
             #[inline]
             fn sqrt(self) -> Self {

@@ -24,7 +24,7 @@ struct Case {
 
 fn cases() -> impl Strategy<Value = Case> {
     let pair = |least: usize, most: usize| [least..=most, least..=most];
-    let sizes = (1usize..3, 1usize..4, 1usize..20, 1usize..40, 1usize..40);
+    let sizes = (1usize..3, 1usize..4, 1usize..44, 1usize..40, 1usize..40);
     (sizes, pair(7, 19), pair(1, 4), pair(1, 3), pair(1, 2), [0usize..3, 0usize..3, 0usize..3, 0usize..3]).prop_map(
         |(
             (batch, groups, channels, filters, depthwise),

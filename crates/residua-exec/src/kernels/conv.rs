@@ -1,8 +1,8 @@
 //! Convolution as a matrix product: packed filters times columns that are gathered panel by panel.
 //!
-//! The common axis runs over (channel, kernel row, kernel column) in ascending order. It is cut into blocks, so that a
-//! panel of columns stays in the first cache while all filters go over it; what is done after the sums happens while
-//! the tile is in cache still.
+//! The common axis is cut into blocks, so that a panel of columns stays in the first cache while all filters go over it;
+//! what is done after the sums happens while the tile is in cache still. Sums of f32 are rounded as they are ordered, and
+//! a deep network can make a hundred roundings of one; so their [`Order`] is that of ONNX Runtime.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use residua_ir::Activation;
 
 use super::activation;
 use super::image::Geometry;
-use super::micro::{BLOCK, Finish, Shape, Strip, prefetch};
+use super::micro::{BLOCK, Finish, Like, Shape, Strip, prefetch};
 use super::panels::column_panels;
 use crate::buffer::Buffer;
 use crate::element::Element;
@@ -22,7 +22,8 @@ const TILE_BYTES: usize = 512 << 10;
 /// What gathering a panel of columns costs, in panels of rows multiplied.
 const GATHER_COST: usize = 3;
 
-/// What is done to each sum: `activation(sum * factor + bias + residual)`.
+/// What is done to each sum: `activation(sum * factor + bias + residual)`. Where there is no factor, sums start from the
+/// residual, as ONNX Runtime's do.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Epilogue<'a, T> {
     /// One a filter.
@@ -35,17 +36,20 @@ pub(crate) struct Epilogue<'a, T> {
 }
 
 impl<T: Element> Epilogue<'_, T> {
-    /// What of this the matrix kernel does to the rows of a task: all but activations other than ReLU.
-    fn at(&self, geometry: &Geometry, task: &Task<'_, T>) -> Finish<'_, T> {
+    /// What the rows of a task start from, and what the matrix kernel does to them: all but activations other than ReLU.
+    fn at(&self, geometry: &Geometry, task: &Task<'_, T>) -> (Option<Like<'_, T>>, Finish<'_, T>) {
         let filter = task.group * (geometry.filters / geometry.groups) + task.filter;
         let positions = geometry.output[0] * geometry.output[1];
         let start = (task.image * geometry.filters + filter) * positions + task.columns.start;
-        Finish {
+        let residual = self.residual.map(|residual| (&residual[start..], positions));
+        let (first, last) = if self.factor.is_some() { (None, residual) } else { (residual, None) };
+        let finish = Finish {
             factor: self.factor.map(|factor| &factor[filter..]),
             bias: self.bias.map(|bias| &bias[filter..]),
-            residual: self.residual.map(|residual| (&residual[start..], positions)),
+            residual: last,
             relu: self.activation == Some(Activation::RELU),
-        }
+        };
+        (first, finish)
     }
 
     /// Finishes the part of a row of the result that starts at `at` there.
@@ -77,21 +81,68 @@ struct Task<'a, T> {
     rows: Vec<&'a mut [T]>,
 }
 
-/// Filters packed group by group, their common axis cut into blocks of so many steps.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Filters<'a, T> {
-    pub(crate) packed: &'a [T],
+/// In which order products are summed.
+///
+/// The common axis runs over groups of channels, in a group over kernel rows and columns, and at each of them over the
+/// channels of the group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Order {
+    /// Channels of a group.
+    pub(crate) channels: usize,
+    /// Steps that are summed before they are added to the result.
     pub(crate) block: usize,
 }
 
-/// Steps of a block where filters and pictures are restored from integers: as many as ONNX Runtime takes for such a
-/// convolution (`MlasConvOperation` and `MlasSgemmOperation` in its `mlas/lib`), so that sums are rounded alike and the
-/// integers after it are the same. It takes longer blocks where the result has few positions.
-pub(crate) fn restored_block(depth: usize, positions: usize) -> usize {
-    if positions >= depth {
-        return BLOCK;
+impl Order {
+    /// Products in the order in which filters lie.
+    pub(crate) const PLAIN: Self = Self { channels: 1, block: BLOCK };
+
+    /// The order of ONNX Runtime's convolutions of blocked pictures (`snchwc.cpp` in its `mlas/lib`, `nchwc_transformer.cc`)
+    /// with vectors of 16 elements, for filters `[O, I, KH, KW]`; [`None`] for those that it does not compute so.
+    pub(crate) fn of_blocked(filters: &[usize], groups: usize) -> Option<Self> {
+        const LANES: usize = 16;
+        let (channels, taps) = (filters[1], filters[2..].iter().product());
+        let outputs = filters[0] / groups;
+        let whole = channels.is_multiple_of(LANES) && outputs.is_multiple_of(LANES);
+        if if groups > 1 { !whole } else { channels > LANES && !channels.is_multiple_of(4) } {
+            None
+        } else if channels < LANES {
+            Some(Self { channels: 1, block: taps })
+        } else if taps == 1 {
+            Some(Self { channels: 1, block: 128 })
+        } else {
+            Some(Self { channels: LANES, block: LANES * taps })
+        }
     }
-    [64, 32, 16].into_iter().filter(|&most| positions <= most).fold(BLOCK, |block, _| 2 * block)
+
+    /// The order of those that it computes as a matrix product (`convolve.cpp`, `sgemm.cpp`), in longer blocks where the
+    /// result has few positions. So it computes where filters are restored from integers.
+    pub(crate) fn of_product(depth: usize, positions: usize) -> Self {
+        let few = [64, 32, 16].into_iter().filter(|&most| positions <= most && positions < depth);
+        Self { channels: 1, block: few.fold(BLOCK, |block, _| 2 * block) }
+    }
+
+    /// Where each step of the common axis lies in a row-major filter `[I, KH, KW]`; [`None`] where they are in order.
+    pub(crate) fn steps(self, channels: usize, taps: usize) -> Option<Vec<usize>> {
+        if self.channels == 1 || taps == 1 {
+            return None;
+        }
+        let mut steps = Vec::with_capacity(channels * taps);
+        for first in (0..channels).step_by(self.channels) {
+            let group = first..channels.min(first + self.channels);
+            for tap in 0..taps {
+                steps.extend(group.clone().map(|channel| channel * taps + tap));
+            }
+        }
+        Some(steps)
+    }
+}
+
+/// Filters packed group by group.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Filters<'a, T> {
+    pub(crate) packed: &'a [T],
+    pub(crate) order: Order,
 }
 
 /// Convolves prepared pictures ([`Geometry::prepare`]).
@@ -111,20 +162,22 @@ pub(crate) fn conv<T: Element>(
     let shape = T::tile_shape(arch);
     let gather = Gather::new(geometry, shape);
     let tasks = tasks::<T>(geometry, shape, out);
-    let Filters { packed, block } = filters;
+    let Filters { packed, order } = filters;
     let (per_group, picture_len) = (packed.len() / geometry.groups, geometry.channels * gather.channel);
     let channels = geometry.channels / geometry.groups * gather.channel;
     parallel::for_each_with(
         tasks.into_iter(),
-        || Buffer::new(block.min(depth) * shape.columns() + COPY),
+        || Buffer::new(order.block.min(depth) * shape.columns() + COPY),
         |scratch, mut task| {
+            let (start, finish) = epilogue.at(geometry, &task);
             let product = Product {
                 picture: &pictures[task.image * picture_len + task.group * channels..][..channels],
                 filters: &packed[task.group * per_group..][..per_group],
-                block,
+                order,
                 depth,
                 first: task.filter,
-                finish: epilogue.at(geometry, &task),
+                residual: start,
+                finish,
             };
             gather.multiply(arch, product, &mut task.rows, &task.columns, scratch);
             if let Some(function) = epilogue.activation.filter(|&function| function != Activation::RELU) {
@@ -202,12 +255,13 @@ struct Product<'a, T> {
     picture: &'a [T],
     /// All filters of the group.
     filters: &'a [T],
-    /// Steps of the common axis that are summed before they are added to the result.
-    block: usize,
+    order: Order,
     /// Length of the common axis.
     depth: usize,
     /// First filter of the task.
     first: usize,
+    /// What sums start from.
+    residual: Option<Like<'a, T>>,
     finish: Finish<'a, T>,
 }
 
@@ -235,14 +289,14 @@ impl Gather {
         columns: &Range<usize>,
         scratch: &mut [T],
     ) {
-        let Product { picture, filters, block, depth, first, finish } = product;
+        let Product { picture, filters, order, depth, first, residual, finish } = product;
         let all_filters = filters.len() / depth;
-        for start in (0..depth).step_by(block) {
-            let block = start..depth.min(start + block);
+        for start in (0..depth).step_by(order.block) {
+            let block = start..depth.min(start + order.block);
             let a = &filters[start * all_filters + first * block.len()..][..rows.len() * block.len()];
             for (panel, width) in column_panels(columns.len(), self.shape) {
                 let pieces = self.pieces(columns.start + panel.start, panel.len());
-                vectorised!(arch, self.gather(picture, block.clone(), &pieces, width, scratch));
+                vectorised!(arch, self.gather(picture, order, block.clone(), &pieces, width, scratch));
                 let strip = Strip {
                     a,
                     depth: block.len(),
@@ -250,6 +304,7 @@ impl Gather {
                     rows,
                     column: panel.start,
                     first: start == 0,
+                    start: residual,
                     finish: (block.end == depth).then_some(finish),
                 };
                 T::run_strip(arch, strip);
@@ -260,9 +315,21 @@ impl Gather {
     /// One panel, and a hint at what the next one wants: `width` elements for each step of `block`. What no piece covers is whatever lies behind one: columns
     /// that are computed and dropped.
     #[inline(always)]
-    fn gather<T: Element>(&self, picture: &[T], block: Range<usize>, pieces: &[Piece], width: usize, panel: &mut [T]) {
+    fn gather<T: Element>(
+        &self,
+        picture: &[T],
+        order: Order,
+        block: Range<usize>,
+        pieces: &[Piece],
+        width: usize,
+        panel: &mut [T],
+    ) {
         let ahead = self.shape.columns();
-        let (mut channel, mut tap) = (block.start / self.taps.len(), block.start % self.taps.len());
+        let (taps, channels) = (self.taps.len(), picture.len() / self.channel);
+        let group = block.start / (order.channels * taps) * order.channels;
+        let mut group = group..channels.min(group + order.channels);
+        let within = block.start - group.start * taps;
+        let (mut tap, mut channel) = (within / group.len(), group.start + within % group.len());
         for row in 0..block.len() {
             let source = &picture[channel * self.channel + self.taps[tap]..];
             let row = &mut panel[row * width..];
@@ -273,9 +340,13 @@ impl Gather {
                     _ => row[to..to + len].copy_from_slice(&source[from..from + len]),
                 }
             }
-            tap += 1;
-            if tap == self.taps.len() {
-                (channel, tap) = (channel + 1, 0);
+            channel += 1;
+            if channel == group.end {
+                (channel, tap) = (group.start, tap + 1);
+                if tap == taps {
+                    group = group.end..channels.min(group.end + order.channels);
+                    (channel, tap) = (group.start, 0);
+                }
             }
         }
     }

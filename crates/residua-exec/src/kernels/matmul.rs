@@ -4,7 +4,7 @@ use pulp::Arch;
 
 use super::conv::Epilogue;
 use super::micro::{BLOCK, Shape, Strip};
-use super::panels::{column_panels, pack_rows};
+use super::panels::{Axis, column_panels, pack_rows};
 use crate::element::Element;
 use crate::parallel;
 
@@ -17,7 +17,7 @@ pub(crate) fn matmul<T: Element>(arch: Arch, a: &[T], columns: &[T], depth: usiz
     let shape = T::tile_shape(arch);
     let height = a.len() / depth;
     let mut rows = vec![T::default(); a.len()];
-    pack_rows(a, depth, BLOCK, shape, &mut rows);
+    pack_rows(a, Axis { depth, block: BLOCK, steps: None }, shape, &mut rows);
     let parts = tasks(shape, width, out);
     parallel::for_each(parts.into_iter(), |(first, mut parts)| {
         for (panel, padded) in column_panels(parts[0].len(), shape) {
@@ -30,6 +30,7 @@ pub(crate) fn matmul<T: Element>(arch: Arch, a: &[T], columns: &[T], depth: usiz
                     rows: &mut parts,
                     column: panel.start,
                     first: index == 0,
+                    start: None,
                     finish: None,
                 };
                 T::run_strip(arch, strip);

@@ -1,8 +1,8 @@
 //! The matrix kernel: a strip of packed columns times panels of packed rows, in vector registers.
 //!
-//! Every element of the result is a sum of blocks of [`BLOCK`] steps along the common axis (more for convolutions of
-//! restored integers), each a chain of fused multiply-adds in ascending order, whatever the tile it lies in and the width
-//! of the machine's vectors. So results do not depend on how work is cut up, and are the same bits on all machines that
+//! Every element of the result is a sum of blocks of [`BLOCK`] steps along the common axis (others for convolutions),
+//! each a chain of fused multiply-adds in ascending order, whatever the tile it lies in and the width of the machine's
+//! vectors. So results do not depend on how work is cut up, and are the same bits on all machines that
 //! have fused multiply-add. Blocks also keep the rounding error of long sums down: it grows with their length and number,
 //! not with the whole axis.
 
@@ -56,9 +56,14 @@ pub(crate) struct Strip<'a, 'r, T> {
     pub(crate) column: usize,
     /// Whether this is the first block, which overwrites what the rows hold.
     pub(crate) first: bool,
+    /// What sums start from instead of 0.
+    pub(crate) start: Option<Like<'a, T>>,
     /// What is done to the sums after this block.
     pub(crate) finish: Option<Finish<'a, T>>,
 }
+
+/// Rows like those of the result, so many elements apart.
+pub(crate) type Like<'a, T> = (&'a [T], usize);
 
 /// What is done to finished sums while they are in registers still.
 #[derive(Debug, Clone, Copy)]
@@ -67,8 +72,8 @@ pub(crate) struct Finish<'a, T> {
     pub(crate) factor: Option<&'a [T]>,
     /// One a row.
     pub(crate) bias: Option<&'a [T]>,
-    /// Rows like those of the result, so many elements apart.
-    pub(crate) residual: Option<(&'a [T], usize)>,
+    /// Added last.
+    pub(crate) residual: Option<Like<'a, T>>,
     /// Whether negative results become 0.
     pub(crate) relu: bool,
 }
@@ -194,14 +199,15 @@ const fn full_rows<S: Simd>() -> usize {
 
 #[inline(always)]
 fn strip<S: Simd, T: Vector<S>>(simd: S, strip: Strip<'_, '_, T>) {
-    let Strip { a, depth, b, rows, column, first, finish } = strip;
+    let Strip { a, depth, b, rows, column, first, start, finish } = strip;
+    let ends = Ends { first, start, finish };
     let vectors = b.len() / (depth * T::LANES).max(1);
     let mut done = 0;
     if vectors == 1 {
         macro_rules! few {
             ($($columns:literal)*) => {
                 match rows.first().map_or(0, |row| row.len().saturating_sub(column)) {
-                    $($columns => done = few::<S, T, $columns>(simd, (a, b, depth), rows, column, first, finish),)*
+                    $($columns => done = few::<S, T, $columns>(simd, (a, b, depth), rows, column, ends),)*
                     _ => {}
                 }
             };
@@ -211,12 +217,12 @@ fn strip<S: Simd, T: Vector<S>>(simd: S, strip: Strip<'_, '_, T>) {
     for panel in row_panels(rows.len(), full_rows::<S>()).skip_while(|panel| panel.start < done) {
         let width = panel.len();
         let a = &a[panel.start * depth..][..width * depth];
-        let finish = finish.map(|finish| finish.from(panel.start, column));
+        let ends = ends.from(panel.start, column);
         let rows = &mut rows[panel];
         macro_rules! dispatch {
             ($(($m:literal, $v:literal))*) => {
                 match (width, vectors) {
-                    $(($m, $v) => tile::<S, T, $m, $v>(simd, (a, b), rows, column, first, finish),)*
+                    $(($m, $v) => tile::<S, T, $m, $v>(simd, (a, b), rows, column, ends),)*
                     _ => {}
                 }
             };
@@ -232,8 +238,7 @@ fn few<S: Simd, T: Vector<S>, const C: usize>(
     (a, b, depth): (&[T], &[T], usize),
     rows: &mut [&mut [T]],
     column: usize,
-    first: bool,
-    finish: Option<Finish<'_, T>>,
+    ends: Ends<'_, T>,
 ) -> usize {
     let height = full_rows::<S>();
     if height > T::LANES || C > FEW {
@@ -257,10 +262,14 @@ fn few<S: Simd, T: Vector<S>, const C: usize>(
             for (c, &sum) in sums.iter().enumerate() {
                 let mut sum_of_row = [T::default(); MOST_LANES];
                 T::store(simd, &mut sum_of_row[..T::LANES], sum);
-                let finish = finish.map(|finish| finish.from(group * step + index * height, column + c));
+                let Ends { first, start, finish } = ends.from(group * step + index * height, column + c);
                 for (i, (row, &sum)) in rows.iter_mut().zip(&sum_of_row).enumerate() {
                     let y = &mut row[column + c];
-                    *y = if first { sum } else { *y + sum };
+                    *y = match (first, start) {
+                        (true, None) => sum,
+                        (true, Some((start, pitch))) => start[i * pitch] + sum,
+                        (false, _) => *y + sum,
+                    };
                     if let Some(finish) = finish {
                         *y = finish.one(i, *y);
                     }
@@ -277,9 +286,9 @@ fn tile<S: Simd, T: Vector<S>, const M: usize, const V: usize>(
     (a, b): (&[T], &[T]),
     rows: &mut [&mut [T]],
     column: usize,
-    first: bool,
-    finish: Option<Finish<'_, T>>,
+    ends: Ends<'_, T>,
 ) {
+    let Ends { first, start, finish } = ends;
     let mut sums = [[T::splat(simd, T::default()); V]; M];
     // The panel that comes next lies behind this one.
     let next = a.as_ptr().wrapping_add(a.len());
@@ -299,11 +308,38 @@ fn tile<S: Simd, T: Vector<S>, const M: usize, const V: usize>(
         for (v, &sum) in sums.iter().enumerate() {
             let at = (v * T::LANES).min(row.len());
             let row = &mut row[at..];
-            let mut sum = if first { sum } else { <T as Vector<S>>::add(simd, T::load(simd, row), sum) };
+            let mut sum = match (first, start) {
+                (true, None) => sum,
+                (true, Some((start, pitch))) => {
+                    let start = &start[i * pitch + at..][..row.len()];
+                    <T as Vector<S>>::add(simd, T::load(simd, start), sum)
+                }
+                (false, _) => <T as Vector<S>>::add(simd, T::load(simd, row), sum),
+            };
             if let Some(finish) = finish {
                 sum = finish.vector(simd, (i, at), row.len(), sum);
             }
             T::store(simd, row, sum);
+        }
+    }
+}
+
+/// What a block of sums is added to, and what is done to it then.
+#[derive(Clone, Copy)]
+struct Ends<'a, T> {
+    first: bool,
+    start: Option<Like<'a, T>>,
+    finish: Option<Finish<'a, T>>,
+}
+
+impl<T: Copy> Ends<'_, T> {
+    /// The same from this row and column on.
+    #[inline(always)]
+    fn from(self, row: usize, column: usize) -> Self {
+        Self {
+            first: self.first,
+            start: self.start.map(|(start, pitch)| (&start[row * pitch + column..], pitch)),
+            finish: self.finish.map(|finish| finish.from(row, column)),
         }
     }
 }

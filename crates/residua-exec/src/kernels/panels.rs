@@ -51,8 +51,19 @@ impl<T: Element> Raw<T> for [u8; 4] {
     }
 }
 
+/// How the common axis of rows is packed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Axis<'a> {
+    pub(crate) depth: usize,
+    /// Steps of a block.
+    pub(crate) block: usize,
+    /// Where each step lies in a row; [`None`] where they are in order.
+    pub(crate) steps: Option<&'a [usize]>,
+}
+
 /// Packs rows of a row-major matrix.
-pub(crate) fn pack_rows<T: Element>(matrix: &[impl Raw<T>], depth: usize, block: usize, shape: Shape, out: &mut [T]) {
+pub(crate) fn pack_rows<T: Element>(matrix: &[impl Raw<T>], axis: Axis<'_>, shape: Shape, out: &mut [T]) {
+    let Axis { depth, block, .. } = axis;
     if depth == 0 || matrix.is_empty() {
         return;
     }
@@ -71,19 +82,26 @@ pub(crate) fn pack_rows<T: Element>(matrix: &[impl Raw<T>], depth: usize, block:
     parallel::for_each(panels.into_iter(), |(panel, parts)| {
         let matrix = &matrix[panel.start * depth..panel.end * depth];
         match panel.len() {
-            8 => interleave::<T, _, 8>(matrix, depth, block, parts),
-            4 => interleave::<T, _, 4>(matrix, depth, block, parts),
-            2 => interleave::<T, _, 2>(matrix, depth, block, parts),
-            _ => interleave::<T, _, 1>(matrix, depth, block, parts),
+            8 => interleave::<T, _, 8>(matrix, axis, parts),
+            4 => interleave::<T, _, 4>(matrix, axis, parts),
+            2 => interleave::<T, _, 2>(matrix, axis, parts),
+            _ => interleave::<T, _, 1>(matrix, axis, parts),
         }
     });
 }
 
 /// Writes one panel of `W` rows, block by block.
-fn interleave<T: Element, R: Raw<T>, const W: usize>(matrix: &[R], depth: usize, block: usize, parts: Vec<&mut [T]>) {
+fn interleave<T: Element, R: Raw<T>, const W: usize>(matrix: &[R], axis: Axis<'_>, parts: Vec<&mut [T]>) {
+    let Axis { depth, block, steps } = axis;
     let rows: [&[R]; W] = std::array::from_fn(|row| &matrix[row * depth..][..depth]);
     for (part, start) in parts.into_iter().zip((0..).step_by(block)) {
         let (groups, _) = part.as_chunks_mut::<W>();
+        if let Some(steps) = steps {
+            for (group, &step) in groups.iter_mut().zip(&steps[start..]) {
+                *group = rows.map(|row| row[step].number());
+            }
+            continue;
+        }
         let rows = rows.map(|row| &row[start..][..groups.len()]);
         for (k, group) in groups.iter_mut().enumerate() {
             *group = rows.map(|row| row[k].number());

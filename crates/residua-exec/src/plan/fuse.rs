@@ -3,6 +3,8 @@
 //! The reference runs every node on its own. The fast engine lets a convolution, a linear layer or a batch norm take
 //! in what follows it, as long as nothing else reads the value between and nobody asked for it.
 
+use std::collections::BTreeMap;
+
 use residua_ir::{Activation, Elementwise, NodeId, Op, ValueId};
 
 use super::Scene;
@@ -39,28 +41,39 @@ pub(super) fn groups<T: Element>(
     let mut taken = vec![false; graph.nodes().len()];
     // Values that exist once the steps so far have run.
     let mut ready: Vec<bool> = graph.value_ids().map(|id| graph.producer(id).is_none() || scene.is_known(id)).collect();
-    let mut groups = Vec::new();
+    let mut groups: Vec<Option<Group>> = Vec::new();
+    let mut open = BTreeMap::new();
     for (node, chain) in graph.node_ids().zip(chains) {
         let output = graph.node(node).output();
         if taken[node.index()] || !needed[node.index()] || scene.is_known(output) {
             continue;
         }
-        let mut group = Group { head: node, norm: None, residual: None, activation: None, output, chain };
-        if precision == Precision::F32 && group.chain.is_none() {
-            let fuse = Fuse { scene, ready: &ready };
-            for node in fuse.grow(&mut group) {
-                taken[node.index()] = true;
+        let mut next = Some(Group { head: node, norm: None, residual: None, activation: None, output, chain });
+        while let Some(mut group) = next.take() {
+            if precision == Precision::F32 && group.chain.is_none() {
+                let fuse = Fuse { scene, ready: &ready, open: &open };
+                for node in fuse.grow(&mut group) {
+                    taken[node.index()] = true;
+                }
+                let first = fuse.first_of_sum(&group);
+                if fuse.is_open(&group) {
+                    open.insert(group.output, groups.len());
+                }
+                // Nothing else reads what the first operand's group gives, so it may as well run after this one.
+                next = first.and_then(|value| open.remove(&value)).and_then(|index| groups[index].take());
             }
+            ready[group.output.index()] = true;
+            groups.push(Some(group));
         }
-        ready[group.output.index()] = true;
-        groups.push(group);
     }
-    groups
+    groups.into_iter().flatten().collect()
 }
 
 struct Fuse<'a, T> {
     scene: &'a Scene<'a, T>,
     ready: &'a [bool],
+    /// Groups that may take in a sum, by the value that they give.
+    open: &'a BTreeMap<ValueId, usize>,
 }
 
 impl<T: Element> Fuse<'_, T> {
@@ -68,7 +81,7 @@ impl<T: Element> Fuse<'_, T> {
     fn grow(&self, group: &mut Group) -> Vec<NodeId> {
         let mut taken = Vec::new();
         let head = self.scene.model.graph().node(group.head);
-        let weighted = matches!(head.op, Op::Conv(_) | Op::Linear);
+        let weighted = self.is_weighted(group);
         let known_weights = || head.inputs[1..].iter().all(|&id| self.scene.is_known(id));
         if !(weighted || matches!(head.op, Op::BatchNorm(_))) || !known_weights() {
             return taken;
@@ -91,6 +104,27 @@ impl<T: Element> Fuse<'_, T> {
             taken.push(node);
         }
         taken
+    }
+
+    fn is_weighted(&self, group: &Group) -> bool {
+        matches!(self.scene.model.graph().node(group.head).op, Op::Conv(_) | Op::Linear)
+    }
+
+    fn is_open(&self, group: &Group) -> bool {
+        let alone = self.follower(group.output).is_some();
+        self.is_weighted(group) && alone && group.residual.is_none() && group.activation.is_none()
+    }
+
+    /// The first operand of a sum of which this group gives the second, where the group that gives it is to take the sum
+    /// in: of two, ONNX Runtime lets the first one (`nchwc_transformer.cc`), and sums are rounded as they are ordered.
+    fn first_of_sum(&self, group: &Group) -> Option<ValueId> {
+        let node = self.scene.model.graph().node(self.follower(group.output)?);
+        match (&node.op, &node.inputs[..]) {
+            (Op::Elementwise(Elementwise::Add), &[first, second]) if second == group.output => {
+                self.open.contains_key(&first).then_some(first)
+            }
+            _ => None,
+        }
     }
 
     /// The one node that reads a value nobody asked for.
@@ -139,6 +173,7 @@ impl<T: Element> Fuse<'_, T> {
         let fits = group.residual.is_none()
             && group.activation.is_none()
             && other != group.output
+            && self.first_of_sum(group).is_none()
             && self.ready[other.index()]
             && same_shape;
         if fits {

@@ -7,7 +7,7 @@
 //!
 //! On x86-64, ONNX Runtime computes with signed integers only where it may make them unsigned: in operators of integers,
 //! and between QuantizeLinear and DequantizeLinear where each value has one reader. Elsewhere it restores real numbers,
-//! computes in f32 and rounds, and so do both engines then ([`super::single`], `restored_block` of the convolutions).
+//! computes in f32 and rounds, and so do both engines then ([`super::single`]).
 //!
 //! A chain is a property of the graph: whether a value within it is asked for as well makes no difference to its result.
 
@@ -20,7 +20,7 @@ use super::weights::pack;
 use super::{Weights, read, tensor_of};
 use crate::element::Element;
 use crate::error::ExecError;
-use crate::kernels::micro::BLOCK;
+use crate::kernels::conv::Order;
 use crate::kernels::quantise::{Pair, Rounding};
 
 /// A value that is restored from integers of 8 bits.
@@ -292,7 +292,7 @@ fn packed<T: Element>(
         let zero = T::from_f64(f64::from(zero));
         values.iter_mut().for_each(|value| *value = *value - zero);
     }
-    let packed = pack(&values, &shape, groups, BLOCK, arch);
+    let packed = pack(&values, &shape, groups, Order::PLAIN, arch);
     let bias = bias.map(|bias| bias.into_iter().map(T::from_f64).collect());
-    Ok(Weights { shape, packed, block: BLOCK, factor: None, bias })
+    Ok(Weights { shape, packed, order: Order::PLAIN, factor: None, bias })
 }

@@ -19,6 +19,7 @@ use residua_ir::{Activation, Checked, Conv, DType, NodeId, Op, Parameter, Tensor
 use crate::element::Element;
 use crate::error::ExecError;
 use crate::executor::Precision;
+use crate::kernels::conv::Order;
 use crate::steps::whole;
 use integers::{Chain, Integers};
 use known::Known;
@@ -46,8 +47,8 @@ pub(crate) enum Work<T> {
 pub(crate) struct Weights<T> {
     pub(crate) shape: Vec<usize>,
     pub(crate) packed: Vec<T>,
-    /// Steps of the common axis in a block of packed filters.
-    pub(crate) block: usize,
+    /// In which order a convolution sums.
+    pub(crate) order: Order,
     /// What each output is multiplied by before the bias: the batch norm that was folded in.
     pub(crate) factor: Option<Vec<T>>,
     pub(crate) bias: Option<Vec<T>>,

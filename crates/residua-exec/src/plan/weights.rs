@@ -11,9 +11,8 @@ use super::{Scene, Step, Weights, Work, integer};
 use crate::element::Element;
 use crate::error::ExecError;
 use crate::executor::Precision;
-use crate::kernels::conv::restored_block;
-use crate::kernels::micro::BLOCK;
-use crate::kernels::panels::{Raw, pack_rows, pack_transposed};
+use crate::kernels::conv::Order;
+use crate::kernels::panels::{Axis, Raw, pack_rows, pack_transposed};
 
 /// What a batch norm does to each channel, in f64: `(x - mean) * factor + offset`.
 struct Scale {
@@ -114,11 +113,11 @@ fn weights<T: Element>(
     let node = scene.model.graph().node(group.head);
     let shape = scene.model.shape_of(node.inputs[1]).and_then(|shape| shape.as_fixed());
     let Some(shape) = shape else { return Ok(None) };
-    let block = block(scene.model, node, &shape);
+    let order = groups.map_or(Order::PLAIN, |groups| order(scene.model, node, &shape, groups));
     let packed = match scene.stored(node.inputs[1]) {
-        Some(bytes) => pack(bytes, &shape, groups, block, arch),
+        Some(bytes) => pack(bytes, &shape, groups, order, arch),
         None => match scene.elements(node.inputs[1]) {
-            Some(values) => pack(&values?, &shape, groups, block, arch),
+            Some(values) => pack(&values?, &shape, groups, order, arch),
             None => return Ok(None),
         },
     };
@@ -137,7 +136,7 @@ fn weights<T: Element>(
         }
     };
     let narrow = |values: Option<Vec<f64>>| values.map(|values| values.into_iter().map(T::from_f64).collect());
-    Ok(Some(Weights { shape, packed, block, factor: narrow(factor), bias: narrow(bias) }))
+    Ok(Some(Weights { shape, packed, order, factor: narrow(factor), bias: narrow(bias) }))
 }
 
 fn folded<T: Element>(scene: &Scene<'_, T>, norm: NodeId) -> Result<Option<Scale>, ExecError> {
@@ -146,14 +145,18 @@ fn folded<T: Element>(scene: &Scene<'_, T>, norm: NodeId) -> Result<Option<Scale
     Scale::read(scene, node, attributes.epsilon)
 }
 
-/// Steps of a block of the common axis.
-fn block(model: &Checked, node: &Node, weights: &[usize]) -> usize {
+/// In which order a convolution sums products.
+fn order(model: &Checked, node: &Node, weights: &[usize], groups: usize) -> Order {
     let graph = model.graph();
     let is_restored = graph.producer(node.inputs[1]).is_some_and(|id| matches!(graph.node(id).op, Op::Dequantize(_)));
+    if let Some(order) = Order::of_blocked(weights, groups).filter(|_| !is_restored) {
+        return order;
+    }
+    let depth = weights[1..].iter().product();
     let size = |axis: usize| model.shape_of(node.output())?.dims().get(axis)?.fixed();
     match (size(2), size(3)) {
-        (Some(height), Some(width)) if is_restored => restored_block(weights[1..].iter().product(), height * width),
-        _ => BLOCK,
+        (Some(height), Some(width)) => Order::of_product(depth, height * width),
+        _ => Order::PLAIN,
     }
 }
 
@@ -163,7 +166,7 @@ pub(crate) fn pack<T: Element>(
     values: &[impl Raw<T>],
     shape: &[usize],
     groups: Option<usize>,
-    block: usize,
+    order: Order,
     arch: Arch,
 ) -> Vec<T> {
     let tile = T::tile_shape(arch);
@@ -174,8 +177,10 @@ pub(crate) fn pack<T: Element>(
     }
     let mut packed = vec![T::default(); values.len()];
     let group = outputs / groups * depth;
+    let steps = order.steps(shape[1], shape[2..].iter().product());
+    let axis = Axis { depth, block: order.block, steps: steps.as_deref() };
     for (packed, values) in packed.chunks_mut(group).zip(values.chunks(group)) {
-        pack_rows(values, depth, block, tile, packed);
+        pack_rows(values, axis, tile, packed);
     }
     packed
 }

@@ -18,10 +18,9 @@ use crate::buffer::Buffer;
 use crate::element::Element;
 use crate::engine::Run;
 use crate::error::ExecError;
-use crate::kernels::conv::{Epilogue, Filters, conv};
+use crate::kernels::conv::{Epilogue, Filters, Order, conv};
 use crate::kernels::depthwise::depthwise;
 use crate::kernels::image::Geometry;
-use crate::kernels::micro::BLOCK;
 use crate::kernels::{matmul, norm};
 use crate::plan::weights::{is_depthwise, pack};
 use crate::plan::{Single, Step, Weights, Work};
@@ -118,8 +117,14 @@ fn geometry(conv: &Conv, x: &[usize], kernel: &[usize], out: &[usize]) -> Option
 fn computed_weights<T: Element>(run: &Run<'_, T>, step: &Step<T>, groups: Option<usize>) -> Weights<T> {
     let kernel = step.operands[1];
     let shape = run.shape(kernel).to_vec();
-    let packed = pack(run.values(kernel), &shape, groups, BLOCK, run.arch);
-    Weights { shape, packed, block: BLOCK, factor: None, bias: step.operands.get(2).map(|&id| run.values(id).to_vec()) }
+    let packed = pack(run.values(kernel), &shape, groups, Order::PLAIN, run.arch);
+    Weights {
+        shape,
+        packed,
+        order: Order::PLAIN,
+        factor: None,
+        bias: step.operands.get(2).map(|&id| run.values(id).to_vec()),
+    }
 }
 
 fn epilogue<'a, T: Element>(
@@ -175,11 +180,11 @@ fn convolve<T: Element>(
     epilogue: &Epilogue<'_, T>,
     out: &mut [T],
 ) {
-    let Weights { shape, packed, block, .. } = weights;
+    let &Weights { ref shape, ref packed, order, .. } = weights;
     if is_depthwise(shape, geometry.groups) {
         depthwise(arch, geometry, pictures, packed, epilogue, out);
     } else {
-        conv(arch, geometry, pictures, Filters { packed, block: *block }, epilogue, out);
+        conv(arch, geometry, pictures, Filters { packed, order }, epilogue, out);
     }
 }
 
