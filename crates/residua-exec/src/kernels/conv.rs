@@ -22,6 +22,9 @@ const TILE_BYTES: usize = 512 << 10;
 /// What gathering a panel of columns costs, in panels of rows multiplied.
 const GATHER_COST: usize = 3;
 
+/// Steps of the longest block: panels of columns are as long, and there is one a thread.
+const LONGEST: usize = 4096;
+
 /// What is done to each sum: `activation(sum * factor + bias + residual)`. Where there is no factor, sums start from the
 /// residual, as ONNX Runtime's do.
 #[derive(Debug, Clone, Copy)]
@@ -101,18 +104,19 @@ impl Order {
     /// with vectors of 16 elements, for filters `[O, I, KH, KW]`; [`None`] for those that it does not compute so.
     pub(crate) fn of_blocked(filters: &[usize], groups: usize) -> Option<Self> {
         const LANES: usize = 16;
-        let (channels, taps) = (filters[1], filters[2..].iter().product());
-        let outputs = filters[0] / groups;
-        let whole = channels.is_multiple_of(LANES) && outputs.is_multiple_of(LANES);
-        if if groups > 1 { !whole } else { channels > LANES && !channels.is_multiple_of(4) } {
-            None
-        } else if channels < LANES {
-            Some(Self { channels: 1, block: taps })
+        let (channels, taps) = (filters[1], filters[2..].iter().product::<usize>());
+        let is_blocked = match groups {
+            1 => channels < LANES || channels.is_multiple_of(4),
+            _ => channels.is_multiple_of(LANES) && (filters[0] / groups).is_multiple_of(LANES),
+        };
+        let order = if channels < LANES {
+            Self { channels: 1, block: taps }
         } else if taps == 1 {
-            Some(Self { channels: 1, block: 128 })
+            Self { channels: 1, block: 128 }
         } else {
-            Some(Self { channels: LANES, block: LANES * taps })
-        }
+            Self { channels: LANES, block: LANES.saturating_mul(taps) }
+        };
+        Some(order).filter(|order| is_blocked && order.block <= LONGEST)
     }
 
     /// The order of those that it computes as a matrix product (`convolve.cpp`, `sgemm.cpp`), in longer blocks where the

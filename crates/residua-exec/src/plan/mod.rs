@@ -1,8 +1,7 @@
 //! The plan: steps in the order in which they run, with their weights packed.
 //!
 //! [`integers`] finds chains that are computed in integers, [`known`] computes what depends on tensors alone, [`fuse`] says
-//! which nodes become one step, [`single`] which of them
-//! the reference computes in f32, and [`weights`] makes steps of them.
+//! which nodes become one step, [`single`] which of them the reference computes in f32, and [`weights`] makes steps of them.
 
 mod fuse;
 pub(crate) mod integers;
