@@ -21,6 +21,24 @@ fn digits_are_read_from_pictures() {
 }
 
 #[test]
+fn repeated_runs_are_timed_apart_from_loading() {
+    let (folder, file) = place("digits/digits.k3.keras");
+    let args = ["run", file, "--input", "seven.png", "--repeat", "3"];
+    let text = transcript(folder, &args);
+    let milliseconds = |before: &str| -> f64 {
+        let line = text.lines().find_map(|line| line.strip_prefix(before)?.strip_suffix(" ms"));
+        line.unwrap_or_else(|| panic!("{before}: {text}")).trim().parse().unwrap()
+    };
+    assert!(milliseconds("loaded in") > 0.0 && milliseconds("median of 3 further runs:") > 0.0, "{text}");
+    let (document, _) = json(folder, &args);
+    for key in ["load_seconds", "seconds", "median_seconds"] {
+        assert!(document[key].as_f64().unwrap() > 0.0, "{key}: {document}");
+    }
+    let (document, _) = json(folder, &args[..4]);
+    assert!(document["load_seconds"].as_f64().unwrap() > 0.0 && document.get("median_seconds").is_none(), "{document}");
+}
+
+#[test]
 fn arrays_come_and_go_in_the_order_of_the_source() {
     let (folder, file) = place("digits/digits.k3.keras");
     let out = tempfile::tempdir().unwrap();

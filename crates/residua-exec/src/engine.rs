@@ -72,7 +72,7 @@ impl<T: Element> Engine<T> {
         let shapes = self.shapes(inputs)?;
         self.check_memory(&shapes)?;
         let free = std::mem::take(&mut *self.buffers.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut run = Run::new(self.arch, shapes, free, &self.plan.constants);
+        let mut run = Run::new(self.arch, shapes.into(), free, &self.plan.constants);
         for (&id, array) in self.graph.inputs().iter().zip(inputs) {
             let values = T::of_array(array);
             if let ValueKind::Input(declared) = &self.graph.value(id).kind
@@ -184,7 +184,7 @@ impl<T: Element> Engine<T> {
 /// One run: the values that live, and buffers to use again.
 pub(crate) struct Run<'a, T> {
     pub(crate) arch: Arch,
-    pub(crate) shapes: Vec<Vec<usize>>,
+    pub(crate) shapes: Arc<[Vec<usize>]>,
     slots: Vec<Option<Arc<Buffer<T>>>>,
     free: Vec<Buffer<T>>,
     constants: &'a Constants<T>,
@@ -192,7 +192,12 @@ pub(crate) struct Run<'a, T> {
 
 impl<'a, T: Element> Run<'a, T> {
     /// A run of values of these shapes, with these buffers at hand.
-    pub(crate) fn new(arch: Arch, shapes: Vec<Vec<usize>>, free: Vec<Buffer<T>>, constants: &'a Constants<T>) -> Self {
+    pub(crate) fn new(
+        arch: Arch,
+        shapes: Arc<[Vec<usize>]>,
+        free: Vec<Buffer<T>>,
+        constants: &'a Constants<T>,
+    ) -> Self {
         let slots = vec![None; shapes.len()];
         Self { arch, shapes, slots, free, constants }
     }

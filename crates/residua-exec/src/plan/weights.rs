@@ -155,7 +155,7 @@ fn order(model: &Checked, node: &Node, weights: &[usize], groups: usize) -> Orde
     let depth = weights[1..].iter().product();
     let size = |axis: usize| model.shape_of(node.output())?.dims().get(axis)?.fixed();
     match (size(2), size(3)) {
-        (Some(height), Some(width)) => Order::of_product(depth, height * width),
+        (Some(height), Some(width)) => Order::of_product(depth, height.saturating_mul(width)),
         _ => Order::PLAIN,
     }
 }
