@@ -10,6 +10,7 @@ mod compare;
 mod convert;
 mod diff;
 mod drawing;
+mod element_types;
 mod errors;
 mod explain;
 mod help;

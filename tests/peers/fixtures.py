@@ -5,10 +5,12 @@
 For each Keras model with a golden file: convert to ONNX in the source's axis order at several operator sets, have the onnx
 checker look at it (shape inference strict), run it in ONNX Runtime on Keras's inputs, and compare with Keras's outputs. For
 each exported ONNX model the same at its own operator set, at the portable and at the newest one, against what ONNX Runtime
-computed of the export. Exits 1 when anything fails, and when fewer models were tried than there should be.
+computed of the export. Small networks of PyTorch, safetensors, ONNX and Keras are written in each axis order, float type and
+operator set, folded and not, with their proof. Exits 1 when anything fails, and when fewer models were tried than there should be.
 """
 
 import argparse
+import itertools
 import subprocess
 import sys
 import tempfile
@@ -41,7 +43,7 @@ LEAST = 650
 
 def models(folder):
     """Every model file that has a golden file; archives of further encodings are unpacked into `folder`."""
-    for set_ in sorted(path for path in FIXTURES.iterdir() if path.is_dir()):
+    for set_ in sorted(path for path in FIXTURES.iterdir() if path.is_dir() and path.name != "precision"):
         files = list(set_.iterdir())
         for archive in set_.glob("*.zip"):
             zipfile.ZipFile(archive).extractall(folder / set_.name)
@@ -134,6 +136,80 @@ def attempt(residua, path, golden, opset, folder):
     return (None if worst <= tolerance else f"differs by {worst:.1e}"), (0 if half else worst)
 
 
+# Small networks, and whether their pictures have channels last.
+SOURCES = {"plain.pth": False, "plain.safetensors": False, "plain.onnx": False, "small.keras": True}
+# Half precision has 11 bits and bf16 eight, of which a small network loses a few.
+TYPES = {None: TOLERANCE, "f16": 1e-2, "bf16": 8e-2}
+
+
+def grid():
+    """Every way to write the small networks."""
+    for source, layout, dtype, ends, opset, fold in itertools.product(
+        SOURCES, ["nchw", "nhwc", "source"], TYPES, [False, True], [None, "9", "13", "17", "28"], [False, True]
+    ):
+        # Convolutions take bf16 from operator set 22 on.
+        if (dtype or not ends) and not (dtype == "bf16" and opset and int(opset) < 22):
+            yield source, layout, dtype, ends, opset, fold
+
+
+def attempt_grid(residua, case, folder):
+    """As `attempt`, of one way."""
+    source, layout, dtype, ends, opset, fold = case
+    out = folder / f"{'-'.join(map(str, case))}.onnx"
+    options = ["--input-layout", layout] + (["--dtype", dtype] if dtype else []) + (["--opset", opset] if opset else [])
+    options += ["--keep-io-types"] * ends + ["--fold-bn"] * fold
+    done = subprocess.run([residua, "convert", folder / "precision" / source, out, "--quiet", *options], capture_output=True, text=True)
+    if done.returncode != 0:
+        return f"exit {done.returncode}: {done.stderr.strip()}", 0
+    arrays = np.load(folder / "precision" / f"{source.split('.')[0]}.golden.npz")
+    [x] = [arrays[key] for key in arrays.files if key.startswith("input/")]
+    [expected] = [arrays[key] for key in arrays.files if key.startswith("output/")]
+    last = {"nchw": False, "nhwc": True, "source": SOURCES[source]}[layout]
+    x = x if last == SOURCES[source] else np.moveaxis(x, 1, -1) if last else np.moveaxis(x, -1, 1)
+    try:
+        onnx.checker.check_model(str(out), full_check=True)
+        session, [(name, kind)] = runner(out)
+        [found] = session.run(None, {name: x.astype(kind)})
+    except Exception as error:
+        return f"{type(error).__name__}: {str(error)[:300]}", 0
+    finally:
+        out.unlink()
+    if ends and (kind, found.dtype) != (np.float32, np.float32):
+        return f"takes {kind} and gives {found.dtype}", 0
+    worst = relative(expected, found)
+    return (None if worst <= TYPES[dtype] else f"differs by {worst:.1e}"), (0 if dtype else worst)
+
+
+# Models of f16 that say more of their types than that, which stay as they are.
+HALVES = ["keep_io.onnx", "f64_ends.onnx", "all_f16.onnx", "decisions.onnx"]
+
+
+def attempt_half(residua, name, folder):
+    """As `attempt`: the types of inputs and outputs are the source's, and so is what it computes."""
+    out = folder / name
+    done = subprocess.run([residua, "convert", folder / "precision" / name, out, "--quiet"], capture_output=True, text=True)
+    if done.returncode != 0:
+        return f"exit {done.returncode}: {done.stderr.strip()}", 0
+    arrays = np.load(folder / "precision" / f"{name.split('.')[0]}.golden.npz")
+    try:
+        onnx.checker.check_model(str(out), full_check=True)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(str(out), options, providers=["CPUExecutionProvider"])
+        found = session.run(None, {i.name: arrays[f"input/{i.name}"] for i in session.get_inputs()})
+    except Exception as error:
+        return f"{type(error).__name__}: {str(error)[:300]}", 0
+    for output, ours in zip(session.get_outputs(), found, strict=True):
+        expected = arrays[f"output/{output.name}"]
+        if ours.dtype != expected.dtype:
+            return f"`{output.name}` is {ours.dtype}, was {expected.dtype}", 0
+        # ONNX Runtime may round f16 in other places of the same graph.
+        within = 0 if not np.issubdtype(ours.dtype, np.floating) else 1e-3
+        if relative(expected, ours) > within:
+            return f"`{output.name}` differs by {relative(expected, ours):.1e}", 0
+    return None, 0
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--residua", required=True)
@@ -143,20 +219,30 @@ def main():
         folder = Path(folder)
         cases = [(p, g, o) for p, g in models(folder) if args.filter in str(p) for o in OPSETS]
         cases += [(p, g, o) for p, g in exported(folder) if args.filter in str(p) for o in ONNX_OPSETS]
+        for archive in ["keras.zip", "torch.zip"]:
+            zipfile.ZipFile(FIXTURES / "precision" / archive).extractall(folder / "precision")
         with ThreadPoolExecutor(2) as pool:
             results = list(pool.map(lambda case: attempt(args.residua, *case, folder), cases))
+            ways = [case for case in grid() if args.filter in " ".join(map(str, case))]
+            written = list(pool.map(lambda case: attempt_grid(args.residua, case, folder), ways))
+            halves = [name for name in HALVES if args.filter in name]
+            written += list(pool.map(lambda name: attempt_half(args.residua, name, folder), halves))
     failed = [(case, wrong) for case, (wrong, _) in zip(cases, results) if wrong not in (None, "refused")]
+    unlike = [(case, wrong) for case, (wrong, _) in zip(ways + halves, written) if wrong]
     refused = sum(wrong == "refused" for wrong, _ in results)
     for (path, _, opset), wrong in failed:
         print(f"FAILED {path.parent.name}/{path.name} at opset {opset}: {wrong}")
-    worst = max((difference for wrong, difference in results if not wrong), default=0)
+    for case, wrong in unlike:
+        print(f"FAILED {case}: {wrong}")
+    worst = max((difference for wrong, difference in results + written if not wrong), default=0)
     print(f"largest difference, relative to the output's largest value: {worst:.1e}")
     if not args.filter and len(cases) - refused < LEAST:
         print(f"only {len(cases) - refused} cases were tried")
         return 1
     print(f"{refused} refused, as they should be: weights of networks that are not known, and what cannot be decoded")
     print(f"{len(cases) - len(failed) - refused} passed, {len(failed)} failed")
-    return 1 if failed else 0
+    print(f"{len(written) - len(unlike)} of {len(written)} ways to write small networks passed")
+    return 1 if failed or unlike else 0
 
 
 if __name__ == "__main__":

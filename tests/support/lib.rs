@@ -10,7 +10,7 @@
 )]
 
 use std::fs::{self, File};
-use std::io::BufReader;
+use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -77,7 +77,7 @@ impl Fixture {
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "goldens are f32; integers are small")]
-fn floats<R: std::io::Read>(array: npyz::NpyFile<R>) -> Vec<f32> {
+fn floats<R: Read>(array: npyz::NpyFile<R>) -> Vec<f32> {
     match array.dtype().descr().trim_matches('\'') {
         "<f4" => array.into_vec().unwrap(),
         "<f8" => array.into_vec::<f64>().unwrap().into_iter().map(|v| v as f32).collect(),
@@ -114,7 +114,7 @@ pub fn all() -> &'static [Fixture] {
         let mut fixtures = Vec::new();
         for set in fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
             let name = set.file_name().unwrap().to_string_lossy().into_owned();
-            if name != "faults" && name != "torch" && name != "onnx" {
+            if !["faults", "torch", "onnx", "precision"].contains(&&*name) {
                 fixtures.extend(of_set(&name, &set, &unpacked.path().join(&name)));
             }
         }
@@ -193,6 +193,53 @@ pub fn onnx() -> &'static [Fixture] {
         (unpacked, fixtures)
     });
     fixtures
+}
+
+/// A folder with all files of `fixtures/precision`: networks of several element types, with their golden files.
+#[must_use]
+pub fn precision() -> &'static Path {
+    static ALL: OnceLock<TempDir> = OnceLock::new();
+    let unpacked = ALL.get_or_init(|| {
+        let unpacked = tempfile::tempdir().unwrap();
+        for archive in ["keras.zip", "torch.zip"] {
+            let archive = folder().join("precision").join(archive);
+            zip::ZipArchive::new(File::open(archive).unwrap()).unwrap().extract(unpacked.path()).unwrap();
+        }
+        unpacked
+    });
+    unpacked.path()
+}
+
+/// Names and element types of the arrays of an `.npz` file, in its order.
+#[must_use]
+pub fn element_types(path: &Path) -> Vec<(String, String)> {
+    let mut archive = zip::ZipArchive::new(File::open(path).unwrap()).unwrap();
+    let count = archive.len();
+    let of_member = |index| {
+        let member = archive.by_index(index).unwrap();
+        let name = member.name().unwrap().trim_end_matches(".npy").to_owned();
+        let array = npyz::NpyFile::new(member).unwrap();
+        (name, array.dtype().descr().trim_matches('\'').to_owned())
+    };
+    (0..count).map(of_member).collect()
+}
+
+/// Copies an archive with one of its members changed.
+pub fn with_member_changed(from: &Path, to: &Path, name: &str, change: impl Fn(&mut Vec<u8>)) {
+    let mut archive = zip::ZipArchive::new(File::open(from).unwrap()).unwrap();
+    let mut writer = zip::ZipWriter::new(File::create(to).unwrap());
+    for index in 0..archive.len() {
+        let mut member = archive.by_index(index).unwrap();
+        let called = member.name().unwrap().to_string();
+        let mut bytes = Vec::new();
+        member.read_to_end(&mut bytes).unwrap();
+        if called == name {
+            change(&mut bytes);
+        }
+        writer.start_file(called, zip::write::SimpleFileOptions::default()).unwrap();
+        writer.write_all(&bytes).unwrap();
+    }
+    writer.finish().unwrap();
 }
 
 /// Files of PyTorch that have the tensors of networks that are read, and compute something else.

@@ -11,7 +11,7 @@ pub(crate) fn weights(graph: &Graph) -> impl Iterator<Item = DType> + '_ {
 }
 
 /// Whether every number of `narrow` is one of `wide`.
-fn holds(wide: DType, narrow: DType) -> bool {
+pub(crate) fn holds(wide: DType, narrow: DType) -> bool {
     wide == narrow || wide == DType::F64 || (wide == DType::F32 && narrow != DType::F64)
 }
 

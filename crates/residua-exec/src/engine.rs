@@ -48,7 +48,15 @@ impl<T: Element> Engine<T> {
             *pinned.get_mut(id.index()).ok_or(ExecError::UnknownValue { index: id.index(), values })? = true;
         }
         let arch = Arch::new();
-        let plan = pool.install(|| Plan::new(model, &pinned, options.precision, options.memory_limit, arch))?;
+        let mut apart = pinned.clone();
+        for &id in options.round.keys() {
+            let values = graph.values().len();
+            *apart.get_mut(id.index()).ok_or(ExecError::UnknownValue { index: id.index(), values })? = true;
+        }
+        let mut plan = pool.install(|| Plan::new(model, &apart, options.precision, options.memory_limit, arch))?;
+        for step in &mut plan.steps {
+            step.round = options.round.get(&step.output).copied();
+        }
         let mut last_read = vec![0; pinned.len()];
         for (index, step) in plan.steps.iter().enumerate() {
             step.reads().for_each(|id| last_read[id.index()] = index);

@@ -1,6 +1,8 @@
 //! The executor: one graph, prepared for one precision.
 
-use residua_ir::{Checked, Op, ValueId};
+use std::collections::BTreeMap;
+
+use residua_ir::{Checked, DType, Op, ValueId};
 
 use crate::array::Array;
 use crate::engine::Engine;
@@ -25,13 +27,22 @@ pub struct Options {
     pub threads: Option<usize>,
     /// Values that are given back besides the outputs.
     pub keep: Vec<ValueId>,
+    /// Values that are rounded to a narrower type once they are computed, as a framework does that computes in it. No
+    /// operators are computed as one over them.
+    pub round: BTreeMap<ValueId, DType>,
     /// Most bytes that the activations of one run may take at once.
     pub memory_limit: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { precision: Precision::default(), threads: None, keep: Vec::new(), memory_limit: 8 << 30 }
+        Self {
+            precision: Precision::default(),
+            threads: None,
+            keep: Vec::new(),
+            round: BTreeMap::new(),
+            memory_limit: 8 << 30,
+        }
     }
 }
 

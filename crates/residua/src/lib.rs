@@ -20,6 +20,7 @@ mod console;
 mod diff;
 mod exit;
 mod fit;
+mod floats;
 mod input;
 mod labels;
 mod manifest;

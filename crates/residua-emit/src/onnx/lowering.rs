@@ -13,7 +13,7 @@ use residua_ir::{
 use super::lower::{self, Dynamic};
 use super::names::Names;
 use super::version::{self, TooOld};
-use super::{old, proto};
+use super::{FloatTypes, OnnxOptions, old, proto, types};
 use crate::{EmitError, TensorMapping};
 
 /// A tensor of the output.
@@ -28,8 +28,12 @@ pub(crate) struct Initializer {
 pub(crate) struct Lowering<'a> {
     pub(crate) model: &'a Checked,
     pub(crate) opset: i64,
-    /// What every floating-point number of the output is.
+    /// What the reals of the node that is being written are; of all nodes, where there is one type.
     pub(crate) float: DType,
+    /// What the tensors that it reads are; `None` for each its own type.
+    pub(crate) tensors: Option<DType>,
+    /// Which reals have which type.
+    pub(crate) types_of: FloatTypes,
     /// For each value, the one that stands for it: identities are left out.
     pub(crate) roots: Vec<ValueId>,
     /// Names in the output of inputs and computed values.
@@ -41,8 +45,8 @@ pub(crate) struct Lowering<'a> {
     pub(crate) said: Names<'a>,
     pub(crate) nodes: Vec<NodeProto>,
     pub(crate) initializers: Vec<Initializer>,
-    /// For each parameter, the views of it that are written, and their names.
-    stored: HashMap<ParameterId, Vec<(Vec<Transform>, String)>>,
+    /// For each parameter, the views of it that are written, their types and their names.
+    stored: HashMap<ParameterId, Vec<(Vec<Transform>, DType, String)>>,
     /// Padding nodes that went into the convolution behind them.
     pub(crate) absorbed: HashSet<NodeId>,
     /// Nodes that are written together, as one that quantises by a range found when it is run.
@@ -56,13 +60,15 @@ pub(crate) struct Lowering<'a> {
 }
 
 impl<'a> Lowering<'a> {
-    pub(crate) fn new(model: &'a Checked, opset: i64, float: DType, roots: Vec<ValueId>) -> Self {
+    pub(crate) fn new(model: &'a Checked, opset: i64, options: &OnnxOptions, roots: Vec<ValueId>) -> Self {
         let dynamic = lower::dynamic(model.graph(), &roots);
         let taken = model.graph().values().iter().map(|value| value.name.clone()).collect();
         Self {
             model,
             opset,
-            float,
+            float: options.float,
+            tensors: Some(options.float),
+            types_of: options.types,
             roots,
             names: HashMap::new(),
             taken,
@@ -113,9 +119,36 @@ impl<'a> Lowering<'a> {
         if name.is_empty() { format!("value:{}", id.index()) } else { name.clone() }
     }
 
+    /// Turns to the next node.
+    pub(crate) fn turn_to(&mut self, node: &Node) {
+        if self.types_of == FloatTypes::Own {
+            self.float = types::of_node(self.model, node);
+            self.tensors = types::of_tensors(self.model, node);
+        }
+    }
+
+    /// Turns to what stands behind all nodes.
+    pub(crate) fn turn_to_interface(&mut self) {
+        if self.types_of == FloatTypes::Own {
+            self.tensors = None;
+        }
+    }
+
     /// Element type in the output.
     pub(crate) fn dtype(&self, dtype: DType) -> DType {
-        if dtype.is_float() { self.float } else { dtype }
+        match self.types_of {
+            FloatTypes::One | FloatTypes::WideInterface if dtype.is_float() => self.float,
+            FloatTypes::One | FloatTypes::WideInterface | FloatTypes::Own => dtype,
+        }
+    }
+
+    /// Element type of an input or output in the output.
+    pub(crate) fn interface_dtype(&self, dtype: DType) -> DType {
+        match (self.types_of, dtype) {
+            (FloatTypes::WideInterface, DType::F32 | DType::F16 | DType::BF16) => DType::F32,
+            (FloatTypes::WideInterface, _) => dtype,
+            (FloatTypes::One | FloatTypes::Own, _) => self.dtype(dtype),
+        }
     }
 
     /// Shape of a value. Where it is not known, the node is one of those that can do without
@@ -139,8 +172,10 @@ impl<'a> Lowering<'a> {
         let ValueKind::Parameter(parameter) = self.graph().value(id).kind else {
             return Ok(self.names.get(&id).cloned().unwrap_or_else(|| self.own_name(id)));
         };
+        let stored = self.graph().parameter(parameter).tensor.dtype();
+        let dtype = self.tensors.filter(|_| stored.is_float()).unwrap_or(stored);
         let known = self.stored.get(&parameter).map(Vec::as_slice).unwrap_or_default();
-        if let Some((_, name)) = known.iter().find(|(other, _)| other == views) {
+        if let Some((_, _, name)) = known.iter().find(|(other, of, _)| other == views && *of == dtype) {
             return Ok(name.clone());
         }
         let own = self.names.get(&id).cloned().unwrap_or_else(|| self.own_name(id));
@@ -150,11 +185,11 @@ impl<'a> Lowering<'a> {
         for view in views {
             tensor = tensor.apply(view).map_err(|error| EmitError::Tensor { tensor: source.name.clone(), error })?;
         }
-        let tensor = if tensor.dtype().is_float() { tensor.cast(self.float) } else { tensor };
+        let tensor = if tensor.dtype().is_float() { tensor.cast(dtype) } else { tensor };
         self.mapping.push(TensorMapping::new(self.graph(), &[parameter], &name, &tensor));
         let remarks = self.said.of_value(&source.name);
         self.initializers.push(Initializer { name: name.clone(), tensor, remarks });
-        self.stored.entry(parameter).or_default().push((views.to_vec(), name.clone()));
+        self.stored.entry(parameter).or_default().push((views.to_vec(), dtype, name.clone()));
         Ok(name)
     }
 

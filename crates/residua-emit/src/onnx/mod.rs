@@ -13,12 +13,13 @@ mod old;
 mod plan;
 mod proto;
 mod representable;
+mod types;
 mod version;
 
 use std::path::Path;
 
 use residua_formats::onnx::schema::{GraphProto, ModelProto};
-use residua_ir::{Checked, DType};
+use residua_ir::{Checked, DType, SourceOrder};
 
 use crate::atomic::{Stage, Staged};
 use crate::sink::{self, Segment};
@@ -26,6 +27,7 @@ use crate::{Dropped, EmitError, Emitted, Exactness, float};
 use lowering::Lowering;
 pub use model::{natural_float, natural_opset, opset_for};
 pub use representable::representable;
+pub use types::own_types;
 pub use version::{NEWEST, OLDEST, PORTABLE};
 
 /// Axis order of the model's inputs and outputs.
@@ -48,6 +50,29 @@ impl InputLayout {
             InputLayout::Source => "source",
         }
     }
+
+    /// How an input or output of so many axes lies in the file, of which `order` says how it lies in the source.
+    #[must_use]
+    pub fn order_of(self, rank: usize, order: &SourceOrder) -> SourceOrder {
+        match self {
+            InputLayout::Nchw => SourceOrder::Same,
+            InputLayout::Nhwc if rank == 4 => SourceOrder::channels_last(),
+            InputLayout::Nhwc | InputLayout::Source => order.clone(),
+        }
+    }
+}
+
+/// Which reals of a written model have which type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FloatTypes {
+    /// All are of one type: weights, inputs, outputs, and what is between them.
+    #[default]
+    One,
+    /// All but those of inputs and outputs, which are f32 behind casts, or f64 where the graph's are.
+    WideInterface,
+    /// Each is of the type that it has in the graph, with the graph's casts between them. Only where
+    /// [`own_types`] says that this can be.
+    Own,
 }
 
 /// Where the elements of tensors go.
@@ -69,9 +94,11 @@ pub struct OnnxOptions {
     pub opset: i64,
     /// Axis order of the interface.
     pub input_layout: InputLayout,
-    /// Float type of the whole model: weights, inputs and outputs. f32 unless said otherwise, the one
-    /// that every runtime computes in. [`natural_float`] is that of the source.
+    /// Float type of the model. f32 unless said otherwise, the one that every runtime computes in. [`natural_float`] is
+    /// that of the source.
     pub float: DType,
+    /// Which reals have it.
+    pub types: FloatTypes,
     /// Where tensors go.
     pub external_data: ExternalData,
     /// What the file says wrote it, unless an ONNX source says that something else did.
@@ -84,6 +111,7 @@ impl Default for OnnxOptions {
             opset: PORTABLE,
             input_layout: InputLayout::default(),
             float: DType::F32,
+            types: FloatTypes::default(),
             external_data: ExternalData::default(),
             producer: "residua".to_owned(),
         }
@@ -98,7 +126,11 @@ pub fn stage(model: &Checked, options: &OnnxOptions, target: &Path) -> Result<St
     let kind = float::check(options.float)?;
     let graph = model.graph();
     let (header, body, out, dropped) = texts(model, options)?;
-    let rounded = float::rounds(float::weights(graph), kind).then_some(kind);
+    let rounds = match options.types {
+        FloatTypes::One | FloatTypes::WideInterface => float::rounds(float::weights(graph), kind),
+        FloatTypes::Own => false,
+    };
+    let rounded = rounds.then_some(kind);
     let stage = Stage::new(target)?;
     let elements: u64 = out.initializers.iter().map(|initializer| initializer.tensor.byte_len() as u64).sum();
     let external = match options.external_data {
@@ -145,9 +177,9 @@ fn texts<'a>(
     if !(OLDEST..=NEWEST).contains(&opset) {
         return Err(EmitError::Option(format!("opset {opset} cannot be written; {OLDEST} to {NEWEST} can")));
     }
-    let kind = float::check(options.float)?;
+    float::check(options.float)?;
     plan::refuse_opaque(model)?;
-    let plan::Plan { mut out, inputs, outputs, dropped } = plan::plan(model, opset, kind, options.input_layout)?;
+    let plan::Plan { mut out, inputs, outputs, dropped } = plan::plan(model, opset, options)?;
     let graph = model.graph();
     let header = model::header(graph, options, &out.domains);
     let inputs = model::with_tensors(inputs, graph, header.ir_version, &out.initializers);

@@ -32,11 +32,11 @@ pub fn natural_opset(graph: &Graph) -> i64 {
 /// # Errors
 /// [`EmitError`] where no operator set can.
 pub fn opset_for(model: &Checked, options: &OnnxOptions) -> Result<(i64, Option<String>), EmitError> {
-    let kind = float::check(options.float)?;
+    float::check(options.float)?;
     let natural = natural_opset(model.graph());
     let (mut opset, mut asking) = (natural, None);
     loop {
-        match super::plan::plan(model, opset, kind, options.input_layout) {
+        match super::plan::plan(model, opset, options) {
             Err(EmitError::Unsupported { node, op, since: Some(since), .. }) if since > opset => {
                 (opset, asking) = (since, Some((node, op)));
             }

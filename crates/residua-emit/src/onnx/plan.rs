@@ -7,10 +7,10 @@ use residua_formats::onnx::schema::ValueInfoProto;
 use residua_ir::rewrite::computed_constants;
 use residua_ir::{Checked, DType, LayerId, Node, NodeId, Op, Role, Shape, SourceOrder, TensorType, ValueId, ValueKind};
 
-use super::InputLayout;
 use super::lower::{self, passes_through};
 use super::lowering::{Lowering, unsupported};
 use super::proto::{self, int, ints};
+use super::{FloatTypes, InputLayout, OnnxOptions};
 use crate::mapping::origin;
 use crate::{Dropped, EmitError};
 
@@ -22,9 +22,9 @@ pub(crate) struct Plan<'a> {
     pub(crate) dropped: Vec<Dropped>,
 }
 
-pub(crate) fn plan(model: &Checked, opset: i64, float: DType, layout: InputLayout) -> Result<Plan<'_>, EmitError> {
-    let graph = model.graph();
-    let mut out = Lowering::new(model, opset, float, roots(model));
+pub(crate) fn plan<'a>(model: &'a Checked, opset: i64, options: &OnnxOptions) -> Result<Plan<'a>, EmitError> {
+    let (graph, layout, types) = (model.graph(), options.input_layout, options.types);
+    let mut out = Lowering::new(model, opset, options, roots(model, types));
     let mut inputs = Vec::new();
     for &id in graph.inputs() {
         inputs.push(input(&mut out, id, layout)?);
@@ -38,12 +38,13 @@ pub(crate) fn plan(model: &Checked, opset: i64, float: DType, layout: InputLayou
     }
     for id in graph.node_ids() {
         let node = graph.node(id);
-        if !passes_through(model, node) && !out.absorbed.contains(&id) {
+        if !passes_through(model, types, node) && !out.absorbed.contains(&id) {
             refuse_unknown_shapes(model, node)?;
             lower::lower(&mut out, id)?;
             describe(&mut out, node, &exits);
         }
     }
+    out.turn_to_interface();
     let mut outputs = exits.into_iter().map(|exit| exit.write(&mut out)).collect::<Result<Vec<_>, _>>()?;
     for value in inputs.iter_mut().chain(&mut outputs).chain(&mut out.types) {
         proto::annotate_value(value, &out.said.of_value(&value.name));
@@ -69,10 +70,10 @@ fn refuse_unknown_shapes(model: &Checked, node: &Node) -> Result<(), EmitError> 
 }
 
 /// For each value, the first on its chain of nodes that pass their operand on.
-fn roots(model: &Checked) -> Vec<ValueId> {
+fn roots(model: &Checked, types: FloatTypes) -> Vec<ValueId> {
     let graph = model.graph();
     let mut roots: Vec<ValueId> = graph.value_ids().collect();
-    for node in graph.nodes().iter().filter(|node| passes_through(model, node)) {
+    for node in graph.nodes().iter().filter(|node| passes_through(model, types, node)) {
         roots[node.output().index()] = roots[node.inputs[0].index()];
     }
     roots
@@ -88,15 +89,10 @@ enum Turn {
 }
 
 fn turn(shape: &Shape, order: &SourceOrder, layout: InputLayout) -> Turn {
-    let picture = shape.rank() == 4;
-    match (layout, order) {
-        (InputLayout::Nchw, _) => Turn::None,
-        (InputLayout::Nhwc, _) if picture => Turn::Permute(vec![0, 2, 3, 1]),
-        (_, SourceOrder::Same) => Turn::None,
-        (_, SourceOrder::Permuted(perm)) => Turn::Permute(perm.clone()),
-        (_, SourceOrder::FlattenedChannelsLast { channels, height, width }) => {
-            Turn::Unflatten([*channels, *height, *width])
-        }
+    match layout.order_of(shape.rank(), order) {
+        SourceOrder::Same => Turn::None,
+        SourceOrder::Permuted(perm) => Turn::Permute(perm),
+        SourceOrder::FlattenedChannelsLast { channels, height, width } => Turn::Unflatten([channels, height, width]),
     }
 }
 
@@ -140,6 +136,12 @@ fn write_turn(
     out.push("Flatten", &node, vec![turned], to, vec![int("axis", 1)])
 }
 
+/// Makes `to` of `from` in another type.
+fn write_cast(out: &mut Lowering<'_>, name: &str, from: String, to: String, dtype: DType) -> Result<(), EmitError> {
+    let node = out.fresh(&format!("{name}/Cast"));
+    out.push("Cast", &node, vec![from], to, vec![int("to", i32::from(proto::data_type(dtype)))])
+}
+
 fn inverse(perm: &[usize]) -> Vec<usize> {
     let mut inverse = vec![0; perm.len()];
     for (to, &from) in perm.iter().enumerate() {
@@ -156,21 +158,28 @@ fn batch(shape: &Shape) -> residua_ir::Dim {
 fn input(out: &mut Lowering<'_>, id: ValueId, layout: InputLayout) -> Result<ValueInfoProto, EmitError> {
     let name = out.own_name(id);
     let (shape, dtype) = (out.shape(id), out.dtype(out.source_dtype(id)));
+    let declared = out.interface_dtype(out.source_dtype(id));
     let turn = turn(&shape, &out.graph().value(id).order, layout);
     let outside = turn.outside(&shape);
+    let mut from = name.clone();
+    if declared != dtype {
+        from = out.fresh(&format!("{name}/{dtype}"));
+        out.types.push(proto::value_info(&from, dtype, &outside));
+        write_cast(out, &name, name.clone(), from.clone(), dtype)?;
+    }
     let (split, perm) = match turn {
         Turn::None => {
-            out.names.insert(id, name.clone());
-            return Ok(proto::interface(&name, dtype, &shape));
+            out.names.insert(id, from);
+            return Ok(proto::interface(&name, declared, &shape));
         }
         Turn::Permute(perm) => (None, inverse(&perm)),
         Turn::Unflatten([channels, height, width]) => (Some([height, width, channels]), vec![0, 3, 1, 2]),
     };
     let inner = out.fresh(&format!("{name}/nchw"));
     out.types.push(proto::value_info(&inner, dtype, &shape));
-    write_turn(out, &name, name.clone(), inner.clone(), (dtype, batch(&shape)), (split, &perm))?;
+    write_turn(out, &name, from, inner.clone(), (dtype, batch(&shape)), (split, &perm))?;
     out.names.insert(id, inner);
-    Ok(proto::interface(&name, dtype, &outside))
+    Ok(proto::interface(&name, declared, &outside))
 }
 
 /// An output under the source's name.
@@ -180,6 +189,8 @@ struct Exit {
     /// Whether the node that computes it can give it this name itself.
     direct: bool,
     turn: Turn,
+    /// The type that it is cast to at last, where that is another.
+    cast: Option<DType>,
 }
 
 /// The outputs; values that can be computed under an output's name get that name.
@@ -192,17 +203,20 @@ fn exits(out: &mut Lowering<'_>, layout: InputLayout) -> Vec<Exit> {
         let computed = matches!(graph.value(root).kind, ValueKind::Computed { .. });
         // An output that is named elsewhere in the list keeps its own name.
         let other = graph.outputs().iter().any(|&o| o != value && o == root);
-        let direct = matches!(turn, Turn::None) && computed && !other && !out.names.contains_key(&root);
+        let source = out.source_dtype(value);
+        let cast = Some(out.interface_dtype(source)).filter(|&dtype| dtype != out.dtype(source));
+        let as_it_is = matches!(turn, Turn::None) && cast.is_none();
+        let direct = as_it_is && computed && !other && !out.names.contains_key(&root);
         let name = out.own_name(value);
         // An output that is listed twice.
         let name = if exits.iter().any(|exit: &Exit| exit.name == name) { out.fresh(&name) } else { name };
         if direct {
             out.names.insert(root, name.clone());
-        } else if root == value && !matches!(turn, Turn::None) && !out.names.contains_key(&root) {
-            let inner = out.fresh(&format!("{name}/nchw"));
+        } else if root == value && !as_it_is && !out.names.contains_key(&root) {
+            let inner = out.fresh(&format!("{name}/{}", if cast.is_some() { "inside" } else { "nchw" }));
             out.names.insert(root, inner);
         }
-        exits.push(Exit { value, name, direct, turn });
+        exits.push(Exit { value, name, direct, turn, cast });
     }
     exits
 }
@@ -212,8 +226,9 @@ impl Exit {
         let known = out.model.type_of(self.value).or_else(|| out.said.declared(&self.name));
         let ty = known.cloned().unwrap_or(TensorType { dtype: DType::F32, shape: Shape::new(Vec::new()) });
         let (shape, dtype, known) = (ty.shape, out.dtype(ty.dtype), known.is_some());
+        let declared = self.cast.unwrap_or(dtype);
         let info = |shape: &Shape| match known {
-            true => proto::interface(&self.name, dtype, shape),
+            true => proto::interface(&self.name, declared, shape),
             false => ValueInfoProto { name: self.name.clone(), ..ValueInfoProto::default() },
         };
         if self.direct {
@@ -228,6 +243,10 @@ impl Exit {
         let (split, perm) = match self.turn {
             // An input or tensor that is an output as it is.
             Turn::None if from == self.name => return Ok(info(&shape)),
+            Turn::None if self.cast.is_some() => {
+                write_cast(out, &self.name, from, self.name.clone(), declared)?;
+                return Ok(info(&shape));
+            }
             Turn::None => {
                 let node = out.fresh(&format!("{}/Identity", self.name));
                 out.push("Identity", &node, vec![from], self.name.clone(), Vec::new())?;
@@ -236,7 +255,12 @@ impl Exit {
             Turn::Permute(perm) => (None, perm),
             Turn::Unflatten(split) => (Some(split), vec![0, 2, 3, 1]),
         };
-        write_turn(out, &self.name, from, self.name.clone(), (dtype, batch(&shape)), (split, &perm))?;
+        let turned = if self.cast.is_some() { out.fresh(&format!("{}/{dtype}", self.name)) } else { self.name.clone() };
+        write_turn(out, &self.name, from, turned.clone(), (dtype, batch(&shape)), (split, &perm))?;
+        if self.cast.is_some() {
+            out.types.push(proto::value_info(&turned, dtype, &outside));
+            write_cast(out, &self.name, turned, self.name.clone(), declared)?;
+        }
         Ok(info(&outside))
     }
 }
@@ -246,8 +270,8 @@ impl Exit {
 fn absorb(out: &mut Lowering<'_>) {
     let graph = out.graph();
     let mut readers = vec![0usize; graph.values().len()];
-    let read =
-        graph.nodes().iter().filter(|node| !passes_through(out.model, node)).flat_map(|node: &Node| &node.inputs);
+    let written = graph.nodes().iter().filter(|node| !passes_through(out.model, out.types_of, node));
+    let read = written.flat_map(|node: &Node| &node.inputs);
     for id in read.chain(graph.outputs()) {
         readers[out.roots[id.index()].index()] += 1;
     }

@@ -6,7 +6,7 @@ use residua_ir::{
     Activation, Border, Checked, Coordinates, DType, Graph, Interpolation, Lrn, Op, Pad, PadAxes, Resize, ResizeTarget,
 };
 
-use super::OnnxOptions;
+use super::{FloatTypes, OnnxOptions, types};
 use crate::EmitError;
 use crate::float;
 
@@ -163,6 +163,9 @@ fn round_resize(resize: &mut Resize) {
 pub fn representable(model: &Checked, options: &OnnxOptions) -> Result<Graph, EmitError> {
     let float = float::check(options.float)?;
     let graph = model.graph().clone();
+    if options.types == FloatTypes::Own {
+        return Ok(graph.map_ops(|node| op(&node.op, types::of_node(model, node))));
+    }
     let graph = if float::rounds(float::weights(&graph), float) { cast_weights(graph, float) } else { graph };
     Ok(graph.map_ops(|node| op(&node.op, float)))
 }

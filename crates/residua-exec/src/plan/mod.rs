@@ -69,6 +69,8 @@ pub(crate) struct Step<T> {
     pub(crate) integer: Option<DType>,
     /// Whether the result is truth values.
     pub(crate) truth: bool,
+    /// What the result is rounded to.
+    pub(crate) round: Option<DType>,
 }
 
 impl<T> Step<T> {

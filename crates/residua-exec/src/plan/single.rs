@@ -97,5 +97,15 @@ pub(super) fn step<T: Element>(
     }
     let (name, output) = (inner.name.clone(), inner.output);
     let work = Work::Single(Box::new(Single { step: inner, constants }));
-    Ok(Step { name, work, operands, residual: None, activation: None, output, integer: None, truth: false })
+    Ok(Step {
+        name,
+        work,
+        operands,
+        residual: None,
+        activation: None,
+        output,
+        integer: None,
+        truth: false,
+        round: None,
+    })
 }

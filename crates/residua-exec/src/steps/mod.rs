@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use pulp::Arch;
 use residua_ir::shape::window::{Window, resolve};
-use residua_ir::{Conv, ValueId};
+use residua_ir::{Conv, DType, ValueId};
 
 use crate::array::element_count;
 use crate::buffer::Buffer;
@@ -30,10 +30,22 @@ type Values<T> = Arc<Buffer<T>>;
 /// Runs one step. Operands among `dead` are not read again.
 pub(crate) fn run<T: Element>(run: &mut Run<'_, T>, step: &Step<T>, dead: &[ValueId]) -> Result<Values<T>, ExecError> {
     let values = compute(run, step, dead)?;
+    let values = match step.round {
+        Some(dtype) => rounded(values, dtype),
+        None => values,
+    };
     match step.integer {
         Some(dtype) => whole::wrapped(values, dtype, &step.name),
         None => Ok(values),
     }
+}
+
+/// The values as a narrower type holds them.
+fn rounded<T: Element>(mut values: Values<T>, dtype: DType) -> Values<T> {
+    let mut exact: Vec<f64> = values.iter().map(|value| value.to_f64()).collect();
+    dtype.round(&mut exact);
+    Arc::make_mut(&mut values).iter_mut().zip(exact).for_each(|(value, exact)| *value = T::from_f64(exact));
+    values
 }
 
 fn compute<T: Element>(run: &mut Run<'_, T>, step: &Step<T>, dead: &[ValueId]) -> Result<Values<T>, ExecError> {

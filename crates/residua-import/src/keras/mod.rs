@@ -17,10 +17,10 @@ mod order;
 mod site;
 mod store;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use residua_formats::keras::{KerasFile, KerasWeights};
-use residua_ir::{Graph, GraphBuilder, Source, Unused};
+use residua_ir::{DType, Graph, GraphBuilder, Source, Unused};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
@@ -74,6 +74,7 @@ fn read(config: &Value, parts: Parts) -> Result<Graph> {
         format: format.to_owned(),
         framework: "keras".to_owned(),
         version,
+        computes: policies(&root),
         ..Source::default()
     });
     model::build(&mut net, &root)?;
@@ -81,6 +82,18 @@ fn read(config: &Value, parts: Parts) -> Result<Graph> {
     builder.unused(unused);
     builder.unused(store.finish()?);
     Ok(builder.finish()?)
+}
+
+/// The type that each layer with a policy computes in; nothing where all compute in f32 or f64.
+fn policies(root: &Model<'_>) -> BTreeMap<String, DType> {
+    let mut found = BTreeMap::new();
+    root.walk("", &mut |path, layer| {
+        if let Some(dtype) = layer.computes_in() {
+            found.insert(path.to_owned(), dtype);
+        }
+    });
+    let narrow = found.values().any(|dtype| matches!(dtype, DType::F16 | DType::BF16));
+    if narrow { found } else { BTreeMap::new() }
 }
 
 fn generation(version: Option<&str>, weights: &KerasWeights, root: &Model<'_>) -> Generation {

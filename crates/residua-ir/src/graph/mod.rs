@@ -6,6 +6,7 @@
 mod builder;
 mod remarks;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -73,6 +74,9 @@ pub struct Source {
     pub preprocessing: Option<String>,
     /// The standard architecture it was built from, where that is known for certain (a recipe, metadata of ours).
     pub architecture: Option<String>,
+    /// The type that layers compute in by their own policy, by their names; empty where none is narrower than f32.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub computes: BTreeMap<String, DType>,
     /// What an ONNX file says of itself.
     #[serde(skip)]
     pub onnx: Option<OnnxHeader>,
@@ -221,6 +225,17 @@ pub enum Role {
     Literal,
     /// Filled in because the operator needs it and the source leaves it out: the scale of a batch norm without one.
     Default,
+}
+
+impl Role {
+    /// Whether the source holds it among its weights; the rest are numbers of its text, or were filled in.
+    #[must_use]
+    pub fn is_of_source(self) -> bool {
+        match self {
+            Role::Weight | Role::Statistic => true,
+            Role::Counter | Role::Literal | Role::Default => false,
+        }
+    }
 }
 
 /// A tensor of the model.

@@ -183,27 +183,43 @@ pub(super) fn round_to(values: &mut [f64], dtype: DType) {
     }
 }
 
+impl DType {
+    /// The nearest number of this type to each value, ties to even; beyond its range floats become infinite and integers
+    /// are its ends.
+    pub fn round(self, values: &mut [f64]) {
+        round_to(values, self);
+    }
+
+    /// Appends the nearest number of this type to each value as little-endian elements; as [`round`](Self::round).
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rounding is what is asked for")]
+    pub fn append(self, values: &[f64], out: &mut Vec<u8>) {
+        out.reserve(values.len().saturating_mul(self.size()));
+        match self {
+            DType::F64 => out.extend(values.iter().flat_map(|v| v.to_le_bytes())),
+            DType::F32 => out.extend(values.iter().flat_map(|&v| (v as f32).to_le_bytes())),
+            DType::F16 => out.extend(values.iter().flat_map(|&v| f16::from_f64(v).to_le_bytes())),
+            DType::BF16 => out.extend(values.iter().flat_map(|&v| bf16::from_f64(v).to_le_bytes())),
+            DType::I64 => out.extend(values.iter().flat_map(|&v| (v as i64).to_le_bytes())),
+            DType::I32 => out.extend(values.iter().flat_map(|&v| (v as i32).to_le_bytes())),
+            DType::I16 => out.extend(values.iter().flat_map(|&v| (v as i16).to_le_bytes())),
+            DType::I8 => out.extend(values.iter().flat_map(|&v| (v as i8).to_le_bytes())),
+            DType::U64 => out.extend(values.iter().flat_map(|&v| (v as u64).to_le_bytes())),
+            DType::U32 => out.extend(values.iter().flat_map(|&v| (v as u32).to_le_bytes())),
+            DType::U16 => out.extend(values.iter().flat_map(|&v| (v as u16).to_le_bytes())),
+            DType::U8 => out.extend(values.iter().map(|&v| v as u8)),
+            DType::Bool => out.extend(values.iter().map(|&v| u8::from(v != 0.0))),
+        }
+    }
+}
+
 /// Appends values that were rounded to `dtype` already, little-endian.
 ///
 /// # Errors
 /// [`TensorError::Kind`] for integer dtypes: casts here are between floating-point types only.
-#[expect(clippy::cast_possible_truncation, reason = "values are representable already")]
 pub(super) fn encode(values: &[f64], dtype: DType, out: &mut Vec<u8>) -> Result<(), TensorError> {
-    out.reserve(values.len() * dtype.size());
-    match dtype {
-        DType::F64 => out.extend(values.iter().flat_map(|v| v.to_le_bytes())),
-        DType::F32 => out.extend(values.iter().flat_map(|&v| (v as f32).to_le_bytes())),
-        DType::F16 => out.extend(values.iter().flat_map(|&v| f16::from_f64(v).to_le_bytes())),
-        DType::BF16 => out.extend(values.iter().flat_map(|&v| bf16::from_f64(v).to_le_bytes())),
-        DType::I64
-        | DType::I32
-        | DType::I16
-        | DType::I8
-        | DType::U64
-        | DType::U32
-        | DType::U16
-        | DType::U8
-        | DType::Bool => return Err(TensorError::Kind { dtype, wanted: "floating point" }),
+    if !dtype.is_float() {
+        return Err(TensorError::Kind { dtype, wanted: "floating point" });
     }
+    dtype.append(values, out);
     Ok(())
 }

@@ -22,7 +22,7 @@ use super::{Format, GoldenArgs, ModelArgs, PreprocessChoice};
 Examples:
   residua convert resnet50v2.h5 resnet50v2.onnx
   residua convert model.keras model.onnx --input-layout source --opset 18
-  residua convert resnet50.h5 resnet50.onnx --fold-bn --dtype f16
+  residua convert resnet50.h5 resnet50.onnx --fold-bn --dtype f16 --keep-io-types
   residua convert resnet50.pth resnet50.onnx
   residua convert resnet50.h5 resnet50/ --layout huggingface
   residua convert checkpoint.pth resnet50.safetensors --layout timm --which state_dict_ema
@@ -40,7 +40,8 @@ pub(crate) struct ConvertArgs {
     /// Format of the output, where the extension does not say it
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub(crate) to: Option<OutputFormat>,
-    /// Float type of the written weights [default: the source's in safetensors and from ONNX, f32 in ONNX from others]
+    /// Float type of the written weights, in ONNX of everything [default: the source's types in safetensors and from ONNX,
+    /// f32 in ONNX from others]
     #[arg(long, value_name = "DTYPE", value_enum)]
     pub(crate) dtype: Option<Dtype>,
     /// Fold batch norms into the convolutions before them
@@ -80,6 +81,9 @@ pub(crate) struct OnnxArgs {
     /// Operator set to write [default: that of an ONNX source, or 17]
     #[arg(long, value_name = "N")]
     pub(crate) opset: Option<u32>,
+    /// With --dtype f16 or bf16: inputs and outputs stay f32 behind casts, so that programs need not change
+    #[arg(long, requires = "dtype")]
+    pub(crate) keep_io_types: bool,
     /// Write the weights beside the model, in OUT.data
     #[arg(long)]
     pub(crate) external_data: bool,

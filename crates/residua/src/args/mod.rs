@@ -158,6 +158,16 @@ pub(crate) enum PrecisionChoice {
     F64,
 }
 
+/// The element type of what `run` gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum OutputDtype {
+    /// That of the model's output: integers, truth values and half precision stay what they are
+    #[default]
+    Model,
+    /// For reals the type that was computed in, see --precision
+    Computed,
+}
+
 /// Run a model on an array or a picture
 ///
 /// Arrays are in the model's own axis order (Keras: NHWC; PyTorch: NCHW; ONNX: as declared), and so are those it writes.
@@ -205,6 +215,9 @@ pub(crate) struct RunArgs {
     /// What computes
     #[arg(long, value_name = "PRECISION", value_enum, default_value_t)]
     pub(crate) precision: PrecisionChoice,
+    /// Element type of outputs and taps
+    #[arg(long, value_name = "WHICH", value_enum, default_value_t)]
+    pub(crate) output_dtype: OutputDtype,
     /// How to print
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub(crate) format: Format,

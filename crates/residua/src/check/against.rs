@@ -26,6 +26,7 @@ pub(crate) fn hold_against(model: &Model, path: &Path, settings: &Settings, thre
         input_range: reference.input_range(),
         tolerance: settings.tolerance,
         before_softmax: false,
+        written: None,
     };
     let verification = proof::compare(&reference.checked, &model.checked, &how)
         .with_context(|| format!("held against {}", path.display()))?;

@@ -49,6 +49,7 @@ pub(super) fn run(args: &CompareArgs, threads: Option<usize>, console: &mut Cons
         input_range: a.input_range(),
         tolerance: args.golden.tolerance,
         before_softmax: args.before_softmax,
+        written: None,
     };
     progress.step("running both models");
     let wanted = Wanted { layers: args.layers, failing: args.save.is_some(), cause: true };

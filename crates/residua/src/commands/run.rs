@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use residua_exec::{Array, Data, Executor, Options, Precision, order};
-use residua_ir::{Graph, ValueId};
+use residua_ir::{Checked, DType, Graph, ValueId};
 use serde::Serialize;
 
-use crate::args::{Format, PrecisionChoice, RunArgs};
+use crate::args::{Format, OutputDtype, PrecisionChoice, RunArgs};
 use crate::console::Console;
 use crate::exit::Outcome;
-use crate::input::{self, Element, Fed};
+use crate::input::{self, Fed, NamedArray};
 use crate::labels::Labels;
 use crate::model::Model;
 use crate::progress::Progress;
@@ -43,11 +43,37 @@ struct Times {
     median_seconds: Option<f64>,
 }
 
-/// A result under its name, in the source's axis order.
+/// A result under its name, in the source's axis order, its elements rounded to their type.
 struct Named {
     name: String,
     tap: bool,
+    dtype: DType,
     array: Array,
+}
+
+impl Named {
+    /// What was computed for a value.
+    fn new(model: &Checked, (name, value, tap): (&str, ValueId, bool), array: &Array, args: &RunArgs) -> Result<Self> {
+        let array = order::to_source(array, &model.graph().value(value).order)?;
+        let computed = match array.data() {
+            Data::F32(_) => DType::F32,
+            Data::F64(_) => DType::F64,
+        };
+        let dtype = match (args.output_dtype, model.source_dtype_of(value)) {
+            // Only reals are computed in another type than they have.
+            (OutputDtype::Computed, Some(dtype)) if !dtype.is_float() => dtype,
+            (OutputDtype::Computed, Some(_)) | (_, None) => computed,
+            (OutputDtype::Model, Some(dtype)) => dtype,
+        };
+        let array = if dtype == computed {
+            array
+        } else {
+            let mut values = array.to_f64();
+            dtype.round(&mut values);
+            Array::new(array.shape().to_vec(), values)?
+        };
+        Ok(Self { name: name.to_owned(), tap, dtype, array })
+    }
 }
 
 /// What kind of file the results go to.
@@ -92,7 +118,8 @@ pub(super) fn run(args: &RunArgs, threads: Option<usize>, console: &mut Console)
     if let Some(target) = target {
         write(&target, &results)?;
     }
-    let shown: Vec<Values> = results.iter().map(|result| Values::of(&result.name, result.tap, &result.array)).collect();
+    let shown: Vec<Values> =
+        results.iter().map(|result| Values::of(&result.name, result.tap, result.dtype, &result.array)).collect();
     match args.format {
         Format::Json => {
             let document = Document {
@@ -188,13 +215,11 @@ fn execute(
     let graph = model.checked.graph();
     let mut results = Vec::new();
     for (&id, array) in graph.outputs().iter().zip(&found.outputs) {
-        let value = graph.value(id);
-        results.push(Named { name: value.name.clone(), tap: false, array: order::to_source(array, &value.order)? });
+        results.push(Named::new(&model.checked, (&graph.value(id).name, id, false), array, args)?);
     }
     for &(name, value) in taps {
         let Some(array) = found.kept(value) else { bail!("layer `{name}` was not computed") };
-        let array = order::to_source(array, &graph.value(value).order)?;
-        results.push(Named { name: name.to_owned(), tap: true, array });
+        results.push(Named::new(&model.checked, (name, value, true), array, args)?);
     }
     Ok((results, Times { load_seconds, seconds, median_seconds }))
 }
@@ -226,26 +251,23 @@ fn best(results: &[Named], count: usize, args: &RunArgs, fed: &Fed) -> Result<Ve
 }
 
 fn write(target: &Target, results: &[Named]) -> Result<()> {
-    let element = match results.first().map(|result| result.array.data()) {
-        Some(Data::F64(_)) => Element::F64,
-        Some(Data::F32(_)) | None => Element::F32,
-    };
     match target {
         Target::Npy(path) => {
             let Some(first) = results.first() else { bail!("the model has no output") };
             let values = first.array.to_f64();
-            output::write_whole(path, |file| Ok(input::write_npy(file, element, first.array.shape(), &values)?))
+            output::write_whole(path, |file| Ok(input::write_npy(file, first.dtype, first.array.shape(), &values)?))
         }
         Target::Npz(path) => {
-            let mut arrays: Vec<(&str, &[usize], Vec<f64>)> = Vec::new();
+            let mut arrays: Vec<(&Named, Vec<f64>)> = Vec::new();
             for result in results {
-                if arrays.iter().all(|(name, ..)| *name != result.name) {
-                    arrays.push((&result.name, result.array.shape(), result.array.to_f64()));
+                if arrays.iter().all(|(other, _)| other.name != result.name) {
+                    arrays.push((result, result.array.to_f64()));
                 }
             }
-            output::write_whole(path, |file| {
-                input::write_npz(file, element, arrays.iter().map(|(name, shape, values)| (*name, *shape, &values[..])))
-            })
+            let named = arrays.iter().map(|(result, values)| -> NamedArray<'_> {
+                (&result.name, result.dtype, result.array.shape(), values)
+            });
+            output::write_whole(path, |file| input::write_npz(file, named))
         }
     }
 }

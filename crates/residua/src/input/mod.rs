@@ -13,14 +13,14 @@ mod tensor_proto;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use residua_exec::{Array, order};
+use residua_exec::{Array, Data, order};
 use residua_ir::{Checked, DType, Shape, Tensor, ValueId};
 
 use crate::args::PictureArgs;
 use crate::model::{Model, input_named, input_shape};
 
 pub(crate) use golden::read as read_golden;
-pub(crate) use npy::{Element, write_npy, write_npz};
+pub(crate) use npy::{Named as NamedArray, write_npy, write_npz};
 pub(crate) use picture::preprocessing;
 pub(crate) use random::arrays as random;
 
@@ -55,23 +55,14 @@ fn read(path: &Path) -> Result<Content> {
     }
 }
 
-/// A tensor as an array: f64 stays, everything else becomes f32.
+/// A tensor as an array: in f32, or in f64 where f32 does not hold all numbers of its type.
 pub(crate) fn to_array(tensor: &Tensor) -> Result<Array> {
     let shape = tensor.shape().to_vec();
     Ok(match tensor.dtype() {
-        DType::F64 => Array::new(shape, tensor.to_f64()?)?,
-        DType::F32
-        | DType::F16
-        | DType::BF16
-        | DType::I64
-        | DType::I32
-        | DType::I16
-        | DType::I8
-        | DType::U64
-        | DType::U32
-        | DType::U16
-        | DType::U8
-        | DType::Bool => Array::new(shape, tensor.to_f32()?)?,
+        DType::F64 | DType::I64 | DType::I32 | DType::U64 | DType::U32 => Array::new(shape, tensor.to_f64()?)?,
+        DType::F32 | DType::F16 | DType::BF16 | DType::I16 | DType::I8 | DType::U16 | DType::U8 | DType::Bool => {
+            Array::new(shape, tensor.to_f32()?)?
+        }
     })
 }
 
@@ -268,10 +259,12 @@ fn concatenate(mut arrays: Vec<Array>) -> Result<Array> {
             array.shape()
         );
         batch += array.shape()[0];
-        values.extend(array.to_f32());
+        values.extend(array.to_f64());
     }
     shape[0] = batch;
-    Ok(Array::new(shape, values)?)
+    let array = Array::new(shape, values)?;
+    let wide = arrays.iter().any(|array| matches!(array.data(), Data::F64(_)));
+    Ok(if wide { array } else { Array::new(array.shape().to_vec(), array.to_f32())? })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! How far apart two runs of the same function may be.
 //!
-//! The yardstick is the model itself: the largest |f32 run − f64 run| of an output is what rounding to f32 does to this
+//! The yardstick is the model itself: the largest |f32 run − f64 run| of an output is what rounding to {dtype} does to this
 //! network for this input. Weights that were rounded anew (a folded batch norm) disturb the output by a few times as
 //! much at most, since they are rounded as often as everything else; a wrong stride, epsilon, padding or layer is
 //! orders of magnitude above it.
@@ -8,6 +8,7 @@
 use anyhow::Result;
 use residua_exec::Array;
 use residua_exec::compare::{Difference, difference};
+use residua_ir::DType;
 
 /// How many times the noise two models may differ by.
 const FACTOR: f64 = 8.0;
@@ -15,6 +16,39 @@ const FACTOR: f64 = 8.0;
 /// The most that a bound may be, relative to the largest element. Noise beyond that says that something is wrong with
 /// the model or with the f32 engine, and must not become permission to differ.
 const MOST: f64 = 1e-3;
+
+/// What a type that is computed in comes to.
+struct Rounding {
+    /// The distance from 1 to the next number.
+    epsilon: f64,
+    /// The most that a bound may be, relative to the largest element.
+    most: f64,
+    /// The same in words.
+    most_from: &'static str,
+}
+
+impl Rounding {
+    /// Narrow types are noisier, and a network of them is good for less.
+    fn of(dtype: DType) -> Self {
+        match dtype {
+            DType::BF16 => Self { epsilon: 1.0 / 128.0, most: 0.25, most_from: "a quarter of the largest value" },
+            DType::F16 => Self { epsilon: 1.0 / 1024.0, most: 0.0625, most_from: "a sixteenth of the largest value" },
+            DType::F64
+            | DType::F32
+            | DType::I64
+            | DType::I32
+            | DType::I16
+            | DType::I8
+            | DType::U64
+            | DType::U32
+            | DType::U16
+            | DType::U8
+            | DType::Bool => {
+                Self { epsilon: f64::from(f32::EPSILON), most: MOST, most_from: "a thousandth of the largest value" }
+            }
+        }
+    }
+}
 
 /// How far apart two values may be, and why so far.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +61,11 @@ impl Bound {
     /// Not at all.
     pub(super) fn exact() -> Self {
         Self { value: 0.0, from: "the same operations on the same numbers: every bit".to_owned() }
+    }
+
+    /// Not at all, since nothing is rounded.
+    pub(super) fn whole() -> Self {
+        Self { value: 0.0, from: "whole numbers and truth values: each the same".to_owned() }
     }
 
     /// What the user allows.
@@ -42,13 +81,19 @@ impl Bound {
     /// How far a value may be from the exact one, from an f32 run of `model`; at least half a unit in the last place of the
     /// largest element, what a single rounding does.
     pub(super) fn noise(exact: &Array, rounded: &Array, model: &str) -> Result<Self> {
+        Self::noise_in(DType::F32, exact, rounded, model)
+    }
+
+    /// The same for a source that computes in this type, from a run that rounds to it after each operation.
+    pub(super) fn noise_in(dtype: DType, exact: &Array, rounded: &Array, model: &str) -> Result<Self> {
+        let rounding = Rounding::of(dtype);
         let found = difference(exact, rounded)?.max_abs;
         let largest = exact.to_f64().iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
-        let least = largest * f64::from(f32::EPSILON) / 2.0;
+        let least = largest * rounding.epsilon / 2.0;
         let noise = found.max(least);
-        let (value, most) = (FACTOR * noise, MOST * largest);
+        let (value, most) = (FACTOR * noise, rounding.most * largest);
         let from = if value > most {
-            "a thousandth of the largest value".to_owned()
+            rounding.most_from.to_owned()
         } else if found < least {
             format!("{FACTOR} times half a unit in the last place of the largest value")
         } else {

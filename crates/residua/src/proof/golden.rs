@@ -3,9 +3,10 @@
 use anyhow::{Result, bail};
 use residua_exec::compare::difference;
 use residua_exec::{Array, order};
-use residua_ir::{Checked, validate};
+use residua_ir::{Checked, ValueId, validate};
 
 use super::bound::{Bound, within};
+use super::narrow::Narrow;
 use super::{Run, Settings, Verdict, Verification, run};
 
 /// Inputs and outputs in the source's axis order, in the order of the model's inputs and outputs.
@@ -21,7 +22,9 @@ pub struct Golden {
 
 /// Runs a model on the inputs and holds what it gives against the outputs.
 ///
-/// The framework computed in f32, so the bound is that of f32 rounding, as for two models.
+/// A framework computes in f32, so the bound is that of f32 rounding, as for two models. Where the source computes in a
+/// narrower type and the outputs are not within that, it is what rounding to this type after each operation does. Whole
+/// numbers and truth values have to be the same.
 ///
 /// # Errors
 /// Where the model cannot be run on these inputs.
@@ -46,15 +49,38 @@ pub fn golden(model: &Checked, golden: &Golden, settings: &Settings) -> Result<V
     let model = validate(graph.clone().with_input_shapes(&shapes)?)?;
 
     let exact = Run::new(&model, &inputs, model.graph().outputs().to_vec(), settings)?;
-    let bounds = match settings.tolerance {
-        Some(tolerance) => vec![Bound::tolerance(tolerance); exact.exact.len()],
-        None => exact.noise(settings, "the model")?,
-    };
-    let method = match settings.tolerance {
-        Some(tolerance) => format!("f64 outputs within {tolerance:e} of the golden ones"),
-        None => "f64 outputs within f32 rounding noise of the golden ones".to_owned(),
-    };
-    let mut verification = Verification::new(&method);
+    if let Some(tolerance) = settings.tolerance {
+        let bounds = vec![Bound::tolerance(tolerance); exact.exact.len()];
+        let method = format!("f64 outputs within {tolerance:e} of the golden ones");
+        return hold(&model, golden, &exact, &bounds, &method);
+    }
+    let bounds = whole(&model, exact.noise(settings, "the model")?);
+    let method = "f64 outputs within f32 rounding noise of the golden ones";
+    let held = hold(&model, golden, &exact, &bounds, method)?;
+    let Some(narrow) = Narrow::of(&model)? else { return Ok(held) };
+    if held.verdict == Verdict::Same || held.outputs.len() < exact.exact.len() {
+        return Ok(held);
+    }
+    // What a framework rounds after each operation is farther away, and by how much can be tried.
+    let bounds = whole(&model, narrow.noise(&inputs, &exact.exact, settings)?);
+    let method = format!(
+        "f64 outputs within what rounding to {} after each operation does to them, since the source computes in it, of the \
+         golden ones",
+        narrow.dtype
+    );
+    hold(&model, golden, &exact, &bounds, &method)
+}
+
+/// Outputs that are no reals are to be what they are.
+fn whole(model: &Checked, bounds: Vec<Bound>) -> Vec<Bound> {
+    let is_real = |&id: &ValueId| model.type_of(id).is_none_or(|ty| ty.dtype.is_float());
+    let outputs = model.graph().outputs().iter().map(is_real);
+    bounds.into_iter().zip(outputs).map(|(bound, real)| if real { bound } else { Bound::whole() }).collect()
+}
+
+/// What the model gave against the golden outputs.
+fn hold(model: &Checked, golden: &Golden, exact: &Run<'_>, bounds: &[Bound], method: &str) -> Result<Verification> {
+    let mut verification = Verification::new(method);
     for ((&id, expected), (found, bound)) in
         model.graph().outputs().iter().zip(&golden.outputs).zip(exact.exact.iter().zip(bounds))
     {
@@ -74,7 +100,7 @@ pub fn golden(model: &Checked, golden: &Golden, settings: &Settings) -> Result<V
         if !within(&difference, bound.value) {
             verification.verdict = Verdict::Different;
         }
-        verification.push(run::output(&value.name, (expected, &found), &difference, &bound));
+        verification.push(run::output(&value.name, (expected, &found), &difference, bound));
     }
     Ok(verification)
 }

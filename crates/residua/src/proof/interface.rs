@@ -8,10 +8,34 @@ use residua_ir::{Checked, Shape, SourceOrder, ValueId, validate};
 const TO_LAST: [usize; 4] = [0, 2, 3, 1];
 const TO_FIRST: [usize; 4] = [0, 3, 1, 2];
 
+/// How a value of the second model lies, where that is known: the first model's array, as its source shows it, is the array
+/// of `rewritten` order as that source shows it, and lies in the second model as `file` says.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// How what was written lies in the source.
+    pub rewritten: SourceOrder,
+    /// How the file has it, compared with what was written.
+    pub file: SourceOrder,
+}
+
+/// The inputs and outputs of what was written, in order.
+#[derive(Debug, Clone, Default)]
+pub struct WrittenInterface {
+    /// Inputs.
+    pub inputs: Vec<Written>,
+    /// Outputs.
+    pub outputs: Vec<Written>,
+}
+
 /// How the arrays of the first model become arrays of the second.
 pub(super) struct Interface {
     /// For each input, axis `i` of the second model's array is axis `perm[i]` of the first's.
     inputs: Vec<Vec<usize>>,
+}
+
+/// Sizes that are known and the same.
+fn same_sizes(a: &Shape, b: &Shape) -> usize {
+    a.dims().iter().zip(b.dims()).filter(|(a, b)| a.fixed().is_some() && a.fixed() == b.fixed()).count()
 }
 
 fn may_equal(a: &Shape, b: &Shape) -> bool {
@@ -22,9 +46,34 @@ fn permuted(shape: &Shape, perm: &[usize]) -> Shape {
     Shape::new(perm.iter().map(|&axis| shape.dims()[axis].clone()).collect())
 }
 
+/// Where each axis of a value of so many axes, as the source shows it, is here; `None` where that is no permutation.
+fn axes(order: &SourceOrder, rank: usize) -> Option<Vec<usize>> {
+    match order {
+        SourceOrder::Permuted(perm) if perm.len() == rank => Some(perm.clone()),
+        SourceOrder::Same | SourceOrder::FlattenedChannelsLast { .. } => Some((0..rank).collect()),
+        SourceOrder::Permuted(_) => None,
+    }
+}
+
+impl Written {
+    /// The axes of the second model's array among those of the first's.
+    fn perm(&self, order: &SourceOrder, rank: usize) -> Option<Vec<usize>> {
+        let (source, rewritten, file) = (axes(order, rank)?, axes(&self.rewritten, rank)?, axes(&self.file, rank)?);
+        // Axis `i` of the file is axis `file[i]` of what was written, which is some axis of the source, which is one here.
+        file.iter().map(|&axis| Some(source[rewritten.iter().position(|&shown| shown == axis)?])).collect()
+    }
+
+    /// The second model's array of an output in the first's order.
+    fn restored(&self, found: &Array, order: &SourceOrder) -> Result<Array> {
+        let written = order::from_source(found, &self.file)?;
+        Ok(order::from_source(&order::to_source(&written, &self.rewritten)?, order)?)
+    }
+}
+
 impl Interface {
-    /// Pairs inputs and outputs by position.
-    pub(super) fn between(a: &Checked, b: &Checked) -> Result<Self, String> {
+    /// Pairs inputs and outputs by position; how the second model's inputs lie is taken from `written` where that is known,
+    /// and from the shapes otherwise.
+    pub(super) fn between(a: &Checked, b: &Checked, written: Option<&WrittenInterface>) -> Result<Self, String> {
         let count = |what: &str, a: &[ValueId], b: &[ValueId]| {
             if a.len() == b.len() {
                 return Ok(());
@@ -33,17 +82,22 @@ impl Interface {
         };
         count("inputs", a.graph().inputs(), b.graph().inputs())?;
         count("outputs", a.graph().outputs(), b.graph().outputs())?;
-        let inputs = a.graph().inputs().iter().zip(b.graph().inputs()).map(|(&x, &y)| {
+        let inputs = a.graph().inputs().iter().zip(b.graph().inputs()).enumerate().map(|(index, (&x, &y))| {
             let (Some(first), Some(second)) = (a.shape_of(x), b.shape_of(y)) else {
                 return Err("an input has no shape".to_owned());
             };
-            let same: Vec<usize> = (0..first.rank()).collect();
-            let candidates = [same, TO_LAST.to_vec(), TO_FIRST.to_vec()];
-            candidates
+            let value = a.graph().value(x);
+            let known = written.and_then(|written| written.inputs.get(index)?.perm(&value.order, first.rank()));
+            let candidates = match known {
+                Some(perm) => vec![perm],
+                None => vec![(0..first.rank()).collect(), TO_LAST.to_vec(), TO_FIRST.to_vec()],
+            };
+            let fits = candidates
                 .into_iter()
-                .filter(|perm| perm.len() == first.rank())
-                .find(|perm| may_equal(&permuted(first, perm), second))
-                .ok_or_else(|| format!("input `{}`: shape {first} against {second}", a.graph().value(x).name))
+                .filter(|perm| perm.len() == first.rank() && may_equal(&permuted(first, perm), second));
+            // Of those that fit, what is known to be the same says more than what is free; of equals the first.
+            let best = fits.rev().max_by_key(|perm| same_sizes(&permuted(first, perm), second));
+            best.ok_or_else(|| format!("input `{}`: shape {first} against {second}", value.name))
         });
         Ok(Self { inputs: inputs.collect::<Result<_, _>>()? })
     }
@@ -83,10 +137,19 @@ impl Interface {
     }
 }
 
-/// The second model's array in the first's axis order; `None` where the shapes have nothing to do with each other.
+/// The second model's array of a value in the first's axis order; `None` where the shapes have nothing to do with each other.
 ///
-/// Tried in turn: as it is; as the first model's source shows it; channels first from channels last and back.
-pub(super) fn same_shape(first: &Array, second: &Array, order: &SourceOrder) -> Result<Option<Array>> {
+/// Where it is not known how it was written, tried in turn: as it is; as the first model's source shows it; channels first from channels last and back.
+pub(super) fn same_shape(
+    first: &Array,
+    second: &Array,
+    order: &SourceOrder,
+    written: Option<&Written>,
+) -> Result<Option<Array>> {
+    if let Some(written) = written {
+        let restored = written.restored(second, order)?;
+        return Ok((restored.shape() == first.shape()).then_some(restored));
+    }
     let flattened = matches!(order, SourceOrder::FlattenedChannelsLast { .. });
     if first.shape() == second.shape() && !flattened {
         return Ok(Some(second.clone()));

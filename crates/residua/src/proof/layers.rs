@@ -66,7 +66,7 @@ impl<'s> Layers<'s> {
         for (((a, b), bound), (first, second)) in
             aligned.into_iter().zip(bounds).zip(first.exact.iter().zip(&second.exact))
         {
-            let difference = match interface::same_shape(first, second, &SourceOrder::Same)? {
+            let difference = match interface::same_shape(first, second, &SourceOrder::Same, None)? {
                 Some(second) => Some(difference(first, &second)?),
                 None => None,
             };

@@ -14,6 +14,7 @@ mod interface;
 mod landmarks;
 mod layers;
 mod locate;
+mod narrow;
 mod probe;
 mod run;
 mod side;
@@ -26,13 +27,14 @@ mod witness;
 use anyhow::{Context, Result};
 use residua_exec::compare::{bit_identical, difference};
 use residua_exec::{Array, Precision};
-use residua_ir::Checked;
+use residua_ir::{Checked, ValueId};
 use serde::Serialize;
 
 use bound::{Bound, within};
 pub use cause::{Cause, Part};
 pub use golden::{Golden, golden};
 use interface::Interface;
+pub use interface::{Written, WrittenInterface};
 pub use layers::Failing;
 use layers::Layers;
 use run::{Run, run, top1};
@@ -54,6 +56,8 @@ pub struct Settings {
     pub tolerance: Option<f64>,
     /// Where only one of two models squashes an output (softmax, sigmoid), what goes into that is compared instead.
     pub before_softmax: bool,
+    /// How the second model's inputs and outputs lie; told from their shapes where it is `None`.
+    pub written: Option<WrittenInterface>,
 }
 
 /// What lies between a source and what was written from it.
@@ -147,6 +151,7 @@ struct Both {
     b: Checked,
     inputs: Vec<Array>,
     inputs_b: Vec<Array>,
+    written: Option<WrittenInterface>,
     /// Whether bits must be the same.
     exactly: bool,
 }
@@ -161,9 +166,11 @@ impl Both {
         settings: &Settings,
     ) -> Result<std::result::Result<Self, String>> {
         // Where the first leaves a size free, the second may not.
-        let elsewhere = Interface::between(a, b).map(|interface| interface.sizes(b)).unwrap_or_default();
+        let written = settings.written.as_ref();
+        let elsewhere = Interface::between(a, b, written).map(|interface| interface.sizes(b)).unwrap_or_default();
         let a = probe::fix_sizes(a, &settings.input_shapes, &elsewhere).context("the first model")?;
-        let fitted = Interface::between(&a, b).and_then(|interface| Ok((interface.fix_sizes(&a, b)?, interface)));
+        let fitted =
+            Interface::between(&a, b, written).and_then(|interface| Ok((interface.fix_sizes(&a, b)?, interface)));
         let (b, interface) = match fitted {
             Ok(fitted) => fitted,
             Err(reason) => return Ok(Err(reason)),
@@ -171,7 +178,14 @@ impl Both {
         let inputs = probe::arrays(a.graph(), &a, settings.input_range.unwrap_or((-1.0, 1.0)), SEED)?;
         let inputs_b = interface.inputs(&inputs)?;
         let exactly = relation == Relation::Identical && settings.tolerance.is_none();
-        Ok(Ok(Self { a, b, inputs, inputs_b, exactly }))
+        Ok(Ok(Self { a, b, inputs, inputs_b, written: settings.written.clone(), exactly }))
+    }
+
+    /// How a value lies in the second model, where it is an output of both and that is known.
+    fn written_as(&self, a: ValueId, b: ValueId) -> Option<&Written> {
+        let mut outputs = self.a.graph().outputs().iter().zip(self.b.graph().outputs());
+        let place = outputs.position(|(&x, &y)| (x, y) == (a, b))?;
+        self.written.as_ref()?.outputs.get(place)
     }
 
     /// The verdict on the outputs.
@@ -189,10 +203,10 @@ impl Both {
             }
         };
         let mut verification = Verification::new(method);
-        for (index, (Witness { name, a: id, .. }, bound)) in witnesses.iter().zip(bounds).enumerate() {
+        for (index, (Witness { name, a: id, b: id_b }, bound)) in witnesses.iter().zip(bounds).enumerate() {
             let (found_a, found_b) = (&first.exact[index], &second.exact[index]);
             let order = &self.a.graph().value(*id).order;
-            let Some(found_b) = interface::same_shape(found_a, found_b, order)? else {
+            let Some(found_b) = interface::same_shape(found_a, found_b, order, self.written_as(*id, *id_b))? else {
                 let reason = format!("`{name}`: shape {:?} against {:?}", found_a.shape(), found_b.shape());
                 return Ok(Verification { reason: Some(reason), verdict: Verdict::Different, ..verification });
             };

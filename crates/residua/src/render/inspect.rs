@@ -8,6 +8,7 @@ use super::table::{self, Column, words};
 use super::{blocks, bytes, columns, finding, magnitude, number, plural};
 use crate::args::{Count, LayerColumn};
 use crate::console::Style;
+use crate::floats;
 use crate::summary::{Interface, Summary};
 
 /// Width of the keys of the summary.
@@ -25,6 +26,9 @@ pub(crate) fn facts(summary: &Summary) -> Vec<(&'static str, Vec<String>)> {
     facts.push(("architecture", architecture(summary)));
     facts.push((if summary.inputs.len() == 1 { "input" } else { "inputs" }, interface(&summary.inputs)));
     facts.push((if summary.outputs.len() == 1 { "output" } else { "outputs" }, interface(&summary.outputs)));
+    if !summary.computes_in.is_empty() {
+        facts.push(("computes in", vec![floats::facts(&summary.computes_in)]));
+    }
     facts.push(("preprocessing", preprocessing(summary)));
     let parameters = summary.parameters;
     facts.push((

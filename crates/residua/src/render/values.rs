@@ -4,6 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 use residua_exec::{Array, Data};
+use residua_ir::DType;
 use serde::Serialize;
 
 use super::small;
@@ -21,7 +22,8 @@ pub(crate) struct Values<'a> {
     /// `output` or `tap`.
     kind: &'static str,
     shape: &'a [usize],
-    dtype: &'static str,
+    /// Of the elements as they are written.
+    dtype: DType,
     /// Of the finite values; null where there is none.
     min: Option<f64>,
     max: Option<f64>,
@@ -43,7 +45,7 @@ pub(crate) fn non_finite(array: &Array) -> usize {
 
 impl<'a> Values<'a> {
     #[expect(clippy::cast_precision_loss, reason = "a mean of fewer than 2^53 values")]
-    pub(crate) fn of(name: &'a str, tap: bool, array: &'a Array) -> Self {
+    pub(crate) fn of(name: &'a str, tap: bool, dtype: DType, array: &'a Array) -> Self {
         let values = array.to_f64();
         let finite = || values.iter().copied().filter(|value| value.is_finite());
         let count = finite().count();
@@ -51,10 +53,7 @@ impl<'a> Values<'a> {
             name,
             kind: if tap { "tap" } else { "output" },
             shape: array.shape(),
-            dtype: match array.data() {
-                Data::F32(_) => "f32",
-                Data::F64(_) => "f64",
-            },
+            dtype,
             min: finite().reduce(f64::min),
             max: finite().reduce(f64::max),
             mean: (count > 0).then(|| finite().sum::<f64>() / count as f64),

@@ -14,6 +14,7 @@ mod weights;
 use std::fs;
 use std::path::Path;
 
+use residua_ir::computes::{ComputesIn, computes_in};
 use residua_ir::{Checked, Graph, Role, Unused};
 use residua_resnet::anatomy::Block;
 use residua_resnet::preprocessing::Preprocessing;
@@ -49,6 +50,9 @@ pub(crate) struct Summary<'a> {
     pub(crate) preprocessing_known_by: Option<String>,
     pub(crate) inputs: Vec<Interface<'a>>,
     pub(crate) outputs: Vec<Interface<'a>>,
+    /// What the source computes in types narrower than f32.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) computes_in: Vec<ComputesIn>,
     /// Whose way of counting parameters and MACs is followed.
     pub(crate) counted_as: Count,
     pub(crate) parameters: Parameters,
@@ -92,6 +96,7 @@ impl<'a> Summary<'a> {
             preprocessing_known_by: None,
             inputs: graph.inputs().iter().map(|&id| Interface::of(model, id)).collect(),
             outputs: graph.outputs().iter().map(|&id| Interface::of(model, id)).collect(),
+            computes_in: computes_in(model),
             counted_as: count,
             parameters: Parameters::counted(graph, count),
             costs_at,

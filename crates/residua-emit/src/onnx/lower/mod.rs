@@ -18,15 +18,24 @@ pub(crate) use window::padding_before;
 
 use residua_ir::{Activation, Checked, Node, NodeId, Op, Padding, PoolKind};
 
+use super::FloatTypes;
 use super::lowering::Lowering;
 use crate::EmitError;
 
 /// Whether a node gives its first operand on as it is.
-pub(crate) fn passes_through(model: &Checked, node: &Node) -> bool {
+pub(crate) fn passes_through(model: &Checked, types: FloatTypes, node: &Node) -> bool {
     match &node.op {
         Op::Identity(_) => true,
-        // Everything real has one type in the output.
-        Op::Cast { dtype } => dtype.is_float() && model.type_of(node.inputs[0]).is_none_or(|ty| ty.dtype.is_float()),
+        Op::Cast { dtype } => {
+            let from = model.type_of(node.inputs[0]).map(|ty| ty.dtype);
+            match types {
+                FloatTypes::Own => from == Some(*dtype) && dtype.is_float(),
+                // Everything real has one type in the output.
+                FloatTypes::One | FloatTypes::WideInterface => {
+                    dtype.is_float() && from.is_none_or(residua_ir::DType::is_float)
+                }
+            }
+        }
         Op::Activation(Activation::Clip { min: None, max: None }) => true,
         Op::Elementwise(op) => node.inputs.len() == 1 && op.most_operands() > 2,
         Op::Reduce(reduce) => {
@@ -137,6 +146,7 @@ pub(crate) fn needs_shapes(node: &Node) -> bool {
 /// Writes a node.
 pub(crate) fn lower(out: &mut Lowering<'_>, id: NodeId) -> Result<(), EmitError> {
     let node = out.graph().node(id);
+    out.turn_to(node);
     match &node.op {
         Op::Conv(conv) => window::conv(out, node, conv),
         Op::MaxPool(pool) => window::max_pool(out, node, pool),

@@ -9,6 +9,7 @@
 
 mod call;
 
+use residua_ir::DType;
 use serde_json::{Map, Value};
 
 use super::json::{Fields, integer, unexpected};
@@ -218,6 +219,23 @@ impl<'a> Layer<'a> {
     pub(super) fn dtype(&self) -> Option<&'a str> {
         let dtype = self.config.get("dtype")?;
         dtype.as_str().or_else(|| dtype.pointer("/config/name").and_then(Value::as_str))
+    }
+
+    /// The type that it computes in, where its policy is known.
+    pub(super) fn computes_in(&self) -> Option<DType> {
+        // A map of policies has the layer's own beside those of layers in it.
+        let default = ["/config/default_policy/config/name", "/config/default_policy"];
+        let of_map = || default.iter().find_map(|place| self.config.get("dtype")?.pointer(place)?.as_str());
+        let policy = self.dtype().or_else(of_map)?;
+        // A quantised layer computes the rest in the type that it was quantised from.
+        let policy = policy.rsplit_once("_from_").map_or(policy, |(_, from)| from);
+        Some(match policy {
+            "float16" | "mixed_float16" => DType::F16,
+            "bfloat16" | "mixed_bfloat16" => DType::BF16,
+            "float32" => DType::F32,
+            "float64" => DType::F64,
+            _ => return None,
+        })
     }
 
     /// Shape of what is given to it, where the configuration says so.

@@ -5,9 +5,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use residua_ir::DType;
 use serde::Serialize;
 
-use crate::input::{Element, write_npy};
+use crate::input::write_npy;
 use crate::output::write_whole;
 use crate::proof::{Divergence, Failing, Verification};
 
@@ -53,7 +54,7 @@ pub(super) fn write(
     for (name, array) in &failing.arrays {
         let file = format!("{name}.npy");
         let path = folder.join(&file);
-        write_whole(&path, |to| Ok(write_npy(to, Element::F64, array.shape(), &array.to_f64())?))?;
+        write_whole(&path, |to| Ok(write_npy(to, DType::F64, array.shape(), &array.to_f64())?))?;
         files.push(path);
         arrays.push(Entry { file, what: describe(name), shape: array.shape() });
     }

@@ -58,6 +58,7 @@ pub(super) fn run(args: &ConvertArgs, threads: Option<usize>, console: &mut Cons
         input_range: model.input_range(),
         tolerance: args.proof.golden.tolerance,
         before_softmax: false,
+        written: None,
     };
     let golden = match golden_path {
         Some(path) => {
@@ -86,7 +87,7 @@ pub(super) fn run(args: &ConvertArgs, threads: Option<usize>, console: &mut Cons
         progress.step("proving");
         refuse_what_cannot_run(&model.checked)?;
         let rewritten = changed.change().map(|change| (&model.checked, change));
-        let written = Written { source: &source, rewritten, target: &target, staged: &staged };
+        let written = Written { source: &source, model: &model.checked, rewritten, target: &target, staged: &staged };
         Some(written.prove(&settings).context("what was written cannot be proved")?)
     };
     drop(progress);
@@ -99,6 +100,7 @@ pub(super) fn run(args: &ConvertArgs, threads: Option<usize>, console: &mut Cons
         args,
         file: &place.file,
         target: &target,
+        source: &source,
         emitted: &emitted,
         passes: changed.passes(),
         verification: verification.as_ref(),

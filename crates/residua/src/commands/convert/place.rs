@@ -69,6 +69,7 @@ fn refuse_other_formats(args: &ConvertArgs, format: OutputFormat) -> Result<()> 
     let onnx_only = [
         ("--opset", args.onnx.opset.is_some()),
         ("--input-layout", args.onnx.input_layout.is_some()),
+        ("--keep-io-types", args.onnx.keep_io_types),
         ("--external-data", args.onnx.external_data),
     ];
     match (format, args.safetensors.layout) {

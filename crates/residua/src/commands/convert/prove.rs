@@ -4,18 +4,21 @@
 //! file must be the rounded model exactly, and what rounding cost is measured apart.
 
 use anyhow::{Context, Result};
+use residua_emit::onnx::InputLayout;
 use residua_emit::safetensors::checkpoint::{self, CONFIG};
 use residua_emit::{Exactness, Staged};
 use residua_import::LoadOptions;
 use residua_ir::rewrite::Change;
-use residua_ir::{Checked, DType, validate};
+use residua_ir::{Checked, DType, Shape, ValueId, validate};
 
 use super::target::Target;
-use crate::proof::{self, Relation, Settings, Verdict, Verification};
+use crate::proof::{self, Relation, Settings, Verdict, Verification, WrittenInterface};
 
 /// What was written from what.
 pub(super) struct Written<'a> {
     pub(super) source: &'a Checked,
+    /// What was written: the source, or it rewritten.
+    pub(super) model: &'a Checked,
     /// What was written instead of the source, and what making it did to the numbers.
     pub(super) rewritten: Option<(&'a Checked, Change)>,
     pub(super) target: &'a Target,
@@ -30,12 +33,30 @@ fn read_back(staged: &Staged) -> Result<Checked> {
     validate(graph.context("what was written cannot be read back")?).context("what was written does not hold together")
 }
 
+/// How the inputs and outputs of a model lie in a file of this layout.
+fn interface(model: &Checked, layout: InputLayout) -> WrittenInterface {
+    let graph = model.graph();
+    let lies = |&id: &ValueId| {
+        let order = &graph.value(id).order;
+        let rank = model.shape_of(id).map_or(0, Shape::rank);
+        proof::Written { rewritten: order.clone(), file: layout.order_of(rank, order) }
+    };
+    WrittenInterface {
+        inputs: graph.inputs().iter().map(lies).collect(),
+        outputs: graph.outputs().iter().map(lies).collect(),
+    }
+}
+
 impl Written<'_> {
     /// Proves it.
     pub(super) fn prove(&self, settings: &Settings) -> Result<Verification> {
-        let Self { source, rewritten, target, staged } = *self;
-        // Another framework's code may leave the softmax to whoever uses it.
-        let settings = &Settings { before_softmax: target.held().is_some(), ..settings.clone() };
+        let Self { source, rewritten, target, staged, .. } = *self;
+        let settings = &Settings {
+            // Another framework's code may leave the softmax to whoever uses it.
+            before_softmax: target.held().is_some(),
+            written: target.input_layout().map(|layout| interface(self.model, layout)),
+            ..settings.clone()
+        };
         let read_back = read_back(staged)?;
         let (rounded_to, rearranged) = match &staged.emitted().exactness {
             Exactness::Identical => (None, false),
@@ -74,6 +95,8 @@ impl Written<'_> {
         });
         let wide = computed.as_ref().map(|model| (model, Relation::Rearranged)).or(rewritten);
         if let Some((wide, relation)) = wide {
+            let in_memory = computed.is_none().then(|| interface(wide, InputLayout::Nchw));
+            let settings = &Settings { written: in_memory, ..settings.clone() };
             let computing = proof::prove(self.source, wide, relation, settings)?;
             if computing.verdict == Verdict::Different {
                 return Ok(computing);

@@ -6,6 +6,8 @@ use std::path::Path;
 use anyhow::Result;
 use residua_emit::safetensors::checkpoint::CONFIG;
 use residua_emit::{Dropped, Emitted, Exactness, TensorMapping};
+use residua_ir::Checked;
+use residua_ir::computes::{ComputesIn, computes_in};
 use residua_ir::rewrite::Applied;
 use serde::Serialize;
 
@@ -36,6 +38,9 @@ struct Document<'a> {
     dropped: &'a [Dropped],
     exactness: &'a Exactness,
     notes: Vec<&'a String>,
+    /// What the source computes in types narrower than f32.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    computes_in: Vec<ComputesIn>,
     /// What was undone of an export, or done to the graph otherwise.
     passes: &'a [Applied],
     verification: Option<&'a Verification>,
@@ -48,6 +53,8 @@ pub(super) struct Report<'a> {
     /// The main file of the output.
     pub(super) file: &'a Path,
     pub(super) target: &'a Target,
+    /// What was written from.
+    pub(super) source: &'a Checked,
     pub(super) emitted: &'a Emitted,
     pub(super) passes: &'a [Applied],
     pub(super) verification: Option<&'a Verification>,
@@ -62,7 +69,7 @@ fn text(path: &Path) -> String {
 
 impl Report<'_> {
     pub(super) fn print(&self, seconds: f64, console: &mut Console) -> Result<()> {
-        let Self { args, file, target, emitted, passes, verification, golden, holds } = *self;
+        let Self { args, file, target, source, emitted, passes, verification, golden, holds } = *self;
         if args.format == Format::Json {
             let document = Document {
                 schema: "residua.convert/1",
@@ -78,6 +85,7 @@ impl Report<'_> {
                 dropped: &emitted.dropped,
                 exactness: &emitted.exactness,
                 notes: self.notes(),
+                computes_in: computes_in(source),
                 passes,
                 verification,
                 golden,
@@ -102,7 +110,7 @@ impl Report<'_> {
     }
 
     fn notes(&self) -> Vec<&String> {
-        self.target.note().into_iter().chain(&self.emitted.notes).collect()
+        self.target.notes().iter().chain(&self.emitted.notes).collect()
     }
 
     /// What was written, and what became of the tensors.

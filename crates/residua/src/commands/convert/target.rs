@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use residua_emit::onnx::{ExternalData, OnnxOptions};
+use residua_emit::onnx::{ExternalData, FloatTypes, OnnxOptions};
 use residua_emit::safetensors::{Layout, SafetensorsOptions, checkpoint};
 use residua_emit::{Staged, onnx, safetensors};
 use residua_ir::rewrite::cast_weights;
@@ -13,16 +13,19 @@ use residua_resnet::{anatomy, naming};
 
 use crate::args::{ConvertArgs, Dtype, InputLayout, LayoutName, OutputFormat};
 use crate::fit::{self, Fit};
+use crate::floats;
 use crate::model::Model;
 
 /// What is written, and how.
 pub(super) enum Target {
-    /// With what to say of the operator set, where it is not the source's.
-    Onnx(OnnxOptions, Option<String>),
+    /// With what to say of the operator set and the float types, where they are not the source's.
+    Onnx(OnnxOptions, Vec<String>),
     Safetensors {
         layout: LayoutName,
         fit: Fit,
         float: Option<DType>,
+        /// What to say of the float types.
+        notes: Vec<String>,
     },
 }
 
@@ -31,16 +34,14 @@ impl Target {
     pub(super) fn new(args: &ConvertArgs, format: OutputFormat, model: &Model) -> Result<Self> {
         Ok(match format {
             OutputFormat::Onnx => {
-                let mut options = onnx_options(args, model.checked.graph());
-                let note = match args.onnx.opset {
-                    Some(_) => None,
-                    None => {
-                        let (opset, note) = onnx::opset_for(&model.checked, &options)?;
-                        options.opset = opset;
-                        note
-                    }
-                };
-                Self::Onnx(options, note)
+                let mut options = onnx_options(args, &model.checked);
+                let mut notes: Vec<String> = floats::note(&model.checked, &options).into_iter().collect();
+                if args.onnx.opset.is_none() {
+                    let (opset, note) = onnx::opset_for(&model.checked, &options)?;
+                    options.opset = opset;
+                    notes.extend(note);
+                }
+                Self::Onnx(options, notes)
             }
             OutputFormat::Safetensors => {
                 let default =
@@ -50,7 +51,8 @@ impl Target {
                     Ok(fit) => fit,
                     Err(reasons) => bail!("{}", refusal(model, layout, &reasons)),
                 };
-                Self::Safetensors { layout, fit, float: args.dtype.map(Dtype::of_tensors) }
+                let notes = floats::said(&model.checked).into_iter().collect();
+                Self::Safetensors { layout, fit, float: args.dtype.map(Dtype::of_tensors), notes }
             }
         })
     }
@@ -78,11 +80,18 @@ impl Target {
         }
     }
 
-    /// What to say beside the notes of what was written.
-    pub(super) fn note(&self) -> Option<&String> {
+    /// The axis order of inputs and outputs, where the format has a choice.
+    pub(super) fn input_layout(&self) -> Option<onnx::InputLayout> {
         match self {
-            Self::Onnx(_, note) => note.as_ref(),
+            Self::Onnx(options, _) => Some(options.input_layout),
             Self::Safetensors { .. } => None,
+        }
+    }
+
+    /// What to say beside the notes of what was written.
+    pub(super) fn notes(&self) -> &[String] {
+        match self {
+            Self::Onnx(_, notes) | Self::Safetensors { notes, .. } => notes,
         }
     }
 
@@ -116,7 +125,15 @@ impl Target {
     }
 }
 
-fn onnx_options(args: &ConvertArgs, graph: &Graph) -> OnnxOptions {
+fn onnx_options(args: &ConvertArgs, model: &Checked) -> OnnxOptions {
+    let graph = model.graph();
+    let types = match (args.dtype, args.onnx.keep_io_types) {
+        (Some(_), true) => FloatTypes::WideInterface,
+        (Some(_), false) => FloatTypes::One,
+        // An ONNX source has said it all.
+        (None, _) if graph.source().onnx.is_some() && onnx::own_types(model) => FloatTypes::Own,
+        (None, _) => FloatTypes::One,
+    };
     OnnxOptions {
         opset: args.onnx.opset.map_or(onnx::PORTABLE, i64::from),
         input_layout: match args.onnx.input_layout.unwrap_or_default() {
@@ -125,6 +142,7 @@ fn onnx_options(args: &ConvertArgs, graph: &Graph) -> OnnxOptions {
             InputLayout::Source => onnx::InputLayout::Source,
         },
         float: args.dtype.map(Dtype::of_tensors).unwrap_or_else(|| onnx::natural_float(graph)),
+        types,
         external_data: if args.onnx.external_data { ExternalData::Always } else { ExternalData::Auto },
         ..OnnxOptions::default()
     }

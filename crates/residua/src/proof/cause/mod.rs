@@ -155,7 +155,7 @@ impl State {
         for witness in witnesses(&self.a.model, &self.b.model, self.before_softmax) {
             let (a, b) = (self.a.output(witness.a, settings)?, self.b.output(witness.b, settings)?);
             let order = &self.a.model.graph().value(witness.a).order;
-            let mut b = interface::same_shape(&a, &b, order)?;
+            let mut b = interface::same_shape(&a, &b, order, None)?;
             if let (Some(labels), Some(array)) = (&self.labels, &b) {
                 b = Some(relabelled(array, labels)?);
             }
