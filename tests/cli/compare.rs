@@ -14,7 +14,7 @@ fn a_difference_is_shown_layer_by_layer_and_saved() {
     let args = ["compare", "digits.keras", "rounded.onnx", "--layers", "--save", "differing"];
     let text = transcript(folder.path(), &args);
     for expected in [
-        "different  f64 outputs within the f32 rounding noise of both models",
+        "different  f64 outputs differ by more than the f32 rounding noise of both models",
         "The bound is 8 times what rounding to f32 does to ",
         "The difference begins at stem.conv, conv2d (there: conv2d):",
         "cause: other weights in ",

@@ -20,6 +20,7 @@ mod json_schema;
 mod layouts;
 mod manifest;
 mod onnx_text;
+mod proof;
 mod reports;
 mod run;
 mod settings;

@@ -16,28 +16,70 @@ pub struct Difference {
     pub max_ulp: u32,
     /// Cosine of the angle between the two as vectors; 1 where both are 0.
     pub cosine: f64,
-    /// Elements of which one is not finite and the other is not the same non-finite value.
-    pub non_finite: usize,
+    /// Elements that are infinite or NaN, in one array or both: nothing is known of how far these are apart.
+    pub non_finite: NonFinite,
     /// Index of the first element where the two differ most: non-finite against finite before any finite difference.
     /// [`None`] where no element differs.
     pub worst: Option<Vec<usize>>,
 }
 
-/// Compares `other` with `reference`, element by element.
+/// Elements of two arrays that are infinite or NaN.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NonFinite {
+    /// How many of the reference are.
+    pub reference: usize,
+    /// How many of the other are.
+    pub other: usize,
+    /// Places where one is, or both are.
+    pub places: usize,
+    /// Those of the places where the two have not the same bits.
+    pub unlike: usize,
+    /// Those where they are not even both NaN, or the same infinity.
+    pub of_other_kind: usize,
+    /// Elements of each array.
+    pub of: usize,
+    /// The first place.
+    pub first: Option<Vec<usize>>,
+}
+
+impl NonFinite {
+    /// Whether all numbers of both are finite.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.places == 0
+    }
+
+    /// Whether no place is left where both are finite.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.places > 0 && self.places == self.of
+    }
+}
+
+/// Compares `other` with `reference`, element by element. NaN is not equal to NaN, nor infinity to infinity: such
+/// elements are counted, and play no part in the other figures.
 ///
 /// # Errors
 /// [`ExecError::Compare`] where the shapes differ.
 pub fn difference(reference: &Array, other: &Array) -> Result<Difference, ExecError> {
     same_shape(reference, other)?;
     let (a, b) = (reference.to_f64(), other.to_f64());
-    let (mut max_abs, mut largest, mut max_ulp, mut non_finite) = (0.0f64, 0.0f64, 0, 0);
+    let (mut max_abs, mut largest, mut max_ulp) = (0.0f64, 0.0f64, 0);
+    let mut non_finite = NonFinite { of: a.len(), ..NonFinite::default() };
+    let mut first_non_finite = None;
     let (mut dot, mut norm_a, mut norm_b) = (0.0, 0.0, 0.0);
     let (mut worst, mut worst_non_finite) = (None, None);
     for (i, (&x, &y)) in a.iter().zip(&b).enumerate() {
         if !x.is_finite() || !y.is_finite() {
-            let same = x == y || (x.is_nan() && y.is_nan());
-            if !same {
-                non_finite += 1;
+            non_finite.reference += usize::from(!x.is_finite());
+            non_finite.other += usize::from(!y.is_finite());
+            non_finite.places += 1;
+            first_non_finite.get_or_insert(i);
+            let same_infinity = x.is_infinite() && y.is_infinite() && x.is_sign_positive() == y.is_sign_positive();
+            let alike = same_infinity || (x.is_nan() && y.is_nan());
+            non_finite.of_other_kind += usize::from(!alike);
+            if x.to_bits() != y.to_bits() {
+                non_finite.unlike += 1;
                 worst_non_finite.get_or_insert(i);
             }
             continue;
@@ -56,6 +98,7 @@ pub fn difference(reference: &Array, other: &Array) -> Result<Difference, ExecEr
     let cosine =
         if norm_a == 0.0 && norm_b == 0.0 { 1.0 } else { dot / (norm_a.sqrt() * norm_b.sqrt()).max(f64::MIN_POSITIVE) };
     let worst = worst_non_finite.or(worst).map(|flat| unravel(flat, reference.shape()));
+    non_finite.first = first_non_finite.map(|flat| unravel(flat, reference.shape()));
     Ok(Difference { max_abs, max_rel, max_ulp, cosine, non_finite, worst })
 }
 
@@ -71,6 +114,7 @@ pub fn bit_identical(a: &Array, b: &Array) -> bool {
 }
 
 /// Share of the rows along the last axis whose largest element is at the same place in both; 1 where there is no row.
+/// Of a row that holds infinity or NaN no element is the largest, so that it agrees with none.
 ///
 /// # Errors
 /// [`ExecError::Compare`] where the shapes differ.
@@ -82,7 +126,9 @@ pub fn top1_agreement(reference: &Array, other: &Array) -> Result<f64, ExecError
     }
     let (a, b) = (reference.to_f64(), other.to_f64());
     let rows = a.len() / classes;
-    let agree = a.chunks(classes).zip(b.chunks(classes)).filter(|(a, b)| argmax(a) == argmax(b)).count();
+    let best = |row: &[f64]| argmax(row).filter(|_| row.iter().all(|value| value.is_finite()));
+    let agree =
+        a.chunks(classes).zip(b.chunks(classes)).filter(|(a, b)| best(a).is_some() && best(a) == best(b)).count();
     #[expect(clippy::cast_precision_loss, reason = "a share of a few rows")]
     Ok(agree as f64 / rows as f64)
 }
@@ -138,7 +184,7 @@ mod tests {
     fn equal_arrays_differ_by_nothing() {
         let a = array(&[1.0, -2.0, f32::NAN, f32::INFINITY]);
         let d = difference(&a, &a).unwrap();
-        assert_eq!((d.max_abs, d.max_rel, d.max_ulp, d.non_finite), (0.0, 0.0, 0, 0));
+        assert_eq!((d.max_abs, d.max_rel, d.max_ulp), (0.0, 0.0, 0));
         assert!((d.cosine - 1.0).abs() < 1e-15);
         assert_eq!(d.worst, None);
         assert!(bit_identical(&a, &a));
@@ -155,7 +201,25 @@ mod tests {
     #[test]
     fn a_nan_that_the_reference_has_not_is_the_worst_of_all() {
         let d = difference(&array(&[1.0, 2.0, 3.0, 9.0]), &array(&[1.0, f32::NAN, 3.0, 4.0])).unwrap();
-        assert_eq!((d.non_finite, d.worst), (1, Some(vec![0, 1])));
+        assert_eq!((d.non_finite.other, d.non_finite.unlike, d.worst), (1, 1, Some(vec![0, 1])));
+    }
+
+    #[test]
+    fn nan_and_infinity_are_counted_also_where_both_have_them() {
+        let a = array(&[1.0, f32::NAN, f32::INFINITY, 2.0]);
+        let d = difference(&a, &array(&[1.0, f32::NAN, f32::NEG_INFINITY, f32::INFINITY])).unwrap();
+        let expected = NonFinite {
+            reference: 2,
+            other: 3,
+            places: 3,
+            unlike: 2,
+            of_other_kind: 2,
+            of: 4,
+            first: Some(vec![0, 1]),
+        };
+        assert_eq!((d.non_finite, d.max_abs), (expected, 0.0));
+        let all = array(&[f32::NAN, f32::NAN]);
+        assert!(difference(&all, &all).unwrap().non_finite.is_all());
     }
 
     #[test]
@@ -169,6 +233,8 @@ mod tests {
     fn top1_is_the_share_of_rows_that_agree() {
         let share = top1_agreement(&array(&[1.0, 2.0, 3.0, 4.0]), &array(&[0.0, 1.0, 5.0, 4.0])).unwrap();
         assert_eq!(share, 0.5);
+        let nan = array(&[f32::NAN, f32::NAN, 3.0, 4.0]);
+        assert_eq!(top1_agreement(&nan, &nan).unwrap(), 0.5);
         assert!(top1_agreement(&array(&[1.0, 2.0]), &array(&[1.0, 2.0, 3.0, 4.0])).is_err());
     }
 }

@@ -9,6 +9,7 @@ use pulp::Arch;
 use residua_ir::{Tensor, TensorError};
 
 use crate::array::{Array, Data};
+use crate::executor::Elements;
 use crate::kernels::micro::{Shape, ShapeOf, Strip};
 
 /// f32 or f64.
@@ -74,6 +75,8 @@ pub(crate) trait Element:
     fn of_array(array: &Array) -> Vec<Self>;
     /// Elements of an array to give back.
     fn into_data(values: Vec<Self>) -> Data;
+    /// Elements as a watcher sees them.
+    fn elements(values: &[Self]) -> Elements<'_>;
 
     /// How matrix tiles are shaped on this machine.
     fn tile_shape(arch: Arch) -> Shape;
@@ -221,6 +224,9 @@ macro_rules! element {
             }
             fn into_data(values: Vec<Self>) -> Data {
                 Data::$data(values)
+            }
+            fn elements(values: &[Self]) -> Elements<'_> {
+                Elements::$data(values)
             }
 
             fn tile_shape(arch: Arch) -> Shape {

@@ -14,7 +14,7 @@ use crate::array::{Array, element_count};
 use crate::buffer::Buffer;
 use crate::element::Element;
 use crate::error::ExecError;
-use crate::executor::{Options, Results};
+use crate::executor::{Computed, Options, Results, Watch};
 use crate::parallel;
 use crate::plan::{Constants, Plan, integer};
 use crate::steps;
@@ -49,7 +49,7 @@ impl<T: Element> Engine<T> {
         }
         let arch = Arch::new();
         let mut apart = pinned.clone();
-        for &id in options.round.keys() {
+        for &id in options.round.keys().chain(&options.watched) {
             let values = graph.values().len();
             *apart.get_mut(id.index()).ok_or(ExecError::UnknownValue { index: id.index(), values })? = true;
         }
@@ -76,7 +76,7 @@ impl<T: Element> Engine<T> {
         })
     }
 
-    pub(crate) fn run(&self, inputs: &[Array]) -> Result<Results, ExecError> {
+    pub(crate) fn run(&self, inputs: &[Array], mut watch: Option<Watch<'_>>) -> Result<Results, ExecError> {
         let shapes = self.shapes(inputs)?;
         self.check_memory(&shapes)?;
         let free = std::mem::take(&mut *self.buffers.lock().unwrap_or_else(PoisonError::into_inner));
@@ -96,6 +96,13 @@ impl<T: Element> Engine<T> {
                     let dead: Vec<ValueId> = step.reads().filter(|id| self.last_read[id.index()] == index).collect();
                     let result = steps::run(&mut run, step, &dead)?;
                     run.put(step.output, result);
+                    if let Some(watch) = &mut watch {
+                        let seen =
+                            Computed { shape: run.shape(step.output), elements: T::elements(run.values(step.output)) };
+                        if let Some(instead) = watch(step.output, seen) {
+                            run.replace(step.output, &instead)?;
+                        }
+                    }
                     dead.into_iter().for_each(|id| run.release(id));
                 }
                 Ok::<(), ExecError>(())
@@ -213,6 +220,16 @@ impl<'a, T: Element> Run<'a, T> {
     /// Keeps what a step gave.
     pub(crate) fn put(&mut self, id: ValueId, values: Arc<Buffer<T>>) {
         self.slots[id.index()] = Some(values);
+    }
+
+    /// Takes an array instead of what a step gave.
+    fn replace(&mut self, id: ValueId, array: &Array) -> Result<(), ExecError> {
+        if array.shape() != self.shape(id) {
+            return Err(ExecError::Compare { reference: self.shape(id).to_vec(), other: array.shape().to_vec() });
+        }
+        self.release(id);
+        self.put(id, Arc::new(T::of_array(array).into()));
+        Ok(())
     }
 
     /// Elements of a value that lives.

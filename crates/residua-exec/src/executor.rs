@@ -30,6 +30,9 @@ pub struct Options {
     /// Values that are rounded to a narrower type once they are computed, as a framework does that computes in it. No
     /// operators are computed as one over them.
     pub round: BTreeMap<ValueId, DType>,
+    /// Values that a watcher is to see: no step passes over them. Unlike those that are kept they are given up behind their
+    /// last reader.
+    pub watched: Vec<ValueId>,
     /// Most bytes that the activations of one run may take at once.
     pub memory_limit: usize,
 }
@@ -41,6 +44,7 @@ impl Default for Options {
             threads: None,
             keep: Vec::new(),
             round: BTreeMap::new(),
+            watched: Vec::new(),
             memory_limit: 8 << 30,
         }
     }
@@ -105,8 +109,72 @@ impl Executor {
     /// [`ExecError::Memory`] where the run would pass the limit.
     pub fn run(&self, inputs: &[Array]) -> Result<Results, ExecError> {
         match &self.0 {
-            Engines::F32(engine) => engine.run(inputs),
-            Engines::F64(engine) => engine.run(inputs),
+            Engines::F32(engine) => engine.run(inputs, None),
+            Engines::F64(engine) => engine.run(inputs, None),
+        }
+    }
+
+    /// The same, and `watch` sees what each step gives before anything reads it. An array that it returns stands in the
+    /// place of that from then on.
+    ///
+    /// In f64 a step is a node; in f32 it may be several, but never beyond a value that is kept or [watched](Options::watched). What follows from tensors
+    /// alone was computed before, and is not seen.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), and [`ExecError::Compare`] where what is returned has another shape.
+    pub fn run_watched(&self, inputs: &[Array], watch: Watch<'_>) -> Result<Results, ExecError> {
+        match &self.0 {
+            Engines::F32(engine) => engine.run(inputs, Some(watch)),
+            Engines::F64(engine) => engine.run(inputs, Some(watch)),
+        }
+    }
+}
+
+/// Sees what steps give; what it returns is taken instead.
+pub type Watch<'a> = &'a mut (dyn FnMut(ValueId, Computed<'_>) -> Option<Array> + Send);
+
+/// What a step gave. Axes are in the graph's order, channels first.
+#[derive(Debug, Clone, Copy)]
+pub struct Computed<'a> {
+    pub(crate) shape: &'a [usize],
+    pub(crate) elements: Elements<'a>,
+}
+
+/// Elements in the type that is computed in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Elements<'a> {
+    F32(&'a [f32]),
+    F64(&'a [f64]),
+}
+
+impl Computed<'_> {
+    /// Its sizes.
+    #[must_use]
+    pub fn shape(&self) -> &[usize] {
+        self.shape
+    }
+
+    /// Index of the first element that is infinite or NaN, row-major, and how many are.
+    #[must_use]
+    pub fn non_finite(&self) -> Option<(usize, usize)> {
+        fn found(bad: impl Iterator<Item = bool>) -> Option<(usize, usize)> {
+            let mut places = bad.enumerate().filter_map(|(at, bad)| bad.then_some(at));
+            places.next().map(|first| (first, 1 + places.count()))
+        }
+        match self.elements {
+            Elements::F32(values) => found(values.iter().map(|value| !value.is_finite())),
+            Elements::F64(values) => found(values.iter().map(|value| !value.is_finite())),
+        }
+    }
+
+    /// A copy of it.
+    ///
+    /// # Errors
+    /// [`ExecError::ElementCount`], as [`Array::new`].
+    pub fn to_array(&self) -> Result<Array, ExecError> {
+        match self.elements {
+            Elements::F32(values) => Array::new(self.shape.to_vec(), values.to_vec()),
+            Elements::F64(values) => Array::new(self.shape.to_vec(), values.to_vec()),
         }
     }
 }

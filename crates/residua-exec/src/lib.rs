@@ -24,4 +24,4 @@ mod steps;
 
 pub use array::{Array, Data};
 pub use error::ExecError;
-pub use executor::{Executor, Options, Precision, Results};
+pub use executor::{Computed, Executor, Options, Precision, Results, Watch};

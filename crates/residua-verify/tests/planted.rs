@@ -74,11 +74,13 @@ const VALUES: &[Fault] = &[
     ("statistics as they were created", "R307", Level::Warning, values::untouched),
     ("no variance", "R308", Level::Warning, values::no_variance),
     ("one tiny variance", "R308", Level::Note, values::tiny_variance),
+    ("a variance of 0 and no epsilon", "R311", Level::Error, values::divided_by_zero),
 ];
 
 const HALF: &[Fault] = &[
     ("a variance beyond float16", "R309", Level::Error, values::beyond_half),
     ("a kernel below float16", "R310", Level::Warning, values::below_half),
+    ("a variance below float16 and no epsilon", "R310", Level::Error, values::divided_by_zero_in_half),
 ];
 
 /// Networks of which each has another form, or another maker.

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use residua_formats::onnx::schema::ValueInfoProto;
-use residua_ir::rewrite::computed_constants;
 use residua_ir::{Checked, DType, LayerId, Node, NodeId, Op, Role, Shape, SourceOrder, TensorType, ValueId, ValueKind};
 
 use super::lower::{self, passes_through};
@@ -32,10 +31,6 @@ pub(crate) fn plan<'a>(model: &'a Checked, opset: i64, options: &OnnxOptions) ->
     let exits = exits(&mut out, layout);
     absorb(&mut out);
     note_integers(&mut out);
-    // Whoever reads the model computes these once, and keeps them in their own type.
-    for id in computed_constants(model) {
-        out.rearranged(graph.node(id));
-    }
     for id in graph.node_ids() {
         let node = graph.node(id);
         if !passes_through(model, types, node) && !out.absorbed.contains(&id) {

@@ -1,9 +1,14 @@
 //! What depends on tensors alone is computed when the plan is made: restored weights, most of all.
+//!
+//! Whoever reads such a model computes these once and keeps them as tensors of their declared type (ONNX's own constant
+//! folding, `residua_ir::rewrite::fold_constants`), and frameworks compute them in that type. So the reference, too, rounds
+//! what it computes exactly to that type: a model with the computation in it and one with the result are the same function.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pulp::Arch;
-use residua_ir::{Checked, Node, NodeId, ValueId, ValueKind};
+use residua_ir::rewrite::computed_constants;
+use residua_ir::{Checked, DType, Node, NodeId, Tensor, ValueId, ValueKind};
 
 use super::{Constants, Step, read, tensor_of, weights};
 use crate::array::element_count;
@@ -89,12 +94,14 @@ fn run<T: Element>(
     for (index, step) in steps.iter().enumerate() {
         step.reads().for_each(|id| last_read[id.index()] = index);
     }
+    let stored: BTreeSet<ValueId> = computed_constants(model).into_iter().map(|id| graph.node(id).output()).collect();
     let mut run = Run::new(arch, shapes, Vec::new(), &constants);
     let mut found = BTreeMap::new();
     for (index, step) in steps.iter().enumerate() {
         let result = steps::run(&mut run, step, &[])?;
         if wanted[step.output.index()] {
-            found.insert(step.output, result.to_vec());
+            let dtype = model.type_of(step.output).map(|ty| ty.dtype).filter(|_| stored.contains(&step.output));
+            found.insert(step.output, in_type(result.to_vec(), dtype));
         }
         run.put(step.output, result);
         for id in step.reads().chain([step.output]).filter(|id| last_read[id.index()] <= index) {
@@ -104,4 +111,15 @@ fn run<T: Element>(
         }
     }
     Ok(Known(found))
+}
+
+/// Numbers as a tensor of this type holds them.
+fn in_type<T: Element>(values: Vec<T>, dtype: Option<DType>) -> Vec<T> {
+    // What is computed in f32 is that already, and what is f64 loses nothing.
+    let narrower =
+        |dtype: &DType| dtype.is_float() && *dtype != DType::F64 && !(*dtype == DType::F32 && T::NAME == "f32");
+    let Some(dtype) = dtype.filter(narrower) else { return values };
+    let exact: Vec<f64> = values.iter().map(|value| value.to_f64()).collect();
+    let held = Tensor::from_f64(vec![exact.len()], &exact).and_then(|tensor| tensor.cast(dtype).to_f64());
+    held.map_or(values, |held| held.into_iter().map(T::from_f64).collect())
 }

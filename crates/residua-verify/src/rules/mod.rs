@@ -6,6 +6,7 @@ mod beyond_f16;
 mod broadcast_branches;
 mod dead_channel;
 mod declared_shape;
+mod division_by_zero;
 mod duplicated_kernel;
 mod foreign_shortcut;
 mod identity_changes_shape;
@@ -94,6 +95,7 @@ pub static ALL: &[Rule] = &[
     Rule { code: &tiny_variance::CODE, check: tiny_variance::check },
     Rule { code: &beyond_f16::CODE, check: beyond_f16::check },
     Rule { code: &below_f16::CODE, check: below_f16::check },
+    Rule { code: &division_by_zero::CODE, check: division_by_zero::check },
     Rule { code: &target_unwritable::CODE, check: target_unwritable::check },
     Rule { code: &target_version::CODE, check: target_version::check },
     Rule { code: &target_operator::CODE, check: target_operator::check },

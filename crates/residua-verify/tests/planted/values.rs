@@ -114,3 +114,19 @@ pub(crate) fn beyond_half(network: &mut Network, anatomy: &Anatomy, at: usize) -
 pub(crate) fn below_half(network: &mut Network, anatomy: &Anatomy, at: usize) -> Option<String> {
     kernel(network, anatomy, at, |values| values.iter_mut().for_each(|value| *value *= 1e-9))
 }
+
+/// The first norm of a block without epsilon, one of its variances like this.
+fn without_epsilon(network: &mut Network, anatomy: &Anatomy, at: usize, variance: f32) -> Option<String> {
+    let layer = norm(network, anatomy, at, 4, |values| values[0] = variance)?;
+    let Op::BatchNorm(attributes) = &mut network.node(*anatomy.blocks[at].norms.first()?).op else { return None };
+    attributes.epsilon = 0.0;
+    Some(layer)
+}
+
+pub(crate) fn divided_by_zero(network: &mut Network, anatomy: &Anatomy, at: usize) -> Option<String> {
+    without_epsilon(network, anatomy, at, 0.0)
+}
+
+pub(crate) fn divided_by_zero_in_half(network: &mut Network, anatomy: &Anatomy, at: usize) -> Option<String> {
+    without_epsilon(network, anatomy, at, 1e-9)
+}

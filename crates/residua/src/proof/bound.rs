@@ -86,9 +86,12 @@ impl Bound {
 
     /// The same for a source that computes in this type, from a run that rounds to it after each operation.
     pub(super) fn noise_in(dtype: DType, exact: &Array, rounded: &Array, model: &str) -> Result<Self> {
+        Ok(Self::of(dtype, difference(exact, rounded)?.max_abs, largest(exact), model))
+    }
+
+    /// The same where the noise and the largest element are known.
+    pub(super) fn of(dtype: DType, found: f64, largest: f64, model: &str) -> Self {
         let rounding = Rounding::of(dtype);
-        let found = difference(exact, rounded)?.max_abs;
-        let largest = exact.to_f64().iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
         let least = largest * rounding.epsilon / 2.0;
         let noise = found.max(least);
         let (value, most) = (FACTOR * noise, rounding.most * largest);
@@ -99,11 +102,17 @@ impl Bound {
         } else {
             format!("{FACTOR} times what rounding to f32 does to {model}")
         };
-        Ok(Self { value: value.min(most), from })
+        Self { value: value.min(most), from }
     }
 }
 
-/// Whether a difference is within a bound; values that are finite on one side only never are.
+/// The largest magnitude of all numbers.
+pub(super) fn largest(array: &Array) -> f64 {
+    array.to_f64().into_iter().filter(|value| value.is_finite()).fold(0.0, |largest, value| largest.max(value.abs()))
+}
+
+/// Whether a difference is within a bound. Values that are infinite or NaN are where both have the same, which says nothing
+/// of the others; whether it is enough is judged apart.
 pub(super) fn within(difference: &Difference, bound: f64) -> bool {
-    difference.non_finite == 0 && difference.max_abs <= bound
+    difference.non_finite.of_other_kind == 0 && difference.max_abs <= bound
 }

@@ -6,7 +6,9 @@ use residua_exec::{Array, order};
 use residua_ir::{Checked, ValueId, validate};
 
 use super::bound::{Bound, within};
+use super::finite::{self, Traced};
 use super::narrow::Narrow;
+use super::verification::Method;
 use super::{Run, Settings, Verdict, Verification, run};
 
 /// Inputs and outputs in the source's axis order, in the order of the model's inputs and outputs.
@@ -51,24 +53,30 @@ pub fn golden(model: &Checked, golden: &Golden, settings: &Settings) -> Result<V
     let exact = Run::new(&model, &inputs, model.graph().outputs().to_vec(), settings)?;
     if let Some(tolerance) = settings.tolerance {
         let bounds = vec![Bound::tolerance(tolerance); exact.exact.len()];
-        let method = format!("f64 outputs within {tolerance:e} of the golden ones");
-        return hold(&model, golden, &exact, &bounds, &method);
+        let method = method(&format!("{tolerance:e}"));
+        return hold(&model, golden, &exact, &bounds, &method, settings);
     }
     let bounds = whole(&model, exact.noise(settings, "the model")?);
-    let method = "f64 outputs within f32 rounding noise of the golden ones";
-    let held = hold(&model, golden, &exact, &bounds, method)?;
+    let held = hold(&model, golden, &exact, &bounds, &method("f32 rounding noise"), settings)?;
     let Some(narrow) = Narrow::of(&model)? else { return Ok(held) };
     if held.verdict == Verdict::Same || held.outputs.len() < exact.exact.len() {
         return Ok(held);
     }
     // What a framework rounds after each operation is farther away, and by how much can be tried.
     let bounds = whole(&model, narrow.noise(&inputs, &exact.exact, settings)?);
-    let method = format!(
-        "f64 outputs within what rounding to {} after each operation does to them, since the source computes in it, of the \
-         golden ones",
-        narrow.dtype
-    );
-    hold(&model, golden, &exact, &bounds, &method)
+    let dtype = narrow.dtype;
+    let noise = format!("what rounding to {dtype} after each operation does to them, since the source computes in it,");
+    hold(&model, golden, &exact, &bounds, &method(&noise), settings)
+}
+
+/// What is asked for, where outputs may differ by so much.
+fn method(most: &str) -> Method {
+    Method {
+        sides: ["the golden file", "the model"],
+        holds: format!("f64 outputs within {most} of the golden ones"),
+        fails: format!("f64 outputs differ from the golden ones by more than {most}").trim_end_matches(',').to_owned(),
+        layers: String::new(),
+    }
 }
 
 /// Outputs that are no reals are to be what they are.
@@ -79,7 +87,14 @@ fn whole(model: &Checked, bounds: Vec<Bound>) -> Vec<Bound> {
 }
 
 /// What the model gave against the golden outputs.
-fn hold(model: &Checked, golden: &Golden, exact: &Run<'_>, bounds: &[Bound], method: &str) -> Result<Verification> {
+fn hold(
+    model: &Checked,
+    golden: &Golden,
+    exact: &Run<'_>,
+    bounds: &[Bound],
+    method: &Method,
+    settings: &Settings,
+) -> Result<Verification> {
     let mut verification = Verification::new(method);
     for ((&id, expected), (found, bound)) in
         model.graph().outputs().iter().zip(&golden.outputs).zip(exact.exact.iter().zip(bounds))
@@ -100,7 +115,14 @@ fn hold(model: &Checked, golden: &Golden, exact: &Run<'_>, bounds: &[Bound], met
         if !within(&difference, bound.value) {
             verification.verdict = Verdict::Different;
         }
-        verification.push(run::output(&value.name, (expected, &found), &difference, bound));
+        let mut output = run::output(&value.name, (expected, &found), &difference, bound);
+        if let Some(values) = &mut output.non_finite {
+            // Bits of NaN are another framework's own business.
+            values.alike = difference.non_finite.of_other_kind == 0;
+            values.since_b = Traced::new(model, exact.inputs, settings)?.since(id);
+        }
+        verification.push(output);
     }
-    Ok(verification)
+    finite::judge(&mut verification, &[]);
+    Ok(verification.settled(method))
 }

@@ -4,9 +4,10 @@ use anyhow::Result;
 use residua_exec::{Array, order};
 use residua_ir::{Checked, Shape, SourceOrder, ValueId, validate};
 
-/// NHWC from NCHW, and back.
-const TO_LAST: [usize; 4] = [0, 2, 3, 1];
-const TO_FIRST: [usize; 4] = [0, 3, 1, 2];
+/// NHWC from NCHW.
+pub(super) const TO_LAST: [usize; 4] = [0, 2, 3, 1];
+/// And back.
+pub(super) const TO_FIRST: [usize; 4] = [0, 3, 1, 2];
 
 /// How a value of the second model lies, where that is known: the first model's array, as its source shows it, is the array
 /// of `rewritten` order as that source shows it, and lies in the second model as `file` says.

@@ -23,6 +23,8 @@ pub(super) struct Landmark {
     pub value: ValueId,
     /// The operator that does the unit's work.
     pub anchor: NodeId,
+    /// The node whose layer the unit is called after: the anchor, or where a norm is written out the last of its steps.
+    pub named: NodeId,
     /// Norms, activations and the like behind it, in order.
     pub followers: Vec<NodeId>,
     /// Where in a residual network it is.
@@ -52,7 +54,19 @@ enum Part {
     Mover,
 }
 
-fn part(graph: &Graph, id: NodeId) -> Part {
+/// Whether each value follows from tensors alone.
+fn constants(graph: &Graph) -> Vec<bool> {
+    let mut constant: Vec<bool> = graph.value_ids().map(|id| graph.as_parameter(id).is_some()).collect();
+    for node in graph.nodes() {
+        let is_constant = !node.inputs.is_empty() && node.inputs.iter().all(|input| constant[input.index()]);
+        for output in &node.outputs {
+            constant[output.index()] = is_constant;
+        }
+    }
+    constant
+}
+
+fn part(graph: &Graph, constant: &[bool], id: NodeId) -> Part {
     let node = graph.node(id);
     match &node.op {
         Op::Conv(_) | Op::ConvTranspose(_) => Part::Anchor("conv"),
@@ -68,9 +82,7 @@ fn part(graph: &Graph, id: NodeId) -> Part {
         Op::Softmax { .. } | Op::LogSoftmax { .. } | Op::Hardmax { .. } => Part::Anchor("softmax"),
         Op::Opaque(_) => Part::Anchor("opaque"),
         // With a constant it is part of a norm or a bias that was written out.
-        Op::Elementwise(_) if node.inputs.iter().filter(|&&x| graph.as_parameter(x).is_none()).count() < 2 => {
-            Part::Follower
-        }
+        Op::Elementwise(_) if node.inputs.iter().filter(|x| !constant[x.index()]).count() < 2 => Part::Follower,
         Op::Elementwise(op) => Part::Anchor(op.name()),
         Op::BatchNorm(_)
         | Op::GroupNorm(_)
@@ -108,7 +120,8 @@ pub(super) fn landmarks(model: &Checked, places: &[(NodeId, Place)]) -> Vec<Land
     let graph = model.graph();
     let places: HashMap<NodeId, Place> = places.iter().copied().collect();
     let consumers = graph.consumers();
-    let follows = |id: NodeId| matches!(part(graph, id), Part::Follower);
+    let constant = constants(graph);
+    let follows = |id: NodeId| matches!(part(graph, &constant, id), Part::Follower);
     // The one follower of a value that nothing else reads.
     let next = |value: ValueId| match consumers[value.index()][..] {
         [next] if follows(next) && !graph.outputs().contains(&value) => Some(next),
@@ -119,10 +132,15 @@ pub(super) fn landmarks(model: &Checked, places: &[(NodeId, Place)]) -> Vec<Land
     let mut found = Vec::new();
     for id in graph.node_ids() {
         let node = graph.node(id);
+        // What follows from tensors alone is one more of them.
+        if node.outputs.iter().all(|output| constant[output.index()]) {
+            continue;
+        }
+        let fed = || node.inputs.iter().any(|x| !constant[x.index()] && graph.producer(*x).is_some());
         let before = node.inputs.iter().map(|input| depth[input.index()]).max().unwrap_or(0);
-        let anchor = match part(graph, id) {
+        let anchor = match part(graph, &constant, id) {
             Part::Anchor(op) => Some(op),
-            Part::Follower if !taken[id.index()] && graph.producer(node.inputs[0]).is_some() => Some("norm"),
+            Part::Follower if !taken[id.index()] && fed() => Some("norm"),
             Part::Follower | Part::Mover => None,
         };
         let here = before + usize::from(anchor.is_some());
@@ -145,7 +163,10 @@ pub(super) fn landmarks(model: &Checked, places: &[(NodeId, Place)]) -> Vec<Land
         };
         let taps = taps.map_or_else(Vec::new, |kernel| kernel.get(2..).unwrap_or_default().to_vec());
         let place = places.get(&id).copied();
-        found.push(Landmark { value, anchor: id, followers, place, depth: here, key: Key { op, sizes, taps } });
+        let written_out = |id: &NodeId| matches!(graph.node(*id).op, Op::Elementwise(_));
+        let last = followers.iter().copied().take_while(written_out).last();
+        let named = last.filter(|_| op == "norm" && written_out(&id)).unwrap_or(id);
+        found.push(Landmark { value, anchor: id, named, followers, place, depth: here, key: Key { op, sizes, taps } });
     }
     found.sort_by(|a, b| (a.depth, &a.key).cmp(&(b.depth, &b.key)));
     found

@@ -17,6 +17,8 @@ pub(super) struct Layers<'s> {
     pub(super) a: &'s Side,
     pub(super) b: &'s Side,
     pub(super) pairs: Vec<Pair>,
+    /// Where they begin to differ.
+    begin: Option<usize>,
     exactly: bool,
 }
 
@@ -73,7 +75,8 @@ impl<'s> Layers<'s> {
             let shapes = [first.shape().to_vec(), second.shape().to_vec()];
             pairs.push(Pair { a, b, difference, bound: bound.value, shapes });
         }
-        Ok(Self { a, b, pairs, exactly })
+        let begin = pairs.iter().position(|pair| !pair.holds());
+        Ok(Self { a, b, pairs, begin, exactly })
     }
 
     pub(super) fn marks(&self, pair: &Pair) -> (&'s Landmark, &'s Landmark) {
@@ -81,8 +84,13 @@ impl<'s> Layers<'s> {
     }
 
     /// The first pair that differs.
-    pub(super) fn first(&self) -> Option<&Pair> {
-        self.pairs.iter().find(|pair| !pair.holds())
+    fn first(&self) -> Option<&Pair> {
+        self.pairs.get(self.begin?)
+    }
+
+    /// The same where it is known at which pair the difference is made.
+    pub(super) fn beginning(self, pair: Option<usize>) -> Self {
+        Self { begin: pair.or(self.begin), ..self }
     }
 
     fn place(&self, pair: &Pair) -> Option<String> {
@@ -92,18 +100,19 @@ impl<'s> Layers<'s> {
 
     /// Where both begin to differ, and why, as far as the two layers tell.
     pub(super) fn divergence(&self) -> Option<Divergence> {
-        let at = self.pairs.iter().position(|pair| !pair.holds())?;
+        let at = self.begin?;
         let pair = &self.pairs[at];
         let (a, b) = self.marks(pair);
         // Shapes may differ for a while.
         let comparable = self.pairs[at..].iter().find_map(|pair| Some((pair.difference.as_ref()?.max_abs, pair.bound)));
         let (max_abs, bound) = comparable?;
         Some(Divergence {
-            a: self.a.layer(a.anchor),
-            b: self.b.layer(b.anchor),
+            a: self.a.layer(a.named),
+            b: self.b.layer(b.named),
             place: self.place(pair),
             max_abs,
             bound,
+            same_inputs: false,
             cause: locate::cause(self.a, a, self.b, b, self.exactly),
         })
     }
@@ -116,8 +125,8 @@ impl<'s> Layers<'s> {
             let difference = pair.difference.as_ref();
             LayerDifference {
                 place: self.place(pair),
-                a: self.a.layer(a.anchor),
-                b: self.b.layer(b.anchor),
+                a: self.a.layer(a.named),
+                b: self.b.layer(b.named),
                 other_shape: difference.is_none().then_some(other),
                 shape,
                 max_abs: difference.map(|difference| difference.max_abs),
@@ -140,7 +149,7 @@ impl<'s> Layers<'s> {
             let results = run(&side.model, Precision::F64, &side.inputs, &values, settings)?;
             arrays.extend(names.into_iter().zip(taken(results, &values)?));
         }
-        let layer = self.a.layer(a.anchor);
+        let layer = self.a.layer(a.named);
         let layer = self.place(pair).map_or_else(|| layer.clone(), |place| format!("{layer} ({place})"));
         Ok(Some(Failing { layer, arrays }))
     }

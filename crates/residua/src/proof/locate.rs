@@ -19,6 +19,11 @@ pub(super) fn cause(a: &Side, first: &Landmark, b: &Side, second: &Landmark, exa
     })
 }
 
+/// What is different about the weights of two units, their norms folded in, where both are known.
+pub(super) fn other_weights(a: &Side, first: &Landmark, b: &Side, second: &Landmark) -> Option<String> {
+    weights(a, first, &Weights::of(a, first)?, b, second, &Weights::of(b, second)?)
+}
+
 fn weights(a: &Side, first: &Landmark, x: &Weights, b: &Side, second: &Landmark, y: &Weights) -> Option<String> {
     let words = x.differences(y)?.words(x.bias.len())?;
     let name = |side: &Side, mark: &Landmark| {

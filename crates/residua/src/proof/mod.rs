@@ -9,12 +9,16 @@
 
 mod bound;
 mod cause;
+pub mod finite;
+mod forced;
 mod golden;
+mod in_types;
 mod interface;
 mod landmarks;
 mod layers;
 mod locate;
 mod narrow;
+mod one_by_one;
 mod probe;
 mod run;
 mod side;
@@ -32,15 +36,20 @@ use serde::Serialize;
 
 use bound::{Bound, within};
 pub use cause::{Cause, Part};
+use finite::Traced;
 pub use golden::{Golden, golden};
+pub use in_types::{Beyond, CostInType, hold_in_types};
 use interface::Interface;
 pub use interface::{Written, WrittenInterface};
 pub use layers::Failing;
 use layers::Layers;
+use one_by_one::OneByOne;
 use run::{Run, run, top1};
 use side::Side;
-use verification::agree;
-pub use verification::{Divergence, LayerDifference, OutputDifference, RoundingCost, Verdict, Verification};
+pub use verification::{
+    Divergence, EndToEnd, LayerDifference, NonFiniteValues, OutputDifference, RoundingCost, Verdict, Verification,
+};
+use verification::{Method, agree};
 use witness::{Witness, squashed_once, witnesses};
 
 /// What the caller knows and wants.
@@ -83,13 +92,24 @@ pub fn prove(
     relation: Relation,
     settings: &Settings,
 ) -> Result<Verification> {
-    let method = match (relation, settings.tolerance) {
-        (_, Some(tolerance)) => format!("f64 outputs of the written file within {tolerance:e} of the source's"),
-        (Relation::Identical, None) => "f64 outputs of the written file bit-identical to the source's".to_owned(),
-        (Relation::Rearranged, None) => {
-            "f64 outputs of the written file within the f32 rounding noise of the source".to_owned()
-        }
+    let outputs = "f64 outputs of the written file";
+    let (holds, fails) = match (relation, settings.tolerance) {
+        (_, Some(tolerance)) => (
+            format!("{outputs} within {tolerance:e} of the source's"),
+            format!("{outputs} differ from the source's by more than {tolerance:e}"),
+        ),
+        (Relation::Identical, None) => (
+            format!("{outputs} bit-identical to the source's"),
+            format!("{outputs} are not bit-identical to the source's"),
+        ),
+        (Relation::Rearranged, None) => (
+            format!("{outputs} within the f32 rounding noise of the source"),
+            format!("{outputs} differ from the source's by more than its f32 rounding noise"),
+        ),
     };
+    let layers =
+        "each layer of the written file within that layer's f32 rounding noise, given what the source gives to it";
+    let method = Method { sides: ["the source", "the written file"], holds, fails, layers: layers.to_owned() };
     Ok(hold_against(written_from, read_back, relation, &method, settings, Wanted::default())?.verification)
 }
 
@@ -130,10 +150,17 @@ pub struct Examination {
 /// # Errors
 /// Where one of them cannot be run.
 pub fn examine(a: &Checked, b: &Checked, settings: &Settings, wanted: Wanted) -> Result<Examination> {
-    let method = match settings.tolerance {
-        Some(tolerance) => format!("f64 outputs within {tolerance:e}"),
-        None => "f64 outputs within the f32 rounding noise of both models".to_owned(),
+    let (holds, fails) = match settings.tolerance {
+        Some(tolerance) => {
+            (format!("f64 outputs within {tolerance:e}"), format!("f64 outputs differ by more than {tolerance:e}"))
+        }
+        None => (
+            "f64 outputs within the f32 rounding noise of both models".to_owned(),
+            "f64 outputs differ by more than the f32 rounding noise of both models".to_owned(),
+        ),
     };
+    let layers = "each layer of B within that layer's f32 rounding noise, given what A gives to it".to_owned();
+    let method = Method { sides: ["A", "B"], holds, fails, layers };
     let mut found = hold_against(a, b, Relation::Rearranged, &method, settings, wanted)?;
     let verification = &mut found.verification;
     if let (Verdict::Different, None, Some(output)) = (verification.verdict, &verification.reason, squashed_once(a, b))
@@ -189,7 +216,7 @@ impl Both {
     }
 
     /// The verdict on the outputs.
-    fn hold(&self, method: &str, settings: &Settings) -> Result<Verification> {
+    fn hold(&self, method: &Method, settings: &Settings) -> Result<Verification> {
         let witnesses = witnesses(&self.a, &self.b, settings.before_softmax);
         let (keep_a, keep_b) = (witnesses.iter().map(|w| w.a).collect(), witnesses.iter().map(|w| w.b).collect());
         let first = Run::new(&self.a, &self.inputs, keep_a, settings).context("the first model")?;
@@ -203,21 +230,41 @@ impl Both {
             }
         };
         let mut verification = Verification::new(method);
+        let mut outputs = Vec::with_capacity(witnesses.len());
         for (index, (Witness { name, a: id, b: id_b }, bound)) in witnesses.iter().zip(bounds).enumerate() {
             let (found_a, found_b) = (&first.exact[index], &second.exact[index]);
             let order = &self.a.graph().value(*id).order;
             let Some(found_b) = interface::same_shape(found_a, found_b, order, self.written_as(*id, *id_b))? else {
                 let reason = format!("`{name}`: shape {:?} against {:?}", found_a.shape(), found_b.shape());
-                return Ok(Verification { reason: Some(reason), verdict: Verdict::Different, ..verification });
+                let different = Verification { reason: Some(reason), verdict: Verdict::Different, ..verification };
+                return Ok(different.settled(method));
             };
             let difference = difference(found_a, &found_b)?;
             let holds = if self.exactly { bit_identical(found_a, &found_b) } else { within(&difference, bound.value) };
+            outputs.push(self.a.graph().outputs().contains(id));
             if !holds {
                 verification.verdict = Verdict::Different;
             }
             verification.push(run::output(name, (found_a, &found_b), &difference, &bound));
         }
-        Ok(verification)
+        self.trace(&mut verification, &witnesses, settings)?;
+        finite::judge(&mut verification, &outputs);
+        Ok(verification.settled(method))
+    }
+
+    /// Says since which layer of each model values are infinite or NaN, where some are.
+    fn trace(&self, verification: &mut Verification, witnesses: &[Witness], settings: &Settings) -> Result<()> {
+        if verification.outputs.iter().all(|output| output.non_finite.is_none()) {
+            return Ok(());
+        }
+        let a = Traced::new(&self.a, &self.inputs, settings).context("the first model")?;
+        let b = Traced::new(&self.b, &self.inputs_b, settings).context("the second model")?;
+        for (output, witness) in verification.outputs.iter_mut().zip(witnesses) {
+            if let Some(values) = &mut output.non_finite {
+                (values.since_a, values.since_b) = (a.since(witness.a), b.since(witness.b));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -225,7 +272,7 @@ fn hold_against(
     a: &Checked,
     b: &Checked,
     relation: Relation,
-    method: &str,
+    method: &Method,
     settings: &Settings,
     wanted: Wanted,
 ) -> Result<Examination> {
@@ -235,41 +282,102 @@ fn hold_against(
         Err(reason) => return Ok(nothing(Verification::different(method, reason))),
     };
     let mut found = nothing(both.hold(method, settings)?);
-    let differs = found.verification.verdict == Verdict::Different && !found.verification.outputs.is_empty();
-    if !differs && !wanted.layers {
+    if !differs(&found.verification) && !wanted.layers {
         return Ok(found);
     }
-    let (side_a, side_b) =
-        (Side::new(&both.a, &both.inputs, both.exactly)?, Side::new(&both.b, &both.inputs_b, both.exactly)?);
-    let layers = Layers::compare(&side_a, &side_b, both.exactly, settings)?;
-    if wanted.layers {
-        found.layers = layers.table();
-    }
-    if differs {
-        found.verification.first_divergence = layers.divergence();
-        found.failing = if wanted.failing { layers.failing(settings)? } else { None };
-        let bounds: Vec<f64> = found.verification.outputs.iter().map(|output| output.bound).collect();
-        found.cause = if wanted.cause { cause::find(&layers, &bounds, settings)? } else { None };
-    }
+    both.look_into(&mut found, method, settings, wanted)?;
     Ok(found)
 }
 
-/// What rounding the weights changed: `rounded` is `source` with its weights rounded.
+/// Whether there are outputs, and they are not the same.
+fn differs(verification: &Verification) -> bool {
+    verification.verdict == Verdict::Different && !verification.outputs.is_empty()
+}
+
+impl Both {
+    /// Whether it is worth to look at each layer on its own: all outputs are numbers, and what they may differ by is what
+    /// rounding does.
+    fn only_numbers_differ(&self, settings: &Settings, verification: &Verification) -> bool {
+        let numbers = verification.outputs.iter().all(|output| output.non_finite.is_none());
+        !self.exactly && settings.tolerance.is_none() && numbers && verification.reason.is_none()
+    }
+
+    /// Finds out what is wanted of the layers: where a difference begins, how far both are apart in each, and why.
+    ///
+    /// Where both differ by what rounding may have done, the layers decide whether they do.
+    fn look_into(&self, found: &mut Examination, method: &Method, settings: &Settings, wanted: Wanted) -> Result<()> {
+        let (side_a, side_b) =
+            (Side::new(&self.a, &self.inputs, self.exactly)?, Side::new(&self.b, &self.inputs_b, self.exactly)?);
+        let one_by_one = if differs(&found.verification) && self.only_numbers_differ(settings, &found.verification) {
+            let outputs = witnesses(&side_a.model, &side_b.model, settings.before_softmax);
+            Some(OneByOne::run(&side_a, &side_b, &outputs, settings)?)
+        } else {
+            None
+        };
+        let settled = one_by_one.as_ref().is_some_and(|layers| layers.settle(&mut found.verification, method));
+        if settled && !wanted.layers {
+            return Ok(());
+        }
+        let differs = differs(&found.verification);
+        let divergence = one_by_one.as_ref().and_then(OneByOne::divergence);
+        if divergence.is_some() && !wanted.layers && !wanted.failing && !wanted.cause {
+            found.verification.first_divergence = divergence;
+            return Ok(());
+        }
+        let layers = Layers::compare(&side_a, &side_b, self.exactly, settings)?;
+        let layers = layers.beginning(one_by_one.as_ref().and_then(OneByOne::first));
+        if wanted.layers {
+            found.layers = layers.table();
+        }
+        if differs {
+            found.verification.first_divergence = divergence.or_else(|| layers.divergence());
+            found.failing = if wanted.failing { layers.failing(settings)? } else { None };
+            let outputs = &found.verification.outputs;
+            // Where the first model gives no numbers, no change of the second can be seen to explain anything.
+            let unusable = |output: &OutputDifference| output.non_finite.as_ref().is_some_and(|values| values.a > 0);
+            let bounds: Vec<f64> = outputs.iter().map(|output| output.bound).collect();
+            let tried = wanted.cause && !outputs.iter().any(unusable);
+            found.cause = if tried { cause::find(&layers, &bounds, settings)? } else { None };
+        }
+        Ok(())
+    }
+}
+
+/// What rounding the weights changed: `rounded` is `source` with its weights rounded. Where that makes outputs infinite or
+/// NaN which the source gives as numbers, the proof is none.
 ///
 /// # Errors
 /// Where one of them cannot be run.
-pub fn rounding_cost(source: &Checked, rounded: &Checked, settings: &Settings) -> Result<RoundingCost> {
+pub fn hold_rounded(
+    source: &Checked,
+    rounded: &Checked,
+    verification: &mut Verification,
+    settings: &Settings,
+) -> Result<()> {
     let source = probe::fix_sizes(source, &settings.input_shapes, &[])?;
     let rounded = probe::fix_sizes(rounded, &settings.input_shapes, &[])?;
     let inputs = probe::arrays(source.graph(), &source, settings.input_range.unwrap_or((-1.0, 1.0)), SEED)?;
     let exact = run(&source, Precision::F64, &inputs, &[], settings)?;
     let after = run(&rounded, Precision::F64, &inputs, &[], settings)?;
     let mut cost = RoundingCost { max_abs: 0.0, cosine: 1.0, top1_agree: None };
-    for (exact, after) in exact.outputs.iter().zip(&after.outputs) {
+    for (&id, (exact, after)) in rounded.graph().outputs().iter().zip(exact.outputs.iter().zip(&after.outputs)) {
         let difference = difference(exact, after)?;
+        let places = &difference.non_finite;
+        if let Some(mut values) = finite::values(places).filter(|_| places.places > places.reference) {
+            let traced = Traced::new(&rounded, &inputs, settings)?;
+            values.since_b = traced.since(id);
+            let sides = ["the source", "the file, its weights rounded"];
+            let sentence = finite::sentence(&rounded.graph().value(id).name, &values, sides);
+            let lost = traced.origin(id).and_then(|node| finite::lost(&source, &rounded, node));
+            verification.reason = Some(lost.map_or_else(|| sentence.clone(), |lost| format!("{sentence}; {lost}")));
+            verification.verdict = Verdict::Different;
+            "outputs are infinite or NaN once the weights are rounded".clone_into(&mut verification.found);
+            return Ok(());
+        }
         cost.max_abs = cost.max_abs.max(difference.max_abs);
         cost.cosine = cost.cosine.min(difference.cosine);
         cost.top1_agree = agree(cost.top1_agree, top1(exact, after));
     }
-    Ok(cost)
+    verification.rounding = Some(cost);
+    Ok(())
 }

@@ -5,14 +5,14 @@ use residua_exec::compare::{Difference, argmax};
 use residua_exec::{Array, Executor, Options, Precision, Results};
 use residua_ir::{Checked, ValueId};
 
-use super::Settings;
 use super::bound::Bound;
 use super::verification::OutputDifference;
+use super::{Settings, finite};
 
 /// A model with what it gave in f64.
 pub(super) struct Run<'m> {
     model: &'m Checked,
-    inputs: &'m [Array],
+    pub(super) inputs: &'m [Array],
     values: Vec<ValueId>,
     pub(super) exact: Vec<Array>,
 }
@@ -55,14 +55,14 @@ pub(super) fn run(
     Ok(Executor::new(model, &options)?.run(inputs)?)
 }
 
-/// What there is to say of one output; no number is far enough from one that is none.
+/// What there is to say of one output. Where values are infinite or NaN, no figure is one.
 pub(super) fn output(
     name: &str,
     (reference, other): (&Array, &Array),
     difference: &Difference,
     bound: &Bound,
 ) -> OutputDifference {
-    let finite = |value: f64| if difference.non_finite > 0 { f64::NAN } else { value };
+    let finite = |value: f64| if difference.non_finite.is_none() { value } else { f64::NAN };
     OutputDifference {
         name: name.to_owned(),
         max_abs: finite(difference.max_abs),
@@ -73,10 +73,13 @@ pub(super) fn output(
         bound_from: bound.from.clone(),
         top1_agree: top1(reference, other),
         top5_agree: top5(reference, other),
+        non_finite: finite::values(&difference.non_finite),
+        end_to_end: None,
     }
 }
 
-/// Whether every row has the same best class; `None` where the output is no row of classes.
+/// Whether every row has the same best class; `None` where the output is no row of classes. Of scores that are infinite
+/// or NaN none is the best.
 pub(super) fn top1(reference: &Array, other: &Array) -> Option<bool> {
     rows_agree(reference, other, 1, |row| argmax(row).into_iter().collect())
 }
@@ -100,5 +103,6 @@ fn rows_agree(reference: &Array, other: &Array, more_than: usize, best: impl Fn(
     }
     let (reference, other) = (reference.to_f64(), other.to_f64());
     let mut rows = reference.chunks(classes).zip(other.chunks(classes));
-    Some(rows.all(|(reference, other)| best(reference) == best(other)))
+    let finite = |row: &[f64]| row.iter().all(|score| score.is_finite());
+    Some(rows.all(|(a, b)| finite(a) && finite(b) && best(a) == best(b)))
 }

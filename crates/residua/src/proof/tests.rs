@@ -367,3 +367,126 @@ fn two_causes_are_told_apart_with_what_each_explains() {
 fn checkpoint(label: &str) -> Checked {
     validate(residua_import::load(&residua_tests::checkpoint(label).path).unwrap()).unwrap()
 }
+
+/// Two heads on one input; the second takes the root of what it is given.
+fn two_heads(first: f32) -> Checked {
+    let mut g = GraphBuilder::new("heads");
+    let x = g.input("x", Shape::batch(&[3]));
+    let kernel = g.weight("kernel", Tensor::from_f32(vec![2, 3], &[first, 1.0, -0.5, 0.25, 2.0, 1.0]).unwrap());
+    let below = g.weight("below", Tensor::from_f32(vec![2], &[-100.0, -100.0]).unwrap());
+    let sound = g.add("sound", Op::Linear, &[x, kernel]);
+    let negative = g.add("negative", Op::Linear, &[x, kernel, below]);
+    let broken = g.add("broken", Op::Activation(residua_ir::Activation::Sqrt), &[negative]);
+    g.output(sound);
+    g.output(broken);
+    validate(g.finish().unwrap()).unwrap()
+}
+
+#[test]
+fn where_some_outputs_are_nan_in_both_the_others_decide_and_it_is_said() {
+    let model = two_heads(1.0);
+    for found in [
+        compare(&model, &model, &Settings::default()).unwrap(),
+        prove(&model, &model, Relation::Identical, &Settings::default()).unwrap(),
+    ] {
+        assert_eq!(found.verdict, Verdict::Same, "{found:?}");
+        let broken = found.outputs.iter().find(|output| output.name == "broken").unwrap();
+        let values = broken.non_finite.as_ref().unwrap();
+        assert!(values.alike && values.a == values.of && values.b == values.of, "{values:?}");
+        assert_eq!(values.since_a.as_deref(), Some("broken"));
+        assert!(found.outputs.iter().any(|output| output.non_finite.is_none()));
+    }
+    let found = compare(&model, &two_heads(1.5), &Settings::default()).unwrap();
+    assert_eq!(found.verdict, Verdict::Different);
+}
+
+#[test]
+fn infinity_is_no_number_to_prove_with_either_and_no_tolerance_allows_it() {
+    let model = |offset: f32| {
+        let mut g = GraphBuilder::new("infinite");
+        let x = g.input("x", Shape::batch(&[2]));
+        let zero = g.weight("zero", Tensor::from_f32(vec![2], &[0.0, 0.0]).unwrap());
+        let offset = g.weight("offset", Tensor::from_f32(vec![2], &[offset, offset]).unwrap());
+        let sum = g.add("sum", Op::Elementwise(Elementwise::Add), &[x, offset]);
+        let quotient = g.add("quotient", Op::Elementwise(Elementwise::Div), &[sum, zero]);
+        g.output(quotient);
+        validate(g.finish().unwrap()).unwrap()
+    };
+    let settings = Settings { tolerance: Some(1e9), ..Settings::default() };
+    for settings in [Settings::default(), settings] {
+        let found = compare(&model(2.0), &model(3.0), &settings).unwrap();
+        assert_eq!(found.verdict, Verdict::Different);
+        assert!(found.reason.unwrap().contains("since layer `quotient`"));
+    }
+}
+
+fn magnifying() -> Checked {
+    let path = residua_tests::folder().join("proof/magnifying.keras");
+    validate(residua_import::load(&path).unwrap()).unwrap()
+}
+
+/// The model with what it is divided by disturbed as rounding it once more does.
+fn rounded_anew(model: &Checked) -> Checked {
+    with_tensors(model, |name, _, values| {
+        if name.ends_with("mean") && name.contains("prepared") {
+            values.iter_mut().for_each(|value| *value *= 1.0 + 6e-8);
+        }
+    })
+}
+
+#[test]
+fn what_a_network_magnifies_is_held_layer_by_layer() {
+    let model = magnifying();
+    let found = prove(&model, &rounded_anew(&model), Relation::Rearranged, &Settings::default()).unwrap();
+    assert_eq!(found.verdict, Verdict::Same, "{found:?}");
+    let output = &found.outputs[0];
+    let apart = output.end_to_end.as_ref().expect("outputs that are apart from end to end");
+    assert!(apart.max_abs > 1e3 * output.bound, "{output:?}");
+    assert!(output.max_abs <= output.bound);
+    assert!(found.method.contains("each layer"), "{}", found.method);
+    // No bit may differ where nothing but names changed.
+    let exact = prove(&model, &rounded_anew(&model), Relation::Identical, &Settings::default()).unwrap();
+    assert_eq!(exact.verdict, Verdict::Different);
+    assert!(exact.found.contains("not bit-identical"), "{}", exact.found);
+}
+
+#[test]
+fn a_fault_in_a_network_that_magnifies_is_found_where_it_is_made() {
+    let model = magnifying();
+    let rounded = rounded_anew(&model);
+    for (tensor, layer, factor) in [
+        ("first_conv", "first_conv", 1.0 + 3e-5),
+        ("second_bn/variance", "second_conv", 1.0 + 1e-3),
+        ("scores", "scores", 1.0 + 1e-3),
+    ] {
+        let mut touched = 0;
+        let changed = with_tensors(&rounded, |name, _, values| {
+            if name.contains(tensor)
+                || (tensor.contains('/') && name.starts_with("second_bn") && name.ends_with("variance"))
+            {
+                touched += 1;
+                values[1] *= factor;
+            }
+        });
+        assert!(touched > 0, "no tensor {tensor}");
+        let found = prove(&model, &changed, Relation::Rearranged, &Settings::default()).unwrap();
+        assert_eq!(found.verdict, Verdict::Different, "{tensor}");
+        let first = found.first_divergence.expect("a place");
+        assert_eq!((first.a.as_str(), first.same_inputs), (layer, true), "{tensor}: {first:?}");
+        assert!(found.found.contains("differ"), "{}", found.found);
+    }
+}
+
+#[test]
+fn a_norm_that_is_written_out_is_paired_as_a_whole() {
+    let model = magnifying();
+    let changed = with_tensors(&model, |name, _, values| {
+        if name.ends_with("variance") && name.contains("prepared") {
+            values[0] *= 1.1;
+        }
+    });
+    // What was computed from the variance is a tensor in the other.
+    let found = compare(&model, &changed, &Settings::default()).unwrap();
+    let first = found.first_divergence.expect("a place");
+    assert_eq!((first.a.as_str(), first.b.as_str()), ("prepared", "prepared"));
+}

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::in_types::CostInType;
+
 /// Whether the models are the same function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -29,10 +31,50 @@ pub struct OutputDifference {
     pub bound: f64,
     /// Where that comes from.
     pub bound_from: String,
-    /// Whether the best class is the same for every probe; `None` where the output is no vector of classes.
+    /// Whether the best class is the same for every probe; `None` where the output is no vector of classes. Of scores that
+    /// are infinite or NaN none is the best.
     pub top1_agree: Option<bool>,
     /// Whether the five best classes are the same five; `None` where there are not more than five.
     pub top5_agree: Option<bool>,
+    /// Values that are infinite or NaN, of which nothing is known; `None` where all are finite. Where there are any, the
+    /// figures above are null.
+    pub non_finite: Option<NonFiniteValues>,
+    /// How far the outputs are apart when both models are run from end to end, where that is more than the bound and the
+    /// layers were held against each other one by one. The figures above are then of the output's own layer.
+    pub end_to_end: Option<EndToEnd>,
+}
+
+/// How far two outputs are apart from end to end.
+#[derive(Debug, Clone, Serialize)]
+pub struct EndToEnd {
+    /// Largest absolute difference.
+    pub max_abs: f64,
+    /// The same, relative to the largest value of the output.
+    pub max_rel: f64,
+    /// Cosine of the angle between both.
+    pub cosine: f64,
+}
+
+/// Values of an output that are infinite or NaN.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NonFiniteValues {
+    /// How many of the first model's.
+    pub a: usize,
+    /// How many of the second's.
+    pub b: usize,
+    /// Values of the output.
+    pub of: usize,
+    /// Index of the first one.
+    pub first: Vec<usize>,
+    /// Whether both models have the same there, bit for bit.
+    pub alike: bool,
+    /// The layer of the first model that they come from.
+    pub since_a: Option<String>,
+    /// The layer of the second.
+    pub since_b: Option<String>,
+    /// Whether no number is left that both have.
+    #[serde(skip)]
+    pub everywhere: bool,
 }
 
 /// The first place where the models differ.
@@ -48,6 +90,8 @@ pub struct Divergence {
     pub max_abs: f64,
     /// What it may be there.
     pub bound: f64,
+    /// Whether both layers were given the same inputs, so that the difference is made there.
+    pub same_inputs: bool,
     /// What is different about the two layers, as far as it can be told.
     pub cause: Option<String>,
 }
@@ -93,7 +137,9 @@ pub struct Verification {
     pub verdict: Verdict,
     /// In words: what was held against what, and how.
     pub method: String,
-    /// Why they differ, where no number says it: another number of outputs, another shape.
+    /// In words: what was found.
+    pub found: String,
+    /// Why they differ, where no number says it: another number of outputs, another shape, values that are infinite or NaN.
     pub reason: Option<String>,
     /// Each output.
     pub outputs: Vec<OutputDifference>,
@@ -105,24 +151,58 @@ pub struct Verification {
     pub first_divergence: Option<Divergence>,
     /// What rounding cost, where weights were rounded.
     pub rounding: Option<RoundingCost>,
+    /// What computing in the type that was written gives, where that is f16 or bf16.
+    pub in_dtype: Option<CostInType>,
+    /// What both models are called.
+    #[serde(skip)]
+    pub(crate) sides: [&'static str; 2],
+}
+
+/// What is asked for, in words.
+#[derive(Debug, Clone)]
+pub(super) struct Method {
+    /// What both models are called.
+    pub(super) sides: [&'static str; 2],
+    /// What is so where they are the same.
+    pub(super) holds: String,
+    /// What is so where they are not.
+    pub(super) fails: String,
+    /// What is so where only their layers are the same, one by one.
+    pub(super) layers: String,
 }
 
 impl Verification {
-    pub(super) fn new(method: &str) -> Self {
+    pub(super) fn new(method: &Method) -> Self {
         Self {
             verdict: Verdict::Same,
-            method: method.to_owned(),
+            method: method.holds.clone(),
+            found: String::new(),
+            sides: method.sides,
             reason: None,
             outputs: Vec::new(),
             top1_agree: None,
             top5_agree: None,
             first_divergence: None,
             rounding: None,
+            in_dtype: None,
         }
     }
 
-    pub(super) fn different(method: &str, reason: String) -> Self {
-        Self { verdict: Verdict::Different, reason: Some(reason), ..Self::new(method) }
+    /// Two models that cannot be held against each other.
+    pub(super) fn different(method: &Method, reason: String) -> Self {
+        Self { verdict: Verdict::Different, reason: Some(reason), ..Self::new(method) }.settled(method)
+    }
+
+    /// The same with what was found in words, once the verdict is reached.
+    pub(super) fn settled(mut self, method: &Method) -> Self {
+        let unusable = self.outputs.iter().any(|output| output.non_finite.is_some());
+        self.found = match (self.verdict, &self.reason) {
+            (Verdict::Same, _) => self.method.clone(),
+            (Verdict::Different, Some(_)) if unusable => "outputs hold values that are infinite or NaN".to_owned(),
+            (Verdict::Different, Some(_)) => format!("{} and {} have other interfaces", self.sides[0], self.sides[1]),
+            (Verdict::Different, None) => method.fails.clone(),
+        };
+        self
     }
 
     /// Adds what was found of an output.

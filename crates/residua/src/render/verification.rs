@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::small;
 use super::table::{self, Column, numbers, words};
 use crate::console::Style;
-use crate::proof::{Examination, LayerDifference, Verdict, Verification};
+use crate::proof::{Examination, LayerDifference, Verdict, Verification, finite};
 
 const COLUMNS: [Column; 6] =
     [words("output"), numbers("max abs"), numbers("bound"), numbers("max rel"), numbers("ulp"), numbers("cosine")];
@@ -18,7 +18,7 @@ pub(crate) fn text(out: &mut dyn Write, style: Style, verification: &Verificatio
         Verdict::Same => style.good("same"),
         Verdict::Different => style.error("different"),
     };
-    writeln!(out, "{verdict}  {}", style.dim(&verification.method))?;
+    writeln!(out, "{verdict}  {}", style.dim(&verification.found))?;
     if let Some(reason) = &verification.reason {
         writeln!(out, "  {reason}")?;
     }
@@ -36,22 +36,66 @@ pub(crate) fn text(out: &mut dyn Write, style: Style, verification: &Verificatio
         });
         table::write(out, &COLUMNS, rows.collect())?;
     }
+    let apart = verification.outputs.iter().filter_map(|output| output.end_to_end.as_ref());
+    if let Some(most) = apart.map(|apart| apart.max_abs).reduce(f64::max) {
+        let magnified = "the network magnifies what rounding does to its first layers";
+        writeln!(out, "\nRun from end to end, outputs are apart by up to {}: {magnified}.", small(most))?;
+    }
+    non_finite(out, style, verification)?;
     match verification.top1_agree {
         Some(true) => writeln!(out, "\nThe best class is the same for every input.")?,
+        Some(false) if !all_finite(verification) => {
+            writeln!(out, "\n{}", style.warning("No class is the best of scores that are infinite or NaN."))?;
+        }
         Some(false) => writeln!(out, "\n{}", style.warning("The best class differs for at least one input."))?,
         None => {}
     }
-    if let Some(rounding) = &verification.rounding {
-        writeln!(out, "Rounding the weights cost {} at most, cosine {:.9}.", small(rounding.max_abs), rounding.cosine)?;
-    }
+    narrow(out, style, verification)?;
     if let Some(first) = &verification.first_divergence {
         let (a, b) = (style.bold(&first.a), style.bold(&first.b));
         let place = first.place.as_ref().map_or_else(String::new, |place| format!("{place}, "));
         writeln!(out, "\nThe difference begins at {place}{a} (there: {b}):")?;
-        writeln!(out, "  max abs {}, where {} is rounding noise", small(first.max_abs), small(first.bound))?;
+        let given = if first.same_inputs { "on the same inputs, " } else { "" };
+        writeln!(out, "  {given}max abs {}, where {} is rounding noise", small(first.max_abs), small(first.bound))?;
         if let Some(cause) = &first.cause {
             writeln!(out, "  {cause}")?;
         }
+    }
+    Ok(())
+}
+
+fn all_finite(verification: &Verification) -> bool {
+    verification.outputs.iter().all(|output| output.non_finite.is_none())
+}
+
+/// Outputs that hold values which are no numbers, unless that was said already.
+fn non_finite(out: &mut dyn Write, style: Style, verification: &Verification) -> Result<()> {
+    for output in &verification.outputs {
+        let Some(values) = &output.non_finite else { continue };
+        let sentence = finite::sentence(&output.name, values, verification.sides);
+        if !verification.reason.as_ref().is_some_and(|reason| reason.contains(&sentence)) {
+            writeln!(out, "  {}", style.warning(&sentence))?;
+        }
+    }
+    Ok(())
+}
+
+/// What a narrower type costs: of the weights, and of all that is computed.
+fn narrow(out: &mut dyn Write, style: Style, verification: &Verification) -> Result<()> {
+    if let Some(rounding) = &verification.rounding {
+        writeln!(out, "Rounding the weights cost {} at most, cosine {:.9}.", small(rounding.max_abs), rounding.cosine)?;
+    }
+    let Some(narrow) = verification.in_dtype.as_ref().filter(|_| verification.verdict == Verdict::Same) else {
+        return Ok(());
+    };
+    let (dtype, cost) = (narrow.dtype, small(narrow.max_abs));
+    writeln!(out, "Computed in {dtype} throughout, outputs are off by {cost} at most, cosine {:.9}.", narrow.cosine)?;
+    if let Some(beyond) = &narrow.beyond {
+        let (layer, count, largest) = (&beyond.layer, beyond.count, small(beyond.largest));
+        let text = format!(
+            "`{layer}` then gives values beyond {dtype} ({count} of up to {largest}), which outputs do not show"
+        );
+        writeln!(out, "{}", style.warning(&text))?;
     }
     Ok(())
 }
@@ -60,6 +104,7 @@ pub(crate) fn text(out: &mut dyn Write, style: Style, verification: &Verificatio
 pub(crate) fn details(out: &mut dyn Write, style: Style, found: &Examination) -> Result<()> {
     match found.verification.top5_agree {
         Some(true) => writeln!(out, "The five best classes are the same for every input.")?,
+        Some(false) if !all_finite(&found.verification) => {}
         Some(false) => writeln!(out, "{}", style.warning("The five best classes differ for at least one input."))?,
         None => {}
     }

@@ -168,6 +168,9 @@ fn refusal(place: &Place, verification: Option<&Verification>) -> String {
         Some(Verification { verdict: Verdict::Different, first_divergence: Some(first), .. }) => {
             format!("{out} was not written: it would not be the source's function from layer `{}` on", first.a)
         }
+        Some(Verification { verdict: Verdict::Different, reason: Some(reason), .. }) => {
+            format!("{out} was not written: {reason}")
+        }
         Some(Verification { verdict: Verdict::Different, .. }) => {
             format!("{out} was not written: it would not be the source's function")
         }

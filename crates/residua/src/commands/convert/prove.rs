@@ -64,13 +64,15 @@ impl Written<'_> {
             Exactness::Rounded { dtype, nodes } => (Some(*dtype), !nodes.is_empty()),
         };
         let relation = if rearranged { Relation::Rearranged } else { Relation::Identical };
-        match (rounded_to, rewritten) {
+        let mut verification = match (rounded_to, rewritten) {
             (Some(dtype), _) => self.prove_rounded(&read_back, dtype, relation, settings),
             (None, Some((_, Change::Rounding))) => proof::prove(source, &read_back, Relation::Rearranged, settings),
             (None, Some((_, Change::Nothing)) | None) => {
                 proof::prove(&target.expected(source)?, &read_back, relation, settings)
             }
-        }
+        }?;
+        proof::hold_in_types(source, &read_back, &mut verification, settings)?;
+        Ok(verification)
     }
 
     fn prove_rounded(
@@ -106,8 +108,10 @@ impl Written<'_> {
         let wide = wide.map_or(self.source, |(wide, _)| wide);
         let rounded = self.target.expected(wide)?;
         let mut verification = proof::prove(&rounded, read_back, relation, settings)?;
-        verification.method = format!("{}, its weights rounded to {dtype}", verification.method);
-        verification.rounding = Some(proof::rounding_cost(wide, &rounded, settings)?);
+        for text in [&mut verification.method, &mut verification.found] {
+            text.push_str(&format!(", its weights rounded to {dtype}"));
+        }
+        proof::hold_rounded(wide, &rounded, &mut verification, settings)?;
         Ok(verification)
     }
 }

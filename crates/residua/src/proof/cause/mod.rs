@@ -173,7 +173,7 @@ impl State {
             let found = residua_exec::compare::difference(&a, &b)?;
             let number = |value: f64| if value.is_finite() { value } else { 0.0 };
             let squares = a.to_f64().into_iter().zip(b.to_f64()).map(|(a, b)| (number(a) - number(b)).powi(2));
-            distance.finite &= found.non_finite == 0;
+            distance.finite &= found.non_finite.of_other_kind == 0;
             distance.norm += squares.sum::<f64>();
             // Both are f32 runs here.
             distance.within &= distance.finite && found.max_abs <= 2.0 * bounds.get(index).copied().unwrap_or(widest);

@@ -1,0 +1,168 @@
+//! A model as a runtime computes it that keeps every value in the type that the model declares for it.
+//!
+//! The proof runs in f64, where nothing overflows. In f16 a sum beyond 65504 is infinite and a variance below 3e-8 is 0, so
+//! both models are run once more, each value of a narrow type rounded to it as soon as it is computed. Within an
+//! operator it is computed as exactly as in f64, which is what runtimes with wide accumulators do.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use residua_exec::compare::difference;
+use residua_exec::{Array, Executor, Options, Precision};
+use residua_ir::{Checked, DType, Tensor, ValueId};
+use serde::Serialize;
+
+use super::finite::{self, Traced};
+use super::run::{taken, top1};
+use super::verification::{Verdict, Verification, agree};
+use super::witness::witnesses;
+use super::{Both, Relation, Settings, interface};
+
+/// What computing in the type that was written gives.
+#[derive(Debug, Clone, Serialize)]
+pub struct CostInType {
+    /// The type.
+    pub dtype: DType,
+    /// Largest absolute difference from the source over all outputs.
+    pub max_abs: f64,
+    /// Smallest cosine over all outputs.
+    pub cosine: f64,
+    /// Whether the best class stays the same.
+    pub top1_agree: Option<bool>,
+    /// The first layer that gives values which the type does not hold.
+    pub beyond: Option<Beyond>,
+}
+
+/// Values that a type does not hold.
+#[derive(Debug, Clone, Serialize)]
+pub struct Beyond {
+    /// The layer that gives them.
+    pub layer: String,
+    /// How many they are.
+    pub count: usize,
+    /// The largest magnitude.
+    pub largest: f64,
+}
+
+/// A narrow float type, in which numbers are lost that f32 has.
+fn is_narrow(dtype: DType) -> bool {
+    matches!(dtype, DType::F16 | DType::BF16)
+}
+
+/// The narrow type that most of what a model computes has; `None` where nothing it computes is narrow.
+fn type_of_most(model: &Checked) -> Option<DType> {
+    let graph = model.graph();
+    let types = graph.value_ids().filter(|&id| graph.producer(id).is_some()).filter_map(|id| model.type_of(id));
+    types.map(|ty| ty.dtype).find(|&dtype| is_narrow(dtype))
+}
+
+fn rounded(array: &Array, dtype: DType) -> Result<Array> {
+    let values = Tensor::from_f64(vec![array.len()], &array.to_f64())?.cast(dtype).to_f64()?;
+    Ok(Array::new(array.shape().to_vec(), values)?)
+}
+
+/// What a run gave whose values have the types that the model declares.
+struct TypedRun<'m> {
+    kept: Vec<Array>,
+    traced: Traced<'m>,
+    beyond: Option<Beyond>,
+}
+
+impl<'m> TypedRun<'m> {
+    fn new(model: &'m Checked, inputs: &[Array], keep: &[ValueId], settings: &Settings) -> Result<Self> {
+        let graph = model.graph();
+        let narrow = |id: ValueId| model.type_of(id).map(|ty| ty.dtype).filter(|&dtype| is_narrow(dtype));
+        let inputs: Vec<Array> = graph
+            .inputs()
+            .iter()
+            .zip(inputs)
+            .map(|(&id, array)| narrow(id).map_or_else(|| Ok(array.clone()), |dtype| rounded(array, dtype)))
+            .collect::<Result<_>>()?;
+        let options =
+            Options { precision: Precision::F64, threads: settings.threads, keep: keep.to_vec(), ..Options::default() };
+        let (mut found, mut beyond, mut failed) = (BTreeMap::new(), None, None);
+        let results = Executor::new(model, &options)?.run_watched(&inputs, &mut |value, computed| {
+            let before = computed.non_finite().map_or(0, |(_, count)| count);
+            let instead = narrow(value).and_then(|dtype| {
+                let array = computed.to_array().map_err(anyhow::Error::from);
+                match array.and_then(|array| Ok((rounded(&array, dtype)?, array))) {
+                    Ok(pair) => Some(pair),
+                    Err(error) => {
+                        failed.get_or_insert(error);
+                        None
+                    }
+                }
+            });
+            let after = instead.as_ref().map_or(before, |(array, _)| count_non_finite(array));
+            if after > 0 {
+                found.insert(value, after);
+            }
+            if let (true, None, Some((_, exact)), Some(node)) =
+                (after > before, &beyond, &instead, graph.producer(value))
+            {
+                let finite = exact.to_f64().into_iter().filter(|value| value.is_finite());
+                let largest = finite.fold(0.0, |largest: f64, value| largest.max(value.abs()));
+                let layer = graph.layer(graph.node(node).layer).name.clone();
+                beyond = Some(Beyond { layer, count: after - before, largest });
+            }
+            instead.map(|(array, _)| array)
+        })?;
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(Self { kept: taken(results, keep)?, traced: Traced::of(model, found), beyond }),
+        }
+    }
+}
+
+fn count_non_finite(array: &Array) -> usize {
+    array.to_f64().iter().filter(|value| !value.is_finite()).count()
+}
+
+/// Runs what was written in the types that it declares, where those are narrow, and fails what was proved if outputs are
+/// infinite or NaN so and the source's are not.
+///
+/// # Errors
+/// Where one of the models cannot be run.
+pub fn hold_in_types(
+    source: &Checked,
+    written: &Checked,
+    verification: &mut Verification,
+    settings: &Settings,
+) -> Result<()> {
+    let Some(dtype) = type_of_most(written).filter(|_| verification.verdict == Verdict::Same) else { return Ok(()) };
+    let Ok(both) = Both::new(source, written, Relation::Identical, settings)? else { return Ok(()) };
+    let witnesses = witnesses(&both.a, &both.b, settings.before_softmax);
+    let (keep_a, keep_b): (Vec<_>, Vec<_>) = witnesses.iter().map(|witness| (witness.a, witness.b)).unzip();
+    let a = TypedRun::new(&both.a, &both.inputs, &keep_a, settings).context("the source")?;
+    let b = TypedRun::new(&both.b, &both.inputs_b, &keep_b, settings).context("the written file")?;
+    let mut narrow = CostInType { dtype, max_abs: 0.0, cosine: 1.0, top1_agree: None, beyond: b.beyond };
+    for (witness, (in_a, in_b)) in witnesses.iter().zip(a.kept.iter().zip(&b.kept)) {
+        let order = &both.a.graph().value(witness.a).order;
+        let Some(in_b) = interface::same_shape(in_a, in_b, order, both.written_as(witness.a, witness.b))? else {
+            continue;
+        };
+        let difference = difference(in_a, &in_b)?;
+        let places = &difference.non_finite;
+        if places.places > places.reference {
+            if let Some(mut values) = finite::values(places) {
+                values.since_b = b.traced.since(witness.b);
+                let sentence = finite::sentence(&witness.name, &values, verification.sides);
+                let largest = narrow.beyond.as_ref().map_or_else(String::new, |beyond| {
+                    format!(
+                        "; `{}` gives values up to {:.3e}, which {dtype} does not hold",
+                        beyond.layer, beyond.largest
+                    )
+                });
+                verification.reason = Some(format!("computed in {dtype}, {sentence}{largest}"));
+            }
+            verification.verdict = Verdict::Different;
+            verification.found = format!("outputs are infinite or NaN where they are computed in {dtype}");
+            break;
+        }
+        narrow.max_abs = narrow.max_abs.max(difference.max_abs);
+        narrow.cosine = narrow.cosine.min(difference.cosine);
+        narrow.top1_agree = agree(narrow.top1_agree, top1(in_a, &in_b));
+    }
+    verification.in_dtype = Some(narrow);
+    Ok(())
+}

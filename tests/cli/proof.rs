@@ -1,0 +1,141 @@
+//! What a proof is worth: outputs that are NaN prove nothing, what float16 loses is found, rounding that a network magnifies
+//! is no fault, and a fault is found where it is made.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::{json, residua};
+
+fn folder() -> PathBuf {
+    residua_tests::folder().join("proof")
+}
+
+fn text(folder: &Path, args: &[&str]) -> (String, i32) {
+    let done = residua(folder, args);
+    let text = String::from_utf8(done.stdout).unwrap() + &String::from_utf8(done.stderr).unwrap();
+    (text, done.status.code().unwrap())
+}
+
+#[test]
+fn two_networks_that_give_nothing_but_nan_are_not_the_same() {
+    for (a, b) in [("diverged_a.pth", "diverged_b.pth"), ("diverged_a.pth", "diverged_a.pth")] {
+        let (document, status) = json(&folder(), &["compare", a, b]);
+        assert_eq!((status, document["verdict"].as_str()), (1, Some("different")), "{a} {b}");
+        assert_eq!(document["top1_agree"], false);
+        let output = &document["outputs"][0];
+        let found = &output["non_finite"];
+        assert_eq!((&found["a"], &found["b"], &found["of"]), (&found["of"], &found["of"], &Value::from(12)));
+        assert_eq!(found["first"], serde_json::json!([0, 0]));
+        assert_eq!(
+            (found["since_a"].as_str(), found["since_b"].as_str()),
+            (Some("layer3.0.bn2"), Some("layer3.0.bn2"))
+        );
+        assert!(output["max_abs"].is_null() && output["cosine"].is_null(), "{output}");
+        assert!(document["cause"].is_null());
+
+        let (text, status) = text(&folder(), &["compare", a, b]);
+        assert_eq!(status, 1);
+        for expected in [
+            "different  outputs hold values that are infinite or NaN",
+            "all 12 values are infinite or NaN in A and in B, the first at [0, 0], since layer `layer3.0.bn2`",
+            "no number is left to tell by",
+            "No class is the best of scores that are infinite or NaN.",
+        ] {
+            assert!(text.contains(expected), "{expected}: {text}");
+        }
+        assert!(!text.contains("best class is the same"), "{text}");
+    }
+}
+
+#[test]
+fn a_model_is_not_checked_against_one_that_gives_nothing_but_nan() {
+    let (document, status) = json(&folder(), &["check", "diverged_b.pth", "--against", "diverged_a.pth"]);
+    assert_eq!((status, document["against"]["verdict"].as_str()), (1, Some("different")));
+    let findings = document["findings"].as_array().unwrap();
+    let of = |code: &str| findings.iter().find(|finding| finding["code"] == code).map(|f| f["message"].to_string());
+    assert!(of("R301").unwrap().contains("layer3.0.bn2.weight"));
+    assert!(of("R701").unwrap().contains("all 12 values are infinite or NaN"), "{findings:?}");
+}
+
+#[test]
+fn a_golden_file_is_not_reproduced_by_nan() {
+    let (document, status) = json(&folder(), &["check", "diverged_a.pth", "--golden", "loud.npz"]);
+    assert_eq!((status, document["golden"][0]["verdict"].as_str()), (1, Some("different")));
+    let found = &document["golden"][0]["outputs"][0]["non_finite"];
+    assert_eq!(
+        (&found["a"], &found["b"], found["since_b"].as_str()),
+        (&Value::from(0), &Value::from(12), Some("layer3.0.bn2"))
+    );
+}
+
+/// What `convert --dtype f16` makes of a network, which must be nothing.
+fn refused_in_half(model: &str) -> (String, Value) {
+    let out = tempfile::tempdir().unwrap();
+    let model = folder().join(model);
+    let args = ["convert", model.to_str().unwrap(), "out.onnx", "--dtype", "f16"];
+    let (text, status) = text(out.path(), &args);
+    assert_eq!(status, 1, "{text}");
+    let done = residua(out.path(), &[&args[..], &["--format", "json"]].concat());
+    assert!(fs::read_dir(out.path()).unwrap().next().is_none(), "leaves something behind");
+    (text, serde_json::from_slice(&done.stdout).unwrap_or_default())
+}
+
+#[test]
+fn a_variance_that_float16_makes_0_is_named_where_no_epsilon_is_added() {
+    let (text, _) = refused_in_half("frozen.pth");
+    assert!(text.contains("error R310") && text.contains("layer2.0.bn1.running_var"), "{text}");
+    // In f32 nothing is wrong with it.
+    let (model, golden) = (folder().join("frozen.pth"), folder().join("frozen.npz"));
+    let out = tempfile::tempdir().unwrap();
+    let (text, status) =
+        self::text(out.path(), &["convert", model.to_str().unwrap(), "out.onnx", "--golden", golden.to_str().unwrap()]);
+    assert_eq!(status, 0, "{text}");
+}
+
+#[test]
+fn sums_beyond_float16_are_found_by_computing_them_in_it() {
+    let (text, document) = refused_in_half("loud.pth");
+    for expected in ["computed in f16", "infinite or NaN in the written file, none in the source", "layer1.0"] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    let beyond = &document["verification"]["in_dtype"]["beyond"];
+    assert!(
+        beyond["largest"].as_f64().unwrap() > 65504.0 && beyond["layer"].as_str().unwrap().contains("layer1.0"),
+        "{beyond}"
+    );
+    // bf16 has the range of f32.
+    let out = tempfile::tempdir().unwrap();
+    let model = folder().join("loud.pth");
+    let (document, status) = json(out.path(), &["convert", model.to_str().unwrap(), "out.onnx", "--dtype", "bf16"]);
+    assert_eq!(status, 0, "{document}");
+    assert_eq!(document["verification"]["in_dtype"]["dtype"], "bf16");
+    assert!(document["verification"]["in_dtype"]["beyond"].is_null());
+}
+
+fn converted(out: &Path, more: &[&str]) -> (Value, i32) {
+    let model = folder().join("magnifying.keras");
+    json(out, &[&["convert", model.to_str().unwrap(), "out.onnx"], more].concat())
+}
+
+#[test]
+fn a_normalisation_is_written_with_the_deviation_that_its_framework_computes() {
+    let out = tempfile::tempdir().unwrap();
+    let (document, status) = converted(out.path(), &[]);
+    assert_eq!((status, document["verification"]["verdict"].as_str()), (0, Some("same")), "{document}");
+    assert_eq!(document["verification"]["outputs"][0]["max_abs"], 0.0);
+}
+
+#[test]
+fn rounding_that_a_network_magnifies_is_not_counted_against_the_file() {
+    let out = tempfile::tempdir().unwrap();
+    let (document, status) = converted(out.path(), &["--fold-bn"]);
+    assert_eq!((status, document["verification"]["verdict"].as_str()), (0, Some("same")), "{document}");
+    // An exporter's own arithmetic: the division became a product with what was divided by.
+    let model = folder().join("magnifying.keras");
+    let (compared, status) = json(out.path(), &["compare", model.to_str().unwrap(), "out.onnx"]);
+    assert_eq!((status, compared["verdict"].as_str()), (0, Some("same")), "{compared}");
+    let output = &compared["outputs"][0];
+    assert!(output["max_abs"].as_f64().unwrap() <= output["bound"].as_f64().unwrap(), "{output}");
+}
