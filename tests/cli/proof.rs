@@ -100,6 +100,12 @@ fn sums_beyond_float16_are_found_by_computing_them_in_it() {
     for expected in ["computed in f16", "infinite or NaN in the written file, none in the source", "layer1.0"] {
         assert!(text.contains(expected), "{expected}: {text}");
     }
+    assert!(!text.contains("The best class is the same"), "{text}");
+    let verification = &document["verification"];
+    assert_eq!(
+        (&verification["top1_agree"], &verification["outputs"][0]["non_finite"]["b"]),
+        (&Value::from(false), &Value::from(12))
+    );
     let beyond = &document["verification"]["in_dtype"]["beyond"];
     assert!(
         beyond["largest"].as_f64().unwrap() > 65504.0 && beyond["layer"].as_str().unwrap().contains("layer1.0"),

@@ -154,6 +154,11 @@ pub fn hold_in_types(
                     )
                 });
                 verification.reason = Some(format!("computed in {dtype}, {sentence}{largest}"));
+                verification.top1_agree = verification.top1_agree.map(|_| false);
+                verification.top5_agree = verification.top5_agree.map(|_| false);
+                if let Some(output) = verification.outputs.iter_mut().find(|output| output.name == witness.name) {
+                    output.unusable(values);
+                }
             }
             verification.verdict = Verdict::Different;
             verification.found = format!("outputs are infinite or NaN where they are computed in {dtype}");

@@ -366,10 +366,15 @@ pub fn hold_rounded(
         if let Some(mut values) = finite::values(places).filter(|_| places.places > places.reference) {
             let traced = Traced::new(&rounded, &inputs, settings)?;
             values.since_b = traced.since(id);
-            let sides = ["the source", "the file, its weights rounded"];
-            let sentence = finite::sentence(&rounded.graph().value(id).name, &values, sides);
+            let name = &rounded.graph().value(id).name;
+            let sentence = finite::sentence(name, &values, verification.sides);
             let lost = traced.origin(id).and_then(|node| finite::lost(&source, &rounded, node));
             verification.reason = Some(lost.map_or_else(|| sentence.clone(), |lost| format!("{sentence}; {lost}")));
+            // What was held against the file had its weights rounded, too; the source has not.
+            let rows = verification.outputs.iter_mut().filter(|output| output.non_finite.is_some());
+            for output in rows.filter(|output| output.name.starts_with(name.as_str())) {
+                output.unusable(values.clone());
+            }
             verification.verdict = Verdict::Different;
             "outputs are infinite or NaN once the weights are rounded".clone_into(&mut verification.found);
             return Ok(());

@@ -44,6 +44,16 @@ pub struct OutputDifference {
     pub end_to_end: Option<EndToEnd>,
 }
 
+impl OutputDifference {
+    /// Makes it one of which nothing is known: such values are no numbers.
+    pub(super) fn unusable(&mut self, values: NonFiniteValues) {
+        (self.max_abs, self.max_rel, self.cosine) = (f64::NAN, f64::NAN, f64::NAN);
+        self.top1_agree = self.top1_agree.map(|_| false);
+        self.top5_agree = self.top5_agree.map(|_| false);
+        self.non_finite = Some(values);
+    }
+}
+
 /// How far two outputs are apart from end to end.
 #[derive(Debug, Clone, Serialize)]
 pub struct EndToEnd {
