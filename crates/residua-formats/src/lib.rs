@@ -29,6 +29,7 @@ use residua_ir::Tensor;
 
 pub use error::{FormatError, Problem};
 pub use open::{open, open_onnx};
+pub use zip::open_zip;
 
 /// What [`open`] found.
 #[derive(Debug)]

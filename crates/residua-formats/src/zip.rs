@@ -3,6 +3,8 @@
 use std::cmp::Ordering;
 use std::io::{Cursor, Read};
 
+use ::zip::read::{ArchiveOffset, Config};
+use ::zip::result::ZipResult;
 use ::zip::{CompressionMethod, ZipArchive};
 use bytes::Bytes;
 use flate2::Crc;
@@ -27,7 +29,7 @@ impl Archive {
         let damaged = |error: zip::result::ZipError| {
             FormatError::malformed("the archive's directory", "a complete ZIP archive", error.to_string())
         };
-        let mut zip = ZipArchive::new(Cursor::new(bytes.clone())).map_err(damaged)?;
+        let mut zip = open_zip(bytes).map_err(damaged)?;
         FormatError::check("", "entries of the archive", limits::ZIP_ENTRIES, zip.len() as u64)?;
         if zip.has_overlapping_files().map_err(damaged)? {
             let found = "entries that share bytes";
@@ -94,6 +96,21 @@ impl Archive {
             }
         }
     }
+}
+
+/// The directory of a ZIP archive that starts where its bytes start, or, where it is none, behind something else.
+///
+/// Left to itself, the `zip` crate looks for a start behind something else first: it takes the directory's end less its
+/// size for the directory's start. Behind the directory PyTorch always writes records of 64-bit sizes, 76 bytes, so this
+/// is 76 bytes too late, and where the first entry is as long (a name of 30 letters, `/data.pkl` among them) the second
+/// entry is taken for the first.
+///
+/// # Errors
+/// That of the `zip` crate, where the bytes are no archive.
+pub fn open_zip(bytes: &Bytes) -> ZipResult<ZipArchive<Cursor<Bytes>>> {
+    let at_its_start = Config { archive_offset: ArchiveOffset::Known(0) };
+    ZipArchive::with_config(at_its_start, Cursor::new(bytes.clone()))
+        .or_else(|_| ZipArchive::new(Cursor::new(bytes.clone())))
 }
 
 fn checksum(bytes: &[u8]) -> u32 {

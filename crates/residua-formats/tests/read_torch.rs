@@ -7,10 +7,11 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::io::Read;
 
 use common::{fixture_bytes, open_bytes, tensors, zipped};
 use residua_formats::torch::{Attribute, StateDict, TorchFile, TorchKind};
-use residua_formats::{Container, NamedTensor, open};
+use residua_formats::{Container, NamedTensor, open, open_zip};
 
 fn read(name: &str) -> TorchFile {
     match open_bytes(&fixture_bytes("containers", name)).unwrap_or_else(|error| panic!("{name}: {error}")) {
@@ -264,4 +265,78 @@ fn real_networks_of_the_zoos_are_read_to_the_last_tensor() {
         }
     }
     assert!(read >= 10, "{read} files");
+}
+
+/// The archive as torch writes it with records under another name: each local header padded so that its bytes start at a
+/// multiple of 64, sizes behind the bytes and in the directory, and records of 64-bit sizes behind that.
+fn under_another_name(archive: &[u8], name: &str) -> Vec<u8> {
+    let mut source = open_zip(&archive.to_vec().into()).unwrap();
+    let (mut out, mut directory) = (Vec::new(), Vec::new());
+    let count = source.len() as u64;
+    for index in 0..source.len() {
+        let mut entry = source.by_index(index).unwrap();
+        let (_, record) = entry.name().unwrap().split_once('/').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+        let record = format!("{name}/{record}");
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).unwrap();
+        let (length, size) = (record.len() as u16, content.len() as u32);
+        let start = out.len() as u32;
+        let padding = (64 - (out.len() + 30 + record.len() + 4) % 64) % 64;
+        out.extend(b"PK\x03\x04\0\0\x08\x08");
+        out.extend([0; 18]);
+        out.extend(length.to_le_bytes());
+        out.extend((4 + padding as u16).to_le_bytes());
+        out.extend(record.as_bytes());
+        out.extend(b"FB");
+        out.extend((padding as u16).to_le_bytes());
+        out.extend(std::iter::repeat_n(b'Z', padding));
+        out.extend(&content);
+        let facts: Vec<u8> = [entry.crc32(), size, size].iter().flat_map(|fact| fact.to_le_bytes()).collect();
+        out.extend(b"PK\x07\x08");
+        out.extend(&facts);
+        directory.extend(b"PK\x01\x02\0\0\0\0\x08\x08\0\0\0\0\0\0");
+        directory.extend(&facts);
+        directory.extend(length.to_le_bytes());
+        directory.extend([0; 12]);
+        directory.extend(start.to_le_bytes());
+        directory.extend(record.as_bytes());
+    }
+    let (at, size) = (out.len() as u64, directory.len() as u64);
+    out.extend(directory);
+    let end = out.len() as u64;
+    out.extend(b"PK\x06\x06");
+    out.extend(44u64.to_le_bytes());
+    out.extend(b"\x1e\x03\x2d\0\0\0\0\0\0\0\0\0");
+    out.extend([count, count, size, at].iter().flat_map(|number| number.to_le_bytes()));
+    out.extend(b"PK\x06\x07\0\0\0\0");
+    out.extend(end.to_le_bytes());
+    out.extend(b"\x01\0\0\0PK\x05\x06\0\0\0\0");
+    out.extend([count as u16; 2].iter().flat_map(|number| number.to_le_bytes()));
+    out.extend([size as u32, at as u32].iter().flat_map(|number| number.to_le_bytes()));
+    out.extend([0; 2]);
+    out
+}
+
+#[test]
+fn an_archive_is_read_whatever_the_length_of_its_name() {
+    let named = fixture_bytes("checkpoints", "checkpoint_best_model.pth");
+    // What torch writes is written again to the byte, so other names are as torch would have them.
+    assert!(under_another_name(&named, "checkpoint_best_model") == named, "not what torch wrote");
+    let read = |bytes: &[u8]| match open_bytes(bytes) {
+        Ok(Container::Torch(file)) => contents(&dict(&file, "").tensors),
+        other => panic!("{other:?}"),
+    };
+    let expected = read(&named);
+    assert_eq!(expected.len(), 76);
+    for length in 1..=80 {
+        let name: String = "checkpoint_".chars().cycle().take(length).collect();
+        assert_eq!(read(&under_another_name(&named, &name)), expected, "a name of {length} letters");
+    }
+}
+
+#[test]
+fn an_archive_behind_something_else_is_read_as_well() {
+    let archive = fixture_bytes("containers", "zip-old-records.pth");
+    let behind = [&b"PK\x03\x04 is how this starts, but it is no archive"[..], &archive].concat();
+    assert_eq!(open_zip(&behind.into()).unwrap().len(), open_zip(&archive.into()).unwrap().len());
 }

@@ -4,14 +4,14 @@
 //! header costs nothing. Object arrays (pickles) and structured arrays are refused. Sizes are checked against the bytes
 //! at hand before anything is allocated.
 
-use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
+use residua_formats::open_zip;
 use residua_ir::{DType, Endian, Tensor, map_file};
-use zip::{CompressionMethod, ZipArchive, ZipWriter, write::SimpleFileOptions};
+use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 const MAX_HEADER: usize = 64 << 10;
@@ -28,12 +28,12 @@ pub(crate) fn read_npy(path: &Path) -> Result<Tensor> {
 
 /// Reads all arrays of a `.npz` file, in its order.
 pub(crate) fn read_npz(path: &Path) -> Result<Vec<(String, Tensor)>> {
-    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-    read_archive(file).with_context(|| format!("{} is no usable .npz file", path.display()))
+    let bytes = map_file(path).with_context(|| format!("cannot read {}", path.display()))?;
+    read_archive(&bytes).with_context(|| format!("{} is no usable .npz file", path.display()))
 }
 
-fn read_archive(file: impl Read + Seek) -> Result<Vec<(String, Tensor)>> {
-    let mut archive = ZipArchive::new(std::io::BufReader::new(file))?;
+fn read_archive(bytes: &Bytes) -> Result<Vec<(String, Tensor)>> {
+    let mut archive = open_zip(bytes)?;
     ensure!(archive.len() <= MAX_ARRAYS, "it has {} arrays, expected at most {MAX_ARRAYS}", archive.len());
     let mut arrays = Vec::new();
     for index in 0..archive.len() {
@@ -278,7 +278,7 @@ mod tests {
         let (a, b) = ([1.0, 2.0], [3.0]);
         let arrays = [("z/deep", DType::F64, &[2usize][..], &a[..]), ("a", DType::I64, &[1][..], &b[..])];
         write_npz(&mut bytes, arrays).unwrap();
-        let read = read_archive(bytes).unwrap();
+        let read = read_archive(&bytes.into_inner().into()).unwrap();
         let names: Vec<&str> = read.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["z/deep", "a"]);
         assert_eq!(read[0].1.to_f64().unwrap(), a);
