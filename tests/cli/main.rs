@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod check;
+mod checkpoints;
 mod ci;
 mod compare;
 mod convert;

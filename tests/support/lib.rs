@@ -255,6 +255,19 @@ pub fn torch_refused() -> &'static [Fixture] {
     fixtures
 }
 
+/// The folder with the files of `fixtures/checkpoints`.
+#[must_use]
+pub fn checkpoints() -> &'static Path {
+    static ALL: OnceLock<TempDir> = OnceLock::new();
+    let unpacked = ALL.get_or_init(|| {
+        let unpacked = tempfile::tempdir().unwrap();
+        let archive = folder().join("checkpoints/checkpoints.zip");
+        zip::ZipArchive::new(File::open(archive).unwrap()).unwrap().extract(unpacked.path()).unwrap();
+        unpacked
+    });
+    unpacked.path()
+}
+
 fn group_of_torch(group: &str, unpacked: &Path) -> Vec<Fixture> {
     let archive = folder().join("torch").join(format!("{group}.zip"));
     let target = unpacked.join(group);

@@ -28,8 +28,10 @@ pub use error::{Error as ImportError, Result};
 /// What is known of a file besides its bytes.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
-    /// Of several state dicts, the one that is meant: its path, its name, or the prefix of the tensors that are.
+    /// Of several networks, the one that is meant: the path of its state dict, that of its tensors there, or one behind the other.
     pub which: Option<String>,
+    /// The module at which the head begins: its tensors, and the classifier, are left out.
+    pub head_from: Option<String>,
     /// What names and shapes leave open.
     pub given: Given,
     /// The `config.json` of Hugging Face that belongs to the file, where it does not lie beside it.

@@ -5,10 +5,12 @@
 //! tensors of a residual network, [`layouts`] are the names that frameworks give them.
 
 pub mod anatomy;
+pub mod body;
 pub mod form;
 pub mod hold;
 pub mod layouts;
 pub mod naming;
+pub mod nearest;
 pub mod preprocessing;
 pub mod recipe;
 pub mod recognise;

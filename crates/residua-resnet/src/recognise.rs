@@ -96,7 +96,7 @@ pub struct Mismatch {
 }
 
 /// Where a tensor is among the entries, and its shape in this project's order.
-type Found = BTreeMap<Slot, (usize, Vec<usize>)>;
+pub(crate) type Found = BTreeMap<Slot, (usize, Vec<usize>)>;
 
 /// Tells a network from its tensors.
 ///
@@ -124,7 +124,7 @@ pub fn recognise(entries: &[Entry], given: &Given) -> Result<Recognised, Vec<Mis
 }
 
 /// The tensors that a class's layout names, and those that it does not.
-fn place(kin: &Kin, entries: &[Entry]) -> (Found, Vec<usize>) {
+pub(crate) fn place(kin: &Kin, entries: &[Entry]) -> (Found, Vec<usize>) {
     let layout = kin.layout();
     let bare = !layout.optional.is_empty() && !entries.iter().any(|entry| entry.name.starts_with(layout.optional));
     let mut found = Found::new();
@@ -159,7 +159,7 @@ fn behind_deep_stem(place: Place) -> Place {
     }
 }
 
-fn attempt(
+pub(crate) fn attempt(
     zoo: &'static Zoo,
     kin: &'static Kin,
     entries: &[Entry],
@@ -242,7 +242,7 @@ fn classifier_of_another_name(kin: &Kin, entries: &[Entry], found: &mut Found, l
 }
 
 /// Channels that the last block gives.
-fn last_outputs(found: &Found) -> Option<usize> {
+pub(crate) fn last_outputs(found: &Found) -> Option<usize> {
     let last = found.iter().filter_map(|(slot, (_, shape))| match slot {
         Slot { place: Place::Block { stage, block, part: Part::Conv(n) }, field: Field::Weight } => {
             Some(((*stage, *block, *n), shape.first().copied()?))
@@ -253,7 +253,7 @@ fn last_outputs(found: &Found) -> Option<usize> {
 }
 
 /// The network that these shapes are of.
-fn deduce(kin: &Kin, found: &Found, given: &Given) -> Result<Recipe, String> {
+pub(crate) fn deduce(kin: &Kin, found: &Found, given: &Given) -> Result<Recipe, String> {
     let shape = |place: Place, field: Field| found.get(&Slot { place, field }).map(|(_, shape)| &shape[..]);
     let kernel = |place: Place| match shape(place, Field::Weight) {
         Some(&[o, i, h, w]) => Some([o, i, h, w]),
@@ -448,7 +448,7 @@ fn open_choices(kin: &Kin, recipe: &Recipe, given: &Given) -> Vec<Choice> {
     }
     if recipe.head.as_ref().is_none_or(|head| head.classifier.is_none()) && given.headless.is_none() {
         let gives = if recipe.head.is_some() { "the mean of the last map" } else { "the map of the last block" };
-        take(format!("no classifier: the network gives {gives}"), None);
+        take(format!("no classifier: the network gives {gives}, as {}", kin.describe), Some("--pooling"));
     }
     choices
 }

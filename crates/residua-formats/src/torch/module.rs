@@ -18,6 +18,15 @@ impl<'a> Walk<'a> {
         let mut tree = StateDict { path: path.to_owned(), ..StateDict::default() };
         self.module(id, "", &mut tree, 0)?;
         self.out.state_dicts.push(tree);
+        let pickle = self.pickle;
+        let state = pickle.object(id).map(|object| pickle.state(object)).unwrap_or_default();
+        let training = pickle.at(&state, "training").map(|id| pickle.get(id));
+        if matches!(training, Some(Value::Bool(true))) {
+            let at = if path.is_empty() { String::new() } else { format!(" `{}`", path.escape_debug()) };
+            self.out.notes.push(format!(
+                "the module{at} was saved in training mode; it is read as `model.eval()` has it: norms with their stored statistics, no dropout"
+            ));
+        }
         Ok(())
     }
 

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use residua_formats::NamedTensor;
 use residua_formats::torch::StateDict;
 use residua_ir::Unused;
-use residua_resnet::recognise::Given;
 
-use super::prefix::{self, Failure, Network};
+use super::prefix::{self, Asked, Failure, Network, Outside};
+use super::{faults, refused};
 use crate::error::{Error, Result};
 
 /// Names of state dicts in the order in which they are preferred: averaged weights first, as timm's loader does.
@@ -27,87 +28,168 @@ const PREFERRED: [&str; 14] = [
     "module",
 ];
 
-/// What to do where weights do not say what is computed beside them.
-pub(super) const EXPORT: &str = "export the model with `torch.onnx.export`, and give the ONNX file";
-
 /// Mismatches that are told.
 const TOLD: usize = 4;
 
 /// The network of a checkpoint.
-pub(super) fn network<'a>(dicts: &'a [StateDict], which: Option<&str>, given: &Given) -> Result<Network<'a>> {
+pub(super) fn network<'a>(dicts: &'a [StateDict], which: Option<&str>, asked: &Asked) -> Result<Network<'a>> {
     let dicts: Vec<&StateDict> = dicts.iter().filter(|dict| !dict.tensors.is_empty()).collect();
     if dicts.is_empty() {
-        let problem = "the file holds no tensors under names".to_owned();
-        return Err(Error::Weights { problem, tried: Vec::new() });
+        return Err(refused::nothing(asked));
     }
-    if let Some(which) = which {
-        return asked_for(&dicts, which, given);
-    }
-    let mut networks = Vec::new();
-    let mut failures = Vec::new();
-    for &dict in &dicts {
-        match prefix::network(dict, None, given) {
-            Ok(network) => networks.push(network),
-            Err(failure) => failures.push((dict, failure)),
-        }
-    }
-    networks.sort_by_key(|network| rank(&network.dict.path));
-    let Some(mut network) = take_first(&mut networks) else { return Err(no_network(&failures)) };
-    for other in &networks {
-        let same = names(network.dict) == names(other.dict);
-        if !same {
-            let tried = std::iter::once(&network).chain(&networks).map(|network| describe(network.dict)).collect();
-            let problem = "the file holds several networks; --which takes one of them".to_owned();
-            return Err(Error::Weights { problem, tried });
-        }
-    }
-    if !networks.is_empty() {
-        let others: Vec<String> = networks.iter().map(|other| describe(other.dict)).collect();
-        network.notes.push(format!(
-            "taken: {}; the file holds other versions of the network: {} (--which takes one of them)",
-            describe(network.dict),
-            others.join(", ")
-        ));
-    } else if !network.dict.path.is_empty() {
-        network.notes.push(format!("taken: {}", describe(network.dict)));
-    }
+    let parts = match which {
+        Some(which) => asked_for(&dicts, which)?,
+        None => dicts.iter().map(|&dict| Part { dict, path: None }).collect(),
+    };
+    let found = Found::among(&parts, asked);
+    let mut network = match which {
+        Some(which) => found.only(&dicts, which, asked)?,
+        None => found.preferred(&dicts, asked)?,
+    };
     leave(&dicts, &mut network);
     Ok(network)
 }
 
-fn take_first<'a>(networks: &mut Vec<Network<'a>>) -> Option<Network<'a>> {
-    (!networks.is_empty()).then(|| networks.remove(0))
+/// A state dict, or what lies under a path in it.
+struct Part<'a> {
+    dict: &'a StateDict,
+    path: Option<String>,
 }
 
-/// The state dict of this path or name, or the part of one under this prefix.
-fn asked_for<'a>(dicts: &[&'a StateDict], which: &str, given: &Given) -> Result<Network<'a>> {
-    let last = |dict: &StateDict| dict.path.rsplit('.').next() == Some(which);
-    let found: Vec<&StateDict> = match dicts.iter().find(|dict| dict.path == which) {
-        Some(&dict) => vec![dict],
-        None => dicts.iter().copied().filter(|dict| last(dict)).collect(),
+/// The parts of a checkpoint that are called so: by their full paths, or, where there are none, by the ends of the state dicts' paths.
+fn asked_for<'a>(dicts: &[&'a StateDict], which: &str) -> Result<Vec<Part<'a>>> {
+    let which = which.trim_end_matches('.');
+    let called = |name: &str, dict: &'a StateDict| -> Option<Part<'a>> {
+        if name == which || name.strip_prefix(which).is_some_and(|rest| rest.starts_with('.')) {
+            return Some(Part { dict, path: None });
+        }
+        let path = if name.is_empty() { which } else { which.strip_prefix(name)?.strip_prefix('.')? };
+        let holds = dict.tensors.iter().any(|tensor| prefix::lies_in(tensor, path));
+        holds.then(|| Part { dict, path: Some(path.to_owned()) })
     };
-    let (found, part) = if found.is_empty() {
-        let part = which.trim_end_matches('.');
-        let inside = |dict: &&StateDict| {
-            dict.tensors.iter().any(|tensor| tensor.name.strip_prefix(part).is_some_and(|rest| rest.starts_with('.')))
+    let mut parts: Vec<Part> = dicts.iter().filter_map(|&dict| called(&dict.path, dict)).collect();
+    if parts.is_empty() {
+        let ends = |dict: &&'a StateDict| {
+            let dict = *dict;
+            let ends = dict.path.match_indices('.').map(|(at, _)| at + 1).chain([dict.path.len()]);
+            ends.filter_map(|end| called(&dict.path[end..], dict)).next()
         };
-        (dicts.iter().copied().filter(inside).collect(), Some(part))
-    } else {
-        (found, None)
-    };
-    let mut found: Vec<&StateDict> = found;
-    found.sort_by_key(|dict| rank(&dict.path));
-    let Some(&dict) = found.first() else {
+        parts = dicts.iter().filter_map(ends).collect();
+    }
+    if parts.is_empty() {
         let tried = dicts.iter().map(|dict| describe(dict)).collect();
         return Err(Error::Weights { problem: format!("--which {which}: nothing in the file is called that"), tried });
-    };
-    let mut network = prefix::network(dict, part, given).map_err(|failure| no_network(&[(dict, failure)]))?;
-    network.notes.push(match part {
-        Some(part) => format!("taken: the tensors under `{part}`, as asked for"),
-        None => format!("taken: {}, as asked for", describe(dict)),
-    });
-    leave(dicts, &mut network);
-    Ok(network)
+    }
+    Ok(parts)
+}
+
+/// What the parts of a checkpoint are.
+struct Found<'a> {
+    networks: Vec<Network<'a>>,
+    failures: Vec<(&'a StateDict, Failure)>,
+}
+
+impl<'a> Found<'a> {
+    fn among(parts: &[Part<'a>], asked: &Asked) -> Self {
+        let mut found = Self { networks: Vec::new(), failures: Vec::new() };
+        for Part { dict, path } in parts {
+            match prefix::network(dict, path.as_deref(), asked) {
+                Ok(mut network) => {
+                    if let Some(path) = path {
+                        network.notes.push(format!("taken: the tensors under `{path}`{}, as asked for", of(dict)));
+                    }
+                    found.networks.push(network);
+                }
+                Err(failure) => found.failures.push((dict, failure)),
+            }
+        }
+        found
+    }
+
+    /// The only network under a name that was asked for.
+    fn only(mut self, dicts: &[&StateDict], which: &str, asked: &Asked) -> Result<Network<'a>> {
+        let candidates = self.candidates(dicts);
+        match (self.networks.pop(), candidates.len()) {
+            (Some(mut network), 1) => {
+                if !network.notes.iter().any(|note| note.starts_with("taken")) {
+                    network.notes.push(format!("taken: {}, as asked for", describe(network.dict)));
+                }
+                Ok(network)
+            }
+            (None, 0) => Err(no_network(dicts, &self.failures, asked)),
+            _ => Err(several(&format!("`{which}` fits several networks"), &candidates)),
+        }
+    }
+
+    /// The network, where there is one, or the averaged version of it.
+    fn preferred(mut self, dicts: &[&StateDict], asked: &Asked) -> Result<Network<'a>> {
+        let candidates = self.candidates(dicts);
+        self.networks.sort_by_key(|network| rank(&network.dict.path));
+        let mut networks = self.networks.into_iter();
+        let Some(mut network) = networks.next() else {
+            return Err(match candidates.is_empty() {
+                true => no_network(dicts, &self.failures, asked),
+                false => several("the file holds several networks", &candidates),
+            });
+        };
+        let others: Vec<Network> = networks.collect();
+        let own = rank(&network.dict.path);
+        let version = |other: &Network| own < rank(&other.dict.path) && names(&network) == names(other);
+        if !others.iter().all(version) {
+            return Err(several("the file holds several networks", &candidates));
+        }
+        if !others.is_empty() {
+            let others: Vec<String> = others.iter().map(|other| describe(other.dict)).collect();
+            network.notes.push(format!(
+                "taken: {}; the file holds other versions of the network: {} (--which takes one of them)",
+                describe(network.dict),
+                others.join(", ")
+            ));
+        } else if !network.dict.path.is_empty() {
+            network.notes.push(format!("taken: {}", describe(network.dict)));
+        }
+        Ok(network)
+    }
+
+    /// All networks, by the paths under which they can be asked for.
+    fn candidates(&self, dicts: &[&StateDict]) -> Vec<String> {
+        let networks = self.networks.iter().map(|network| {
+            let names: Vec<String> = network.names.iter().map(|tensor| prefix::uncompiled(&tensor.name)).collect();
+            path(dicts, network.dict, &prefix::shared(names.iter().map(String::as_str)))
+        });
+        let parts = self
+            .failures
+            .iter()
+            .flat_map(|(dict, failure)| failure.several.iter().map(|within| path(dicts, dict, within)));
+        networks.chain(parts).collect()
+    }
+}
+
+/// The path of a module in a checkpoint, as `--which` takes it: without that of the state dict, where there is no other.
+fn path(dicts: &[&StateDict], dict: &StateDict, within: &str) -> String {
+    match (dict.path.as_str(), within) {
+        (path, "") => path.to_owned(),
+        (path, within) if dicts.len() == 1 || path.is_empty() => within.to_owned(),
+        (path, within) => format!("{path}.{within}"),
+    }
+}
+
+fn several(what: &str, candidates: &[String]) -> Error {
+    const LISTED: usize = 16;
+    let shown: Vec<String> = candidates.iter().take(LISTED).map(|path| option(path)).collect();
+    let more = candidates.len().saturating_sub(LISTED);
+    let more = if more > 0 { format!(" or one of {more} more") } else { String::new() };
+    let problem = format!("{what}, and nothing says which is meant; give {}{more}", shown.join(" or "));
+    Error::Weights { problem, tried: Vec::new() }
+}
+
+/// `--which` with a path, as a shell takes it.
+fn option(path: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+    match !path.is_empty() && path.chars().all(plain) {
+        true => format!("--which {path}"),
+        false => format!("--which '{}'", path.replace('\'', "'\\''")),
+    }
 }
 
 /// Lists the tensors of all other state dicts.
@@ -128,13 +210,17 @@ fn rank(path: &str) -> usize {
 }
 
 /// Names without wrappers, to tell versions of one network from two networks.
-fn names(dict: &StateDict) -> BTreeSet<String> {
+fn names(network: &Network) -> BTreeSet<String> {
     let bare = |name: &str| {
         let kept = name.split('.').filter(|segment| !matches!(*segment, "module" | "_orig_mod" | "ema" | "model"));
         kept.collect::<Vec<_>>().join(".")
     };
-    let read = dict.tensors.iter().filter(|tensor| !tensor.name.ends_with("n_averaged"));
-    read.map(|tensor| bare(&tensor.name)).collect()
+    network.names.iter().map(|tensor| bare(&tensor.name)).collect()
+}
+
+/// Of which state dict, where that has a path.
+fn of(dict: &StateDict) -> String {
+    if dict.path.is_empty() { String::new() } else { format!(" of `{}`", dict.path) }
 }
 
 fn describe(dict: &StateDict) -> String {
@@ -144,56 +230,44 @@ fn describe(dict: &StateDict) -> String {
     }
 }
 
-/// Parts of networks that are near to those that are read, by what their names hold.
-const FOREIGN: [(&str, &str); 5] = [
-    (".se.conv.", "efficient channel attention (ECA, as in timm's ecaresnet)"),
-    (".attn.fc_reduce.", "selective kernels (as in timm's skresnet)"),
-    (".conv2.fc1.", "split attention (as in timm's resnest)"),
-    (".convs.0.", "convolutions over parts of the channels (as in timm's res2net)"),
-    ("maxpool.0.", "a convolution in place of the stem's pool (as in timm's resnetrs)"),
-];
-
-/// What stands in the way of a state dict whose names are nearly those of a layout, where that is known.
-fn foreign(dict: &StateDict) -> Option<Error> {
-    let computed = ["parametrizations.", "weight_orig", "weight_g"];
-    dict.tensors.iter().map(|tensor| &tensor.name).find_map(|name| {
-        if computed.iter().any(|part| name.contains(part)) {
-            return Some(Error::Unsupported {
-                what: format!("a weight that is computed from other tensors (`{name}`)"),
-                help: "remove the parametrisation (weight or spectral norm) in Python, and save the model again"
-                    .to_owned(),
-            });
-        }
-        let (_, what) = FOREIGN.iter().find(|(part, _)| name.contains(part))?;
-        Some(Error::Unsupported { what: format!("{what}: `{name}`"), help: EXPORT.to_owned() })
-    })
-}
-
 /// Why none of these is a network.
-fn no_network(failures: &[(&StateDict, Failure)]) -> Error {
+fn no_network(dicts: &[&StateDict], failures: &[(&StateDict, Failure)], asked: &Asked) -> Error {
     // The state dict whose names come nearest to a layout's.
     let nearest = failures.iter().max_by_key(|(dict, failure)| {
         (failure.outside.is_some(), failure.mismatches.first().map_or(0, |mismatch| mismatch.named), dict.tensors.len())
     });
-    let Some((dict, failure)) = nearest else {
-        return Error::Weights { problem: "the file holds no tensors under names".to_owned(), tried: Vec::new() };
-    };
-    if let Some((prefix, rest)) = &failure.outside {
-        let shown: Vec<String> = rest.iter().take(3).map(|name| format!("`{name}`")).collect();
+    let Some((dict, failure)) = nearest else { return refused::nothing(asked) };
+    if let Some(Outside { prefix, names }) = &failure.outside {
+        let shown: Vec<String> = names.iter().take(3).map(|name| format!("`{name}`")).collect();
         let problem = format!(
-            "under `{prefix}.` lies a residual network, and {} tensors lie outside of it ({}{}); --which {prefix} takes the network alone",
-            rest.len(),
+            "under `{prefix}.` lies a residual network, and {} tensors lie outside of it ({}{}); {} takes the network alone",
+            names.len(),
             shown.join(", "),
-            if rest.len() > 3 { ", …" } else { "" }
+            if names.len() > 3 { ", …" } else { "" },
+            option(&path(dicts, dict, prefix))
         );
         return Error::Weights { problem, tried: Vec::new() };
     }
-    if let Some(error) = foreign(dict) {
+    if let Some(head) = asked.head_from.filter(|head| !dict.tensors.iter().any(|tensor| is_called(tensor, head))) {
+        let problem = format!("--head-from {head}: nothing in {} is called that", describe(dict));
+        return Error::Weights { problem, tried: Vec::new() };
+    }
+    if let Some(error) = refused::known(dict, asked.unused) {
         return error;
     }
-    let tried = failure.mismatches.iter().take(TOLD).map(|m| format!("{}: {}", m.class, m.reason)).collect();
-    let first = dict.tensors.first().map_or("", |tensor| &tensor.name);
-    let problem =
+    let first = dict.tensors.first().map_or("", |tensor| &tensor.name).escape_debug();
+    let none =
         format!("{}, the first is `{first}`, are those of no residual network that is known here", describe(dict));
-    Error::Weights { problem, tried }
+    match &failure.nearest {
+        Some(near) => Error::Weights { problem: format!("{none}; {}", faults::told(near)), tried: Vec::new() },
+        None => {
+            let tried = failure.mismatches.iter().take(TOLD).map(|m| format!("{}: {}", m.class, m.reason)).collect();
+            Error::Weights { problem: none, tried }
+        }
+    }
+}
+
+/// Whether a module on the path of a tensor has this name or path.
+fn is_called(tensor: &NamedTensor, path: &str) -> bool {
+    format!(".{}.", prefix::uncompiled(&tensor.name)).contains(&format!(".{path}."))
 }

@@ -9,7 +9,7 @@ use residua_resnet::recipe::Recipe;
 use residua_resnet::recognise::Given;
 use serde_json::Value;
 
-use super::choose::EXPORT;
+use super::refused::EXPORT;
 use crate::error::{Error, Result};
 
 /// What a configuration says.

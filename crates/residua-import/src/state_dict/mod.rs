@@ -8,10 +8,15 @@
 //! Invariant: every tensor is bound, or listed as unused with the reason, or reading fails. What a file says about its network
 //! and what its tensors are must agree.
 
+mod bodies;
 mod choose;
 mod config;
+mod faults;
+mod heads;
+mod masks;
 mod modules;
 mod prefix;
+mod refused;
 #[cfg(test)]
 mod tests;
 
@@ -31,7 +36,7 @@ use serde_json::Value;
 use crate::LoadOptions;
 use crate::error::{Error, Result};
 use config::Config;
-use prefix::Network;
+use prefix::{Asked, Network};
 
 /// A file of state dicts, whatever its container.
 struct Checkpoint {
@@ -119,8 +124,16 @@ fn network(checkpoint: Checkpoint, name: &str, options: &LoadOptions) -> Result<
     if let Some(config) = &config {
         config.fill(&mut given);
     }
-    let mut chosen = choose::network(&state_dicts, options.which.as_deref(), &given)?;
+    let state_dicts = masks::multiplied(state_dicts, &mut source.notes)?;
+    let head_from = options.head_from.as_deref();
+    let asked = Asked { given: &given, head_from, unused: &unused, dangers: &source.dangers };
+    let mut chosen = choose::network(&state_dicts, options.which.as_deref(), &asked)?;
+    let own;
     if !chosen.dict.modules.is_empty() {
+        if chosen.is_part() {
+            own = chosen.alone();
+            chosen.dict = &own;
+        }
         chosen.recognised = modules::settle(&chosen, given)?;
     }
     let Network { recognised, names, notes, unused: outside, .. } = chosen;

@@ -1,37 +1,120 @@
 //! Prefixes that wrappers put before the names of a network.
 //!
 //! `module.` of DataParallel, `_orig_mod.` of torch.compile, the attribute of whatever module holds the network. Nothing is assumed about their names:
-//! a prefix is what all names share, or what most of them share while the rest is one dense layer, the classifier.
+//! a prefix is what all names share, or what most of them share while the rest is one dense layer, the classifier. Where more than that lies beside a
+//! network, its parts are looked through for it ([`bodies`]).
 
 use std::collections::BTreeMap;
 
 use residua_formats::NamedTensor;
 use residua_formats::torch::StateDict;
 use residua_ir::Unused;
+use residua_resnet::nearest::{Nearest, nearest};
 use residua_resnet::recognise;
 use residua_resnet::recognise::{Entry, Given, Mismatch, Recognised};
 
+use super::bodies;
+
 /// More levels of wrappers than anybody has.
 const LEVELS: usize = 16;
+
+/// What is known and wanted of a network besides its tensors.
+pub(super) struct Asked<'a> {
+    pub(super) given: &'a Given,
+    /// The module at which the head begins.
+    pub(super) head_from: Option<&'a str>,
+    /// What the file holds beside its state dicts.
+    pub(super) unused: &'a [Unused],
+    /// What its pickle wants called that could do harm.
+    pub(super) dangers: &'a [String],
+}
 
 /// A network that was told from a state dict.
 pub(super) struct Network<'a> {
     pub(super) dict: &'a StateDict,
     pub(super) recognised: Recognised,
-    /// What was stripped from the start of all names.
+    /// What stands before its names, with the dot.
     pub(super) prefix: String,
     /// The tensors that [`Recognised::slots`] count.
     pub(super) names: Vec<&'a NamedTensor>,
     pub(super) notes: Vec<String>,
     pub(super) unused: Vec<Unused>,
+    /// Modules that were left out, by their paths.
+    pub(super) heads: Vec<String>,
+    /// The module that was asked for, where it is not all of the state dict.
+    pub(super) part: Option<String>,
+}
+
+impl Network<'_> {
+    /// Whether the state dict has modules that are none of the network's.
+    pub(super) fn is_part(&self) -> bool {
+        self.part.is_some() || !self.heads.is_empty()
+    }
+
+    /// The state dict without the modules and tensors that were left out.
+    pub(super) fn alone(&self) -> StateDict {
+        let within = |path: &str, module: &str| {
+            path.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let kept = |path: &str| {
+            let path = uncompiled(path);
+            let part = self.part.as_deref();
+            // Modules around a part stay: they hold nothing but others.
+            part.is_none_or(|part| within(&path, part) || path.is_empty() || within(part, &path))
+                && !self.heads.iter().any(|head| within(&path, head))
+        };
+        let mut dict = self.dict.clone();
+        dict.tensors.retain(|tensor| kept(&tensor.name));
+        dict.modules.retain(|module| kept(&module.path));
+        dict
+    }
+}
+
+/// Classes of whole networks, whose own names begin at their module.
+const NETWORKS: [&str; 3] =
+    ["torchvision.models.resnet.ResNet", "timm.models.resnet.ResNet", "timm.models.resnetv2.ResNetV2"];
+
+/// What stands before the names of the only module that is a network by its class, with the dot.
+pub(super) fn root(dict: &StateDict, part: Option<&str>) -> Option<String> {
+    let inside = |path: &str| part.is_none_or(|part| format!("{path}.").starts_with(&format!("{part}.")));
+    let mut roots = dict.modules.iter().filter(|module| NETWORKS.contains(&module.class.as_str()));
+    let mut roots = roots.by_ref().map(|module| uncompiled(&module.path)).filter(|path| inside(path));
+    match (roots.next(), roots.next()) {
+        (Some(root), None) if root.is_empty() => Some(root),
+        (Some(root), None) => Some(format!("{root}.")),
+        _ => None,
+    }
 }
 
 /// Why a state dict is no network.
 #[derive(Debug, Default)]
 pub(super) struct Failure {
     pub(super) mismatches: Vec<Mismatch>,
-    /// Prefix under which a network was found, and names that lie outside of it.
-    pub(super) outside: Option<(String, Vec<String>)>,
+    /// A network that was found, and what lies outside of it.
+    pub(super) outside: Option<Outside>,
+    /// The paths of several networks, where there are several.
+    pub(super) several: Vec<String>,
+    /// The model class that they come nearest to.
+    pub(super) nearest: Option<Box<Near>>,
+}
+
+/// How near tensors come to a model class.
+#[derive(Debug)]
+pub(super) struct Near {
+    /// What stands before the names that the class has.
+    pub(super) prefix: String,
+    /// The tensors by the names that [`Nearest`] counts.
+    pub(super) names: Vec<String>,
+    pub(super) nearest: Nearest,
+}
+
+/// A network that is not all that there is.
+#[derive(Debug)]
+pub(super) struct Outside {
+    /// What stands before its names, without the dot.
+    pub(super) prefix: String,
+    /// Names that lie outside of it.
+    pub(super) names: Vec<String>,
 }
 
 /// What tools leave beside weights, and no function reads.
@@ -52,46 +135,100 @@ pub(super) fn uncompiled(name: &str) -> String {
 }
 
 /// Tells the network of a state dict. With `part`, only of the tensors under this prefix.
-pub(super) fn network<'a>(dict: &'a StateDict, part: Option<&str>, given: &Given) -> Result<Network<'a>, Failure> {
+pub(super) fn network<'a>(dict: &'a StateDict, part: Option<&str>, asked: &Asked) -> Result<Network<'a>, Failure> {
+    let (named, unused) = inside(dict, part);
+    let mut mismatches = Vec::new();
+    let part = part.map(uncompiled);
+    let root = root(dict, part.as_deref());
+    if asked.head_from.is_none() {
+        match whole(dict, &named, asked.given, root.as_deref()) {
+            Ok(network) => return Ok(Network { unused, part, ..network }),
+            Err(why) => mismatches = why,
+        }
+    }
+    match bodies::network(dict, &named, asked, root.as_deref()) {
+        Ok(mut network) => {
+            network.unused.extend(unused);
+            Ok(Network { part, ..network })
+        }
+        Err(failure) => Err(Failure { mismatches, nearest: near(&named, asked.given), ..failure }),
+    }
+}
+
+/// The model class that the tensors come nearest to, behind whichever prefix.
+fn near(named: &[(String, &NamedTensor)], given: &Given) -> Option<Box<Near>> {
+    let mut best: Option<(String, Nearest)> = None;
+    let mut prefix = Some(String::new());
+    for _ in 0..LEVELS {
+        let Some(now) = prefix else { break };
+        prefix = next_prefix(named, &now);
+        let Some(nearest) = nearest(&entries(named, &now), given) else { continue };
+        if best.as_ref().is_none_or(|(_, best)| nearest.placed > best.placed) {
+            best = Some((now, nearest));
+        }
+    }
+    let (prefix, nearest) = best?;
+    let names = named.iter().map(|(_, tensor)| tensor.name.clone()).collect();
+    Some(Box::new(Near { prefix, names, nearest }))
+}
+
+/// The tensors that may be the network's, under their names as the class has them, and those that are not.
+fn inside<'a>(dict: &'a StateDict, part: Option<&str>) -> (Vec<(String, &'a NamedTensor)>, Vec<Unused>) {
     let mut unused = Vec::new();
     let mut named: Vec<(String, &NamedTensor)> = Vec::new();
     for tensor in &dict.tensors {
         let name = uncompiled(&tensor.name);
-        let inside = part.is_none_or(|part| {
-            tensor.name.strip_prefix(part).or(name.strip_prefix(part)).is_some_and(|rest| rest.starts_with('.'))
-        });
-        let reason = match (inside, by_product(&name, tensor.tensor.shape())) {
-            (false, _) => Some(format!("it lies outside of `{}`, which was asked for", part.unwrap_or_default())),
-            (true, Some(reason)) => Some(reason.to_owned()),
-            (true, None) => None,
+        let reason = match (part.filter(|part| !lies_in(tensor, part)), by_product(&name, tensor.tensor.shape())) {
+            (Some(part), _) => Some(format!("it lies outside of `{part}`, which was asked for")),
+            (None, Some(reason)) => Some(reason.to_owned()),
+            (None, None) => None,
         };
         match reason {
             Some(reason) => unused.push(Unused { location: tensor.name.clone(), reason }),
             None => named.push((name, tensor)),
         }
     }
-    let mut failure = Failure::default();
+    (named, unused)
+}
+
+/// Whether a tensor's name starts with a path, with or without what torch.compile puts into it.
+pub(super) fn lies_in(tensor: &NamedTensor, path: &str) -> bool {
+    let within = |name: &str| name.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
+    within(&tensor.name) || within(&uncompiled(&tensor.name))
+}
+
+/// The network that all of these tensors are.
+fn whole<'a>(
+    dict: &'a StateDict,
+    named: &[(String, &'a NamedTensor)],
+    given: &Given,
+    root: Option<&str>,
+) -> Result<Network<'a>, Vec<Mismatch>> {
+    let mut mismatches: Vec<Mismatch> = Vec::new();
     let mut prefix = String::new();
     let mut nearly = None;
     for _ in 0..LEVELS {
-        match attempt(&named, &prefix, given) {
-            Ok(recognised) if recognised.exact => return Ok(stripped(dict, &named, prefix, recognised, unused)),
+        let attempt = match root.is_none_or(|root| root == prefix) {
+            true => attempt(named, &prefix, given),
+            false => Err(Vec::new()),
+        };
+        match attempt {
+            Ok(recognised) if recognised.exact => return Ok(stripped(dict, named, prefix, recognised)),
             // Behind a longer prefix the classifier may have the name that the layout gives it.
             Ok(recognised) => nearly = Some((prefix.clone(), recognised)),
-            Err(mismatches) => failure.mismatches.extend(mismatches),
+            Err(why) => mismatches.extend(why),
         }
-        match next_prefix(&named, &prefix) {
+        match next_prefix(named, &prefix) {
             Some(longer) => prefix = longer,
             None => break,
         }
     }
     if let Some((prefix, recognised)) = nearly {
-        return Ok(stripped(dict, &named, prefix, recognised, unused));
+        return Ok(stripped(dict, named, prefix, recognised));
     }
-    failure.mismatches.sort_by_key(|mismatch| std::cmp::Reverse(mismatch.named));
-    failure.mismatches.dedup_by(|a, b| a.class == b.class);
-    failure.outside = outside(&named, given);
-    Err(failure)
+    mismatches.sort_by_key(|mismatch| std::cmp::Reverse(mismatch.named));
+    mismatches.dedup_by(|a, b| a.class == b.class);
+    Err(mismatches)
 }
 
 fn stripped<'a>(
@@ -99,7 +236,6 @@ fn stripped<'a>(
     named: &[(String, &'a NamedTensor)],
     prefix: String,
     recognised: Recognised,
-    unused: Vec<Unused>,
 ) -> Network<'a> {
     let compiled = dict.tensors.iter().any(|tensor| tensor.name.contains("_orig_mod."));
     let parts = [compiled.then(|| "`_orig_mod.`".to_owned()), (!prefix.is_empty()).then(|| format!("`{prefix}`"))];
@@ -109,19 +245,34 @@ fn stripped<'a>(
         false => vec![format!("stripped from the names of tensors: {}", parts.join(" and "))],
     };
     let names = named.iter().map(|(_, tensor)| *tensor).collect();
-    Network { dict, recognised, prefix, names, notes, unused }
+    Network { dict, recognised, prefix, names, notes, unused: Vec::new(), heads: Vec::new(), part: None }
+}
+
+/// The path of the module that all these names lie in.
+pub(super) fn shared<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
+    let module = |name: &'a str| name.rsplit_once('.').map_or("", |(module, _)| module);
+    let first = names.next().map(module).unwrap_or_default();
+    let shared = names.fold(first, |shared, name| {
+        let alike = shared.split('.').zip(module(name).split('.')).take_while(|(a, b)| a == b);
+        let length: usize = alike.map(|(segment, _)| segment.len() + 1).sum();
+        shared.get(..length.saturating_sub(1)).unwrap_or_default()
+    });
+    shared.to_owned()
 }
 
 /// The entries of a state dict with a prefix stripped; names outside of it stay as they are.
-fn attempt(named: &[(String, &NamedTensor)], prefix: &str, given: &Given) -> Result<Recognised, Vec<Mismatch>> {
-    let entries: Vec<Entry> = named
+fn entries(named: &[(String, &NamedTensor)], prefix: &str) -> Vec<Entry> {
+    named
         .iter()
         .map(|(name, tensor)| Entry {
             name: name.strip_prefix(prefix).unwrap_or(name).to_owned(),
             shape: tensor.tensor.shape().to_vec(),
         })
-        .collect();
-    recognise(&entries, given)
+        .collect()
+}
+
+fn attempt(named: &[(String, &NamedTensor)], prefix: &str, given: &Given) -> Result<Recognised, Vec<Mismatch>> {
+    recognise(&entries(named, prefix), given)
 }
 
 /// A prefix longer by the segment that most names behind this one have next.
@@ -136,25 +287,4 @@ fn next_prefix(named: &[(String, &NamedTensor)], prefix: &str) -> Option<String>
     let (segment, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
     // Stages of a network are segments too; none of them has most of the tensors beside the others.
     (count * 2 > inside.len()).then(|| format!("{prefix}{segment}."))
-}
-
-/// Where a part of the names is a network and the rest is not: the prefix of that part, and the rest.
-fn outside(named: &[(String, &NamedTensor)], given: &Given) -> Option<(String, Vec<String>)> {
-    let mut prefixes: Vec<String> = Vec::new();
-    for (name, _) in named {
-        let mut end = 0;
-        for (at, _) in name.match_indices('.').take(4) {
-            end = at + 1;
-            let prefix = name[..end].to_owned();
-            if !prefixes.contains(&prefix) && prefixes.len() < 64 {
-                prefixes.push(prefix);
-            }
-        }
-        debug_assert!(end <= name.len());
-    }
-    prefixes.into_iter().find_map(|prefix| {
-        let (inside, rest): (Vec<_>, Vec<_>) = named.iter().cloned().partition(|(name, _)| name.starts_with(&prefix));
-        let found = inside.len() > 4 && !rest.is_empty() && attempt(&inside, &prefix, given).is_ok();
-        found.then(|| (prefix.trim_end_matches('.').to_owned(), rest.into_iter().map(|(name, _)| name).collect()))
-    })
 }

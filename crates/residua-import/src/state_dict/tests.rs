@@ -6,6 +6,7 @@ use residua_ir::{DType, Tensor};
 use residua_resnet::recognise::Given;
 
 use super::choose;
+use super::prefix::Asked;
 
 /// Names and shapes of a thin ResNet-18 as torchvision has them.
 fn resnet18(prefix: &str) -> Vec<NamedTensor> {
@@ -53,7 +54,18 @@ fn dict(path: &str, parts: Vec<Vec<NamedTensor>>) -> StateDict {
 
 /// Classes of the network, its notes and unused tensors; or the error.
 fn read(dicts: &[StateDict], which: Option<&str>) -> Result<(Option<usize>, String, usize), String> {
-    let network = choose::network(dicts, which, &Given::default()).map_err(|error| error.to_string())?;
+    read_from(dicts, which, None)
+}
+
+/// As [`read`], where the head begins at a module.
+fn read_from(
+    dicts: &[StateDict],
+    which: Option<&str>,
+    head_from: Option<&str>,
+) -> Result<(Option<usize>, String, usize), String> {
+    let given = Given::default();
+    let asked = Asked { given: &given, head_from, unused: &[], dangers: &[] };
+    let network = choose::network(dicts, which, &asked).map_err(|error| error.to_string())?;
     let head = network.recognised.recipe.head.as_ref();
     let classes = head.and_then(|head| head.classifier.as_ref()).map(|classifier| classifier.classes);
     Ok((classes, network.notes.join("; "), network.unused.len()))

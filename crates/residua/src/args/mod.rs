@@ -19,7 +19,7 @@ pub(crate) use convert::{ConvertArgs, Dtype, InputLayout, LayoutName, OutputForm
 pub(crate) use inspect::{Count, InspectArgs, InspectFormat, LayerColumn};
 pub(crate) use model::{ModelArgs, NamedShape, parse_shape};
 pub(crate) use picture::{Filter, PictureArgs, PreprocessChoice};
-pub(crate) use source::{SourceArgs, Variant, parse_epsilon};
+pub(crate) use source::{Pooling, SourceArgs, Variant, parse_epsilon};
 
 const STYLES: Styles = Styles::styled()
     .header(Style::new().bold())

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use residua_import::LoadOptions;
-use residua_resnet::layouts::{ZOOS, Zoo};
+use residua_resnet::layouts::{Headless, ZOOS, Zoo};
 use residua_resnet::recognise::Given;
 
 /// Where the help lists these options. (A heading for the whole group would go on behind it.)
@@ -14,9 +14,15 @@ const HEADING: &str = "Weights alone";
 /// What names and shapes leave open. Files that hold their graph leave nothing open, and there these are refused.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct SourceArgs {
-    /// The state dict that is meant, or the part of it, where a checkpoint holds several
+    /// The network that is meant, where a checkpoint holds several: a state dict, a part of one, or both (`teacher.backbone`)
     #[arg(long, help_heading = HEADING, value_name = "PATH")]
     pub(crate) which: Option<String>,
+    /// The module at which the head begins: it and the classifier are left out
+    #[arg(long, help_heading = HEADING, value_name = "NAME")]
+    pub(crate) head_from: Option<String>,
+    /// What a network without a classifier gives [default: as the layout's own code]
+    #[arg(long, help_heading = HEADING, value_name = "KIND", value_enum)]
+    pub(crate) pooling: Option<Pooling>,
     /// Where bottlenecks have their stride [default: as the layout's own code]
     #[arg(long, help_heading = HEADING, value_name = "VARIANT", value_enum)]
     pub(crate) variant: Option<Variant>,
@@ -44,6 +50,15 @@ pub(crate) enum Variant {
     V15,
 }
 
+/// What a network without a classifier gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Pooling {
+    /// The map of the last block
+    None,
+    /// Its mean over all pixels
+    Avg,
+}
+
 fn zoos() -> impl TypedValueParser<Value = &'static Zoo> {
     PossibleValuesParser::new(ZOOS.map(|zoo| zoo.name)).try_map(|name| Zoo::named(&name).ok_or("no such layout"))
 }
@@ -56,8 +71,15 @@ pub(crate) fn parse_epsilon(text: &str) -> Result<f64, String> {
 }
 
 /// The options, each with the way to give it another value.
-const OPTIONS: [(&str, Change); 6] = [
+const OPTIONS: [(&str, Change); 8] = [
     ("--which", |args| args.which.as_mut().map(|path| path.push('\u{0}'))),
+    ("--head-from", |args| args.head_from.as_mut().map(|path| path.push('\u{0}'))),
+    ("--pooling", |args| {
+        args.pooling.as_mut().map(|pooling| match pooling {
+            Pooling::None => *pooling = Pooling::Avg,
+            Pooling::Avg => *pooling = Pooling::None,
+        })
+    }),
     ("--variant", |args| {
         args.variant.as_mut().map(|variant| match variant {
             Variant::V1 => *variant = Variant::V15,
@@ -83,6 +105,8 @@ impl SourceArgs {
     pub(crate) fn or(self, other: &Self) -> Self {
         Self {
             which: self.which.or_else(|| other.which.clone()),
+            head_from: self.head_from.or_else(|| other.head_from.clone()),
+            pooling: self.pooling.or(other.pooling),
             variant: self.variant.or(other.variant),
             epsilon: self.epsilon.or(other.epsilon),
             norm_groups: self.norm_groups.or(other.norm_groups),
@@ -101,9 +125,18 @@ impl SourceArgs {
             }),
             epsilon: self.epsilon,
             norm_groups: self.norm_groups.map(|groups| groups as usize),
+            headless: self.pooling.map(|pooling| match pooling {
+                Pooling::None => Headless::Map,
+                Pooling::Avg => Headless::Features,
+            }),
             ..Given::default()
         };
-        LoadOptions { which: self.which.clone(), given, config: self.hf_config.clone() }
+        LoadOptions {
+            which: self.which.clone(),
+            head_from: self.head_from.clone(),
+            given,
+            config: self.hf_config.clone(),
+        }
     }
 
     /// The options that were given, and for each of them all options with another value of this one.

@@ -13,8 +13,8 @@ use residua_verify::targets::Runtime;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::args::{
-    Dtype, FailOn, NamedShape, Override, Variant, parse_code, parse_epsilon, parse_level, parse_shape, parse_target,
-    parse_tolerance,
+    Dtype, FailOn, NamedShape, Override, Pooling, Variant, parse_code, parse_epsilon, parse_level, parse_shape,
+    parse_target, parse_tolerance,
 };
 use crate::check::Settings;
 use crate::suggest;
@@ -37,6 +37,8 @@ pub(super) struct Section {
     #[serde(deserialize_with = "levels")]
     levels: BTreeMap<&'static str, Option<Level>>,
     which: Option<String>,
+    head_from: Option<String>,
+    pooling: Option<Choice<Pooling>>,
     variant: Option<Choice<Variant>>,
     epsilon: Option<Epsilon>,
     norm_groups: Option<Groups>,
@@ -121,6 +123,8 @@ impl Section {
         settings.levels.extend(&self.levels);
         let source = &mut settings.source;
         over(&mut source.which, self.which.clone());
+        over(&mut source.head_from, self.head_from.clone());
+        over(&mut source.pooling, self.pooling.as_ref().map(|pooling| pooling.0));
         over(&mut source.variant, self.variant.as_ref().map(|variant| variant.0));
         over(&mut source.epsilon, self.epsilon.as_ref().map(|epsilon| epsilon.0));
         over(&mut source.norm_groups, self.norm_groups.as_ref().map(|groups| groups.0));
