@@ -6,7 +6,7 @@ use residua_ir::Code;
 
 residua_ir::code! {
     /// On inputs whose outputs the source framework computed itself (`--golden`), the model gives something else, by more
-    /// than rounding to f32 explains.
+    /// than rounding explains: to f32, or to f16 or bf16 where the source computes in these.
     ///
     /// ## Why it matters
     ///

@@ -1,6 +1,6 @@
 //! How far apart two runs of the same function may be.
 //!
-//! The yardstick is the model itself: the largest |f32 run − f64 run| of an output is what rounding to {dtype} does to this
+//! The yardstick is the model itself: the largest |f32 run − f64 run| of an output is what rounding to f32 does to this
 //! network for this input. Weights that were rounded anew (a folded batch norm) disturb the output by a few times as
 //! much at most, since they are rounded as often as everything else; a wrong stride, epsilon, padding or layer is
 //! orders of magnitude above it.
@@ -10,8 +10,11 @@ use residua_exec::Array;
 use residua_exec::compare::{Difference, difference};
 use residua_ir::DType;
 
-/// How many times the noise two models may differ by.
+/// How many times the noise two models may differ by, which compute the same in other orders.
 const FACTOR: f64 = 8.0;
+
+/// The same for what rounds to a narrow type after each operation: the run that it is measured by does so at the same places.
+const NARROW_FACTOR: f64 = 4.0;
 
 /// The most that a bound may be, relative to the largest element. Noise beyond that says that something is wrong with
 /// the model or with the f32 engine, and must not become permission to differ.
@@ -21,6 +24,8 @@ const MOST: f64 = 1e-3;
 struct Rounding {
     /// The distance from 1 to the next number.
     epsilon: f64,
+    /// How many times the noise a bound is.
+    factor: f64,
     /// The most that a bound may be, relative to the largest element.
     most: f64,
     /// The same in words.
@@ -31,8 +36,18 @@ impl Rounding {
     /// Narrow types are noisier, and a network of them is good for less.
     fn of(dtype: DType) -> Self {
         match dtype {
-            DType::BF16 => Self { epsilon: 1.0 / 128.0, most: 0.25, most_from: "a quarter of the largest value" },
-            DType::F16 => Self { epsilon: 1.0 / 1024.0, most: 0.0625, most_from: "a sixteenth of the largest value" },
+            DType::BF16 => Self {
+                epsilon: 1.0 / 128.0,
+                factor: NARROW_FACTOR,
+                most: 0.25,
+                most_from: "a quarter of the largest value",
+            },
+            DType::F16 => Self {
+                epsilon: 1.0 / 1024.0,
+                factor: NARROW_FACTOR,
+                most: 0.0625,
+                most_from: "a sixteenth of the largest value",
+            },
             DType::F64
             | DType::F32
             | DType::I64
@@ -43,9 +58,12 @@ impl Rounding {
             | DType::U32
             | DType::U16
             | DType::U8
-            | DType::Bool => {
-                Self { epsilon: f64::from(f32::EPSILON), most: MOST, most_from: "a thousandth of the largest value" }
-            }
+            | DType::Bool => Self {
+                epsilon: f64::from(f32::EPSILON),
+                factor: FACTOR,
+                most: MOST,
+                most_from: "a thousandth of the largest value",
+            },
         }
     }
 }
@@ -94,13 +112,14 @@ impl Bound {
         let rounding = Rounding::of(dtype);
         let least = largest * rounding.epsilon / 2.0;
         let noise = found.max(least);
-        let (value, most) = (FACTOR * noise, rounding.most * largest);
+        let (value, most) = (rounding.factor * noise, rounding.most * largest);
+        let factor = rounding.factor;
         let from = if value > most {
             rounding.most_from.to_owned()
         } else if found < least {
-            format!("{FACTOR} times half a unit in the last place of the largest value")
+            format!("{factor} times half a unit in the last place of the largest value")
         } else {
-            format!("{FACTOR} times what rounding to f32 does to {model}")
+            format!("{factor} times what rounding to {dtype} does to {model}")
         };
         Self { value: value.min(most), from }
     }

@@ -63,7 +63,7 @@ pub fn golden(model: &Checked, golden: &Golden, settings: &Settings) -> Result<V
         return Ok(held);
     }
     // What a framework rounds after each operation is farther away, and by how much can be tried.
-    let bounds = whole(&model, narrow.noise(&inputs, &exact.exact, settings)?);
+    let bounds = whole(&model, narrow.noise(&inputs, &exact.exact, bounds, settings)?);
     let dtype = narrow.dtype;
     let noise = format!("what rounding to {dtype} after each operation does to them, since the source computes in it,");
     hold(&model, golden, &exact, &bounds, &method(&noise), settings)

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use residua_exec::{Array, Executor, Options, Precision};
 use residua_ir::computes::narrow_nodes;
-use residua_ir::{Checked, DType, Op, ValueId, validate};
+use residua_ir::{Checked, DType, Graph, Op, ValueId, ValueKind, validate};
 
 use super::Settings;
 use super::bound::Bound;
@@ -23,6 +23,8 @@ pub(super) struct Narrow {
     round: BTreeMap<ValueId, DType>,
     /// What each input is rounded to.
     inputs: Vec<Option<DType>>,
+    /// For each output, whether anything that is rounded goes into it.
+    reaches: Vec<bool>,
 }
 
 impl Narrow {
@@ -53,12 +55,13 @@ impl Narrow {
         let rounded: Vec<Option<DType>> = {
             let mut of_parameter = vec![None; graph.parameters().len()];
             for (id, dtype) in tensors {
-                if let residua_ir::ValueKind::Parameter(parameter) = graph.value(id).kind {
+                if let ValueKind::Parameter(parameter) = graph.value(id).kind {
                     of_parameter[parameter.index()] = Some(dtype);
                 }
             }
             of_parameter
         };
+        let reaches = reached(graph, &nodes);
         let mut dtypes = rounded.into_iter();
         let graph = graph.clone().map_tensors(|parameter| {
             let tensor = parameter.tensor.clone();
@@ -69,11 +72,17 @@ impl Narrow {
             Ok(graph) => graph,
             Err(never) => match never {},
         };
-        Ok(Some(Self { dtype, model: validate(graph)?, round, inputs }))
+        Ok(Some(Self { dtype, model: validate(graph)?, round, inputs, reaches }))
     }
 
-    /// How far each output may be from the exact one.
-    pub(super) fn noise(&self, inputs: &[Array], exact: &[Array], settings: &Settings) -> Result<Vec<Bound>> {
+    /// How far each output may be from the exact one; where nothing that is rounded goes into it, what `wide` says.
+    pub(super) fn noise(
+        &self,
+        inputs: &[Array],
+        exact: &[Array],
+        wide: Vec<Bound>,
+        settings: &Settings,
+    ) -> Result<Vec<Bound>> {
         let rounded = |(array, dtype): (&Array, &Option<DType>)| {
             let Some(dtype) = dtype else { return Ok(array.clone()) };
             let mut values = array.to_f64();
@@ -88,7 +97,25 @@ impl Narrow {
             ..Options::default()
         };
         let found = Executor::new(&self.model, &options)?.run(&inputs)?;
-        let bound = |(exact, found)| Bound::noise_in(self.dtype, exact, found, "the model after each operation");
-        exact.iter().zip(&found.outputs).map(bound).collect()
+        let mut bounds = Vec::new();
+        for ((wide, &reaches), (exact, found)) in
+            wide.into_iter().zip(&self.reaches).zip(exact.iter().zip(&found.outputs))
+        {
+            bounds.push(match reaches {
+                true => Bound::noise_in(self.dtype, exact, found, "the model after each operation")?,
+                false => wide,
+            });
+        }
+        Ok(bounds)
     }
+}
+
+/// For each output, whether it depends on a node that is computed in a narrow type.
+fn reached(graph: &Graph, nodes: &[Option<DType>]) -> Vec<bool> {
+    let mut values = vec![false; graph.values().len()];
+    for (node, dtype) in graph.nodes().iter().zip(nodes) {
+        let reached = dtype.is_some() || node.inputs.iter().any(|id| values[id.index()]);
+        node.outputs.iter().for_each(|id| values[id.index()] = reached);
+    }
+    graph.outputs().iter().map(|id| values[id.index()]).collect()
 }
