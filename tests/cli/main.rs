@@ -21,6 +21,7 @@ mod json_schema;
 mod layouts;
 mod manifest;
 mod onnx_text;
+mod pictures;
 mod proof;
 mod reports;
 mod run;

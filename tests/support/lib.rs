@@ -114,7 +114,7 @@ pub fn all() -> &'static [Fixture] {
         let mut fixtures = Vec::new();
         for set in fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
             let name = set.file_name().unwrap().to_string_lossy().into_owned();
-            if !["faults", "torch", "onnx", "precision", "proof"].contains(&&*name) {
+            if !["faults", "torch", "onnx", "pictures", "precision", "proof"].contains(&&*name) {
                 fixtures.extend(of_set(&name, &set, &unpacked.path().join(&name)));
             }
         }

@@ -152,6 +152,54 @@ fn folder(path: &Path) -> Result<Container> {
     }
 }
 
+/// A JSON file beside a model.
+#[derive(Debug)]
+pub enum Beside {
+    /// There is none of this name.
+    Nothing,
+    /// It is about this model: the model has a name of Hugging Face's, or is the only one of its folder.
+    OfThis(Value),
+    /// Other models lie there too.
+    OfSeveral(Value),
+}
+
+/// Reads the JSON file of this name in the folder of a model, or in the folder that `model` is.
+///
+/// # Errors
+/// [`FormatError`] where it is there and is no JSON within the limits, or leads out of the folder.
+pub fn beside(model: &Path, name: &str) -> Result<Beside> {
+    let folder = if model.is_dir() { model.to_owned() } else { parent(model) };
+    if !folder.join(name).is_file() {
+        return Ok(Beside::Nothing);
+    }
+    // Links of the cache of Hugging Face lead where those of the model lead.
+    let stands_for_it = WITH_CONFIG.iter().map(|known| folder.join(known)).find(|path| path.is_file());
+    let anchor = stands_for_it.filter(|_| model.is_dir()).unwrap_or_else(|| model.to_owned());
+    let anchor = if anchor.is_dir() { folder.join(name) } else { anchor };
+    let value = json::parse(name, &Folder::of(&anchor).map(name, name)?)?;
+    let known = MODELS.iter().any(|known| model.file_name().is_some_and(|own| own == *known));
+    let alone = model.is_dir() || known || folder.join(name) == model || is_alone(&folder)?;
+    Ok(if alone { Beside::OfThis(value) } else { Beside::OfSeveral(value) })
+}
+
+fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        Some(_) | None => PathBuf::from("."),
+    }
+}
+
+/// Endings of files that hold models.
+const ENDINGS: [&str; 10] = ["safetensors", "bin", "pth", "pt", "ckpt", "tar", "onnx", "h5", "keras", "pkl"];
+
+/// Whether at most one file of a folder has the name of a model.
+fn is_alone(folder: &Path) -> Result<bool> {
+    let is_model = |name: &String| {
+        Path::new(name).extension().is_some_and(|end| ENDINGS.iter().any(|ending| end.eq_ignore_ascii_case(ending)))
+    };
+    Ok(files(folder)?.iter().filter(|name| is_model(name)).count() <= 1)
+}
+
 fn is_model(path: &Path) -> bool {
     path.is_file() && map_regular(path).and_then(|bytes| sniff::sniff(&bytes)).is_ok()
 }

@@ -13,6 +13,7 @@ mod error;
 pub mod keras;
 mod knots;
 pub mod onnx;
+mod preparation;
 pub mod safetensors;
 mod state_dict;
 pub mod weights;
@@ -52,8 +53,18 @@ pub fn load(path: &Path) -> Result<Graph> {
 /// [`ImportError`], naming the file, and the layer or tensor it is about.
 pub fn load_with(path: &Path, options: &LoadOptions) -> Result<Graph> {
     let name = path.file_stem().map_or_else(|| "model".to_owned(), |stem| stem.to_string_lossy().into_owned());
-    from_container(residua_formats::open(path)?, &name, options)
-        .map_err(|error| ImportError::InFile { file: path.to_owned(), error: Box::new(error) })
+    let container = residua_formats::open(path)?;
+    // Files that hold their graph have no use for a configuration of weights.
+    let config = match &container {
+        Container::Safetensors(file) if safetensors::holds_graph(file) => None,
+        Container::Keras(_) | Container::Onnx(_) => None,
+        Container::Safetensors(_) | Container::Torch(_) => Some(options.config.as_deref()),
+    };
+    let graph = from_container(container, &name, options).and_then(|mut graph| {
+        preparation::read_beside(path, config, &mut graph)?;
+        Ok(graph)
+    });
+    graph.map_err(|error| ImportError::InFile { file: path.to_owned(), error: Box::new(error) })
 }
 
 /// The network in a container; `name` is its name where the container has none.

@@ -17,6 +17,7 @@ pub mod graph;
 pub mod interchange;
 pub mod op;
 mod opaque;
+pub mod preparation;
 pub mod receptive;
 pub mod rewrite;
 pub mod shape;

@@ -1,136 +1,158 @@
-//! How pictures become a network's input: the modes that residual networks were trained with.
+//! How pictures become a network's input: what its file states, else what its architecture was trained with.
+//!
+//! Each part of a preparation (size, crop, filter, values) has a source of its own. What a file leaves open is not
+//! filled in here, but for the values of pixels, which are those of the architecture's own training, and said to be.
 
+use residua_ir::preparation::{Crop, Filter, Resize, Stated, Values};
 use residua_ir::{Checked, NodeId, Op};
+use serde::Serialize;
+
+pub use residua_ir::preparation::Preprocessing;
 
 use crate::anatomy::{Anatomy, Order};
 use crate::form::Family;
 
-/// A mapping from pixels, 0 to 255 in RGB, to what a network takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Preprocessing {
-    /// RGB to BGR, minus the mean of ImageNet (103.939, 116.779, 123.68 in BGR); not scaled.
-    Caffe,
-    /// `x / 127.5 - 1`.
-    Tf,
-    /// `x / 255`, minus the mean (0.485, 0.456, 0.406) and divided by the deviation (0.229, 0.224, 0.225) of ImageNet.
-    Torch,
-    /// `x / 255`.
-    Unit,
-    /// As they are.
-    Raw,
+/// A part of a preparation, and where it is from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Told<T> {
+    /// What it is.
+    pub value: T,
+    /// The place that states it, for people: `preprocessor_config.json`, `--crop`.
+    pub by: String,
 }
 
-/// Mean of ImageNet's pixels in BGR, as Caffe's ResNets subtract it.
-const CAFFE_MEAN_BGR: [f64; 3] = [103.939, 116.779, 123.68];
-/// Mean of ImageNet's pixels, scaled to 0..1, in RGB.
-const TORCH_MEAN: [f64; 3] = [0.485, 0.456, 0.406];
-/// Their standard deviation.
-const TORCH_DEVIATION: [f64; 3] = [0.229, 0.224, 0.225];
-
-impl Preprocessing {
-    /// All modes.
-    pub const ALL: [Self; 5] = [Self::Caffe, Self::Tf, Self::Torch, Self::Unit, Self::Raw];
-
-    /// Its name on the command line and in metadata.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Caffe => "caffe",
-            Self::Tf => "tf",
-            Self::Torch => "torch",
-            Self::Unit => "unit",
-            Self::Raw => "raw",
-        }
-    }
-
-    /// The mode of a name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|mode| mode.name() == name)
-    }
-
-    /// What it computes, for people.
-    #[must_use]
-    pub fn describe(self) -> &'static str {
-        match self {
-            Self::Caffe => "RGB to BGR, minus (103.939, 116.779, 123.68)",
-            Self::Tf => "x / 127.5 - 1",
-            Self::Torch => "x / 255, minus (0.485, 0.456, 0.406), by (0.229, 0.224, 0.225)",
-            Self::Unit => "x / 255",
-            Self::Raw => "0 to 255 as they are",
-        }
-    }
-
-    /// Pixels to a network's input. `pixels` is HWC in RGB order, or HW of a gray picture; the result has
-    /// `channels` planes in CHW order. A gray picture for three channels is repeated, before the mode is applied; for one channel
-    /// the statistics of all three are averaged.
-    ///
-    /// [`None`] unless `pixels` has `height * width` pixels of 1 or 3 channels, and the network takes 1 channel of a
-    /// gray picture or 3 of any.
-    #[must_use]
-    pub fn apply(self, pixels: &[u8], height: usize, width: usize, channels: usize) -> Option<Vec<f32>> {
-        let area = height.checked_mul(width).filter(|&area| area > 0)?;
-        let given = pixels.len() / area;
-        let fits = pixels.len() == area.checked_mul(given)? && matches!((given, channels), (1, 1) | (1 | 3, 3));
-        if !fits {
-            return None;
-        }
-        let mut out = Vec::with_capacity(area * channels);
-        for channel in 0..channels {
-            let source = match (given, self) {
-                (1, _) => 0,
-                (_, Self::Caffe) => 2 - channel,
-                (_, Self::Tf | Self::Torch | Self::Unit | Self::Raw) => channel,
-            };
-            let (scale, offset) = self.affine((channels == 3).then_some(channel));
-            #[expect(clippy::cast_possible_truncation, reason = "networks take f32")]
-            out.extend((0..area).map(|at| (f64::from(pixels[at * given + source]) * scale + offset) as f32));
-        }
-        Some(out)
-    }
-
-    /// Factor and summand of one channel, in the order in which the network takes them; of their mean for [`None`].
-    #[must_use]
-    pub fn affine(self, channel: Option<usize>) -> (f64, f64) {
-        let pick = |values: [f64; 3]| match channel {
-            Some(channel) => values.get(channel).copied().unwrap_or_default(),
-            None => values.iter().sum::<f64>() / 3.0,
-        };
-        match self {
-            Self::Caffe => (1.0, -pick(CAFFE_MEAN_BGR)),
-            Self::Tf => (1.0 / 127.5, -1.0),
-            Self::Torch => (1.0 / (255.0 * pick(TORCH_DEVIATION)), -pick(TORCH_MEAN) / pick(TORCH_DEVIATION)),
-            Self::Unit => (1.0 / 255.0, 0.0),
-            Self::Raw => (1.0, 0.0),
-        }
+impl<T> Told<T> {
+    /// A part that this place states.
+    pub fn new(value: T, by: impl Into<String>) -> Self {
+        Self { value, by: by.into() }
     }
 }
 
-/// A mode, and how it is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How pictures are prepared, and how each part of it is known.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Known {
-    /// The mode; [`None`] where nothing tells.
-    pub mode: Option<Preprocessing>,
-    /// Why, for people.
+    /// The rule for the size, where it is stated.
+    pub resize: Option<Told<Resize>>,
+    /// What is cut out, where it is stated.
+    pub crop: Option<Told<Crop>>,
+    /// The filter of resizing, where it is stated.
+    pub filter: Option<Told<Filter>>,
+    /// What becomes of the values of pixels; [`None`] where nothing tells.
+    pub values: Option<Told<Values>>,
+    /// Whether the values are those of the architecture's training, since nothing states them.
+    pub assumed: bool,
+    /// What several places say differently, and which of them counts.
+    pub conflicts: Vec<Conflict>,
+    /// How the values are known, or why they are not; for people.
+    #[serde(skip)]
     pub reason: String,
+}
+
+/// Two places that do not say the same of a part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Conflict {
+    /// The part: `size`, `crop`, `filter` or `values`.
+    pub part: &'static str,
+    /// Who says what, and what is taken; for people.
+    pub text: String,
+}
+
+impl Known {
+    /// The mode that the values are, if they are one.
+    #[must_use]
+    pub fn mode(&self) -> Option<Preprocessing> {
+        self.values.as_ref().and_then(|values| values.value.mode())
+    }
+
+    /// Its name: that of a mode, `custom` for other values; [`None`] where they are not known.
+    #[must_use]
+    pub fn name(&self) -> Option<&'static str> {
+        let values = self.values.as_ref()?;
+        Some(values.value.mode().map_or("custom", Preprocessing::name))
+    }
 }
 
 /// How pictures are prepared for a network: what the file says, else what its architecture was trained with.
 #[must_use]
 pub fn preprocessing_for(model: &Checked, anatomy: &Anatomy) -> Known {
-    let known = |mode: Preprocessing, reason: &str| Known { mode: Some(mode), reason: reason.to_owned() };
-    let source = model.graph().source();
-    if let Some(mode) = source.preprocessing.as_deref().and_then(Preprocessing::named) {
-        return known(mode, "the file says so");
+    let stated = &model.graph().source().preprocessing;
+    let mut known = merge(stated);
+    let scales = scales_itself(model, anatomy);
+    match (&known.values, scales) {
+        (Some(values), _) if known.assumed => known.reason.clone_from(&values.by),
+        (Some(values), false) => known.reason = format!("from {}", values.by),
+        (Some(values), true) => {
+            known.reason = format!("from {}", values.by);
+            if values.value.mode() != Some(Preprocessing::Raw) {
+                let text = format!(
+                    "the network scales its input itself, and {} says that pictures are scaled before: taken is what it \
+                     says",
+                    values.by
+                );
+                known.conflicts.push(Conflict { part: "values", text });
+            }
+        }
+        (None, _) => {
+            let (mode, reason) = of_architecture(model, anatomy, scales);
+            known.assumed = mode.is_some() && !scales;
+            known.values = mode.map(|mode| Told::new(mode.values(), &reason));
+            known.reason = reason;
+        }
     }
+    known
+}
+
+/// For each part the first place that states it, and what later ones say differently.
+fn merge(stated: &[Stated]) -> Known {
+    let mut conflicts = Vec::new();
+    let resize = first(stated, "size", |s| s.preparation.resize, |a, b| a == b, &mut conflicts);
+    let crop = first(stated, "crop", |s| s.preparation.crop, |a, b| a == b, &mut conflicts);
+    let filter = first(stated, "filter", |s| s.preparation.filter, |a, b| a == b, &mut conflicts);
+    // An assumption that was written down contradicts nobody, and gives way to whoever states something.
+    let mut values = |assumed| {
+        let of = |s: &Stated| s.preparation.values.filter(|_| s.assumed == assumed);
+        first(stated, "values", of, |a, b| a.same(*b), &mut conflicts)
+    };
+    let said = values(false);
+    let assumed = said.is_none();
+    let values = said.or_else(|| values(true));
+    let assumed = assumed && values.is_some();
+    Known { resize, crop, filter, values, assumed, conflicts, reason: String::new() }
+}
+
+fn first<T: Copy>(
+    stated: &[Stated],
+    part: &'static str,
+    of: impl Fn(&Stated) -> Option<T>,
+    same: impl Fn(&T, &T) -> bool,
+    conflicts: &mut Vec<Conflict>,
+) -> Option<Told<T>> {
+    let mut all = stated.iter().filter_map(|place| Some((of(place)?, &place.by)));
+    let (value, by) = all.next()?;
+    let differing = all.filter(|(other, _)| !same(&value, other));
+    conflicts.extend(differing.map(|(_, other)| {
+        let text =
+            format!("{by} and {other} say differently how pictures are prepared ({part}): taken is what {by} says");
+        Conflict { part, text }
+    }));
+    Some(Told::new(value, by))
+}
+
+/// Whether the network begins with arithmetic on its input that takes the place of a preparation.
+fn scales_itself(model: &Checked, anatomy: &Anatomy) -> bool {
     // A batch norm on the input, as MXNet's nets begin with, comes behind a preparation of its own.
-    let scales =
-        |&node: &NodeId| source.framework == "keras" || !matches!(model.graph().node(node).op, Op::BatchNorm(_));
-    if anatomy.stem.scaling.iter().any(scales) {
+    let keras = model.graph().source().framework == "keras";
+    let scales = |&node: &NodeId| keras || !matches!(model.graph().node(node).op, Op::BatchNorm(_));
+    anatomy.stem.scaling.iter().any(scales)
+}
+
+/// The mode that networks of this architecture were trained with, and whose training that is.
+fn of_architecture(model: &Checked, anatomy: &Anatomy, scales: bool) -> (Option<Preprocessing>, String) {
+    let known = |mode: Preprocessing, reason: &str| (Some(mode), reason.to_owned());
+    let unknown = |reason: &str| (None, reason.to_owned());
+    if scales {
         return known(Preprocessing::Raw, "the network scales its input itself");
     }
-    let unknown = |reason: &str| Known { mode: None, reason: reason.to_owned() };
     let Some(architecture) = &anatomy.architecture else {
         return unknown("the network is none whose training is known");
     };
@@ -143,7 +165,7 @@ pub fn preprocessing_for(model: &Checked, anatomy: &Anatomy) -> Known {
         );
     }
     let strided_last = anatomy.blocks.iter().any(|b| b.stride > 1 && b.activation == Order::Pre && b.index > 0);
-    match (architecture.family, source.framework.as_str()) {
+    match (architecture.family, model.graph().source().framework.as_str()) {
         (Family::V1, _) if base.ends_with("v1") => {
             known(Preprocessing::Caffe, "as Keras Applications and Caffe train it")
         }
@@ -161,30 +183,7 @@ mod tests {
     use crate::anatomy::analyse;
     use crate::testing::Net;
     use residua_ir::Elementwise;
-
-    #[test]
-    fn pixels_become_planes_in_the_order_of_the_network() {
-        // One row of two pixels, red and blue.
-        let pixels = [255, 0, 0, 0, 0, 255];
-        let close = |mode: Preprocessing, expected: [f32; 6]| {
-            let found = mode.apply(&pixels, 1, 2, 3).unwrap();
-            assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-4), "{mode:?} {found:?}");
-        };
-        close(Preprocessing::Raw, [255.0, 0.0, 0.0, 0.0, 0.0, 255.0]);
-        close(Preprocessing::Unit, [1.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
-        close(Preprocessing::Tf, [1.0, -1.0, -1.0, -1.0, -1.0, 1.0]);
-        close(Preprocessing::Caffe, [-103.939, 151.061, -116.779, -116.779, 131.32, -123.68]);
-        close(Preprocessing::Torch, [2.248_908, -2.117_904, -2.035_714, -2.035_714, -1.804_444, 2.64]);
-    }
-
-    #[test]
-    fn gray_pictures_fill_one_channel_or_three_and_colour_needs_three() {
-        assert_eq!(Preprocessing::Unit.apply(&[0, 255], 2, 1, 1), Some(vec![0.0, 1.0]));
-        assert_eq!(Preprocessing::Raw.apply(&[7, 9], 1, 2, 3), Some(vec![7.0, 9.0, 7.0, 9.0, 7.0, 9.0]));
-        assert_eq!(Preprocessing::Raw.apply(&[1, 2, 3], 1, 1, 1), None);
-        assert_eq!(Preprocessing::Raw.apply(&[1, 2, 3], 2, 1, 3), None);
-        assert_eq!(Preprocessing::Raw.apply(&[], 0, 0, 3), None);
-    }
+    use residua_ir::preparation::Preparation;
 
     #[test]
     fn a_network_that_scales_its_input_takes_raw_pixels() {
@@ -194,6 +193,24 @@ mod tests {
         let x = net.conv_bn_relu(x, 16, 3, 1);
         let x = net.basic(x, 16, 1);
         let model = net.classifier(x, 10);
-        assert_eq!(preprocessing_for(&model, &analyse(&model)).mode, Some(Preprocessing::Raw));
+        let known = preprocessing_for(&model, &analyse(&model));
+        assert_eq!((known.mode(), known.assumed), (Some(Preprocessing::Raw), false));
+    }
+
+    #[test]
+    fn each_part_is_from_the_first_place_that_states_it() {
+        let place = |by: &str, preparation| Stated::new(by, preparation);
+        let keep = Some(Resize::Keep);
+        let edge = Some(Resize::Shortest { edge: 8 });
+        let values = |mode: Preprocessing| Some(mode.values());
+        let known = merge(&[
+            place("a", Preparation { resize: edge, ..Preparation::default() }),
+            place("b", Preparation { resize: keep, values: values(Preprocessing::Tf), ..Preparation::default() }),
+            place("c", Preparation { resize: edge, values: values(Preprocessing::Tf), ..Preparation::default() }),
+        ]);
+        assert_eq!(known.resize, Some(Told::new(Resize::Shortest { edge: 8 }, "a")));
+        assert_eq!(known.values.map(|values| values.by), Some("b".to_owned()));
+        let texts: Vec<&str> = known.conflicts.iter().map(|conflict| conflict.text.as_str()).collect();
+        assert_eq!(texts, ["a and b say differently how pictures are prepared (size): taken is what a says"]);
     }
 }

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use residua_ir::preparation::Values;
 use residua_ir::rewrite::{Applied, normalise};
 use residua_ir::{Checked, Graph, Shape, SourceOrder, ValueId, ValueKind, validate};
-use residua_resnet::preprocessing::{Known, Preprocessing, preprocessing_for};
+use residua_resnet::preprocessing::{Known, preprocessing_for};
 use residua_resnet::{Anatomy, anatomy};
 
 use crate::args::{ModelArgs, NamedShape, SourceArgs};
@@ -128,7 +129,7 @@ impl Model {
 
     /// The values that a prepared picture has, where its preparation is known.
     pub(crate) fn input_range(&self) -> Option<(f32, f32)> {
-        self.preprocessing().mode.map(range)
+        self.preprocessing().values.map(|told| range(told.value))
     }
 
     /// Height and width of the pictures that the architecture was published with; none for what is not standard.
@@ -140,9 +141,9 @@ impl Model {
 
 /// Least and largest value that a pixel can become.
 #[expect(clippy::cast_possible_truncation, reason = "networks take f32")]
-fn range(mode: Preprocessing) -> (f32, f32) {
+fn range(values: Values) -> (f32, f32) {
     let ends = (0..3).flat_map(|channel| {
-        let (factor, summand) = mode.affine(Some(channel));
+        let (factor, summand) = values.affine(Some(channel));
         [summand as f32, (255.0 * factor + summand) as f32]
     });
     ends.fold((f32::INFINITY, f32::NEG_INFINITY), |(least, most), value| (least.min(value), most.max(value)))
@@ -221,6 +222,7 @@ pub(crate) fn input_named(graph: &Graph, name: &str) -> Result<usize> {
 
 #[cfg(test)]
 mod tests {
+    use residua_ir::preparation::Preprocessing;
     use residua_ir::{DType, Dim, GraphBuilder, InputType};
 
     use super::*;
@@ -251,9 +253,9 @@ mod tests {
 
     #[test]
     fn prepared_pixels_lie_in_the_range_of_their_mode() {
-        assert_eq!(range(Preprocessing::Raw), (0.0, 255.0));
-        assert_eq!(range(Preprocessing::Tf), (-1.0, 1.0));
-        let (least, most) = range(Preprocessing::Caffe);
+        assert_eq!(range(Preprocessing::Raw.values()), (0.0, 255.0));
+        assert_eq!(range(Preprocessing::Tf.values()), (-1.0, 1.0));
+        let (least, most) = range(Preprocessing::Caffe.values());
         assert!((least + 123.68).abs() < 1e-4 && (most - 151.061).abs() < 1e-4);
     }
 

@@ -1,7 +1,8 @@
 //! Ordinary checkpoints: the tensors of a network under the names of a zoo, as its model code loads them.
 //!
 //! There is no graph in the metadata: a reader tells the network from names and shapes, from the hints that no name can
-//! give, and for Hugging Face from `config.json`, which is written beside and committed with the weights. So what is
+//! give, and for Hugging Face from `config.json`, which is written beside and committed with the weights, as is
+//! `preprocessor_config.json` where the source states how pictures are prepared. So what is
 //! proved by reading the file back is what everybody else will read.
 
 use std::fs;
@@ -12,20 +13,22 @@ use residua_resnet::hold::{Held, Placed};
 use residua_resnet::layouts::Axes;
 use serde_json::{Map, Value, json};
 
-use super::{config, file};
+use super::{config, file, processor};
 use crate::atomic::{Stage, Staged};
 use crate::mapping::origin;
 use crate::{Dropped, EmitError, Emitted, Exactness, TensorMapping, float, metadata, sink};
 
 /// Name of the file that says how Hugging Face's model code is to be built.
 pub const CONFIG: &str = "config.json";
+/// Name of the file that says how Hugging Face's image processors prepare pictures.
+pub const PROCESSOR: &str = "preprocessor_config.json";
 
 /// Writes the tensors of `held` beside `target`, to be read back and then [committed](Staged::commit).
 ///
 /// `model` is the network that `held` was made from. With a float type, all floating-point tensors are rounded to it.
 ///
 /// # Errors
-/// [`EmitError`]; for Hugging Face also where another `config.json` stands beside the target.
+/// [`EmitError`]; for Hugging Face also where another `config.json` or `preprocessor_config.json` stands beside the target.
 pub fn stage(model: &Checked, held: &Held, float: Option<DType>, target: &Path) -> Result<Staged, EmitError> {
     let dtypes = || held.tensors.iter().map(|placed| placed.tensor.dtype()).filter(|dtype| dtype.is_float());
     let rounded = float.map(float::check).transpose()?.filter(|&to| float::rounds(dtypes(), to));
@@ -38,17 +41,24 @@ pub fn stage(model: &Checked, held: &Held, float: Option<DType>, target: &Path) 
     let mapping =
         held.tensors.iter().zip(&tensors).map(|(placed, (_, tensor))| mapping(model, placed, tensor)).collect();
     let config = config::text(held, float.or_else(|| dtypes().next()));
-    if let Some(config) = &config {
-        refuse_another(config, &target.with_file_name(CONFIG))?;
+    let (processor, note) = match processor::text(held, model.graph()) {
+        Some(Ok(text)) => (Some(text), None),
+        Some(Err(note)) => (None, Some(note)),
+        None => (None, None),
+    };
+    let beside: Vec<(&str, String)> =
+        [(CONFIG, config), (PROCESSOR, processor)].into_iter().filter_map(|(name, text)| Some((name, text?))).collect();
+    for (name, text) in &beside {
+        refuse_another(text, &target.with_file_name(name))?;
     }
 
     let segments = file::segments(about(model, held), tensors)?;
     let stage = Stage::new(target)?;
     let mut files = vec![stage.path("")];
     sink::write(&files[0], &segments)?;
-    if let Some(config) = config {
-        let path = stage.beside(CONFIG);
-        fs::write(&path, config).map_err(EmitError::io("cannot write", &path))?;
+    for (name, text) in beside {
+        let path = stage.beside(name);
+        fs::write(&path, text).map_err(EmitError::io("cannot write", &path))?;
         files.push(path);
     }
     let computed = held.tensors.iter().filter(|placed| !placed.moves.is_empty()).map(|placed| placed.name.clone());
@@ -58,7 +68,7 @@ pub fn stage(model: &Checked, held: &Held, float: Option<DType>, target: &Path) 
         mapping,
         dropped: dropped(model, held),
         exactness: Exactness::new(rounded, computed.collect()),
-        notes: held.notes.clone(),
+        notes: held.notes.iter().cloned().chain(note).collect(),
     })
 }
 

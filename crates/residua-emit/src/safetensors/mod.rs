@@ -8,6 +8,7 @@
 pub mod checkpoint;
 mod config;
 mod file;
+mod processor;
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -36,6 +36,7 @@ use residua_formats::onnx::schema::{
 use residua_ir::{Graph, GraphBuilder, LayerId, Source, Unused, ValueId};
 
 use crate::error::{Error, Result};
+use crate::preparation;
 use attributes::{Attributes, Bindings};
 use inline::Entered;
 use scope::{Constant, Item, Scope};
@@ -81,19 +82,20 @@ struct Reader<'a> {
     given: Vec<(usize, ValueId)>,
 }
 
-fn source(model: &ModelProto, graph: &GraphProto, opset: i64) -> Source {
-    let about = |key: &str| model.metadata_props.iter().find(|entry| entry.key == key).map(|entry| entry.value.clone());
+fn source(model: &ModelProto, graph: &GraphProto, opset: i64) -> Result<Source> {
+    let about =
+        |key: &str| model.metadata_props.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str());
     let producer = if model.producer_name.is_empty() { "onnx" } else { model.producer_name.as_str() };
-    Source {
+    Ok(Source {
         format: "onnx".to_owned(),
         framework: producer.to_owned(),
         version: (!model.producer_version.is_empty()).then(|| model.producer_version.clone()),
         notes: vec![format!("IR version {}, opset {opset}", model.ir_version)],
-        preprocessing: about("residua.preprocessing"),
-        architecture: about("residua.architecture"),
+        preprocessing: preparation::of_metadata(about)?,
+        architecture: about("residua.architecture").map(str::to_owned),
         onnx: Some(remarks::header(model, graph, opset)),
         ..Source::default()
-    }
+    })
 }
 
 /// The version of ONNX's own operators that a model or function uses.
@@ -173,7 +175,7 @@ fn read(file: &OnnxFile, name: &str) -> Result<Graph> {
     }
     let opset = opset(&model.opset_import)?;
     let mut builder = GraphBuilder::new(if graph.name.is_empty() { name } else { &graph.name });
-    builder.source(source(model, graph, opset));
+    builder.source(source(model, graph, opset)?);
     let mut importer = Importer {
         file,
         graph,

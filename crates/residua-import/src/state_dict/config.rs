@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::refused::EXPORT;
 use crate::error::{Error, Result};
+use crate::preparation::is_timm;
 
 /// What a configuration says.
 pub(super) struct Config<'a> {
@@ -52,7 +53,12 @@ impl<'a> Config<'a> {
         }
         let known = value.get("hidden_sizes").is_some() && matches!(model, "resnet" | "bit");
         if !known {
-            notes.push(format!("config.json is of `{}`, nothing was taken from it", architecture.unwrap_or(model)));
+            let name = architecture.unwrap_or(model);
+            let taken = match is_timm(value) {
+                true => "how pictures are prepared was taken from it, nothing else",
+                false => "nothing was taken from it",
+            };
+            notes.push(format!("config.json is of `{name}`, {taken}"));
             return Ok(None);
         }
         let bit = model == "bit";

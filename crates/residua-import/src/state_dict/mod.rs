@@ -35,6 +35,7 @@ use serde_json::Value;
 
 use crate::LoadOptions;
 use crate::error::{Error, Result};
+use crate::preparation;
 use config::Config;
 use prefix::{Asked, Network};
 
@@ -66,14 +67,16 @@ pub(crate) fn from_torch(file: TorchFile, name: &str, options: &LoadOptions) -> 
             help: "save it before `torch.jit.freeze`, or save the model's `state_dict()`".to_owned(),
         });
     }
+    let (preprocessing, followed) = preparation::of_scalars(&file.scalars);
     let dangers =
         file.dangers.iter().map(|danger| format!("`{}` would have been called ({})", danger.global, danger.place));
     let source = Source {
         format: file.kind.format().to_owned(),
         framework: "pytorch".to_owned(),
         version,
-        notes: file.notes,
+        notes: file.notes.into_iter().chain(followed).collect(),
         dangers: dangers.collect(),
+        preprocessing,
         ..Source::default()
     };
     let checkpoint = Checkpoint { state_dicts: file.state_dicts, source, unused: file.unused, config: file.config };
@@ -84,7 +87,8 @@ pub(crate) fn from_torch(file: TorchFile, name: &str, options: &LoadOptions) -> 
 pub(crate) fn from_safetensors(file: SafetensorsFile, name: &str, options: &LoadOptions) -> Result<Graph> {
     let mut options = options.clone();
     hints(&file.metadata, &mut options.given)?;
-    let source = Source { format: "safetensors".to_owned(), notes: file.notes, ..Source::default() };
+    let preprocessing = preparation::of_metadata(|key| file.metadata.get(key).map(String::as_str))?;
+    let source = Source { format: "safetensors".to_owned(), notes: file.notes, preprocessing, ..Source::default() };
     let all = StateDict { path: String::new(), tensors: file.tensors, modules: Vec::new() };
     let checkpoint = Checkpoint { state_dicts: vec![all], source, unused: file.unused, config: file.config };
     network(checkpoint, name, &options)
@@ -155,7 +159,7 @@ fn network(checkpoint: Checkpoint, name: &str, options: &LoadOptions) -> Result<
     build(&recipe, &recognised, &names, source, unused)
 }
 
-fn read_config(path: &Path) -> Result<Value> {
+pub(crate) fn read_config(path: &Path) -> Result<Value> {
     /// Real ones have a few KiB; those with names of many classes some hundred.
     const BYTES: u64 = 16 << 20;
     let wrong = |found: String| Error::Config {

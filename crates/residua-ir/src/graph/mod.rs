@@ -12,6 +12,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::op::Op;
+use crate::preparation::{self, Stated};
 use crate::shape::{Dim, Shape};
 use crate::tensor::{DType, Tensor};
 
@@ -57,7 +58,7 @@ handle!(
 );
 
 /// Where a model comes from.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Source {
     /// Container: `keras-h5`, `keras-weights-h5`, `keras-zip`, `onnx`, `safetensors`, …
     pub format: String,
@@ -70,8 +71,9 @@ pub struct Source {
     /// What in the file would have run code where it is loaded by its own framework; printed as a security finding.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dangers: Vec<String>,
-    /// How pictures are prepared, where the file says it: `caffe`, `tf`, `torch`, `unit`, `raw`.
-    pub preprocessing: Option<String>,
+    /// How pictures are prepared, as each place that says so has it; an earlier one counts before a later one.
+    #[serde(default, deserialize_with = "preparation::stated", skip_serializing_if = "Vec::is_empty")]
+    pub preprocessing: Vec<Stated>,
     /// The standard architecture it was built from, where that is known for certain (a recipe, metadata of ours).
     pub architecture: Option<String>,
     /// The type that layers compute in by their own policy, by their names; empty where none is narrower than f32.

@@ -18,7 +18,7 @@ pub(crate) use check::{CheckArgs, CheckFormat, FailOn, Override, parse_code, par
 pub(crate) use convert::{ConvertArgs, Dtype, InputLayout, LayoutName, OutputFormat};
 pub(crate) use inspect::{Count, InspectArgs, InspectFormat, LayerColumn};
 pub(crate) use model::{ModelArgs, NamedShape, parse_shape};
-pub(crate) use picture::{Filter, PictureArgs, PreprocessChoice};
+pub(crate) use picture::{CropChoice, PictureArgs, PreprocessChoice, ResizeChoice};
 pub(crate) use source::{Pooling, SourceArgs, Variant, parse_epsilon};
 
 const STYLES: Styles = Styles::styled()
@@ -177,7 +177,7 @@ Examples:
   residua run digits.keras --input seven.png --top 1
   residua run resnet50v2.h5 --input cat.jpg --crop 0.875 --top 5
   residua run resnet50.h5 --input batch.npy --output scores.npy
-  residua run resnet50.pth --input cat.jpg --preprocess torch --top 5
+  residua run resnet50.pth --input cat.jpg --resize 256 --crop 224 --preprocess torch --top 5
   residua run model.onnx --input x.npy --tap conv1_conv --tap avg_pool --output features.npz
   residua run two_inputs.keras --input left=a.npy --input right=b.npy
 
@@ -185,9 +185,11 @@ Files are .npy, .npz (arrays named as the model's inputs), .pb (an ONNX TensorPr
 a model of one input become one batch; for a model of several inputs they go by order, or by name with NAME=FILE. An \
 array that lacks the batch axis gets one.
 
-A picture is decoded to 8 bits, its channels made as many as the model's, resized to the model's size as Pillow does \
-it (bilinear with antialiasing, the aspect ratio not kept unless --crop says so), and then scaled as --preprocess \
-says; `auto` follows the file, else the architecture, and says which.")]
+A picture is decoded to 8 bits, its channels made as many as the model's, resized, its middle cut out, and its values \
+scaled as the file says: config.json of timm, preprocessor_config.json of transformers, the metadata of what residua \
+wrote. What nothing says is told: sizes are then the model's own (whatever the ratio of sides), values those that the \
+architecture was trained with. --resize, --crop, --interpolation and --preprocess take the place of each. Resizing is \
+Pillow's, sample for sample.")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,

@@ -23,8 +23,9 @@ pub(super) fn run(args: &InspectArgs, console: &mut Console) -> Result<Outcome> 
     let known = model.preprocessing();
     let sized = sized.as_ref().unwrap_or(&model.checked);
     let mut summary = Summary::of(&model.path, &model.checked, sized, &model.anatomy, args.count);
-    summary.preprocessing = known.mode;
-    summary.preprocessing_known_by = Some(known.reason);
+    summary.preprocessing = known.name();
+    summary.preprocessing_known_by = Some(known.reason.clone());
+    summary.preparation = Some(known);
     let layers = match &args.columns[..] {
         [] if args.layers => Layers::Usual,
         [] => Layers::None,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use residua_exec::{Array, Data, Executor, Options, Precision, order};
 use residua_ir::{Checked, DType, Graph, ValueId};
+use residua_resnet::preprocessing::Known;
 use serde::Serialize;
 
 use crate::args::{Format, OutputDtype, PrecisionChoice, RunArgs};
@@ -26,6 +27,9 @@ struct Document<'a> {
     #[serde(flatten)]
     times: &'a Times,
     notes: &'a [String],
+    /// How pictures were prepared, and from where each part of it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preparation: Option<&'a Known>,
     outputs: Vec<Values<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     top: Option<&'a [Top]>,
@@ -102,7 +106,9 @@ pub(super) fn run(args: &RunArgs, threads: Option<usize>, console: &mut Console)
     }
     let taps = taps(model.checked.graph(), &args.tap)?;
     let fed = match args.random {
-        Some(seed) => Fed { arrays: input::random(&model.checked, seed)?, rows: Vec::new(), notes: Vec::new() },
+        Some(seed) => {
+            Fed { arrays: input::random(&model.checked, seed)?, rows: Vec::new(), notes: Vec::new(), preparation: None }
+        }
         None => input::gather(&model, &args.input, &args.picture)?,
     };
     for note in &fed.notes {
@@ -128,6 +134,7 @@ pub(super) fn run(args: &RunArgs, threads: Option<usize>, console: &mut Console)
                 precision: name(args.precision),
                 times: &times,
                 notes: &fed.notes,
+                preparation: fed.preparation.as_ref(),
                 outputs: shown,
                 top: top.as_deref(),
             };

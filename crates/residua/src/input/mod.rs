@@ -3,9 +3,11 @@
 //! Arrays come in the axis order of the source and leave in the order of the graph. Nothing is guessed in silence:
 //! what was done to an input beyond reading it is in [`Fed::notes`].
 
+mod geometry;
 mod golden;
 mod npy;
 mod picture;
+mod preparing;
 mod random;
 mod resize;
 mod tensor_proto;
@@ -15,13 +17,14 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use residua_exec::{Array, Data, order};
 use residua_ir::{Checked, DType, Shape, Tensor, ValueId};
+use residua_resnet::preprocessing::Known;
 
 use crate::args::PictureArgs;
 use crate::model::{Model, input_named, input_shape};
 
 pub(crate) use golden::read as read_golden;
 pub(crate) use npy::{Named as NamedArray, write_npy, write_npz};
-pub(crate) use picture::preprocessing;
+pub(crate) use preparing::{geometry_by, geometry_text};
 pub(crate) use random::arrays as random;
 
 /// Arrays for a run.
@@ -33,6 +36,8 @@ pub(crate) struct Fed {
     pub(crate) rows: Vec<String>,
     /// What was done beyond reading.
     pub(crate) notes: Vec<String>,
+    /// How pictures were prepared, where there were some.
+    pub(crate) preparation: Option<Known>,
 }
 
 /// What a file holds.
@@ -85,7 +90,7 @@ pub(crate) fn gather(model: &Model, files: &[String], pictures: &PictureArgs) ->
     let inputs = graph.inputs();
     let mut pieces: Vec<Vec<Array>> = vec![Vec::new(); inputs.len()];
     let mut rows = Vec::new();
-    let mut feed = Feed { model, pictures, notes: Vec::new() };
+    let mut feed = Feed { model, pictures, notes: Vec::new(), prepared: Vec::new() };
     let mut next = 0;
     for text in files {
         let (named, path) = split(&model.checked, text)?;
@@ -124,13 +129,16 @@ pub(crate) fn gather(model: &Model, files: &[String], pictures: &PictureArgs) ->
     if inputs.len() > 1 || arrays.iter().any(|array| array.shape().first() != Some(&rows.len())) {
         rows.clear();
     }
-    Ok(Fed { arrays, rows, notes: feed.notes })
+    let preparation = feed.prepared.into_iter().next().map(|(_, known)| known);
+    Ok(Fed { arrays, rows, notes: feed.notes, preparation })
 }
 
 struct Feed<'a> {
     model: &'a Model,
     pictures: &'a PictureArgs,
     notes: Vec<String>,
+    /// How pictures are prepared for each input that got one.
+    prepared: Vec<(ValueId, Known)>,
 }
 
 impl Feed<'_> {
@@ -141,12 +149,22 @@ impl Feed<'_> {
     }
 
     fn picture(&mut self, path: &Path, input: ValueId, picture: resize::Picture) -> Result<Array> {
-        let (array, notes) = picture::prepare(self.model, input, picture, self.pictures)
-            .with_context(|| format!("{} cannot be made an input", path.display()))?;
-        for text in notes {
+        let what = || format!("{} cannot be made an input", path.display());
+        let known = match self.prepared.iter().find(|(of, _)| *of == input) {
+            Some((_, known)) => known.clone(),
+            None => {
+                let (known, notes) = picture::known(self.model, input, self.pictures).with_context(what)?;
+                for text in notes {
+                    self.note(text);
+                }
+                self.prepared.push((input, known.clone()));
+                known
+            }
+        };
+        if let Some(text) = preparing::squeezed(&known, (picture.height, picture.width)) {
             self.note(text);
         }
-        Ok(array)
+        picture::prepare(self.model, input, picture, &known).with_context(what)
     }
 
     fn array(&mut self, path: &Path, input: ValueId, tensor: &Tensor) -> Result<Array> {

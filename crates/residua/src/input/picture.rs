@@ -2,14 +2,16 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use image::{DynamicImage, ImageReader, Limits};
 use residua_exec::Array;
+use residua_ir::preparation::{Crop, Resize, Values};
 use residua_ir::{Dim, ValueId};
-use residua_resnet::preprocessing::Preprocessing;
+use residua_resnet::preprocessing::Known;
 
 use super::resize::Picture;
-use crate::args::{Filter, PictureArgs, PreprocessChoice};
+use super::{geometry, preparing};
+use crate::args::PictureArgs;
 use crate::model::Model;
 
 /// Longest side of a picture that is decoded.
@@ -63,126 +65,116 @@ impl Wanted {
     }
 }
 
-/// The mode to prepare pictures with, and a sentence about where it comes from where the user did not say.
-pub(crate) fn preprocessing(model: &Model, choice: PreprocessChoice) -> (Preprocessing, Option<String>) {
-    let said = |mode: Preprocessing| (mode, None);
-    match choice {
-        PreprocessChoice::Caffe => said(Preprocessing::Caffe),
-        PreprocessChoice::Tf => said(Preprocessing::Tf),
-        PreprocessChoice::Torch => said(Preprocessing::Torch),
-        PreprocessChoice::Unit => said(Preprocessing::Unit),
-        PreprocessChoice::Raw => said(Preprocessing::Raw),
-        PreprocessChoice::Auto => {
-            let known = model.preprocessing();
-            let mode = known.mode.unwrap_or(Preprocessing::Raw);
-            let sure = if known.mode.is_some() { "" } else { "; --preprocess says otherwise" };
-            let note =
-                format!("pictures are prepared as `{}` ({}): {}{sure}", mode.name(), mode.describe(), known.reason);
-            (mode, Some(note))
-        }
-    }
-}
-
-/// A picture as an array of one row, channels first or as the graph has it, and what to tell the user about it.
-pub(crate) fn prepare(
-    model: &Model,
-    input: ValueId,
-    picture: Picture,
-    args: &PictureArgs,
-) -> Result<(Array, Vec<String>)> {
+/// How pictures are prepared for this model, and what to tell the user about it.
+///
+/// # Errors
+/// Where options contradict each other, or need a size that is not known.
+pub(crate) fn known(model: &Model, input: ValueId, args: &PictureArgs) -> Result<(Known, Vec<String>)> {
     let wanted = Wanted::of(model, input)?;
-    let (mode, note) = preprocessing(model, args.preprocess);
-    let picture = picture.with_channels(wanted.channels);
-    let (width, height) = (wanted.width.unwrap_or(picture.width), wanted.height.unwrap_or(picture.height));
-    let picture = bring_to(picture, width, height, args)?;
-    Ok((to_array(&picture, mode, wanted.channels_last)?, note.into_iter().collect()))
+    let (known, fitted) = preparing::settle(model.preprocessing(), args, (wanted.height, wanted.width))?;
+    let notes = preparing::notes(&known).into_iter().chain(fitted).collect();
+    Ok((known, notes))
 }
 
-/// The picture at this size.
-fn bring_to(picture: Picture, width: usize, height: usize, args: &PictureArgs) -> Result<Picture> {
-    if (picture.width, picture.height) == (width, height) {
-        return Ok(picture);
-    }
-    ensure!(
-        args.resize != Filter::None,
-        "it is {}x{}, the model takes {width}x{height}, and --resize none was given",
-        picture.width,
-        picture.height
-    );
-    let Some(fraction) = args.crop else { return Ok(picture.resize(width, height, args.resize)) };
-    let (middle_width, middle_height) = covering(&picture, width, height, fraction);
-    let resized = picture.resize(middle_width, middle_height, args.resize);
-    let (left, top) = (middle(resized.width, width), middle(resized.height, height));
-    Ok(resized.cut(left, top, width, height))
+/// A picture as an array of one row, channels first or as the graph has it.
+///
+/// # Errors
+/// Where it cannot be brought to the size of the model.
+pub(crate) fn prepare(model: &Model, input: ValueId, picture: Picture, known: &Known) -> Result<Array> {
+    let wanted = Wanted::of(model, input)?;
+    let picture = bring_to(picture.with_channels(wanted.channels), known)?;
+    preparing::hold((picture.height, picture.width), known, (wanted.height, wanted.width))?;
+    to_array(&picture, preparing::values(known), wanted.channels_last)
 }
 
-/// Offset of a middle part, half to even as Python rounds.
-fn middle(whole: usize, part: usize) -> usize {
-    let rest = whole - part;
-    if rest % 4 == 3 { rest / 2 + 1 } else { rest / 2 }
-}
-
-/// Size at which the middle part of `width` by `height` is `fraction` of the shorter side; the longer side is cut off to
-/// a whole number, as torchvision does.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "sizes of pictures"
-)]
-fn covering(picture: &Picture, width: usize, height: usize, fraction: f64) -> (usize, usize) {
-    let (w, h) = (picture.width as f64, picture.height as f64);
-    let (need_w, need_h) = ((width as f64 / fraction).floor(), (height as f64 / fraction).floor());
-    let scale = (need_w / w).max(need_h / h);
-    let side = |need: f64, own: f64, scale_own: f64, least: usize| {
-        let size = if scale_own >= scale { need } else { (own * scale).floor() };
-        (size as usize).max(least)
+/// The picture at the size that this preparation gives.
+fn bring_to(picture: Picture, known: &Known) -> Result<Picture> {
+    let rule = known.resize.as_ref().map_or(Resize::Keep, |told| told.value);
+    let (height, width) = geometry::resized(rule, (picture.height, picture.width))?;
+    let picture = match (height, width) == (picture.height, picture.width) {
+        true => picture,
+        false => picture.resize(width, height, preparing::filter(known)),
     };
-    (side(need_w, w, need_w / w, width), side(need_h, h, need_h / h, height))
+    Ok(geometry::cropped(&picture, known.crop.as_ref().map_or(Crop::All, |told| told.value)))
 }
 
-fn to_array(picture: &Picture, mode: Preprocessing, channels_last: bool) -> Result<Array> {
+fn to_array(picture: &Picture, values: Values, channels_last: bool) -> Result<Array> {
     let Picture { width, height, channels, ref samples } = *picture;
-    let planes = mode.apply(samples, height, width, channels).context("a picture without pixels")?;
+    let planes = values.apply(samples, height, width, channels).context("a picture without pixels")?;
     let array = Array::new(vec![1, channels, height, width], planes)?;
     Ok(if channels_last { array.permute(&[0, 2, 3, 1])? } else { array })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use residua_ir::preparation::Preprocessing;
+    use residua_resnet::preprocessing::Told;
 
-    fn args(crop: Option<f64>, resize: Filter) -> PictureArgs {
-        PictureArgs { preprocess: PreprocessChoice::Auto, resize, crop }
-    }
+    use super::*;
+    use crate::args::{CropChoice, ResizeChoice};
 
     fn blank(width: usize, height: usize) -> Picture {
         Picture { width, height, channels: 3, samples: vec![7; width * height * 3] }
     }
 
+    fn nothing() -> Known {
+        Known {
+            resize: None,
+            crop: None,
+            filter: None,
+            values: None,
+            assumed: false,
+            conflicts: Vec::new(),
+            reason: String::new(),
+        }
+    }
+
+    fn settled(known: Known, args: &PictureArgs, size: usize) -> Known {
+        preparing::settle(known, args, (Some(size), Some(size))).unwrap().0
+    }
+
     /// torchvision: `Resize(256)` of 500x375 gives 341x256, then `CenterCrop(224)`.
     #[test]
-    fn the_crop_is_torchvisions() {
-        assert_eq!(covering(&blank(500, 375), 224, 224, 0.875), (341, 256));
-        assert_eq!(covering(&blank(375, 500), 224, 224, 0.875), (256, 341));
-        // round(58.5) is 58 in Python, round(57.5) as well.
-        assert_eq!((middle(341, 224), middle(339, 224), middle(256, 224)), (58, 58, 16));
-        let cut = bring_to(blank(500, 375), 224, 224, &args(Some(0.875), Filter::Bilinear)).unwrap();
+    fn a_share_of_the_models_size_is_cut_out_as_torchvision_does() {
+        let args = PictureArgs { crop: Some(CropChoice::Share(0.875)), ..PictureArgs::default() };
+        let known = settled(nothing(), &args, 224);
+        assert_eq!(known.resize.as_ref().map(|told| told.value), Some(Resize::Shortest { edge: 256 }));
+        let cut = bring_to(blank(500, 375), &known).unwrap();
         assert_eq!((cut.width, cut.height), (224, 224));
     }
 
     #[test]
     fn another_size_is_an_error_where_resizing_is_forbidden() {
-        let error = bring_to(blank(8, 4), 32, 32, &args(None, Filter::None)).unwrap_err().to_string();
+        let args = PictureArgs { resize: Some(ResizeChoice::Rule(Resize::Keep)), ..PictureArgs::default() };
+        let known = settled(nothing(), &args, 32);
+        let error = preparing::hold((4, 8), &known, (Some(32), Some(32))).unwrap_err().to_string();
         assert_eq!(error, "it is 8x4, the model takes 32x32, and --resize none was given");
+    }
+
+    #[test]
+    fn a_model_of_another_size_gets_the_same_share() {
+        let crop = |side| Crop::Center { height: side, width: side, rounding: Default::default(), fill: [0; 3] };
+        let stated = Known {
+            resize: Some(Told::new(Resize::Shortest { edge: 256 }, "config.json")),
+            crop: Some(Told::new(crop(224), "config.json")),
+            ..nothing()
+        };
+        let (known, notes) =
+            preparing::settle(stated.clone(), &PictureArgs::default(), (Some(112), Some(112))).unwrap();
+        assert_eq!(known.resize.map(|told| told.value), Some(Resize::Shortest { edge: 128 }));
+        assert_eq!((known.crop.map(|told| told.value), notes.len()), (Some(crop(112)), 1));
+        let args = PictureArgs { crop: Some(CropChoice::Rule(crop(200))), ..PictureArgs::default() };
+        let error = preparing::settle(stated, &args, (Some(112), Some(112))).unwrap_err().to_string();
+        assert_eq!(error, "--crop gives pictures of 200x200, the model takes 112x112");
     }
 
     #[test]
     fn pixels_become_planes_unless_the_graph_takes_them_last() {
         let picture = Picture { width: 2, height: 1, channels: 3, samples: vec![1, 2, 3, 4, 5, 6] };
-        let planes = to_array(&picture, Preprocessing::Raw, false).unwrap();
+        let raw = Preprocessing::Raw.values();
+        let planes = to_array(&picture, raw, false).unwrap();
         assert_eq!((planes.shape(), planes.to_f32()), (&[1, 3, 1, 2][..], vec![1.0, 4.0, 2.0, 5.0, 3.0, 6.0]));
-        let pixels = to_array(&picture, Preprocessing::Raw, true).unwrap();
+        let pixels = to_array(&picture, raw, true).unwrap();
         assert_eq!((pixels.shape(), pixels.to_f32()), (&[1, 1, 2, 3][..], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]));
     }
 
@@ -190,7 +182,7 @@ mod tests {
     #[test]
     fn caffe_mode_reverses_the_channels() {
         let picture = Picture { width: 1, height: 1, channels: 3, samples: vec![10, 20, 30] };
-        let array = to_array(&picture, Preprocessing::Caffe, true).unwrap().to_f32();
+        let array = to_array(&picture, Preprocessing::Caffe.values(), true).unwrap().to_f32();
         let expected = [30.0 - 103.939, 20.0 - 116.779, 10.0 - 123.68];
         assert!(array.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-5), "{array:?}");
     }

@@ -4,10 +4,12 @@
 //! rounded to 22 fractional bits, and the horizontal pass is rounded to 8 bits before the vertical one. Since
 //! networks were trained on pictures that went through Pillow, doing otherwise costs accuracy.
 //!
-//! The horizontal pass is always the first one, as in Pillow up to version 12. Version 13 starts with the vertical one
-//! where the height shrinks much more than the width; samples then differ by at most 1.
+//! The horizontal pass is the first one, but where the height shrinks by more than twice as many pixels as the width:
+//! so does Pillow since version 13. Versions before always begin with the horizontal one; samples then differ by at most 1.
 
-use crate::args::Filter;
+use std::f64::consts::PI;
+
+use residua_ir::preparation::Filter;
 
 /// Samples of 8 bits, row by row, the channels of a pixel side by side.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,32 @@ pub(crate) struct Picture {
 }
 
 const FRACTION_BITS: u32 = 22;
+
+fn box_of_one(x: f64) -> f64 {
+    if x > -0.5 && x <= 0.5 { 1.0 } else { 0.0 }
+}
+
+fn hamming(x: f64) -> f64 {
+    let x = x.abs();
+    if x == 0.0 {
+        1.0
+    } else if x < 1.0 {
+        let x = x * PI;
+        // Pillow's constants are of single precision.
+        x.sin() / x * (f64::from(0.54f32) + f64::from(0.46f32) * x.cos())
+    } else {
+        0.0
+    }
+}
+
+fn sinc(x: f64) -> f64 {
+    let x = x * PI;
+    if x == 0.0 { 1.0 } else { x.sin() / x }
+}
+
+fn lanczos(x: f64) -> f64 {
+    if (-3.0..3.0).contains(&x) { sinc(x) * sinc(x / 3.0) } else { 0.0 }
+}
 
 fn triangle(x: f64) -> f64 {
     (1.0 - x.abs()).max(0.0)
@@ -83,16 +111,24 @@ fn weigh(window: &Window, sample: impl Fn(usize) -> u8) -> u8 {
 }
 
 impl Picture {
-    /// The picture at another size; [`Filter::None`] leaves it as it is.
+    /// The picture at another size.
     pub(crate) fn resize(&self, width: usize, height: usize, filter: Filter) -> Self {
         let (kernel, radius): (fn(f64) -> f64, f64) = match filter {
+            Filter::Box => (box_of_one, 0.5),
             Filter::Bilinear => (triangle, 1.0),
+            Filter::Hamming => (hamming, 1.0),
             Filter::Bicubic => (cubic, 2.0),
+            Filter::Lanczos => (lanczos, 3.0),
             Filter::Nearest => return self.nearest(width, height),
-            Filter::None => return self.clone(),
         };
-        let wide = if width == self.width { self.clone() } else { self.horizontally(width, kernel, radius) };
-        if height == wide.height { wide } else { wide.vertically(height, kernel, radius) }
+        let across = |picture: Self| {
+            if width == picture.width { picture } else { picture.horizontally(width, kernel, radius) }
+        };
+        let down = |picture: Self| {
+            if height == picture.height { picture } else { picture.vertically(height, kernel, radius) }
+        };
+        let (fewer_rows, fewer_columns) = (self.height.saturating_sub(height), self.width.saturating_sub(width));
+        if fewer_rows > 2 * fewer_columns { across(down(self.clone())) } else { down(across(self.clone())) }
     }
 
     fn horizontally(&self, width: usize, kernel: fn(f64) -> f64, radius: f64) -> Self {
@@ -122,13 +158,16 @@ impl Picture {
         reason = "positions within a picture"
     )]
     fn nearest(&self, width: usize, height: usize) -> Self {
-        let source = |index: usize, from: usize, to: usize| {
-            (((index as f64 + 0.5) * (from as f64 / to as f64)) as usize).min(from - 1)
+        // Positions are summed up, as Pillow does it: where one lies on a border, rounding decides.
+        let sources = |from: usize, to: usize| -> Vec<usize> {
+            let step = from as f64 / to as f64;
+            let positions = std::iter::successors(Some(step * 0.5), |position| Some(position + step));
+            positions.take(to).map(|position| (position as usize).min(from - 1)).collect()
         };
-        let columns: Vec<usize> = (0..width).map(|x| source(x, self.width, width)).collect();
+        let (columns, rows) = (sources(self.width, width), sources(self.height, height));
         let mut samples = Vec::with_capacity(width * height * self.channels);
-        for y in 0..height {
-            let row = source(y, self.height, height) * self.width;
+        for y in rows {
+            let row = y * self.width;
             for &x in &columns {
                 let at = (row + x) * self.channels;
                 samples.extend_from_slice(&self.samples[at..at + self.channels]);
@@ -145,6 +184,17 @@ impl Picture {
             samples.extend_from_slice(&self.samples[at..at + width * self.channels]);
         }
         Self { width, height, samples, ..*self }
+    }
+
+    /// The picture within a larger one of this colour, whose sides are at least its own and what is before it.
+    pub(crate) fn within(&self, width: usize, height: usize, left: usize, top: usize, fill: [u8; 3]) -> Self {
+        let channels = self.channels;
+        let mut samples = fill[..channels.min(3)].repeat(width * height);
+        for (y, row) in self.samples.chunks_exact(self.width * channels).enumerate() {
+            let at = ((top + y) * width + left) * channels;
+            samples[at..at + row.len()].copy_from_slice(row);
+        }
+        Self { width, height, channels, samples }
     }
 
     /// One channel of three by ITU-R 601-2 luma in 16-bit fixed point, or three equal ones of one; otherwise as it is.
@@ -189,26 +239,46 @@ mod tests {
         b << 16 | a
     }
 
-    /// Numbers from Pillow 13.0.0: `zlib.adler32(Image.resize((width, height), filter).tobytes())` and the first pixels;
-    /// for 40x3 resized in two steps, the width first.
+    /// Numbers from Pillow 13.0.0: `zlib.adler32(Image.resize((width, height), filter).tobytes())` and the first pixels.
     #[test]
     fn every_sample_is_what_pillow_gives() {
-        let cases: [(Filter, usize, usize, u32, [u8; 6]); 15] = [
-            (Filter::Bilinear, 8, 5, 2087533848, [45, 112, 176, 100, 149, 168]),
-            (Filter::Bilinear, 32, 32, 337647935, [0, 67, 134, 2, 69, 136]),
-            (Filter::Bilinear, 17, 6, 2970917802, [25, 92, 159, 36, 103, 170]),
-            (Filter::Bilinear, 5, 13, 583033649, [26, 93, 160, 137, 159, 159]),
-            (Filter::Bilinear, 40, 3, 3275929511, [64, 131, 151, 66, 133, 153]),
-            (Filter::Bicubic, 8, 5, 2117483804, [33, 103, 183, 95, 156, 173]),
-            (Filter::Bicubic, 32, 32, 3486718246, [0, 63, 130, 0, 65, 132]),
-            (Filter::Bicubic, 17, 6, 2899549095, [20, 87, 160, 30, 97, 170]),
-            (Filter::Bicubic, 5, 13, 440689436, [16, 89, 160, 145, 161, 160]),
-            (Filter::Bicubic, 40, 3, 2596386672, [55, 131, 152, 59, 134, 156]),
+        let cases: [(Filter, usize, usize, u32, [u8; 6]); 36] = [
             (Filter::Nearest, 8, 5, 3475127553, [43, 110, 177, 109, 176, 243]),
             (Filter::Nearest, 32, 32, 3883864667, [0, 67, 134, 0, 67, 134]),
             (Filter::Nearest, 17, 6, 1914541723, [31, 98, 165, 43, 110, 177]),
             (Filter::Nearest, 5, 13, 893871228, [7, 74, 141, 175, 242, 53]),
             (Filter::Nearest, 40, 3, 662880661, [62, 129, 196, 62, 129, 196]),
+            (Filter::Nearest, 15, 5, 227766854, [31, 98, 165, 43, 110, 177]),
+            (Filter::Box, 8, 5, 1897545003, [37, 104, 171, 89, 156, 181]),
+            (Filter::Box, 32, 32, 3883864667, [0, 67, 134, 0, 67, 134]),
+            (Filter::Box, 17, 6, 1596037868, [16, 83, 150, 25, 92, 159]),
+            (Filter::Box, 5, 13, 4073677591, [12, 79, 146, 151, 154, 157]),
+            (Filter::Box, 40, 3, 1451734765, [47, 114, 181, 47, 114, 181]),
+            (Filter::Box, 15, 5, 2971956021, [31, 98, 165, 43, 110, 177]),
+            (Filter::Bilinear, 8, 5, 2087533848, [45, 112, 176, 100, 149, 168]),
+            (Filter::Bilinear, 32, 32, 337647935, [0, 67, 134, 2, 69, 136]),
+            (Filter::Bilinear, 17, 6, 2970917802, [25, 92, 159, 36, 103, 170]),
+            (Filter::Bilinear, 5, 13, 583033649, [26, 93, 160, 137, 159, 159]),
+            (Filter::Bilinear, 40, 3, 3137779608, [64, 131, 151, 66, 133, 153]),
+            (Filter::Bilinear, 15, 5, 3186061955, [35, 102, 169, 52, 119, 182]),
+            (Filter::Hamming, 8, 5, 2027109647, [36, 103, 170, 93, 154, 182]),
+            (Filter::Hamming, 32, 32, 3731298924, [0, 67, 134, 1, 68, 135]),
+            (Filter::Hamming, 17, 6, 1576835822, [20, 87, 154, 31, 98, 165]),
+            (Filter::Hamming, 5, 13, 337666860, [19, 86, 153, 148, 171, 153]),
+            (Filter::Hamming, 40, 3, 3475421077, [57, 124, 166, 57, 124, 166]),
+            (Filter::Hamming, 15, 5, 2246472266, [28, 95, 162, 42, 109, 175]),
+            (Filter::Bicubic, 8, 5, 2117483804, [33, 103, 183, 95, 156, 173]),
+            (Filter::Bicubic, 32, 32, 3486718246, [0, 63, 130, 0, 65, 132]),
+            (Filter::Bicubic, 17, 6, 2899549095, [20, 87, 160, 30, 97, 170]),
+            (Filter::Bicubic, 5, 13, 440689436, [16, 89, 160, 145, 161, 160]),
+            (Filter::Bicubic, 40, 3, 3008673685, [55, 131, 152, 59, 135, 156]),
+            (Filter::Bicubic, 15, 5, 3178263178, [27, 94, 174, 41, 112, 188]),
+            (Filter::Lanczos, 8, 5, 2122661154, [25, 98, 192, 94, 160, 170]),
+            (Filter::Lanczos, 32, 32, 3262191833, [0, 64, 131, 0, 65, 132]),
+            (Filter::Lanczos, 17, 6, 3175717811, [18, 85, 163, 28, 92, 173]),
+            (Filter::Lanczos, 5, 13, 415654675, [11, 90, 162, 149, 160, 162]),
+            (Filter::Lanczos, 40, 3, 2926229395, [50, 135, 152, 56, 140, 156]),
+            (Filter::Lanczos, 15, 5, 3246355091, [25, 87, 180, 35, 108, 195]),
         ];
         for (filter, width, height, checksum, first) in cases {
             let resized = pattern().resize(width, height, filter);

@@ -3,12 +3,14 @@
 use std::io::Write;
 
 use anyhow::Result;
+use residua_resnet::preprocessing::Known;
 
 use super::table::{self, Column, words};
 use super::{blocks, bytes, columns, finding, magnitude, number, plural};
 use crate::args::{Count, LayerColumn};
 use crate::console::Style;
 use crate::floats;
+use crate::input;
 use crate::summary::{Interface, Summary};
 
 /// Width of the keys of the summary.
@@ -88,11 +90,34 @@ fn interface(values: &[Interface]) -> Vec<String> {
 }
 
 fn preprocessing(summary: &Summary) -> Vec<String> {
-    let reason = summary.preprocessing_known_by.clone().unwrap_or_default();
-    match summary.preprocessing {
-        Some(mode) => vec![format!("{}: {}", mode.name(), mode.describe()), reason],
-        None => vec![format!("not known: {reason}")],
+    let Some(known) = &summary.preparation else { return Vec::new() };
+    let geometry = input::geometry_text(known);
+    let places = input::geometry_by(known);
+    let mut lines = match (&known.values, known.name()) {
+        (Some(values), Some(name)) => vec![format!("{name}: {}", values.value.describe())],
+        (_, _) => vec![format!("not known: {}", known.reason)],
+    };
+    // One line for all parts where they are from one place.
+    let together = known.values.as_ref().is_some_and(|values| places == [values.by.as_str()]);
+    match geometry {
+        Some(text) if together => lines.push(format!("{text}; all {}", known.reason)),
+        Some(text) => {
+            lines.extend(reason(known));
+            lines.push(format!("{text}; from {}", places.join(" and ")));
+        }
+        None => lines.extend(reason(known)),
     }
+    lines.extend(known.conflicts.iter().map(|conflict| conflict.text.clone()));
+    lines
+}
+
+/// How the values are known, where they are.
+fn reason(known: &Known) -> Option<String> {
+    known.values.as_ref()?;
+    Some(match known.assumed {
+        true => format!("assumed, {}", known.reason),
+        false => known.reason.clone(),
+    })
 }
 
 /// The size that MACs are for, where the model leaves its own free.

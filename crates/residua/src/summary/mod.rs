@@ -17,7 +17,7 @@ use std::path::Path;
 use residua_ir::computes::{ComputesIn, computes_in};
 use residua_ir::{Checked, Graph, Role, Unused};
 use residua_resnet::anatomy::Block;
-use residua_resnet::preprocessing::Preprocessing;
+use residua_resnet::preprocessing::Known;
 use residua_resnet::{Anatomy, Architecture};
 use serde::Serialize;
 
@@ -45,9 +45,11 @@ pub(crate) struct Summary<'a> {
     /// What would have run code where the file is loaded by its own framework; nothing of it was run.
     pub(crate) dangers: &'a [String],
     pub(crate) architecture: Option<&'a Architecture>,
-    /// How pictures are prepared; null where nothing tells.
-    pub(crate) preprocessing: Option<Preprocessing>,
+    /// The mode in which values of pictures are scaled, `custom` where it has no name; null where nothing tells.
+    pub(crate) preprocessing: Option<&'static str>,
     pub(crate) preprocessing_known_by: Option<String>,
+    /// Each part of how pictures are prepared, and from where it is.
+    pub(crate) preparation: Option<Known>,
     pub(crate) inputs: Vec<Interface<'a>>,
     pub(crate) outputs: Vec<Interface<'a>>,
     /// What the source computes in types narrower than f32.
@@ -94,6 +96,7 @@ impl<'a> Summary<'a> {
             architecture: anatomy.architecture.as_ref(),
             preprocessing: None,
             preprocessing_known_by: None,
+            preparation: None,
             inputs: graph.inputs().iter().map(|&id| Interface::of(model, id)).collect(),
             outputs: graph.outputs().iter().map(|&id| Interface::of(model, id)).collect(),
             computes_in: computes_in(model),

@@ -14,7 +14,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use residua_emit::{Emitted, Staged};
+use residua_ir::preparation::{Preparation, Stated};
 use residua_ir::{Checked, Graph, Level, Op, validate};
+use residua_resnet::preprocessing::{Known, Told};
 use residua_verify::Subject;
 
 use crate::args::{ConvertArgs, Dtype, PreprocessChoice};
@@ -68,7 +70,7 @@ pub(super) fn run(args: &ConvertArgs, threads: Option<usize>, console: &mut Cons
         }
         None => Vec::new(),
     };
-    record_preprocessing(&mut model, args.preprocess)?;
+    let recorded = record_preprocessing(&mut model, args.preprocess)?;
 
     progress.step("writing");
     let source = model.checked.clone();
@@ -103,6 +105,7 @@ pub(super) fn run(args: &ConvertArgs, threads: Option<usize>, console: &mut Cons
         source: &source,
         emitted: &emitted,
         passes: changed.passes(),
+        preparation: &recorded,
         verification: verification.as_ref(),
         golden: &golden,
         holds,
@@ -185,18 +188,38 @@ fn unwritten(staged: Staged) -> Emitted {
     staged.emitted().clone()
 }
 
-/// Notes in the graph how pictures are prepared, so that it is written into the output.
-fn record_preprocessing(model: &mut Model, choice: PreprocessChoice) -> Result<()> {
-    let known = model.preprocessing().mode.is_some();
-    let (mode, _) = input::preprocessing(model, choice);
+/// Notes in the graph how pictures are prepared, so that it is written into the output; what is noted.
+fn record_preprocessing(model: &mut Model, choice: PreprocessChoice) -> Result<Known> {
+    let mut known = model.preprocessing();
+    if let Some(mode) = choice.mode() {
+        known.values = Some(Told::new(mode.values(), "--preprocess"));
+        (known.assumed, known.reason) = (false, "from --preprocess".to_owned());
+        known.conflicts.retain(|conflict| conflict.part != "values");
+    }
+    let preparation = Preparation {
+        resize: known.resize.as_ref().map(|told| told.value),
+        crop: known.crop.as_ref().map(|told| told.value),
+        filter: known.filter.as_ref().map(|told| told.value),
+        values: known.values.as_ref().map(|told| told.value),
+    };
     let architecture = model.anatomy.standard_name().map(str::to_owned);
     let mut graph = model.checked.graph().clone();
-    if choice != PreprocessChoice::Auto || known {
-        graph.source_mut().preprocessing = Some(mode.name().to_owned());
+    let source = graph.source_mut();
+    source.preprocessing.clear();
+    if !preparation.is_empty() {
+        let mut places = input::geometry_by(&known);
+        // An assumption is about the values alone, and says so in its own words.
+        match &known.values {
+            Some(values) if known.assumed => places = vec![&values.by],
+            Some(values) if !places.contains(&values.by.as_str()) => places.insert(0, &values.by),
+            Some(_) | None => {}
+        }
+        let stated = Stated { assumed: known.assumed, ..Stated::new(places.join(" and "), preparation) };
+        source.preprocessing.push(stated);
     }
-    if graph.source().architecture.is_none() {
-        graph.source_mut().architecture = architecture;
+    if source.architecture.is_none() {
+        source.architecture = architecture;
     }
     model.checked = validate(graph)?;
-    Ok(())
+    Ok(known)
 }

@@ -4,18 +4,19 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Result;
-use residua_emit::safetensors::checkpoint::CONFIG;
+use residua_emit::safetensors::checkpoint::{CONFIG, PROCESSOR};
 use residua_emit::{Dropped, Emitted, Exactness, TensorMapping};
 use residua_ir::Checked;
 use residua_ir::computes::{ComputesIn, computes_in};
 use residua_ir::rewrite::Applied;
+use residua_resnet::preprocessing::Known;
 use serde::Serialize;
 
 use super::target::Target;
 use crate::args::{ConvertArgs, Format};
 use crate::console::{Console, Style};
 use crate::proof::Verification;
-use crate::{fit, render};
+use crate::{fit, input, render};
 
 /// Lines of one kind that are printed; the rest are counted.
 const SHOWN: usize = 2;
@@ -43,6 +44,8 @@ struct Document<'a> {
     computes_in: Vec<ComputesIn>,
     /// What was undone of an export, or done to the graph otherwise.
     passes: &'a [Applied],
+    /// How pictures are prepared, as it is written into the output; null values where nothing tells.
+    preparation: &'a Known,
     verification: Option<&'a Verification>,
     golden: &'a [Verification],
 }
@@ -57,6 +60,7 @@ pub(super) struct Report<'a> {
     pub(super) source: &'a Checked,
     pub(super) emitted: &'a Emitted,
     pub(super) passes: &'a [Applied],
+    pub(super) preparation: &'a Known,
     pub(super) verification: Option<&'a Verification>,
     pub(super) golden: &'a [Verification],
     /// Whether the output was written.
@@ -69,7 +73,7 @@ fn text(path: &Path) -> String {
 
 impl Report<'_> {
     pub(super) fn print(&self, seconds: f64, console: &mut Console) -> Result<()> {
-        let Self { args, file, target, source, emitted, passes, verification, golden, holds } = *self;
+        let Self { args, file, target, source, emitted, passes, preparation, verification, golden, holds } = *self;
         if args.format == Format::Json {
             let document = Document {
                 schema: "residua.convert/1",
@@ -87,6 +91,7 @@ impl Report<'_> {
                 notes: self.notes(),
                 computes_in: computes_in(source),
                 passes,
+                preparation,
                 verification,
                 golden,
             };
@@ -122,7 +127,13 @@ impl Report<'_> {
             let tensors = render::plural(emitted.mapping.len(), "tensor");
             writeln!(out, "  {tensors}, {}, {seconds:.2} s", render::bytes(emitted.bytes))?;
             for extra in emitted.files.iter().skip(1) {
-                let what = if extra.ends_with(CONFIG) { "configuration" } else { "weights" };
+                let what = if extra.ends_with(CONFIG) {
+                    "configuration"
+                } else if extra.ends_with(PROCESSOR) {
+                    "preparation of pictures"
+                } else {
+                    "weights"
+                };
                 writeln!(out, "  {what} in {}", extra.display())?;
             }
         } else {
@@ -140,9 +151,29 @@ impl Report<'_> {
         for Applied { what, nodes, .. } in passes {
             writeln!(out, "  {what} ({})", render::plural(nodes.len(), "node"))?;
         }
+        for line in prepared(self.preparation) {
+            writeln!(out, "  {line}")?;
+        }
         list(out, emitted.dropped.iter().map(|dropped| format!("left out {}: {}", dropped.from, dropped.reason)))?;
         list(out, self.notes().into_iter().cloned())
     }
+}
+
+/// What is recorded about preparing pictures, and from where it is.
+fn prepared(known: &Known) -> Vec<String> {
+    let values = known.values.as_ref().zip(known.name());
+    let mut lines: Vec<String> = values
+        .map(|(values, name)| {
+            let how = if known.assumed { "assumed, " } else { "" };
+            format!("pictures recorded as `{name}` ({}): {how}{}", values.value.describe(), known.reason)
+        })
+        .into_iter()
+        .collect();
+    if let Some(text) = input::geometry_text(known) {
+        lines.push(format!("size of pictures recorded: {text}: from {}", input::geometry_by(known).join(" and ")));
+    }
+    lines.extend(known.conflicts.iter().map(|conflict| conflict.text.clone()));
+    lines
 }
 
 /// The first few of them; the rest are counted.

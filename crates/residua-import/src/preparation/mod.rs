@@ -1,0 +1,131 @@
+//! How pictures are prepared, as the files of a model state it.
+//!
+//! Read are `preprocessor_config.json` of transformers ([`hugging_face`]) and `config.json` of timm ([`timm`]) beside a
+//! model, and what the scripts of torchvision, timm and others leave in a checkpoint ([`checkpoint`]). What our own writer
+//! puts into metadata is read where the metadata are ([`of_metadata`]).
+//!
+//! Invariant: a statement that cannot be followed is an error that names the file and the key, never a guess.
+
+mod checkpoint;
+mod hugging_face;
+mod settings;
+mod timm;
+
+use std::path::Path;
+
+use residua_formats::{Beside, beside};
+use residua_ir::Graph;
+use residua_ir::preparation::{Preparation, PreparationError, Stated};
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+
+pub(crate) use checkpoint::of_scalars;
+pub(crate) use timm::is_timm;
+
+/// Key in the metadata of files that we write.
+const METADATA_KEY: &str = "residua.preprocessing";
+
+/// Files of transformers, and the key of the settings in them where they are not all of it; the first that is there counts.
+const PROCESSORS: [(&str, Option<&str>); 2] =
+    [("preprocessor_config.json", None), ("processor_config.json", Some("image_processor"))];
+/// timm's file, and transformers' configuration of the network.
+const CONFIG: &str = "config.json";
+
+/// Puts into the graph what the files beside its model state. What the model's own library would follow counts first.
+///
+/// `config` is for weights alone: the configuration that was named for them, if one was.
+///
+/// # Errors
+/// Where a file states what cannot be followed.
+pub(crate) fn read_beside(path: &Path, config: Option<Option<&Path>>, graph: &mut Graph) -> Result<()> {
+    let mut found = Found { weights_alone: config.is_some(), ..Found::default() };
+    let named = config.flatten();
+    // A configuration that is named stands for all that lies beside it.
+    let model = named.unwrap_or(path);
+    for (name, key) in PROCESSORS {
+        let Some((value, alone)) = json(model, name)? else { continue };
+        let settings = match key {
+            Some(key) => value.get(key),
+            None => Some(&value),
+        };
+        let Some(settings) = settings else { continue };
+        if alone || named.is_some() {
+            found.add(name, hugging_face::read(name, settings)?);
+        } else {
+            found.shared(name);
+        }
+        break;
+    }
+    let config = match named {
+        Some(config) => Some((crate::state_dict::read_config(config)?, true)),
+        // Where it is no JSON, the reader of the container has said so.
+        None => json(path, CONFIG).unwrap_or_default(),
+    };
+    if let Some((value, alone)) = config.filter(|(value, _)| is_timm(value)) {
+        if alone {
+            found.add(CONFIG, timm::read(CONFIG, &value)?);
+        } else {
+            found.shared(CONFIG);
+        }
+    }
+    let source = graph.source_mut();
+    source.preprocessing.splice(0..0, found.stated);
+    source.notes.extend(found.notes);
+    Ok(())
+}
+
+/// What a reader of one place found.
+#[derive(Debug, Default)]
+struct Read {
+    preparation: Preparation,
+    notes: Vec<String>,
+}
+
+#[derive(Default)]
+struct Found {
+    weights_alone: bool,
+    stated: Vec<Stated>,
+    notes: Vec<String>,
+}
+
+impl Found {
+    fn add(&mut self, name: &str, read: Read) {
+        self.notes.extend(read.notes);
+        if !read.preparation.is_empty() {
+            self.stated.push(Stated::new(name, read.preparation));
+        }
+    }
+
+    fn shared(&mut self, name: &str) {
+        let or = if self.weights_alone { ", or name its config.json with --hf-config" } else { "" };
+        self.notes.push(format!(
+            "{name} beside the model says how pictures are prepared, but several models lie there, so nothing was taken \
+             from it; put the model into a folder of its own{or}"
+        ));
+    }
+}
+
+/// The JSON of this name beside a model, and whether it is about this model.
+fn json(model: &Path, name: &str) -> Result<Option<(Value, bool)>> {
+    Ok(match beside(model, name)? {
+        Beside::Nothing => None,
+        Beside::OfThis(value) => Some((value, true)),
+        Beside::OfSeveral(value) => Some((value, false)),
+    })
+}
+
+/// What metadata of ours state, given the value of a key.
+///
+/// # Errors
+/// Where it is nothing that our writer writes.
+pub(crate) fn of_metadata<'a>(value: impl Fn(&str) -> Option<&'a str>) -> Result<Vec<Stated>> {
+    let Some(text) = value(METADATA_KEY) else { return Ok(Vec::new()) };
+    let stated = Stated::from_metadata(text, value(&format!("{METADATA_KEY}.from")));
+    Ok(vec![stated.map_err(|error| wrong_part(&format!("metadata `{METADATA_KEY}`"), error))?])
+}
+
+fn wrong_part(at: &str, error: PreparationError) -> Error {
+    let PreparationError { at: part, expected, found } = error;
+    Error::Config { at: format!("{at}, {part}"), expected, found }
+}

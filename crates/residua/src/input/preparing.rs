@@ -1,0 +1,268 @@
+//! How pictures are prepared in this run: what the user asks for, else what the file states, fitted to the model's size.
+//!
+//! Nothing is taken in silence: [`notes`] says each part with its source.
+
+use anyhow::{Result, bail, ensure};
+use residua_ir::preparation::{Crop, Filter, Middle, Preprocessing, Resize};
+use residua_resnet::preprocessing::{Known, Told};
+
+use super::geometry::Size;
+use crate::args::{CropChoice, PictureArgs, ResizeChoice};
+
+/// Height and width that a model's input is fixed to.
+pub(super) type Fixed = (Option<usize>, Option<usize>);
+
+/// Where a size is from that nothing states.
+const MODELS_OWN: &str = "the model's input";
+
+/// What is known of a file, with the user's options in its place and the sizes that the model takes.
+///
+/// # Errors
+/// Where options contradict each other, or need a size that is not known.
+pub(super) fn settle(mut known: Known, args: &PictureArgs, fixed: Fixed) -> Result<(Known, Vec<String>)> {
+    let mut notes = Vec::new();
+    if let Some(mode) = args.preprocess.mode() {
+        known.values = Some(Told::new(mode.values(), "--preprocess"));
+        (known.assumed, known.reason) = (false, "from --preprocess".to_owned());
+        drop_conflicts(&mut known, "values");
+    }
+    if let Some(filter) = args.filter()? {
+        known.filter =
+            Some(Told::new(filter, if args.interpolation.is_some() { "--interpolation" } else { "--resize" }));
+        drop_conflicts(&mut known, "filter");
+    }
+    if let Some(ResizeChoice::Rule(rule)) = args.resize {
+        known.resize = Some(Told::new(rule, "--resize"));
+        drop_conflicts(&mut known, "size");
+    }
+    match args.crop {
+        Some(CropChoice::Rule(crop)) => {
+            known.crop = Some(Told::new(crop, "--crop"));
+            drop_conflicts(&mut known, "crop");
+        }
+        Some(CropChoice::Share(share)) => cut_share(&mut known, share, args, fixed)?,
+        None => {}
+    }
+    if known.resize.is_none() && known.crop.is_none() {
+        notes.extend(to_the_models_own(&mut known, fixed));
+    } else if let Some(note) = fit(&mut known, fixed)? {
+        notes.push(note);
+    }
+    notes.extend(known.conflicts.iter().map(|conflict| conflict.text.clone()));
+    Ok((known, notes))
+}
+
+fn drop_conflicts(known: &mut Known, part: &str) {
+    known.conflicts.retain(|conflict| conflict.part != part);
+}
+
+/// `--crop 0.875`: the shorter side becomes the model's over the share, and the middle is cut out.
+fn cut_share(known: &mut Known, share: f64, args: &PictureArgs, fixed: Fixed) -> Result<()> {
+    let size = match fixed {
+        (Some(height), Some(width)) => Some((height, width)),
+        (_, _) => result(known),
+    };
+    let Some((height, width)) = size else {
+        bail!(
+            "--crop {share} is a share of the model's input, whose size is free: fix it with --input-shape, or give \
+             pixels, such as --resize 256 --crop 224"
+        );
+    };
+    if !matches!(args.resize, Some(ResizeChoice::Rule(_))) {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "sizes of pictures over a share above 0.1"
+        )]
+        let before = |side: usize| (side as f64 / share).floor() as usize;
+        let (rows, columns) = (before(height), before(width));
+        let rule = match rows == columns {
+            true => Resize::Shortest { edge: rows },
+            false => Resize::Cover { height: rows, width: columns },
+        };
+        known.resize = Some(Told::new(rule, "--crop"));
+        drop_conflicts(known, "size");
+    }
+    let crop = Crop::Center { height, width, rounding: Middle::HalfToEven, fill: [0; 3] };
+    known.crop = Some(Told::new(crop, "--crop"));
+    drop_conflicts(known, "crop");
+    Ok(())
+}
+
+/// Height and width of what a preparation gives, where they do not depend on the picture.
+fn result(known: &Known) -> Option<Size> {
+    match (known.crop.as_ref().map(|crop| crop.value), known.resize.as_ref().map(|resize| resize.value)) {
+        (Some(Crop::Center { height, width, .. }), _) => Some((height, width)),
+        (Some(Crop::All) | None, Some(Resize::Exact { height, width })) => Some((height, width)),
+        (Some(Crop::All) | None, _) => None,
+    }
+}
+
+/// Where nothing is said of sizes, pictures are squeezed into the model's.
+fn to_the_models_own(known: &mut Known, fixed: Fixed) -> Option<String> {
+    let (Some(height), Some(width)) = fixed else {
+        return match fixed {
+            (None, None) => Some(
+                "nothing says the size of pictures, and the model takes any: they keep their own; --resize and --crop say \
+                 otherwise"
+                    .to_owned(),
+            ),
+            (_, _) => None,
+        };
+    };
+    known.resize = Some(Told::new(Resize::Exact { height, width }, MODELS_OWN));
+    known.crop = Some(Told::new(Crop::All, MODELS_OWN));
+    None
+}
+
+/// Brings what a file states to the size that the model is fixed to, if it is another; what was done then.
+fn fit(known: &mut Known, fixed: Fixed) -> Result<Option<String>> {
+    let Some((height, width)) = result(known) else { return Ok(None) };
+    let (rows, columns) = (fixed.0.unwrap_or(height), fixed.1.unwrap_or(width));
+    if (rows, columns) == (height, width) {
+        return Ok(None);
+    }
+    let by: Vec<&str> = [known.resize.as_ref().map(|told| &told.by), known.crop.as_ref().map(|told| &told.by)]
+        .into_iter()
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    if let Some(option) = by.iter().find(|by| by.starts_with("--")) {
+        bail!("{option} gives pictures of {height}x{width}, the model takes {rows}x{columns}");
+    }
+    let stated = by.first().copied().unwrap_or_default().to_owned();
+    let least = rows.min(columns);
+    // The same share is cut off as of the size that is stated.
+    let scaled = |side: usize, own: usize, now: usize| (side * now / own).max(1);
+    if let Some(told) = &mut known.resize {
+        told.value = match told.value {
+            Resize::Keep => Resize::Keep,
+            Resize::Shortest { edge } | Resize::Between { edge, .. } if rows == columns => {
+                Resize::Shortest { edge: scaled(edge, height.min(width), least) }
+            }
+            Resize::Shortest { edge } | Resize::Between { edge, .. } => {
+                let own = height.min(width);
+                Resize::Cover { height: scaled(edge, own, rows), width: scaled(edge, own, columns) }
+            }
+            Resize::Exact { height: h, width: w } => {
+                Resize::Exact { height: scaled(h, height, rows), width: scaled(w, width, columns) }
+            }
+            Resize::Cover { height: h, width: w } => {
+                Resize::Cover { height: scaled(h, height, rows), width: scaled(w, width, columns) }
+            }
+            Resize::Within { height: h, width: w } => {
+                Resize::Within { height: scaled(h, height, rows), width: scaled(w, width, columns) }
+            }
+        };
+    }
+    if let Some(told) = &mut known.crop
+        && let Crop::Center { rounding, fill, .. } = told.value
+    {
+        told.value = Crop::Center { height: rows, width: columns, rounding, fill };
+    }
+    Ok(Some(format!(
+        "{stated} prepares pictures of {height}x{width}, the model takes {rows}x{columns}: brought to that, with the same \
+         share cut off; --resize and --crop say otherwise"
+    )))
+}
+
+/// Holds the size of a prepared picture against the model's.
+///
+/// # Errors
+/// Where it is another.
+pub(super) fn hold((height, width): Size, known: &Known, fixed: Fixed) -> Result<()> {
+    let (rows, columns) = (fixed.0.unwrap_or(height), fixed.1.unwrap_or(width));
+    let kept = known.resize.as_ref().is_some_and(|told| told.value == Resize::Keep && told.by == "--resize");
+    ensure!(
+        (rows, columns) == (height, width) || !kept,
+        "it is {width}x{height}, the model takes {columns}x{rows}, and --resize none was given"
+    );
+    ensure!(
+        (rows, columns) == (height, width),
+        "prepared it is {height}x{width}, the model takes {rows}x{columns}; --resize and --crop say how pictures are \
+         brought to its size"
+    );
+    Ok(())
+}
+
+/// The filter that is taken, stated or not.
+pub(super) fn filter(known: &Known) -> Filter {
+    known.filter.as_ref().map_or(Filter::Bilinear, |told| told.value)
+}
+
+/// The values that are taken: as they are where nothing tells.
+pub(super) fn values(known: &Known) -> residua_ir::preparation::Values {
+    known.values.as_ref().map_or_else(|| Preprocessing::Raw.values(), |told| told.value)
+}
+
+/// What becomes of the size, for people; [`None`] where nothing is said of it.
+pub(crate) fn geometry_text(known: &Known) -> Option<String> {
+    let resize = known.resize.as_ref().map(|told| match told.value {
+        Resize::Keep => "size as it is".to_owned(),
+        Resize::Shortest { edge } => format!("shorter side to {edge}"),
+        Resize::Between { edge, longest } => format!("shorter side to {edge}, the longer to at most {longest}"),
+        Resize::Exact { height, width } => format!("to {height}x{width}"),
+        Resize::Cover { height, width } => format!("to cover {height}x{width}"),
+        Resize::Within { height, width } => format!("to fit into {height}x{width}"),
+    });
+    let resizes = known.resize.as_ref().is_some_and(|told| told.value != Resize::Keep);
+    let filter = known.filter.as_ref().filter(|_| resizes || known.resize.is_none());
+    let crop = known.crop.as_ref().and_then(|told| match told.value {
+        Crop::Center { height, width, .. } => Some(format!("then the middle {height}x{width}")),
+        Crop::All => None,
+    });
+    let by = |filter: &Told<Filter>| format!("by {}", filter.value.name());
+    let first = [resize, filter.map(by)].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    let parts: Vec<String> = [Some(first).filter(|first| !first.is_empty()), crop].into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// The places that size, crop and filter are from, each once.
+pub(crate) fn geometry_by(known: &Known) -> Vec<&str> {
+    let by = [
+        known.resize.as_ref().map(|told| told.by.as_str()),
+        known.crop.as_ref().map(|told| told.by.as_str()),
+        known.filter.as_ref().map(|told| told.by.as_str()),
+    ];
+    let mut places = Vec::new();
+    for place in by.into_iter().flatten() {
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    places
+}
+
+/// Sentences for the user: what is done to pictures, and from where.
+pub(super) fn notes(known: &Known) -> Vec<String> {
+    let values = values(known);
+    let name = values.mode().map_or("custom", Preprocessing::name);
+    let what = format!("`{name}` ({})", values.describe());
+    let mut notes = vec![match (&known.values, known.assumed) {
+        (Some(_), true) => format!(
+            "nothing in the file says how pictures are prepared; taken: {what}, {}; --preprocess says otherwise",
+            known.reason
+        ),
+        (Some(_), false) => format!("pictures are prepared as {what}: {}", known.reason),
+        (None, _) => format!("pictures are prepared as {what}: {}; --preprocess says otherwise", known.reason),
+    }];
+    let by = geometry_by(known);
+    if let Some(text) = geometry_text(known).filter(|_| by != [MODELS_OWN]) {
+        notes.push(format!("size of pictures: {text}: from {}", by.join(" and ")));
+    }
+    notes
+}
+
+/// A sentence about a picture whose size nothing says a rule for, where it has another size than the model.
+pub(super) fn squeezed(known: &Known, picture: Size) -> Option<String> {
+    let told = known.resize.as_ref().filter(|told| told.by == MODELS_OWN)?;
+    let Resize::Exact { height, width } = told.value else { return None };
+    ((height, width) != picture).then(|| {
+        format!(
+            "pictures are brought to the model's {height}x{width} by {}, whatever the ratio of their sides; --resize and \
+             --crop say otherwise",
+            filter(known).name()
+        )
+    })
+}
