@@ -200,6 +200,12 @@ fn fitted(first: &Array, second: &Array, order: &SourceOrder) -> Result<(Option<
             }
         }
     }
+    // A pool that keeps its axes, and one that does not.
+    let sizes = |array: &Array| array.shape().iter().copied().filter(|&size| size != 1).collect::<Vec<_>>();
+    if !flattened && sizes(first) == sizes(second) {
+        let reshaped = |array: &Array, like: &Array| Array::new(like.shape().to_vec(), array.data().clone());
+        return Ok((Some(reshaped(second, first)?), Some(reshaped(first, second)?)));
+    }
     Ok((interface::same_shape(first, second, order, None)?, None))
 }
 

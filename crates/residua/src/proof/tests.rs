@@ -455,7 +455,7 @@ fn a_fault_in_a_network_that_magnifies_is_found_where_it_is_made() {
     let model = magnifying();
     let rounded = rounded_anew(&model);
     for (tensor, layer, factor) in [
-        ("first_conv", "first_conv", 1.0 + 3e-5),
+        ("first_conv", "first_conv", 1.0 + 1e-4),
         ("second_bn/variance", "second_conv", 1.0 + 1e-3),
         ("scores", "scores", 1.0 + 1e-3),
     ] {
@@ -465,7 +465,7 @@ fn a_fault_in_a_network_that_magnifies_is_found_where_it_is_made() {
                 || (tensor.contains('/') && name.starts_with("second_bn") && name.ends_with("variance"))
             {
                 touched += 1;
-                values[1] *= factor;
+                values.iter_mut().take(9).for_each(|value| *value *= factor);
             }
         });
         assert!(touched > 0, "no tensor {tensor}");
