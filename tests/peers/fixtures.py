@@ -138,8 +138,9 @@ def attempt(residua, path, golden, opset, folder):
 
 # Small networks, and whether their pictures have channels last.
 SOURCES = {"plain.pth": False, "plain.safetensors": False, "plain.onnx": False, "small.keras": True}
-# Half precision has 11 bits and bf16 eight, of which a small network loses a few.
-TYPES = {None: TOLERANCE, "f16": 1e-2, "bf16": 8e-2}
+# What computing in f16 does to these, and what rounding folded weights to the eight bits of bf16 does. As they were made, their weights
+# have no more bits than that; the exporter of the ONNX model folded its norms.
+TYPES = {None: TOLERANCE, "f16": 1e-2, "bf16": 0.3}
 
 
 def grid():
@@ -168,6 +169,14 @@ def attempt_grid(residua, case, folder):
     x = x if last == SOURCES[source] else np.moveaxis(x, 1, -1) if last else np.moveaxis(x, -1, 1)
     try:
         onnx.checker.check_model(str(out), full_check=True)
+        if dtype == "bf16":
+            # ONNX Runtime has no convolution of it, and onnx itself rounds within sums; so the numbers of the file in f32.
+            if ends != all(v.type.tensor_type.elem_type == onnx.TensorProto.FLOAT for v in onnx.load(str(out)).graph.input):
+                return "its input is of another type", 0
+            wide = out.with_suffix(".wide.onnx")
+            subprocess.run([residua, "convert", out, wide, "--quiet", "--dtype", "f32", "--input-layout", "source"], check=True)
+            out.unlink()
+            out = wide
         session, [(name, kind)] = runner(out)
         [found] = session.run(None, {name: x.astype(kind)})
     except Exception as error:
@@ -177,7 +186,8 @@ def attempt_grid(residua, case, folder):
     if ends and (kind, found.dtype) != (np.float32, np.float32):
         return f"takes {kind} and gives {found.dtype}", 0
     worst = relative(expected, found)
-    return (None if worst <= TYPES[dtype] else f"differs by {worst:.1e}"), (0 if dtype else worst)
+    exact = dtype == "bf16" and not fold and source != "plain.onnx"
+    return (None if worst <= (TOLERANCE if exact else TYPES[dtype]) else f"differs by {worst:.1e}"), (0 if dtype else worst)
 
 
 # Models of f16 that say more of their types than that, which stay as they are.
