@@ -14,6 +14,7 @@ mod drawing;
 mod element_types;
 mod errors;
 mod explain;
+mod free_sizes;
 mod help;
 mod hostile;
 mod inspect;
@@ -27,6 +28,7 @@ mod reports;
 mod run;
 mod settings;
 mod targets;
+mod unseen;
 
 use std::path::Path;
 use std::process::{Command, Output};

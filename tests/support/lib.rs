@@ -105,7 +105,7 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// All model files, those in archives too, sorted by set and name. Files of `faults/` are not among them.
+/// All model files, those in archives too, sorted by set and name. Files of `checks/` and `faults/` are not among them.
 #[must_use]
 pub fn all() -> &'static [Fixture] {
     static ALL: OnceLock<(TempDir, Vec<Fixture>)> = OnceLock::new();
@@ -114,7 +114,7 @@ pub fn all() -> &'static [Fixture] {
         let mut fixtures = Vec::new();
         for set in fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
             let name = set.file_name().unwrap().to_string_lossy().into_owned();
-            if !["faults", "torch", "onnx", "pictures", "precision", "proof"].contains(&&*name) {
+            if !["checks", "faults", "torch", "onnx", "pictures", "precision", "proof"].contains(&&*name) {
                 fixtures.extend(of_set(&name, &set, &unpacked.path().join(&name)));
             }
         }
@@ -123,6 +123,14 @@ pub fn all() -> &'static [Fixture] {
         (unpacked, fixtures)
     });
     fixtures
+}
+
+/// The files of an archive in the folder of fixtures, in a folder of their own that goes with the returned handle.
+#[must_use]
+pub fn unpacked(archive: &str) -> TempDir {
+    let target = tempfile::tempdir().unwrap();
+    zip::ZipArchive::new(File::open(folder().join(archive)).unwrap()).unwrap().extract(&target).unwrap();
+    target
 }
 
 fn of_set(set: &str, folder: &Path, unpacked: &Path) -> Vec<Fixture> {

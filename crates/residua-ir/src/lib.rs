@@ -13,6 +13,7 @@ pub mod computes;
 pub mod cost;
 pub mod faults;
 pub mod finding;
+pub mod free_sizes;
 pub mod graph;
 pub mod interchange;
 pub mod op;

@@ -2,9 +2,12 @@
 //!
 //! A residual network repeats one block. What most blocks have is taken for what was meant; a few that are otherwise
 //! are exceptions. Where the habit is a known form, an exception is an error: nobody builds ResNet-50 with one ReLU less.
-//! Where it is not, it is a warning at most: nobody knows what was meant.
+//! Where it is not, it is a warning where all other blocks are alike in everything, and nothing where they are not: nobody
+//! knows what was meant, and networks that were searched for have blocks of many kinds.
+//!
+//! What cannot be seen is not judged: an operator that is not known may be whatever fits, and blocks have no habit by it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use residua_ir::{Graph, Level, NodeId};
 use residua_resnet::Anatomy;
@@ -21,6 +24,8 @@ pub(crate) enum Part {
     Conv,
     Norm,
     Activation(String),
+    /// What is not known: any parts, or none.
+    Unknown,
 }
 
 /// What most blocks have in common.
@@ -36,6 +41,8 @@ pub(crate) struct Habit {
     pub(crate) after: Option<String>,
     /// Whether it is a known form, and most blocks are of it.
     pub(crate) known: bool,
+    /// Whether all blocks but one are alike, whatever their form is.
+    uniform: bool,
     /// Sums that are no blocks and look like what became of one.
     pub(crate) wirings: Vec<Wiring>,
     /// Convolutions that look like a block without its sum.
@@ -54,27 +61,43 @@ pub(crate) struct Lost {
 impl Habit {
     /// [`None`] where there are too few blocks to have one.
     pub(crate) fn of(graph: &Graph, anatomy: &Anatomy) -> Option<Self> {
-        let blocks = &anatomy.blocks;
+        let blocks: Vec<&Block> = anatomy.blocks.iter().filter(|block| !block.unseen.main).collect();
         if blocks.len() < LEAST {
             return None;
         }
-        let kernels = usual(blocks.iter().map(kernels))?.value;
-        let order = usual(blocks.iter().map(|block| block.activation))?.value;
-        let parts = usual(blocks.iter().map(|block| parts(block).0))?.value;
-        let after = usual(blocks.iter().map(|block| block.after_add.clone()))?.value;
-        let mut habit = Self { kernels, order, parts, after, known: false, wirings: Vec::new(), lost: Vec::new() };
+        let ordered = || blocks.iter().filter(|block| !block.unseen.hides_order());
+        let kernels = usual(blocks.iter().map(|block| kernels(block)))?.value;
+        let order = usual(ordered().map(|block| block.activation))?.value;
+        let parts = usual(ordered().map(|block| parts(block).0))?.value;
+        let after = usual(ordered().map(|block| block.after_add.clone()))?.value;
+        let uniform = is_uniform(&anatomy.blocks);
+        let mut habit =
+            Self { kernels, order, parts, after, known: false, uniform, wirings: Vec::new(), lost: Vec::new() };
         habit.wirings = wiring::find(graph, anatomy, &habit);
         habit.lost = lost(anatomy, &habit);
         let alike = blocks.iter().filter(|block| habit.is_followed_by(block)).count();
         let others = blocks.len() - alike + habit.wirings.len() + habit.lost.len();
+        // Networks that join such blocks in ways of their own, as HRNet and DLA do, are of another form.
+        let joined = anatomy.inner_merges + anatomy.elsewhere;
         // What is known is known from elsewhere: it holds for most blocks, not for nearly all.
-        habit.known = habit.is_known_form() && alike >= LEAST && others * 4 <= alike + others;
+        let mostly = |others: usize| others * 4 <= alike + others;
+        habit.known = habit.is_known_form() && alike >= LEAST && mostly(others) && mostly(joined);
         Some(habit)
+    }
+
+    /// Whether an exception means anything.
+    pub(crate) fn judges(&self) -> bool {
+        self.known || self.uniform
     }
 
     /// How bad an exception is.
     pub(crate) fn level(&self) -> Level {
         if self.known { Level::Error } else { Level::Warning }
+    }
+
+    /// How bad an exception is whose kind is a warning at most.
+    pub(crate) fn at_most_warning(&self) -> Level {
+        self.level().min(Level::Warning)
     }
 
     /// Whether what a block follows is one that lost its sum.
@@ -98,6 +121,9 @@ impl Habit {
         if bare && parts.first() == Some(&Part::Conv) && parts == &usual[leading..] {
             return None;
         }
+        if may_be(parts, usual) || (block.unseen.before && (0..usual.len()).any(|at| may_be(parts, &usual[at..]))) {
+            return None;
+        }
         (0..usual.len().max(parts.len())).find(|&at| usual.get(at) != parts.get(at))
     }
 
@@ -116,6 +142,31 @@ impl Habit {
         };
         (self.kernels == BASIC || self.kernels == BOTTLENECK) && alternate && ends_with_conv && order
     }
+}
+
+/// Whether all blocks but one are alike, of so many that this can be no chance.
+fn is_uniform(blocks: &[Block]) -> bool {
+    let signature = |block: &Block| {
+        let wide = block.convs.iter().map(|conv| (conv.kernel, conv.groups > 1)).collect::<Vec<_>>();
+        let gates = (block.squeeze_excite.is_some(), block.other_gate, block.parted);
+        (wide, gates, block.after_add.clone(), parts(block).0)
+    };
+    let usual = usual(blocks.iter().filter(|block| !block.unseen.main).map(signature));
+    usual.is_some_and(|usual| usual.total >= 2 * LEAST && usual.total - usual.count <= 1)
+}
+
+/// Whether parts may be these, whatever what is not known among them is.
+fn may_be(parts: &[Part], usual: &[Part]) -> bool {
+    // Which lengths of `usual` what came so far may be: only what is not known may be several.
+    let mut ends: BTreeSet<usize> = BTreeSet::from([0]);
+    for part in parts {
+        ends = match (part, ends.first()) {
+            (_, None) => return false,
+            (Part::Unknown, Some(&least)) => (least..=usual.len()).collect(),
+            (known, Some(_)) => ends.into_iter().filter(|&at| usual.get(at) == Some(known)).map(|at| at + 1).collect(),
+        };
+    }
+    ends.contains(&usual.len())
 }
 
 /// Whether so many of so many can be taken for exceptions.
@@ -158,6 +209,7 @@ pub(crate) fn parts(block: &Block) -> (Vec<Part>, Vec<NodeId>) {
             Step::Norm if parts.last() == Some(&Part::Norm) => continue,
             Step::Norm => Part::Norm,
             Step::Activation => Part::Activation(names.next().cloned().unwrap_or_default()),
+            Step::Unknown => Part::Unknown,
             Step::Blur
             | Step::Pool
             | Step::GlobalPool
@@ -183,10 +235,10 @@ pub(crate) fn parts(block: &Block) -> (Vec<Part>, Vec<NodeId>) {
 fn lost(anatomy: &Anatomy, habit: &Habit) -> Vec<Lost> {
     let wired: Vec<NodeId> = habit.wirings.iter().flat_map(Wiring::convs).copied().collect();
     let mut found = Vec::new();
-    for loose in &anatomy.loose {
+    for loose in anatomy.loose.iter().filter(|loose| !loose.unseen) {
         found.extend(runs(&loose.convs, habit, &wired).map(|convs| Lost { convs, behind: Some(loose.behind) }));
     }
-    let of_stem = behind_stem(anatomy);
+    let of_stem = if anatomy.stem.unseen { &[] } else { behind_stem(anatomy) };
     let like_first = |convs: &Vec<ConvUnit>| {
         let first = anatomy.blocks.first().map(|block| &block.convs);
         first.is_some_and(|first| convs.iter().map(|c| c.outputs).eq(first.iter().map(|c| c.outputs)))

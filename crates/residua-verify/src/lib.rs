@@ -68,6 +68,12 @@ pub fn check_values(subject: &Subject) -> Vec<Finding> {
     check_some(subject, |id| id.starts_with("R3"))
 }
 
+/// Findings about sizes that are declared free and are not.
+#[must_use]
+pub fn check_free_sizes(subject: &Subject) -> Vec<Finding> {
+    check_some(subject, |id| id == "R114")
+}
+
 /// Findings about what the float type that the weights are to be kept in cannot hold.
 #[must_use]
 pub fn check_float(subject: &Subject) -> Vec<Finding> {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use rayon::prelude::*;
+use residua_ir::free_sizes::{self, Contradiction};
 use residua_ir::{
     Checked, Code, DType, Finding, Invalid, NodeId, Op, Parameter, ParameterId, Role, Statistics, TensorError, Typed,
     ValueId, ValueKind,
@@ -36,6 +37,7 @@ pub struct Subject<'a> {
     fits: OnceLock<Vec<Option<Fit>>>,
     statistics: OnceLock<Vec<Result<Statistics, TensorError>>>,
     habit: OnceLock<Option<Habit>>,
+    contradictions: OnceLock<Vec<Contradiction>>,
 }
 
 impl<'a> Subject<'a> {
@@ -65,6 +67,7 @@ impl<'a> Subject<'a> {
             fits: OnceLock::new(),
             statistics: OnceLock::new(),
             habit: OnceLock::new(),
+            contradictions: OnceLock::new(),
         }
     }
 
@@ -124,6 +127,21 @@ impl<'a> Subject<'a> {
         self.habit.get_or_init(|| Habit::of(self.model.graph(), self.anatomy)).as_ref()
     }
 
+    /// The same, where an exception to it means anything.
+    pub(crate) fn judged_habit(&self) -> Option<&Habit> {
+        self.habit().filter(|habit| habit.judges())
+    }
+
+    /// Free sizes that the graph contradicts; none is looked for where the graph does not hold together at all.
+    pub(crate) fn contradictions(&self) -> &[Contradiction] {
+        let find = || {
+            self.checked
+                .map(|model| free_sizes::contradictions(model, &crate::rules::declared(self)))
+                .unwrap_or_default()
+        };
+        self.contradictions.get_or_init(find)
+    }
+
     /// Whether a layer of a block cannot be computed: what else is odd about the block follows from that.
     pub(crate) fn is_broken(&self, block: &Block) -> bool {
         let broken =
@@ -160,23 +178,31 @@ impl<'a> Subject<'a> {
     }
 
     /// The kernels among them: what convolutions and dense layers multiply by. A vector that was given more axes, to be
-    /// added to pictures, is none.
+    /// added to pictures, is none, and what only an operator reads that is not known may be anything.
     pub(crate) fn kernels(&self) -> impl Iterator<Item = (&'a Parameter, &Result<Statistics, TensorError>)> {
         let graph = self.model.graph();
         let multiplies = |op: &Op| matches!(op, Op::Conv(_) | Op::ConvTranspose(_) | Op::Linear | Op::MatMul);
+        let parameter_of = |value: ValueId| match graph.value(value).kind {
+            ValueKind::Parameter(id) => Some(id),
+            ValueKind::Input(_) | ValueKind::Computed { .. } => None,
+        };
         let read = graph.nodes().iter().filter(|node| multiplies(&node.op)).flat_map(|node| &node.inputs);
-        let multiplied: BTreeSet<ParameterId> = read
-            .filter_map(|&value| match graph.value(value).kind {
-                ValueKind::Parameter(id) => Some(id),
-                ValueKind::Input(_) | ValueKind::Computed { .. } => None,
-            })
+        let multiplied: BTreeSet<ParameterId> = read.filter_map(|&value| parameter_of(value)).collect();
+        let seen: BTreeSet<ParameterId> = graph
+            .nodes()
+            .iter()
+            .filter(|node| !matches!(node.op, Op::Opaque(_)))
+            .flat_map(|node| &node.inputs)
+            .filter_map(|&value| parameter_of(value))
             .collect();
-        graph.parameter_ids().zip(self.statistics()).filter_map(move |(id, (parameter, found))| {
-            let shape = parameter.tensor.shape();
-            let axes = shape.iter().filter(|&&size| size > 1).count();
-            let is_kernel = parameter.role == Role::Weight && shape.len() >= 2;
-            (is_kernel && (axes > 1 || multiplied.contains(&id))).then_some((parameter, found))
-        })
+        graph.parameter_ids().zip(self.statistics()).filter(move |(id, _)| seen.contains(id)).filter_map(
+            move |(id, (parameter, found))| {
+                let shape = parameter.tensor.shape();
+                let axes = shape.iter().filter(|&&size| size > 1).count();
+                let is_kernel = parameter.role == Role::Weight && shape.len() >= 2;
+                (is_kernel && (axes > 1 || multiplied.contains(&id))).then_some((parameter, found))
+            },
+        )
     }
 
     /// The parameter behind a value with what can be said of its values; none where it is computed, or cannot be read.

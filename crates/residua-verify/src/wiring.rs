@@ -1,6 +1,6 @@
 //! Places where paths meet, that are no blocks and look like what became of one when an edge of it was led elsewhere.
 
-use residua_ir::{Graph, NodeId, ValueId};
+use residua_ir::{Graph, NodeId, Op, ValueId};
 use residua_resnet::Anatomy;
 use residua_resnet::anatomy::{Stray, Stretch};
 
@@ -42,6 +42,9 @@ pub(crate) fn find(graph: &Graph, anatomy: &Anatomy, habit: &Habit) -> Vec<Wirin
 
 fn of(graph: &Graph, anatomy: &Anatomy, habit: &Habit, stray: &Stray) -> Option<Wiring> {
     let [a, b] = &stray.paths[..] else { return None };
+    if [a, b].into_iter().any(|path| is_unseen(graph, path)) {
+        return None;
+    }
     let (main, side) = if b.convs.len() > a.convs.len() { (b, a) } else { (a, b) };
     let blocks = blocks_on(main, habit)?;
     let kind = if main.nodes == side.nodes && main.from == side.from {
@@ -67,6 +70,12 @@ fn of(graph: &Graph, anatomy: &Anatomy, habit: &Habit, stray: &Stray) -> Option<
     };
     let convs = stray.paths.iter().flat_map(|path| &path.convs).map(|conv| conv.node).collect();
     Some(Wiring { kind, node: stray.node, convs })
+}
+
+/// Whether something on a path, or before it, is not known: it may be the sum that seems to be elsewhere.
+fn is_unseen(graph: &Graph, path: &Stretch) -> bool {
+    let mut nodes = path.nodes.iter().copied().chain(graph.producer(path.from));
+    nodes.any(|node| matches!(graph.node(node).op, Op::Opaque(_)))
 }
 
 /// How many blocks' main paths a stretch consists of.

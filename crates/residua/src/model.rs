@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use residua_ir::preparation::Values;
-use residua_ir::rewrite::{Applied, normalise};
+use residua_ir::rewrite::{Applied, Change, Freed, free_batch, normalise};
 use residua_ir::{Checked, Graph, Shape, SourceOrder, ValueId, ValueKind, validate};
 use residua_resnet::preprocessing::{Known, preprocessing_for};
 use residua_resnet::{Anatomy, anatomy};
@@ -53,7 +53,25 @@ impl Model {
 
     /// As [`Model::load`], from the options that most commands share.
     pub(crate) fn from_args(args: &ModelArgs) -> Result<Self> {
-        Self::load(&args.path, &args.input_shape, &args.source)
+        if !args.free_batch {
+            return Self::load(&args.path, &args.input_shape, &args.source);
+        }
+        let mut model = Self::load(&args.path, &[], &args.source)?;
+        model.free_batch()?;
+        Self::of(&args.path, model.checked.into_graph(), &args.input_shape)
+    }
+
+    /// Makes a batch free that is frozen; what was done, and the model with the batch that it had.
+    ///
+    /// # Errors
+    /// Where it is free, or something in the graph mixes pictures or is not known.
+    pub(crate) fn free_batch(&mut self) -> Result<(Applied, Checked)> {
+        let Freed { graph, frozen, changed } = free_batch(&self.checked).context("--free-batch")?;
+        self.checked = validate(graph).context("with a free batch, the model does not hold together")?;
+        self.anatomy = anatomy::analyse(&self.checked);
+        let what = "the batch is free: sizes of it that were written out are computed";
+        let frozen = validate(frozen).context("with the batch that it has, the model does not hold together")?;
+        Ok((Applied { pass: "free-batch", what, change: Change::Nothing, nodes: changed }, frozen))
     }
 
     /// Makes of an exported model the network that it was before; what was done. Models of frameworks are that already.

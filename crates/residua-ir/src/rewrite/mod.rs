@@ -6,11 +6,13 @@
 mod edit;
 mod fold_batch_norm;
 mod fold_constants;
+mod free_batch;
 pub mod normalise;
 
 pub use edit::{Edits, Expr, Origin};
 pub use fold_batch_norm::{Folded, fold_batch_norm};
 pub use fold_constants::{Lazily, computed_constants, fold_constants};
+pub use free_batch::{FreeBatchError, Freed, free_batch};
 pub use normalise::{Applied, Change, Normalised, normalise};
 
 use crate::graph::{Graph, GraphError, Parameter, Role};

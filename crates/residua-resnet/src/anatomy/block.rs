@@ -6,6 +6,7 @@ use residua_ir::{NodeId, Op, ValueId};
 
 use super::flow::{Flow, Step};
 use super::path::{self, Path};
+use super::unseen;
 use super::{Block, BlockKind, ConvUnit, LongSkip, Order, Reads, Shortcut, ShortcutKind};
 
 /// What the sums of a graph are.
@@ -86,6 +87,7 @@ impl Candidate {
         let block_kind = kind_of(&convs, outputs);
         let of_step = |step: Step| main.steps(flow).filter(move |&(_, s)| s == step).map(|(node, _)| node);
         let norms: Vec<NodeId> = of_step(Step::Norm).collect();
+        let unseen = unseen::of_block(flow, (self.fork, sum), &self.shortcut.nodes);
         Block {
             name: String::new(),
             stage: 0,
@@ -111,6 +113,7 @@ impl Candidate {
             other_gate: main.other_gate,
             blurred: main.count(flow, Step::Blur) > 0,
             branches: self.branches,
+            parted: !main.merges.is_empty(),
             fork: self.fork,
             entry,
             sum,
@@ -120,6 +123,7 @@ impl Candidate {
             main: main.nodes,
             convs,
             norms,
+            unseen,
         }
     }
 
@@ -147,6 +151,8 @@ impl Candidate {
         });
         if has(Step::Conv) {
             ShortcutKind::Projection
+        } else if has(Step::Unknown) && !pads_channels {
+            ShortcutKind::Unknown
         } else if pads_channels || flow.channels(end) != flow.channels(self.fork) {
             ShortcutKind::Pad
         } else if has(Step::Pool) || has(Step::Slice) || has(Step::Blur) {

@@ -18,11 +18,23 @@ pub struct DenseBlocks {
     pub growth: usize,
     /// All convolutions.
     pub convs: usize,
+    /// Kernels before the first layer.
+    pub stem: Vec<[usize; 2]>,
+    /// Whether a fixed filter smooths before a stride.
+    pub blurred: bool,
+}
+
+impl DenseBlocks {
+    /// Convolutions as names count them: a deep stem is one.
+    pub(super) fn depth(&self) -> usize {
+        let more = if self.stem.len() <= 3 { self.stem.len().saturating_sub(1) } else { 0 };
+        self.convs - more.min(self.convs)
+    }
 }
 
 /// The blocks, where all paths meet in concatenations and every wide convolution behind the stem adds as many channels.
 pub(super) fn find(flow: &Flow) -> Option<DenseBlocks> {
-    let mut found = DenseBlocks { layers: vec![0], growth: 0, convs: 0 };
+    let mut found = DenseBlocks { layers: vec![0], growth: 0, convs: 0, stem: Vec::new(), blurred: false };
     for node in flow.graph.node_ids().filter(|&node| flow.is_live(node)) {
         let step = flow.step(node);
         let is_concat = |node| matches!(flow.graph.node(node).op, Op::Concat { .. });
@@ -30,6 +42,7 @@ pub(super) fn find(flow: &Flow) -> Option<DenseBlocks> {
             return None;
         }
         let last = found.layers.last_mut()?;
+        found.blurred |= step == Step::Blur;
         if step == Step::Pool && *last > 0 {
             found.layers.push(0);
         } else if step == Step::Conv {
@@ -44,6 +57,8 @@ pub(super) fn find(flow: &Flow) -> Option<DenseBlocks> {
                 *last += 1;
             } else if unit.is_wide() && found.growth != 0 {
                 return None;
+            } else if unit.is_wide() {
+                found.stem.push(unit.kernel);
             }
         }
     }

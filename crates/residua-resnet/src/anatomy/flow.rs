@@ -41,8 +41,10 @@ pub enum Step {
     Gate,
     /// Anything else that brings paths together.
     Merge,
-    /// What is not known, or has no part in residual networks.
+    /// What has no part in residual networks.
     Other,
+    /// What is not known: it may be anything.
+    Unknown,
 }
 
 /// Taps and channels of the largest filter that is looked for.
@@ -353,8 +355,8 @@ impl<'a> Flow<'a> {
             | Op::Tile { .. }
             | Op::Sizes { .. }
             | Op::Hardmax { .. }
-            | Op::CumSum(_)
-            | Op::Opaque(_) => Step::Other,
+            | Op::CumSum(_) => Step::Other,
+            Op::Opaque(_) => Step::Unknown,
         }
     }
 

@@ -17,6 +17,7 @@ mod stray;
 #[cfg(test)]
 mod tests;
 mod trunk;
+mod unseen;
 
 use std::ops::Range;
 
@@ -62,6 +63,30 @@ pub struct Anatomy {
     pub elsewhere: usize,
     /// Places outside blocks where paths meet.
     pub merges: usize,
+    /// Those among them between the first and the last convolution.
+    #[serde(skip)]
+    pub inner_merges: usize,
+    /// What the operators that are not known may hide.
+    #[serde(skip)]
+    pub hidden: Hidden,
+}
+
+/// What the operators of a network that are not known may hide of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Hidden {
+    /// Convolutions: one of the operators has kernels.
+    pub convs: bool,
+    /// Sums, activations and whatever else has no kernels, between the first and the last layer that are known to be of
+    /// the network.
+    pub between: bool,
+}
+
+impl Hidden {
+    /// Whether they may hide anything of what a network is told by.
+    #[must_use]
+    pub fn any(self) -> bool {
+        self.convs || self.between
+    }
 }
 
 /// What lies before the first block.
@@ -79,6 +104,9 @@ pub struct Stem {
     pub blurred: bool,
     /// Product of all strides.
     pub stride: usize,
+    /// Whether something in it is not known.
+    #[serde(skip)]
+    pub unseen: bool,
 }
 
 /// A run of blocks of one width.
@@ -128,6 +156,8 @@ pub enum ShortcutKind {
     Pad,
     /// A pool or a slice.
     Pool,
+    /// Something that is not known, without a convolution that would be seen.
+    Unknown,
 }
 
 /// What a pre-activated block's shortcut starts from.
@@ -148,6 +178,8 @@ pub enum NormKind {
     Batch,
     /// Over groups of channels.
     Group,
+    /// Over each channel of a picture.
+    Instance,
     /// Over a whole picture or its channels.
     Layer,
     /// A scale and an offset per channel: what an exporter leaves of a batch norm.
@@ -230,6 +262,33 @@ pub struct Shortcut {
     pub steps: Vec<Step>,
 }
 
+/// Where operators that are not known have a part in a block. What they may be cannot be judged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unseen {
+    /// On the main path, or beside it where gates are computed.
+    pub main: bool,
+    /// On the shortcut.
+    pub shortcut: bool,
+    /// In what comes before the paths part, where a pre-activation would be.
+    pub before: bool,
+    /// In what comes behind the sum, where an activation would be.
+    pub behind: bool,
+}
+
+impl Unseen {
+    /// Whether there are any.
+    #[must_use]
+    pub fn any(self) -> bool {
+        self != Self::default()
+    }
+
+    /// Whether where the block normalises and activates can be seen.
+    #[must_use]
+    pub fn hides_order(self) -> bool {
+        self.main || self.before || self.behind
+    }
+}
+
 /// One residual block.
 #[derive(Debug, Clone, Serialize)]
 pub struct Block {
@@ -275,6 +334,9 @@ pub struct Block {
     pub blurred: bool,
     /// Operands of the sum.
     pub branches: usize,
+    /// Whether the main path parts and meets again within the block, as in Res2Net, SKNet, ResNeSt and IBN-Net.
+    #[serde(skip)]
+    pub parted: bool,
     /// The path beside the main one, in detail.
     #[serde(rename = "shortcut_path")]
     pub path: Shortcut,
@@ -301,6 +363,9 @@ pub struct Block {
     /// Normalisations of the main path.
     #[serde(skip)]
     pub norms: Vec<NodeId>,
+    /// What of it is not known.
+    #[serde(skip)]
+    pub unseen: Unseen,
 }
 
 /// Convolutions between two blocks.
@@ -310,6 +375,9 @@ pub struct Loose {
     pub behind: usize,
     /// The convolutions.
     pub convs: Vec<ConvUnit>,
+    /// Whether something that is not known lies between the two blocks: it may be the sum that seems to be missing.
+    #[serde(skip)]
+    pub unseen: bool,
 }
 
 /// A sum whose main path holds other sums.
@@ -359,6 +427,10 @@ pub struct Dense {
 pub struct PlainConvs {
     /// How many.
     pub total: usize,
+    /// How many have a filter of their own for each channel.
+    pub depthwise: usize,
+    /// Whether there are gates between them.
+    pub gated: bool,
     /// Behind the first: how many there are of each width, in order.
     pub stages: Vec<usize>,
 }
@@ -401,6 +473,8 @@ pub fn analyse_as_it_is(model: &Typed) -> Anatomy {
         dense: if blocks.is_empty() { dense::find(&flow) } else { None },
         elsewhere: sums.blocks.len() - blocks.len(),
         merges: trunk.merges,
+        inner_merges: trunk.inner_merges,
+        hidden: unseen::hidden(&flow, &trunk, &blocks),
         blocks,
     };
     anatomy.architecture = form::architecture(&anatomy);
@@ -424,7 +498,7 @@ impl Anatomy {
     #[must_use]
     pub fn depth(&self) -> usize {
         if let Some(dense) = &self.dense {
-            return dense.convs + self.head.dense.len().max(1);
+            return dense.depth() + self.head.dense.len().max(1);
         }
         if self.blocks.is_empty() {
             return self.plain.total + self.head.dense.len().max(1);

@@ -75,7 +75,7 @@ impl Source<'_> {
     }
 
     fn stem(&self, stem: &mut Stem) {
-        let Stem { convs, pool, scaling, blurred: _, stride: _ } = stem;
+        let Stem { convs, pool, scaling, blurred: _, stride: _, unseen: _ } = stem;
         self.convs(convs);
         self.optional(pool);
         self.nodes(scaling);

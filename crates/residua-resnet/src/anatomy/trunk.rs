@@ -1,5 +1,7 @@
 //! The way from the input to the output through the main path of every block, and its parts: stem, stages, head.
 
+use std::collections::BTreeSet;
+
 use residua_ir::{NodeId, Op, ValueId};
 
 use super::block::Sums;
@@ -20,10 +22,13 @@ pub(crate) enum Item {
 }
 
 /// The trunk in the order in which data flows, of the output that most of the network lies before.
+#[derive(Default)]
 pub(crate) struct Trunk {
     pub(crate) items: Vec<Item>,
     /// Places where paths meet that are no blocks.
     pub(crate) merges: usize,
+    /// Those among them between the first and the last convolution.
+    pub(crate) inner_merges: usize,
 }
 
 impl Trunk {
@@ -35,7 +40,17 @@ impl Trunk {
         };
         // Of equals the first.
         let best = trunks.reduce(|best, next| if weight(&next) > weight(&best) { next } else { best });
-        best.unwrap_or(Self { items: Vec::new(), merges: 0 })
+        best.unwrap_or_default()
+    }
+
+    /// Items from the first to the last that is a block or a convolution.
+    pub(crate) fn body(&self, flow: &Flow) -> &[Item] {
+        let is_layer = |item: &Item| match item {
+            Item::Block(_) => true,
+            Item::Node(node) => flow.step(*node) == Step::Conv,
+        };
+        let ends = self.items.iter().position(is_layer).zip(self.items.iter().rposition(is_layer));
+        ends.map_or(&[], |(first, last)| &self.items[first..=last])
     }
 
     fn to(flow: &Flow, sums: &Sums, output: ValueId) -> Self {
@@ -54,7 +69,11 @@ impl Trunk {
             value = before;
         }
         items.reverse();
-        Self { items, merges: path.merges.len() }
+        let mut trunk = Self { items, merges: path.merges.len(), inner_merges: 0 };
+        let known = |node: NodeId| flow.step(node) != Step::Unknown;
+        let meets = |item: &&Item| matches!(item, Item::Node(node) if known(*node) && path.merges.contains(&flow.output(*node)));
+        trunk.inner_merges = trunk.body(flow).iter().filter(meets).count();
+        trunk
     }
 
     fn convs(&self, flow: &Flow) -> usize {
@@ -79,8 +98,10 @@ impl Trunk {
     pub(crate) fn stem(&self, flow: &Flow) -> Stem {
         let first_block = self.items.iter().position(|item| matches!(item, Item::Block(_)));
         let end = first_block.unwrap_or_else(|| self.plain_stem_end(flow));
-        let path =
-            Path { nodes: Self { items: self.items[..end].to_vec(), merges: 0 }.nodes().collect(), ..Path::default() };
+        let path = Path {
+            nodes: Self { items: self.items[..end].to_vec(), ..Self::default() }.nodes().collect(),
+            ..Path::default()
+        };
         let first_conv = path.nodes.iter().position(|&node| flow.step(node) == Step::Conv).unwrap_or(0);
         let is_pool = |&node: &NodeId| flow.step(node) == Step::Pool;
         Stem {
@@ -93,6 +114,7 @@ impl Trunk {
                 .collect(),
             blurred: path.count(flow, Step::Blur) > 0,
             stride: path.stride(flow),
+            unseen: path.count(flow, Step::Unknown) > 0,
         }
     }
 
@@ -115,18 +137,26 @@ impl Trunk {
         let count = self.block_order().count();
         let mut behind = 0;
         let mut found: Vec<Loose> = Vec::new();
+        // Gaps between blocks that hold something that is not known.
+        let mut unseen = BTreeSet::new();
         for item in &self.items {
             match item {
                 Item::Block(_) => behind += 1,
+                Item::Node(node) if flow.step(*node) == Step::Unknown => {
+                    unseen.insert(behind);
+                }
                 Item::Node(node) if behind > 0 && behind <= count && flow.step(*node) == Step::Conv => {
                     let unit = conv_unit(flow, *node);
                     match found.last_mut() {
                         Some(last) if last.behind == behind - 1 => last.convs.push(unit),
-                        Some(_) | None => found.push(Loose { behind: behind - 1, convs: vec![unit] }),
+                        Some(_) | None => found.push(Loose { behind: behind - 1, convs: vec![unit], unseen: false }),
                     }
                 }
                 Item::Node(_) => {}
             }
+        }
+        for loose in &mut found {
+            loose.unseen = unseen.contains(&(loose.behind + 1));
         }
         found
     }
@@ -174,7 +204,8 @@ impl Trunk {
                 | Step::Join
                 | Step::Gate
                 | Step::Merge
-                | Step::Other => {}
+                | Step::Other
+                | Step::Unknown => {}
             }
         }
         head.classes = head.dense.last().and_then(|dense| dense.outputs);
@@ -185,9 +216,10 @@ impl Trunk {
     pub(crate) fn plain(&self, flow: &Flow) -> PlainConvs {
         let convs = self.nodes().filter(|&node| flow.step(node) == Step::Conv).map(|node| conv_unit(flow, node));
         let mut runs: Vec<(usize, usize)> = Vec::new();
-        let mut total = 0;
+        let (mut total, mut depthwise) = (0, 0);
         for conv in convs {
             total += 1;
+            depthwise += usize::from(conv.groups > 1 && conv.groups == conv.outputs);
             if total == 1 {
                 continue;
             }
@@ -196,7 +228,8 @@ impl Trunk {
                 Some(_) | None => runs.push((conv.outputs, 1)),
             }
         }
-        PlainConvs { total, stages: runs.into_iter().map(|(_, count)| count).collect() }
+        let gated = self.nodes().any(|node| flow.step(node) == Step::Gate);
+        PlainConvs { total, depthwise, gated, stages: runs.into_iter().map(|(_, count)| count).collect() }
     }
 }
 

@@ -61,6 +61,9 @@ fn dense(anatomy: &Anatomy, layers: &[usize], growth: usize) -> Vec<Difference> 
         Some(dense) => {
             found.hold("", "layers of its dense blocks", text(layers), text(&dense.layers), None);
             found.hold("", "channels that a layer adds", growth, dense.growth, None);
+            let kernels: Vec<String> = dense.stem.iter().map(|[h, w]| format!("{h}x{w}")).collect();
+            found.hold("", "kernels of the stem", "7x7", kernels.join(" "), first);
+            found.hold("", "filter before strides", "no", if dense.blurred { "yes" } else { "no" }, None);
         }
         None => found.hold("", "dense blocks", layers.len(), 0, first),
     }
@@ -84,7 +87,7 @@ impl Comparison {
             None => {
                 let first = anatomy.stem.convs.first().map(|conv| conv.node);
                 let blocks: usize = expected.stages.iter().map(|stage| stage.blocks).sum();
-                comparison.hold("", "residual blocks", blocks, 0, first);
+                comparison.hold_number(anatomy, ("", "residual blocks"), [blocks, 0], first);
             }
         }
         comparison.differences
@@ -104,22 +107,38 @@ impl Comparison {
         }
     }
 
+    /// How many layers, blocks and stages there are cannot be told where some may not be seen.
+    fn hold_number(
+        &mut self,
+        anatomy: &Anatomy,
+        (place, what): (&str, &'static str),
+        [expected, found]: [usize; 2],
+        node: Option<NodeId>,
+    ) {
+        if !anatomy.hidden.any() {
+            self.hold(place, what, expected, found, node);
+        }
+    }
+
     fn network(&mut self, anatomy: &Anatomy, expected: &Form, found: &Form) {
         let yes_no = |yes: bool| if yes { "yes" } else { "no" };
         let stem = anatomy.stem.convs.first().map(|conv| conv.node);
         let stem_end = anatomy.stem.convs.last().map(|conv| conv.node);
         let block = |holds: &dyn Fn(&Block) -> bool| anatomy.blocks.iter().find(|b| holds(b)).map(|b| b.add);
-        self.hold("", "depth", expected.depth(), anatomy.depth(), None);
-        self.hold("", "stages", expected.stages.len(), found.stages.len(), None);
+        self.hold_number(anatomy, ("", "depth"), [expected.depth(), anatomy.depth()], None);
+        self.hold_number(anatomy, ("", "stages"), [expected.stages.len(), found.stages.len()], None);
         self.hold("", "stem", expected.stem.describe(), found.stem.describe(), stem);
         self.hold("", "channels behind the stem", expected.stem_width, found.stem_width, stem_end);
-        for (at, (expected, found)) in expected.stages.iter().zip(&found.stages).enumerate() {
+        // Where stages may not be seen, which is which is not known.
+        let told = !anatomy.hidden.any() || expected.stages.len() == found.stages.len();
+        for (at, (expected, found)) in expected.stages.iter().zip(&found.stages).enumerate().filter(|_| told) {
             let place = format!("stage {at}");
             let of_stage = anatomy.stages.get(at).map_or(&[][..], |stage| anatomy.stage_blocks(stage));
             let first = of_stage.first();
             let inner = first.and_then(|b| Some(b.convs.iter().find(|conv| conv.is_wide())?.node));
             let last = first.and_then(|b| Some(b.convs.last()?.node));
-            self.hold(&place, "blocks", expected.blocks, found.blocks, of_stage.last().map(|block| block.add));
+            let last_of_stage = of_stage.last().map(|block| block.add);
+            self.hold_number(anatomy, (&place, "blocks"), [expected.blocks, found.blocks], last_of_stage);
             self.hold(&place, "inner width", expected.width, found.width, inner);
             self.hold(&place, "channels", expected.outputs, found.outputs, last);
         }
@@ -165,7 +184,7 @@ impl Comparison {
 
     /// What no form has.
     fn connections(&mut self, anatomy: &Anatomy) {
-        for loose in &anatomy.loose {
+        for loose in anatomy.loose.iter().filter(|loose| !loose.unseen) {
             let behind = &anatomy.blocks[loose.behind].name;
             let found = format!("{} convolutions behind {behind} that no shortcut spans", loose.convs.len());
             self.hold("", "shortcuts", "one around each block", found, loose.convs.first().map(|conv| conv.node));
@@ -181,12 +200,17 @@ impl Comparison {
 fn block_differences(anatomy: &Anatomy, form: &Form, block: &Block) -> Vec<Difference> {
     let mut found = Comparison::default();
     let (place, add) = (block.name.as_str(), Some(block.add));
-    found.hold(place, "kind", text(form.block), text(block.kind), add);
+    if !block.unseen.main {
+        found.hold(place, "kind", text(form.block), text(block.kind), add);
+    }
     if block.kind != form.block {
         return found.differences;
     }
-    found.hold(place, "activation", text(form.order), text(block.activation), add);
-    if block.activation == form.order && form.order == Order::Post && block.after_add.is_none() {
+    if !block.unseen.hides_order() {
+        found.hold(place, "activation", text(form.order), text(block.activation), add);
+    }
+    let ends_bare = block.after_add.is_none() && !block.unseen.behind;
+    if block.activation == form.order && form.order == Order::Post && ends_bare {
         found.hold(place, "behind the sum", "an activation", "none", add);
     }
     for (number, conv) in (1..).zip(&block.convs) {
@@ -198,6 +222,10 @@ fn block_differences(anatomy: &Anatomy, form: &Form, block: &Block) -> Vec<Diffe
         found.hold(place, KERNELS[number.min(3) - 1], kernel(expected), kernel(conv.kernel), Some(conv.node));
         let dilated = (conv.dilation > 1).then_some(conv.node);
         found.hold(place, "dilation", 1, conv.dilation, dilated);
+    }
+    // What is not known may have the stride, or what else is missing here.
+    if block.unseen.main || block.unseen.shortcut {
+        return found.differences;
     }
     let strided = strides(anatomy, form, block);
     let carrier = block.convs.iter().find(|conv| conv.stride > 1).map(|conv| conv.node);
@@ -232,6 +260,7 @@ impl Comparison {
             // Option A of He et al. 2015 section 4.2.
             ShortcutKind::Pad => changes && form.stem == StemForm::Small,
             ShortcutKind::Pool => strided && form.stride_in == StrideIn::Last,
+            ShortcutKind::Unknown => true,
         };
         if !fits {
             let expected = match (changes, strided) {

@@ -54,6 +54,10 @@ pub(crate) fn name(form: &Form, depth: usize) -> Option<String> {
     let se = if form.squeeze_excite { "se" } else { "" };
     let first = form.stages.first()?;
     if form.groups > 1 {
+        // Width of a group in the first stage.
+        if first.width < form.groups || !first.width.is_multiple_of(form.groups) {
+            return None;
+        }
         return Some(format!("{se}resnext{depth}_{}x{}d", form.groups, first.width / form.groups));
     }
     if form.block == BlockKind::Bottleneck && first.width > 64 && first.outputs == 256 && first.width.is_multiple_of(64)

@@ -226,7 +226,11 @@ fn observed_stem(anatomy: &Anatomy) -> StemForm {
 /// What a network is called; [`None`] where it has no convolution, or paths meet in it in ways of no residual network.
 pub(crate) fn architecture(anatomy: &Anatomy) -> Option<Architecture> {
     let depth = anatomy.depth();
-    if let Some(dense) = &anatomy.dense {
+    // What has kernels of its own may be any part of any network.
+    if anatomy.hidden.convs {
+        return None;
+    }
+    if let Some(dense) = anatomy.dense.as_ref().filter(|_| !anatomy.hidden.any()) {
         let standard = compare::differences(anatomy, &format!("densenet{depth}")).is_some_and(|d| d.is_empty());
         return Some(Architecture {
             name: format!("densenet{depth}{}", if standard { "" } else { "-custom" }),
@@ -238,7 +242,10 @@ pub(crate) fn architecture(anatomy: &Anatomy) -> Option<Architecture> {
         });
     }
     let Some(form) = Form::observed(anatomy) else {
-        let is_plain = anatomy.plain.total > 0 && anatomy.merges == 0;
+        let plain = &anatomy.plain;
+        // MobileNet is a chain as well, of other convolutions, and has a name that is none of ours.
+        let ordinary = plain.depthwise == 0 && !plain.gated;
+        let is_plain = plain.total > 0 && anatomy.merges == 0 && !anatomy.hidden.between && ordinary;
         return is_plain.then(|| Architecture {
             name: format!("plain{depth}"),
             standard: known::plain_stages(depth).is_some_and(|stages| anatomy.plain.stages == stages),
@@ -249,13 +256,9 @@ pub(crate) fn architecture(anatomy: &Anatomy) -> Option<Architecture> {
         });
     };
     let family = form.family();
-    let most = |holds: &dyn Fn(&Block) -> bool| {
-        anatomy.blocks.iter().filter(|block| holds(block)).count() * 2 > anatomy.blocks.len()
-    };
-    // No name that is known here has gates of other kinds, or as many groups as a stage is wide.
-    let is_known = !most(&|block| block.other_gate) && most(&|block| block.groups == form.groups);
-    let base = known::name(&form, depth).filter(|_| is_known);
-    let standard = base.as_ref().is_some_and(|name| compare::differences(anatomy, name).is_some_and(|d| d.is_empty()));
+    let base = known::name(&form, depth).filter(|_| is_of_form(anatomy, &form));
+    let standard = !anatomy.hidden.between
+        && base.as_ref().is_some_and(|name| compare::differences(anatomy, name).is_some_and(|d| d.is_empty()));
     let name = match base {
         Some(name) if standard => name,
         Some(name) => format!("{name}-custom"),
@@ -263,6 +266,27 @@ pub(crate) fn architecture(anatomy: &Anatomy) -> Option<Architecture> {
     };
     let stages = form.stages.iter().map(|stage| stage.blocks).collect();
     Some(Architecture { name, standard, family, depth, block: Some(form.block), stages })
+}
+
+/// Whether a network is of the form that its blocks have, but for a few exceptions: its blocks follow each other, and each
+/// has the kind, the groups and the gates of the others, with one way through it.
+///
+/// HRNet and DLA repeat the blocks of ResNet between other sums and concatenations, RegNet has other groups in each
+/// stage, BoTNet other blocks in the last one: their names are none of ours.
+fn is_of_form(anatomy: &Anatomy, form: &Form) -> bool {
+    let blocks = &anatomy.blocks;
+    let few = |count: usize| count * 8 <= blocks.len();
+    let follows = |block: &Block| {
+        block.kind == form.block
+            && block.groups == form.groups
+            && block.squeeze_excite.is_some() == form.squeeze_excite
+            && !block.other_gate
+            && !block.parted
+    };
+    let instance = blocks.iter().filter(|block| block.norm == Some(NormKind::Instance)).count();
+    let loose = anatomy.loose.iter().filter(|loose| !loose.unseen).count();
+    let elsewhere = anatomy.inner_merges + anatomy.elsewhere + loose;
+    few(blocks.iter().filter(|block| !follows(block)).count()) && few(elsewhere) && instance * 2 <= blocks.len()
 }
 
 impl Anatomy {
@@ -283,7 +307,11 @@ impl Anatomy {
     /// Where it is not: in what it differs, a sentence each, at least one.
     pub fn is(&self, name: &str) -> Result<(), Vec<String>> {
         let Some(architecture) = &self.architecture else {
-            return Err(vec!["it is no residual network, nor a plain convolutional one".to_owned()]);
+            let reason = match self.hidden.any() {
+                true => "parts of it are not known",
+                false => "it is no residual network, nor a plain convolutional one",
+            };
+            return Err(vec![reason.to_owned()]);
         };
         if architecture.name == name.to_ascii_lowercase() {
             return Ok(());

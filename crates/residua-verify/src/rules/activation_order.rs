@@ -27,7 +27,7 @@ residua_ir::code! {
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
-    let Some(habit) = subject.habit() else { return };
+    let Some(habit) = subject.judged_habit() else { return };
     main_paths(subject, habit, findings);
     projections(subject, habit, findings);
     sums(subject, habit, findings);
@@ -86,14 +86,15 @@ fn exception(habit: &Habit, parts: &[Part], nodes: &[NodeId], at: usize) -> (Opt
             (here, format!("there is one activation ({found}) more"))
         }
         (Some(Part::Conv) | None, Some(Part::Norm)) => (here, "there is one normalisation more".to_owned()),
-        (Some(Part::Conv) | None, Some(Part::Conv) | None) => (here.or(before), "there is another layer".to_owned()),
+        (Some(Part::Conv | Part::Unknown) | None, _) => (here.or(before), "there is another layer".to_owned()),
     }
 }
 
 /// The only projection without the normalisation that the others have.
 fn projections(subject: &Subject, habit: &Habit, findings: &mut Vec<Finding>) {
     let blocks = &subject.anatomy.blocks;
-    let of_projections = blocks.iter().filter_map(|block| Some((block, block.path.conv.as_ref()?)));
+    let seen = blocks.iter().filter(|block| !block.unseen.shortcut);
+    let of_projections = seen.filter_map(|block| Some((block, block.path.conv.as_ref()?)));
     let (normed, bare): (Vec<_>, Vec<_>) = of_projections.partition(|(block, _)| block.path.normed);
     let [(block, conv)] = bare[..] else { return };
     if normed.len() >= 2 && !super::needless_projection::keeps(block) {
@@ -113,8 +114,8 @@ fn sums(subject: &Subject, habit: &Habit, findings: &mut Vec<Finding>) {
         let mut behind = blocks.iter().filter(|other| other.fork == block.sum);
         behind.any(|other| super::foreign_shortcut::before_activation(subject, habit, other).is_some())
     };
-    let odd: Vec<(usize, &Block)> =
-        blocks.iter().enumerate().filter(|(_, block)| block.after_add != habit.after && !taken(block)).collect();
+    let seen = blocks.iter().enumerate().filter(|(_, block)| !block.unseen.behind);
+    let odd: Vec<(usize, &Block)> = seen.filter(|(_, block)| block.after_add != habit.after && !taken(block)).collect();
     if !few(odd.len(), blocks.len()) || (!habit.known && odd.len() > 1) {
         return;
     }

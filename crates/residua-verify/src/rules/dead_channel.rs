@@ -48,6 +48,8 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
 
 fn norms(subject: &Subject, help: &str, findings: &mut Vec<Finding>) {
     let graph = subject.model.graph();
+    // Zero-initialised, and not trained yet.
+    let level = if super::untouched_statistics::is_fresh(subject) { Level::Note } else { CODE.level };
     let zeros = |value: Option<&ValueId>| -> Option<(&Parameter, Vec<bool>)> {
         let (parameter, found) = subject.statistics_of(*value?)?;
         Some((parameter, found.channels.iter().map(|channel| channel.zero).collect()))
@@ -66,6 +68,6 @@ fn norms(subject: &Subject, help: &str, findings: &mut Vec<Finding>) {
         } else {
             continue;
         };
-        findings.push(subject.about(&CODE, scale, message, help).at(&graph.layer(node.layer).name));
+        findings.push(subject.about(&CODE, scale, message, help).at(&graph.layer(node.layer).name).leveled(level));
     }
 }

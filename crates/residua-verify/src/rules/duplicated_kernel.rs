@@ -39,8 +39,10 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
         }
         let key = (parameter.tensor.shape(), whole(&found.channels));
         if let Some(first) = by_values.get(&key) {
-            // One tensor of the file that two layers read is shared, as some networks have it.
-            if first.location != parameter.location && same(first, parameter) {
+            // One tensor of the file that two layers read is shared, as some networks have it; what one layer holds twice
+            // is the same thing under two names, as wrappers have it.
+            let shared = first.location == parameter.location || first.layer == parameter.layer;
+            if !shared && same(first, parameter) {
                 let message = format!("`{}` has the same values as `{}`", parameter.name, first.name);
                 findings.push(subject.about(&CODE, parameter, message, help));
             }

@@ -1,7 +1,7 @@
 //! Shortcuts that start within their block, or beside what it is given.
 
 use residua_ir::{Finding, NodeId};
-use residua_resnet::anatomy::{Block, Order, ShortcutKind};
+use residua_resnet::anatomy::{Block, ConvUnit, Order, ShortcutKind};
 
 use crate::Subject;
 use crate::habit::{Habit, Part, few, kernels, parts, usual};
@@ -28,7 +28,7 @@ residua_ir::code! {
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
-    let Some(habit) = subject.habit() else { return };
+    let Some(habit) = subject.judged_habit() else { return };
     let help = "start the shortcut from what the main path starts from";
     let found: Vec<(&Block, String)> = of_blocks(subject, habit).collect();
     if few(found.len(), subject.anatomy.blocks.len()) {
@@ -52,23 +52,40 @@ pub(super) fn of_blocks<'s>(subject: &'s Subject, habit: &'s Habit) -> impl Iter
 /// The block has the last convolutions of the habit only, and the first ones lie before it.
 fn within(subject: &Subject, habit: &Habit, block: &Block) -> Option<String> {
     let anatomy = subject.anatomy;
+    if block.unseen.main || block.unseen.before {
+        return None;
+    }
     let found = kernels(block);
     let missing = habit.kernels.len().checked_sub(found.len()).filter(|&missing| missing > 0)?;
     let at = anatomy.blocks.iter().position(|other| other.add == block.add)?;
-    let before: Vec<[usize; 2]> = match at.checked_sub(1) {
+    let units: &[ConvUnit] = match at.checked_sub(1) {
         Some(behind) => {
             let loose = anatomy.loose.iter().find(|loose| loose.behind == behind)?;
-            loose.convs.iter().map(|conv| conv.kernel).collect()
+            if loose.unseen {
+                return None;
+            }
+            &loose.convs
         }
+        None if anatomy.stem.unseen => return None,
         None => {
             let stem = &anatomy.stem.convs;
-            stem[stem.len().saturating_sub(missing)..].iter().map(|conv| conv.kernel).collect()
+            &stem[stem.len().saturating_sub(missing)..]
         }
     };
+    let before: Vec<[usize; 2]> = units.iter().map(|conv| conv.kernel).collect();
     let is_rest = before == habit.kernels[..missing] && found == habit.kernels[missing..];
+    // A network of no known form may well have other blocks with fewer convolutions, behind others without a sum.
+    let is_rest = is_rest && (habit.known || is_like_another(subject, units, block));
     let fork = subject.origin(block.fork);
     is_rest
         .then(|| format!("the shortcut starts within the block, from `{fork}`, and not from what the block is given"))
+}
+
+/// Whether these convolutions and those of a block are together what another block has.
+fn is_like_another(subject: &Subject, before: &[ConvUnit], block: &Block) -> bool {
+    let shape = |conv: &ConvUnit| (conv.kernel, conv.outputs, conv.groups);
+    let all: Vec<_> = before.iter().chain(&block.convs).map(shape).collect();
+    subject.anatomy.blocks.iter().any(|other| other.convs.iter().map(shape).eq(all.iter().copied()))
 }
 
 /// The main path starts behind an activation, the shortcut before it.
@@ -76,6 +93,7 @@ pub(super) fn before_activation(subject: &Subject, habit: &Habit, block: &Block)
     let (parts, nodes) = parts(block);
     let usual_first = habit.parts.first()?;
     match (habit.order, usual_first, &parts[..]) {
+        _ if block.unseen.shortcut => None,
         (Order::Post, Part::Conv, [Part::Activation(_), rest @ ..]) if rest == &habit.parts[..] => {
             Some(format!("the main path starts behind `{}`, the shortcut before it", subject.layer(*nodes.first()?)))
         }
@@ -90,6 +108,7 @@ fn reads_otherwise(subject: &Subject, habit: &Habit) -> Option<(NodeId, String)>
         habit.order == Order::Pre
             && block.shortcut == ShortcutKind::Projection
             && (block.stage, block.index) != (0, 0)
+            && !block.unseen.any()
             && !super::needless_projection::keeps(block)
             && !habit.is_behind_lost(subject.anatomy, block)
     };

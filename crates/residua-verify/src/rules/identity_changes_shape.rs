@@ -1,7 +1,7 @@
 //! Shortcuts that are the identity where the block changes the shape.
 
 use residua_ir::{Finding, Shape, Typed};
-use residua_resnet::anatomy::{Block, ShortcutKind};
+use residua_resnet::anatomy::{Block, ShortcutKind, Step};
 
 use crate::Subject;
 
@@ -38,7 +38,11 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
 pub(super) fn changes(subject: &Subject, block: &Block) -> Vec<String> {
     let mut changes = Vec::new();
     // Where the shapes are known and the same, channels lie on another axis than convolutions have them on.
-    if block.shortcut != ShortcutKind::Identity || keeps_shape(subject.model, block) || subject.is_broken(block) {
+    if block.shortcut != ShortcutKind::Identity
+        || block.unseen.main
+        || keeps_shape(subject.model, block)
+        || subject.is_broken(block)
+    {
         return changes;
     }
     // What the kernels take and give: behind a sum that does not fit, shapes are not to be relied on.
@@ -50,7 +54,10 @@ pub(super) fn changes(subject: &Subject, block: &Block) -> Vec<String> {
     {
         changes.push(format!("makes {gives} channels of {takes}"));
     }
-    if block.stride > 1 {
+    // What enlarges again, as attention over a pooled picture does, makes up for a stride.
+    let enlarges =
+        block.steps.iter().any(|step| matches!(step, Step::Other | Step::Merge | Step::Reshape | Step::Dense));
+    if block.stride > 1 && !enlarges {
         changes.push(format!("has stride {}", block.stride));
     }
     changes

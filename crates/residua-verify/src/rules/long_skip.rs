@@ -26,7 +26,7 @@ residua_ir::code! {
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
-    let Some(habit) = subject.habit() else { return };
+    let Some(habit) = subject.judged_habit() else { return };
     for wiring in &habit.wirings {
         let Kind::Long { from, spans } = wiring.kind else { continue };
         let message = format!(

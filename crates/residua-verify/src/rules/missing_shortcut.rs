@@ -29,7 +29,7 @@ residua_ir::code! {
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
-    let Some(habit) = subject.habit() else { return };
+    let Some(habit) = subject.judged_habit() else { return };
     let help = "check whether the addition of a block was lost";
     for lost in &habit.lost {
         let (Some(first), Some(last)) = (lost.convs.first(), lost.convs.last()) else { continue };

@@ -44,10 +44,14 @@ struct Padded {
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
+    // Networks that were searched for pad as it came; too few blocks to have a habit are of one pattern all the same.
+    if subject.habit().is_some() && subject.judged_habit().is_none() {
+        return;
+    }
     let mut groups: BTreeMap<([usize; 2], usize, usize), Vec<Padded>> = BTreeMap::new();
     for block in &subject.anatomy.blocks {
         for conv in block.convs.iter().filter(|conv| conv.is_wide()) {
-            let padded = padded(subject, block, conv);
+            let Some(padded) = padded(subject, block, conv) else { continue };
             groups.entry((conv.kernel, conv.stride, conv.dilation)).or_default().push(padded);
         }
     }
@@ -92,8 +96,9 @@ fn amounts(pads: Pads) -> String {
     format!("{top} at the top, {left} at the left, {bottom} at the bottom, {right} at the right")
 }
 
-fn padded(subject: &Subject, block: &Block, conv: &ConvUnit) -> Padded {
-    let before = layer_before(subject, block, conv);
+/// [`None`] where what is directly before the convolution is not known: it may pad.
+fn padded(subject: &Subject, block: &Block, conv: &ConvUnit) -> Option<Padded> {
+    let before = layer_before(subject, block, conv)?;
     let pads = match conv.padding {
         Padding::Explicit(own) => Some(Pads {
             top: own.top + before.top,
@@ -103,7 +108,7 @@ fn padded(subject: &Subject, block: &Block, conv: &ConvUnit) -> Padded {
         }),
         Padding::SameUpper | Padding::SameLower => None,
     };
-    let Some(pads) = pads else { return Padded { node: conv.node, pads, ways: vec![Way::Same] } };
+    let Some(pads) = pads else { return Some(Padded { node: conv.node, pads, ways: vec![Way::Same] }) };
     let windows = conv.kernel.map(|kernel| Window { kernel, stride: conv.stride, dilation: conv.dilation });
     let half = conv.kernel.map(|kernel| kernel.saturating_sub(1) * conv.dilation / 2);
     let mut ways = vec![Way::Amounts([pads.top, pads.left, pads.bottom, pads.right])];
@@ -120,15 +125,17 @@ fn padded(subject: &Subject, block: &Block, conv: &ConvUnit) -> Padded {
     if same == Some(((pads.top, pads.bottom), (pads.left, pads.right))) {
         ways.push(Way::Same);
     }
-    Padded { node: conv.node, pads: Some(pads), ways }
+    Some(Padded { node: conv.node, pads: Some(pads), ways })
 }
 
-/// What a layer of its own pads directly before the convolution.
-fn layer_before(subject: &Subject, block: &Block, conv: &ConvUnit) -> Pads {
+/// What a layer of its own pads directly before the convolution; [`None`] where that is not known.
+fn layer_before(subject: &Subject, block: &Block, conv: &ConvUnit) -> Option<Pads> {
     let at = block.main.iter().position(|&node| node == conv.node);
-    let before = at.and_then(|at| at.checked_sub(1)).filter(|&at| block.steps.get(at) == Some(&Step::Pad));
-    match before.and_then(|at| Some(&subject.model.graph().node(*block.main.get(at)?).op)) {
-        Some(Op::Pad(pad)) => pad.pads,
-        Some(_) | None => Pads::default(),
+    let before = at.and_then(|at| at.checked_sub(1));
+    let op = before.and_then(|at| Some(&subject.model.graph().node(*block.main.get(at)?).op));
+    match (op, before.and_then(|at| block.steps.get(at))) {
+        (_, Some(Step::Unknown)) => None,
+        (Some(Op::Pad(pad)), Some(Step::Pad)) => Some(pad.pads),
+        (Some(_) | None, _) => Some(Pads::default()),
     }
 }

@@ -1,5 +1,7 @@
 //! Pools that differ from those of the other shortcuts.
 
+use std::collections::BTreeSet;
+
 use residua_ir::{AvgPool, Finding, MaxPool, NodeId, Op};
 use residua_resnet::anatomy::Step;
 
@@ -26,11 +28,21 @@ residua_ir::code! {
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     let graph = subject.model.graph();
-    let of_shortcuts = subject.anatomy.blocks.iter().flat_map(|block| block.path.nodes.iter().zip(&block.path.steps));
-    let pools: Vec<(NodeId, String)> = of_shortcuts
-        .filter(|(_, step)| **step == Step::Pool)
-        .filter_map(|(&node, _)| Some((node, described(&graph.node(node).op)?)))
-        .collect();
+    let seen = subject.anatomy.blocks.iter().filter(|block| !block.unseen.shortcut);
+    // What keeps the size has another pool than what halves it, if any.
+    let strided: BTreeSet<usize> = seen.clone().map(|block| block.stride).collect();
+    for stride in strided {
+        let of_shortcuts = seen.clone().filter(|block| block.stride == stride);
+        let pools: Vec<(NodeId, String)> = of_shortcuts
+            .flat_map(|block| block.path.nodes.iter().zip(&block.path.steps))
+            .filter(|(_, step)| **step == Step::Pool)
+            .filter_map(|(&node, _)| Some((node, described(&graph.node(node).op)?)))
+            .collect();
+        compare(subject, &pools, findings);
+    }
+}
+
+fn compare(subject: &Subject, pools: &[(NodeId, String)], findings: &mut Vec<Finding>) {
     let Some(most) = usual(pools.iter().map(|(_, pool)| pool)) else { return };
     if most.total < 3 || most.total - most.count != 1 {
         return;
@@ -50,5 +62,7 @@ fn described(op: &Op) -> Option<String> {
     } else {
         return None;
     };
-    Some(format!("{name} {}x{} with stride {}", kernel[0], kernel[1], strides[0].max(strides[1])))
+    // A window of one pixel that does not move passes everything on.
+    let does_nothing = *kernel == [1, 1] && *strides == [1, 1];
+    (!does_nothing).then(|| format!("{name} {}x{} with stride {}", kernel[0], kernel[1], strides[0].max(strides[1])))
 }

@@ -4,6 +4,7 @@ mod activation_order;
 mod below_f16;
 mod beyond_f16;
 mod broadcast_branches;
+mod contradicted_size;
 mod dead_channel;
 mod declared_shape;
 mod division_by_zero;
@@ -54,6 +55,7 @@ mod unused_input;
 mod unused_tensor;
 mod zero_kernel;
 
+pub(crate) use contradicted_size::declared;
 use residua_ir::Code;
 
 use crate::{Rule, TextRule};
@@ -67,6 +69,7 @@ pub static ALL: &[Rule] = &[
     Rule { code: &pickle_calls_code::CODE, check: pickle_calls_code::check },
     Rule { code: &declared_shape::CODE, check: declared_shape::check },
     Rule { code: &unused_input::CODE, check: unused_input::check },
+    Rule { code: &contradicted_size::CODE, check: contradicted_size::check },
     Rule { code: &unexpected_architecture::CODE, check: unexpected_architecture::check },
     Rule { code: &odd_block::CODE, check: odd_block::check },
     Rule { code: &missing_shortcut::CODE, check: missing_shortcut::check },

@@ -26,12 +26,13 @@ residua_ir::code! {
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
-    let Some(habit) = subject.habit() else { return };
+    let Some(habit) = subject.judged_habit() else { return };
     let strided: Vec<(&Block, &str)> = subject
         .anatomy
         .blocks
         .iter()
-        .filter(|block| block.stride > 1)
+        // Blocks of another kind have it elsewhere.
+        .filter(|block| block.stride > 1 && !block.unseen.main && block.convs.len() == habit.kernels.len())
         .filter_map(|block| Some((block, block.stride_on.as_deref()?)))
         // A block that halves in another way altogether is another kind of block.
         .filter(|(_, on)| on.starts_with("conv"))

@@ -27,9 +27,10 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     let anatomy = subject.anatomy;
     // Networks that were cut have fewer layers than their name says, on purpose; where paths meet outside of blocks,
     // depth is not counted as names count it.
-    let whole = !anatomy.head.dense.is_empty() && anatomy.merges == 0;
+    let whole = !anatomy.head.dense.is_empty() && anatomy.merges == 0 && !anatomy.hidden.any();
     let kind = anatomy.block_kind().filter(|kind| *kind != BlockKind::Other);
-    if kind.is_none() || !whole {
+    let stem = anatomy.stem.convs.len() <= 3;
+    if kind.is_none() || !whole || !stem {
         return;
     }
     let graph_name = subject.model.graph().name();

@@ -26,6 +26,7 @@ residua_ir::code! {
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
+    let Some(habit) = subject.judged_habit() else { return };
     let keeping: Vec<&Block> = subject.anatomy.blocks.iter().filter(|block| keeps(block)).collect();
     let (projecting, others): (Vec<&Block>, Vec<&Block>) =
         keeping.iter().partition(|block| block.shortcut == ShortcutKind::Projection);
@@ -40,11 +41,13 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
         );
         let node = block.path.conv.as_ref().map_or(block.add, |conv| conv.node);
         let help = "compare this block with its siblings in the code that built the model";
-        findings.push(Finding::new(&CODE, message, help).at(subject.layer(node)));
+        let level = habit.at_most_warning();
+        findings.push(Finding::new(&CODE, message, help).at(subject.layer(node)).leveled(level));
     }
 }
 
 /// Whether a block has nothing to project. The first one of a stage has a projection in many networks whatever it changes.
 pub(super) fn keeps(block: &Block) -> bool {
-    block.index > 0 && block.stride == 1 && block.inputs == block.outputs
+    let seen = !block.unseen.main && !block.unseen.shortcut;
+    seen && block.index > 0 && block.stride == 1 && block.inputs == block.outputs
 }

@@ -31,7 +31,7 @@ residua_ir::code! {
 struct Trait {
     /// `the kernels are`.
     text: &'static str,
-    of: fn(&Block) -> Option<String>,
+    of: fn(&Block, &Habit) -> Option<String>,
     /// The node of a block that has it, where one has.
     node: fn(&Block, &Habit) -> Option<NodeId>,
     /// Whether networks of no known form are compared by it.
@@ -42,30 +42,40 @@ fn word(value: impl std::fmt::Debug) -> String {
     format!("{value:?}").to_lowercase()
 }
 
-fn kernels(block: &Block) -> Option<String> {
+/// Whether all convolutions of a block are seen: what is not known may be one that is missing.
+fn shows_convs(block: &Block, habit: &Habit) -> bool {
+    !block.unseen.main || block.convs.len() == habit.kernels.len()
+}
+
+fn kernels(block: &Block, habit: &Habit) -> Option<String> {
     let kernels: Vec<String> =
         block.convs.iter().map(|conv| format!("{}x{}", conv.kernel[0], conv.kernel[1])).collect();
-    Some(kernels.join(" "))
+    shows_convs(block, habit).then(|| kernels.join(" "))
 }
 
 const TRAITS: [Trait; 6] = [
     Trait { text: "the kernels are", of: kernels, node: odd_kernel, everywhere: false },
-    Trait { text: "activation comes", of: |block| Some(word(block.activation)), node: |_, _| None, everywhere: true },
+    Trait {
+        text: "activation comes",
+        of: |block, _| (!block.unseen.hides_order()).then(|| word(block.activation)),
+        node: |_, _| None,
+        everywhere: true,
+    },
     Trait {
         text: "normalisation is",
-        of: |block| block.norm.map(word),
+        of: |block, _| block.norm.filter(|_| !block.unseen.main).map(word),
         node: |block, _| block.norms.first().copied(),
         everywhere: true,
     },
     Trait {
         text: "the number of groups is",
-        of: |block| Some(block.groups.to_string()),
+        of: |block, habit| shows_convs(block, habit).then(|| block.groups.to_string()),
         node: |block, _| block.convs.iter().find(|conv| conv.is_wide()).map(|conv| conv.node),
         everywhere: false,
     },
     Trait {
         text: "squeeze-and-excite is",
-        of: |block| Some(word(block.squeeze_excite.is_some())),
+        of: |block, _| (!block.unseen.main).then(|| word(block.squeeze_excite.is_some())),
         node: |block, _| block.squeeze_excite.as_ref().map(|gate| gate.gate),
         everywhere: false,
     },
@@ -79,12 +89,12 @@ fn odd_kernel(block: &Block, habit: &Habit) -> Option<NodeId> {
     pairs.find(|(conv, usual)| conv.kernel != **usual).map(|(conv, _)| conv.node)
 }
 
-fn blurred(block: &Block) -> Option<String> {
-    (block.stride > 1).then(|| word(block.blurred))
+fn blurred(block: &Block, _: &Habit) -> Option<String> {
+    (block.stride > 1 && !block.unseen.main).then(|| word(block.blurred))
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
-    let Some(habit) = subject.habit() else { return };
+    let Some(habit) = subject.judged_habit() else { return };
     let blocks = &subject.anatomy.blocks;
     let explained: Vec<NodeId> =
         super::foreign_shortcut::of_blocks(subject, habit).map(|(block, _)| block.add).collect();
@@ -97,12 +107,16 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
         if !everywhere && !habit.known {
             continue;
         }
-        let values: Vec<(&Block, String)> = blocks.iter().filter_map(|block| Some((block, of(block)?))).collect();
+        let values: Vec<(&Block, String)> =
+            blocks.iter().filter_map(|block| Some((block, of(block, habit)?))).collect();
         let Some(most) = usual(values.iter().map(|(_, value)| value)) else { continue };
         if !few(most.total - most.count, most.total) {
             continue;
         }
-        for (block, value) in values.iter().filter(|(block, value)| value != most.value && !explained(block)) {
+        let odd = |block: &Block, value: &String| {
+            value != most.value && !explained(block) && !is_meant(subject, habit, block)
+        };
+        for (block, value) in values.iter().filter(|(block, value)| odd(block, value)) {
             let message = format!("in block {} {text} {value}; in the other {} {}", block.name, most.count, most.value);
             findings.push(exception(subject, node(block, habit).unwrap_or(block.add), message, habit.level()));
         }
@@ -110,6 +124,16 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     projections(subject, habit, findings);
     biases(subject, habit, findings);
     widths(subject, habit, findings);
+}
+
+/// Whether a block is another one on purpose: one of a stage whose blocks all have so many convolutions, or the first one of
+/// a network of no known form, whose first activation may be that of the stem.
+fn is_meant(subject: &Subject, habit: &Habit, block: &Block) -> bool {
+    let convs = block.convs.len();
+    let of_stage = subject.anatomy.stages.get(block.stage).map(|stage| subject.anatomy.stage_blocks(stage));
+    let whole_stage = of_stage.is_some_and(|blocks| blocks.iter().all(|other| other.convs.len() == convs));
+    let first = (block.stage, block.index) == (0, 0);
+    (whole_stage && convs != habit.kernels.len()) || (first && !habit.known)
 }
 
 /// All projections have one kernel.
@@ -153,7 +177,8 @@ fn widths(subject: &Subject, habit: &Habit, findings: &mut Vec<Finding>) {
         return;
     }
     for stage in &subject.anatomy.stages {
-        let blocks = subject.anatomy.stage_blocks(stage);
+        let of_stage = subject.anatomy.stage_blocks(stage).iter();
+        let blocks: Vec<&Block> = of_stage.filter(|block| shows_convs(block, habit)).collect();
         let Some(most) = usual(blocks.iter().map(|block| block.width)) else { continue };
         if most.total < 3 || most.total - most.count != 1 {
             continue;

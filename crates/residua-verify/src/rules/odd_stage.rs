@@ -31,7 +31,10 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     let Some((habit, form)) = subject.habit().zip(Form::observed(subject.anatomy)) else { return };
     // What was lost has a finding of its own, and stages cannot be told reliably around it.
     let bridged = |block: &Block| super::identity_changes_shape::changes(subject, block).is_empty();
-    let whole = habit.lost.is_empty() && habit.wirings.is_empty() && subject.anatomy.blocks.iter().all(bridged);
+    let whole = !subject.anatomy.hidden.any()
+        && habit.lost.is_empty()
+        && habit.wirings.is_empty()
+        && subject.anatomy.blocks.iter().all(bridged);
     if !habit.known || !whole || subject.anatomy.stages.len() < 3 {
         return;
     }

@@ -8,7 +8,8 @@ use crate::targets::{FreeSizes, Runtime};
 
 residua_ir::code! {
     /// An input of the ONNX model has a size that is left free, such as the batch, and the runtime wants all of them fixed.
-    /// Where it takes them, and cannot fix one whose name the types of other values have, that is a note.
+    /// Where it takes them, and cannot fix one whose name the types of other values have, that is a note. Where the graph
+    /// contradicts what is declared free (R114), no runtime can run the model at other sizes.
     ///
     /// ## Why it matters
     ///
@@ -34,6 +35,16 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
             FreeSizes::Promised => findings.extend(promised(runtime, inputs, &graph.value_info)),
             FreeSizes::Refused => findings.extend(inputs.filter_map(|input| refused(runtime, input))),
         }
+        findings.extend(subject.contradictions().iter().map(|found| {
+            let message = format!(
+                "{} cannot run it at the sizes that it declares: {}",
+                runtime.about,
+                super::contradicted_size::message(subject, found)
+            );
+            let help =
+                "declare the size as it is, with `residua convert --input-shape`, or free it with `--free-batch`";
+            Finding::new(&CODE, message, help).at(subject.layer(found.node))
+        }));
     }
 }
 

@@ -27,7 +27,7 @@ residua_ir::code! {
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
-    let Some(habit) = subject.habit() else { return };
+    let Some(habit) = subject.judged_habit() else { return };
     let help = "let the shortcut start from what the block is given, with nothing more on it than the others have";
     let mut report = |node: NodeId, message: String| {
         findings.push(Finding::new(&CODE, message, help).at(subject.layer(node)).leveled(habit.level()));
@@ -44,7 +44,8 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
         }
     }
     for kind in [ShortcutKind::Identity, ShortcutKind::Projection, ShortcutKind::Pool, ShortcutKind::Pad] {
-        let blocks: Vec<&Block> = subject.anatomy.blocks.iter().filter(|block| block.shortcut == kind).collect();
+        let of_kind = subject.anatomy.blocks.iter().filter(|block| block.shortcut == kind && !block.unseen.shortcut);
+        let blocks: Vec<&Block> = of_kind.collect();
         let Some(most) = usual(blocks.iter().map(|block| steps(block))) else { continue };
         if most.total < 3 || !(few(most.total - most.count, most.total) || most.total - most.count == 1) {
             continue;

@@ -1,6 +1,6 @@
 //! Kernels that are zero throughout.
 
-use residua_ir::Finding;
+use residua_ir::{Finding, Level};
 
 use crate::Subject;
 
@@ -10,7 +10,8 @@ residua_ir::code! {
     /// ## Why it matters
     ///
     /// Readers that fail silently leave such tensors; so does a checkpoint that was saved before its weights were
-    /// loaded.
+    /// loaded. Networks that begin their training with blocks that give nothing have them on purpose, until they are
+    /// trained; where no batch norm was ever updated either, that is a note.
     ///
     /// ## Example
     ///
@@ -23,13 +24,14 @@ residua_ir::code! {
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
+    let level = if super::untouched_statistics::is_fresh(subject) { Level::Note } else { CODE.level };
     for (parameter, statistics) in subject.kernels() {
         if let Ok(found) = statistics
             && found.is_all(0.0)
         {
             let message = format!("all {} values of `{}` are zero", parameter.tensor.len(), parameter.name);
             let help = "compare with what the framework that wrote the file reads";
-            findings.push(subject.about(&CODE, parameter, message, help));
+            findings.push(subject.about(&CODE, parameter, message, help).leveled(level));
         }
     }
 }

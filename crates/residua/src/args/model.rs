@@ -15,6 +15,9 @@ pub(crate) struct ModelArgs {
     /// Sizes for free dimensions, in the model's own axis order
     #[arg(long, value_name = "[NAME=]N,…", value_parser = parse_shape)]
     pub(crate) input_shape: Vec<NamedShape>,
+    /// Make the batch free where the exporter froze it: its size is computed wherever it was written out
+    #[arg(long)]
+    pub(crate) free_batch: bool,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
 }

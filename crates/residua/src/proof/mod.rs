@@ -7,6 +7,7 @@
 //! Invariant: a verdict is reached on outputs alone, in f64. Landmarks inside the models are looked at only to say where
 //! a difference begins, and what was exported is seen there as the network that it was before.
 
+mod batches;
 mod bound;
 mod cause;
 pub mod finite;
@@ -34,6 +35,7 @@ use residua_exec::{Array, Precision};
 use residua_ir::{Checked, ValueId};
 use serde::Serialize;
 
+pub use batches::{at_sizes_of, prove_batches};
 use bound::{Bound, within};
 pub use cause::{Cause, Part};
 use finite::Traced;

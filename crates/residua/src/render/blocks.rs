@@ -21,6 +21,7 @@ pub(crate) fn shortcut(kind: ShortcutKind) -> &'static str {
         ShortcutKind::Projection => "projection",
         ShortcutKind::Pad => "pad",
         ShortcutKind::Pool => "pool",
+        ShortcutKind::Unknown => "unknown",
     }
 }
 

@@ -11,7 +11,7 @@ use crate::args::{Count, LayerColumn};
 use crate::console::Style;
 use crate::floats;
 use crate::input;
-use crate::summary::{Interface, Summary};
+use crate::summary::{Interface, Summary, unknown};
 
 /// Width of the keys of the summary.
 const KEYS: usize = 15;
@@ -66,10 +66,12 @@ fn format(summary: &Summary) -> String {
 }
 
 fn architecture(summary: &Summary) -> Vec<String> {
-    match summary.architecture {
+    let mut lines = match summary.architecture {
         Some(architecture) => vec![architecture.name.clone(), blocks::sentence(architecture)],
         None => vec!["none that is known".to_owned()],
-    }
+    };
+    lines.extend(unknown::sentence(&summary.unknown));
+    lines
 }
 
 fn interface(values: &[Interface]) -> Vec<String> {

@@ -9,6 +9,7 @@ mod layers;
 mod parts;
 #[cfg(test)]
 mod tests;
+pub(crate) mod unknown;
 mod weights;
 
 use std::fs;
@@ -27,6 +28,7 @@ use crate::render::FindingRecord;
 pub(crate) use cost::{Memory, Parameters};
 pub(crate) use interface::Interface;
 pub(crate) use layers::{Field, LayerRow};
+use unknown::Unknown;
 pub(crate) use weights::{Weights, weights};
 
 /// A model as `inspect` shows it.
@@ -45,6 +47,8 @@ pub(crate) struct Summary<'a> {
     /// What would have run code where the file is loaded by its own framework; nothing of it was run.
     pub(crate) dangers: &'a [String],
     pub(crate) architecture: Option<&'a Architecture>,
+    /// Layers of which nothing is known but their class.
+    pub(crate) unknown: Vec<Unknown>,
     /// The mode in which values of pictures are scaled, `custom` where it has no name; null where nothing tells.
     pub(crate) preprocessing: Option<&'static str>,
     pub(crate) preprocessing_known_by: Option<String>,
@@ -94,6 +98,7 @@ impl<'a> Summary<'a> {
             notes: &source.notes,
             dangers: &source.dangers,
             architecture: anatomy.architecture.as_ref(),
+            unknown: unknown::unknown(model),
             preprocessing: None,
             preprocessing_known_by: None,
             preparation: None,

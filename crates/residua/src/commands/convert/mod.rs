@@ -45,10 +45,18 @@ pub(super) fn run(args: &ConvertArgs, threads: Option<usize>, console: &mut Cons
         }
     }
 
-    let mut model = Model::from_args(&args.model)?;
+    if args.model.free_batch && !args.model.input_shape.is_empty() {
+        bail!("--free-batch makes the batch free, --input-shape fixes it: give one of them");
+    }
+    let mut model = Model::load(&args.model.path, &args.model.input_shape, &args.model.source)?;
     model.tell(console);
     let progress = Progress::start(console, "reading");
-    let findings = residua_verify::check_values(&Subject::new(&model.checked, &model.anatomy, None));
+    let subject = Subject::new(&model.checked, &model.anatomy, None);
+    let mut findings = residua_verify::check_values(&subject);
+    // What no proof could run at the sizes that it declares.
+    if !args.model.free_batch && !args.proof.no_verify {
+        findings.extend(residua_verify::check_free_sizes(&subject));
+    }
     if findings.iter().any(|finding| finding.level == Level::Error) {
         drop(progress);
         report_findings(&findings, console.stderr_style(), &mut std::io::stderr());
@@ -73,8 +81,14 @@ pub(super) fn run(args: &ConvertArgs, threads: Option<usize>, console: &mut Cons
     let recorded = record_preprocessing(&mut model, args.preprocess)?;
 
     progress.step("writing");
-    let source = model.checked.clone();
-    let mut changed = rewrite::Changed::as_it_was(&mut model)?;
+    let mut source = model.checked.clone();
+    let freed = if args.model.free_batch { Some(model.free_batch()?) } else { None };
+    let free_batch = freed.map(|(applied, frozen)| {
+        source = frozen;
+        applied
+    });
+    let frees = free_batch.is_some();
+    let mut changed = rewrite::Changed::as_it_was(&mut model, free_batch)?;
     let target = Target::new(args, place.format, &model)?;
     changed.fold(&mut model, args)?;
     if !fits_float(&model, args, console) {
@@ -89,7 +103,8 @@ pub(super) fn run(args: &ConvertArgs, threads: Option<usize>, console: &mut Cons
         progress.step("proving");
         refuse_what_cannot_run(&model.checked)?;
         let rewritten = changed.change().map(|change| (&model.checked, change));
-        let written = Written { source: &source, model: &model.checked, rewritten, target: &target, staged: &staged };
+        let (model, target) = (&model.checked, &target);
+        let written = Written { source: &source, model, rewritten, target, staged: &staged, frees };
         Some(written.prove(&settings).context("what was written cannot be proved")?)
     };
     drop(progress);

@@ -23,6 +23,8 @@ pub(super) struct Written<'a> {
     pub(super) rewritten: Option<(&'a Checked, Change)>,
     pub(super) target: &'a Target,
     pub(super) staged: &'a Staged,
+    /// Whether what was written has a free batch in the place of the source's.
+    pub(super) frees: bool,
 }
 
 /// A staged file as anybody would read it: by its names, its shapes and the configuration beside it.
@@ -50,7 +52,7 @@ fn interface(model: &Checked, layout: InputLayout) -> WrittenInterface {
 impl Written<'_> {
     /// Proves it.
     pub(super) fn prove(&self, settings: &Settings) -> Result<Verification> {
-        let Self { source, rewritten, target, staged, .. } = *self;
+        let Self { source, rewritten, target, staged, frees, .. } = *self;
         let settings = &Settings {
             // Another framework's code may leave the softmax to whoever uses it.
             before_softmax: target.held().is_some(),
@@ -72,7 +74,17 @@ impl Written<'_> {
             }
         }?;
         proof::hold_in_types(source, &read_back, &mut verification, settings)?;
-        Ok(verification)
+        if !frees || verification.verdict == Verdict::Different {
+            return Ok(verification);
+        }
+        // What was rounded is the rounded source, as was shown, and gives what that gives for one batch.
+        match rounded_to {
+            None => proof::prove_batches(source, &read_back, verification, settings),
+            Some(_) => {
+                let alone = proof::at_sizes_of(source, &read_back, settings)?;
+                proof::prove_batches(&alone, &read_back, verification, &Settings { written: None, ..settings.clone() })
+            }
+        }
     }
 
     fn prove_rounded(

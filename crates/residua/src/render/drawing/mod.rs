@@ -49,7 +49,7 @@ fn link_text(shortcut: &Shortcut) -> String {
     let kind = blocks::shortcut(shortcut.kind);
     match shortcut.kind {
         ShortcutKind::Identity => kind.to_owned(),
-        ShortcutKind::Projection | ShortcutKind::Pad | ShortcutKind::Pool => {
+        ShortcutKind::Projection | ShortcutKind::Pad | ShortcutKind::Pool | ShortcutKind::Unknown => {
             format!("{kind} {}", cells.join("; ")).trim_end().to_owned()
         }
     }

@@ -310,6 +310,7 @@ impl Drawing<'_> {
             ShortcutKind::Projection => (" d-projection", "d-projection-tip"),
             ShortcutKind::Pad => (" d-pad", "d-pad-tip"),
             ShortcutKind::Pool => (" d-pool", "d-pool-tip"),
+            ShortcutKind::Unknown => (" d-ghost", "d-tip"),
         };
         let edge = placed.middle + placed.boxes / 2.0;
         let lane = edge + 14.0 + if link.cells.is_empty() { 0.0 } else { placed.link_boxes / 2.0 };
@@ -388,6 +389,7 @@ impl Drawing<'_> {
             (ShortcutKind::Projection, "d-link d-projection"),
             (ShortcutKind::Pad, "d-link d-pad"),
             (ShortcutKind::Pool, "d-link d-pool"),
+            (ShortcutKind::Unknown, "d-link d-ghost"),
         ];
         for (kind, class) in lines {
             if stacks().any(|stack| stack.shortcut.as_ref().is_some_and(|link| link.kind == kind)) {

@@ -187,7 +187,8 @@ fn step(
         | Step::Dense
         | Step::Merge
         | Step::Join
-        | Step::Other => cells::node(sized, node),
+        | Step::Other
+        | Step::Unknown => cells::node(sized, node),
         Step::Norm | Step::Activation | Step::Softmax | Step::Reshape | Step::Pass | Step::Scale => None,
     }
 }
