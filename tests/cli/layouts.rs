@@ -271,7 +271,7 @@ fn a_configuration_that_lies_elsewhere_says_what_weights_leave_open() {
     let alone = check(&[]);
     assert_eq!(alone.status.code(), Some(1));
     let said = String::from_utf8_lossy(&alone.stderr).into_owned();
-    assert!(said.contains("stride 1 in the first stage") && said.contains("--hf-config says otherwise"), "{said}");
+    assert!(said.contains("strides 1, 2, 2, 2 in the stages") && said.contains("--hf-config)"), "{said}");
     assert_eq!(check(&["--hf-config", "its.json"]).status.code(), Some(0));
     assert_eq!(check(&["--hf-config", "none.json"]).status.code(), Some(2));
 }

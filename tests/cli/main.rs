@@ -22,6 +22,7 @@ mod json_schema;
 mod layouts;
 mod manifest;
 mod onnx_text;
+mod open;
 mod pictures;
 mod proof;
 mod reports;

@@ -276,6 +276,20 @@ pub fn checkpoints() -> &'static Path {
     unpacked.path()
 }
 
+/// Files of PyTorch that differ from their libraries' defaults in what no tensor shows, with the options that say it in their
+/// facts.
+#[must_use]
+pub fn torch_open() -> &'static [Fixture] {
+    static ALL: OnceLock<(TempDir, Vec<Fixture>)> = OnceLock::new();
+    let (_, fixtures) = ALL.get_or_init(|| {
+        let unpacked = tempfile::tempdir().unwrap();
+        let mut fixtures = group_of_torch("open", unpacked.path());
+        fixtures.sort_by_key(Fixture::label);
+        (unpacked, fixtures)
+    });
+    fixtures
+}
+
 fn group_of_torch(group: &str, unpacked: &Path) -> Vec<Fixture> {
     let archive = folder().join("torch").join(format!("{group}.zip"));
     let target = unpacked.join(group);

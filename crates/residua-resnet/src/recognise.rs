@@ -4,6 +4,9 @@
 //! class says whether it can build it, and every tensor of the recipe must be there with its shape, none left over.
 //! What names and shapes leave open is taken from the class, unless it is [`Given`], and returned as a [`Choice`].
 
+mod open;
+mod widths;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use residua_ir::Activation;
@@ -11,8 +14,10 @@ use residua_ir::Activation;
 use crate::anatomy::BlockKind;
 use crate::form::{Form, StageForm, StemForm, StrideIn};
 use crate::layouts::{Headless, Kin, ZOOS, Zoo};
-use crate::recipe::{Biases, Classifier, Framework, Head, HeadPool, Input, Norms, Projections, Recipe, Sizes};
+use crate::recipe::{Biases, Classifier, Framework, Head, HeadPool, Input, Norms, Own, Projections, Recipe, Sizes};
 use crate::slot::{Field, Part, Place, Slot};
+
+pub use open::{GivenDilation, GivenStem, Impossible, StemPool};
 
 /// A tensor by its name and its shape as stored.
 #[derive(Debug, Clone)]
@@ -32,10 +37,18 @@ pub struct Given {
     pub stride_on: Option<usize>,
     /// Stride of the first stage.
     pub first_stride: Option<usize>,
+    /// Strides of all stages.
+    pub strides: Option<Vec<usize>>,
+    /// Dilations of all stages.
+    pub dilations: Option<Vec<GivenDilation>>,
+    /// Stride of the whole network up to its last map, where dilations replace what would make it more.
+    pub output_stride: Option<usize>,
+    /// The stem.
+    pub stem: GivenStem,
     /// Epsilon of all norms.
     pub epsilon: Option<f64>,
-    /// Epsilons of single norms, by the names of their layers.
-    pub epsilons: Vec<(String, f64)>,
+    /// What single layers are said to have.
+    pub own: BTreeMap<Place, Own>,
     /// Groups of group norms.
     pub norm_groups: Option<usize>,
     /// Activation of stem and blocks.
@@ -66,6 +79,8 @@ pub struct Recognised {
     pub slots: BTreeMap<Slot, usize>,
     /// What was left open.
     pub choices: Vec<Choice>,
+    /// What of what was given cannot be.
+    pub impossible: Option<Impossible>,
     /// Whether all tensors have the names of the layout, the classifier's too.
     pub exact: bool,
 }
@@ -179,20 +194,23 @@ pub(crate) fn attempt(
     }
     let given = &complete(kin, entries, &found, given);
     let mut recipe = deduce(kin, &found, given)?;
-    // Weights may be another network's under the names of this class: where the stride is, is taken as it was said.
+    // Weights may be another network's under the names of this class: where the stride is, is taken as it was said, and sizes as
+    // they are.
     let own_stride = match given.stride_on {
         Some(_) => kin.can.stride_on[0].0,
         None => recipe.form.stride_on,
     };
     let form = Form { stride_on: own_stride, ..recipe.form.clone() };
-    kin.settings(&form, recipe.conventions.first_stride).map_err(|reasons| reasons.join("; "))?;
-    let stem = recipe.form.stem;
-    let epsilons = given.epsilons.iter().filter_map(|(layer, epsilon)| Some((place_of(kin, stem, layer)?, *epsilon)));
-    recipe.epsilons = epsilons.collect();
+    kin.reads(zoo, &form)?;
+    if given.says_strides() || !given.own.is_empty() {
+        let has = |place: Place| found.contains_key(&Slot { place, field: Field::Weight });
+        recipe.pace.projecting = Some(open::projecting(&recipe, has));
+    }
     bind(kin, &recipe, entries, &found)?;
-    choices.extend(open_choices(kin, &recipe, given));
+    let impossible = open::settle(&mut recipe, given).err();
+    choices.extend(open::choices(kin, &recipe, given));
     let slots = found.into_iter().map(|(slot, (index, _))| (slot, index)).collect();
-    Ok(Recognised { zoo, kin, recipe, slots, choices, exact })
+    Ok(Recognised { zoo, kin, recipe: recipe.simplified(), slots, choices, impossible, exact })
 }
 
 /// What is given, with what some names and shapes tell beyond the form.
@@ -201,7 +219,8 @@ fn complete(kin: &Kin, entries: &[Entry], found: &Found, given: &Given) -> Given
     let shortcut = Slot { place: Place::Block { stage: 0, block: 0, part: Part::ShortcutConv }, field: Field::Weight };
     // A projection that changes no channels has a stride.
     let thins = matches!(found.get(&shortcut), Some((_, shape)) if shape.len() == 4 && shape[0] == shape[1]);
-    let by_stride = kin.conventions.projections == Projections::WhereChanged && kin.can.first_stride.len() > 1;
+    let open = given.strides.is_none() && given.output_stride.is_none();
+    let by_stride = open && kin.conventions.projections == Projections::WhereChanged && kin.can.first_stride.len() > 1;
     if thins && by_stride {
         given.first_stride = given.first_stride.or(Some(2));
     }
@@ -259,7 +278,7 @@ pub(crate) fn deduce(kin: &Kin, found: &Found, given: &Given) -> Result<Recipe, 
         Some(&[o, i, h, w]) => Some([o, i, h, w]),
         Some(_) | None => None,
     };
-    let (stem, [stem_width, channels], deep_stem) = stem(&kernel)?;
+    let (stem, [stem_width, channels], deep_stem) = stem(&kernel, given)?;
     let stages = stages(found, &kernel)?;
     let first = |part: Part| Place::Block { stage: 0, block: 0, part };
     let block = if kernel(first(Part::Conv(3))).is_some() { BlockKind::Bottleneck } else { BlockKind::Basic };
@@ -313,6 +332,14 @@ pub(crate) fn deduce(kin: &Kin, found: &Found, given: &Given) -> Result<Recipe, 
     }
     let name = form.standard_name().unwrap_or_default();
     let input = Input { channels, size: None };
+    let mut own = widths::own(&form, &gates, &kernel);
+    for (&place, given) in &given.own {
+        let merged = given.clone().or(own.remove(&place).unwrap_or_default());
+        own.insert(place, merged);
+    }
+    if let (StemForm::Other, Some([.., rows, _])) = (form.stem, kernel(Place::Stem(Part::Conv(0)))) {
+        own.entry(Place::Stem(Part::Conv(0))).or_default().kernel = Some(rows);
+    }
     let head = head(kin, shape(Place::Dense(0), Field::Weight), shape(Place::Dense(0), Field::Bias), given)?;
     Ok(Recipe {
         name,
@@ -322,12 +349,17 @@ pub(crate) fn deduce(kin: &Kin, found: &Found, given: &Given) -> Result<Recipe, 
         head,
         conventions,
         names: Vec::new(),
-        epsilons: BTreeMap::new(),
+        pace: Default::default(),
+        own,
     })
 }
 
 /// Form of the stem, channels that it gives and takes, widths within.
-fn stem(kernel: &dyn Fn(Place) -> Option<[usize; 4]>) -> Result<(StemForm, [usize; 2], [usize; 2]), String> {
+fn stem(
+    kernel: &dyn Fn(Place) -> Option<[usize; 4]>,
+    given: &Given,
+) -> Result<(StemForm, [usize; 2], [usize; 2]), String> {
+    let known = given.stem.stride.is_some() || given.own.contains_key(&Place::Stem(Part::Conv(0)));
     let stem = |n: usize| kernel(Place::Stem(Part::Conv(n)));
     match (stem(0), stem(1), stem(2), stem(3)) {
         (Some([out, channels, 7, 7]), None, None, None) => Ok((StemForm::Large, [out, channels], [0; 2])),
@@ -335,7 +367,12 @@ fn stem(kernel: &dyn Fn(Place) -> Option<[usize; 4]>) -> Result<(StemForm, [usiz
         (None, Some([a, channels, 3, 3]), Some([b, ..]), Some([out, ..])) => {
             Ok((StemForm::Deep, [out, channels], [a, b]))
         }
-        (Some([.., h, w]), ..) => Err(format!("its first convolution is 7x7 or 3x3, this one is {h}x{w}")),
+        (Some([out, channels, h, w]), None, None, None) if known && h == w => {
+            Ok((StemForm::Other, [out, channels], [0; 2]))
+        }
+        (Some([.., h, w]), ..) => {
+            Err(format!("its first convolution is 7x7 or 3x3, this one is {h}x{w} (--stem says its stride)"))
+        }
         (None, ..) => Err("its stem is not there, or of another shape".to_owned()),
     }
 }
@@ -411,44 +448,4 @@ fn bind(kin: &Kin, recipe: &Recipe, entries: &[Entry], found: &Found) -> Result<
         Some((_, (index, _))) => Err(format!("it has no `{}` with these shapes of the rest", entries[*index].name)),
         None => Ok(()),
     }
-}
-
-/// What was taken from the class.
-fn open_choices(kin: &Kin, recipe: &Recipe, given: &Given) -> Vec<Choice> {
-    let mut choices = Vec::new();
-    let mut take = |taken: String, option: Option<&'static str>| choices.push(Choice { taken, option });
-    let form = &recipe.form;
-    let strides = form.stages.len() > 1 || recipe.conventions.first_stride > 1;
-    if form.block == BlockKind::Bottleneck
-        && strides
-        && given.stride_on.is_none()
-        && kin.can.stride_in == StrideIn::First
-    {
-        let text = if form.stride_on == 1 { "the first 1x1 (v1)" } else { "the 3x3 (v1.5)" };
-        take(format!("the stride of bottlenecks on {text}, as in {}", kin.describe), Some("--variant"));
-    }
-    if kin.can.first_stride.len() > 1 && given.first_stride.is_none() {
-        let stride = recipe.conventions.first_stride;
-        take(format!("stride {stride} in the first stage, as in {}", kin.describe), Some("--hf-config"));
-    }
-    if kin.can.configured && given.activation.is_none() {
-        take(
-            format!("{} as the activation, as in {}", recipe.conventions.activation.name(), kin.describe),
-            Some("--hf-config"),
-        );
-    }
-    if given.epsilon.is_none() && recipe.epsilons.is_empty() {
-        take(format!("epsilon {:e} in all norms", recipe.conventions.epsilon), Some("--epsilon"));
-    }
-    if let (Norms::Group(groups), None) = (recipe.conventions.norms, given.norm_groups) {
-        take(format!("{groups} groups in all norms"), Some("--norm-groups"));
-    }
-    if form.stem == StemForm::Small {
-        take("the 3x3 of the stem with stride 1 and no pool behind it".to_owned(), None);
-    }
-    if recipe.head.as_ref().is_none_or(|head| head.classifier.is_none()) && given.headless.is_none() {
-        let gives = if recipe.head.is_some() { "the mean of the last map" } else { "the map of the last block" };
-        take(format!("no classifier: the network gives {gives}, as {}", kin.describe), Some("--pooling"));
-    }
-    choices
 }

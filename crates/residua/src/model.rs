@@ -97,15 +97,20 @@ impl Model {
 
     /// Says on stderr what was taken where the file leaves it open, and what in it would have run code elsewhere.
     pub(crate) fn tell(&self, console: &Console) {
-        let source = self.checked.graph().source();
-        for danger in &source.dangers {
+        for danger in &self.checked.graph().source().dangers {
             console.warn(format!("{}: {danger}", self.path.display()));
         }
-        // A file that holds its graph leaves nothing open.
-        let holds_graph = source.format == "onnx" || source.notes.iter().any(|note| note.starts_with("written from "));
-        for note in source.notes.iter().filter(|_| !holds_graph) {
+        for note in self.told() {
             console.note(note);
         }
+    }
+
+    /// How the network was told, and what was taken where the file leaves it open.
+    pub(crate) fn told(&self) -> &[String] {
+        let source = self.checked.graph().source();
+        // A file that holds its graph leaves nothing open.
+        let holds_graph = source.format == "onnx" || source.notes.iter().any(|note| note.starts_with("written from "));
+        if holds_graph { &[] } else { &source.notes }
     }
 }
 

@@ -8,6 +8,7 @@
 //! Invariant: every tensor is bound, or listed as unused with the reason, or reading fails. What a file says about its network
 //! and what its tensors are must agree.
 
+mod beside;
 mod bodies;
 mod choose;
 mod config;
@@ -29,8 +30,8 @@ use residua_formats::torch::{Attribute, StateDict, TorchFile, TorchKind};
 use residua_ir::{Graph, Source, Unused};
 use residua_resnet::layouts::{Axes, Headless, Zoo};
 use residua_resnet::recipe::{Bound, Recipe, Wanted};
-use residua_resnet::recognise::{Given, Recognised};
-use residua_resnet::{Field, Place, Slot};
+use residua_resnet::recognise::{Choice, Given, Recognised};
+use residua_resnet::{Field, Place, Slot, recognise};
 use serde_json::Value;
 
 use crate::LoadOptions;
@@ -139,6 +140,16 @@ fn network(checkpoint: Checkpoint, name: &str, options: &LoadOptions) -> Result<
             chosen.dict = &own;
         }
         chosen.recognised = modules::settle(&chosen, given)?;
+    } else {
+        if let Some((given, choice)) = beside::complete(&chosen, &given) {
+            chosen.recognised = again(&chosen, &given)?;
+            chosen.recognised.choices.insert(0, choice);
+        }
+        beside::detection(chosen.dict, &mut chosen.recognised);
+    }
+    if let Some(impossible) = &chosen.recognised.impossible {
+        let (expected, found) = (impossible.expected.clone(), impossible.found.clone());
+        return Err(Error::Config { at: impossible.option.to_owned(), expected, found });
     }
     let Network { recognised, names, notes, unused: outside, .. } = chosen;
     source.notes.extend(notes);
@@ -147,7 +158,7 @@ fn network(checkpoint: Checkpoint, name: &str, options: &LoadOptions) -> Result<
         config.hold(&recognised.recipe)?;
     }
     source.notes.extend(told(&recognised));
-    source.architecture = recognised.recipe.form.standard_name();
+    source.architecture = recognised.recipe.standard_name();
     if source.framework.is_empty() {
         let keras = recognised.kin.layout().axes == Axes::Keras;
         source.framework = if keras { "keras" } else { "pytorch" }.to_owned();
@@ -175,12 +186,20 @@ pub(crate) fn read_config(path: &Path) -> Result<Value> {
     serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))
 }
 
+/// The network of the same tensors, told with more that is known.
+fn again(chosen: &Network, given: &Given) -> Result<Recognised> {
+    let given = Given { zoo: Some(chosen.recognised.zoo), ..given.clone() };
+    recognise(&modules::entries_of(&chosen.recognised, &chosen.names), &given).map_err(|mismatches| Error::Weights {
+        problem: "what is known of the network says otherwise than names and shapes".to_owned(),
+        tried: mismatches.into_iter().map(|m| format!("{}: {}", m.class, m.reason)).collect(),
+    })
+}
+
 /// How the network was told, and what was taken without being told.
 fn told(recognised: &Recognised) -> Vec<String> {
     let Recognised { zoo, kin, recipe, choices, .. } = recognised;
-    let form = &recipe.form;
-    let name =
-        form.standard_name().unwrap_or_else(|| format!("a network of depth {} in sizes of its own", form.depth()));
+    let depth = recipe.form.depth();
+    let name = recipe.standard_name().unwrap_or_else(|| format!("a network of depth {depth} in sizes of its own"));
     let classifier = recipe.head.as_ref().and_then(|head| head.classifier.as_ref());
     let head =
         classifier.map_or("without a classifier".to_owned(), |classifier| format!("{} classes", classifier.classes));
@@ -188,11 +207,25 @@ fn told(recognised: &Recognised) -> Vec<String> {
         "network found from names and shapes: {name}, {head}, in the layout of {} ({})",
         zoo.name, kin.describe
     )];
-    notes.extend(choices.iter().map(|choice| match choice.option {
-        Some(option) => format!("not in the file, taken: {}; {option} says otherwise", choice.taken),
-        None => format!("not in the file, taken: {}", choice.taken),
-    }));
+    notes.extend(taken(kin.describe, choices));
     notes
+}
+
+/// All that was taken, in one sentence.
+fn taken(class: &str, choices: &[Choice]) -> Option<String> {
+    let texts: Vec<String> = choices
+        .iter()
+        .map(|choice| match choice.option {
+            Some(option) => format!("{} ({option})", choice.taken),
+            None => choice.taken.clone(),
+        })
+        .collect();
+    let otherwise = match choices.iter().filter(|choice| choice.option.is_some()).count() {
+        0 => "",
+        1 => "; the option in brackets says otherwise",
+        _ => "; the options in brackets say otherwise",
+    };
+    (!texts.is_empty()).then(|| format!("not in the file, taken as in {class}: {}{otherwise}", texts.join("; ")))
 }
 
 /// The graph of a network that was told from these tensors.

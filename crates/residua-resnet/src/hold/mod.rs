@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use residua_ir::{Checked, GraphError, NodeId, Op, ParameterId, Role, Tensor, TensorError, validate};
 
-use crate::anatomy::{Anatomy, ShortcutKind, analyse};
+use crate::anatomy::{Anatomy, Block, BlockKind, ShortcutKind, Stage, analyse};
 use crate::form::{Form, StrideIn};
 use crate::layouts::{Axes, Headless, Kin, Zoo};
 use crate::recipe::{
@@ -135,7 +135,7 @@ pub fn hold(model: &Checked, anatomy: &Anatomy, zoo: &'static Zoo) -> Result<Hel
     let Some(form) = Form::observed(anatomy) else {
         return Err(vec!["it has no residual blocks".to_owned()]);
     };
-    let outside = outside_of_forms(model, anatomy);
+    let outside: Vec<String> = outside_of_forms(model, anatomy).into_iter().chain(uneven(anatomy)).collect();
     let first_stride = first_stride(anatomy, &form);
     let mut nearest: Option<(bool, Vec<String>)> = None;
     for &kin in zoo.kins {
@@ -234,6 +234,42 @@ fn outside_of_forms(model: &Checked, anatomy: &Anatomy) -> Vec<String> {
     reasons
 }
 
+/// Widths and groups that differ between the blocks of a stage: every layout's code makes all of them alike.
+fn uneven(anatomy: &Anatomy) -> Vec<String> {
+    let mut reasons = Vec::new();
+    let inner = |block: &Block| -> Vec<usize> {
+        let convs = block.convs.len().saturating_sub(1);
+        block.convs.iter().take(convs).map(|conv| conv.outputs).collect()
+    };
+    let even = |stage: &Stage| {
+        let blocks = anatomy.stage_blocks(stage);
+        let known = blocks.iter().all(|block| matches!(block.kind, BlockKind::Basic | BlockKind::Bottleneck));
+        let mut widths = blocks.iter().flat_map(inner);
+        let first = widths.next();
+        !known || widths.all(|width| Some(width) == first)
+    };
+    if let Some((at, stage)) = anatomy.stages.iter().enumerate().find(|(_, stage)| !even(stage)) {
+        let text = |block: &Block| inner(block).iter().map(usize::to_string).collect::<Vec<_>>().join("-");
+        let widths: Vec<String> = anatomy.stage_blocks(stage).iter().map(text).collect();
+        reasons.push(format!(
+            "its blocks have inner widths of their own, as pruning leaves them (stage {at}: {}), and the layout's code makes all \
+             blocks of a stage alike",
+            widths.join(", ")
+        ));
+    }
+    let groups = anatomy.blocks.first().map(|block| block.groups);
+    let known = anatomy.blocks.iter().all(|block| matches!(block.kind, BlockKind::Basic | BlockKind::Bottleneck));
+    if let Some(block) = anatomy.blocks.iter().find(|block| known && Some(block.groups) != groups) {
+        reasons.push(format!(
+            "its blocks have groups of their own ({}: {}, the first: {}), and the layout's code has as many in all",
+            block.name,
+            block.groups,
+            groups.unwrap_or(1)
+        ));
+    }
+    reasons
+}
+
 /// Why a pool is not the mean over all pixels.
 fn not_a_global_mean(model: &Checked, node: NodeId) -> Option<String> {
     use residua_ir::{AvgPool, GlobalPool, PoolKind, Reduce};
@@ -326,7 +362,8 @@ fn recipe(model: &Checked, anatomy: &Anatomy, form: &Form, kin: &Kin, tensors: &
         head,
         conventions,
         names: Vec::new(),
-        epsilons: BTreeMap::new(),
+        pace: Default::default(),
+        own: BTreeMap::new(),
     }
 }
 

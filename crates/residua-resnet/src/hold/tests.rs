@@ -42,7 +42,8 @@ fn network_of(kin: &Kin, form: &Form, conventions: Conventions) -> Checked {
         head: Some(Head { pool: HeadPool::Global, classifier }),
         conventions: Conventions { norms, ..conventions },
         names: Vec::new(),
-        epsilons: BTreeMap::new(),
+        pace: Default::default(),
+        own: BTreeMap::new(),
     };
     let mut count = 0;
     let graph: Graph = recipe

@@ -67,13 +67,18 @@ pub enum Inner {
 
 impl Inner {
     fn allows(self, stage: &StageForm) -> bool {
+        stage.width == self.usual(stage)
+    }
+
+    /// As many as its code makes in a stage.
+    fn usual(self, stage: &StageForm) -> usize {
         match self {
-            Self::Any => true,
-            Self::Quarter => stage.width == stage.outputs / 4,
+            Self::Any => stage.width,
+            Self::Quarter => stage.outputs / 4,
             Self::QuarterInEights => {
                 let rounded = (stage.outputs.saturating_add(16) / 32).max(1) * 8;
                 let too_few = rounded.saturating_mul(40) < stage.outputs.saturating_mul(9);
-                stage.width == if too_few { rounded + 8 } else { rounded }
+                if too_few { rounded + 8 } else { rounded }
             }
         }
     }
@@ -214,6 +219,26 @@ impl Kin {
             self.size_reasons(form, &mut reasons, &mut settings);
         }
         if reasons.is_empty() { Ok(settings) } else { Err(reasons) }
+    }
+
+    /// Whether its weights may be of this form, in whatever sizes and with whatever single convolution as their stem: what was
+    /// built with its code may have been changed since.
+    ///
+    /// # Errors
+    /// Why not, in one sentence.
+    pub(crate) fn reads(&self, zoo: &Zoo, form: &Form) -> Result<(), String> {
+        let mut form = form.clone();
+        let builds = |stem: StemForm| zoo.kins.iter().any(|kin| find(kin.can.stems, stem).is_some());
+        let single = matches!(form.stem, StemForm::Large | StemForm::Small | StemForm::Other);
+        if let (true, false, Some((usual, _))) = (single, builds(form.stem), self.can.stems.first()) {
+            form.stem = *usual;
+        }
+        if self.can.only.is_empty() {
+            for stage in &mut form.stages {
+                stage.width = self.can.inner.usual(stage);
+            }
+        }
+        self.settings(&form, self.conventions.first_stride).map(|_| ()).map_err(|reasons| reasons.join("; "))
     }
 
     /// As [`Kin::settings`], for what stands before and behind the blocks: channels of pictures, and whether the network

@@ -154,11 +154,11 @@ impl Recipe {
             | LayerKind::BatchNorm { .. }
             | LayerKind::GroupNorm { .. }
             | LayerKind::Activation(_)
-            | LayerKind::MaxPool { .. }
+            | LayerKind::MaxPool(_)
             | LayerKind::Add
             | LayerKind::Mul
             | LayerKind::GlobalPool { keep_dims: true }
-            | LayerKind::AvgPool { .. } => SourceOrder::channels_last(),
+            | LayerKind::AvgPool(_) => SourceOrder::channels_last(),
         }
     }
 }
@@ -168,32 +168,32 @@ fn op_of(layer: &Layer) -> Option<Op> {
         LayerKind::Input => return None,
         LayerKind::Pad(amount) => Op::Pad(Pad { pads: Pads::all(amount), channels: [0, 0], value: 0.0 }),
         LayerKind::PadChannels(channels) => Op::Pad(Pad { pads: Pads::default(), channels, value: 0.0 }),
-        LayerKind::Conv { stride, groups, padding, .. } => {
+        LayerKind::Conv { stride, dilation, groups, padding, .. } => {
             let padding = match padding {
                 ConvPadding::Amounts(pads) => Padding::Explicit(pads),
                 ConvPadding::Same => Padding::SameUpper,
             };
-            Op::Conv(Conv { strides: [stride; 2], padding, groups, ..Conv::default() })
+            Op::Conv(Conv { strides: stride, padding, dilations: dilation, groups })
         }
         LayerKind::BatchNorm { epsilon } => Op::BatchNorm(BatchNorm { epsilon }),
         LayerKind::GroupNorm { groups, epsilon } => Op::GroupNorm(GroupNorm { groups, epsilon }),
         LayerKind::Activation(activation) => Op::Activation(activation),
-        LayerKind::MaxPool { kernel, stride, pad } => Op::MaxPool(MaxPool {
-            kernel: [kernel; 2],
-            strides: [stride; 2],
-            padding: Padding::Explicit(Pads::all(pad)),
-            dilations: [1, 1],
-            ceil_mode: false,
+        LayerKind::MaxPool(pool) => Op::MaxPool(MaxPool {
+            kernel: pool.kernel,
+            strides: pool.stride,
+            padding: Padding::Explicit(pool.pads),
+            dilations: pool.dilation,
+            ceil_mode: pool.ceil,
         }),
         LayerKind::Add => Op::Elementwise(Elementwise::Add),
         LayerKind::Mul => Op::Elementwise(Elementwise::Mul),
-        LayerKind::AvgPool { kernel, stride, ceil } => Op::AvgPool(AvgPool {
-            kernel: [kernel; 2],
-            strides: [stride; 2],
-            padding: Padding::default(),
-            dilations: [1, 1],
-            ceil_mode: ceil,
-            count_include_pad: false,
+        LayerKind::AvgPool(pool) => Op::AvgPool(AvgPool {
+            kernel: pool.kernel,
+            strides: pool.stride,
+            padding: Padding::Explicit(pool.pads),
+            dilations: pool.dilation,
+            ceil_mode: pool.ceil,
+            count_include_pad: pool.counts_pads,
         }),
         LayerKind::GlobalPool { keep_dims } => Op::GlobalPool(GlobalPool { kind: PoolKind::Mean, keep_dims }),
         LayerKind::Flatten => Op::Flatten { axis: 1 },

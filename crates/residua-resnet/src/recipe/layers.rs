@@ -3,6 +3,7 @@
 
 use residua_ir::{Activation, Pads};
 
+use super::own::Pool;
 use super::plan::Plan;
 use super::{Framework, Recipe};
 use crate::layouts::keras_order;
@@ -19,7 +20,8 @@ pub enum LayerKind {
     PadChannels([usize; 2]),
     Conv {
         kernel: usize,
-        stride: usize,
+        stride: [usize; 2],
+        dilation: [usize; 2],
         groups: usize,
         bias: bool,
         padding: ConvPadding,
@@ -34,19 +36,10 @@ pub enum LayerKind {
     },
     Activation(Activation),
     /// Its padding is −∞.
-    MaxPool {
-        kernel: usize,
-        stride: usize,
-        pad: usize,
-    },
+    MaxPool(Pool),
     Add,
     Mul,
-    /// Where `ceil`, the last window may stick out; what sticks out does not count.
-    AvgPool {
-        kernel: usize,
-        stride: usize,
-        ceil: bool,
-    },
+    AvgPool(Pool),
     GlobalPool {
         keep_dims: bool,
     },
@@ -116,10 +109,10 @@ impl Layer {
             | LayerKind::Pad(_)
             | LayerKind::PadChannels(_)
             | LayerKind::Activation(_)
-            | LayerKind::MaxPool { .. }
+            | LayerKind::MaxPool(_)
             | LayerKind::Add
             | LayerKind::Mul
-            | LayerKind::AvgPool { .. }
+            | LayerKind::AvgPool(_)
             | LayerKind::GlobalPool { .. }
             | LayerKind::Flatten => Vec::new(),
         }
@@ -165,10 +158,10 @@ pub(super) fn class_of(kind: LayerKind, framework: Framework) -> &'static str {
         LayerKind::GroupNorm { .. } => ("GroupNormalization", "GroupNorm"),
         LayerKind::Activation(Activation::RELU) => ("Activation", "ReLU"),
         LayerKind::Activation(activation) => ("Activation", activation.name()),
-        LayerKind::MaxPool { .. } => ("MaxPooling2D", "MaxPool2d"),
+        LayerKind::MaxPool(_) => ("MaxPooling2D", "MaxPool2d"),
         LayerKind::Add => ("Add", "Add"),
         LayerKind::Mul => ("Multiply", "Mul"),
-        LayerKind::AvgPool { .. } => ("AveragePooling2D", "AvgPool2d"),
+        LayerKind::AvgPool(_) => ("AveragePooling2D", "AvgPool2d"),
         LayerKind::GlobalPool { .. } => ("GlobalAveragePooling2D", "AdaptiveAvgPool2d"),
         LayerKind::Flatten => ("Flatten", "Flatten"),
         LayerKind::Dense { .. } => ("Dense", "Linear"),

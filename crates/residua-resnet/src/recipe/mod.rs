@@ -7,6 +7,7 @@
 
 mod build;
 mod layers;
+mod own;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use crate::slot::Place;
 
 pub use build::{Bound, Wanted};
 pub use layers::{ConvPadding, Layer, LayerKind};
+pub use own::{Dilations, Own, Pace, Pool};
 
 /// A network, described.
 #[derive(Debug, Clone)]
@@ -44,8 +46,28 @@ pub struct Recipe {
     pub conventions: Conventions,
     /// Names that layers have instead of those of the layout.
     pub names: Vec<(Place, String)>,
-    /// Epsilons of single layers that have another than the conventions say.
-    pub epsilons: BTreeMap<Place, f64>,
+    /// How its stages walk over pixels.
+    pub pace: Pace,
+    /// What single layers have otherwise than form and conventions say.
+    pub own: BTreeMap<Place, Own>,
+}
+
+impl Recipe {
+    /// The standard name of its form; [`None`] where single layers or stages differ from that.
+    #[must_use]
+    pub fn standard_name(&self) -> Option<String> {
+        let plain = self.pace.strides.is_empty() && self.pace.dilations.is_empty();
+        self.form.standard_name().filter(|_| plain && self.own.values().all(Own::keeps_form))
+    }
+
+    /// The same network, described without what form and conventions say of all its layers anyway.
+    #[must_use]
+    pub fn simplified(self) -> Self {
+        let epsilon = |own: &Own| Some(Own { epsilon: Some(own.epsilon?), ..Own::default() });
+        let own = self.own.iter().filter_map(|(place, own)| Some((*place, epsilon(own)?))).collect();
+        let plain = Self { own, pace: Pace::default(), ..self.clone() };
+        if plain.layers() == self.layers() { plain } else { self }
+    }
 }
 
 /// Sizes that a form leaves open.
@@ -204,6 +226,17 @@ pub struct Conventions {
     pub pad_layers: bool,
 }
 
+impl Conventions {
+    /// The pool behind a stem that has one: maxima of 3x3 with stride 2.
+    #[must_use]
+    pub fn stem_pool(&self) -> Pool {
+        match self.pool_edge {
+            PoolEdge::Nothing => Pool::square(3, 2, 1),
+            PoolEdge::Zeros => Pool::square(3, 2, 0),
+        }
+    }
+}
+
 pub(crate) const APPLICATIONS: Conventions = Conventions {
     layout: &KERAS_APPLICATIONS_V1,
     framework: Framework::Keras,
@@ -334,7 +367,8 @@ impl KerasKin {
             head,
             conventions,
             names: Vec::new(),
-            epsilons: BTreeMap::new(),
+            pace: Pace::default(),
+            own: BTreeMap::new(),
         }
     }
 

@@ -9,7 +9,9 @@ use residua_ir::shape::window::{Window, same_upper};
 use residua_ir::{Activation, Pads};
 
 use super::layers::{ConvPadding, class_of};
-use super::{Biases, Classifier, Framework, Head, HeadPool, Layer, LayerKind, Norms, PoolEdge, Projections, Recipe};
+use super::{
+    Biases, Classifier, Framework, Head, HeadPool, Layer, LayerKind, Norms, Own, Pool, PoolEdge, Projections, Recipe,
+};
 use crate::anatomy::{BlockKind, Order, Reads};
 use crate::form::{StageForm, StemForm, StrideIn};
 use crate::layouts::snake_case;
@@ -90,8 +92,7 @@ impl<'a> Plan<'a> {
     }
 
     fn norm(&mut self, place: Place, x: usize) -> usize {
-        let own = self.recipe.epsilons.get(&place).copied();
-        let epsilon = own.unwrap_or(self.recipe.conventions.epsilon);
+        let epsilon = self.own(place).and_then(|own| own.epsilon).unwrap_or(self.recipe.conventions.epsilon);
         let kind = match self.recipe.conventions.norms {
             Norms::Batch => LayerKind::BatchNorm { epsilon },
             Norms::Group(groups) => LayerKind::GroupNorm { groups, epsilon },
@@ -99,12 +100,24 @@ impl<'a> Plan<'a> {
         self.keep(place, kind, vec![x], self.layers[x].size)
     }
 
+    /// What a layer has of its own.
+    fn own(&self, place: Place) -> Option<&'a Own> {
+        self.recipe.own.get(&place)
+    }
+
     fn activation(&mut self, place: Place, x: usize) -> usize {
         let conventions = &self.recipe.conventions;
         let inner = matches!(place, Place::Block { part: Part::Activation(_), .. });
         let inner = conventions.inner_activation.filter(|_| inner && self.recipe.form.order == Order::Post);
-        let kind = LayerKind::Activation(inner.unwrap_or(conventions.activation));
-        self.keep(place, kind, vec![x], self.layers[x].size)
+        self.function(place, inner.unwrap_or(conventions.activation), x)
+    }
+
+    /// An activation, unless the place has another or none.
+    fn function(&mut self, place: Place, usual: Activation, x: usize) -> usize {
+        match self.own(place).and_then(|own| own.activation).unwrap_or(Some(usual)) {
+            Some(activation) => self.keep(place, LayerKind::Activation(activation), vec![x], self.layers[x].size),
+            None => x,
+        }
     }
 
     fn pad(&mut self, place: Place, x: usize, amount: usize) -> usize {
@@ -113,10 +126,16 @@ impl<'a> Plan<'a> {
     }
 
     /// A convolution; `valid` where a layer before it pads.
-    fn conv(&mut self, place: Place, x: usize, gives: usize, kernel: usize, stride: usize, valid: bool) -> usize {
+    fn conv(&mut self, place: Place, x: usize, gives: usize, usual: Window, valid: bool) -> usize {
         let conventions = &self.recipe.conventions;
+        let own = self.own(place).cloned().unwrap_or_default();
+        let window = Window {
+            kernel: own.kernel.unwrap_or(usual.kernel),
+            stride: own.stride.map_or(usual.stride, |[rows, _]| rows),
+            dilation: own.dilation.map_or(usual.dilation, |[rows, _]| rows),
+        };
         let in_block = matches!(place, Place::Block { part: Part::Conv(_), .. });
-        let groups = if in_block && kernel > 1 { self.recipe.form.groups } else { 1 };
+        let groups = if in_block && window.kernel > 1 { self.recipe.form.groups } else { 1 };
         let last = if self.recipe.form.block == BlockKind::Basic { 2 } else { 3 };
         let in_gate = matches!(place, Place::Block { part: Part::Gate(_), .. });
         let bias = match (conventions.biases, place) {
@@ -125,13 +144,21 @@ impl<'a> Plan<'a> {
             (Biases::BeforeSums, Place::Block { part: Part::Conv(n), .. }) => n == last,
             (Biases::BeforeSums, _) => true,
         };
-        let standardised = conventions.standardised.filter(|_| !in_gate);
         let before = self.layers[x].size;
         let (padding, size) = match conventions.framework {
-            Framework::Torch if !valid => centred(before, kernel, stride),
-            Framework::Torch | Framework::Keras => padding(before, kernel, stride, valid),
+            Framework::Torch if !valid => centred(before, window),
+            Framework::Torch | Framework::Keras => padding(before, window, valid),
         };
-        self.push(place, LayerKind::Conv { kernel, stride, groups, bias, padding, standardised }, vec![x], gives, size)
+        let kind = LayerKind::Conv {
+            kernel: window.kernel,
+            stride: own.stride.unwrap_or([window.stride; 2]),
+            dilation: own.dilation.unwrap_or([window.dilation; 2]),
+            groups: own.groups.unwrap_or(groups),
+            bias,
+            padding: own.pads.map_or(padding, ConvPadding::Amounts),
+            standardised: conventions.standardised.filter(|_| !in_gate),
+        };
+        self.push(place, kind, vec![x], own.gives.unwrap_or(gives), size.filter(|_| own.pads.is_none()))
     }
 
     fn stem(&mut self) -> usize {
@@ -150,29 +177,44 @@ impl<'a> Plan<'a> {
             if pads {
                 x = self.pad(Place::Stem(Part::Pad(n)), x, kernel / 2);
             }
-            x = self.conv(Place::Stem(Part::Conv(n)), x, gives, kernel, stride, pads);
+            x = self.conv(Place::Stem(Part::Conv(n)), x, gives, Window { kernel, stride, dilation: 1 }, pads);
             if recipe.conventions.stem_norm || at + 1 < convs.len() {
                 x = self.norm(Place::Stem(Part::Norm(n)), x);
                 x = self.activation(Place::Stem(Part::Activation(n)), x);
             }
         }
-        if large { self.stem_pool(x) } else { x }
+        let pool = self.own(Place::Pool).and_then(|own| own.pool);
+        match pool.unwrap_or(large.then(|| recipe.conventions.stem_pool())) {
+            Some(pool) => self.stem_pool(x, pool),
+            None => x,
+        }
     }
 
-    fn stem_pool(&mut self, mut x: usize) -> usize {
-        let pad = match self.recipe.conventions.pool_edge {
-            PoolEdge::Nothing => 1,
-            PoolEdge::Zeros => {
-                x = self.pad(Place::PoolPad, x, 1);
-                0
-            }
-        };
-        let size = self.layers[x].size.map(|size| size.map(|n| valid_size(n + 2 * pad, 3, 2)));
-        self.keep(Place::Pool, LayerKind::MaxPool { kernel: 3, stride: 2, pad }, vec![x], size)
+    fn stem_pool(&mut self, mut x: usize, pool: Pool) -> usize {
+        // A pool that pads by itself has no layer before it that does.
+        if self.recipe.conventions.pool_edge == PoolEdge::Zeros && pool.pads.is_zero() {
+            x = self.pad(Place::PoolPad, x, 1);
+        }
+        let usual = pool == self.recipe.conventions.stem_pool();
+        let size = self.layers[x].size.filter(|_| usual);
+        let size = size.map(|size| size.map(|n| valid_size(n + 2 * pool.pads.top, 3, 2)));
+        self.keep(Place::Pool, LayerKind::MaxPool(pool), vec![x], size)
     }
 
     fn stride(&self, stage: usize, block: usize, blocks: usize) -> usize {
         let form = &self.recipe.form;
+        let own = |n: usize| self.own(Place::Block { stage, block, part: Part::Conv(n) })?.stride;
+        let own = (1..=3).filter_map(own).map(|[rows, _]| rows).reduce(usize::saturating_mul);
+        if let Some(own) = own {
+            return own;
+        }
+        let carries = match form.stride_in {
+            StrideIn::First => block == 0,
+            StrideIn::Last => block + 1 == blocks,
+        };
+        if let Some(&stride) = self.recipe.pace.strides.get(stage) {
+            return if carries { stride } else { 1 };
+        }
         match form.stride_in {
             StrideIn::First if block == 0 && stage > 0 => 2,
             StrideIn::First if block == 0 => self.recipe.conventions.first_stride,
@@ -208,6 +250,9 @@ impl<'a> Plan<'a> {
     }
 
     fn projects(&self, x: usize, site: Site) -> bool {
+        if let Some(projecting) = &self.recipe.pace.projecting {
+            return projecting.contains(&(site.stage, site.block));
+        }
         let form = &self.recipe.form;
         let thins = form.stride_in == StrideIn::First && site.stride > 1;
         let changes = self.layers[x].gives != site.sizes.outputs || thins;
@@ -225,7 +270,7 @@ impl<'a> Plan<'a> {
         let Site { stride, .. } = site;
         if stride > 1 {
             let size = self.layers[x].size.map(|size| size.map(|n| valid_size(n, 1, stride)));
-            let pool = LayerKind::MaxPool { kernel: 1, stride, pad: 0 };
+            let pool = LayerKind::MaxPool(Pool::square(1, stride, 0));
             x = self.keep(site.place(Part::ShortcutPool), pool, vec![x], size);
         }
         let outputs = site.sizes.outputs;
@@ -239,13 +284,25 @@ impl<'a> Plan<'a> {
 
     fn projection(&mut self, mut x: usize, site: Site) -> usize {
         let mut stride = site.stride;
-        if self.recipe.form.pooled_shortcut && stride > 1 {
-            let size = self.layers[x].size.map(|size| size.map(|n| n.div_ceil(stride)));
-            let pool = LayerKind::AvgPool { kernel: 2, stride, ceil: true };
-            x = self.keep(site.place(Part::ShortcutPool), pool, vec![x], size);
+        let dilated = self.recipe.pace.dilations(site.stage, site.block).rest > 1;
+        let pools = self.recipe.form.pooled_shortcut && (stride > 1 || dilated);
+        let usual = if stride > 1 {
+            Pool { ceil: true, ..Pool::square(2, stride, 0) }
+        } else {
+            // In place of a stride that was replaced by a dilation: the mean of each pixel and those behind it, where zeros lie
+            // behind the last (timm's AvgPool2dSame).
+            let pads = Pads { bottom: 1, right: 1, ..Pads::default() };
+            Pool { pads, counts_pads: true, ..Pool::square(2, 1, 0) }
+        };
+        let place = site.place(Part::ShortcutPool);
+        if let Some(pool) = self.own(place).and_then(|own| own.pool).unwrap_or(pools.then_some(usual)) {
+            let size = self.layers[x].size.filter(|_| pool == usual);
+            let size = size.map(|size| size.map(|n| n.div_ceil(stride)));
+            x = self.keep(place, LayerKind::AvgPool(pool), vec![x], size);
             stride = 1;
         }
-        x = self.conv(site.place(Part::ShortcutConv), x, site.sizes.outputs, 1, stride, false);
+        let window = Window { kernel: 1, stride, dilation: 1 };
+        x = self.conv(site.place(Part::ShortcutConv), x, site.sizes.outputs, window, false);
         if self.recipe.conventions.shortcut_norm { self.norm(site.place(Part::ShortcutNorm), x) } else { x }
     }
 
@@ -258,7 +315,14 @@ impl<'a> Plan<'a> {
             BlockKind::Basic => &[(3, width), (3, outputs)],
             BlockKind::Bottleneck | BlockKind::Other => &[(1, width), (3, width), (1, outputs)],
         };
+        let dilations = self.recipe.pace.dilations(site.stage, site.block);
+        let first_wide = convs.iter().position(|&(kernel, _)| kernel > 1).map_or(0, |at| at + 1);
         for (n, &(kernel, gives)) in (1..).zip(convs) {
+            let dilation = match kernel {
+                1 => 1,
+                _ if n == first_wide => dilations.first,
+                _ => dilations.rest,
+            };
             if pre && n > 1 {
                 y = self.norm(site.place(Part::Norm(n)), y);
                 y = self.activation(site.place(Part::Activation(n)), y);
@@ -266,10 +330,10 @@ impl<'a> Plan<'a> {
             // Only the pre-activated nets of Keras Applications pad the 3x3 of a block by a layer.
             let pads = pre && kernel > 1 && self.recipe.conventions.pad_layers;
             if pads {
-                y = self.pad(site.place(Part::Pad(n)), y, kernel / 2);
+                y = self.pad(site.place(Part::Pad(n)), y, kernel / 2 * dilation);
             }
             let stride = if n == form.stride_on { site.stride } else { 1 };
-            y = self.conv(site.place(Part::Conv(n)), y, gives, kernel, stride, pads);
+            y = self.conv(site.place(Part::Conv(n)), y, gives, Window { kernel, stride, dilation }, pads);
             if !pre {
                 y = self.norm(site.place(Part::Norm(n)), y);
                 if n < convs.len() {
@@ -286,12 +350,12 @@ impl<'a> Plan<'a> {
         // A width that is not given is 0, which no kernel fits.
         let width = self.recipe.sizes.gates.get(site.stage).copied().unwrap_or(0);
         let pixel = Some([1, 1]);
-        let function = |activation: Activation| LayerKind::Activation(activation);
+        let window = Window { kernel: 1, stride: 1, dilation: 1 };
         let mut y = self.keep(site.place(Part::GatePool), LayerKind::GlobalPool { keep_dims: true }, vec![x], pixel);
-        y = self.conv(site.place(Part::Gate(1)), y, width, 1, 1, false);
-        y = self.keep(site.place(Part::GateActivation(1)), function(Activation::RELU), vec![y], pixel);
-        y = self.conv(site.place(Part::Gate(2)), y, gives, 1, 1, false);
-        y = self.keep(site.place(Part::GateActivation(2)), function(Activation::Sigmoid), vec![y], pixel);
+        y = self.conv(site.place(Part::Gate(1)), y, width, window, false);
+        y = self.function(site.place(Part::GateActivation(1)), Activation::RELU, y);
+        y = self.conv(site.place(Part::Gate(2)), y, gives, window, false);
+        y = self.function(site.place(Part::GateActivation(2)), Activation::Sigmoid, y);
         self.keep(site.place(Part::GateProduct), LayerKind::Mul, vec![x, y], self.layers[x].size)
     }
 
@@ -306,7 +370,7 @@ impl<'a> Plan<'a> {
             }
             HeadPool::Window(kernel) => {
                 let size = self.layers[x].size.map(|size| size.map(|n| valid_size(n, kernel, kernel)));
-                let pool = LayerKind::AvgPool { kernel, stride: kernel, ceil: false };
+                let pool = LayerKind::AvgPool(Pool::square(kernel, kernel, 0));
                 x = self.keep(Place::HeadPool, pool, vec![x], size);
             }
         }
@@ -331,22 +395,22 @@ impl<'a> Plan<'a> {
 }
 
 /// As much padding on each side as lies on each side of the middle of a kernel, and the size it gives.
-fn centred(before: Option<[usize; 2]>, kernel: usize, stride: usize) -> (ConvPadding, Option<[usize; 2]>) {
-    let amount = kernel / 2;
-    let size = before.map(|size| size.map(|n| valid_size(n + 2 * amount, kernel, stride)));
+fn centred(before: Option<[usize; 2]>, window: Window) -> (ConvPadding, Option<[usize; 2]>) {
+    let amount = window.kernel / 2 * window.dilation;
+    let size = before.map(|size| size.map(|n| valid_size(n + 2 * amount, extent(window), window.stride)));
     (ConvPadding::Amounts(Pads::all(amount)), size)
 }
 
 /// How a convolution pads a picture of this size, and the size it gives; `valid` where a layer before it pads.
-fn padding(before: Option<[usize; 2]>, kernel: usize, stride: usize, valid: bool) -> (ConvPadding, Option<[usize; 2]>) {
+fn padding(before: Option<[usize; 2]>, window: Window, valid: bool) -> (ConvPadding, Option<[usize; 2]>) {
+    let Window { kernel, stride, dilation } = window;
     if valid || kernel == 1 {
-        let size = before.map(|size| size.map(|n| valid_size(n, kernel, stride)));
+        let size = before.map(|size| size.map(|n| valid_size(n, extent(window), stride)));
         return (ConvPadding::Amounts(Pads::default()), size);
     }
     if stride == 1 {
-        return (ConvPadding::Amounts(Pads::all(kernel / 2)), before);
+        return (ConvPadding::Amounts(Pads::all(kernel / 2 * dilation)), before);
     }
-    let window = Window { kernel, stride, dilation: 1 };
     let amounts = before.and_then(|[h, w]| Some((same_upper(h, window)?, same_upper(w, window)?)));
     match amounts {
         Some(((top, bottom), (left, right))) => {
@@ -355,6 +419,11 @@ fn padding(before: Option<[usize; 2]>, kernel: usize, stride: usize, valid: bool
         }
         None => (ConvPadding::Same, None),
     }
+}
+
+/// Pixels from the first to the last that a kernel takes.
+fn extent(window: Window) -> usize {
+    window.kernel.saturating_sub(1) * window.dilation + 1
 }
 
 /// Size behind a window without padding; 0 where it does not fit.

@@ -35,7 +35,8 @@ fn network(form: Form, conventions: Conventions, classes: usize) -> Recipe {
         head: Some(Head { pool: HeadPool::Global, classifier: Some(Classifier::dense(classes, false)) }),
         conventions: Conventions { norms, ..conventions },
         names: Vec::new(),
-        epsilons: BTreeMap::new(),
+        pace: Default::default(),
+        own: BTreeMap::new(),
     }
 }
 
@@ -333,7 +334,7 @@ fn kernels_of_stem_and_blocks_are_standardised_and_those_of_gates_and_classifier
 fn one_norm_can_have_an_epsilon_of_its_own() {
     let mut recipe = small("resnet18", &[(1, 8, 8)], TORCH);
     let place = Place::Block { stage: 0, block: 0, part: Part::Norm(2) };
-    recipe.epsilons.insert(place, 0.25);
+    recipe.own.insert(place, Own { epsilon: Some(0.25), ..Own::default() });
     for layer in recipe.layers() {
         if let LayerKind::BatchNorm { epsilon } = layer.kind {
             assert_eq!(epsilon, if layer.place == place { 0.25 } else { 1e-5 }, "{}", layer.place);

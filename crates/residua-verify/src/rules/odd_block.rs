@@ -102,6 +102,7 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
         explained.contains(&block.add)
             || subject.is_broken(block)
             || !super::identity_changes_shape::changes(subject, block).is_empty()
+            || lacks_whole_groups(subject, block)
     };
     for Trait { text, of, node, everywhere } in TRAITS {
         if !everywhere && !habit.known {
@@ -134,6 +135,13 @@ fn is_meant(subject: &Subject, habit: &Habit, block: &Block) -> bool {
     let whole_stage = of_stage.is_some_and(|blocks| blocks.iter().all(|other| other.convs.len() == convs));
     let first = (block.stage, block.index) == (0, 0);
     (whole_stage && convs != habit.kernels.len()) || (first && !habit.known)
+}
+
+/// Whether the groups of a block are as wide as those of its stage, and only fewer: whole groups were pruned.
+fn lacks_whole_groups(subject: &Subject, block: &Block) -> bool {
+    let wide = |block: &Block| block.width.checked_div(block.groups);
+    let stage = subject.anatomy.stages.get(block.stage).map_or(&[][..], |stage| subject.anatomy.stage_blocks(stage));
+    stage.iter().any(|other| other.groups > block.groups && block.groups > 1 && wide(other) == wide(block))
 }
 
 /// All projections have one kernel.

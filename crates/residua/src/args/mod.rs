@@ -6,6 +6,7 @@ mod check;
 mod convert;
 mod inspect;
 mod model;
+pub(crate) mod open;
 mod picture;
 mod source;
 
@@ -19,7 +20,7 @@ pub(crate) use convert::{ConvertArgs, Dtype, InputLayout, LayoutName, OutputForm
 pub(crate) use inspect::{Count, InspectArgs, InspectFormat, LayerColumn};
 pub(crate) use model::{ModelArgs, NamedShape, parse_shape};
 pub(crate) use picture::{CropChoice, PictureArgs, PreprocessChoice, ResizeChoice};
-pub(crate) use source::{Pooling, SourceArgs, Variant, parse_epsilon};
+pub(crate) use source::{Pooling, SourceArgs, Variant};
 
 const STYLES: Styles = Styles::styled()
     .header(Style::new().bold())

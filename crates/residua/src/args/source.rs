@@ -5,8 +5,14 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use residua_import::LoadOptions;
+use residua_ir::Activation;
 use residua_resnet::layouts::{Headless, ZOOS, Zoo};
-use residua_resnet::recognise::Given;
+use residua_resnet::recognise::{Given, GivenDilation, GivenStem, StemPool};
+
+use super::open::{
+    StageDilations, Strides, parse_activation, parse_dilations, parse_epsilon, parse_output_stride, parse_stem,
+    parse_strides,
+};
 
 /// Where the help lists these options. (A heading for the whole group would go on behind it.)
 const HEADING: &str = "Weights alone";
@@ -26,7 +32,32 @@ pub(crate) struct SourceArgs {
     /// Where bottlenecks have their stride [default: as the layout's own code]
     #[arg(long, help_heading = HEADING, value_name = "VARIANT", value_enum)]
     pub(crate) variant: Option<Variant>,
-    /// Epsilon of all norms [default: as the layout's own code]
+    /// Stride of each stage, such as 1,2,2,1 [default: 2 in all but the first]
+    #[arg(long, help_heading = HEADING, value_name = "N,…", value_parser = parse_strides)]
+    pub(crate) stride: Option<Strides>,
+    /// Dilation of each stage, such as 1,1,2,4 [default: none]
+    ///
+    /// The first block of a stage has that of the stage before, as torchvision and timm build it; dilations between colons are those
+    /// of its blocks, the last for all behind: 1,1,2:2,4:8:16. A stage that dilates more than the one before has stride 1
+    /// unless --stride says otherwise.
+    #[arg(long, help_heading = HEADING, value_name = "N,…", value_parser = parse_dilations)]
+    pub(crate) dilation: Option<StageDilations>,
+    /// Stride of the whole network, 8 or 16, strides beyond it replaced by dilations [default: none is]
+    ///
+    /// As torchvision's replace_stride_with_dilation and timm's output_stride: a stage whose stride is replaced has it as a
+    /// dilation, and so have those behind it; its first block has that of the stage before.
+    #[arg(long, help_heading = HEADING, value_name = "N", value_parser = parse_output_stride)]
+    pub(crate) output_stride: Option<usize>,
+    /// Stride of the first convolution, the pool behind it, or both: 2,pool or 1,nopool [default: by its kernel]
+    ///
+    /// A 7x7 is taken to have stride 2 and a pool, a single 3x3 stride 1 and none. `pool` is 3x3 with stride 2 and padding 1, `pool-ceil`
+    /// 3x3 with stride 2, no padding and the last window sticking out, `pool2x2` 2x2 with stride 2.
+    #[arg(long, help_heading = HEADING, value_name = "STRIDE,POOL", value_parser = parse_stem)]
+    pub(crate) stem: Option<GivenStem>,
+    /// Activation of stem and blocks: relu, leaky_relu=0.1, silu, … [default: as the layout's own code]
+    #[arg(long, help_heading = HEADING, value_name = "NAME", value_parser = parse_activation)]
+    pub(crate) activation: Option<Activation>,
+    /// Epsilon of all norms; 0 is one [default: as the layout's own code]
     #[arg(long, help_heading = HEADING, value_name = "X", value_parser = parse_epsilon)]
     pub(crate) epsilon: Option<f64>,
     /// Groups of all group norms [default: as the layout's own code]
@@ -63,15 +94,8 @@ fn zoos() -> impl TypedValueParser<Value = &'static Zoo> {
     PossibleValuesParser::new(ZOOS.map(|zoo| zoo.name)).try_map(|name| Zoo::named(&name).ok_or("no such layout"))
 }
 
-pub(crate) fn parse_epsilon(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if value.is_finite() && value > 0.0 && value < 1.0 => Ok(value),
-        Ok(_) | Err(_) => Err("expected a number between 0 and 1, such as 1e-5".to_owned()),
-    }
-}
-
 /// The options, each with the way to give it another value.
-const OPTIONS: [(&str, Change); 8] = [
+const OPTIONS: [(&str, Change); 13] = [
     ("--which", |args| args.which.as_mut().map(|path| path.push('\u{0}'))),
     ("--head-from", |args| args.head_from.as_mut().map(|path| path.push('\u{0}'))),
     ("--pooling", |args| {
@@ -86,7 +110,26 @@ const OPTIONS: [(&str, Change); 8] = [
             Variant::V15 => *variant = Variant::V1,
         })
     }),
-    ("--epsilon", |args| args.epsilon.as_mut().map(|epsilon| *epsilon *= 0.5)),
+    ("--stride", |args| args.stride.as_mut().and_then(|strides| strides.0.last_mut()).map(|stride| *stride += 1)),
+    ("--dilation", |args| args.dilation.as_mut().and_then(|stages| stages.0.last_mut()).map(dilate_more)),
+    ("--output-stride", |args| args.output_stride.as_mut().map(|stride| *stride *= 2)),
+    ("--stem", |args| {
+        args.stem.as_mut().map(|stem| {
+            if let Some(stride) = &mut stem.stride {
+                *stride += 1;
+            }
+            let another = |pool: StemPool| if pool == StemPool::None { StemPool::Usual } else { StemPool::None };
+            stem.pool = stem.pool.map(another);
+        })
+    }),
+    ("--activation", |args| {
+        args.activation.as_mut().map(|activation| {
+            *activation = if *activation == Activation::RELU { Activation::Silu } else { Activation::RELU };
+        })
+    }),
+    ("--epsilon", |args| {
+        args.epsilon.as_mut().map(|epsilon| *epsilon = if *epsilon == 0.0 { 0.5 } else { *epsilon * 0.5 })
+    }),
     ("--norm-groups", |args| args.norm_groups.as_mut().map(|groups| *groups += 1)),
     ("--hf-config", |args| args.hf_config.as_mut().map(|path| path.push("\u{0}"))),
     ("--source-layout", |args| {
@@ -96,6 +139,13 @@ const OPTIONS: [(&str, Change); 8] = [
         })
     }),
 ];
+
+fn dilate_more(stage: &mut GivenDilation) {
+    match stage {
+        GivenDilation::Stage(dilation) => *dilation += 1,
+        GivenDilation::Blocks(blocks) => blocks.iter_mut().for_each(|dilation| *dilation += 1),
+    }
+}
 
 /// Changes an option, where it was given.
 type Change = fn(&mut SourceArgs) -> Option<()>;
@@ -108,6 +158,11 @@ impl SourceArgs {
             head_from: self.head_from.or_else(|| other.head_from.clone()),
             pooling: self.pooling.or(other.pooling),
             variant: self.variant.or(other.variant),
+            stride: self.stride.or_else(|| other.stride.clone()),
+            dilation: self.dilation.or_else(|| other.dilation.clone()),
+            output_stride: self.output_stride.or(other.output_stride),
+            stem: self.stem.or(other.stem),
+            activation: self.activation.or(other.activation),
             epsilon: self.epsilon.or(other.epsilon),
             norm_groups: self.norm_groups.or(other.norm_groups),
             hf_config: self.hf_config.or_else(|| other.hf_config.clone()),
@@ -123,6 +178,11 @@ impl SourceArgs {
                 Variant::V1 => 1,
                 Variant::V15 => 2,
             }),
+            strides: self.stride.as_ref().map(|strides| strides.0.clone()),
+            dilations: self.dilation.as_ref().map(|dilations| dilations.0.clone()),
+            output_stride: self.output_stride,
+            stem: self.stem.unwrap_or_default(),
+            activation: self.activation,
             epsilon: self.epsilon,
             norm_groups: self.norm_groups.map(|groups| groups as usize),
             headless: self.pooling.map(|pooling| match pooling {
@@ -163,13 +223,7 @@ mod tests {
         let layout = SourceArgs { source_layout: Zoo::named("torchvision"), ..SourceArgs::default() };
         assert_ne!(layout.with_each_changed()[0].1.source_layout.unwrap().name, "torchvision");
         assert!(SourceArgs::default().with_each_changed().is_empty());
-    }
-
-    #[test]
-    fn an_epsilon_is_a_small_positive_number() {
-        assert_eq!(parse_epsilon("1e-5"), Ok(1e-5));
-        for bad in ["0", "-1e-5", "nan", "1", "x"] {
-            assert!(parse_epsilon(bad).is_err(), "{bad}");
-        }
+        let zero = SourceArgs { epsilon: Some(0.0), ..SourceArgs::default() };
+        assert_ne!(zero.with_each_changed()[0].1.epsilon, Some(0.0));
     }
 }

@@ -85,6 +85,7 @@ fn fill(
         }
     };
     model.tell(console);
+    report.told = model.told().to_vec();
     report.architecture = model.anatomy.architecture.as_ref().map(|architecture| architecture.name.clone());
     let takes_onnx = settings.target.iter().any(|runtime| matches!(runtime.takes, Takes::Onnx(_)));
     let text = match text {

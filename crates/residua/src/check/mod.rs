@@ -65,6 +65,8 @@ pub(crate) struct Report {
     pub(crate) file: PathBuf,
     /// What it is called, where it is known.
     pub(crate) architecture: Option<String>,
+    /// How it was told, and what was taken where the file leaves it open.
+    pub(crate) told: Vec<String>,
     /// Findings, at the levels that the user wants.
     pub(crate) findings: Vec<FindingRecord>,
     /// The model against each golden set.
@@ -95,6 +97,7 @@ impl Report {
         Self {
             file,
             architecture: None,
+            told: Vec::new(),
             findings: Vec::new(),
             golden: Vec::new(),
             against: None,

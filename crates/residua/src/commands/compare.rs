@@ -18,6 +18,8 @@ struct Document<'a> {
     schema: &'static str,
     a: String,
     b: String,
+    /// How each network was told, and what was taken where the file leaves it open: A's, then B's.
+    source_notes: [&'a [String]; 2],
     #[serde(flatten)]
     verification: &'a Verification,
     /// Why they differ; null where they do not, or where nothing that was tried explains it.
@@ -74,6 +76,7 @@ pub(super) fn run(args: &CompareArgs, threads: Option<usize>, console: &mut Cons
     [&a, &b].into_iter().for_each(|model| model.tell(console));
     let holds = golden.iter().map(|held| held.verification.verdict).chain([verification.verdict]);
     let outcome = if holds.into_iter().all(|v| v == Verdict::Same) { Outcome::Holds } else { Outcome::Fails };
+    let source_notes = [a.told(), b.told()];
     let (a, b) = (args.a.display().to_string(), args.b.display().to_string());
     match args.format {
         Format::Json => {
@@ -81,6 +84,7 @@ pub(super) fn run(args: &CompareArgs, threads: Option<usize>, console: &mut Cons
                 schema: "residua.compare/1",
                 a,
                 b,
+                source_notes,
                 verification,
                 cause: &found.cause,
                 layers: args.layers.then_some(&found.layers),

@@ -30,6 +30,8 @@ struct Document<'a> {
     /// How pictures were prepared, and from where each part of it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     preparation: Option<&'a Known>,
+    /// How the network was told, and what was taken where the file leaves it open.
+    source_notes: &'a [String],
     outputs: Vec<Values<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     top: Option<&'a [Top]>,
@@ -135,6 +137,7 @@ pub(super) fn run(args: &RunArgs, threads: Option<usize>, console: &mut Console)
                 times: &times,
                 notes: &fed.notes,
                 preparation: fed.preparation.as_ref(),
+                source_notes: model.told(),
                 outputs: shown,
                 top: top.as_deref(),
             };

@@ -62,7 +62,8 @@ fn torch(name: &str) -> Checked {
         head: Some(Head { pool: HeadPool::Global, classifier: Some(classifier) }),
         conventions: residua_resnet::recipe::Conventions { norms, ..kin.conventions.clone() },
         names: Vec::new(),
-        epsilons: Default::default(),
+        pace: Default::default(),
+        own: Default::default(),
     };
     built(&recipe, "pytorch")
 }

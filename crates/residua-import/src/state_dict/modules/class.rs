@@ -43,7 +43,7 @@ pub(super) fn class(module: &Module) -> Class {
         | "Sequential"
         | "ModuleList" => Class::Nothing,
         "MaxPool2d" => Class::MaxPool,
-        "AvgPool2d" => Class::AvgPool,
+        "AvgPool2d" | "AvgPool2dSame" => Class::AvgPool,
         "AdaptiveAvgPool2d" | "FastAdaptiveAvgPool" | "FastAdaptiveAvgPool2d" | "GlobalAveragePooling" => {
             Class::GlobalPool
         }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use residua_formats::torch::{Attribute, Module};
-use residua_ir::Pads;
-use residua_resnet::Place;
-use residua_resnet::recipe::{ConvPadding, Layer, LayerKind, Projections};
+use residua_resnet::recipe::{ConvPadding, Layer, LayerKind, Pool, Projections};
 use residua_resnet::recognise::{Choice, Recognised};
+use residua_resnet::{Part, Place};
 
 use super::class::{Class, class};
+use super::own;
 use super::{Tree, pair};
 use crate::error::{Error, Result};
 
@@ -20,7 +20,8 @@ pub(super) fn all(tree: &Tree, settled: &Recognised) -> Result<Vec<Choice>> {
     // What is not known at all says more than what it changes elsewhere.
     let unknown = tree.leaves().find(|module| class(module) == Class::Unknown);
     for module in unknown.into_iter().chain(tree.leaves()) {
-        let place = tree.place(settled, module);
+        let places = tree.places(settled, module);
+        let place = places.first().copied();
         let layer = place.and_then(|place| by_place.get(&place).copied());
         notes.extend(leaf(tree, settled, module, place, layer)?);
     }
@@ -29,6 +30,7 @@ pub(super) fn all(tree: &Tree, settled: &Recognised) -> Result<Vec<Choice>> {
             holder(module, layer)?;
         }
     }
+    sums(tree, &layers)?;
     Ok(notes)
 }
 
@@ -45,6 +47,64 @@ fn error(module: &Module, problem: String) -> Error {
 
 fn differs(module: &Module, attribute: &str, found: &str, expected: &str) -> Error {
     error(module, format!("`{attribute}` is {found}, the network told from names and shapes has {expected} there"))
+}
+
+/// Both paths of a block must give maps of one size, whatever the size is: what they lose at the edges and their strides are the same.
+fn sums(tree: &Tree, layers: &[Layer]) -> Result<()> {
+    let mut blocks: BTreeMap<(usize, usize), [Vec<&Layer>; 2]> = BTreeMap::new();
+    for layer in layers {
+        let Place::Block { stage, block, part } = layer.place else { continue };
+        if matches!(part, Part::Conv(_) | Part::ShortcutConv | Part::ShortcutPool) {
+            let shortcut = usize::from(!matches!(part, Part::Conv(_)));
+            blocks.entry((stage, block)).or_default()[shortcut].push(layer);
+        }
+    }
+    for [main, shortcut] in blocks.values() {
+        let strides = |layers: &[&Layer]| {
+            layers
+                .iter()
+                .filter_map(|layer| stride(layer))
+                .fold([1usize; 2], |[h, w], [y, x]| [h.saturating_mul(y), w.saturating_mul(x)])
+        };
+        let (has, wants) = (strides(main), strides(shortcut));
+        let carrier = main
+            .iter()
+            .find(|layer| stride(layer) != Some([1; 2]))
+            .or(main.get(usize::from(main.len() > 2)))
+            .or(main.first());
+        let wrong = |problem: String| match carrier.and_then(|layer| tree.holders.get(&layer.place)) {
+            Some(module) => Err(error(module, problem)),
+            None => Ok(()),
+        };
+        if has != wants {
+            return wrong(format!("the convolutions of its block have stride {has:?}, its shortcut has {wants:?}"));
+        }
+        if let Some(layer) = main.iter().find(|layer| edges(layer).is_some_and(|edges| edges != [0; 2]))
+            && main.iter().filter_map(|layer| edges(layer)).fold([0i64; 2], |[h, w], [y, x]| [h + y, w + x]) != [0; 2]
+            && let Some(module) = tree.holders.get(&layer.place)
+        {
+            let problem =
+                "its padding does not make up for its kernel, and the shortcut of its block would not fit".to_owned();
+            return Err(error(module, problem));
+        }
+    }
+    Ok(())
+}
+
+fn stride(layer: &Layer) -> Option<[usize; 2]> {
+    match layer.kind {
+        LayerKind::Conv { stride, .. } => Some(stride),
+        LayerKind::AvgPool(pool) | LayerKind::MaxPool(pool) => Some(pool.stride),
+        _ => None,
+    }
+}
+
+/// Rows and columns that a convolution with stride 1 adds.
+fn edges(layer: &Layer) -> Option<[i64; 2]> {
+    let LayerKind::Conv { kernel, dilation, padding: ConvPadding::Amounts(pads), .. } = layer.kind else { return None };
+    let size = |n: usize| i64::try_from(n).unwrap_or(i64::MAX / 8);
+    let lost = |dilation: usize| size(kernel.saturating_sub(1).saturating_mul(dilation));
+    Some([size(pads.top + pads.bottom) - lost(dilation[0]), size(pads.left + pads.right) - lost(dilation[1])])
 }
 
 // ---- functions without weights
@@ -75,11 +135,8 @@ fn leaf(
             let problem = || format!("the network told from names and shapes has {} there", wants.name());
             if has == wants { Ok(None) } else { Err(error(module, problem())) }
         }
-        (Class::MaxPool, Some(LayerKind::MaxPool { kernel, stride, pad })) => {
-            pool(module, [("kernel_size", kernel), ("stride", stride), ("padding", pad), ("dilation", 1)], false)
-        }
-        (Class::AvgPool, Some(LayerKind::AvgPool { kernel, stride, ceil })) => {
-            pool(module, [("kernel_size", kernel), ("stride", stride), ("padding", 0), ("dilation", 1)], ceil)
+        (Class::MaxPool, Some(LayerKind::MaxPool(wants))) | (Class::AvgPool, Some(LayerKind::AvgPool(wants))) => {
+            pool(module, wants)
         }
         (Class::AvgPool, Some(LayerKind::GlobalPool { .. })) => windowed(module),
         (Class::GlobalPool, Some(LayerKind::GlobalPool { .. })) => match module.attributes.get("output_size").map(pair)
@@ -114,21 +171,25 @@ fn not_an_activation(module: &Module, place: Option<Place>) -> Result<Option<Cho
     }
 }
 
-fn pool(module: &Module, expected: [(&str, usize); 4], ceil: bool) -> Result<Option<Choice>> {
-    for (key, wanted) in expected {
-        match module.attributes.get(key).map(pair) {
-            Some(Some(found)) if found != [wanted; 2] => {
-                return Err(differs(module, key, &format!("{found:?}"), &wanted.to_string()));
-            }
-            Some(_) | None => {}
-        }
+fn pool(module: &Module, wants: Pool) -> Result<Option<Choice>> {
+    match own::pool(module) {
+        Some(has) if has == wants => Ok(None),
+        Some(has) => Err(error(
+            module,
+            format!("its windows are {}, the network told from names and shapes has {}", text(has), text(wants)),
+        )),
+        None => Err(error(module, "how it pads depends on the size of what it is given".to_owned())),
     }
-    match module.attributes.get("ceil_mode") {
-        Some(Attribute::Bool(found)) if *found != ceil => {
-            Err(differs(module, "ceil_mode", &found.to_string(), &ceil.to_string()))
-        }
-        Some(_) | None => Ok(None),
-    }
+}
+
+fn text(pool: Pool) -> String {
+    let Pool { kernel, stride, dilation, pads, ceil, counts_pads } = pool;
+    let rounding = if ceil { "up" } else { "down" };
+    let counts = if counts_pads { ", counting it" } else { "" };
+    format!(
+        "{kernel:?} with stride {stride:?} and dilation {dilation:?}, padded by {}, {}, {}, {}{counts}, rounding {rounding}",
+        pads.top, pads.left, pads.bottom, pads.right
+    )
 }
 
 /// A pool of windows behind the last block, as the first torchvision had it: the mean over all pixels where one window holds them.
@@ -188,10 +249,10 @@ fn holder(module: &Module, layer: &Layer) -> Result<()> {
         | LayerKind::Pad(_)
         | LayerKind::PadChannels(_)
         | LayerKind::Activation(_)
-        | LayerKind::MaxPool { .. }
+        | LayerKind::MaxPool(_)
         | LayerKind::Add
         | LayerKind::Mul
-        | LayerKind::AvgPool { .. }
+        | LayerKind::AvgPool(_)
         | LayerKind::GlobalPool { .. }
         | LayerKind::Flatten => return Ok(()),
     };
@@ -199,10 +260,10 @@ fn holder(module: &Module, layer: &Layer) -> Result<()> {
         return Err(error(module, "what it computes is not known here".to_owned()));
     }
     match layer.kind {
-        LayerKind::Conv { stride, groups, padding, standardised, .. } => {
-            let mut expected = vec![("stride", [stride; 2]), ("dilation", [1; 2]), ("groups", [groups; 2])];
-            if let ConvPadding::Amounts(Pads { top, left, .. }) = padding {
-                expected.push(("padding", [top, left]));
+        LayerKind::Conv { stride, dilation, groups, padding, standardised, .. } => {
+            let mut expected = vec![("stride", stride), ("dilation", dilation), ("groups", [groups; 2])];
+            if let (ConvPadding::Amounts(pads), false) = (padding, padded_by_name(module)) {
+                expected.push(("padding", [pads.top, pads.left]));
             }
             for (key, wanted) in expected {
                 let Some(found) = module.attributes.get(key) else { continue };
@@ -234,14 +295,19 @@ fn holder(module: &Module, layer: &Layer) -> Result<()> {
         | LayerKind::Pad(_)
         | LayerKind::PadChannels(_)
         | LayerKind::Activation(_)
-        | LayerKind::MaxPool { .. }
+        | LayerKind::MaxPool(_)
         | LayerKind::Add
         | LayerKind::Mul
-        | LayerKind::AvgPool { .. }
+        | LayerKind::AvgPool(_)
         | LayerKind::GlobalPool { .. }
         | LayerKind::Flatten
         | LayerKind::Dense { .. } => Ok(()),
     }
+}
+
+/// Whether a convolution says how it pads by a word, which was read already.
+fn padded_by_name(module: &Module) -> bool {
+    matches!(module.attributes.get("padding"), Some(Attribute::Text(text)) if ["same", "valid"].contains(&text.as_str()))
 }
 
 /// Whether a convolution standardises its kernel when it runs shows in its class alone.

@@ -6,6 +6,7 @@
 
 mod class;
 mod hold;
+mod own;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +15,7 @@ use residua_formats::torch::{Attribute, Module};
 use residua_ir::Activation;
 use residua_resnet::anatomy::BlockKind;
 use residua_resnet::layouts::{Headless, Zoo};
-use residua_resnet::recognise::{Choice, Entry, Given, Recognised};
+use residua_resnet::recognise::{Choice, Entry, Given, GivenStem, Recognised};
 use residua_resnet::{Part, Place, recognise};
 
 use super::prefix::{self, Network};
@@ -28,6 +29,8 @@ struct Tree<'a> {
     holders: BTreeMap<Place, &'a Module>,
     /// Paths below which there are other modules, or tensors.
     inner: BTreeSet<&'a str>,
+    /// Stage and block of the modules that are blocks.
+    blocks: BTreeMap<&'a str, (usize, usize)>,
     /// What stands before the paths of the network's modules.
     prefix: &'a str,
 }
@@ -51,7 +54,8 @@ impl<'a> Tree<'a> {
                 path = above;
             }
         }
-        Self { modules, holders, inner, prefix: &network.prefix }
+        let blocks = blocks(&holders);
+        Self { modules, holders, inner, blocks, prefix: &network.prefix }
     }
 
     /// Modules that hold neither others nor tensors: functions without weights.
@@ -78,9 +82,30 @@ impl<'a> Tree<'a> {
         })
     }
 
+    /// The places of a module without tensors, whether the layout names them or not.
+    fn places(&self, told: &Recognised, module: &Module) -> Vec<Place> {
+        own::places(self, told, module)
+    }
+
     fn attribute(&self, place: Place, key: &str) -> Option<&'a Attribute> {
         self.holders.get(&place)?.attributes.get(key)
     }
+}
+
+/// The modules that hold all of a block, and nothing else.
+fn blocks<'a>(holders: &BTreeMap<Place, &'a Module>) -> BTreeMap<&'a str, (usize, usize)> {
+    let mut paths: BTreeMap<(usize, usize), &'a str> = BTreeMap::new();
+    for (place, module) in holders {
+        let Place::Block { stage, block, .. } = *place else { continue };
+        let path = paths.entry((stage, block)).or_insert(module.path.as_str());
+        while !module.path.strip_prefix(*path).is_some_and(|rest| rest.starts_with('.')) {
+            match path.rsplit_once('.') {
+                Some((above, _)) => *path = above,
+                None => break,
+            }
+        }
+    }
+    paths.into_iter().map(|(at, path)| (path, at)).collect()
 }
 
 /// The network with what its modules say.
@@ -89,8 +114,7 @@ pub(super) fn settle(network: &Network, given: Given) -> Result<Recognised> {
     let again = by_class(&tree, network, &given);
     let told = again.as_ref().unwrap_or(&network.recognised);
     let given = complete(&tree, told, given);
-    let entries = entries_of(told, &network.names);
-    let mut settled = recognise(&entries, &given).map_err(|mismatches| Error::Weights {
+    let mut settled = recognise(&entries_of(told, &network.names), &given).map_err(|mismatches| Error::Weights {
         problem: "the tree of the module says otherwise than names and shapes".to_owned(),
         tried: mismatches.into_iter().map(|m| format!("{}: {}", m.class, m.reason)).collect(),
     })?;
@@ -133,16 +157,12 @@ fn complete(tree: &Tree, told: &Recognised, mut given: Given) -> Given {
     }
     let first = (1..=3).filter_map(|n| stride(0, n)).max();
     given.first_stride = given.first_stride.or(first);
-    for (place, module) in &tree.holders {
-        if let Some(Attribute::Float(epsilon)) = module.attributes.get("eps")
-            && let Some(layer) = told.kin.layout().layer(*place)
-        {
-            given.epsilons.push((layer, *epsilon));
-        }
-        if let Some(Attribute::Int(groups)) = module.attributes.get("num_groups") {
-            given.norm_groups = given.norm_groups.or(usize::try_from(*groups).ok());
-        }
-    }
+    let groups = tree.holders.values().find_map(|module| number(module.attributes.get("num_groups")?));
+    given.norm_groups = given.norm_groups.or(groups);
+    // Modules say how the network walks over pixels; options that say otherwise change nothing, and are refused for that.
+    (given.strides, given.dilations, given.output_stride) = (None, None, None);
+    given.stem = GivenStem::default();
+    given.own = own::of(tree, told);
     let functions: BTreeMap<Place, Class> =
         tree.leaves().filter_map(|leaf| Some((tree.place(told, leaf)?, class(leaf)))).collect();
     given.activation = given.activation.or_else(|| activation(tree, told, &functions));
@@ -171,7 +191,7 @@ fn activation(tree: &Tree, told: &Recognised, functions: &BTreeMap<Place, Class>
 }
 
 /// The entries that a network was told from, under the names of its layout.
-fn entries_of(told: &Recognised, names: &[&NamedTensor]) -> Vec<Entry> {
+pub(super) fn entries_of(told: &Recognised, names: &[&NamedTensor]) -> Vec<Entry> {
     let mut entries: Vec<Entry> =
         names.iter().map(|named| Entry { name: named.name.clone(), shape: named.tensor.shape().to_vec() }).collect();
     for (slot, &index) in &told.slots {
@@ -204,7 +224,8 @@ fn unknown_code(tree: &Tree, settled: &Recognised) -> Option<Choice> {
 
 fn number(attribute: &Attribute) -> Option<usize> {
     match attribute {
-        Attribute::Int(value) => usize::try_from(*value).ok(),
+        // More than any layer has would only overflow what is computed of it.
+        Attribute::Int(value) => usize::try_from(*value).ok().filter(|&value| value <= 1 << 16),
         _ => None,
     }
 }

@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use globset::{GlobBuilder, GlobMatcher};
-use residua_ir::Level;
+use residua_ir::{Activation, Level};
 use residua_resnet::Form;
 use residua_resnet::layouts::Zoo;
+use residua_resnet::recognise::GivenStem;
 use residua_verify::targets::Runtime;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::args::{
-    Dtype, FailOn, NamedShape, Override, Pooling, Variant, parse_code, parse_epsilon, parse_level, parse_shape,
-    parse_target, parse_tolerance,
+    Dtype, FailOn, NamedShape, Override, Pooling, Variant, open, parse_code, parse_level, parse_shape, parse_target,
+    parse_tolerance,
 };
 use crate::check::Settings;
 use crate::suggest;
@@ -40,6 +41,11 @@ pub(super) struct Section {
     head_from: Option<String>,
     pooling: Option<Choice<Pooling>>,
     variant: Option<Choice<Variant>>,
+    stride: Option<Strides>,
+    dilation: Option<Dilations>,
+    output_stride: Option<OutputStride>,
+    stem: Option<Stem>,
+    activation: Option<Function>,
     epsilon: Option<Epsilon>,
     norm_groups: Option<Groups>,
     source_layout: Option<Layout>,
@@ -126,6 +132,11 @@ impl Section {
         over(&mut source.head_from, self.head_from.clone());
         over(&mut source.pooling, self.pooling.as_ref().map(|pooling| pooling.0));
         over(&mut source.variant, self.variant.as_ref().map(|variant| variant.0));
+        over(&mut source.stride, self.stride.as_ref().map(|strides| strides.0.clone()));
+        over(&mut source.dilation, self.dilation.as_ref().map(|dilations| dilations.0.clone()));
+        over(&mut source.output_stride, self.output_stride.as_ref().map(|stride| stride.0));
+        over(&mut source.stem, self.stem.as_ref().map(|stem| stem.0));
+        over(&mut source.activation, self.activation.as_ref().map(|activation| activation.0));
         over(&mut source.epsilon, self.epsilon.as_ref().map(|epsilon| epsilon.0));
         over(&mut source.norm_groups, self.norm_groups.as_ref().map(|groups| groups.0));
         over(&mut source.source_layout, self.source_layout.as_ref().map(|layout| layout.0));
@@ -206,10 +217,15 @@ text!(Expected, String, known_architecture);
 text!(Target, &'static Runtime, parse_target);
 text!(Shape, NamedShape, parse_shape);
 text!(Layout, &'static Zoo, known_layout);
+text!(Strides, open::Strides, open::parse_strides);
+text!(Dilations, open::StageDilations, open::parse_dilations);
+text!(Stem, GivenStem, open::parse_stem);
+text!(Function, Activation, open::parse_activation);
 text!(Template, String, |text| Ok(text.to_owned()));
 text!(Pattern, Matcher, Matcher::new);
 number!(Tolerance, f64, parse_tolerance);
-number!(Epsilon, f64, parse_epsilon);
+number!(Epsilon, f64, open::parse_epsilon);
+number!(OutputStride, usize, open::parse_output_stride);
 number!(Groups, u32, |text| match text.parse() {
     Ok(groups @ 1..=65536) => Ok(groups),
     Ok(_) | Err(_) => Err("expected a number from 1 to 65536".to_owned()),

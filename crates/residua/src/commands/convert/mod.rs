@@ -119,6 +119,7 @@ pub(super) fn run(args: &ConvertArgs, threads: Option<usize>, console: &mut Cons
         target: &target,
         source: &source,
         emitted: &emitted,
+        told: model.told(),
         passes: changed.passes(),
         preparation: &recorded,
         verification: verification.as_ref(),

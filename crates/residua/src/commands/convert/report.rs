@@ -42,6 +42,8 @@ struct Document<'a> {
     /// What the source computes in types narrower than f32.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     computes_in: Vec<ComputesIn>,
+    /// How the source was told, and what was taken where its file leaves it open.
+    source_notes: &'a [String],
     /// What was undone of an export, or done to the graph otherwise.
     passes: &'a [Applied],
     /// How pictures are prepared, as it is written into the output; null values where nothing tells.
@@ -59,6 +61,8 @@ pub(super) struct Report<'a> {
     /// What was written from.
     pub(super) source: &'a Checked,
     pub(super) emitted: &'a Emitted,
+    /// How the source was told.
+    pub(super) told: &'a [String],
     pub(super) passes: &'a [Applied],
     pub(super) preparation: &'a Known,
     pub(super) verification: Option<&'a Verification>,
@@ -73,7 +77,8 @@ fn text(path: &Path) -> String {
 
 impl Report<'_> {
     pub(super) fn print(&self, seconds: f64, console: &mut Console) -> Result<()> {
-        let Self { args, file, target, source, emitted, passes, preparation, verification, golden, holds } = *self;
+        let Self { args, file, target, source, emitted, told, passes, preparation, verification, golden, holds } =
+            *self;
         if args.format == Format::Json {
             let document = Document {
                 schema: "residua.convert/1",
@@ -90,6 +95,7 @@ impl Report<'_> {
                 exactness: &emitted.exactness,
                 notes: self.notes(),
                 computes_in: computes_in(source),
+                source_notes: told,
                 passes,
                 preparation,
                 verification,

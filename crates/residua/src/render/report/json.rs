@@ -28,6 +28,7 @@ struct Document<'a> {
 struct Only<'a> {
     file: String,
     architecture: Option<&'a str>,
+    source_notes: &'a [String],
     golden: &'a [Held],
     against: Option<&'a Against>,
 }
@@ -50,6 +51,8 @@ struct Model<'a> {
     errors: usize,
     warnings: usize,
     notes: usize,
+    /// How it was told, and what was taken where its file leaves it open.
+    source_notes: &'a [String],
     golden: &'a [Held],
     against: Option<&'a Against>,
     /// Where its settings come from, beside the command line.
@@ -73,7 +76,8 @@ pub(super) fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
     let only = match reports {
         [report] => {
             let (golden, against) = (&report.golden[..], report.against.as_ref());
-            Some(Only { file: file(report), architecture: report.architecture.as_deref(), golden, against })
+            let (architecture, source_notes) = (report.architecture.as_deref(), &report.told[..]);
+            Some(Only { file: file(report), architecture, source_notes, golden, against })
         }
         _ => None,
     };
@@ -89,6 +93,7 @@ pub(super) fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
         errors: report.count(Level::Error),
         warnings: report.count(Level::Warning),
         notes: report.count(Level::Note),
+        source_notes: &report.told,
         golden: &report.golden,
         against: report.against.as_ref(),
         config: report.config.as_ref().map(|path| path.display().to_string()),
