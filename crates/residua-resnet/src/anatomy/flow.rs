@@ -4,6 +4,8 @@
 //! Invariant: `above` is the immediate dominator of each value, with the graph's inputs as roots of one forest; nodes
 //! are in topological order, so one pass finds it. Names play no part here.
 
+use std::collections::BTreeSet;
+
 use residua_ir::{Elementwise, Graph, Node, NodeId, Op, PoolKind, Role, Typed, ValueId};
 
 /// What a node is to a convolutional network.
@@ -67,6 +69,8 @@ pub(crate) struct Flow<'a> {
     /// Axis of the channels: 1, but where a model permutes pictures.
     axis: Vec<usize>,
     channels: Vec<Option<usize>>,
+    /// Whether the grouped norms are instance norms.
+    instance_norms: bool,
 }
 
 impl<'a> Flow<'a> {
@@ -86,6 +90,7 @@ impl<'a> Flow<'a> {
             convs: vec![0; count],
             axis: vec![1; count],
             channels: vec![None; count],
+            instance_norms: false,
         };
         for value in graph.value_ids() {
             flow.constant[value.index()] = graph.as_parameter(value).is_some();
@@ -94,7 +99,27 @@ impl<'a> Flow<'a> {
         for node in graph.node_ids() {
             flow.visit(node);
         }
+        flow.instance_norms = flow.has_instance_norms();
         flow
+    }
+
+    /// Whether each grouped norm has as many groups as channels, and their number follows that of the channels. A number of
+    /// groups that is the same everywhere is a setting of group norms, which equals the channels of thin networks by chance.
+    fn has_instance_norms(&self) -> bool {
+        let mut numbers = BTreeSet::new();
+        for node in self.graph.node_ids() {
+            let Op::GroupNorm(norm) = self.graph.node(node).op else { continue };
+            if self.operand(node).and_then(|x| self.channels(x)) != Some(norm.groups) {
+                return false;
+            }
+            numbers.insert(norm.groups);
+        }
+        numbers.len() > 1
+    }
+
+    /// Whether what the network has of grouped norms are instance norms.
+    pub(crate) fn instance_norms(&self) -> bool {
+        self.instance_norms
     }
 
     fn visit(&mut self, node: NodeId) {

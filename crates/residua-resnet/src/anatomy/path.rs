@@ -207,9 +207,8 @@ pub(crate) fn norm_kind(flow: &Flow, node: NodeId) -> Option<NormKind> {
         // Statistics that the source does not have.
         let variance = flow.graph.node(node).inputs.get(4).and_then(|&variance| flow.graph.as_parameter(variance));
         if variance.is_some_and(|variance| variance.role == Role::Default) { NormKind::Affine } else { NormKind::Batch }
-    } else if let Op::GroupNorm(norm) = op {
-        let channels = flow.operand(node).and_then(|x| flow.channels(x));
-        if channels == Some(norm.groups) { NormKind::Instance } else { NormKind::Group }
+    } else if matches!(op, Op::GroupNorm(_)) {
+        if flow.instance_norms() { NormKind::Instance } else { NormKind::Group }
     } else if matches!(op, Op::LayerNorm(_)) {
         NormKind::Layer
     } else {
