@@ -7,7 +7,7 @@ pub(crate) fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>
         .into_iter()
         .filter_map(|name| {
             let candidate = name.to_lowercase();
-            let distance = edit_distance(&folded, &candidate);
+            let distance = strsim::levenshtein(&folded, &candidate);
             let part = !folded.is_empty() && (candidate.contains(&folded) || folded.contains(&candidate));
             let near = distance <= folded.chars().count().max(3) / 3;
             (part || near).then_some((distance, name))
@@ -40,31 +40,9 @@ fn list(names: &[&str]) -> String {
     }
 }
 
-/// Levenshtein's distance.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, &y) in b.iter().enumerate() {
-            let above = row[j + 1];
-            row[j + 1] = (diagonal + usize::from(x != y)).min(above + 1).min(row[j] + 1);
-            diagonal = above;
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn distance_counts_insertions_deletions_and_replacements() {
-        assert_eq!(edit_distance("kitten", "sitting"), 3);
-        assert_eq!(edit_distance("", "abc"), 3);
-    }
 
     #[test]
     fn the_nearest_names_come_first() {
