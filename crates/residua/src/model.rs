@@ -138,7 +138,7 @@ fn refuse_idle(source: &SourceArgs, files: &[(&Path, &Graph)]) -> Result<()> {
         };
         if files.iter().all(idle) {
             let names: Vec<String> = files.iter().map(|(path, _)| path.display().to_string()).collect();
-            bail!("{option} has no effect: {} leaves nothing of the kind open", names.join(" and "));
+            bail!("{option} has no effect on how {} is read", names.join(" and "));
         }
     }
     Ok(())
