@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use residua_ir::budget::{Limit, Overrun};
+
 /// Why a file could not be read.
 #[derive(Debug, thiserror::Error)]
 #[error("{}{}{problem}", Prefix(&self.file.to_string_lossy()), Prefix(&self.at))]
@@ -40,16 +42,9 @@ pub enum Problem {
         /// What is there.
         found: String,
     },
-    /// The file asks for more than is given to any file ([`crate::limits`]).
-    #[error("{what}: {found} is beyond the limit of {limit}")]
-    Limit {
-        /// What there is too much of.
-        what: &'static str,
-        /// The most there may be.
-        limit: u64,
-        /// How much there is, or is claimed.
-        found: u64,
-    },
+    /// The file asks for more than is given to any file ([`residua_ir::budget`]).
+    #[error(transparent)]
+    Limit(#[from] Overrun),
 }
 
 struct Prefix<'a>(&'a str);
@@ -80,9 +75,18 @@ impl FormatError {
         Self::new(at, Problem::Unsupported { what: what.into(), help: help.into() })
     }
 
-    /// An error unless `found` is within `limit`.
-    pub(crate) fn check(at: &str, what: &'static str, limit: u64, found: u64) -> Result<()> {
-        if found <= limit { Ok(()) } else { Err(Self::new(at, Problem::Limit { what, limit, found })) }
+    /// An error unless `found` is within the limit.
+    pub(crate) fn check(at: &str, limit: Limit, found: u64) -> Result<()> {
+        limit.check(found).map_err(|overrun| Self::beyond(at, overrun))
+    }
+
+    /// As [`FormatError::check`], where `most` follows from the limit and from the size of the file.
+    pub(crate) fn check_against(at: &str, limit: Limit, most: u64, found: u64) -> Result<()> {
+        limit.check_against(most, found).map_err(|overrun| Self::beyond(at, overrun))
+    }
+
+    pub(crate) fn beyond(at: impl Into<String>, overrun: Overrun) -> Self {
+        Self::new(at, Problem::Limit(overrun))
     }
 
     /// The same error, of this file unless it names one already.

@@ -1,15 +1,16 @@
 //! JSON within limits: how much of it, and how many values it can make.
 
+use residua_ir::budget::Limit;
 use serde_json::Value;
 
+use crate::FormatError;
 use crate::error::Result;
-use crate::{FormatError, limits};
 
-/// An error where the text is beyond the limits.
+/// An error where the text is beyond its limits.
 pub(crate) fn check(at: &str, text: &[u8]) -> Result<()> {
-    FormatError::check(at, "bytes of JSON", limits::JSON_BYTES, text.len() as u64)?;
+    FormatError::check(at, Limit::JsonBytes, text.len() as u64)?;
     let values = text.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
-    FormatError::check(at, "values in JSON", limits::JSON_VALUES, values as u64)
+    FormatError::check(at, Limit::JsonValues, values as u64)
 }
 
 /// Parses JSON; objects keep their order, nesting is bounded by the parser (128).

@@ -3,7 +3,7 @@
 //! [`open`] maps a file, tells from its bytes what it is ([`sniff`]) and gives a [`Container`]: the tensors as views on
 //! the map, and whatever text about the network the file holds, parsed as JSON or protobuf and not interpreted.
 //!
-//! Invariant: nothing in a file is trusted. Sizes are checked against [`limits`] and against the bytes that are there
+//! Invariant: nothing in a file is trusted. Sizes are checked against [`residua_ir::budget`] and against the bytes that are there
 //! before anything is allocated, nesting is bounded, names of other files are confined to the model's folder, nothing is
 //! executed. Every tensor of a file is in its container or listed as unused with the reason.
 //!
@@ -11,12 +11,12 @@
 
 #![forbid(unsafe_code)]
 
+mod decoded;
 mod error;
 mod folder;
 mod hdf5;
 mod json;
 pub mod keras;
-pub mod limits;
 pub mod onnx;
 mod open;
 mod pickle;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use residua_ir::budget::Limit;
 use serde_json::Value;
 
 use crate::error::Result;
@@ -13,7 +14,7 @@ use crate::keras::archive;
 use crate::onnx::OnnxFile;
 use crate::sniff::{self, Kind};
 use crate::zip::Archive;
-use crate::{Container, FormatError, json, keras, limits, onnx, safetensors, torch};
+use crate::{Container, FormatError, json, keras, onnx, safetensors, torch};
 
 /// Reads the model in a file or folder.
 ///
@@ -209,7 +210,7 @@ fn files(folder: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(FormatError::io)? {
         names.push(entry.map_err(FormatError::io)?.file_name().to_string_lossy().into_owned());
-        FormatError::check("", "files in the folder", limits::FOLDER_FILES, names.len() as u64)?;
+        FormatError::check("", Limit::FolderFiles, names.len() as u64)?;
     }
     names.sort();
     Ok(names)

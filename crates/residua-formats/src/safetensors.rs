@@ -6,13 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use residua_ir::budget::Limit;
 use residua_ir::{DType, Endian, Tensor, Unused};
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
 use crate::error::Result;
 use crate::folder::Folder;
-use crate::{FormatError, NamedTensor, json, limits};
+use crate::{FormatError, NamedTensor, json};
 
 /// What a safetensors file holds.
 #[derive(Debug, Default)]
@@ -41,7 +42,7 @@ pub(crate) fn is_safetensors(bytes: &[u8]) -> bool {
 /// Reads one file.
 pub(crate) fn read(bytes: &Bytes) -> Result<SafetensorsFile> {
     let length = bytes.first_chunk().map_or(u64::MAX, |&length| u64::from_le_bytes(length));
-    FormatError::check(HEADER, "bytes of the header", limits::SAFETENSORS_HEADER_BYTES, length)?;
+    FormatError::check(HEADER, Limit::SafetensorsHeaderBytes, length)?;
     let end = usize::try_from(length).ok().and_then(|length| length.checked_add(8)).filter(|&end| end <= bytes.len());
     let Some(end) = end else {
         let found = format!("a file of {} bytes", bytes.len());
@@ -106,7 +107,7 @@ fn dtype(dtype: Dtype) -> Option<DType> {
 /// Reads all shards that an index names; `names` are those of the tensors and their files.
 pub(crate) fn read_shards(folder: &Folder, names: &BTreeMap<String, Vec<String>>) -> Result<SafetensorsFile> {
     let files: BTreeSet<&String> = names.values().flatten().collect();
-    FormatError::check("weight_map", "files of one model", limits::SHARDS, files.len() as u64)?;
+    FormatError::check("weight_map", Limit::Shards, files.len() as u64)?;
     let mut all = SafetensorsFile::default();
     let mut seen = BTreeSet::new();
     for file in files {

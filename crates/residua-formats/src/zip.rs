@@ -9,16 +9,17 @@ use ::zip::{CompressionMethod, ZipArchive};
 use bytes::Bytes;
 use flate2::Crc;
 use flate2::read::DeflateDecoder;
+use residua_ir::budget::{self, Limit};
 
+use crate::FormatError;
 use crate::error::Result;
-use crate::{FormatError, limits};
 
 /// An archive in memory.
 pub(crate) struct Archive {
     bytes: Bytes,
     zip: ZipArchive<Cursor<Bytes>>,
-    /// Bytes that may still be decompressed.
-    budget: u64,
+    /// Bytes that were decompressed.
+    decompressed: u64,
     /// Whether wrong checksums are errors. PyTorch leaves them out where it is told to.
     strict: bool,
 }
@@ -30,12 +31,12 @@ impl Archive {
             FormatError::malformed("the archive's directory", "a complete ZIP archive", error.to_string())
         };
         let mut zip = open_zip(bytes).map_err(damaged)?;
-        FormatError::check("", "entries of the archive", limits::ZIP_ENTRIES, zip.len() as u64)?;
+        FormatError::check("", Limit::ArchiveEntries, zip.len() as u64)?;
         if zip.has_overlapping_files().map_err(damaged)? {
             let found = "entries that share bytes";
             return Err(FormatError::malformed("the archive's directory", "entries one after the other", found));
         }
-        Ok(Self { bytes: bytes.clone(), zip, budget: limits::decoded(bytes.len()), strict: true })
+        Ok(Self { bytes: bytes.clone(), zip, decompressed: 0, strict: true })
     }
 
     /// The same archive, whose checksums are not held against what is decompressed.
@@ -56,9 +57,9 @@ impl Archive {
         self.zip.file_names_raw().map(|name| String::from_utf8_lossy(name).into_owned()).collect()
     }
 
-    /// The bytes of an entry, no more than `limit`: a slice of the archive where it is stored, decompressed where it is
+    /// The bytes of an entry, within `limit`: a slice of the archive where it is stored, decompressed where it is
     /// not. The checksum of a stored entry is not verified, since that would read all of it.
-    pub(crate) fn entry(&mut self, name: &str, limit: u64) -> Result<Option<Bytes>> {
+    pub(crate) fn entry(&mut self, name: &str, limit: Limit) -> Result<Option<Bytes>> {
         let Some(index) = self.zip.index_for_name(name) else { return Ok(None) };
         let damaged = |error: zip::result::ZipError| FormatError::malformed(name, "a ZIP entry", error.to_string());
         let entry = self.zip.by_index(index).map_err(damaged)?;
@@ -82,8 +83,12 @@ impl Archive {
                 Err(FormatError::malformed(name, "a stored entry that is as long as it says", found))
             }
             CompressionMethod::Deflated => {
-                FormatError::check(name, "bytes after decompression", self.budget.min(limit), size)?;
-                self.budget -= size;
+                // The limit of all entries together follows from the size of the archive.
+                let most = if limit == Limit::DecodedBytes { u64::MAX } else { limit.most() };
+                FormatError::check_against(name, limit, most, size)?;
+                self.decompressed = self.decompressed.saturating_add(size);
+                let most = budget::decoded(self.bytes.len());
+                FormatError::check_against(name, Limit::DecodedBytes, most, self.decompressed)?;
                 let bytes = inflate(name, &raw, size)?;
                 if self.strict && checksum(&bytes) != checked {
                     return Err(FormatError::malformed(name, "a deflated entry", "a wrong checksum"));
@@ -121,7 +126,11 @@ fn checksum(bytes: &[u8]) -> u32 {
 
 /// Decompresses an entry that says how long it is.
 fn inflate(name: &str, raw: &[u8], size: u64) -> Result<Bytes> {
+    // Growing by doubling would take three times as much for a moment.
     let mut bytes = Vec::new();
+    let room = usize::try_from(size.saturating_add(1)).unwrap_or(usize::MAX);
+    let refused = |_| FormatError::malformed(name, "an entry that fits into memory", format!("{size} bytes"));
+    bytes.try_reserve_exact(room).map_err(refused)?;
     // One byte more than announced shows an entry that is larger than it says.
     let read = DeflateDecoder::new(raw).take(size.saturating_add(1)).read_to_end(&mut bytes);
     read.map_err(|error| FormatError::malformed(name, "a deflated entry", error.to_string()))?;

@@ -273,7 +273,7 @@ fn sharing_cycles_and_depth_end() {
         ("a billion laughs of lists", beside(laughs(50, b"]", b"l")), Read),
         ("a billion laughs of tuples", beside(laughs(50, b")", b"t")), Read),
         ("a billion laughs of tensors", zip_of(&laughs(50, &weight(), b"l")), Unused("a tensor without a name")),
-        ("a billion laughs, a hundred deep", beside(laughs(100, b"]", b"l")), Refused("levels of nested objects")),
+        ("a billion laughs, a hundred deep", beside(laughs(100, b"]", b"l")), Refused("levels of nesting")),
         ("a list in itself", beside(b"]q\x00h\x00a".to_vec()), Read),
         ("a dictionary in itself", beside(cat([b"}q\x00".to_vec(), text("a"), b"h\x00s".to_vec()])), Read),
         ("a root in itself", zip_of(&cat([b"}q\x00".to_vec(), text("a"), b"h\x00s".to_vec()])), Read),
@@ -306,23 +306,27 @@ fn sharing_cycles_and_depth_end() {
             ])),
             Unused("a parameter of nothing"),
         ),
-        ("a module in itself", zip_of(&own_module), Refused("levels of nested modules")),
+        ("a module in itself", zip_of(&own_module), Refused("levels of nesting")),
         ("modules that share modules", zip_of(&doubled), Refused("beyond the limit")),
         ("attributes that share lists", zip_of(&attributes), Read),
         (
             "200,000 lists in lists",
             beside(cat([repeated(b"]", 200_000), repeated(b"a", 199_999)])),
-            Refused("levels of nested objects"),
+            Refused("levels of nesting"),
         ),
-        ("5,000 dictionaries in dictionaries", beside(deep_dicts(5000)), Refused("levels of nested objects")),
+        ("5,000 dictionaries in dictionaries", beside(deep_dicts(5000)), Refused("levels of nesting")),
         (
             "100,000 tuples in tuples",
             beside(cat([b")".to_vec(), repeated(b"\x85", 100_000)])),
-            Refused("levels of nested objects"),
+            Refused("levels of nesting"),
         ),
         ("a million marks", beside(cat([repeated(b"(", 1_000_000), repeated(b"1", 999_999), b"N1N".to_vec()])), Read),
         ("values without end", zip_of(&repeated(b"N", 3_000_000)), Refused("values of a pickle")),
-        ("a stack without end", zip_of(&cat([b"N".to_vec(), repeated(b"2", 3_000_000)])), Refused("pickle's stack")),
+        (
+            "a stack without end",
+            zip_of(&cat([b"N".to_vec(), repeated(b"2", 3_000_000)])),
+            Refused("values of a pickle"),
+        ),
         (
             "remembered under every number",
             beside(cat([
@@ -340,6 +344,67 @@ fn sharing_cycles_and_depth_end() {
 }
 
 /// What is large and shared, so that each reference to it costs two bytes, is not paid for at each reference.
+#[test]
+fn sizes_of_sizes_and_names_without_end_are_soon_over() {
+    let _alone = ALONE.lock();
+    // A size in place of the numbers that a size is made from, as often as asked for; then tensors of it.
+    let sized = |levels: usize, names: usize| {
+        let first = cat([global("torch", "Size"), b"q\x000h\x00".to_vec(), ints(&[6]), b"\x85Rq\x010".to_vec()]);
+        let chain = repeated(b"h\x00h\x01\x85Rq\x010", levels);
+        let args =
+            [storage("FloatStorage", "0", 6), int(0), b"h\x01".to_vec(), ints(&[1]), b"\x89".to_vec(), b"}".to_vec()];
+        let made = cat([call("torch._utils", "_rebuild_tensor_v2", &args), b"q\x020".to_vec()]);
+        let entries: Vec<u8> = (0..names).flat_map(|i| [text(&format!("w{i}")), b"h\x02".to_vec()].concat()).collect();
+        zip_of(&cat([first, chain, made, b"}(".to_vec(), entries, b"u".to_vec()]))
+    };
+    // One opcode of one byte puts a name together from two texts that are remembered.
+    let module = cat([text(&"m".repeat(500)), b"q\x000".to_vec(), text(&"n".repeat(500)), b"q\x010".to_vec()]);
+    let names = cat([module, b"](".to_vec(), repeated(b"h\x00h\x01\x93", 200_000), b"e".to_vec()]);
+    let remembered = cat([b"N".to_vec(), repeated(b"\x94", 2_100_000)]);
+    meets(vec![
+        ("a size", sized(0, 10), Read),
+        ("a size of a size", sized(1, 10), Refused("no size")),
+        ("200,000 sizes of sizes", sized(200_000, 1), Refused("no size")),
+        ("sizes of sizes for many names", sized(20_000, 20_000), Refused("no size")),
+        ("names of globals without end", zip_of(&names), Refused("bytes of names and attributes")),
+        ("remembered without end", zip_of(&remembered), Refused("remembered values of a pickle")),
+    ]);
+}
+
+#[test]
+fn views_that_repeat_what_is_stored_are_counted_together() {
+    let _alone = ALONE.lock();
+    // Weights of a program, each a view of stride 0 on one float.
+    let program = |weights: usize, size: usize| {
+        let weight = |i: usize| {
+            let meta = format!(
+                r#"{{"dtype": 7, "sizes": [{{"as_int": {size}}}], "strides": [{{"as_int": 0}}], "storage_offset": {{"as_int": 0}}}}"#
+            );
+            format!(r#""w{i}": {{"path_name": "w", "use_pickle": false, "tensor_meta": {meta}}}"#)
+        };
+        let list: Vec<String> = (0..weights).map(weight).collect();
+        let config = format!(r#"{{"config": {{{}}}}}"#, list.join(", "));
+        archive(&[
+            ("m/archive_format", b"pt2"),
+            ("m/data/weights/w", &floats(1)),
+            ("m/data/weights/model_weights_config.json", config.as_bytes()),
+        ])
+    };
+    let wide = |count: usize| -> Vec<u8> {
+        let entry = |i: usize| (format!("w{i}"), tensor(1, 0, &[1 << 20], &[0]));
+        let entries: Vec<(String, Vec<u8>)> = (0..count).map(entry).collect();
+        let entries: Vec<(&str, Vec<u8>)> =
+            entries.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+        archive(&[("m/data.pkl", &pickle(&dict(&entries))), ("m/data/0", &floats(1))])
+    };
+    meets(vec![
+        ("a few weights of a program", program(4, 1 << 18), Read),
+        ("weights of a program that come to 4 GiB", program(1000, 1 << 20), Refused("bytes after decoding")),
+        ("a few views", wide(4), Read),
+        ("views that come to 4 GiB", wide(1000), Refused("bytes after decoding")),
+    ]);
+}
+
 #[test]
 fn large_values_that_are_shared_by_many_cost_once() {
     // What another test allocates for its cases would be counted as this one\'s.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use residua_formats::FormatError;
+use residua_ir::budget::Overrun;
 use residua_ir::validate::SHAPE_MISMATCH;
 use residua_ir::{Finding, GraphError, TensorError};
 
@@ -117,6 +118,9 @@ pub enum Error {
         /// What is wrong.
         source: TensorError,
     },
+    /// Reading it would take more than is given to any file.
+    #[error(transparent)]
+    Limit(#[from] Overrun),
     /// The graph could not be built.
     #[error(transparent)]
     Graph(#[from] GraphError),
@@ -146,6 +150,7 @@ impl Error {
             | Self::Unsupported { .. }
             | Self::Weights { .. }
             | Self::Tensor { .. }
+            | Self::Limit(_)
             | Self::Graph(_) => Vec::new(),
         }
     }

@@ -9,6 +9,7 @@
 //!
 //! This crate knows nothing of files, frameworks or residual networks.
 
+pub mod budget;
 pub mod computes;
 pub mod cost;
 pub mod faults;

@@ -38,6 +38,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
+use residua_ir::budget;
 
 pub use residua_emit as emit;
 pub use residua_exec as exec;
@@ -48,7 +49,7 @@ pub use residua_resnet as resnet;
 pub use residua_resnet::anatomy;
 pub use residua_verify as verify;
 
-use args::Cli;
+use args::{Cli, GlobalArgs};
 use console::Console;
 
 /// Runs the command line, the name of the program first, and gives the status to exit with: 0 where everything that was
@@ -65,10 +66,21 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let mut console = Console::new(&cli.global);
     let style = console.stderr_style();
-    let result = commands::run(cli, &mut console);
+    let result = set_budget(&cli.global).and_then(|()| commands::run(cli, &mut console));
     let result = console.finish().map_err(anyhow::Error::from).and(result);
     match result {
         Ok(outcome) => outcome.into(),
         Err(error) => exit::report(&error, style, &mut io::stderr()),
     }
+}
+
+/// Sets the limits that the environment and the command line ask for.
+fn set_budget(global: &GlobalArgs) -> anyhow::Result<()> {
+    if let Some(text) = std::env::var_os(budget::VARIABLE) {
+        let text = text.to_string_lossy();
+        let limits = budget::parse(&text).map_err(|problem| anyhow::anyhow!("{}: {problem}", budget::VARIABLE))?;
+        budget::set(&limits);
+    }
+    global.budget.iter().for_each(|limits| budget::set(limits));
+    Ok(())
 }

@@ -7,10 +7,11 @@ use hdf5_reader::messages::HdfMessage;
 use hdf5_reader::messages::attribute::{self, AttributeMessage};
 use hdf5_reader::object_header::ObjectHeader;
 use hdf5_reader::{Datatype, StringPadding, StringSize, VarLenKind};
+use residua_ir::budget::Limit;
 
 use super::{Group, Source};
+use crate::FormatError;
 use crate::error::Result;
-use crate::{FormatError, limits};
 
 /// All attributes of the object with this header, not decoded.
 pub(super) fn messages(source: &Source, at: &str, header: &ObjectHeader) -> Result<Vec<AttributeMessage>> {
@@ -50,8 +51,7 @@ pub(super) fn dense(
     }
     let fail = |error| source.fail(at, "a heap of links or attributes", &error);
     let index = BTreeV2Header::parse_at_storage(storage, index, offsets, lengths).map_err(fail)?;
-    let what = "links or attributes of one object";
-    FormatError::check(at, what, limits::HDF5_OBJECTS, index.total_records)?;
+    FormatError::check(at, Limit::HdfObjects, index.total_records)?;
     let records = collect_btree_v2_records_storage(storage, &index, offsets, lengths, None, &[], None).map_err(fail)?;
     let heap = FractalHeap::parse_at_storage(storage, heap, offsets, lengths).map_err(fail)?;
     let mut blocks = FractalHeapDirectBlockCache::default();
@@ -61,7 +61,7 @@ pub(super) fn dense(
             .get_object_storage_cached_with_registry(id, storage, offsets, lengths, &mut blocks, None)
             .map_err(fail)?;
         bytes += object.len() as u64;
-        FormatError::check(at, "bytes of links or attributes of one object", limits::ATTRIBUTE_BYTES, bytes)?;
+        FormatError::check(at, Limit::HdfAttributeBytes, bytes)?;
         each(&object)?;
     }
     Ok(())
@@ -132,7 +132,7 @@ impl Group {
             let found = format!("{} bytes for {count} of {width}", attribute.raw_data.len());
             return Err(FormatError::malformed(at, "strings", found));
         }
-        let mut budget = limits::ATTRIBUTE_BYTES;
+        let mut budget = Limit::HdfAttributeBytes.most();
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         let decode = |bytes: &[u8]| match padding {
             Some(padding) => utf8(&at, trim(bytes, padding)),
@@ -144,8 +144,8 @@ impl Group {
     /// The bytes of one string of variable length: a count, the address of a heap and an index in it.
     fn variable(&self, at: &str, reference: &[u8], budget: &mut u64) -> Result<Vec<u8>> {
         let len = reference.first_chunk().map_or(0, |&len| u64::from(u32::from_le_bytes(len)));
-        let used = limits::ATTRIBUTE_BYTES - *budget + len;
-        FormatError::check(at, "bytes of an attribute", limits::ATTRIBUTE_BYTES, used)?;
+        let used = Limit::HdfAttributeBytes.most() - *budget + len;
+        FormatError::check(at, Limit::HdfAttributeBytes, used)?;
         *budget -= len;
         let fail = |error| self.source.fail(at, "a string in a heap", &error);
         let root = self.source.hdf5.root_group().map_err(fail)?;

@@ -10,11 +10,12 @@ use hdf5_reader::messages::dataspace::DataspaceType;
 use hdf5_reader::messages::layout::DataLayout;
 use hdf5_reader::object_header::ObjectHeader;
 use hdf5_reader::{Datatype, Hdf5File, dtype_element_size};
+use residua_ir::budget::{self, Limit};
 use residua_ir::{DType, Endian, LazyBytes, Tensor, TensorError};
 
 use super::{Source, attribute};
+use crate::FormatError;
 use crate::error::Result;
-use crate::{FormatError, limits};
 
 /// Filters that are decoded: deflate, shuffle, Fletcher-32, and three of HDF5's own for packed numbers.
 const FILTERS: std::ops::RangeInclusive<u16> = 1..=6;
@@ -122,11 +123,11 @@ impl Dataset {
         }
         let dims = || self.shape.iter().zip(chunk.iter().map(|&dim| u64::from(dim)));
         let count = dims().fold(1u64, |count, (&dim, chunk)| count.saturating_mul(dim.div_ceil(chunk)));
-        FormatError::check(&self.path, "chunks of one dataset", limits::HDF5_CHUNKS, count)?;
+        FormatError::check(&self.path, Limit::HdfChunks, count)?;
         let element = dtype_element_size(&self.datatype).unwrap_or(1) as u64;
         let bytes = dims().fold(count.saturating_mul(element), |bytes, (_, chunk)| bytes.saturating_mul(chunk));
-        let limit = limits::decoded(self.source.bytes.len());
-        FormatError::check(&self.path, "bytes of all chunks of a dataset", limit, bytes)
+        let limit = budget::decoded(self.source.bytes.len());
+        FormatError::check_against(&self.path, Limit::DecodedBytes, limit, bytes)
     }
 
     fn element(&self) -> Result<(DType, Endian)> {

@@ -9,10 +9,11 @@ use hdf5_reader::messages::link::{self, LinkMessage, LinkTarget};
 use hdf5_reader::messages::symbol_table_msg::SymbolTableMessage;
 use hdf5_reader::object_header::ObjectHeader;
 use hdf5_reader::symbol_table::SymbolTableNode;
+use residua_ir::budget::Limit;
 
 use super::{Source, attribute};
+use crate::FormatError;
 use crate::error::Result;
-use crate::{FormatError, limits};
 
 /// Where a link leads.
 pub(super) enum Target {
@@ -49,7 +50,7 @@ fn is_link(record: &BTreeV2Record) -> Option<&[u8]> {
 }
 
 fn target(at: &str, link: LinkMessage) -> Result<(String, Target)> {
-    FormatError::check(at, "bytes of a link's name", limits::HDF5_NAME_BYTES, link.name.len() as u64)?;
+    FormatError::check(at, Limit::HdfNameBytes, link.name.len() as u64)?;
     match link.target {
         LinkTarget::Hard { address } => Ok((link.name, Target::Hard(address))),
         LinkTarget::Soft { path } => Ok((link.name, Target::Soft(path))),
@@ -97,7 +98,7 @@ fn symbol_table(source: &Source, at: &str, table: &SymbolTableMessage, all: &mut
 fn text(at: &str, heap: &[u8], offset: u64) -> Result<String> {
     let rest = usize::try_from(offset).ok().and_then(|offset| heap.get(offset..));
     let name = rest.and_then(|rest| rest.split(|&byte| byte == 0).next()).unwrap_or_default();
-    FormatError::check(at, "bytes of a link's name", limits::HDF5_NAME_BYTES, name.len() as u64)?;
+    FormatError::check(at, Limit::HdfNameBytes, name.len() as u64)?;
     match std::str::from_utf8(name) {
         Ok(name) => Ok(name.to_owned()),
         Err(error) => Err(FormatError::malformed(at, "names in UTF-8", error.to_string())),

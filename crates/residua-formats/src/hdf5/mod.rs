@@ -23,10 +23,11 @@ use hdf5_reader::messages::attribute::AttributeMessage;
 use hdf5_reader::object_header::ObjectHeader;
 use hdf5_reader::{Hdf5File, OpenOptions, Storage};
 
+use crate::FormatError;
 use crate::error::Result;
-use crate::{FormatError, limits};
 pub(crate) use dataset::Dataset;
 use links::Target;
+use residua_ir::budget::{self, Limit};
 use storage::Metered;
 
 /// A group with everything in it, in the order of names.
@@ -66,7 +67,7 @@ impl Source {
     fn header(&self, at: &str, address: u64) -> Result<ObjectHeader> {
         let fail = |error| self.fail(at, "an object header", &error);
         let (offsets, lengths) = (self.offset_size, self.length_size);
-        let limit = limits::HDF5_HEADER_BYTES;
+        let limit = Limit::HdfHeaderBytes.most_here();
         let header = ObjectHeader::parse_at_storage_with_limit(self.storage(), address, offsets, lengths, limit)
             .map_err(fail)?;
         // Messages that several objects share are resolved, and kept, by the library.
@@ -90,9 +91,9 @@ pub(crate) fn open(bytes: Bytes) -> Result<Group> {
     let options = OpenOptions::default()
         .with_chunk_cache_bytes(0)
         .with_chunk_cache_slots(0)
-        .with_max_chunk_bytes(limits::HDF5_CHUNK_BYTES)
-        .with_max_read_bytes(usize::try_from(limits::decoded(bytes.len())).unwrap_or(usize::MAX))
-        .with_max_object_header_bytes(limits::HDF5_HEADER_BYTES);
+        .with_max_chunk_bytes(Limit::HdfChunkBytes.most_here())
+        .with_max_read_bytes(usize::try_from(budget::decoded(bytes.len())).unwrap_or(usize::MAX))
+        .with_max_object_header_bytes(Limit::HdfHeaderBytes.most_here());
     let damaged = |error: hdf5_reader::error::Error| {
         FormatError::malformed("superblock", "an HDF5 superblock", error.to_string())
     };
@@ -139,7 +140,7 @@ impl Listing {
 
     fn group_of(&mut self, path: String, address: u64, header: &ObjectHeader) -> Result<Group> {
         self.count(&path)?;
-        FormatError::check(&path, "nesting of groups", limits::HDF5_DEPTH, self.above.len() as u64)?;
+        FormatError::check(&path, Limit::Nesting, self.above.len() as u64)?;
         if self.above.contains(&address) {
             return Err(FormatError::malformed(path, "groups within groups", "a group that holds itself"));
         }
@@ -181,8 +182,8 @@ impl Listing {
                 let dataset = Dataset::new(Arc::clone(&self.source), path, &header)?;
                 let file = self.source.bytes.len();
                 self.bytes = self.bytes.saturating_add(dataset.byte_len()?);
-                let what = "bytes of all datasets together";
-                FormatError::check(&dataset.path, what, limits::decoded(file), self.bytes)?;
+                let most = budget::decoded(file);
+                FormatError::check_against(&dataset.path, Limit::DecodedBytes, most, self.bytes)?;
                 group.datasets.insert(name, dataset);
             }
             Kind::Type => {}
@@ -196,7 +197,7 @@ impl Listing {
 
     fn count(&mut self, at: &str) -> Result<()> {
         self.objects += 1;
-        FormatError::check(at, "groups and datasets in one file", limits::HDF5_OBJECTS, self.objects)
+        FormatError::check(at, Limit::HdfObjects, self.objects)
     }
 
     /// Puts what soft links lead to in their places, as long as any leads to what is there.

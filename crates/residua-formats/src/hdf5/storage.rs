@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use hdf5_reader::error::{Error, Result};
 use hdf5_reader::{Storage, StorageBuffer};
+use residua_ir::budget::Limit;
 
-use crate::{FormatError, limits};
+use crate::FormatError;
 
 /// Lends ranges of a file without copying them, and counts their bytes.
 pub(super) struct Metered {
@@ -19,7 +20,8 @@ pub(super) struct Metered {
 
 impl Metered {
     pub(super) fn new(bytes: Bytes) -> Self {
-        let (len, limit) = (bytes.len(), AtomicU64::new(limits::metadata(bytes.len())));
+        let len = bytes.len();
+        let limit = AtomicU64::new(Limit::HdfMetadataBytes.most().saturating_add(len as u64 / 4));
         Self { owner: Arc::new(bytes), len, read: AtomicU64::new(0), limit }
     }
 
@@ -32,7 +34,7 @@ impl Metered {
     /// Where more was asked for than is given to any file.
     pub(super) fn check(&self, at: &str) -> std::result::Result<(), FormatError> {
         let (limit, read) = (self.limit.load(Ordering::Relaxed), self.read.load(Ordering::Relaxed));
-        FormatError::check(at, "bytes of metadata to read", limit, read)
+        FormatError::check_against(at, Limit::HdfMetadataBytes, limit, read)
     }
 }
 

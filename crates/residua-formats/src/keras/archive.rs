@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use bytes::Bytes;
+use residua_ir::budget::Limit;
 use serde_json::Value;
 
 use super::{KerasFile, KerasKind};
 use crate::error::Result;
 use crate::folder::map_regular;
 use crate::zip::Archive;
-use crate::{FormatError, json, limits};
+use crate::{FormatError, json};
 
 const METADATA: &str = "metadata.json";
 const CONFIG: &str = "config.json";
@@ -52,16 +53,16 @@ pub(crate) fn read_folder(folder: &Path) -> Result<KerasFile> {
     })
 }
 
-fn read(kind: KerasKind, entry: &mut dyn FnMut(&str, u64) -> Result<Option<Bytes>>) -> Result<KerasFile> {
-    let metadata = match entry(METADATA, limits::JSON_BYTES)? {
+fn read(kind: KerasKind, entry: &mut dyn FnMut(&str, Limit) -> Result<Option<Bytes>>) -> Result<KerasFile> {
+    let metadata = match entry(METADATA, Limit::JsonBytes)? {
         Some(text) => json::parse(METADATA, &text)?,
         None => Value::Null,
     };
-    let Some(config) = entry(CONFIG, limits::JSON_BYTES)? else {
+    let Some(config) = entry(CONFIG, Limit::JsonBytes)? else {
         return Err(FormatError::malformed(CONFIG, "the model's configuration", "nothing"));
     };
     let config = json::parse(CONFIG, &config)?;
-    let Some(weights) = entry(WEIGHTS, u64::MAX)? else {
+    let Some(weights) = entry(WEIGHTS, Limit::DecodedBytes)? else {
         let help = "save the model again with a current version of Keras, which writes `model.weights.h5`";
         return Err(FormatError::unsupported("", format!("a Keras model without `{WEIGHTS}`"), help));
     };

@@ -13,10 +13,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use residua_ir::Unused;
+use residua_ir::budget::Limit;
 
 use crate::error::Result;
 use crate::folder::Folder;
-use crate::{FormatError, NamedTensor, hdf5, limits};
+use crate::{FormatError, NamedTensor, hdf5};
 use paths::Variables;
 
 /// What a Keras file holds.
@@ -111,7 +112,7 @@ pub(crate) fn read_h5(bytes: Bytes) -> Result<KerasFile> {
 /// Reads the files that an index of Keras names.
 pub(crate) fn read_shards(folder: &Folder, names: &BTreeMap<String, Vec<String>>) -> Result<KerasFile> {
     let files: BTreeSet<&String> = names.values().flatten().collect();
-    FormatError::check("weight_map", "files of one model", limits::SHARDS, files.len() as u64)?;
+    FormatError::check("weight_map", Limit::Shards, files.len() as u64)?;
     let mut variables = Variables::default();
     for file in files {
         let root = hdf5::open(folder.map("weight_map", file)?).map_err(|error| error.within(file))?;

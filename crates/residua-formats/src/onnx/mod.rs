@@ -16,6 +16,7 @@ use prost::Message;
 use residua_ir::Tensor;
 
 use crate::FormatError;
+use crate::decoded::Decoded;
 use crate::error::Result;
 use crate::folder::Folder;
 use schema::{ModelProto, TensorProto};
@@ -28,12 +29,14 @@ pub struct OnnxFile {
     /// Where external data may lie; None where there is no file.
     folder: Option<Folder>,
     external: Mutex<BTreeMap<String, Bytes>>,
+    /// None where there is no file: such a model takes the memory that it has already.
+    decoded: Option<Decoded>,
 }
 
 impl From<ModelProto> for OnnxFile {
     /// A model that is in no file, and so has no external data.
     fn from(model: ModelProto) -> Self {
-        Self { model, folder: None, external: Mutex::default() }
+        Self { model, folder: None, external: Mutex::default(), decoded: None }
     }
 }
 
@@ -43,7 +46,11 @@ impl OnnxFile {
     /// # Errors
     /// [`FormatError`] naming the tensor.
     pub fn tensor(&self, proto: &TensorProto) -> Result<Tensor> {
-        tensor::read(proto, &|file| self.external(&proto.name, file))
+        let tensor = tensor::read(proto, &|file| self.external(&proto.name, file))?;
+        match &self.decoded {
+            Some(decoded) => decoded.take(&tensor::place(&proto.name), tensor),
+            None => Ok(tensor),
+        }
     }
 
     /// The bytes of a file of external data, mapped once.
@@ -57,6 +64,9 @@ impl OnnxFile {
             return Ok(bytes.clone());
         }
         let bytes = folder.map(&at, file)?;
+        if let Some(decoded) = &self.decoded {
+            decoded.grow(bytes.len());
+        }
         open.insert(file.to_owned(), bytes.clone());
         Ok(bytes)
     }
@@ -93,5 +103,10 @@ pub(crate) fn read(path: &Path, bytes: &Bytes) -> Result<OnnxFile> {
     skim::check(bytes)?;
     let model = ModelProto::decode(bytes.clone())
         .map_err(|error| FormatError::malformed("model", "an ONNX message", error.to_string()))?;
-    Ok(OnnxFile { model, folder: Some(Folder::of(path)), external: Mutex::default() })
+    Ok(OnnxFile {
+        model,
+        folder: Some(Folder::of(path)),
+        external: Mutex::default(),
+        decoded: Some(Decoded::of(bytes.len())),
+    })
 }

@@ -5,8 +5,10 @@
 //!
 //! Facts about the encoding are from protobuf's wire format; field numbers are from `onnx.proto`.
 
+use residua_ir::budget::Limit;
+
+use crate::FormatError;
 use crate::error::Result;
-use crate::{FormatError, limits};
 
 /// The messages that can hold others, or large elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +73,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<()> {
     let mut count = Count::default();
     count.message(Message::Model, bytes, 0)?;
     let structure = bytes.len() as u64 - count.elements;
-    FormatError::check("", "bytes that are no elements of tensors", limits::ONNX_STRUCTURE_BYTES, structure)
+    FormatError::check("", Limit::OnnxStructureBytes, structure)
 }
 
 #[derive(Default)]
@@ -84,15 +86,21 @@ struct Count {
 
 impl Count {
     fn message(&mut self, message: Message, bytes: &[u8], depth: u64) -> Result<()> {
-        FormatError::check(message.name(), "nesting of messages", limits::ONNX_DEPTH, depth)?;
+        FormatError::check(message.name(), Limit::Nesting, depth)?;
+        let mut axes = 0;
         for field in fields(bytes) {
             let Some((number, value)) = field else {
                 let found = "another number, type or length";
                 return Err(FormatError::malformed(message.name(), "a field that ends within its message", found));
             };
+            // A size takes one byte in the file and eight in memory, so they are counted before they are read.
+            if number == 1 && matches!(message, Message::Tensor | Message::Shape) {
+                axes += value.map_or(1, |sizes| if message == Message::Shape { 1 } else { count_of(sizes) });
+                FormatError::check(message.name(), Limit::Rank, axes)?;
+            }
             let Some(bytes) = value else { continue };
             self.items += 1;
-            FormatError::check(message.name(), "messages and strings", limits::ONNX_ITEMS, self.items)?;
+            FormatError::check(message.name(), Limit::OnnxItems, self.items)?;
             match message.field(number) {
                 Some(Message::Leaf) => {}
                 Some(inner) => {
@@ -133,6 +141,11 @@ fn next_field<'a>(bytes: &mut &'a [u8]) -> Option<(u64, Option<&'a [u8]>)> {
     *bytes = rest;
     // Numbers start at 1.
     (key >> 3 != 0).then_some((key >> 3, (key & 7 == 2).then_some(value)))
+}
+
+/// How many numbers lie in these bytes.
+fn count_of(packed: &[u8]) -> u64 {
+    packed.iter().filter(|&&byte| byte < 0x80).count() as u64
 }
 
 fn varint(bytes: &mut &[u8]) -> Option<u64> {

@@ -1,6 +1,7 @@
 //! `TensorProto` to [`Tensor`]: raw bytes as they lie in the file, typed fields converted, external data mapped.
 
 use bytes::Bytes;
+use residua_ir::budget::Limit;
 use residua_ir::tensor::element_count;
 use residua_ir::{DType, Endian, Tensor, TensorError};
 
@@ -27,6 +28,7 @@ pub(super) fn read(proto: &TensorProto, external: &dyn Fn(&str) -> Result<Bytes>
         let help = "tensors are read as floats of 16 to 64 bits, integers of 8 to 64 bits and booleans";
         FormatError::unsupported(&*at, format!("the type {name}"), help)
     })?;
+    FormatError::check(&at, Limit::Rank, proto.dims.len() as u64)?;
     let shape = proto.dims.iter().map(|&dim| usize::try_from(dim)).collect::<Result<Vec<_>, _>>();
     let shape =
         shape.map_err(|_| FormatError::malformed(&*at, "a shape of numbers from 0 on", format!("{:?}", proto.dims)))?;

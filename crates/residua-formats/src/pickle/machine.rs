@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use residua_ir::budget::{Limit, Meter};
 
 use super::danger::{is_harmful, is_known_constructor};
 use super::{Call, Id, Object, Pickle, Value, escapes};
+use crate::FormatError;
 use crate::error::Result;
-use crate::{FormatError, limits};
 
 /// Runs the pickle that starts at `start`; `at` is what messages call the file or record.
 ///
@@ -24,6 +25,8 @@ pub(crate) fn run(at: &str, bytes: &Bytes, start: usize) -> Result<Pickle> {
         marks: Vec::new(),
         memo: HashMap::new(),
         calls: Vec::new(),
+        opcodes: Meter::new(Limit::PickleOpcodes),
+        names: Meter::new(Limit::TextBytes),
     };
     let root = machine.execute()?;
     let end = machine.position;
@@ -74,6 +77,9 @@ struct Machine<'a> {
     marks: Vec<usize>,
     memo: HashMap<u64, Id>,
     calls: Vec<(Call, By)>,
+    opcodes: Meter,
+    /// Bytes of the names of globals, which an opcode of one byte may put together from texts that are remembered.
+    names: Meter,
 }
 
 impl Machine<'_> {
@@ -134,7 +140,7 @@ impl Machine<'_> {
     // ---- stack
 
     fn push(&mut self, value: Value) -> Result<()> {
-        FormatError::check(self.at, "values of a pickle", limits::PICKLE_VALUES, self.values.len() as u64 + 1)?;
+        FormatError::check(self.at, Limit::PickleValues, self.values.len() as u64 + 1)?;
         let id = u32::try_from(self.values.len()).map_err(|_| self.error("fewer values", "more than 2^32"))?;
         self.values.push(value);
         self.stack.push(id);
@@ -142,7 +148,7 @@ impl Machine<'_> {
     }
 
     fn push_id(&mut self, id: Id) -> Result<()> {
-        FormatError::check(self.at, "values on a pickle's stack", limits::PICKLE_VALUES, self.stack.len() as u64 + 1)?;
+        FormatError::check(self.at, Limit::PickleValues, self.stack.len() as u64 + 1)?;
         self.stack.push(id);
         Ok(())
     }
@@ -190,6 +196,7 @@ impl Machine<'_> {
             if opcode == b'.' {
                 return self.pop();
             }
+            self.opcodes.spend(1).map_err(|overrun| FormatError::beyond(self.at, overrun))?;
             self.step(opcode)?;
         }
     }
@@ -203,7 +210,7 @@ impl Machine<'_> {
             // The length of a frame says nothing that is needed.
             0x95 => self.take(8).map(|_| ()),
             b'(' => {
-                FormatError::check(self.at, "marks of a pickle", limits::PICKLE_VALUES, self.marks.len() as u64 + 1)?;
+                FormatError::check(self.at, Limit::PickleValues, self.marks.len() as u64 + 1)?;
                 self.marks.push(self.stack.len());
                 Ok(())
             }
@@ -318,7 +325,7 @@ impl Machine<'_> {
         if matches!(opcode, b'p' | b'q' | b'r' | 0x94) {
             let top = self.top()?;
             self.memo.insert(key, top);
-            return Ok(());
+            return FormatError::check(self.at, Limit::PickleMemo, self.memo.len() as u64);
         }
         match self.memo.get(&key) {
             Some(&id) => self.push_id(id),
@@ -449,10 +456,12 @@ impl Machine<'_> {
     }
 
     fn global(&mut self, module: &str, name: &str) -> Result<()> {
-        if module.len() + name.len() > limits::PICKLE_NAME {
-            let expected = format!("a name of a global of up to {} bytes", limits::PICKLE_NAME);
+        if module.len() + name.len() > Limit::PickleNameBytes.most_here() {
+            let expected = format!("a name of a global of up to {} bytes", Limit::PickleNameBytes.most_here());
             return Err(self.error(&expected, (module.len() + name.len()).to_string()));
         }
+        let length = module.len() + name.len() + 1;
+        self.names.spend_here(length).map_err(|overrun| FormatError::beyond(self.at, overrun))?;
         self.push(Value::Global(format!("{module}.{name}")))
     }
 

@@ -113,13 +113,20 @@ impl Pickle {
         }
     }
 
-    /// The items of a tuple or list.
+    /// The items of a tuple or list, or of the one that a `torch.Size` is made from; of what else it may be made from there are
+    /// chains without end.
     pub(crate) fn sequence(&self, id: Id) -> Option<&[Id]> {
         match self.get(id) {
-            Value::Tuple(items) | Value::List(items) => Some(items),
             Value::Object(object) if self.global(object.callable) == Some("torch.Size") => {
-                self.sequence(*self.sequence(object.args)?.first()?)
+                self.items(*self.items(object.args)?.first()?)
             }
+            _ => self.items(id),
+        }
+    }
+
+    fn items(&self, id: Id) -> Option<&[Id]> {
+        match self.get(id) {
+            Value::Tuple(items) | Value::List(items) => Some(items),
             _ => None,
         }
     }

@@ -3,13 +3,15 @@
 //! (Source: torch's `torch/export/pt2_archive`, `_serialize.py`; element types are numbered as `ScalarType` in `schema.py`.)
 
 use bytes::Bytes;
+use residua_ir::budget::{Limit, Meter};
 use residua_ir::{DType, Endian, Tensor, Unused};
 use serde_json::Value;
 
 use super::{StateDict, TorchFile, TorchKind, zip};
+use crate::decoded::Decoded;
 use crate::error::Result;
 use crate::zip::Archive;
-use crate::{FormatError, NamedTensor, json, limits};
+use crate::{FormatError, NamedTensor, json};
 
 const STATE_DICT: &str = "serialized_state_dict.pt";
 const NOTE: &str = "a program of torch.export: its weights are read, the program is not; the network is told from their names and shapes";
@@ -26,7 +28,7 @@ pub(super) fn prefix(names: &[String]) -> Option<&str> {
 pub(super) fn read(bytes: &Bytes, archive: &mut Archive, prefix: &str) -> Result<TorchFile> {
     let names = archive.names();
     let record = format!("{prefix}{STATE_DICT}");
-    if let Some(inner) = archive.entry(&record, limits::decoded(bytes.len()))? {
+    if let Some(inner) = archive.entry(&record, Limit::DecodedBytes)? {
         // An archive in the archive, and no more than one.
         let nested = Archive::open(&inner).map_err(|error| error.within(&record))?;
         if self::prefix(&nested.names()).is_some() {
@@ -39,17 +41,18 @@ pub(super) fn read(bytes: &Bytes, archive: &mut Archive, prefix: &str) -> Result
     }
     let mut file = TorchFile { notes: vec![NOTE.to_owned()], ..TorchFile::empty(TorchKind::Exported) };
     let folder = format!("{prefix}data/weights/");
+    let (decoded, mut count) = (Decoded::of(bytes.len()), Meter::new(Limit::Tensors));
     let configs = names.iter().filter(|name| name.starts_with(&folder) && name.ends_with("_config.json"));
     for config in configs {
-        let text = archive.entry(config, limits::JSON_BYTES)?.unwrap_or_default();
+        let text = archive.entry(config, Limit::JsonBytes)?.unwrap_or_default();
         let list = json::parse(config, &text)?;
         let Some(Value::Object(weights)) = list.get("config") else {
             return Err(FormatError::malformed(config, "an object `config`", "none"));
         };
         let mut tensors = Vec::new();
         for (name, weight) in weights {
-            FormatError::check(config, "weights of a program", limits::TORCH_TENSORS, tensors.len() as u64 + 1)?;
-            match weight_of(archive, &folder, config, name, weight, bytes.len())? {
+            count.spend(1).map_err(|overrun| FormatError::beyond(config, overrun))?;
+            match weight_of(archive, &folder, config, name, weight, &decoded)? {
                 Ok(tensor) => tensors.push(tensor),
                 Err(reason) => file.unused.push(Unused { location: name.clone(), reason }),
             }
@@ -73,7 +76,7 @@ fn weight_of(
     config: &str,
     name: &str,
     weight: &Value,
-    file: usize,
+    decoded: &Decoded,
 ) -> Result<Result<NamedTensor, String>> {
     let at = format!("{config}: `{}`", name.escape_debug());
     let missing = |what: &str| FormatError::malformed(&at, what, "none");
@@ -91,11 +94,11 @@ fn weight_of(
     let strides = numbers("strides").ok_or_else(|| missing("strides that are numbers"))?;
     let offset = meta.get("storage_offset").and_then(number).unwrap_or(0);
     let location = format!("{folder}{path}");
-    let storage = archive.entry(&location, limits::decoded(file))?;
+    let storage = archive.entry(&location, Limit::DecodedBytes)?;
     let storage = storage.ok_or_else(|| FormatError::malformed(&location, "the record of a weight", "none"))?;
     let tensor = Tensor::from_strided(dtype, Endian::Little, sizes, &strides, offset, &storage)
         .map_err(|error| FormatError::malformed(&at, "a view on its record", error.to_string()))?;
-    FormatError::check(&at, "bytes of a tensor", limits::decoded(file), tensor.byte_len() as u64)?;
+    let tensor = decoded.take(&at, tensor)?;
     Ok(Ok(NamedTensor { name: name.to_owned(), location, tensor }))
 }
 

@@ -15,9 +15,9 @@ use residua_ir::Endian;
 use super::storage::{Storage, Storages, element_size};
 use super::tensor::{Described, described, storage_key};
 use super::{TorchFile, TorchKind, walk};
+use crate::FormatError;
 use crate::error::Result;
 use crate::pickle::{self, Pickle, Value};
-use crate::{FormatError, limits};
 
 /// The magic number, 0x1950a86a20f9469cfc6c, as protocols from 2 on write it.
 const MAGIC: &[u8] = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
@@ -128,7 +128,6 @@ fn storages(bytes: &Bytes, object: &Pickle, keys: &Pickle, turned: bool) -> Resu
 
 /// Reads a bare pickle: a dictionary with arrays of numpy, as some model zoos have it.
 pub(crate) fn read_pickle(bytes: &Bytes) -> Result<TorchFile> {
-    FormatError::check("", "bytes of a pickle", limits::decoded(0).max(limits::PICKLE_BYTES * 16), bytes.len() as u64)?;
     let pickle = pickle::run("", bytes, 0)?;
     walk::read(TorchKind::Pickle, &pickle, &Storages::new(), bytes.len(), "pickle")
 }

@@ -5,12 +5,14 @@
 
 use std::collections::HashSet;
 
+use residua_ir::budget::Limit;
+
 use super::tensor::Rebuilt;
 use super::walk::Walk;
 use super::{Module, StateDict};
 use crate::error::Result;
 use crate::pickle::{Id, Object, Value};
-use crate::{FormatError, NamedTensor, limits};
+use crate::{FormatError, NamedTensor};
 
 impl<'a> Walk<'a> {
     /// A module and those in it.
@@ -32,7 +34,7 @@ impl<'a> Walk<'a> {
 
     fn module(&mut self, id: Id, prefix: &str, tree: &mut StateDict, depth: u64) -> Result<()> {
         self.count(prefix)?;
-        FormatError::check(prefix, "levels of nested modules", limits::TORCH_DEPTH, depth)?;
+        FormatError::check(prefix, Limit::Nesting, depth)?;
         let pickle = self.pickle;
         let Some(object) = pickle.object(id) else { return Ok(()) };
         let state = pickle.state(object);
@@ -119,7 +121,7 @@ impl<'a> Walk<'a> {
     }
 
     fn script_module(&mut self, object: &Object, prefix: &str, tree: &mut StateDict, depth: u64) -> Result<()> {
-        FormatError::check(prefix, "levels of nested modules", limits::TORCH_DEPTH, depth)?;
+        FormatError::check(prefix, Limit::Nesting, depth)?;
         self.count(prefix)?;
         let state = self.pickle.state(object);
         self.charge(state.len() * size_of::<(Id, Id)>())?;

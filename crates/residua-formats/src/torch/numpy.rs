@@ -1,13 +1,14 @@
 //! Arrays of numpy in pickles. (Source: numpy's `ndarray.__reduce__` and `__setstate__`, `dtype.__reduce__`.)
 
 use bytes::Bytes;
+use residua_ir::budget::Limit;
 use residua_ir::tensor::element_count;
 use residua_ir::{DType, Endian, Tensor, TensorError};
 
 use super::tensor::{Rebuilt, place};
+use crate::FormatError;
 use crate::error::Result;
 use crate::pickle::{Id, Object, Pickle, Value};
-use crate::{FormatError, limits};
 
 const RECONSTRUCT: [&str; 2] = ["numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct"];
 const FROM_BUFFER: [&str; 2] = ["numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer"];
@@ -38,7 +39,7 @@ pub(super) fn array(
         _ => return Ok(None),
     };
     let malformed = |expected: &str, found: String| FormatError::malformed(place(at), expected, found);
-    let sizes = pickle.sequence(shape).filter(|items| items.len() <= limits::TORCH_RANK);
+    let sizes = pickle.sequence(shape).filter(|items| items.len() <= Limit::Rank.most_here());
     let sizes = sizes.map(|items| items.iter().map(|&item| usize::try_from(pickle.int(item)?).ok()));
     let Some(shape) = sizes.and_then(Iterator::collect::<Option<Vec<usize>>>) else {
         return Err(malformed("the shape of an array", pickle.describe(shape)));

@@ -3,18 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use residua_ir::Unused;
+use residua_ir::budget::Limit;
 
 use super::{StateDict, TorchFile, TorchKind, is_legacy, read_legacy, zip};
 use crate::error::Result;
 use crate::folder::Folder;
 use crate::safetensors::{check_all, check_place};
 use crate::zip::Archive;
-use crate::{FormatError, NamedTensor, limits};
+use crate::{FormatError, NamedTensor};
 
 /// Reads all shards that an index names; `names` are those of the tensors and their files.
 pub(crate) fn read_shards(folder: &Folder, names: &BTreeMap<String, Vec<String>>) -> Result<TorchFile> {
     let files: BTreeSet<&String> = names.values().flatten().collect();
-    FormatError::check("weight_map", "files of one model", limits::SHARDS, files.len() as u64)?;
+    FormatError::check("weight_map", Limit::Shards, files.len() as u64)?;
     let mut all = TorchFile::empty(TorchKind::Zip);
     let mut tensors = Vec::new();
     let mut seen = BTreeSet::new();

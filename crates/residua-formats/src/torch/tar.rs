@@ -5,13 +5,15 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use residua_ir::budget::Limit;
 use residua_ir::{Endian, Tensor};
 
 use super::storage::{Storage, Storages, dtype_of_class, element_size};
 use super::{TorchFile, TorchKind, walk};
+use crate::FormatError;
+use crate::decoded::Decoded;
 use crate::error::Result;
 use crate::pickle::{self, Pickle};
-use crate::{FormatError, limits};
 
 const BLOCK: usize = 512;
 
@@ -45,7 +47,7 @@ fn members(bytes: &Bytes) -> Result<BTreeMap<String, Bytes>> {
         if header.iter().all(|&byte| byte == 0) {
             break;
         }
-        FormatError::check("", "members of a tar archive", limits::ZIP_ENTRIES, members.len() as u64 + 1)?;
+        FormatError::check("", Limit::ArchiveEntries, members.len() as u64 + 1)?;
         let text = |from: usize, to: usize| {
             let field = &header[from..to];
             let end = field.iter().position(|&byte| byte == 0).unwrap_or(field.len());
@@ -76,7 +78,7 @@ fn count(at: &str, bytes: &Bytes) -> Result<(u64, usize)> {
     let pickle = pickle::run(at, bytes, 0)?;
     let number = pickle.int(pickle.root).and_then(|number| u64::try_from(number).ok());
     let number = number.ok_or_else(|| FormatError::malformed(at, "a number", pickle.describe(pickle.root)))?;
-    FormatError::check(at, "storages or tensors of a checkpoint", limits::TORCH_TENSORS, number)?;
+    FormatError::check(at, Limit::Tensors, number)?;
     Ok((number, pickle.end))
 }
 
@@ -135,7 +137,7 @@ fn read_tensors(bytes: &Bytes, storages: &Storages, file: usize) -> Result<BTree
     const RANK: usize = 32;
     let at = "tensors";
     let (number, mut position) = count(at, bytes)?;
-    let mut tensors = BTreeMap::new();
+    let (mut tensors, decoded) = (BTreeMap::new(), Decoded::of(file));
     for _ in 0..number {
         let about = pickle::run(at, bytes, position)?;
         let (key, storage, _) = triple(at, &about)?;
@@ -155,7 +157,7 @@ fn read_tensors(bytes: &Bytes, storages: &Storages, file: usize) -> Result<BTree
         let Some(dtype) = dtype_of_class(&storage.class) else { continue };
         let tensor = Tensor::from_strided(dtype, storage.endian, shape, &strides, offset, &storage.bytes)
             .map_err(|error| FormatError::malformed(&place, "a view on its storage", error.to_string()))?;
-        FormatError::check(&place, "bytes of a tensor", limits::decoded(file), tensor.byte_len() as u64)?;
+        let tensor = decoded.take(&place, tensor)?;
         tensors.insert(key, (tensor, place));
     }
     Ok(tensors)

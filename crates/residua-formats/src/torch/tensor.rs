@@ -1,16 +1,18 @@
 //! Tensors from what a pickle would have called to rebuild them. (Source: torch's `_utils.py`, `_tensor.py`.)
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
 use residua_ir::Tensor;
+use residua_ir::budget::Limit;
 
 use super::storage::{Storage, Storages, dtype_of_class, dtype_of_name, element_size};
 use super::{legacy, numpy};
+use crate::FormatError;
+use crate::decoded::Decoded;
 use crate::error::Result;
 use crate::pickle::{Id, Object, Pickle, Value};
-use crate::{FormatError, limits};
 
 /// A tensor, or why it is none that is read.
 pub(super) enum Rebuilt {
@@ -26,8 +28,8 @@ pub(super) struct Rebuild<'a> {
     storages: &'a Storages,
     /// Tensors that the pickle refers to by number, in the oldest form.
     numbered: &'a BTreeMap<String, (Tensor, String)>,
-    /// Bytes that all tensors may still come to: views may repeat what is stored.
-    left: Cell<u64>,
+    /// Bytes that all tensors come to.
+    decoded: Decoded,
     /// Storages whose streams lie in the pickle, by its values.
     pickled: RefCell<HashMap<Id, Storage>>,
 }
@@ -39,7 +41,7 @@ impl<'a> Rebuild<'a> {
         numbered: &'a BTreeMap<String, (Tensor, String)>,
         file: usize,
     ) -> Self {
-        Self { pickle, storages, numbered, left: Cell::new(limits::decoded(file)), pickled: RefCell::default() }
+        Self { pickle, storages, numbered, decoded: Decoded::of(file), pickled: RefCell::default() }
     }
 
     /// Whether an object is a tensor by its class, whatever is wrong with it.
@@ -47,14 +49,6 @@ impl<'a> Rebuild<'a> {
         self.pickle.global(object.callable).is_some_and(|name| {
             REBUILDS.iter().any(|start| name.starts_with(start)) || PARAMETERS.contains(&name) || numpy::is_array(name)
         })
-    }
-
-    /// Takes the bytes of a tensor from what all tensors may come to.
-    fn spend(&self, bytes: u64, at: &str) -> Result<()> {
-        let left = self.left.get();
-        FormatError::check(&place(at), "bytes of tensors", left, bytes)?;
-        self.left.set(left - bytes);
-        Ok(())
     }
 
     /// The tensor that a value is; [`None`] for what is no tensor at all. `at` is its path in the object.
@@ -113,7 +107,7 @@ impl<'a> Rebuild<'a> {
             other if other.starts_with("torch._utils._rebuild_") => {
                 Ok(Some(Rebuilt::Not(format!("a tensor of another kind (`{}`)", other.escape_debug()))))
             }
-            _ => numpy::array(pickle, object, at, &|bytes| self.spend(bytes, at)),
+            _ => numpy::array(pickle, object, at, &|bytes| self.decoded.spend(&place(at), bytes)),
         }
     }
 
@@ -138,7 +132,7 @@ impl<'a> Rebuild<'a> {
         let &[storage, offset, size, stride, ..] = args else { return Err(malformed("fewer arguments")) };
         let storage = self.storage(storage, at)?;
         let numbers = |id: Id| -> Option<Vec<usize>> {
-            let items = pickle.sequence(id).filter(|items| items.len() <= limits::TORCH_RANK)?;
+            let items = pickle.sequence(id).filter(|items| items.len() <= Limit::Rank.most_here())?;
             items.iter().map(|&item| usize::try_from(pickle.int(item)?).ok()).collect()
         };
         let offset = pickle.int(offset).and_then(|offset| usize::try_from(offset).ok());
@@ -155,7 +149,7 @@ impl<'a> Rebuild<'a> {
         };
         let tensor = Tensor::from_strided(known, storage.endian, size, &stride, offset, &storage.bytes)
             .map_err(|error| FormatError::malformed(place(at), "a view on its storage", error.to_string()))?;
-        self.spend(tensor.byte_len() as u64, at)?;
+        let tensor = self.decoded.take(&place(at), tensor)?;
         let whole = tensor.byte_len() == storage.bytes.len() && in_a_row(tensor.shape(), &stride);
         let location = match whole {
             true => storage.location.clone(),
@@ -232,7 +226,7 @@ pub(super) fn place(at: &str) -> String {
 
 /// Key of a storage that a persistent identifier names: `("storage", class, key, device, elements, …)`, or a number.
 pub(super) fn storage_key(pickle: &Pickle, id: Id) -> Option<String> {
-    let name = |id| pickle.text(id).filter(|key| key.len() <= limits::PICKLE_NAME).map(str::to_owned);
+    let name = |id| pickle.text(id).filter(|key| key.len() <= Limit::PickleNameBytes.most_here()).map(str::to_owned);
     if let Some(items) = pickle.sequence(id) {
         return match items {
             [kind, _, key, rest @ ..] if pickle.text(*kind) == Some("storage") => {
@@ -279,7 +273,7 @@ pub(super) fn described(pickle: &Pickle, at: &str) -> Result<Vec<Described>> {
                 let malformed = |expected: &str, id| FormatError::malformed(at, expected, pickle.describe(id));
                 let name = pickle.global(class).or_else(|| pickle.text(class));
                 let name = name.ok_or_else(|| malformed("the class of a storage", class))?;
-                let short = pickle.text(key).filter(|key| key.len() <= limits::PICKLE_NAME);
+                let short = pickle.text(key).filter(|key| key.len() <= Limit::PickleNameBytes.most_here());
                 let key = short.ok_or_else(|| malformed("the key of a storage", key))?.to_owned();
                 let number = |id: Id| pickle.int(id).and_then(|n| u64::try_from(n).ok());
                 let count = number(count).ok_or_else(|| malformed("the size of a storage", count))?;

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use residua_ir::budget::Limit;
 use residua_ir::{DType, Tensor, Unused};
 
 use super::storage::Storages;
@@ -12,7 +13,10 @@ use super::tensor::{Rebuild, Rebuilt};
 use super::{Attribute, Danger, StateDict, TorchFile, TorchKind};
 use crate::error::Result;
 use crate::pickle::{Id, Object, Pickle, Value, is_known_constructor};
-use crate::{FormatError, NamedTensor, limits};
+use crate::{FormatError, NamedTensor};
+
+/// Small values beside the tensors of a checkpoint that are listed.
+const SCALARS: usize = 256;
 
 /// Reads the object of a pickle; `at` is what the pickle is called, `file` the size of the file.
 pub(super) fn read(kind: TorchKind, pickle: &Pickle, storages: &Storages, file: usize, at: &str) -> Result<TorchFile> {
@@ -40,8 +44,8 @@ pub(super) fn read_numbered(
     walk.visit(pickle.root, Place { path: "", depth: 0, named: true, listed: false })?;
     let (mut out, called) = (walk.out, walk.called);
     out.dangers = dangers(pickle, &called, at);
-    if out.scalars.len() == limits::TORCH_SCALARS {
-        out.notes.push(format!("only the first {} small values beside the tensors are listed", limits::TORCH_SCALARS));
+    if out.scalars.len() == SCALARS {
+        out.notes.push(format!("only the first {} small values beside the tensors are listed", SCALARS));
     }
     Ok(out)
 }
@@ -52,7 +56,7 @@ fn dangers(pickle: &Pickle, called: &HashMap<Id, String>, at: &str) -> Vec<Dange
     let mut dangers = Vec::new();
     for call in &pickle.calls {
         let name = pickle.global(call.callable);
-        if dangers.len() < limits::TORCH_SCALARS && seen.insert(name) {
+        if dangers.len() < SCALARS && seen.insert(name) {
             let global = match name {
                 Some(name) => name.escape_debug().to_string(),
                 None => pickle.describe(call.callable),
@@ -94,12 +98,12 @@ impl Walk<'_> {
 
     pub(super) fn count(&mut self, at: &str) -> Result<()> {
         self.items += 1;
-        FormatError::check(at, "tensors and modules of a checkpoint", limits::TORCH_TENSORS, self.items)
+        FormatError::check(at, Limit::Tensors, self.items)
     }
 
     pub(super) fn charge(&mut self, bytes: usize) -> Result<()> {
         self.text = self.text.saturating_add(bytes as u64);
-        FormatError::check("", "bytes of names and attributes", limits::TORCH_TEXT, self.text)
+        FormatError::check("", Limit::TextBytes, self.text)
     }
 
     /// The path of something within something.
@@ -124,7 +128,7 @@ impl Walk<'_> {
     // ---- values
 
     fn visit(&mut self, id: Id, at: Place<'_>) -> Result<()> {
-        FormatError::check(at.path, "levels of nested objects", limits::TORCH_DEPTH, at.depth)?;
+        FormatError::check(at.path, Limit::Nesting, at.depth)?;
         if let Some(path) = self.called.get_mut(&id).filter(|path| path.is_empty()) {
             at.path.clone_into(path);
         }
@@ -234,7 +238,7 @@ impl Walk<'_> {
 
     fn scalar(&mut self, id: Id, at: Place<'_>) -> Result<()> {
         const DEEP: u64 = 4;
-        if at.named && at.depth <= DEEP && !at.path.is_empty() && self.out.scalars.len() < limits::TORCH_SCALARS {
+        if at.named && at.depth <= DEEP && !at.path.is_empty() && self.out.scalars.len() < SCALARS {
             let value = self.attribute(id)?;
             self.out.scalars.push((at.path.to_owned(), value));
         }

@@ -4,6 +4,7 @@
 //! torch's `caffe2/serialize/inline_container.cc`.)
 
 use bytes::Bytes;
+use residua_ir::budget::Limit;
 use residua_ir::{Endian, Unused};
 
 use super::storage::{Storage, Storages, element_size};
@@ -11,7 +12,7 @@ use super::tensor::described;
 use super::{TorchFile, TorchKind, exported, walk};
 use crate::error::Result;
 use crate::zip::Archive;
-use crate::{FormatError, limits, pickle};
+use crate::{FormatError, pickle};
 
 /// Whether an archive of these names is one of torch's.
 pub(crate) fn is_torch_zip(names: &[String]) -> bool {
@@ -40,11 +41,11 @@ pub(crate) fn read_zip(bytes: &Bytes, archive: Archive) -> Result<TorchFile> {
         false => TorchKind::Zip,
     };
     let record = format!("{prefix}data.pkl");
-    let text = archive.entry(&record, limits::PICKLE_BYTES)?;
+    let text = archive.entry(&record, Limit::PickleBytes)?;
     let text = text.ok_or_else(|| FormatError::malformed(&record, "a record", "none"))?;
     let sound = archive.is_sound(&record, &text);
     let pickle = pickle::run(&record, &text, 0)?;
-    let endian = match archive.entry(&format!("{prefix}byteorder"), 16)?.as_deref() {
+    let endian = match archive.entry(&format!("{prefix}byteorder"), Limit::DecodedBytes)?.as_deref() {
         None | Some(b"little") => Endian::Little,
         Some(b"big") => Endian::Big,
         Some(other) => {
@@ -58,7 +59,7 @@ pub(crate) fn read_zip(bytes: &Bytes, archive: Archive) -> Result<TorchFile> {
             continue;
         }
         let name = format!("{prefix}data/{}", wanted.key);
-        let Some(found) = archive.entry(&name, limits::decoded(bytes.len()))? else {
+        let Some(found) = archive.entry(&name, Limit::DecodedBytes)? else {
             return Err(FormatError::malformed(name, "the record of a storage", "none"));
         };
         if element_size(&wanted.class).is_some() && wanted.bytes() != Some(found.len() as u64) {

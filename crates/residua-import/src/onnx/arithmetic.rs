@@ -285,17 +285,18 @@ fn concat(operands: &[Numbers], axis: i64) -> Option<Numbers> {
         return None;
     }
     let mut shape = first.shape.clone();
-    shape[axis] = operands.iter().map(|operand| operand.shape[axis]).sum();
+    // Where each operand ends.
+    let ends = operands.iter().scan(0usize, |end, operand| {
+        *end = end.saturating_add(operand.shape[axis]);
+        Some(*end)
+    });
+    let ends: Vec<usize> = ends.collect();
+    shape[axis] = *ends.last()?;
     Numbers::make(shape, first.dtype, |index| {
+        let at = ends.partition_point(|&end| end <= index[axis]);
         let mut index = index.to_vec();
-        let mut rest = operands.iter();
-        loop {
-            let operand = rest.next()?;
-            match index[axis].checked_sub(operand.shape[axis]) {
-                Some(beyond) => index[axis] = beyond,
-                None => return operand.at(&index).cloned(),
-            }
-        }
+        index[axis] -= at.checked_sub(1).map_or(0, |before| ends[before]);
+        operands.get(at)?.at(&index).cloned()
     })
 }
 

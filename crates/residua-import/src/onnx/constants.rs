@@ -5,17 +5,19 @@ use std::sync::Arc;
 use bytes::Bytes;
 use residua_formats::onnx::OnnxFile;
 use residua_formats::onnx::schema::NodeProto;
+use residua_ir::budget::Overrun;
 use residua_ir::tensor::element_count;
 use residua_ir::{DType, Endian, LazyBytes, Tensor, TensorError};
 
 use super::attributes::Attributes;
 use super::interface::dtype;
+use super::numbers::Number;
 use super::scope::{Constant, Item, Scope};
 use super::{Unknown, Unread, arithmetic};
 use crate::error::Result;
 
-/// Bytes that one tensor of one repeated number may come to when it is read.
-const FILL_BYTES: usize = 1 << 30;
+/// View operations on one tensor that are kept; more of them are nodes of the graph. Exporters write a few.
+const VIEWS: usize = 64;
 
 /// One number as often as needed, made when it is read.
 struct Fill {
@@ -26,6 +28,10 @@ struct Fill {
 impl LazyBytes for Fill {
     fn load(&self) -> Result<Bytes, TensorError> {
         Ok(self.element.repeat(self.count).into())
+    }
+
+    fn stored(&self) -> Option<u64> {
+        Some(self.element.len() as u64)
     }
 }
 
@@ -95,8 +101,9 @@ fn filled(scope: &mut Scope, node: &NodeProto, value: Option<Tensor>) -> Result<
         Some(_) => return Ok(None),
         None => element = vec![0; kind.size()],
     }
-    let count = element_count(&shape).ok().filter(|&count| count <= FILL_BYTES / kind.size());
-    let count = count.ok_or_else(|| Unknown(format!("a tensor of shape {shape:?} of one number is too large")))?;
+    let too_large = |_| Unknown(format!("a tensor of shape {shape:?} of one number is too large"));
+    let count = element_count(&shape).map_err(too_large)?;
+    scope.filled.take_here(count.saturating_mul(kind.size())).map_err(|overrun| Unknown(overrun.to_string()))?;
     let tensor = Tensor::from_lazy(kind, Endian::Little, shape, Arc::new(Fill { element, count }));
     Ok(tensor.ok().map(|tensor| constant(scope, node, tensor)))
 }
@@ -111,13 +118,23 @@ fn computed(
     if let Ok(Some(view)) = view(scope, node, attributes, opset) {
         return Ok(Some(view));
     }
-    Ok(arithmetic::fold(scope, node, attributes, opset)?.map(Item::Sizes))
+    let found = arithmetic::fold(scope, node, attributes, opset)?;
+    if let Some(numbers) = &found {
+        let beyond = |overrun: Overrun| Unknown(overrun.to_string());
+        scope.charge(numbers.list.iter().filter_map(Number::whole)).map_err(beyond)?;
+    }
+    Ok(found.map(Item::Sizes))
 }
 
 /// The same elements of a constant, seen otherwise.
 fn view(scope: &mut Scope, node: &NodeProto, attributes: &Attributes<'_>, opset: i64) -> Result<Option<Item>, Unread> {
     let first = node.input.first().and_then(|name| scope.item(name));
-    let Some(Item::Constant(constant)) = first.cloned() else { return Ok(None) };
+    let Some(Item::Constant(constant)) = first else { return Ok(None) };
+    // A chain without end would be copied for each of its links.
+    if constant.tensor.transforms().len() >= VIEWS {
+        return Ok(None);
+    }
+    let constant = constant.clone();
     let Constant { tensor, name, literal } = constant;
     let rank = tensor.shape().len();
     let view = match node.op_type.as_str() {

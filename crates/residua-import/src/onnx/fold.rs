@@ -26,6 +26,10 @@ impl LazyBytes for Computation {
         Tensor::from_f64(vec![array.len()], &array.to_f64())?.cast(ty.dtype).append_le_bytes(&mut bytes)?;
         Ok(bytes.into())
     }
+
+    fn stored(&self) -> Option<u64> {
+        Some(self.0.graph().parameters().iter().fold(0, |sum, leaf| sum.saturating_add(leaf.tensor.stored_len())))
+    }
 }
 
 /// The graph with tensors in the place of what follows from tensors alone.

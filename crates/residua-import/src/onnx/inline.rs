@@ -3,26 +3,40 @@
 //! Invariant: a function is not entered from within itself, and what all bodies together come to is bounded; without
 //! that, a file of a kilobyte could ask for more nodes than there is memory.
 
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use residua_formats::onnx::schema::{AttributeProto, FunctionProto, GraphProto, NodeProto, TensorProto};
+use residua_ir::budget::{Limit, Meter, Overrun};
 
 use super::attributes::{Attributes, Bindings};
 use super::order::subgraphs;
 use super::scope::{Constant, Item};
-use super::{Body, Importer, domain, opset, opsets};
+use super::{Body, Importer, Opsets, domain, opset, opsets};
 use crate::error::{Error, Result};
 
-/// How deep bodies may stand in each other.
-const DEPTH: usize = 64;
-
-/// What all bodies together may come to: a node counts as 256, names and lists as many as they are bytes long.
-const SIZE: usize = 32 << 20;
-
 /// What entering bodies has taken so far.
-#[derive(Default)]
 pub(super) struct Entered<'a> {
-    size: usize,
+    /// A node counts as 256, names and lists as many as they are bytes long.
+    size: Meter,
+    calls: Meter,
     /// Bodies that are being read, by the names of their functions; none for branches.
     open: Vec<Option<Key<'a>>>,
+}
+
+impl Default for Entered<'_> {
+    fn default() -> Self {
+        Self { size: Meter::new(Limit::InlinedSize), calls: Meter::new(Limit::FunctionCalls), open: Vec::new() }
+    }
+}
+
+/// A function of the model, with what every call of it needs, made once.
+#[derive(Clone)]
+pub(super) struct Function<'a> {
+    proto: &'a FunctionProto,
+    opsets: Rc<HashMap<&'a str, i64>>,
+    /// What reading a call of it takes, the names of results not counted.
+    size: usize,
 }
 
 /// The name of a function: its domain, its own, and which of those of this name it is.
@@ -45,8 +59,8 @@ impl<'a> Importer<'a> {
     }
 
     /// The function that a node calls; none where it uses an operator.
-    pub(super) fn function(&self, node: &NodeProto) -> Option<&'a FunctionProto> {
-        self.functions.get(&(domain(&node.domain), node.op_type.as_str(), node.overload.as_str())).copied()
+    pub(super) fn function(&self, node: &NodeProto) -> Option<Function<'a>> {
+        self.functions.get(&(domain(&node.domain), node.op_type.as_str(), node.overload.as_str())).cloned()
     }
 
     /// Reads the functions' names.
@@ -54,7 +68,11 @@ impl<'a> Importer<'a> {
         for function in functions {
             opset(&function.opset_import)?;
             let name = key(function);
-            if self.functions.insert(name, function).is_some() {
+            let interface = function.input.iter().chain(&function.output).map(|name| name.len() + 64).sum::<usize>();
+            let attributes = function.attribute_proto.iter().map(attribute_weight).sum::<usize>();
+            let size = interface + attributes + function.node.iter().map(weight).sum::<usize>();
+            let opsets = Rc::new(opsets(&function.opset_import));
+            if self.functions.insert(name, Function { proto: function, opsets, size }).is_some() {
                 return Err(Error::Config {
                     at: format!("function `{}`", function.name),
                     expected: "one of this name".to_owned(),
@@ -68,7 +86,7 @@ impl<'a> Importer<'a> {
     /// Reads the body of a function in place of a call of it.
     pub(super) fn call(
         &mut self,
-        function: &'a FunctionProto,
+        Function { proto: function, opsets, size }: Function<'a>,
         node: &'a NodeProto,
         attributes: &Attributes<'a>,
         around: &Body<'a>,
@@ -76,24 +94,23 @@ impl<'a> Importer<'a> {
         if self.entered.open.contains(&Some(key(function))) {
             return Err(refused(node, "the function calls itself".to_owned()));
         }
+        self.charge(node, size, function.node.len())?;
         let mut bindings: Bindings<'a> =
             function.attribute_proto.iter().map(|attribute| (attribute.name.as_str(), attribute)).collect();
         bindings.extend(attributes.bindings());
         if let Some(extra) = node.input.get(function.input.len()..).filter(|extra| !extra.is_empty()) {
             return Err(refused(node, format!("the function takes {} operands fewer", extra.len())));
         }
-        let mut sets = around.opsets.clone();
-        sets.extend(opsets(&function.opset_import));
         let body = Body {
             nodes: &function.node,
-            opsets: sets,
-            bindings,
+            opsets: Opsets::of(opsets, Some(around.opsets.clone())),
+            bindings: Rc::new(bindings),
             results: function.output.iter().map(String::as_str).collect(),
         };
         let given = function.input.iter().zip(&node.input);
         let given: Vec<(&str, Option<Item>)> =
             given.map(|(inside, outside)| (inside.as_str(), self.scope.item(outside).cloned())).collect();
-        self.begin(node, Some(key(function)), false, &body)?;
+        self.begin(node, Some(key(function)), false, &body);
         for (inside, item) in given {
             if let Some(item) = item {
                 self.scope.define(inside, item);
@@ -111,6 +128,8 @@ impl<'a> Importer<'a> {
 
     /// Reads a branch in place of the node that chooses it.
     pub(super) fn take(&mut self, branch: &'a GraphProto, node: &'a NodeProto, around: &Body<'a>) -> Result<()> {
+        let size = branch.node.iter().map(weight).sum::<usize>() + branch.output.len() * 64;
+        self.charge(node, size, branch.node.len())?;
         if !branch.sparse_initializer.is_empty() {
             return Err(refused(node, "its branch has sparse tensors; export it with dense ones".to_owned()));
         }
@@ -120,7 +139,7 @@ impl<'a> Importer<'a> {
             bindings: around.bindings.clone(),
             results: branch.output.iter().map(|info| info.name.as_str()).collect(),
         };
-        self.begin(node, None, true, &body)?;
+        self.begin(node, None, true, &body);
         for proto in &branch.initializer {
             let name = self.scope.shown(&proto.name);
             let constant = Constant { tensor: self.file.tensor(proto)?, name, literal: proto.dims.is_empty() };
@@ -129,25 +148,21 @@ impl<'a> Importer<'a> {
         self.finish(node, &body)
     }
 
-    /// Enters a body, where that is allowed.
-    fn begin(&mut self, node: &NodeProto, function: Option<Key<'a>>, open: bool, body: &Body<'a>) -> Result<()> {
-        if self.entered.open.len() >= DEPTH {
-            return Err(refused(node, format!("functions and branches stand more than {DEPTH} deep in each other")));
-        }
-        let name =
-            if node.name.is_empty() { node.output.iter().find(|name| !name.is_empty()) } else { Some(&node.name) };
-        let name = name.map_or("", String::as_str);
-        let each = self.scope.shown(name).len();
-        let size: usize = body.nodes.iter().map(|node| weight(node) + each).sum();
-        self.entered.size = self.entered.size.saturating_add(size);
-        if self.entered.size > SIZE {
-            let problem = "functions and branches, each in its place, come to more than a network has";
-            return Err(refused(node, problem.to_owned()));
-        }
+    /// Takes what reading a body costs, before anything of it is done.
+    fn charge(&mut self, node: &NodeProto, size: usize, nodes: usize) -> Result<()> {
+        let each = self.scope.shown(called(node)).len();
+        let beyond = |overrun: Overrun| refused(node, format!("functions and branches: {overrun}"));
+        Limit::Nesting.check_here(self.entered.open.len() + 1).map_err(beyond)?;
+        self.entered.calls.spend(1).map_err(beyond)?;
+        self.entered.size.spend_here(nodes.saturating_mul(each).saturating_add(size)).map_err(beyond)
+    }
+
+    /// Enters a body.
+    fn begin(&mut self, node: &NodeProto, function: Option<Key<'a>>, open: bool, body: &Body<'a>) {
+        let name = called(node);
         let results = body.results.iter().copied().zip(node.output.iter().map(String::as_str));
         self.scope.enter(name, open, results.filter(|(_, outside)| !outside.is_empty()));
         self.entered.open.push(function);
-        Ok(())
     }
 
     /// Reads the nodes of a body, leaves it, and gives its results the names that the node has for them.
@@ -163,6 +178,12 @@ impl<'a> Importer<'a> {
         }
         Ok(())
     }
+}
+
+/// What the body of a node is called.
+fn called(node: &NodeProto) -> &str {
+    let name = if node.name.is_empty() { node.output.iter().find(|name| !name.is_empty()) } else { Some(&node.name) };
+    name.map_or("", String::as_str)
 }
 
 fn refused(node: &NodeProto, problem: String) -> Error {

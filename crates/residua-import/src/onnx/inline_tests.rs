@@ -5,6 +5,7 @@ use residua_formats::onnx::schema::{
     AttributeProto, AttributeType, DataType, FunctionProto, GraphProto, NodeProto, OperatorSetIdProto, TensorProto,
     ValueInfoProto,
 };
+use residua_ir::budget::Limit;
 use residua_ir::{Activation, Graph, Op};
 
 use super::tests::{Model, attribute, int};
@@ -177,12 +178,26 @@ fn functions_that_double_at_each_level_are_refused_before_they_fill_the_memory()
     let mut model = calls(Model::picture(17), "f40", &[]);
     model.2 = (1..=40).map(|level| function(&format!("f{level}"), twice(&format!("f{}", level - 1)))).collect();
     model.2.push(function("f0", vec![node("Relu", "", &["a"], &["b"], &[])]));
-    assert!(model.read().unwrap_err().contains("come to more than a network has"));
+    assert!(model.read().unwrap_err().contains("is beyond the limit"));
     let chain = |name: &str| vec![node(name, "local", &["a"], &["b"], &[])];
     let mut model = calls(Model::picture(17), "f100", &[]);
     model.2 = (1..=100).map(|level| function(&format!("f{level}"), chain(&format!("f{}", level - 1)))).collect();
     model.2.push(function("f0", vec![node("Relu", "", &["a"], &["b"], &[])]));
-    assert!(model.read().unwrap_err().contains("more than 64 deep"));
+    assert!(model.read().unwrap_err().contains("levels of nesting"));
+}
+
+#[test]
+fn as_many_levels_as_are_read_fit_on_the_stack_of_a_thread() {
+    let levels = Limit::Nesting.most_here() - 1;
+    let chain = |name: &str| vec![node(name, "local", &["a"], &["b"], &[])];
+    let mut model = calls(Model::picture(17), &format!("f{levels}"), &[]);
+    model.2 = (1..=levels).map(|level| function(&format!("f{level}"), chain(&format!("f{}", level - 1)))).collect();
+    model.2.push(function("f0", vec![node("Relu", "", &["a"], &["b"], &[])]));
+    let reader = std::thread::Builder::new().stack_size(2 << 20).spawn(move || {
+        let names = |graph: Graph| graph.nodes().iter().map(|node| node.op.name().to_owned()).collect::<Vec<String>>();
+        model.read().map(names)
+    });
+    assert_eq!(reader.unwrap().join().unwrap().unwrap(), ["Relu"]);
 }
 
 #[test]

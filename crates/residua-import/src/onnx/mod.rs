@@ -28,11 +28,10 @@ mod scope;
 mod tests;
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use residua_formats::onnx::OnnxFile;
-use residua_formats::onnx::schema::{
-    FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto,
-};
+use residua_formats::onnx::schema::{GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto};
 use residua_ir::{Graph, GraphBuilder, LayerId, Source, Unused, ValueId};
 
 use crate::error::{Error, Result};
@@ -124,13 +123,33 @@ fn opsets(imports: &[OperatorSetIdProto]) -> HashMap<&str, i64> {
     imports.iter().map(|set| (domain(&set.domain), set.version)).collect()
 }
 
+/// Versions by domain: those of a function, and behind them those of whoever calls it.
+#[derive(Clone)]
+struct Opsets<'a>(Rc<Layer<'a>>);
+
+struct Layer<'a> {
+    own: Rc<HashMap<&'a str, i64>>,
+    around: Option<Opsets<'a>>,
+}
+
+impl<'a> Opsets<'a> {
+    fn of(own: Rc<HashMap<&'a str, i64>>, around: Option<Opsets<'a>>) -> Self {
+        Self(Rc::new(Layer { own, around }))
+    }
+
+    /// The version of a domain's operators.
+    fn get(&self, domain: &str) -> Option<i64> {
+        self.0.own.get(domain).copied().or_else(|| self.0.around.as_ref()?.get(domain))
+    }
+}
+
 /// A list of nodes, and what holds for it.
 struct Body<'a> {
     nodes: &'a [NodeProto],
     /// Versions of operator sets by domain.
-    opsets: HashMap<&'a str, i64>,
+    opsets: Opsets<'a>,
     /// What the attributes of the function are, in this call of it.
-    bindings: Bindings<'a>,
+    bindings: Rc<Bindings<'a>>,
     /// Names that are wanted of it.
     results: Vec<&'a str>,
 }
@@ -138,7 +157,7 @@ struct Body<'a> {
 impl Body<'_> {
     /// The version of the operator set that this node is of.
     fn opset(&self, node: &NodeProto) -> i64 {
-        self.opsets.get(domain(&node.domain)).copied().unwrap_or(1)
+        self.opsets.get(domain(&node.domain)).unwrap_or(1)
     }
 }
 
@@ -147,7 +166,7 @@ struct Importer<'a> {
     file: &'a OnnxFile,
     graph: &'a GraphProto,
     scope: Scope,
-    functions: HashMap<inline::Key<'a>, &'a FunctionProto>,
+    functions: HashMap<inline::Key<'a>, inline::Function<'a>>,
     entered: Entered<'a>,
     /// Types that the model declares, by name; made when they are needed.
     declared: Option<HashMap<&'a str, &'a ValueInfoProto>>,
@@ -199,8 +218,8 @@ fn read(file: &OnnxFile, name: &str) -> Result<Graph> {
     interface::inputs(scope, graph)?;
     importer.body(&Body {
         nodes: &graph.node,
-        opsets: opsets(&model.opset_import),
-        bindings: Bindings::new(),
+        opsets: Opsets::of(Rc::new(opsets(&model.opset_import)), None),
+        bindings: Rc::default(),
         results: graph.output.iter().map(|output| output.name.as_str()).collect(),
     })?;
     let scope = &mut importer.scope;
@@ -223,6 +242,7 @@ impl<'a> Importer<'a> {
             body.nodes.iter().flat_map(order::reads).chain(body.results.iter().copied()).collect();
         for index in order {
             self.node(&body.nodes[index], body, &read)?;
+            self.scope.check()?;
         }
         Ok(())
     }

@@ -18,6 +18,13 @@ pub(super) enum Number {
 }
 
 impl Number {
+    pub(super) fn whole(&self) -> Option<&Extent> {
+        match self {
+            Number::Whole(extent) => Some(extent),
+            Number::Real(_) => None,
+        }
+    }
+
     pub(super) fn known(&self) -> Option<i64> {
         match self {
             Number::Whole(extent) => extent.known(),
@@ -81,11 +88,7 @@ impl Numbers {
 
     /// The elements as whole numbers; `None` where they are reals.
     pub(super) fn extents(&self) -> Option<Vec<Extent>> {
-        let whole = |number: &Number| match number {
-            Number::Whole(extent) => Some(extent.clone()),
-            Number::Real(_) => None,
-        };
-        self.list.iter().map(whole).collect()
+        self.list.iter().map(|number| number.whole().cloned()).collect()
     }
 
     /// The elements as reals, where they are known.

@@ -1,5 +1,7 @@
 //! Nodes that are not known: kept with all that they read, so that they can be inspected, and written again as they are.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use prost::Message;
 use residua_formats::onnx::schema::{GraphProto, NodeProto};
@@ -33,12 +35,16 @@ impl<'a> Importer<'a> {
             }
         }
         let given: Vec<&str> = node.output.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        for (at, &name) in given.iter().enumerate() {
+            places.entry(name).or_insert(at);
+        }
         let shown: Vec<String> = given.iter().map(|name| self.scope.shown(name)).collect();
         opaque.results = shown.iter().map(|name| self.declared_type(name)).collect();
         opaque.verbatim = whole.then(|| Verbatim {
             message: message(node, &body.bindings),
             operands,
-            results: node.output.iter().map(|name| given.iter().position(|given| given == name)).collect(),
+            results: node.output.iter().map(|name| places.get(name.as_str()).copied()).collect(),
             captured: named,
             version: body.opset(node),
         });

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use residua_ir::budget::{Limit, Meter, Overrun};
 use residua_ir::shape::infer;
 use residua_ir::{
     DType, Dim, Extent, GraphBuilder, LayerId, Op, Parameter, ReshapeDim, Role, Shape, Tensor, TensorType, Transform,
@@ -58,11 +59,17 @@ pub(super) struct Scope {
     /// How many bodies were entered under each name.
     entered: HashMap<String, usize>,
     types: HashMap<ValueId, TensorType>,
-    parameters: HashMap<String, Vec<(Vec<Transform>, ValueId)>>,
+    parameters: HashMap<String, HashMap<Vec<Transform>, ValueId>>,
     /// Values made of numbers, by their names in the graph.
     made: HashMap<String, ValueId>,
     /// Values that sizes are read of, in the order in which [`Extent`]s of [`Numbers`] count them.
     sized: Vec<ValueId>,
+    /// Where each of them is in that list.
+    places: HashMap<ValueId, usize>,
+    /// Parts of expressions that were computed or put into nodes.
+    pub(super) expressions: Meter,
+    /// Bytes of tensors that are one repeated number.
+    pub(super) filled: Meter,
     /// Tensors of the file that something has read.
     pub(super) read: HashSet<String>,
 }
@@ -78,6 +85,9 @@ impl Scope {
             parameters: HashMap::new(),
             made: HashMap::new(),
             sized: Vec::new(),
+            places: HashMap::new(),
+            expressions: Meter::new(Limit::ExpressionNodes),
+            filled: Meter::new(Limit::FilledBytes),
             read: HashSet::new(),
         }
     }
@@ -200,7 +210,7 @@ impl Scope {
 
     /// A size that is free.
     fn size(&mut self, id: ValueId, axis: usize) -> Extent {
-        let operand = self.sized.iter().position(|&known| known == id).unwrap_or_else(|| {
+        let operand = *self.places.entry(id).or_insert_with(|| {
             self.sized.push(id);
             self.sized.len() - 1
         });
@@ -212,11 +222,32 @@ impl Scope {
         self.sized.get(operand).copied()
     }
 
+    /// Counts expressions that were computed or that are walked over.
+    ///
+    /// # Errors
+    /// [`Overrun`] where there were too many in this file, from then on.
+    pub(super) fn charge<'e>(&mut self, extents: impl Iterator<Item = &'e Extent>) -> Result<(), Overrun> {
+        extents.into_iter().try_for_each(|extent| self.expressions.spend_here(extent.parts()))
+    }
+
+    /// An error where what was read so far went beyond a limit.
+    pub(super) fn check(&self) -> Result<(), Overrun> {
+        self.expressions.check()
+    }
+
     /// Numbers as a node reads them: what their sizes are of is put behind its operands.
-    pub(super) fn extents_of(&self, extents: &[Extent], operands: &mut Vec<ValueId>) -> Vec<Extent> {
+    pub(super) fn extents_of(&mut self, extents: &[Extent], operands: &mut Vec<ValueId>) -> Vec<Extent> {
+        if self.charge(extents.iter()).is_err() {
+            // The node is not read: whoever reads the list of nodes asks the meter.
+            return extents.to_vec();
+        }
+        let mut places: HashMap<ValueId, usize> = HashMap::new();
+        for (at, &id) in operands.iter().enumerate() {
+            places.entry(id).or_insert(at);
+        }
         let mut place = |operand: usize| {
             let Some(id) = self.sized(operand) else { return operand };
-            operands.iter().position(|&known| known == id).unwrap_or_else(|| {
+            *places.entry(id).or_insert_with(|| {
                 operands.push(id);
                 operands.len() - 1
             })
@@ -284,7 +315,7 @@ impl Scope {
         let tensor = views.iter().try_fold(constant.tensor.clone(), |t, view| t.apply(view)).map_err(fits)?;
         self.read.insert(constant.name.clone());
         let known = self.parameters.entry(constant.name.clone()).or_default();
-        if let Some((_, id)) = known.iter().find(|(transforms, _)| transforms == tensor.transforms()) {
+        if let Some(id) = known.get(tensor.transforms()) {
             return Ok(*id);
         }
         let transforms = tensor.transforms().to_vec();
@@ -296,7 +327,7 @@ impl Scope {
             layer,
             tensor,
         });
-        known.push((transforms, id));
+        known.insert(transforms, id);
         self.types.insert(id, ty);
         Ok(id)
     }

@@ -1,25 +1,23 @@
 //! The only way to make a graph: operands first, so that order and handles are right by construction.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{
     Graph, InputType, Layer, LayerId, Node, NodeId, Parameter, ParameterId, Remarks, Role, Source, SourceOrder, Unused,
     Value, ValueId, ValueKind,
 };
+use crate::budget::{Limit, Overrun};
 use crate::op::Op;
 use crate::shape::Shape;
 use crate::tensor::{DType, Tensor, TensorError};
-
-/// More nodes or values than any network this tool is for; a bound on hostile input.
-const MAX_ITEMS: usize = 1 << 20;
 
 /// What can go wrong while a graph is built.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum GraphError {
-    /// A graph of more than a million nodes or values.
-    #[error("the graph has more than {MAX_ITEMS} nodes, values or tensors")]
-    TooLarge,
+    /// A graph that is larger than any network this tool is for.
+    #[error(transparent)]
+    TooLarge(Overrun),
     /// A shape that was asked for contradicts the declared one.
     #[error("input `{input}` is declared {declared}, it cannot be {wanted}")]
     InputShape {
@@ -54,7 +52,8 @@ pub enum GraphError {
 #[derive(Debug)]
 pub struct GraphBuilder {
     graph: Graph,
-    names: HashSet<String>,
+    /// Names that are taken, each with the number that was last put behind it.
+    names: HashMap<String, usize>,
 }
 
 impl GraphBuilder {
@@ -70,9 +69,10 @@ impl GraphBuilder {
             nodes: Vec::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
+            given: HashSet::new(),
             unused: Vec::new(),
         };
-        Self { graph, names: HashSet::new() }
+        Self { graph, names: HashMap::new() }
     }
 
     /// Says where the model comes from.
@@ -92,12 +92,20 @@ impl GraphBuilder {
     }
 
     fn unique(&mut self, name: &str) -> String {
-        let mut unique = name.to_owned();
-        let mut count = 1;
-        while !self.names.insert(unique.clone()) {
+        let Some(mut count) = self.names.get(name).copied() else {
+            self.names.insert(name.to_owned(), 1);
+            return name.to_owned();
+        };
+        let unique = loop {
             count += 1;
-            unique = format!("{name}_{count}");
-        }
+            let unique = format!("{name}_{count}");
+            if !self.names.contains_key(&unique) {
+                break unique;
+            }
+        };
+        // The next of this name need not count again.
+        self.names.insert(name.to_owned(), count);
+        self.names.insert(unique.clone(), 1);
         unique
     }
 
@@ -191,6 +199,7 @@ impl GraphBuilder {
     /// Makes a value an output.
     pub fn output(&mut self, value: ValueId) {
         self.graph.outputs.push(value);
+        self.graph.given.insert(value);
     }
 
     /// The graph.
@@ -200,8 +209,11 @@ impl GraphBuilder {
     pub fn finish(self) -> Result<Graph, GraphError> {
         let graph = self.graph;
         let largest = graph.values.len().max(graph.nodes.len()).max(graph.parameters.len()).max(graph.layers.len());
-        if largest > MAX_ITEMS {
-            return Err(GraphError::TooLarge);
+        Limit::GraphItems.check_here(largest).map_err(GraphError::TooLarge)?;
+        for input in &graph.inputs {
+            if let ValueKind::Input(input) = &graph.value(*input).kind {
+                Limit::Rank.check_here(input.shape.rank()).map_err(GraphError::TooLarge)?;
+            }
         }
         Ok(graph)
     }

@@ -6,7 +6,7 @@
 mod builder;
 mod remarks;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -275,6 +275,8 @@ pub struct Graph {
     nodes: Vec<Node>,
     inputs: Vec<ValueId>,
     outputs: Vec<ValueId>,
+    /// The same, to be asked for.
+    given: HashSet<ValueId>,
     unused: Vec<Unused>,
 }
 
@@ -335,6 +337,12 @@ impl Graph {
     #[must_use]
     pub fn outputs(&self) -> &[ValueId] {
         &self.outputs
+    }
+
+    /// Whether a value is an output.
+    #[must_use]
+    pub fn is_output(&self, value: ValueId) -> bool {
+        self.given.contains(&value)
     }
 
     /// What is in the file and not in the graph.
@@ -441,6 +449,7 @@ impl Graph {
     #[must_use]
     pub fn with_outputs(mut self, outputs: &[ValueId]) -> Self {
         self.outputs = outputs.to_vec();
+        self.given = outputs.iter().copied().collect();
         self
     }
 

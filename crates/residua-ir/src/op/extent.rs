@@ -3,13 +3,18 @@
 //! Exporters compute the target of a reshape from the shapes of values. Where a size is free, what they compute is kept
 //! as an expression in the operands of the node that uses it; such a node may have operands of which only sizes are read.
 //! An expression becomes a number as soon as those sizes are known.
+//!
+//! Invariant: an expression shares its parts with those that it was computed from, so that a copy of it costs nothing, and it is no
+//! larger than [`MAX_PARTS`] where it is written out; what would be is computed when the model is run.
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::shape::{Dim, Shape, ShapeError, TensorType};
 
-/// Levels of an expression; exporters need a few.
-const MAX_DEPTH: usize = 32;
+/// Parts of an expression where it is written out, shared ones as often as they stand in it; exporters need a few.
+const MAX_PARTS: usize = 128;
 
 /// See the [module](self).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -29,10 +34,29 @@ pub enum Extent {
         /// How.
         by: Arithmetic,
         /// First operand.
-        a: Box<Extent>,
+        #[serde(with = "shared")]
+        a: Arc<Extent>,
         /// Second operand.
-        b: Box<Extent>,
+        #[serde(with = "shared")]
+        b: Arc<Extent>,
     },
+}
+
+/// A part is written as if it was not shared.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Extent;
+
+    pub(super) fn serialize<S: Serializer>(part: &Arc<Extent>, to: S) -> Result<S::Ok, S::Error> {
+        part.as_ref().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Extent>, D::Error> {
+        Extent::deserialize(from).map(Arc::new)
+    }
 }
 
 /// Arithmetic on whole numbers.
@@ -109,7 +133,7 @@ impl Extent {
         }
     }
 
-    /// What an operation gives; `None` where it overflows, divides by 0, or would nest too deeply.
+    /// What an operation gives; `None` where it overflows, divides by 0, or would be too large.
     #[must_use]
     pub fn compute(by: Arithmetic, a: Extent, b: Extent) -> Option<Extent> {
         match (by, &a, &b) {
@@ -120,14 +144,16 @@ impl Extent {
             (Arithmetic::Div, _, Extent::Known(0)) => return None,
             _ => {}
         }
-        let result = Extent::Computed { by, a: Box::new(a), b: Box::new(b) };
-        (result.depth() <= MAX_DEPTH).then_some(result)
+        let result = Extent::Computed { by, a: Arc::new(a), b: Arc::new(b) };
+        (result.parts() <= MAX_PARTS).then_some(result)
     }
 
-    fn depth(&self) -> usize {
+    /// Numbers, sizes and operations in it where it is written out: what any walk over it takes.
+    #[must_use]
+    pub fn parts(&self) -> usize {
         match self {
-            Extent::Known(_) | Extent::Of { .. } => 0,
-            Extent::Computed { a, b, .. } => 1 + a.depth().max(b.depth()),
+            Extent::Known(_) | Extent::Of { .. } => 1,
+            Extent::Computed { a, b, .. } => 1 + a.parts() + b.parts(),
         }
     }
 
@@ -174,7 +200,7 @@ impl Extent {
             Extent::Known(number) => Extent::Known(*number),
             Extent::Of { operand, axis } => Extent::Of { operand: f(*operand), axis: *axis },
             Extent::Computed { by, a, b } => {
-                let (a, b) = (Box::new(a.with_operands(f)), Box::new(b.with_operands(f)));
+                let (a, b) = (Arc::new(a.with_operands(f)), Arc::new(b.with_operands(f)));
                 Extent::Computed { by: *by, a, b }
             }
         }
@@ -252,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused_and_nothing_nests_without_end() {
+    fn what_makes_no_sense_is_refused_and_nothing_grows_without_end() {
         assert_eq!(Extent::compute(Arithmetic::Div, of(0), Extent::Known(0)), None);
         assert_eq!(Extent::compute(Arithmetic::Mul, Extent::Known(i64::MAX), Extent::Known(2)), None);
         assert!(of(9).size(&batch()).is_err());
@@ -262,5 +288,22 @@ mod tests {
             deep = deep.and_then(|deep| Extent::compute(Arithmetic::Add, deep, of(1)));
         }
         assert_eq!(deep, None);
+        // A square of a square: each level is twice as large as the one before it.
+        let square = |x: Extent| Extent::compute(Arithmetic::Mul, x.clone(), x);
+        let sixty = (0..60).try_fold(of(0), |x, _| square(x));
+        assert_eq!(sixty, None);
+        let three = (0..3).try_fold(of(0), |x, _| square(x)).unwrap();
+        assert_eq!(three.parts(), 15);
+        let Extent::Computed { a, b, .. } = &three else { panic!("it is computed") };
+        assert_eq!(a, b);
+    }
+
+    #[test]
+    fn a_copy_shares_its_parts() {
+        let half = Extent::compute(Arithmetic::Div, of(1), Extent::Known(2)).unwrap();
+        let (Extent::Computed { a, .. }, Extent::Computed { a: copied, .. }) = (&half, &half.clone()) else {
+            panic!("it is computed")
+        };
+        assert!(Arc::ptr_eq(a, copied));
     }
 }

@@ -177,7 +177,7 @@ impl<'m> Edits<'m> {
                 continue;
             }
             let free = graph.producer(root).is_some_and(|node| graph.node(node).outputs.len() == 1)
-                && !graph.outputs().contains(&root)
+                && !graph.is_output(root)
                 && !names.contains_key(&root);
             if free {
                 names.insert(root, output);

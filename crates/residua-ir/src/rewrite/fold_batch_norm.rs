@@ -88,7 +88,7 @@ fn foldable(model: &Checked) -> BTreeMap<NodeId, Foldable> {
         // A batch norm acts on axis 1, a matrix product on the last one.
         let same_axis = matches!(producer.op, Op::Conv(_))
             || (producer.op == Op::Linear && model.shape_of(x).is_some_and(|shape| shape.rank() == 2));
-        let only_reader = consumers[x.index()].len() == 1 && !graph.outputs().contains(&x);
+        let only_reader = consumers[x.index()].len() == 1 && !graph.is_output(x);
         constants(graph, producer, 1)?;
         let operands: Vec<Parameter> = constants(graph, norm, 1)?.into_iter().cloned().collect();
         let operands = operands.try_into().ok()?;

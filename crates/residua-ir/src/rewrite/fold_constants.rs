@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::RewriteError;
 use super::edit::Edits;
+use crate::budget::{self, Limit, Meter};
 use crate::cost;
 use crate::graph::{Graph, GraphBuilder, Node, NodeId, Parameter, Role, ValueId, ValueKind};
 use crate::op::Op;
@@ -20,11 +21,8 @@ use crate::validate::{Checked, Typed, validate};
 /// Nodes that one tensor may be computed by; a standardised kernel takes about ten.
 const NODES: usize = 128;
 
-/// Bytes that a tensor which is computed may have, and each on the way to it.
-const BYTES: usize = 1 << 30;
-
-/// Multiply-adds that one tensor may take.
-const MACS: u64 = 1 << 32;
+/// Of the arithmetic of a run, one part in so many may go into what is computed when tensors are read: some are read several times.
+const SHARE: u64 = 32;
 
 /// What gives the elements of the only output of a graph without inputs, row-major and in its type.
 pub type Lazily<'a> = &'a dyn Fn(Checked) -> Arc<dyn LazyBytes>;
@@ -67,12 +65,23 @@ struct Known<'m> {
     nodes: BTreeMap<NodeId, usize>,
     /// Those whose result something else reads.
     wanted: BTreeSet<NodeId>,
+    /// Bytes that results have beyond those of what they are computed from.
+    grown: Meter,
+    /// Multiply-adds that may still be done.
+    left: u64,
 }
 
 impl<'m> Known<'m> {
     fn of(model: &'m Typed) -> Self {
         let graph = model.graph();
-        let mut known = Self { model, nodes: BTreeMap::new(), wanted: BTreeSet::new() };
+        let stored = graph.parameters().iter().fold(0u64, |sum, p| sum.saturating_add(p.tensor.stored_len()));
+        let mut known = Self {
+            model,
+            nodes: BTreeMap::new(),
+            wanted: BTreeSet::new(),
+            grown: Meter::new(Limit::FilledBytes),
+            left: budget::arithmetic(stored) / SHARE,
+        };
         for id in graph.node_ids() {
             if let Some(takes) = known.takes(graph.node(id)) {
                 known.nodes.insert(id, takes);
@@ -86,7 +95,7 @@ impl<'m> Known<'m> {
     }
 
     /// How many nodes the result of a node takes, where it follows from tensors alone and is worth having.
-    fn takes(&self, node: &Node) -> Option<usize> {
+    fn takes(&mut self, node: &Node) -> Option<usize> {
         let graph = self.model.graph();
         let [output] = node.outputs[..] else { return None };
         if !can_be_folded(&node.op) {
@@ -100,10 +109,16 @@ impl<'m> Known<'m> {
                 ValueKind::Input(_) => return None,
             };
         }
+        if takes > NODES {
+            return None;
+        }
         let result = self.model.type_of(output)?;
-        let operands: Option<Vec<TensorType>> = node.inputs.iter().map(|&id| self.model.type_of(id).cloned()).collect();
-        let fits = bytes(result)? <= BYTES && cost::macs(&node.op, &operands?, result).is_some_and(|macs| macs <= MACS);
-        (fits && takes <= NODES).then_some(takes)
+        let operands: Option<Vec<&TensorType>> = node.inputs.iter().map(|&id| self.model.type_of(id)).collect();
+        let operands = operands?;
+        let largest = operands.iter().filter_map(|ty| bytes(ty)).max().unwrap_or(0);
+        self.left = self.left.checked_sub(cost::macs(&node.op, &operands, result)?)?;
+        self.grown.take_here(bytes(result)?.saturating_sub(largest)).ok()?;
+        Some(takes)
     }
 
     /// The tensor in the place of a node.

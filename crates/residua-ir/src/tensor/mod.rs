@@ -24,13 +24,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::budget::{Limit, Overrun};
+
 pub use distribution::Distribution;
 pub use dtype::{DType, Endian, decimal};
 pub use map::map_file;
 pub use statistics::{Channel, Statistics};
 
 /// What was done to a source tensor to get this view of it, in order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Transform {
     /// Axis `i` of the result is axis `perm[i]` of the operand.
@@ -79,6 +81,9 @@ pub enum TensorError {
         /// Shape that was declared.
         shape: Vec<usize>,
     },
+    /// More than is given to any tensor.
+    #[error(transparent)]
+    Limit(Overrun),
     /// A permutation that is none, or a reshape that changes the number of elements.
     #[error("cannot apply {transform} to a tensor of shape {shape:?}")]
     View {
@@ -107,6 +112,12 @@ pub trait LazyBytes: Send + Sync {
     /// # Errors
     /// [`TensorError::Source`] where the file is damaged.
     fn load(&self) -> Result<Bytes, TensorError>;
+
+    /// Bytes that a file holds for it, where they may be fewer than those that it gives: one number that is repeated, a view
+    /// that is. [`None`] where both are about the same.
+    fn stored(&self) -> Option<u64> {
+        None
+    }
 }
 
 #[derive(Clone)]
@@ -154,8 +165,9 @@ impl fmt::Debug for Tensor {
 /// The number of elements of `shape`, or an error where it overflows.
 ///
 /// # Errors
-/// [`TensorError::TooLarge`].
+/// [`TensorError::TooLarge`]; [`TensorError::Limit`] where there are more axes than a tensor may have.
 pub fn element_count(shape: &[usize]) -> Result<usize, TensorError> {
+    Limit::Rank.check_here(shape.len()).map_err(TensorError::Limit)?;
     shape
         .iter()
         .try_fold(1usize, |product, &dim| product.checked_mul(dim))
@@ -272,6 +284,17 @@ impl Tensor {
     #[must_use]
     pub fn byte_len(&self) -> usize {
         self.len() * self.dtype().size()
+    }
+
+    /// Of [`Tensor::byte_len`], how many a file holds: fewer where elements are made or repeated.
+    #[must_use]
+    pub fn stored_len(&self) -> u64 {
+        let stored = match &self.storage {
+            Storage::Lazy(Lazy::Decoded(source)) => source.stored(),
+            Storage::Lazy(Lazy::Standardised(_)) | Storage::Mapped(_) => None,
+        };
+        let whole = self.byte_len() as u64;
+        stored.map_or(whole, |stored| stored.min(whole))
     }
 
     /// What was done to the stored tensor to get this view, in order.

@@ -39,6 +39,10 @@ impl LazyBytes for Strided {
         }
         Ok(out.into())
     }
+
+    fn stored(&self) -> Option<u64> {
+        Some(self.bytes.len() as u64)
+    }
 }
 
 impl Tensor {

@@ -15,6 +15,8 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Style, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use residua_ir::budget::{self, Limit};
+
 pub(crate) use check::{CheckArgs, CheckFormat, FailOn, Override, parse_code, parse_level, parse_target};
 pub(crate) use convert::{ConvertArgs, Dtype, InputLayout, LayoutName, OutputFormat};
 pub(crate) use inspect::{Count, InspectArgs, InspectFormat, LayerColumn};
@@ -59,6 +61,16 @@ pub(crate) struct GlobalArgs {
     /// When to colour the output; NO_COLOR is honoured
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t, hide_possible_values = false)]
     pub(crate) color: ColorChoice,
+    /// Another limit for files that are to be trusted, such as activation-bytes=8GiB; so does RESIDUA_BUDGET
+    #[arg(long, global = true, value_name = "NAME=AMOUNT", value_parser = parse_budget)]
+    pub(crate) budget: Vec<Limits>,
+}
+
+/// Limits to set, as one `--budget` has them.
+pub(crate) type Limits = std::sync::Arc<[(Limit, u64)]>;
+
+pub(crate) fn parse_budget(text: &str) -> Result<Limits, String> {
+    budget::parse(text).map(Into::into)
 }
 
 /// When to colour.

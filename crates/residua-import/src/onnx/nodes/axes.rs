@@ -55,7 +55,7 @@ pub(super) fn reshape(r: &mut Reader<'_>) -> Read {
 
 /// A target, its free sizes as those of axes of the operand where they are the same.
 fn reshaped(
-    r: &Reader<'_>,
+    r: &mut Reader<'_>,
     target: Vec<Extent>,
     zero: bool,
     operands: &mut Vec<ValueId>,

@@ -154,7 +154,7 @@ pub(super) fn split(r: &mut Reader<'_>) -> Read {
     let cuts = cuts(r, x, axis, parts)?;
     r.attributes.finish()?;
     let size = r.scope.fixed(x, axis).and_then(|size| i64::try_from(size).ok());
-    let part = |r: &Reader<'_>, index: usize| {
+    let part = |r: &mut Reader<'_>, index: usize| {
         let mut operands = vec![x];
         let mut own = |extent: &Option<Extent>| r.scope.extents_of(extent.as_slice(), &mut operands).pop();
         let start = own(&cuts[index]).unwrap_or(Extent::Known(0));

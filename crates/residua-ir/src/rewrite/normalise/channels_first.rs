@@ -414,7 +414,7 @@ impl<'p, 'm> Plan<'p, 'm> {
     fn ends_in_products(&self, value: ValueId) -> bool {
         let mut pending = vec![value];
         while let Some(value) = pending.pop() {
-            if self.m.graph.outputs().contains(&value) {
+            if self.m.graph.is_output(value) {
                 return false;
             }
             for &reader in self.m.readers(value) {

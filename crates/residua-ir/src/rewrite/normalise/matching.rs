@@ -41,7 +41,7 @@ impl<'m> Matcher<'m> {
     /// The node that gives a value which nothing else reads, and which is no output: it can go into its reader.
     pub(super) fn inner(&self, value: ValueId) -> Option<(NodeId, &'m Node)> {
         let readers = &self.consumers[value.index()];
-        let alone = readers.iter().all(|reader| *reader == readers[0]) && !self.graph.outputs().contains(&value);
+        let alone = readers.iter().all(|reader| *reader == readers[0]) && !self.graph.is_output(value);
         self.producer(value).filter(|_| alone)
     }
 

@@ -12,6 +12,7 @@ mod rank;
 mod window;
 
 use super::{Dim, Shape, TensorType};
+use crate::budget::{Limit, Overrun};
 use crate::op::{Activation, Elementwise, Op};
 use crate::tensor::DType;
 
@@ -86,6 +87,9 @@ pub enum ShapeError {
     /// An attribute that makes no sense here.
     #[error("{0}")]
     Attribute(String),
+    /// A result of more axes than any tensor may have.
+    #[error(transparent)]
+    Limit(Overrun),
 }
 
 type Result<T> = std::result::Result<T, ShapeError>;
@@ -373,5 +377,6 @@ pub fn infer(op: &Op, operands: &[TensorType]) -> Result<Vec<TensorType>> {
             (dtype, operands[0].shape.clone())
         }
     };
+    Limit::Rank.check_here(shape.rank()).map_err(ShapeError::Limit)?;
     Ok(vec![TensorType { dtype, shape }])
 }
