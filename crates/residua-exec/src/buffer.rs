@@ -1,5 +1,6 @@
 //! Buffers that are used again and again, aligned for vectors.
 
+use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut, Range};
 
 /// Bytes of a cache line, and of the widest vector.
@@ -32,6 +33,33 @@ impl<T: Copy + Default> Buffer<T> {
     pub(crate) fn with_len(mut self, len: usize) -> Self {
         self.used.end = self.used.start + len.min(self.capacity());
         self
+    }
+}
+
+/// Buffers that nothing is in, by their capacity.
+#[derive(Debug)]
+pub(crate) struct FreeList<T>(BTreeMap<usize, Vec<Buffer<T>>>);
+
+impl<T> Default for FreeList<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<T: Copy + Default> FreeList<T> {
+    /// The smallest buffer that holds so many elements, which have any value.
+    pub(crate) fn take(&mut self, len: usize) -> Option<Buffer<T>> {
+        let (&capacity, buffers) = self.0.range_mut(len..).next()?;
+        let found = buffers.pop();
+        if buffers.is_empty() {
+            self.0.remove(&capacity);
+        }
+        found.map(|buffer| buffer.with_len(len))
+    }
+
+    /// Gives a buffer back.
+    pub(crate) fn push(&mut self, buffer: Buffer<T>) {
+        self.0.entry(buffer.capacity()).or_default().push(buffer);
     }
 }
 

@@ -11,9 +11,10 @@ use residua_ir::shape::infer;
 use residua_ir::{Checked, DType, Graph, Shape, TensorType, ValueId, ValueKind};
 
 use crate::array::{Array, element_count};
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, FreeList};
 use crate::element::Element;
 use crate::error::ExecError;
+use crate::estimate::of_graph;
 use crate::executor::{Computed, Options, Results, Watch};
 use crate::parallel;
 use crate::plan::{Constants, Plan, integer};
@@ -28,10 +29,12 @@ pub(crate) struct Engine<T> {
     last_read: Vec<usize>,
     keep: Vec<ValueId>,
     memory_limit: usize,
+    /// Whether all sizes were known before, and what they take.
+    estimated: bool,
     pool: ThreadPool,
     arch: Arch,
     /// Buffers of earlier runs.
-    buffers: Mutex<Vec<Buffer<T>>>,
+    buffers: Mutex<FreeList<T>>,
 }
 
 impl<T: Element> Engine<T> {
@@ -70,15 +73,25 @@ impl<T: Element> Engine<T> {
             last_read,
             keep: options.keep.clone(),
             memory_limit: options.memory_limit,
+            estimated: graph
+                .value_ids()
+                .all(|id| model.shape_of(id).is_some_and(|shape| shape.element_count().is_some())),
             pool,
             arch,
-            buffers: Mutex::new(Vec::new()),
+            buffers: Mutex::default(),
         })
     }
 
     pub(crate) fn run(&self, inputs: &[Array], mut watch: Option<Watch<'_>>) -> Result<Results, ExecError> {
         let shapes = self.shapes(inputs)?;
         self.check_memory(&shapes)?;
+        if !self.estimated {
+            let known = |id: ValueId| {
+                let shape = Shape::fixed(shapes.get(id.index())?);
+                Some(TensorType { dtype: DType::F32, shape })
+            };
+            of_graph(&self.graph, size_of::<T>(), &self.keep, &known).check_operations()?;
+        }
         let free = std::mem::take(&mut *self.buffers.lock().unwrap_or_else(PoisonError::into_inner));
         let mut run = Run::new(self.arch, shapes.into(), free, &self.plan.constants);
         for (&id, array) in self.graph.inputs().iter().zip(inputs) {
@@ -201,18 +214,13 @@ pub(crate) struct Run<'a, T> {
     pub(crate) arch: Arch,
     pub(crate) shapes: Arc<[Vec<usize>]>,
     slots: Vec<Option<Arc<Buffer<T>>>>,
-    free: Vec<Buffer<T>>,
+    free: FreeList<T>,
     constants: &'a Constants<T>,
 }
 
 impl<'a, T: Element> Run<'a, T> {
     /// A run of values of these shapes, with these buffers at hand.
-    pub(crate) fn new(
-        arch: Arch,
-        shapes: Arc<[Vec<usize>]>,
-        free: Vec<Buffer<T>>,
-        constants: &'a Constants<T>,
-    ) -> Self {
+    pub(crate) fn new(arch: Arch, shapes: Arc<[Vec<usize>]>, free: FreeList<T>, constants: &'a Constants<T>) -> Self {
         let slots = vec![None; shapes.len()];
         Self { arch, shapes, slots, free, constants }
     }
@@ -246,11 +254,7 @@ impl<'a, T: Element> Run<'a, T> {
 
     /// A buffer of this many elements of any value.
     pub(crate) fn buffer(&mut self, len: usize) -> Buffer<T> {
-        let free = self.free.iter().enumerate().filter(|(_, buffer)| buffer.capacity() >= len);
-        match free.min_by_key(|(_, buffer)| buffer.capacity()).map(|(at, _)| at) {
-            Some(at) => self.free.swap_remove(at).with_len(len),
-            None => Buffer::new(len),
-        }
+        self.free.take(len).unwrap_or_else(|| Buffer::new(len))
     }
 
     /// Gives a buffer back.

@@ -1,5 +1,6 @@
 //! What can go wrong when a graph is prepared or run, with the layer, node or input it is about.
 
+use residua_ir::budget::Limit;
 use residua_ir::{DType, Op, TensorError, TensorType};
 
 /// Why a graph cannot be prepared or run.
@@ -67,7 +68,10 @@ pub enum ExecError {
         shape: String,
     },
     /// More memory than the limit would be needed.
-    #[error("node `{node}` with a result of shape {shape}: the run would hold {needed} bytes, the limit is {limit}")]
+    #[error(
+        "node `{node}` with a result of shape {shape}: the run would hold {needed} bytes, the limit is {limit} (smaller inputs or a smaller batch take less; where the model is to be trusted with more: --budget {}={needed})",
+        Limit::ActivationBytes.name()
+    )]
     Memory {
         /// The node at which the limit would be passed.
         node: String,
@@ -77,6 +81,19 @@ pub enum ExecError {
         needed: usize,
         /// The limit.
         limit: usize,
+    },
+    /// More operations than the limit would be done.
+    #[error(
+        "the run would take {operations} operations on numbers, the limit for {weights} bytes of weights is {limit} (smaller inputs take fewer; where the model is to be trusted with more: --budget {}={operations})",
+        Limit::ArithmeticAlways.name()
+    )]
+    Operations {
+        /// Products, and elements read and written.
+        operations: u64,
+        /// The limit.
+        limit: u64,
+        /// Bytes of the weights that the file holds, from which the limit follows.
+        weights: u64,
     },
     /// A value to be kept that is not of this graph.
     #[error("value {index} was asked for, the graph has {values}")]

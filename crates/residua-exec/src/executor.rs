@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use residua_ir::budget::Limit;
 use residua_ir::{Checked, DType, Op, ValueId};
 
 use crate::array::Array;
 use crate::engine::Engine;
 use crate::error::ExecError;
+use crate::estimate::estimate;
 
 /// Type that a run computes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -33,7 +35,7 @@ pub struct Options {
     /// Values that a watcher is to see: no step passes over them. Unlike those that are kept they are given up behind their
     /// last reader.
     pub watched: Vec<ValueId>,
-    /// Most bytes that the activations of one run may take at once.
+    /// Most bytes that the activations of one run may take at once; [`Limit::ActivationBytes`] unless it is set.
     pub memory_limit: usize,
 }
 
@@ -45,7 +47,7 @@ impl Default for Options {
             keep: Vec::new(),
             round: BTreeMap::new(),
             watched: Vec::new(),
-            memory_limit: 8 << 30,
+            memory_limit: Limit::ActivationBytes.most_here(),
         }
     }
 }
@@ -82,7 +84,8 @@ impl Executor {
     ///
     /// # Errors
     /// [`ExecError::Opaque`] where an operator is not known, [`ExecError::Parameter`] where a tensor is damaged,
-    /// [`ExecError::UnknownValue`] where a value to be kept is not of this graph, [`ExecError::Threads`].
+    /// [`ExecError::UnknownValue`] where a value to be kept is not of this graph, [`ExecError::Threads`];
+    /// [`ExecError::Memory`] or [`ExecError::Operations`] where all sizes are known and a run would pass a limit.
     pub fn new(model: &Checked, options: &Options) -> Result<Self, ExecError> {
         let graph = model.graph();
         for node in graph.nodes() {
@@ -95,6 +98,8 @@ impl Executor {
                 });
             }
         }
+        // Packing the weights of what is not run afterwards would take as long as a run.
+        estimate(model, options.precision, &options.keep).check(options.memory_limit)?;
         Ok(Self(match options.precision {
             Precision::F32 => Engines::F32(Engine::new(model, options)?),
             Precision::F64 => Engines::F64(Engine::new(model, options)?),
@@ -106,7 +111,7 @@ impl Executor {
     /// # Errors
     /// [`ExecError::InputCount`] or [`ExecError::InputShape`] where the arrays are not what the model declares,
     /// [`ExecError::Node`] or [`ExecError::Size`] where a node cannot be applied to sizes that they lead to,
-    /// [`ExecError::Memory`] where the run would pass the limit.
+    /// [`ExecError::Memory`] or [`ExecError::Operations`] where the run would pass a limit.
     pub fn run(&self, inputs: &[Array]) -> Result<Results, ExecError> {
         match &self.0 {
             Engines::F32(engine) => engine.run(inputs, None),

@@ -15,6 +15,7 @@ pub mod compare;
 mod element;
 mod engine;
 mod error;
+mod estimate;
 mod executor;
 mod kernels;
 pub mod order;
@@ -24,4 +25,5 @@ mod steps;
 
 pub use array::{Array, Data};
 pub use error::ExecError;
+pub use estimate::{Estimate, estimate};
 pub use executor::{Computed, Executor, Options, Precision, Results, Watch};

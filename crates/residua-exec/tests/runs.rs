@@ -2,9 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
-use residua_exec::{Array, ExecError, Executor, Options, Precision, compare};
+use residua_exec::{Array, ExecError, Executor, Options, Precision, compare, estimate};
 use residua_ir::{
-    Activation, BatchNorm, Checked, Conv, Dim, Elementwise, GlobalPool, GraphBuilder, Op, Opaque, Padding, Pads,
+    Activation, BatchNorm, Checked, Conv, DType, Dim, Elementwise, GlobalPool, GraphBuilder, Op, Opaque, Padding, Pads,
     PoolKind, Shape, Tensor, ValueId, validate,
 };
 
@@ -144,8 +144,34 @@ fn a_run_that_would_not_fit_is_refused_before_it_starts() {
     let y = g.add("pad", Op::Pad(residua_ir::Pad { pads, channels: [0, 0], value: 0.0 }), &[x]);
     g.output(y);
     let model = validate(g.finish().unwrap()).unwrap();
-    let error = Executor::new(&model, &Options::default()).unwrap().run(&[input(&[1, 1, 1, 1])]).unwrap_err();
+    let error = Executor::new(&model, &Options::default()).unwrap_err();
     assert!(error.to_string().contains("`pad`"), "{error}");
+}
+
+#[test]
+fn a_run_that_would_take_too_long_is_refused_before_weights_are_packed() {
+    let mut g = GraphBuilder::new("endless");
+    let x = g.input("x", Shape::fixed(&[1, 64, 512, 512]));
+    let kernel = g.weight("w", Tensor::filled(DType::F32, vec![64, 64, 3, 3], 0.1).unwrap());
+    let last = (0..8).fold(x, |x, step| {
+        g.add(
+            &format!("conv{step}"),
+            Op::Conv(Conv { padding: Padding::Explicit(Pads::all(1)), ..Conv::default() }),
+            &[x, kernel],
+        )
+    });
+    g.output(last);
+    let model = validate(g.finish().unwrap()).unwrap();
+    let found = estimate(&model, Precision::F32, &[]);
+    // Each of eight convolutions: 64 x 64 x 3 x 3 products for each of 512 x 512 pixels, and what it reads and writes.
+    let (pixels, map) = (512 * 512, 64 * 512 * 512);
+    assert_eq!(found.operations, 8 * (64 * 64 * 9 * pixels + 2 * map + 64 * 64 * 9));
+    // The operand and the result of a step.
+    assert_eq!(found.held, 2 * 4 * map);
+    let error = Executor::new(&model, &Options::default()).unwrap_err();
+    assert!(matches!(error, ExecError::Operations { limit: 64_000_000_000, .. }), "{error}");
+    let small = Options { memory_limit: 1 << 20, ..Options::default() };
+    assert!(matches!(Executor::new(&model, &small), Err(ExecError::Memory { .. })));
 }
 
 #[test]

@@ -125,7 +125,7 @@ fn becomes_unsigned(model: &Checked, consumers: &[Vec<NodeId>], value: ValueId) 
     let restored = graph.node(reader).output();
     quantized
         && matches!(graph.node(reader).op, Op::Dequantize(_))
-        && !graph.outputs().contains(&value)
+        && !graph.is_output(value)
         && consumers[restored.index()].len() + graph.outputs().iter().filter(|&&output| output == restored).count() == 1
 }
 

@@ -12,6 +12,7 @@ use residua_ir::{Checked, DType, Node, NodeId, Tensor, ValueId, ValueKind};
 
 use super::{Constants, Step, read, tensor_of, weights};
 use crate::array::element_count;
+use crate::buffer::FreeList;
 use crate::element::Element;
 use crate::engine::Run;
 use crate::error::ExecError;
@@ -95,7 +96,7 @@ fn run<T: Element>(
         step.reads().for_each(|id| last_read[id.index()] = index);
     }
     let stored: BTreeSet<ValueId> = computed_constants(model).into_iter().map(|id| graph.node(id).output()).collect();
-    let mut run = Run::new(arch, shapes, Vec::new(), &constants);
+    let mut run = Run::new(arch, shapes, FreeList::default(), &constants);
     let mut found = BTreeMap::new();
     for (index, step) in steps.iter().enumerate() {
         let result = steps::run(&mut run, step, &[])?;

@@ -50,7 +50,7 @@ pub(super) fn nodes(model: &Checked, consumers: &[Vec<NodeId>]) -> Vec<bool> {
         let is_rounded = |&value: &ValueId| {
             let readers = &consumers[value.index()];
             let rounded = |reader: &NodeId| found[reader.index()] || rounds(graph.node(*reader));
-            !readers.is_empty() && readers.iter().all(rounded) && !graph.outputs().contains(&value)
+            !readers.is_empty() && readers.iter().all(rounded) && !graph.is_output(value)
         };
         found[id.index()] &= is_range(node) || node.outputs.iter().all(is_rounded);
     }

@@ -100,7 +100,7 @@ fn keeps_range(model: &Checked, readers: &[NodeId], node: &Node) -> bool {
             && is_real(model, node)
             && !readers.is_empty()
             && readers.iter().all(becomes_real)
-            && !graph.outputs().contains(&node.output())
+            && !graph.is_output(node.output())
 }
 
 /// Packed weights of a convolution of so many groups, or of a linear layer; [`None`] where they are computed.

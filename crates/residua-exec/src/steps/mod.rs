@@ -14,7 +14,7 @@ use residua_ir::shape::window::{Window, resolve};
 use residua_ir::{Conv, DType, ValueId};
 
 use crate::array::element_count;
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, FreeList};
 use crate::element::Element;
 use crate::engine::Run;
 use crate::error::ExecError;
@@ -74,7 +74,7 @@ fn compute<T: Element>(run: &mut Run<'_, T>, step: &Step<T>, dead: &[ValueId]) -
 
 /// Runs a step in f32 on the values that the outer one reads.
 fn run_single<T: Element>(outer: &Run<'_, T>, step: &Step<T>, inner: &Single) -> Result<Values<T>, ExecError> {
-    let mut single = Run::new(outer.arch, outer.shapes.clone(), Vec::new(), &inner.constants);
+    let mut single = Run::new(outer.arch, outer.shapes.clone(), FreeList::default(), &inner.constants);
     for &id in &step.operands {
         let values: Vec<f32> = outer.values(id).iter().map(|value| value.to_f32()).collect();
         single.put(id, Arc::new(values.into()));

@@ -3,14 +3,17 @@
 use anyhow::{Context, Result};
 use residua_exec::Array;
 use residua_ir::Checked;
+use residua_ir::budget::{Limit, Meter};
+use residua_ir::tensor::element_count;
 
 /// One array for each input: numbers evenly spread over −1 to 1, the same on every machine; a free batch is 1.
 ///
 /// # Errors
-/// Where another size is free.
+/// Where another size is free, or where the inputs take more than a run may.
 pub(crate) fn arrays(model: &Checked, seed: u64) -> Result<Vec<Array>> {
     let mut state = seed;
     let graph = model.graph();
+    let mut bytes = Meter::new(Limit::ActivationBytes);
     graph
         .inputs()
         .iter()
@@ -20,9 +23,10 @@ pub(crate) fn arrays(model: &Checked, seed: u64) -> Result<Vec<Array>> {
             let size = |(axis, dim): (usize, &residua_ir::Dim)| dim.fixed().or((axis == 0).then_some(1));
             let sizes: Option<Vec<usize>> = shape.dims().iter().enumerate().map(size).collect();
             let sizes = sizes.with_context(|| format!("input `{name}` has a free size: pass --input-shape"))?;
-            let count = sizes.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
-            let count =
-                count.filter(|&count| count <= 1 << 30).with_context(|| format!("input `{name}` is too large"))?;
+            let count = element_count(&sizes).with_context(|| format!("input `{name}`"))?;
+            bytes
+                .spend_here(count.saturating_mul(size_of::<f32>()))
+                .with_context(|| format!("input `{name}` of shape {sizes:?} cannot be made"))?;
             let values: Vec<f32> = (0..count).map(|_| 2.0 * unit(&mut state) - 1.0).collect();
             Ok(Array::new(sizes, values)?)
         })

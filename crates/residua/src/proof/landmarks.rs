@@ -124,7 +124,7 @@ pub(super) fn landmarks(model: &Checked, places: &[(NodeId, Place)]) -> Vec<Land
     let follows = |id: NodeId| matches!(part(graph, &constant, id), Part::Follower);
     // The one follower of a value that nothing else reads.
     let next = |value: ValueId| match consumers[value.index()][..] {
-        [next] if follows(next) && !graph.outputs().contains(&value) => Some(next),
+        [next] if follows(next) && !graph.is_output(value) => Some(next),
         _ => None,
     };
     let mut depth = vec![0usize; graph.values().len()];

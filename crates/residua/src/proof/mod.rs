@@ -31,7 +31,8 @@ mod witness;
 
 use anyhow::{Context, Result};
 use residua_exec::compare::{bit_identical, difference};
-use residua_exec::{Array, Precision};
+use residua_exec::{Array, Precision, estimate};
+use residua_ir::budget::{self, Limit};
 use residua_ir::{Checked, ValueId};
 use serde::Serialize;
 
@@ -204,6 +205,11 @@ impl Both {
             Ok(fitted) => fitted,
             Err(reason) => return Ok(Err(reason)),
         };
+        for (model, which) in [(&a, "the first model"), (&b, "the second model")] {
+            let found = estimate(model, Precision::F64, &[]);
+            found.within_budget().context(which)?;
+            Limit::ProbeBytes.check_against(budget::probe(found.weights), found.held).context(which)?;
+        }
         let inputs = probe::arrays(a.graph(), &a, settings.input_range.unwrap_or((-1.0, 1.0)), SEED)?;
         let inputs_b = interface.inputs(&inputs)?;
         let exactly = relation == Relation::Identical && settings.tolerance.is_none();

@@ -2,6 +2,8 @@
 
 use anyhow::{Context, Result, bail};
 use residua_exec::Array;
+use residua_ir::budget::{Limit, Meter};
+use residua_ir::tensor::element_count;
 use residua_ir::{Checked, Graph, Shape, validate};
 
 /// Sizes tried for a free height and width: large enough for five halvings, then larger.
@@ -65,12 +67,13 @@ const CELLS: usize = 4;
 /// holds and where a pool starts shows in the output. The same seed gives the same numbers on every machine.
 pub(super) fn arrays(graph: &Graph, model: &Checked, range: (f32, f32), seed: u64) -> Result<Vec<Array>> {
     let mut state = seed;
+    check_inputs(graph, model)?;
     graph
         .inputs()
         .iter()
         .map(|&id| {
             let shape = model.shape_of(id).and_then(|shape| shape.as_fixed()).context("an input of unknown size")?;
-            let count = shape.iter().product();
+            let count = element_count(&shape)?;
             let mut values: Vec<f32> = (0..count).map(|_| range.0 + (range.1 - range.0) * unit(&mut state)).collect();
             if let &[_, _, height, width] = &shape[..] {
                 flatten_cells(&mut values, height, width);
@@ -78,6 +81,19 @@ pub(super) fn arrays(graph: &Graph, model: &Checked, range: (f32, f32), seed: u6
             Ok(Array::new(shape, values)?)
         })
         .collect()
+}
+
+/// Refuses inputs that a run could not hold, before any is made.
+pub(super) fn check_inputs(graph: &Graph, model: &Checked) -> Result<()> {
+    let mut bytes = Meter::new(Limit::ActivationBytes);
+    for &id in graph.inputs() {
+        let shape = model.shape_of(id).and_then(|shape| shape.as_fixed()).context("an input of unknown size")?;
+        let name = &graph.value(id).name;
+        let count = element_count(&shape).with_context(|| format!("input `{name}`"))?;
+        let size = count.saturating_mul(size_of::<f64>());
+        bytes.spend_here(size).with_context(|| format!("input `{name}` of shape {shape:?} cannot be made"))?;
+    }
+    Ok(())
 }
 
 /// Gives every second cell of each plane the value of its first element.

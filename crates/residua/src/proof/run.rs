@@ -1,5 +1,7 @@
 //! Runs of a model with values kept, and figures on what two runs gave.
 
+use std::collections::HashMap;
+
 use anyhow::{Context, Result};
 use residua_exec::compare::{Difference, argmax};
 use residua_exec::{Array, Executor, Options, Precision, Results};
@@ -37,10 +39,9 @@ impl<'m> Run<'m> {
 
 /// The values that were to be kept, in the order of `values`.
 pub(super) fn taken(results: Results, values: &[ValueId]) -> Result<Vec<Array>> {
-    values
-        .iter()
-        .map(|&value| results.kept(value).cloned().context("a value that was to be kept is not there"))
-        .collect()
+    let kept: HashMap<ValueId, &Array> = results.kept.iter().map(|(value, array)| (*value, array)).collect();
+    let found = |value| kept.get(value).map(|&array| array.clone());
+    values.iter().map(|value| found(value).context("a value that was to be kept is not there")).collect()
 }
 
 /// One run of a model, in one precision.

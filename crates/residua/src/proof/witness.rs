@@ -35,17 +35,19 @@ pub(super) fn squashed_once(a: &Checked, b: &Checked) -> Option<String> {
 }
 
 /// What a value is the softmax or sigmoid of.
-pub(super) fn squashed(model: &Checked, value: ValueId) -> Option<ValueId> {
+pub(super) fn squashed(model: &Checked, mut value: ValueId) -> Option<ValueId> {
     let graph = model.graph();
-    let node = graph.node(graph.producer(value)?);
-    match &node.op {
-        Op::Softmax { .. } | Op::Activation(Activation::Sigmoid) => Some(node.inputs[0]),
-        Op::Identity(_)
-        | Op::Cast { .. }
-        | Op::Quantize(_)
-        | Op::Dequantize(_)
-        | Op::Transpose { .. }
-        | Op::Reshape { .. } => squashed(model, node.inputs[0]),
-        _ => None,
+    loop {
+        let node = graph.node(graph.producer(value)?);
+        match &node.op {
+            Op::Softmax { .. } | Op::Activation(Activation::Sigmoid) => return Some(node.inputs[0]),
+            Op::Identity(_)
+            | Op::Cast { .. }
+            | Op::Quantize(_)
+            | Op::Dequantize(_)
+            | Op::Transpose { .. }
+            | Op::Reshape { .. } => value = node.inputs[0],
+            _ => return None,
+        }
     }
 }
