@@ -1,5 +1,8 @@
 //! An ONNX model as text: what rules about files and about runtimes look at, before anything is understood of it.
 
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
 use residua_formats::onnx::OnnxFile;
 use residua_formats::onnx::schema::{
     AttributeProto, DataType, FunctionProto, GraphProto, ModelProto, NodeProto, ValueInfoProto,
@@ -11,19 +14,23 @@ pub struct OnnxText {
     file: OnnxFile,
     /// Whether it is what a conversion would write, and not a file.
     drafted: bool,
+    /// Versions by domain, made when they are asked for.
+    opsets: OnceLock<HashMap<String, i64>>,
+    /// Places of functions by domain and name, the first of each.
+    functions: OnceLock<HashMap<String, HashMap<String, usize>>>,
 }
 
 impl OnnxText {
     /// What lies in a file.
     #[must_use]
     pub fn of_file(file: OnnxFile) -> Self {
-        Self { file, drafted: false }
+        Self { file, drafted: false, opsets: OnceLock::new(), functions: OnceLock::new() }
     }
 
     /// What a conversion would write.
     #[must_use]
     pub fn drafted(model: ModelProto) -> Self {
-        Self { file: model.into(), drafted: true }
+        Self { file: model.into(), drafted: true, opsets: OnceLock::new(), functions: OnceLock::new() }
     }
 
     pub(crate) fn is_drafted(&self) -> bool {
@@ -44,8 +51,14 @@ impl OnnxText {
 
     /// The version of an operator set that the model uses.
     pub(crate) fn opset(&self, wanted: &str) -> Option<i64> {
-        let sets = &self.file.model.opset_import;
-        sets.iter().find(|set| domain(&set.domain) == domain(wanted)).map(|set| set.version)
+        let sets = self.opsets.get_or_init(|| {
+            let mut sets = HashMap::new();
+            for set in &self.file.model.opset_import {
+                sets.entry(domain(&set.domain).to_owned()).or_insert(set.version);
+            }
+            sets
+        });
+        sets.get(domain(wanted)).copied()
     }
 
     /// The nodes of the graph, and those of graphs within them.
@@ -59,10 +72,16 @@ impl OnnxText {
 
     /// The function of the model that a node calls, if it does.
     pub(crate) fn function(&self, node: &NodeProto) -> Option<&FunctionProto> {
-        let is_it = |function: &&FunctionProto| {
-            function.name == node.op_type && domain(&function.domain) == domain(&node.domain)
-        };
-        self.file.model.functions.iter().find(is_it)
+        let functions = &self.file.model.functions;
+        let places = self.functions.get_or_init(|| {
+            let mut places: HashMap<String, HashMap<String, usize>> = HashMap::new();
+            for (at, function) in functions.iter().enumerate() {
+                let of_domain = places.entry(domain(&function.domain).to_owned()).or_default();
+                of_domain.entry(function.name.clone()).or_insert(at);
+            }
+            places
+        });
+        functions.get(*places.get(domain(&node.domain))?.get(&node.op_type)?)
     }
 }
 

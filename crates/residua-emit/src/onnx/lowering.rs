@@ -39,6 +39,8 @@ pub(crate) struct Lowering<'a> {
     /// Names in the output of inputs and computed values.
     pub(crate) names: HashMap<ValueId, String>,
     taken: HashSet<String>,
+    /// The numbers that were last put behind names.
+    counts: HashMap<String, usize>,
     /// Names in subgraphs.
     inner: HashSet<String>,
     /// What the source calls its nodes, and says of them and of its values.
@@ -72,6 +74,7 @@ impl<'a> Lowering<'a> {
             roots,
             names: HashMap::new(),
             taken,
+            counts: HashMap::new(),
             inner: HashSet::new(),
             said: Names::of(model.graph()),
             nodes: Vec::new(),
@@ -93,12 +96,19 @@ impl<'a> Lowering<'a> {
 
     /// A name that no value has yet.
     pub(crate) fn fresh(&mut self, wanted: &str) -> String {
-        let mut name = wanted.to_owned();
-        let mut count = 1;
-        while !self.taken.insert(name.clone()) {
-            count += 1;
-            name = format!("{wanted}_{count}");
+        if self.taken.insert(wanted.to_owned()) {
+            return wanted.to_owned();
         }
+        // The next of this name need not count again.
+        let mut count = self.counts.get(wanted).copied().unwrap_or(1);
+        let name = loop {
+            count += 1;
+            let name = format!("{wanted}_{count}");
+            if self.taken.insert(name.clone()) {
+                break name;
+            }
+        };
+        self.counts.insert(wanted.to_owned(), count);
         name
     }
 

@@ -1,7 +1,7 @@
 //! From a graph to the lists that an ONNX model consists of: what is left out, what the interface looks like, and the
 //! order of nodes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use residua_formats::onnx::schema::ValueInfoProto;
 use residua_ir::{Checked, DType, LayerId, Node, NodeId, Op, Role, Shape, SourceOrder, TensorType, ValueId, ValueKind};
@@ -29,6 +29,7 @@ pub(crate) fn plan<'a>(model: &'a Checked, opset: i64, options: &OnnxOptions) ->
         inputs.push(input(&mut out, id, layout)?);
     }
     let exits = exits(&mut out, layout);
+    let direct: HashSet<String> = exits.iter().filter(|exit| exit.direct).map(|exit| exit.name.clone()).collect();
     absorb(&mut out);
     note_integers(&mut out);
     for id in graph.node_ids() {
@@ -36,7 +37,7 @@ pub(crate) fn plan<'a>(model: &'a Checked, opset: i64, options: &OnnxOptions) ->
         if !passes_through(model, types, node) && !out.absorbed.contains(&id) {
             refuse_unknown_shapes(model, node)?;
             lower::lower(&mut out, id)?;
-            describe(&mut out, node, &exits);
+            describe(&mut out, node, &direct);
         }
     }
     out.turn_to_interface();
@@ -191,20 +192,21 @@ struct Exit {
 /// The outputs; values that can be computed under an output's name get that name.
 fn exits(out: &mut Lowering<'_>, layout: InputLayout) -> Vec<Exit> {
     let graph = out.graph();
-    let mut exits = Vec::new();
+    let (mut exits, mut named) = (Vec::new(), HashSet::new());
     for &value in graph.outputs() {
         let root = out.roots[value.index()];
         let turn = turn(&out.shape(value), &graph.value(value).order, layout);
         let computed = matches!(graph.value(root).kind, ValueKind::Computed { .. });
         // An output that is named elsewhere in the list keeps its own name.
-        let other = graph.outputs().iter().any(|&o| o != value && o == root);
+        let other = root != value && graph.is_output(root);
         let source = out.source_dtype(value);
         let cast = Some(out.interface_dtype(source)).filter(|&dtype| dtype != out.dtype(source));
         let as_it_is = matches!(turn, Turn::None) && cast.is_none();
         let direct = as_it_is && computed && !other && !out.names.contains_key(&root);
         let name = out.own_name(value);
         // An output that is listed twice.
-        let name = if exits.iter().any(|exit: &Exit| exit.name == name) { out.fresh(&name) } else { name };
+        let name = if named.contains(&name) { out.fresh(&name) } else { name };
+        named.insert(name.clone());
         if direct {
             out.names.insert(root, name.clone());
         } else if root == value && !as_it_is && !out.names.contains_key(&root) {
@@ -316,11 +318,11 @@ fn note_integers(out: &mut Lowering<'_>) {
 }
 
 /// Writes down the types of a node's results, unless they are outputs, whose types stand there.
-fn describe(out: &mut Lowering<'_>, node: &Node, exits: &[Exit]) {
+fn describe(out: &mut Lowering<'_>, node: &Node, outputs: &HashSet<String>) {
     for &id in &node.outputs {
         let Some(ty) = out.model.type_of(id) else { continue };
         let name = out.names.get(&id).cloned().unwrap_or_else(|| out.own_name(id));
-        if !exits.iter().any(|exit| exit.direct && exit.name == name) {
+        if !outputs.contains(&name) {
             out.types.push(proto::value_info(&name, out.dtype(ty.dtype), &ty.shape));
         }
     }

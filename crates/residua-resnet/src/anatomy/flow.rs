@@ -4,7 +4,7 @@
 //! Invariant: `above` is the immediate dominator of each value, with the graph's inputs as roots of one forest; nodes
 //! are in topological order, so one pass finds it. Names play no part here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use residua_ir::{Elementwise, Graph, Node, NodeId, Op, PoolKind, Role, Typed, ValueId};
 
@@ -71,6 +71,8 @@ pub(crate) struct Flow<'a> {
     channels: Vec<Option<usize>>,
     /// Whether the grouped norms are instance norms.
     instance_norms: bool,
+    /// The node that gives each value, with those that do nothing left out.
+    givers: Vec<Option<NodeId>>,
 }
 
 impl<'a> Flow<'a> {
@@ -91,6 +93,7 @@ impl<'a> Flow<'a> {
             axis: vec![1; count],
             channels: vec![None; count],
             instance_norms: false,
+            givers: vec![None; count],
         };
         for value in graph.value_ids() {
             flow.constant[value.index()] = graph.as_parameter(value).is_some();
@@ -153,6 +156,11 @@ impl<'a> Flow<'a> {
                 let even = far.is_some() && self.depth[above] - depth(far) == depth(far) - depth(farther);
                 self.jump[at] = if even && farther.is_some() { farther } else { self.above[at] };
             }
+        }
+        let passes = self.step(node) == Step::Pass;
+        let giver = if passes { self.operand(node).and_then(|x| self.givers[x.index()]) } else { Some(node) };
+        for output in &self.graph.node(node).outputs {
+            self.givers[output.index()] = giver;
         }
     }
 
@@ -227,13 +235,13 @@ impl<'a> Flow<'a> {
 
     /// Nodes that read a value and reach an output, with those that do nothing left out.
     pub(crate) fn real_readers(&self, value: ValueId) -> Vec<NodeId> {
-        let mut found = Vec::new();
+        let (mut found, mut seen) = (Vec::new(), HashSet::new());
         let mut pending = vec![value];
         while let Some(value) = pending.pop() {
             for node in self.readers(value) {
                 if self.step(node) == Step::Pass {
                     pending.push(self.output(node));
-                } else if !found.contains(&node) {
+                } else if seen.insert(node) {
                     found.push(node);
                 }
             }
@@ -250,14 +258,8 @@ impl<'a> Flow<'a> {
     }
 
     /// The node that gives a value, with those that do nothing left out.
-    pub(crate) fn real_producer(&self, mut value: ValueId) -> Option<NodeId> {
-        loop {
-            let node = self.graph.producer(value)?;
-            if self.step(node) != Step::Pass {
-                return Some(node);
-            }
-            value = self.operand(node)?;
-        }
+    pub(crate) fn real_producer(&self, value: ValueId) -> Option<NodeId> {
+        self.givers[value.index()]
     }
 
     /// Channels of a value, as far as shapes or weights tell.

@@ -1,5 +1,8 @@
 //! Operators of a set that the model does not declare.
 
+use std::collections::HashSet;
+use std::rc::Rc;
+
 use residua_formats::onnx::schema::OperatorSetIdProto;
 use residua_ir::Finding;
 
@@ -24,20 +27,20 @@ residua_ir::code! {
 }
 
 pub(super) fn check(text: &OnnxText, findings: &mut Vec<Finding>) {
-    let declares = |sets: &[OperatorSetIdProto], wanted: &str| sets.iter().any(|set| domain(&set.domain) == wanted);
-    let own = &text.model().opset_import;
-    let of_functions = text
-        .model()
-        .functions
-        .iter()
-        .flat_map(|function| function.node.iter().map(move |proto| (Node { proto }, &function.opset_import)));
-    let mut told: Vec<&str> = Vec::new();
-    for (node, sets) in text.nodes().into_iter().map(|node| (node, own)).chain(of_functions) {
+    let declared = |sets: &[OperatorSetIdProto]| -> Rc<HashSet<String>> {
+        Rc::new(sets.iter().map(|set| domain(&set.domain).to_owned()).collect())
+    };
+    let own = declared(&text.model().opset_import);
+    let of_functions = text.model().functions.iter().flat_map(|function| {
+        let sets = declared(&function.opset_import);
+        function.node.iter().map(move |proto| (Node { proto }, sets.clone()))
+    });
+    let mut told: HashSet<&str> = HashSet::new();
+    for (node, sets) in text.nodes().into_iter().map(|node| (node, own.clone())).chain(of_functions) {
         let wanted = domain(&node.proto.domain);
-        if wanted.is_empty() || declares(sets, wanted) || told.contains(&wanted) {
+        if wanted.is_empty() || sets.contains(wanted) || !told.insert(wanted) {
             continue;
         }
-        told.push(wanted);
         let message = format!("{} is of {wanted}, which the model does not declare", node.proto.op_type);
         let help = "declare the domain with its version in opset_import";
         findings.push(Finding::new(&CODE, message, help).at(node.called()));

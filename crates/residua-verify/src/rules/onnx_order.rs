@@ -1,7 +1,8 @@
 //! Nodes that stand before what they read.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
+use residua_formats::onnx::schema::NodeProto;
 use residua_ir::Finding;
 
 use crate::OnnxText;
@@ -36,12 +37,14 @@ pub(super) fn check(text: &OnnxText, findings: &mut Vec<Finding>) {
         }
         given.extend(proto.output.iter().map(String::as_str));
     }
-    // What nothing gives later either is no matter of order.
-    let late = |(reader, name): &(usize, &str)| {
-        let mut rest = nodes[*reader..].iter();
-        let giver = rest.find(|node| node.output.iter().any(|output| output == name))?;
-        Some((&nodes[*reader], giver))
-    };
+    // What nothing gives later either is no matter of order; nothing before the reader gives it.
+    let mut givers: HashMap<&str, &NodeProto> = HashMap::new();
+    for node in nodes {
+        node.output.iter().for_each(|output| {
+            givers.entry(output).or_insert(node);
+        });
+    }
+    let late = |(reader, name): &(usize, &str)| Some((&nodes[*reader], *givers.get(name)?));
     let mut unsorted = early.iter().filter_map(late);
     let Some((reader, giver)) = unsorted.next() else { return };
     let (reader, giver) = (Node { proto: reader }.called(), Node { proto: giver }.called());

@@ -1,5 +1,7 @@
 //! Versions that an ONNX model says, and that do not belong together.
 
+use std::collections::HashMap;
+
 use residua_formats::onnx::ir_version;
 use residua_ir::{Finding, Level};
 
@@ -48,17 +50,19 @@ pub(super) fn check(text: &OnnxText, findings: &mut Vec<Finding>) {
         }
         Some(_) | None => {}
     }
-    let mut seen: Vec<(&str, i64)> = Vec::new();
+    let mut seen: HashMap<&str, i64> = HashMap::new();
     for set in &model.opset_import {
         let domain = crate::onnx::domain(&set.domain);
-        match seen.iter().find(|(other, _)| *other == domain) {
-            Some((_, version)) if *version != set.version => {
+        match seen.get(domain) {
+            Some(version) if *version != set.version => {
                 let named = if domain.is_empty() { "ONNX" } else { domain };
                 let message = format!("the operators of {named} are declared as {version} and as {}", set.version);
                 report(Level::Warning, message);
             }
             Some(_) => {}
-            None => seen.push((domain, set.version)),
+            None => {
+                seen.insert(domain, set.version);
+            }
         }
     }
 }

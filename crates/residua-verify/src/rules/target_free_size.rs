@@ -1,5 +1,7 @@
 //! Inputs of free sizes, for a runtime that takes none.
 
+use std::collections::HashSet;
+
 use residua_formats::onnx::schema::{DimensionValue, TypeValue, ValueInfoProto};
 use residua_ir::{Finding, Level};
 
@@ -28,7 +30,8 @@ residua_ir::code! {
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     for (runtime, takes, text) in subject.onnx_targets() {
         let Some(graph) = text.graph() else { continue };
-        let is_tensor = |info: &&ValueInfoProto| graph.initializer.iter().any(|tensor| tensor.name == info.name);
+        let tensors: HashSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
+        let is_tensor = |info: &&ValueInfoProto| tensors.contains(info.name.as_str());
         let inputs = graph.input.iter().filter(|input| !is_tensor(input));
         match takes.free_sizes {
             FreeSizes::Taken => {}
@@ -64,14 +67,16 @@ fn refused(runtime: &Runtime, input: &ValueInfoProto) -> Option<Finding> {
 fn promised<'a>(
     runtime: &Runtime,
     mut inputs: impl Iterator<Item = &'a ValueInfoProto>,
-    between: &[ValueInfoProto],
+    between: &'a [ValueInfoProto],
 ) -> Option<Finding> {
-    let is_named = |info: &ValueInfoProto, wanted: &str| {
-        sizes(info).any(|size| matches!(size, Some(DimensionValue::Param(name)) if name == wanted))
+    let name_of = |size: &'a Option<DimensionValue>| match size {
+        Some(DimensionValue::Param(name)) => Some(name.as_str()),
+        Some(DimensionValue::Value(_)) | None => None,
     };
+    let named: HashSet<&str> = between.iter().flat_map(sizes).filter_map(name_of).collect();
     inputs.find_map(|input| {
         let named = sizes(input).find_map(|size| match size {
-            Some(DimensionValue::Param(name)) if between.iter().any(|info| is_named(info, name)) => Some(name),
+            Some(DimensionValue::Param(name)) if named.contains(name.as_str()) => Some(name),
             Some(DimensionValue::Param(_) | DimensionValue::Value(_)) | None => None,
         })?;
         let message = format!(

@@ -1,6 +1,8 @@
 //! Inputs that nothing reads.
 
-use residua_ir::Finding;
+use std::collections::HashSet;
+
+use residua_ir::{Finding, ValueId};
 
 use crate::Subject;
 
@@ -23,9 +25,9 @@ residua_ir::code! {
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     let graph = subject.model.graph();
+    let read: HashSet<ValueId> = graph.nodes().iter().flat_map(|node| &node.inputs).copied().collect();
     for &input in graph.inputs() {
-        let is_read = graph.nodes().iter().any(|node| node.inputs.contains(&input));
-        if !is_read && !graph.outputs().contains(&input) {
+        if !read.contains(&input) && !graph.is_output(input) {
             let name = &graph.value(input).name;
             let message = format!("input `{name}` is read by nothing");
             findings.push(Finding::new(&CODE, message, "connect it where it belongs, or remove it").at(name));

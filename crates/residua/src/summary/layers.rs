@@ -1,6 +1,6 @@
 //! The table with a row a layer, in the order of the source.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use residua_ir::{
     Checked, Graph, LayerId, Node, NodeId, Op, Parameter, ReceptiveField, Shape, ValueId, receptive_fields,
@@ -113,15 +113,20 @@ pub(super) fn rows<'a>(
     let parts = parts(graph, anatomy);
     let consumers = graph.consumers();
     let mut rows = inputs(model, sized, &fields);
+    // The inputs that layers without nodes stand for.
+    let named: HashMap<&str, ValueId> = graph.inputs().iter().map(|&id| (graph.value(id).name.as_str(), id)).collect();
     rows.extend(graph.layer_ids().map(|id| {
         let layer = graph.layer(id);
         let nodes = &nodes[id.index()];
-        let result = nodes.last().map(|&node| graph.node(node).output()).or_else(|| input_of(graph, id));
+        let result = nodes
+            .last()
+            .map(|&node| graph.node(node).output())
+            .or_else(|| named.get(graph.layer(id).name.as_str()).copied());
         let given = |node: &NodeId| {
             let output = graph.node(*node).output();
             let readers = &consumers[output.index()];
             let leaves = readers.is_empty() || readers.iter().any(|&reader| graph.node(reader).layer != id);
-            (leaves || graph.outputs().contains(&output)).then_some(output)
+            (leaves || graph.is_output(output)).then_some(output)
         };
         LayerRow {
             name: &layer.name,
@@ -169,7 +174,8 @@ fn of_value<'a>(model: &Checked, fields: &[Option<ReceptiveField>], value: Optio
 fn inputs<'a>(model: &'a Checked, sized: &Checked, fields: &[Option<ReceptiveField>]) -> Vec<LayerRow<'a>> {
     let graph = model.graph();
     let op = if graph.source().framework == "keras" { "InputLayer" } else { "Input" };
-    let own = |id: &ValueId| graph.layers().iter().all(|layer| layer.name != graph.value(*id).name);
+    let layers: HashSet<&str> = graph.layers().iter().map(|layer| layer.name.as_str()).collect();
+    let own = |id: &ValueId| !layers.contains(graph.value(*id).name.as_str());
     let row = |id: ValueId| LayerRow {
         name: &graph.value(id).name,
         op,
@@ -180,14 +186,8 @@ fn inputs<'a>(model: &'a Checked, sized: &Checked, fields: &[Option<ReceptiveFie
     graph.inputs().iter().copied().filter(own).map(row).collect()
 }
 
-/// The input that a layer without nodes stands for.
-fn input_of(graph: &Graph, layer: LayerId) -> Option<ValueId> {
-    let name = graph.layer(layer).name.as_str();
-    graph.inputs().iter().copied().find(|&id| graph.value(id).name == name)
-}
-
 fn operands<'a>(graph: &'a Graph, layer: LayerId, nodes: &[NodeId]) -> Vec<&'a str> {
-    let mut names: Vec<&str> = Vec::new();
+    let (mut names, mut seen): (Vec<&str>, HashSet<&str>) = (Vec::new(), HashSet::new());
     for &value in nodes.iter().flat_map(|&node| &graph.node(node).inputs) {
         if graph.as_parameter(value).is_some() {
             continue;
@@ -197,7 +197,7 @@ fn operands<'a>(graph: &'a Graph, layer: LayerId, nodes: &[NodeId]) -> Vec<&'a s
             Some(other) => graph.layer(other).name.as_str(),
             None => graph.value(value).name.as_str(),
         };
-        if !names.contains(&name) {
+        if seen.insert(name) {
             names.push(name);
         }
     }

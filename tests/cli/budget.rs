@@ -1,0 +1,393 @@
+//! Files that ask for far more than they are: each ends with status 0, 1 or 2, soon and in little memory, and where a limit ends it, the
+//! error says which and how to raise it.
+//!
+//! A shell gives the program so much time of processors and memory, and no more; what goes beyond is killed, and has no status.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use prost::Message;
+use residua_formats::onnx::schema::{
+    AttributeProto, AttributeType, DimensionProto, DimensionValue, FunctionProto, GraphProto, ModelProto, NodeProto,
+    OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, TypeValue, ValueInfoProto,
+};
+
+/// Seconds of processors: this build is some twenty times slower than what is shipped.
+const SECONDS: u32 = 40;
+/// KiB of memory, libraries and stacks of threads among it.
+const MEMORY: u32 = 3_000_000;
+
+/// The program in a folder, with so much and no more.
+fn bounded(folder: &Path, args: &[&str]) -> Output {
+    let script = format!("ulimit -t {SECONDS} || exit 99; ulimit -v {MEMORY} || exit 99; exec \"$0\" \"$@\"");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script, env!("CARGO_BIN_EXE_residua")]).args(args).current_dir(folder);
+    shell.env_remove("RESIDUA_BUDGET").output().unwrap()
+}
+
+/// What came of each command on a file; a second one is `out.onnx`.
+fn all(what: &str, bytes: &[u8]) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("model"), bytes).unwrap();
+    let commands: [&[&str]; 6] = [
+        &["inspect", "model"],
+        &["check", "model"],
+        &["convert", "model", "out.onnx"],
+        &["compare", "model", "model"],
+        &["run", "model", "--random", "1"],
+        &["diff", "model", "model"],
+    ];
+    commands
+        .iter()
+        .map(|args| {
+            let done = bounded(folder.path(), args);
+            let stderr = String::from_utf8_lossy(&done.stderr).into_owned();
+            let ended = matches!(done.status.code(), Some(0..=2)) && !stderr.contains("panicked");
+            assert!(ended, "{what}: {}: {:?}: {stderr}", args[0], done.status);
+            stderr
+        })
+        .collect()
+}
+
+fn node(op: &str, inputs: &[&str], output: &str) -> NodeProto {
+    NodeProto {
+        op_type: op.to_owned(),
+        input: inputs.iter().map(|&name| name.to_owned()).collect(),
+        output: vec![output.to_owned()],
+        ..NodeProto::default()
+    }
+}
+
+/// A value of f32; a size below 1 is free.
+fn value(name: &str, sizes: &[i64]) -> ValueInfoProto {
+    let size = |&size: &i64| {
+        let value = if size > 0 { DimensionValue::Value(size) } else { DimensionValue::Param(format!("{name}{size}")) };
+        DimensionProto { value: Some(value), ..DimensionProto::default() }
+    };
+    let shape = TensorShapeProto { dim: sizes.iter().map(size).collect() };
+    let tensor = TensorTypeProto { elem_type: 1, shape: Some(shape) };
+    let ty = TypeProto { value: Some(TypeValue::Tensor(tensor)), ..TypeProto::default() };
+    ValueInfoProto { name: name.to_owned(), r#type: Some(ty), ..ValueInfoProto::default() }
+}
+
+/// A value of f32 of which no shape is declared.
+fn result(name: &str) -> ValueInfoProto {
+    let tensor = TensorTypeProto { elem_type: 1, shape: None };
+    let ty = TypeProto { value: Some(TypeValue::Tensor(tensor)), ..TypeProto::default() };
+    ValueInfoProto { name: name.to_owned(), r#type: Some(ty), ..ValueInfoProto::default() }
+}
+
+fn integers(name: &str, numbers: &[i64]) -> TensorProto {
+    let raw: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+    let dims = vec![i64::try_from(numbers.len()).unwrap()];
+    TensorProto { name: name.to_owned(), dims, data_type: 7, raw_data: raw.into(), ..TensorProto::default() }
+}
+
+fn opset(domain: &str, version: i64) -> OperatorSetIdProto {
+    OperatorSetIdProto { domain: domain.to_owned(), version }
+}
+
+struct Model(GraphProto, Vec<FunctionProto>);
+
+impl Model {
+    /// A model of one input `x` and one output `y`.
+    fn new(sizes: &[i64], nodes: Vec<NodeProto>) -> Self {
+        let graph = GraphProto {
+            node: nodes,
+            name: "g".to_owned(),
+            input: vec![value("x", sizes)],
+            output: vec![result("y")],
+            ..GraphProto::default()
+        };
+        Self(graph, Vec::new())
+    }
+
+    fn with(mut self, tensor: TensorProto) -> Self {
+        self.0.initializer.push(tensor);
+        self
+    }
+
+    fn bytes(self) -> Vec<u8> {
+        let opset_import = vec![opset("", 17), opset("local", 1)];
+        let model =
+            ModelProto { ir_version: 8, opset_import, graph: Some(self.0), functions: self.1, ..ModelProto::default() };
+        model.encode_to_vec()
+    }
+}
+
+#[test]
+fn sizes_that_are_computed_from_sizes_double_no_memory() {
+    for op in ["Mul", "Add", "Max", "Sub", "Div"] {
+        let step = |i: usize| {
+            let before = if i == 0 { "s".to_owned() } else { format!("s{}", i - 1) };
+            node(op, &[&before, &before], &format!("s{i}"))
+        };
+        for levels in [20, 60, 500] {
+            let chain = (0..levels).map(step);
+            let nodes = [node("Shape", &["x"], "s")].into_iter().chain(chain);
+            let last = format!("s{}", levels - 1);
+            let nodes = nodes.chain([node("Expand", &["x", &last], "y")]).collect();
+            all(&format!("{levels} times {op}"), &Model::new(&[0, -1], nodes).bytes());
+        }
+    }
+    // Each number of a list is joined to all before it.
+    let step = |i: usize| {
+        let before = if i == 0 { "s".to_owned() } else { format!("s{}", i - 1) };
+        let axis = AttributeProto {
+            name: "axis".to_owned(),
+            r#type: AttributeType::Int.into(),
+            i: Some(0),
+            ..AttributeProto::default()
+        };
+        NodeProto { attribute: vec![axis], ..node("Concat", &[&before, &before], &format!("s{i}")) }
+    };
+    let nodes = [node("Shape", &["x"], "s")].into_iter().chain((0..40).map(step));
+    let nodes = nodes.chain([node("Reshape", &["x", "s39"], "y")]).collect();
+    all("lists of lists", &Model::new(&[0, -1], nodes).bytes());
+}
+
+#[test]
+fn inputs_that_no_memory_holds_are_refused_with_the_limit() {
+    for size in [1i64 << 29, 1 << 31, 1 << 33, 1 << 40, i64::MAX] {
+        let said =
+            all(&format!("an input of {size}"), &Model::new(&[1, size], vec![node("Relu", &["x"], "y")]).bytes());
+        for stderr in [&said[2], &said[3], &said[4]] {
+            let limit = stderr.contains("--budget activation-bytes=") || stderr.contains("too many elements");
+            assert!(limit, "{size}: {stderr}");
+        }
+    }
+    // Of a model without weights less is made than a user may give.
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("model"), Model::new(&[1, 1 << 25], vec![node("Relu", &["x"], "y")]).bytes()).unwrap();
+    for args in [["convert", "model", "out.onnx"], ["compare", "model", "model"]] {
+        let done = bounded(folder.path(), &args);
+        let stderr = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(done.status.code() == Some(2) && stderr.contains("--budget probe-bytes="), "{args:?}: {stderr}");
+    }
+    for (op, inputs) in [("Tile", ["x", "by"]), ("Expand", ["x", "by"])] {
+        let model = Model::new(&[1, 1], vec![node(op, &inputs, "y")]).with(integers("by", &[40_000, 40_000]));
+        let said = all(op, &model.bytes());
+        assert!(said[2].contains("--budget activation-bytes="), "{op}: {}", said[2]);
+    }
+}
+
+#[test]
+fn a_limit_is_raised_by_an_option_or_a_variable() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = Model::new(&[1, 4], vec![node("Relu", &["x"], "y")]).bytes();
+    fs::write(folder.path().join("model"), model).unwrap();
+    let convert = ["convert", "model", "out.onnx", "--quiet"];
+    assert_eq!(bounded(folder.path(), &convert).status.code(), Some(0));
+    let with = |options: &[&str], variable: &str| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_residua"));
+        program.args(convert).args(options).current_dir(folder.path()).env("RESIDUA_BUDGET", variable);
+        let done = program.output().unwrap();
+        (done.status.code(), String::from_utf8_lossy(&done.stderr).into_owned())
+    };
+    let (status, stderr) = with(&["--budget", "activation-bytes=40"], "");
+    assert!(
+        status == Some(2) && stderr.contains("the limit is 40 (") && stderr.contains("--budget activation-bytes=64"),
+        "{stderr}"
+    );
+    let (status, stderr) = with(&[], "activation-bytes=40,rank=8");
+    assert!(status == Some(2) && stderr.contains("the limit is 40 ("), "{stderr}");
+    assert_eq!(with(&["--budget", "activation-bytes=1MiB"], "activation-bytes=40").0, Some(0));
+    assert_eq!(with(&["--budget", "activation-bytes=64"], "").0, Some(0));
+    let (status, stderr) = with(&[], "activations=40");
+    assert!(status == Some(2) && stderr.contains("RESIDUA_BUDGET: no limit is called `activations`"), "{stderr}");
+    let (status, stderr) = with(&["--budget", "nesting=100000"], "");
+    assert!(status == Some(2) && stderr.contains("cannot be set beyond"), "{stderr}");
+}
+
+/// A call of a function.
+fn call(name: &str, inputs: &[&str], output: &str) -> NodeProto {
+    NodeProto { domain: "local".to_owned(), ..node(name, inputs, output) }
+}
+
+#[test]
+fn calls_take_what_their_functions_come_to_and_no_more() {
+    const CALLS: usize = 4_000;
+    let chain = || -> Vec<NodeProto> {
+        let from = |i: usize| if i == 0 { "x".to_owned() } else { format!("v{}", i - 1) };
+        let to = |i: usize| if i + 1 == CALLS { "y".to_owned() } else { format!("v{i}") };
+        (0..CALLS).map(|i| call("f", &[&from(i)], &to(i))).collect()
+    };
+    let function = FunctionProto {
+        name: "f".to_owned(),
+        domain: "local".to_owned(),
+        input: vec!["a".to_owned()],
+        output: vec!["b".to_owned()],
+        node: vec![node("Relu", &["a"], "b")],
+        opset_import: vec![opset("", 17)],
+        ..FunctionProto::default()
+    };
+    let attribute = |i: usize| AttributeProto {
+        name: format!("a{i}"),
+        i: Some(1),
+        r#type: AttributeType::Int.into(),
+        ..AttributeProto::default()
+    };
+    let many: [(&str, FunctionProto); 4] = [
+        (
+            "operator sets",
+            FunctionProto {
+                opset_import: (0..CALLS).map(|i| opset(&format!("d{i}"), 1)).chain([opset("", 17)]).collect(),
+                ..function.clone()
+            },
+        ),
+        ("attributes", FunctionProto { attribute_proto: (0..CALLS).map(attribute).collect(), ..function.clone() }),
+        (
+            "operands",
+            FunctionProto {
+                input: ["a".to_owned()].into_iter().chain((0..CALLS).map(|i| format!("i{i}"))).collect(),
+                ..function.clone()
+            },
+        ),
+        (
+            "results",
+            FunctionProto {
+                output: ["b".to_owned()].into_iter().chain((0..CALLS).map(|i| format!("o{i}"))).collect(),
+                ..function.clone()
+            },
+        ),
+    ];
+    for (what, function) in many {
+        let mut model = Model::new(&[1, 4], chain());
+        model.1 = vec![function];
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("model"), model.bytes()).unwrap();
+        let done = bounded(folder.path(), &["inspect", "model"]);
+        let stderr = String::from_utf8_lossy(&done.stderr).into_owned();
+        match done.status.code() {
+            Some(0) => {}
+            Some(2) => assert!(stderr.contains("--budget inlined-size="), "{what}: {stderr}"),
+            _ => panic!("{what}: {:?}: {stderr}", done.status),
+        }
+    }
+}
+
+#[test]
+fn more_axes_than_a_tensor_has_are_refused_wherever_they_are() {
+    let ones = |count: usize| vec![1; count];
+    let tensor = |dims: Vec<i64>| TensorProto {
+        name: "w".to_owned(),
+        dims,
+        data_type: 1,
+        raw_data: vec![0; 4].into(),
+        ..TensorProto::default()
+    };
+    let add = || vec![node("Add", &["x", "w"], "y")];
+    let said = all("a tensor of 65 axes", &Model::new(&[1], add()).with(tensor(ones(65))).bytes());
+    assert!(said[0].contains("axes of a tensor: 65 is beyond the limit of 64"), "{}", said[0]);
+    all("a tensor of a million axes", &Model::new(&[1], add()).with(tensor(ones(1_000_000))).bytes());
+    all("an input of 100,000 axes", &Model::new(&ones(100_000), vec![node("Relu", &["x"], "y")]).bytes());
+    for (op, count) in [("Expand", 900), ("Reshape", 900), ("Reshape", 100_000), ("Unsqueeze", 100_000)] {
+        let to: Vec<i64> = if op == "Unsqueeze" { (0..count).collect() } else { ones(usize::try_from(count).unwrap()) };
+        all(
+            &format!("{op} to {count} axes"),
+            &Model::new(&[1], vec![node(op, &["x", "to"], "y")]).with(integers("to", &to)).bytes(),
+        );
+    }
+}
+
+#[test]
+fn all_limits_are_documented() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/formats.md");
+    let page = fs::read_to_string(page).unwrap();
+    for limit in residua_ir::budget::Limit::ALL {
+        let row = format!("| `{}` | {} |", limit.name(), limit.what());
+        let reason = limit.reason().trim_end_matches('.');
+        assert!(page.contains(&row) && page.contains(reason), "{row} … | {reason} |");
+    }
+}
+
+/// Seconds of processors that `convert` takes of a model.
+fn seconds(what: &str, bytes: &[u8]) -> f64 {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("model"), bytes).unwrap();
+    let script = "\"$0\" convert model out.onnx --quiet --threads 1 >&2 || exit; times";
+    let mut shell = Command::new("sh");
+    let done = shell.args(["-c", script, env!("CARGO_BIN_EXE_residua")]).current_dir(folder.path()).output().unwrap();
+    let (told, stderr) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert_eq!(done.status.code(), Some(0), "{what}: {stderr}");
+    // The second line is of what the shell has run: `0m1.25s 0m0.5s`, for the program and for the system.
+    let of_children = told.lines().nth(1).unwrap_or_else(|| panic!("{what}: {told}"));
+    let second = |text: &str| -> f64 {
+        let (minutes, seconds) = text.trim_end_matches('s').split_once('m').unwrap();
+        minutes.parse::<f64>().unwrap() * 60.0 + seconds.parse::<f64>().unwrap()
+    };
+    of_children.split_whitespace().map(second).sum()
+}
+
+/// A shape of graphs: the nodes of one of so many.
+type Shape = (&'static str, fn(usize) -> Model);
+
+#[test]
+fn four_times_as_many_nodes_take_about_four_times_the_time() {
+    let shapes: [Shape; 5] = [
+        ("a chain", |n| {
+            let op = |i: usize| ["Relu", "Abs", "Neg", "Sigmoid"][i % 4];
+            let from = |i: usize| if i == 0 { "x".to_owned() } else { format!("v{i}") };
+            let to = |i: usize| if i + 1 == n { "y".to_owned() } else { format!("v{}", i + 1) };
+            Model::new(&[1, 4], (0..n).map(|i| node(op(i), &[&from(i)], &to(i))).collect())
+        }),
+        ("many that read one, and one that reads them all", |n| {
+            let names: Vec<String> = (0..n).map(|i| format!("v{i}")).collect();
+            let nodes = names.iter().map(|name| node("Relu", &["x"], name));
+            let all: Vec<&str> = names.iter().map(String::as_str).collect();
+            Model::new(&[1, 4], nodes.chain([node("Sum", &all, "y")]).collect())
+        }),
+        ("nodes that all read all before them", |n| {
+            // As many operands as the others have nodes.
+            let count = (2 * n).isqrt();
+            let name = |i: usize| {
+                if i == 0 {
+                    "x".to_owned()
+                } else if i == count {
+                    "y".to_owned()
+                } else {
+                    format!("v{i}")
+                }
+            };
+            let names: Vec<String> = (0..=count).map(name).collect();
+            let step = |i: usize| {
+                let before: Vec<&str> = names[..i].iter().map(String::as_str).collect();
+                node("Sum", &before, &names[i])
+            };
+            Model::new(&[1, 4], (1..=count).map(step).collect())
+        }),
+        ("many inputs and outputs", |n| {
+            let mut model =
+                Model::new(&[1, 4], (0..n).map(|i| node("Relu", &[&format!("x{i}")], &format!("y{i}"))).collect());
+            model.0.input = (0..n).map(|i| value(&format!("x{i}"), &[1, 4])).collect();
+            model.0.output = (0..n).map(|i| result(&format!("y{i}"))).collect();
+            model
+        }),
+        ("a function for each call", |n| {
+            let from = |i: usize| if i == 0 { "x".to_owned() } else { format!("v{i}") };
+            let to = |i: usize| if i + 1 == n { "y".to_owned() } else { format!("v{}", i + 1) };
+            let mut model = Model::new(&[1, 4], (0..n).map(|i| call(&format!("f{i}"), &[&from(i)], &to(i))).collect());
+            let function = |i: usize| FunctionProto {
+                name: format!("f{i}"),
+                domain: "local".to_owned(),
+                input: vec!["a".to_owned()],
+                output: vec!["b".to_owned()],
+                node: vec![node("Relu", &["a"], "b")],
+                opset_import: vec![opset("", 17)],
+                ..FunctionProto::default()
+            };
+            model.1 = (0..n).map(function).collect();
+            model
+        }),
+    ];
+    for (what, shape) in shapes {
+        // Of each the better of two: what else the machine does can only add.
+        let [few, many] = [2_000, 8_000].map(|n| {
+            let bytes = shape(n).bytes();
+            seconds(what, &bytes).min(seconds(what, &bytes))
+        });
+        // Sixteen times where a pass is quadratic.
+        assert!(many < 8.0 * few.max(0.1), "{what}: {few} s, and {many} s for four times as many");
+    }
+}
