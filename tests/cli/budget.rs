@@ -302,29 +302,11 @@ fn all_limits_are_documented() {
     }
 }
 
-/// Seconds of processors that `convert` takes of a model.
-fn seconds(what: &str, bytes: &[u8]) -> f64 {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("model"), bytes).unwrap();
-    let script = "\"$0\" convert model out.onnx --quiet --threads 1 >&2 || exit; times";
-    let mut shell = Command::new("sh");
-    let done = shell.args(["-c", script, env!("CARGO_BIN_EXE_residua")]).current_dir(folder.path()).output().unwrap();
-    let (told, stderr) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-    assert_eq!(done.status.code(), Some(0), "{what}: {stderr}");
-    // The second line is of what the shell has run: `0m1.25s 0m0.5s`, for the program and for the system.
-    let of_children = told.lines().nth(1).unwrap_or_else(|| panic!("{what}: {told}"));
-    let second = |text: &str| -> f64 {
-        let (minutes, seconds) = text.trim_end_matches('s').split_once('m').unwrap();
-        minutes.parse::<f64>().unwrap() * 60.0 + seconds.parse::<f64>().unwrap()
-    };
-    of_children.split_whitespace().map(second).sum()
-}
-
 /// A shape of graphs: the nodes of one of so many.
 type Shape = (&'static str, fn(usize) -> Model);
 
 #[test]
-fn four_times_as_many_nodes_take_about_four_times_the_time() {
+fn graphs_of_many_nodes_are_converted_in_the_same_time_and_memory() {
     let shapes: [Shape; 5] = [
         ("a chain", |n| {
             let op = |i: usize| ["Relu", "Abs", "Neg", "Sigmoid"][i % 4];
@@ -382,12 +364,10 @@ fn four_times_as_many_nodes_take_about_four_times_the_time() {
         }),
     ];
     for (what, shape) in shapes {
-        // Of each the better of two: what else the machine does can only add.
-        let [few, many] = [2_000, 8_000].map(|n| {
-            let bytes = shape(n).bytes();
-            seconds(what, &bytes).min(seconds(what, &bytes))
-        });
-        // Sixteen times where a pass is quadratic.
-        assert!(many < 8.0 * few.max(0.1), "{what}: {few} s, and {many} s for four times as many");
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("model"), shape(20_000).bytes()).unwrap();
+        let done = bounded(folder.path(), &["convert", "model", "out.onnx", "--quiet"]);
+        let stderr = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(0), "{what}: {stderr}");
     }
 }
