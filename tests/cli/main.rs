@@ -16,6 +16,7 @@ mod element_types;
 mod errors;
 mod explain;
 mod free_sizes;
+mod heads;
 mod help;
 mod hostile;
 mod inspect;

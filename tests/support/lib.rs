@@ -290,6 +290,19 @@ pub fn torch_open() -> &'static [Fixture] {
     fixtures
 }
 
+/// Whole modules with heads and pools of their own.
+#[must_use]
+pub fn torch_heads() -> &'static [Fixture] {
+    static ALL: OnceLock<(TempDir, Vec<Fixture>)> = OnceLock::new();
+    let (_, fixtures) = ALL.get_or_init(|| {
+        let unpacked = tempfile::tempdir().unwrap();
+        let mut fixtures = group_of_torch("heads", unpacked.path());
+        fixtures.sort_by_key(Fixture::label);
+        (unpacked, fixtures)
+    });
+    fixtures
+}
+
 fn group_of_torch(group: &str, unpacked: &Path) -> Vec<Fixture> {
     let archive = folder().join("torch").join(format!("{group}.zip"));
     let target = unpacked.join(group);

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::layouts::{Kin, Layout, ZOOS};
 use crate::recognise::{Entry, Found, Given, Recognised, attempt, last_outputs, place};
-use crate::slot::{Place, Slot};
+use crate::slot::{Field, Place, Slot};
 
 /// A network, and what lies beside it.
 #[derive(Debug)]
@@ -33,7 +33,9 @@ pub fn recognise_body(
     let mut kins = zoos.flat_map(|zoo| zoo.kins.iter().map(move |&kin| (zoo, kin)));
     kins.find_map(|(zoo, kin)| {
         let (mut found, mut left) = place(kin, entries);
-        if headless {
+        // Where a norm alone stands in the place of the classifier, it is none.
+        let head = Slot { place: Place::Dense(0), field: Field::Weight };
+        if headless || found.get(&head).is_some_and(|(_, shape)| shape.len() == 1) {
             let classifier: Vec<Slot> =
                 found.keys().filter(|slot| matches!(slot.place, Place::Dense(_))).copied().collect();
             left.extend(classifier.iter().filter_map(|slot| found.remove(slot)).map(|(index, _)| index));

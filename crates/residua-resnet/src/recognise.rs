@@ -55,6 +55,8 @@ pub struct Given {
     pub activation: Option<Activation>,
     /// What a network without a classifier gives.
     pub headless: Option<Headless>,
+    /// How pixels become features.
+    pub head_pool: Option<HeadPool>,
 }
 
 /// Something that names and shapes leave open.
@@ -421,7 +423,7 @@ fn head(kin: &Kin, weight: Option<&[usize]>, bias: Option<&[usize]>, given: &Giv
         Some(shape) => return Err(format!("its classifier is a matrix or a 1x1 kernel, this one has shape {shape:?}")),
     };
     let pools = classifier.is_some() || given.headless.unwrap_or(kin.headless) == Headless::Features;
-    Ok(pools.then_some(Head { pool: HeadPool::Global, classifier }))
+    Ok(pools.then_some(Head::new(given.head_pool.unwrap_or(HeadPool::Global), classifier)))
 }
 
 /// Holds each tensor of the recipe against what is there.

@@ -69,6 +69,10 @@ pub enum Place {
     Flatten,
     /// A dense layer; 0 where there is only one.
     Dense(usize),
+    /// A layer of a head that is more than one dense layer, from 1.
+    Head(usize),
+    /// One of two pools of the head, from 1; [`Place::HeadPool`] joins what they give.
+    OneHeadPool(usize),
 }
 
 /// Which tensor of a layer.
@@ -142,6 +146,8 @@ impl fmt::Display for Place {
             Place::HeadPool => f.write_str("head.pool"),
             Place::Flatten => f.write_str("head.flatten"),
             Place::Dense(n) => write!(f, "head.fc{}", Count(n)),
+            Place::Head(n) => write!(f, "head.{n}"),
+            Place::OneHeadPool(n) => write!(f, "head.pool{n}"),
         }
     }
 }

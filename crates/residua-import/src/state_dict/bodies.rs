@@ -8,6 +8,7 @@ use residua_formats::NamedTensor;
 use residua_formats::torch::StateDict;
 use residua_ir::Unused;
 use residua_resnet::body::recognise_body;
+use residua_resnet::recipe::{Head, HeadPool};
 use residua_resnet::recognise::{Entry, Recognised};
 
 use super::heads::{Modules, are_heads, module_of};
@@ -56,7 +57,9 @@ pub(super) fn network<'a>(
     let outside: Vec<usize> = (0..named.len()).filter(|&index| !named[index].0.starts_with(&body.prefix)).collect();
     let foreign: Vec<usize> = outside.iter().copied().filter(|&index| !cut(&named[index].0)).collect();
     let beside = modules(named, &body.prefix, foreign.iter().chain(&body.left).copied());
-    if !foreign.is_empty() && !are_heads(&beside, body.features) {
+    // Modules say what takes the classes of the network; of tensors alone nobody can know that they are no other network's.
+    let classes = body.recognised.recipe.head.as_ref().and_then(Head::classes).filter(|_| !dict.modules.is_empty());
+    if !foreign.is_empty() && !are_heads(&beside, &[Some(body.features), classes]) {
         let names = foreign.iter().map(|&index| named[index].0.clone()).collect();
         let prefix = body.prefix.trim_end_matches('.').to_owned();
         return Err(Failure { outside: Some(Outside { prefix, names }), ..Failure::default() });
@@ -114,7 +117,9 @@ fn at(named: &[(String, &NamedTensor)], prefix: String, asked: &Asked, root: Opt
         recognise_body(&stripped, asked.given, asked.head_from.is_some(), &|left, gives| {
             features.set(gives);
             let left = left.iter().map(|&index| entries[index]);
-            asked.head_from.is_some() || are_heads(&modules(named, &prefix, left), gives)
+            let twice = asked.given.head_pool == Some(HeadPool::Both);
+            let takes = if twice { gives.saturating_mul(2) } else { gives };
+            asked.head_from.is_some() || are_heads(&modules(named, &prefix, left), &[Some(takes)])
         })
     })?;
     let left = body.left.iter().map(|&index| entries[index]).chain(cut).collect();
@@ -122,7 +127,7 @@ fn at(named: &[(String, &NamedTensor)], prefix: String, asked: &Asked, root: Opt
 }
 
 /// Whether a tensor is of the head that begins at a module, which is named from the network or from anything around it.
-fn cuts(name: &str, prefix: &str, head: &str) -> bool {
+pub(super) fn cuts(name: &str, prefix: &str, head: &str) -> bool {
     let ends = std::iter::once(0).chain(prefix.match_indices('.').map(|(at, _)| at + 1));
     let mut rests = ends.filter_map(|end| name.strip_prefix(&prefix[..end]));
     rests.any(|rest| rest.strip_prefix(head).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
@@ -142,7 +147,10 @@ fn taken<'a>(dict: &'a StateDict, named: &[(String, &'a NamedTensor)], body: Bod
     let Body { prefix, mut recognised, entries, mut left, .. } = body;
     left.extend(outside);
     left.sort_unstable();
-    let heads = modules(named, &prefix, left.iter().copied());
+    let mut heads: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for &index in &left {
+        heads.entry(module_of(&named[index].0, &prefix)).or_default().push(named[index].1.name.clone());
+    }
     let unused = left.iter().map(|&index| Unused {
         location: named[index].1.name.clone(),
         reason: format!("it is of the head `{}`, which was left out", module_of(&named[index].0, &prefix)),
@@ -156,22 +164,24 @@ fn taken<'a>(dict: &'a StateDict, named: &[(String, &'a NamedTensor)], body: Bod
         .filter_map(|(slot, index)| Some((slot, *moved.get(&index)?)))
         .collect();
     let names = own.iter().map(|&index| named[entries[index]].1).collect();
-    let notes = if heads.is_empty() { Vec::new() } else { vec![left_out(&heads)] };
-    let heads = heads.into_keys().collect();
-    Network { dict, recognised, prefix, names, notes, unused, heads, part: None }
+    Network { dict, recognised, prefix, names, notes: Vec::new(), unused, heads, apart: Vec::new(), part: None }
 }
 
-fn left_out(heads: &Modules) -> String {
+/// Says what was left out of a network, where anything was.
+pub(super) fn left_out(heads: &BTreeMap<String, Vec<String>>) -> Option<String> {
+    if heads.is_empty() {
+        return None;
+    }
     let shown = heads.iter().take(SHOWN).map(|(module, tensors)| {
         let plural = if tensors.len() == 1 { "" } else { "s" };
         format!("`{module}` ({} tensor{plural})", tensors.len())
     });
     let shown: Vec<String> = shown.collect();
     let more = if heads.len() > SHOWN { format!(" and {} more", heads.len() - SHOWN) } else { String::new() };
-    format!(
+    Some(format!(
         "left out as heads that are none of the network's: {}{more}; their tensors are listed as unused",
         shown.join(", ")
-    )
+    ))
 }
 
 #[cfg(test)]

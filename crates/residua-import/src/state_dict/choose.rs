@@ -7,7 +7,7 @@ use residua_formats::torch::StateDict;
 use residua_ir::Unused;
 
 use super::prefix::{self, Asked, Failure, Network, Outside};
-use super::{faults, refused};
+use super::{faults, modules, refused};
 use crate::error::{Error, Result};
 
 /// Names of state dicts in the order in which they are preferred: averaged weights first, as timm's loader does.
@@ -258,6 +258,10 @@ fn no_network(dicts: &[&StateDict], failures: &[(&StateDict, Failure)], asked: &
     let first = dict.tensors.first().map_or("", |tensor| &tensor.name).escape_debug();
     let none =
         format!("{}, the first is `{first}`, are those of no residual network that is known here", describe(dict));
+    let none = match modules::unknown_pool(dict) {
+        Some(pool) => format!("{none}; {pool}"),
+        None => none,
+    };
     match &failure.nearest {
         Some(near) => Error::Weights { problem: format!("{none}; {}", faults::told(near)), tried: Vec::new() },
         None => {

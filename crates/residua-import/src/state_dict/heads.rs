@@ -18,9 +18,9 @@ pub(super) fn module_of(name: &str, prefix: &str) -> String {
     name.get(..shared + first).unwrap_or(name).to_owned()
 }
 
-/// Whether all these modules can be heads behind a network that gives so many channels.
-pub(super) fn are_heads(modules: &Modules, features: usize) -> bool {
-    let mut widths = BTreeSet::from([features]);
+/// Whether all these modules can be heads behind a network that gives so many numbers, in one place or another.
+pub(super) fn are_heads(modules: &Modules, features: &[Option<usize>]) -> bool {
+    let mut widths: BTreeSet<usize> = features.iter().flatten().copied().collect();
     let mut open: Vec<&Vec<Vec<usize>>> = modules.values().collect();
     if open.iter().copied().flatten().any(|shape| shape.len() > 2) {
         return false;
@@ -68,17 +68,17 @@ mod tests {
     #[test]
     fn what_takes_features_is_a_head_and_what_lies_behind_it() {
         let moco: Modules = modules(&[("fc", &[&[24, 32], &[24], &[8, 24], &[8]]), ("queue", &[&[8, 100]])]);
-        assert!(are_heads(&moco, 32));
-        assert!(!are_heads(&moco, 64), "nothing takes 64 features");
+        assert!(are_heads(&moco, &[Some(32)]));
+        assert!(!are_heads(&moco, &[Some(64)]), "nothing takes 64 features");
         let predictor = modules(&[("a_predictor", &[&[6, 8], &[8, 6]]), ("projector", &[&[8, 32], &[]])]);
-        assert!(are_heads(&predictor, 32), "in any order");
+        assert!(are_heads(&predictor, &[Some(32)]), "in any order");
     }
 
     #[test]
     fn kernels_and_what_nothing_leads_to_are_none() {
-        assert!(!are_heads(&modules(&[("fpn", &[&[8, 32, 1, 1], &[8]])]), 32));
-        assert!(!are_heads(&modules(&[("prelu", &[&[1]])]), 32));
-        assert!(!are_heads(&modules(&[("mean", &[&[3]]), ("fc", &[&[5, 32]])]), 32));
+        assert!(!are_heads(&modules(&[("fpn", &[&[8, 32, 1, 1], &[8]])]), &[Some(32)]));
+        assert!(!are_heads(&modules(&[("prelu", &[&[1]])]), &[Some(32)]));
+        assert!(!are_heads(&modules(&[("mean", &[&[3]]), ("fc", &[&[5, 32]])]), &[Some(32)]));
     }
 
     #[test]

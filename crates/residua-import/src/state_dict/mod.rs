@@ -29,7 +29,7 @@ use residua_formats::safetensors::SafetensorsFile;
 use residua_formats::torch::{Attribute, StateDict, TorchFile, TorchKind};
 use residua_ir::{Graph, Source, Unused};
 use residua_resnet::layouts::{Axes, Headless, Zoo};
-use residua_resnet::recipe::{Bound, Recipe, Wanted};
+use residua_resnet::recipe::{Bound, Head, Recipe, Wanted};
 use residua_resnet::recognise::{Choice, Given, Recognised};
 use residua_resnet::{Field, Place, Slot, recognise};
 use serde_json::Value;
@@ -130,16 +130,22 @@ fn network(checkpoint: Checkpoint, name: &str, options: &LoadOptions) -> Result<
         config.fill(&mut given);
     }
     let state_dicts = masks::multiplied(state_dicts, &mut source.notes)?;
+    given.head_pool = modules::head::pool(&state_dicts);
     let head_from = options.head_from.as_deref();
     let asked = Asked { given: &given, head_from, unused: &unused, dangers: &source.dangers };
     let mut chosen = choose::network(&state_dicts, options.which.as_deref(), &asked)?;
-    let own;
+    let (own, head);
     if !chosen.dict.modules.is_empty() {
+        head = stated_head(&mut chosen, &mut given, head_from);
         if chosen.is_part() {
             own = chosen.alone();
             chosen.dict = &own;
         }
         chosen.recognised = modules::settle(&chosen, given)?;
+        if let Some(head) = &head {
+            let note = head.attach(&mut chosen);
+            chosen.notes.push(note);
+        }
     } else {
         if let Some((given, choice)) = beside::complete(&chosen, &given) {
             chosen.recognised = again(&chosen, &given)?;
@@ -151,7 +157,8 @@ fn network(checkpoint: Checkpoint, name: &str, options: &LoadOptions) -> Result<
         let (expected, found) = (impossible.expected.clone(), impossible.found.clone());
         return Err(Error::Config { at: impossible.option.to_owned(), expected, found });
     }
-    let Network { recognised, names, notes, unused: outside, .. } = chosen;
+    let Network { recognised, names, notes, unused: outside, heads, .. } = chosen;
+    source.notes.extend(bodies::left_out(&heads));
     source.notes.extend(notes);
     unused.extend(outside);
     if let Some(config) = &config {
@@ -168,6 +175,27 @@ fn network(checkpoint: Checkpoint, name: &str, options: &LoadOptions) -> Result<
         recipe.name = name.to_owned();
     }
     build(&recipe, &recognised, &names, source, unused)
+}
+
+/// The head that a network's modules state, taken apart from it; where there is one that is not read, that is noted.
+fn stated_head<'a>(
+    chosen: &mut Network<'a>,
+    given: &mut Given,
+    head_from: Option<&str>,
+) -> Option<modules::head::Stated<'a>> {
+    match modules::head::of(chosen, given, head_from) {
+        Ok(head) => {
+            if let Some(head) = &head {
+                head.detach(chosen);
+                given.headless = Some(Headless::Features);
+            }
+            head
+        }
+        Err(unread) => {
+            chosen.notes.push(unread.note());
+            None
+        }
+    }
 }
 
 pub(crate) fn read_config(path: &Path) -> Result<Value> {
@@ -200,9 +228,8 @@ fn told(recognised: &Recognised) -> Vec<String> {
     let Recognised { zoo, kin, recipe, choices, .. } = recognised;
     let depth = recipe.form.depth();
     let name = recipe.standard_name().unwrap_or_else(|| format!("a network of depth {depth} in sizes of its own"));
-    let classifier = recipe.head.as_ref().and_then(|head| head.classifier.as_ref());
-    let head =
-        classifier.map_or("without a classifier".to_owned(), |classifier| format!("{} classes", classifier.classes));
+    let classes = recipe.head.as_ref().and_then(Head::classes);
+    let head = classes.map_or("without a classifier".to_owned(), |classes| format!("{classes} classes"));
     let mut notes = vec![format!(
         "network found from names and shapes: {name}, {head}, in the layout of {} ({})",
         zoo.name, kin.describe

@@ -39,8 +39,10 @@ pub(super) struct Network<'a> {
     pub(super) names: Vec<&'a NamedTensor>,
     pub(super) notes: Vec<String>,
     pub(super) unused: Vec<Unused>,
-    /// Modules that were left out, by their paths.
-    pub(super) heads: Vec<String>,
+    /// Modules that were left out, by their paths, with the names of their tensors.
+    pub(super) heads: BTreeMap<String, Vec<String>>,
+    /// Modules of a head that is put behind the network when that was held against its own.
+    pub(super) apart: Vec<String>,
     /// The module that was asked for, where it is not all of the state dict.
     pub(super) part: Option<String>,
 }
@@ -48,7 +50,7 @@ pub(super) struct Network<'a> {
 impl Network<'_> {
     /// Whether the state dict has modules that are none of the network's.
     pub(super) fn is_part(&self) -> bool {
-        self.part.is_some() || !self.heads.is_empty()
+        self.part.is_some() || !self.heads.is_empty() || !self.apart.is_empty()
     }
 
     /// The state dict without the modules and tensors that were left out.
@@ -61,7 +63,7 @@ impl Network<'_> {
             let part = self.part.as_deref();
             // Modules around a part stay: they hold nothing but others.
             part.is_none_or(|part| within(&path, part) || path.is_empty() || within(part, &path))
-                && !self.heads.iter().any(|head| within(&path, head))
+                && !self.heads.keys().chain(&self.apart).any(|head| within(&path, head))
         };
         let mut dict = self.dict.clone();
         dict.tensors.retain(|tensor| kept(&tensor.name));
@@ -245,7 +247,17 @@ fn stripped<'a>(
         false => vec![format!("stripped from the names of tensors: {}", parts.join(" and "))],
     };
     let names = named.iter().map(|(_, tensor)| *tensor).collect();
-    Network { dict, recognised, prefix, names, notes, unused: Vec::new(), heads: Vec::new(), part: None }
+    Network {
+        dict,
+        recognised,
+        prefix,
+        names,
+        notes,
+        unused: Vec::new(),
+        heads: BTreeMap::new(),
+        apart: Vec::new(),
+        part: None,
+    }
 }
 
 /// The path of the module that all these names lie in.

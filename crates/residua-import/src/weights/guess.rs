@@ -160,7 +160,7 @@ fn assemble(kin: KerasKin, form: Form, channels: usize, groups: &Groups) -> Resu
     let pool = if cifar && !nested && !lists_global { HeadPool::Window(8) } else { HeadPool::Global };
     recipe.input.size = picture(&recipe, pool, rows, classes, nested)
         .ok_or_else(|| format!("its dense layer takes other features than {}", describe_group(group)))?;
-    recipe.head = Some(Head { pool, classifier: Some(Classifier::dense(classes, true)) });
+    recipe.head = Some(Head::new(pool, Some(Classifier::dense(classes, true))));
     Ok(Guess { recipe, notes })
 }
 
@@ -168,7 +168,7 @@ fn assemble(kin: KerasKin, form: Form, channels: usize, groups: &Groups) -> Resu
 fn picture(recipe: &Recipe, pool: HeadPool, rows: usize, classes: usize, nested: bool) -> Option<Option<[usize; 2]>> {
     let features = recipe.form.stages.last()?.outputs;
     match pool {
-        HeadPool::Global => {
+        HeadPool::Global | HeadPool::Max | HeadPool::MeanOfBoth | HeadPool::Both => {
             // The network as Keras Applications builds it for ImageNet has a fixed size.
             let imagenet = recipe.form.standard_name().is_some_and(|name| !name.ends_with("_cifar"))
                 && classes == 1000

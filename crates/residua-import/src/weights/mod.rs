@@ -152,6 +152,8 @@ fn settled(kin: KerasKin, recipe: &Recipe) -> Vec<String> {
         let pool = match head.pool {
             HeadPool::Global => "global average pooling".to_owned(),
             HeadPool::Window(size) => format!("average pooling over {size}x{size} pixels"),
+            HeadPool::Max => "global maximum pooling".to_owned(),
+            HeadPool::MeanOfBoth | HeadPool::Both => "global average and maximum pooling".to_owned(),
         };
         notes.push(format!("not in the file: head taken as {pool} and a dense layer with softmax"));
     }

@@ -167,7 +167,7 @@ fn layers_without_weights_tell_networks_of_the_same_weights_apart() {
 
     // A global pool in place of the example's windows is taken as the file lists it.
     let mut global = thin(KerasKin::CifarV1, None);
-    global.head = Some(Head { pool: HeadPool::Global, classifier: Some(Classifier::dense(5, true)) });
+    global.head = Some(Head::new(HeadPool::Global, Some(Classifier::dense(5, true))));
     let graph = load(legacy(&global)).unwrap();
     assert!(graph.nodes().iter().any(|node| matches!(node.op, Op::GlobalPool(_))));
     assert!(!graph.nodes().iter().any(|node| matches!(node.op, Op::Flatten { .. })));

@@ -353,7 +353,7 @@ fn recipe(model: &Checked, anatomy: &Anatomy, form: &Form, kin: &Kin, tensors: &
         bias: true,
         as_conv: kin.classifier_as_conv,
     });
-    let head = anatomy.head.pool.map(|_| Head { pool: HeadPool::Global, classifier });
+    let head = anatomy.head.pool.map(|_| Head::new(HeadPool::Global, classifier));
     Recipe {
         name: model.graph().name().to_owned(),
         form: form.clone(),

@@ -39,7 +39,7 @@ fn network_of(kin: &Kin, form: &Form, conventions: Conventions) -> Checked {
             gates: if form.squeeze_excite { vec![2; form.stages.len()] } else { Vec::new() },
         },
         input: Input { channels: 3, size: None },
-        head: Some(Head { pool: HeadPool::Global, classifier }),
+        head: Some(Head::new(HeadPool::Global, classifier)),
         conventions: Conventions { norms, ..conventions },
         names: Vec::new(),
         pace: Default::default(),

@@ -73,7 +73,15 @@ fn is_norm(place: Place) -> Option<bool> {
             | Part::Add
             | Part::Output => None,
         },
-        Place::Input | Place::PoolPad | Place::Pool | Place::FinalActivation | Place::HeadPool | Place::Flatten => None,
+        Place::Input
+        | Place::PoolPad
+        | Place::Pool
+        | Place::FinalActivation
+        | Place::HeadPool
+        | Place::OneHeadPool(_)
+        | Place::Flatten
+        // No layout has names for these.
+        | Place::Head(_) => None,
     }
 }
 

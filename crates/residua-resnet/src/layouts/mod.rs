@@ -90,7 +90,9 @@ impl Layout {
             | Place::FinalActivation
             | Place::HeadPool
             | Place::Flatten
-            | Place::Dense(_) => None,
+            | Place::Dense(_)
+            | Place::Head(_)
+            | Place::OneHeadPool(_) => None,
         }
     }
 
@@ -170,7 +172,9 @@ fn indices(place: Place) -> Option<(usize, usize)> {
         | Place::FinalActivation
         | Place::HeadPool
         | Place::Flatten
-        | Place::Dense(_) => None,
+        | Place::Dense(_)
+        | Place::Head(_)
+        | Place::OneHeadPool(_) => None,
     }
 }
 
@@ -186,7 +190,9 @@ fn at(place: Place, stage: usize, block: usize) -> Place {
         | Place::FinalActivation
         | Place::HeadPool
         | Place::Flatten
-        | Place::Dense(_) => place,
+        | Place::Dense(_)
+        | Place::Head(_)
+        | Place::OneHeadPool(_) => place,
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use residua_ir::{
     AvgPool, BatchNorm, Conv, DType, Elementwise, GlobalPool, Graph, GraphBuilder, GraphError, GroupNorm, InputType,
-    MaxPool, Op, Pad, Padding, Pads, Parameter, PoolKind, Role, Source, SourceOrder, Tensor, Unused, ValueId,
+    LayerNorm, MaxPool, Op, Pad, Padding, Pads, Parameter, PoolKind, Role, Source, SourceOrder, Tensor, Unused,
+    ValueId,
 };
 
 use super::layers::ConvPadding;
@@ -123,6 +124,15 @@ impl Recipe {
             };
             operands.push(g.parameter(Parameter { name, location, role, layer: id, tensor }));
         }
+        if let LayerKind::BatchNorm { affine: false, .. } = layer.kind {
+            for (at, (field, value)) in [(Field::Scale, 1.0), (Field::Offset, 0.0)].into_iter().enumerate() {
+                let name = format!("{}.{field}", layer.name);
+                let tensor = Tensor::from_f32(vec![layer.gives], &vec![value; layer.gives]);
+                let tensor = tensor.map_err(|error| GraphError::Tensor { name: name.clone(), error })?;
+                let default = Parameter { name, location: String::new(), role: Role::Default, layer: id, tensor };
+                operands.insert(1 + at, g.parameter(default));
+            }
+        }
         let softmax = matches!(layer.kind, LayerKind::Dense { softmax: true, .. });
         let name = if softmax { format!("{}/linear", layer.name) } else { layer.name.clone() };
         let mut value = g.node(&name, op, &operands, id);
@@ -140,7 +150,11 @@ impl Recipe {
             return SourceOrder::Same;
         }
         match layer.kind {
-            LayerKind::GlobalPool { keep_dims: false } | LayerKind::Dense { .. } => SourceOrder::Same,
+            LayerKind::GlobalPool { keep_dims: false, .. }
+            | LayerKind::LayerNorm { .. }
+            | LayerKind::PRelu(_)
+            | LayerKind::Softmax { .. }
+            | LayerKind::Dense { .. } => SourceOrder::Same,
             LayerKind::Flatten => match layer.size {
                 Some([height, width]) if height * width > 1 => {
                     SourceOrder::FlattenedChannelsLast { channels: layer.takes, height, width }
@@ -157,7 +171,9 @@ impl Recipe {
             | LayerKind::MaxPool(_)
             | LayerKind::Add
             | LayerKind::Mul
-            | LayerKind::GlobalPool { keep_dims: true }
+            | LayerKind::Mean
+            | LayerKind::Concat
+            | LayerKind::GlobalPool { keep_dims: true, .. }
             | LayerKind::AvgPool(_) => SourceOrder::channels_last(),
         }
     }
@@ -175,7 +191,11 @@ fn op_of(layer: &Layer) -> Option<Op> {
             };
             Op::Conv(Conv { strides: stride, padding, dilations: dilation, groups })
         }
-        LayerKind::BatchNorm { epsilon } => Op::BatchNorm(BatchNorm { epsilon }),
+        LayerKind::BatchNorm { epsilon, .. } => Op::BatchNorm(BatchNorm { epsilon }),
+        LayerKind::LayerNorm { epsilon } => Op::LayerNorm(LayerNorm { axes: vec![1], epsilon }),
+        LayerKind::PRelu(_) => Op::PRelu,
+        LayerKind::Softmax { log: false } => Op::Softmax { axis: 1 },
+        LayerKind::Softmax { log: true } => Op::LogSoftmax { axis: 1 },
         LayerKind::GroupNorm { groups, epsilon } => Op::GroupNorm(GroupNorm { groups, epsilon }),
         LayerKind::Activation(activation) => Op::Activation(activation),
         LayerKind::MaxPool(pool) => Op::MaxPool(MaxPool {
@@ -195,7 +215,12 @@ fn op_of(layer: &Layer) -> Option<Op> {
             ceil_mode: pool.ceil,
             count_include_pad: pool.counts_pads,
         }),
-        LayerKind::GlobalPool { keep_dims } => Op::GlobalPool(GlobalPool { kind: PoolKind::Mean, keep_dims }),
+        LayerKind::Mean => Op::Elementwise(Elementwise::Mean),
+        LayerKind::Concat => Op::Concat { axis: 1 },
+        LayerKind::GlobalPool { keep_dims, max } => {
+            let kind = if max { PoolKind::Max } else { PoolKind::Mean };
+            Op::GlobalPool(GlobalPool { kind, keep_dims })
+        }
         LayerKind::Flatten => Op::Flatten { axis: 1 },
         LayerKind::Dense { as_conv: true, .. } => Op::Conv(Conv::default()),
         LayerKind::Dense { as_conv: false, .. } => Op::Linear,

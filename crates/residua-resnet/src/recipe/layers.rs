@@ -27,21 +27,38 @@ pub enum LayerKind {
         padding: ConvPadding,
         standardised: Option<f64>,
     },
+    /// Without a factor and a summand where it is not `affine`.
     BatchNorm {
         epsilon: f64,
+        affine: bool,
     },
     GroupNorm {
         groups: usize,
         epsilon: f64,
     },
+    /// Over all features of a picture.
+    LayerNorm {
+        epsilon: f64,
+    },
     Activation(Activation),
+    /// With this many slopes.
+    PRelu(usize),
+    Softmax {
+        log: bool,
+    },
     /// Its padding is −∞.
     MaxPool(Pool),
     Add,
     Mul,
+    /// The mean of two.
+    Mean,
+    /// The channels of one behind those of another.
+    Concat,
     AvgPool(Pool),
+    /// Means over all pixels, or maxima.
     GlobalPool {
         keep_dims: bool,
+        max: bool,
     },
     Flatten,
     /// Where `as_conv`, a 1x1 convolution of one pixel.
@@ -93,11 +110,13 @@ impl Layer {
                 let bias = bias.then(|| (slot(Field::Bias), vec![self.gives]));
                 [weight].into_iter().chain(bias).collect()
             }
-            LayerKind::BatchNorm { .. } => [Field::Scale, Field::Offset, Field::Mean, Field::Variance]
-                .into_iter()
-                .map(|field| (slot(field), vec![self.gives]))
-                .collect(),
-            LayerKind::GroupNorm { .. } => {
+            LayerKind::BatchNorm { affine, .. } => {
+                let affine: &[Field] = if affine { &[Field::Scale, Field::Offset] } else { &[] };
+                let fields = affine.iter().chain(&[Field::Mean, Field::Variance]);
+                fields.map(|&field| (slot(field), vec![self.gives])).collect()
+            }
+            LayerKind::PRelu(slopes) => vec![(slot(Field::Weight), vec![slopes])],
+            LayerKind::GroupNorm { .. } | LayerKind::LayerNorm { .. } => {
                 vec![(slot(Field::Scale), vec![self.gives]), (slot(Field::Offset), vec![self.gives])]
             }
             LayerKind::Dense { bias, as_conv, .. } => {
@@ -109,9 +128,12 @@ impl Layer {
             | LayerKind::Pad(_)
             | LayerKind::PadChannels(_)
             | LayerKind::Activation(_)
+            | LayerKind::Softmax { .. }
             | LayerKind::MaxPool(_)
             | LayerKind::Add
             | LayerKind::Mul
+            | LayerKind::Mean
+            | LayerKind::Concat
             | LayerKind::AvgPool(_)
             | LayerKind::GlobalPool { .. }
             | LayerKind::Flatten => Vec::new(),
@@ -156,13 +178,20 @@ pub(super) fn class_of(kind: LayerKind, framework: Framework) -> &'static str {
         LayerKind::Conv { .. } => ("Conv2D", "Conv2d"),
         LayerKind::BatchNorm { .. } => ("BatchNormalization", "BatchNorm2d"),
         LayerKind::GroupNorm { .. } => ("GroupNormalization", "GroupNorm"),
+        LayerKind::LayerNorm { .. } => ("LayerNormalization", "LayerNorm"),
+        LayerKind::PRelu(_) => ("PReLU", "PReLU"),
+        LayerKind::Softmax { log: false } => ("Softmax", "Softmax"),
+        LayerKind::Softmax { log: true } => ("Activation", "LogSoftmax"),
         LayerKind::Activation(Activation::RELU) => ("Activation", "ReLU"),
         LayerKind::Activation(activation) => ("Activation", activation.name()),
         LayerKind::MaxPool(_) => ("MaxPooling2D", "MaxPool2d"),
         LayerKind::Add => ("Add", "Add"),
         LayerKind::Mul => ("Multiply", "Mul"),
+        LayerKind::Mean => ("Average", "Mean"),
+        LayerKind::Concat => ("Concatenate", "Concat"),
         LayerKind::AvgPool(_) => ("AveragePooling2D", "AvgPool2d"),
-        LayerKind::GlobalPool { .. } => ("GlobalAveragePooling2D", "AdaptiveAvgPool2d"),
+        LayerKind::GlobalPool { max: false, .. } => ("GlobalAveragePooling2D", "AdaptiveAvgPool2d"),
+        LayerKind::GlobalPool { max: true, .. } => ("GlobalMaxPooling2D", "AdaptiveMaxPool2d"),
         LayerKind::Flatten => ("Flatten", "Flatten"),
         LayerKind::Dense { .. } => ("Dense", "Linear"),
     };

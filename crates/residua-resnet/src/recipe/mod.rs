@@ -6,6 +6,7 @@
 //! recipes: what differs is data.
 
 mod build;
+mod head;
 mod layers;
 mod own;
 mod plan;
@@ -26,6 +27,7 @@ use crate::layouts::{
 use crate::slot::Place;
 
 pub use build::{Bound, Wanted};
+pub use head::{Classifier, Head, HeadLayer, HeadPool};
 pub use layers::{ConvPadding, Layer, LayerKind};
 pub use own::{Dilations, Own, Pace, Pool};
 
@@ -96,45 +98,6 @@ impl Input {
         let [h, w] = self.size.map_or([Dim::symbol("H"), Dim::symbol("W")], |size| size.map(Dim::Fixed));
         Shape::new(vec![Dim::symbol("N"), Dim::Fixed(self.channels), h, w])
     }
-}
-
-/// Pool and classifier.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Head {
-    /// How pixels become features.
-    pub pool: HeadPool,
-    /// The layer behind it; [`None`] where features are what the network gives.
-    pub classifier: Option<Classifier>,
-}
-
-/// The layer that gives classes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Classifier {
-    /// Classes.
-    pub classes: usize,
-    /// Whether a softmax follows it.
-    pub softmax: bool,
-    /// Whether it has a bias.
-    pub bias: bool,
-    /// Whether its weight is that of a 1x1 convolution, `[classes, features, 1, 1]`.
-    pub as_conv: bool,
-}
-
-impl Classifier {
-    /// A dense layer with a bias.
-    #[must_use]
-    pub fn dense(classes: usize, softmax: bool) -> Self {
-        Self { classes, softmax, bias: true, as_conv: false }
-    }
-}
-
-/// How pixels become features.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HeadPool {
-    /// Mean over all pixels.
-    Global,
-    /// Mean over windows of this size, then flattened.
-    Window(usize),
 }
 
 /// Which convolutions have a bias.
@@ -357,7 +320,7 @@ impl KerasKin {
             Self::V1 | Self::V2 | Self::Old => HeadPool::Global,
             Self::CifarV1 | Self::CifarV2 => HeadPool::Window(8),
         };
-        let head = classes.map(|classes| Head { pool, classifier: Some(Classifier::dense(classes, true)) });
+        let head = classes.map(|classes| Head::new(pool, Some(Classifier::dense(classes, true))));
         let (conventions, sizes) = (self.conventions(), Sizes::default());
         Recipe {
             name: name.to_owned(),

@@ -10,7 +10,8 @@ use residua_ir::{Activation, Pads};
 
 use super::layers::{ConvPadding, class_of};
 use super::{
-    Biases, Classifier, Framework, Head, HeadPool, Layer, LayerKind, Norms, Own, Pool, PoolEdge, Projections, Recipe,
+    Biases, Classifier, Framework, Head, HeadLayer, HeadPool, Layer, LayerKind, Norms, Own, Pool, PoolEdge,
+    Projections, Recipe,
 };
 use crate::anatomy::{BlockKind, Order, Reads};
 use crate::form::{StageForm, StemForm, StrideIn};
@@ -94,7 +95,7 @@ impl<'a> Plan<'a> {
     fn norm(&mut self, place: Place, x: usize) -> usize {
         let epsilon = self.own(place).and_then(|own| own.epsilon).unwrap_or(self.recipe.conventions.epsilon);
         let kind = match self.recipe.conventions.norms {
-            Norms::Batch => LayerKind::BatchNorm { epsilon },
+            Norms::Batch => LayerKind::BatchNorm { epsilon, affine: true },
             Norms::Group(groups) => LayerKind::GroupNorm { groups, epsilon },
         };
         self.keep(place, kind, vec![x], self.layers[x].size)
@@ -351,7 +352,12 @@ impl<'a> Plan<'a> {
         let width = self.recipe.sizes.gates.get(site.stage).copied().unwrap_or(0);
         let pixel = Some([1, 1]);
         let window = Window { kernel: 1, stride: 1, dilation: 1 };
-        let mut y = self.keep(site.place(Part::GatePool), LayerKind::GlobalPool { keep_dims: true }, vec![x], pixel);
+        let mut y = self.keep(
+            site.place(Part::GatePool),
+            LayerKind::GlobalPool { keep_dims: true, max: false },
+            vec![x],
+            pixel,
+        );
         y = self.conv(site.place(Part::Gate(1)), y, width, window, false);
         y = self.function(site.place(Part::GateActivation(1)), Activation::RELU, y);
         y = self.conv(site.place(Part::Gate(2)), y, gives, window, false);
@@ -363,20 +369,31 @@ impl<'a> Plan<'a> {
         let as_conv = head.classifier.as_ref().is_some_and(|classifier| classifier.as_conv);
         // Torch's global pool keeps rows and columns, Keras's does not.
         let keep_dims = as_conv || self.recipe.conventions.framework == Framework::Torch;
-        match head.pool {
-            HeadPool::Global => {
-                let pixel = keep_dims.then_some([1, 1]);
-                x = self.keep(Place::HeadPool, LayerKind::GlobalPool { keep_dims }, vec![x], pixel);
+        let pixel = keep_dims.then_some([1, 1]);
+        let over_all = |max: bool| LayerKind::GlobalPool { keep_dims, max };
+        x = match head.pool {
+            HeadPool::Global => self.keep(Place::HeadPool, over_all(false), vec![x], pixel),
+            HeadPool::Max => self.keep(Place::HeadPool, over_all(true), vec![x], pixel),
+            HeadPool::MeanOfBoth | HeadPool::Both => {
+                let mean = self.keep(Place::OneHeadPool(1), over_all(false), vec![x], pixel);
+                let max = self.keep(Place::OneHeadPool(2), over_all(true), vec![x], pixel);
+                let (kind, times) =
+                    if head.pool == HeadPool::Both { (LayerKind::Concat, 2) } else { (LayerKind::Mean, 1) };
+                let gives = self.layers[x].gives.saturating_mul(times);
+                self.push(Place::HeadPool, kind, vec![mean, max], gives, pixel)
             }
             HeadPool::Window(kernel) => {
                 let size = self.layers[x].size.map(|size| size.map(|n| valid_size(n, kernel, kernel)));
                 let pool = LayerKind::AvgPool(Pool::square(kernel, kernel, 0));
-                x = self.keep(Place::HeadPool, pool, vec![x], size);
+                self.keep(Place::HeadPool, pool, vec![x], size)
             }
-        }
-        let is_map = head.pool != HeadPool::Global || keep_dims;
+        };
+        let is_map = matches!(head.pool, HeadPool::Window(_)) || keep_dims;
         if is_map && !as_conv {
             x = self.flatten(x);
+        }
+        for (n, &layer) in (1..).zip(&head.layers) {
+            x = self.head_layer(Place::Head(n), layer, x);
         }
         let Some(Classifier { classes, softmax, bias, .. }) = head.classifier else { return };
         let pixel = as_conv.then_some([1, 1]);
@@ -384,6 +401,22 @@ impl<'a> Plan<'a> {
         if as_conv {
             self.flatten(x);
         }
+    }
+
+    fn head_layer(&mut self, place: Place, layer: HeadLayer, x: usize) -> usize {
+        let kind = match layer {
+            HeadLayer::Dense { outputs, bias } => {
+                let dense = LayerKind::Dense { softmax: false, bias, as_conv: false };
+                return self.push(place, dense, vec![x], outputs, None);
+            }
+            HeadLayer::BatchNorm { epsilon, affine } => LayerKind::BatchNorm { epsilon, affine },
+            HeadLayer::LayerNorm { epsilon } => LayerKind::LayerNorm { epsilon },
+            HeadLayer::Activation(activation) => LayerKind::Activation(activation),
+            HeadLayer::PRelu { slopes } => LayerKind::PRelu(slopes),
+            HeadLayer::Softmax => LayerKind::Softmax { log: false },
+            HeadLayer::LogSoftmax => LayerKind::Softmax { log: true },
+        };
+        self.keep(place, kind, vec![x], None)
     }
 
     /// Features of a map; their size is the map's.

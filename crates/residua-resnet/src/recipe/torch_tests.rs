@@ -32,7 +32,7 @@ fn network(form: Form, conventions: Conventions, classes: usize) -> Recipe {
         sizes: Sizes { deep_stem: [form.stem_width / 2; 2], gates },
         form,
         input: Input { channels: 3, size: None },
-        head: Some(Head { pool: HeadPool::Global, classifier: Some(Classifier::dense(classes, false)) }),
+        head: Some(Head::new(HeadPool::Global, Some(Classifier::dense(classes, false)))),
         conventions: Conventions { norms, ..conventions },
         names: Vec::new(),
         pace: Default::default(),
@@ -309,10 +309,7 @@ fn kernels_of_stem_and_blocks_are_standardised_and_those_of_gates_and_classifier
     let mut recipe = small("resnetv2_50_gn", &[(1, 32, 64)], BIT);
     recipe.form.squeeze_excite = true;
     (recipe.form.stem_width, recipe.sizes.deep_stem) = (32, [32, 32]);
-    recipe.head = Some(Head {
-        pool: HeadPool::Global,
-        classifier: Some(Classifier { as_conv: true, ..Classifier::dense(5, false) }),
-    });
+    recipe.head = Some(Head::new(HeadPool::Global, Some(Classifier { as_conv: true, ..Classifier::dense(5, false) })));
     let model = built(&recipe);
     let mut standardised = Vec::new();
     for parameter in model.graph().parameters() {
@@ -336,7 +333,7 @@ fn one_norm_can_have_an_epsilon_of_its_own() {
     let place = Place::Block { stage: 0, block: 0, part: Part::Norm(2) };
     recipe.own.insert(place, Own { epsilon: Some(0.25), ..Own::default() });
     for layer in recipe.layers() {
-        if let LayerKind::BatchNorm { epsilon } = layer.kind {
+        if let LayerKind::BatchNorm { epsilon, .. } = layer.kind {
             assert_eq!(epsilon, if layer.place == place { 0.25 } else { 1e-5 }, "{}", layer.place);
         }
     }
@@ -354,7 +351,7 @@ fn heads_give_classes_features_or_the_map() {
     let dense = Classifier::dense(5, false);
     let as_conv = Classifier { as_conv: true, ..dense.clone() };
     let bare = Classifier { bias: false, ..dense.clone() };
-    let head = |pool: HeadPool, classifier: Option<&Classifier>| Some(Head { pool, classifier: classifier.cloned() });
+    let head = |pool: HeadPool, classifier: Option<&Classifier>| Some(Head::new(pool, classifier.cloned()));
     let size = Some([64, 64]);
     let is = |op: &str, shape: &str| (op.to_owned(), shape.to_owned());
     assert_eq!(output(head(HeadPool::Global, Some(&dense)), None), is("Linear", "[N, 5]"));
@@ -379,10 +376,7 @@ fn heads_give_classes_features_or_the_map() {
 #[test]
 fn a_softmax_follows_a_classifier_of_1x1_kernels_too() {
     let mut recipe = small("resnet18", &[(1, 8, 8)], TORCH);
-    recipe.head = Some(Head {
-        pool: HeadPool::Global,
-        classifier: Some(Classifier { as_conv: true, ..Classifier::dense(5, true) }),
-    });
+    recipe.head = Some(Head::new(HeadPool::Global, Some(Classifier { as_conv: true, ..Classifier::dense(5, true) })));
     let model = built(&recipe);
     let last: Vec<&str> = ops(&model).iter().rev().take(3).map(|(_, op)| op.name()).collect();
     assert_eq!(last, ["Flatten", "Softmax", "Conv"]);
@@ -393,7 +387,7 @@ fn only_columns_behind_a_channels_last_flatten_have_another_order() {
     let flattened = |framework: Framework| {
         let mut recipe = small("resnet18", &[(1, 8, 8)], Conventions { framework, ..TORCH });
         recipe.input.size = Some([32, 64]);
-        recipe.head = Some(Head { pool: HeadPool::Window(4), classifier: Some(Classifier::dense(5, false)) });
+        recipe.head = Some(Head::new(HeadPool::Window(4), Some(Classifier::dense(5, false))));
         let mut seen = None;
         recipe
             .build::<GraphError>(Source::default(), Vec::new(), &mut |wanted| {

@@ -59,7 +59,7 @@ fn torch(name: &str) -> Checked {
         sizes: Sizes { deep_stem: [form.stem_width / 2; 2], gates },
         form,
         input: PICTURE,
-        head: Some(Head { pool: HeadPool::Global, classifier: Some(classifier) }),
+        head: Some(Head::new(HeadPool::Global, Some(classifier))),
         conventions: residua_resnet::recipe::Conventions { norms, ..kin.conventions.clone() },
         names: Vec::new(),
         pace: Default::default(),

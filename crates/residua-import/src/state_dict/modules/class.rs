@@ -11,7 +11,18 @@ pub(super) enum Class {
     Activation(Activation),
     MaxPool,
     AvgPool,
+    /// Means over all pixels.
     GlobalPool,
+    /// Maxima over all pixels.
+    GlobalMaxPool,
+    /// The mean of both.
+    GlobalMeanOfBoth,
+    /// Both, the means first.
+    GlobalBoth,
+    /// Over features, or its logarithm.
+    Softmax {
+        log: bool,
+    },
     Flatten,
     Pad,
     /// A function of the program that saved it.
@@ -47,12 +58,31 @@ pub(super) fn class(module: &Module) -> Class {
         "AdaptiveAvgPool2d" | "FastAdaptiveAvgPool" | "FastAdaptiveAvgPool2d" | "GlobalAveragePooling" => {
             Class::GlobalPool
         }
-        "Flatten" => Class::Flatten,
+        "AdaptiveMaxPool2d" | "FastAdaptiveMaxPool" => Class::GlobalMaxPool,
+        "AdaptiveAvgMaxPool2d" | "FastAdaptiveAvgMaxPool" => Class::GlobalMeanOfBoth,
+        "AdaptiveCatAvgMaxPool2d" | "FastAdaptiveCatAvgMaxPool" => Class::GlobalBoth,
+        "Softmax" if over_features(module) => Class::Softmax { log: false },
+        "LogSoftmax" if over_features(module) => Class::Softmax { log: true },
+        "Flatten" if flattens(module) => Class::Flatten,
         "ConstantPad2d" | "ZeroPad2d" => Class::Pad,
         "LambdaLayer" => Class::Function,
         name if name.ends_with("Loss") || module.class.starts_with("torchmetrics.") => Class::Beside,
         _ => Class::Unknown,
     }
+}
+
+/// Whether a softmax is over the features of a picture, which is what torch takes for two axes where none is given.
+fn over_features(module: &Module) -> bool {
+    matches!(module.attributes.get("dim"), None | Some(Attribute::None | Attribute::Int(1 | -1)))
+}
+
+/// Whether all axes behind the first become one.
+fn flattens(module: &Module) -> bool {
+    let is = |key: &str, default: i64| match module.attributes.get(key) {
+        None => true,
+        Some(found) => *found == Attribute::Int(default),
+    };
+    is("start_dim", 1) && is("end_dim", -1)
 }
 
 fn activation(name: &str, module: &Module) -> Option<Activation> {
@@ -75,8 +105,14 @@ fn activation(name: &str, module: &Module) -> Option<Activation> {
         "SELU" => Activation::Selu,
         "Hardswish" => Activation::HardSwish,
         "Mish" | "MishActivation" => Activation::Mish,
+        "CELU" => Activation::Celu { alpha: number("alpha", 1.0) },
+        "Hardsigmoid" => Activation::HardSigmoid { slope: 1.0 / 6.0, offset: 0.5 },
+        "Hardtanh" => Activation::Clip { min: Some(number("min_val", -1.0)), max: Some(number("max_val", 1.0)) },
         "Tanh" => Activation::Tanh,
         "Sigmoid" => Activation::Sigmoid,
+        // Beyond `threshold` torch goes on linearly, which differs from the function by less than what f32 shows.
+        "Softplus" if number("beta", 1.0) == 1.0 && number("threshold", 20.0) >= 20.0 => Activation::Softplus,
+        "Softsign" => Activation::Softsign,
         _ => return None,
     })
 }

@@ -138,14 +138,20 @@ fn leaf(
         (Class::MaxPool, Some(LayerKind::MaxPool(wants))) | (Class::AvgPool, Some(LayerKind::AvgPool(wants))) => {
             pool(module, wants)
         }
-        (Class::AvgPool, Some(LayerKind::GlobalPool { .. })) => windowed(module),
-        (Class::GlobalPool, Some(LayerKind::GlobalPool { .. })) => match module.attributes.get("output_size").map(pair)
-        {
+        (Class::AvgPool, Some(LayerKind::GlobalPool { max: false, .. })) => windowed(module),
+        (Class::GlobalPool, Some(LayerKind::GlobalPool { max: false, .. }))
+        | (Class::GlobalMaxPool, Some(LayerKind::GlobalPool { max: true, .. }))
+        | (Class::GlobalMeanOfBoth, Some(LayerKind::Mean))
+        | (Class::GlobalBoth, Some(LayerKind::Concat)) => match module.attributes.get("output_size").map(pair) {
             None | Some(Some([1, 1])) => Ok(None),
             Some(size) => Err(differs(module, "output_size", &format!("{:?}", size.unwrap_or_default()), "1")),
         },
         // Code that gives the map of the last block has a pool all the same.
-        (Class::GlobalPool, None) if place == Some(Place::HeadPool) && settled.recipe.head.is_none() => Ok(None),
+        (Class::GlobalPool | Class::GlobalMaxPool, None)
+            if place == Some(Place::HeadPool) && settled.recipe.head.is_none() =>
+        {
+            Ok(None)
+        }
         (Class::Pad, Some(LayerKind::Pad(amount))) => padding(module, amount),
         (Class::Function, None) if settled.recipe.conventions.projections == Projections::Pad => Ok(None),
         (Class::Unknown | Class::Function, _) => Err(error(module, "what it computes is not known here".to_owned())),
@@ -155,6 +161,10 @@ fn leaf(
             | Class::MaxPool
             | Class::AvgPool
             | Class::GlobalPool
+            | Class::GlobalMaxPool
+            | Class::GlobalMeanOfBoth
+            | Class::GlobalBoth
+            | Class::Softmax { .. }
             | Class::Flatten
             | Class::Pad,
             _,
@@ -248,10 +258,15 @@ fn holder(module: &Module, layer: &Layer) -> Result<()> {
         LayerKind::Input
         | LayerKind::Pad(_)
         | LayerKind::PadChannels(_)
+        | LayerKind::LayerNorm { .. }
+        | LayerKind::PRelu(_)
+        | LayerKind::Softmax { .. }
         | LayerKind::Activation(_)
         | LayerKind::MaxPool(_)
         | LayerKind::Add
         | LayerKind::Mul
+        | LayerKind::Mean
+        | LayerKind::Concat
         | LayerKind::AvgPool(_)
         | LayerKind::GlobalPool { .. }
         | LayerKind::Flatten => return Ok(()),
@@ -278,7 +293,7 @@ fn holder(module: &Module, layer: &Layer) -> Result<()> {
                 Some(_) | None => Ok(()),
             }
         }
-        LayerKind::BatchNorm { epsilon } | LayerKind::GroupNorm { epsilon, .. } => {
+        LayerKind::BatchNorm { epsilon, .. } | LayerKind::GroupNorm { epsilon, .. } => {
             if let Some(Attribute::Float(found)) = module.attributes.get("eps")
                 && found.to_bits() != epsilon.to_bits()
             {
@@ -294,10 +309,15 @@ fn holder(module: &Module, layer: &Layer) -> Result<()> {
         LayerKind::Input
         | LayerKind::Pad(_)
         | LayerKind::PadChannels(_)
+        | LayerKind::LayerNorm { .. }
+        | LayerKind::PRelu(_)
+        | LayerKind::Softmax { .. }
         | LayerKind::Activation(_)
         | LayerKind::MaxPool(_)
         | LayerKind::Add
         | LayerKind::Mul
+        | LayerKind::Mean
+        | LayerKind::Concat
         | LayerKind::AvgPool(_)
         | LayerKind::GlobalPool { .. }
         | LayerKind::Flatten

@@ -5,16 +5,18 @@
 //! saved it, whose code nobody has, are named.
 
 mod class;
+pub(super) mod head;
 mod hold;
 mod own;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use residua_formats::NamedTensor;
-use residua_formats::torch::{Attribute, Module};
+use residua_formats::torch::{Attribute, Module, StateDict};
 use residua_ir::Activation;
 use residua_resnet::anatomy::BlockKind;
 use residua_resnet::layouts::{Headless, Zoo};
+use residua_resnet::recipe::HeadPool;
 use residua_resnet::recognise::{Choice, Entry, Given, GivenStem, Recognised};
 use residua_resnet::{Part, Place, recognise};
 
@@ -170,10 +172,30 @@ fn complete(tree: &Tree, told: &Recognised, mut given: Given) -> Given {
     if nothing(Place::HeadPool) && nothing(Place::Flatten) {
         given.headless = given.headless.or(Some(Headless::Map));
     }
+    given.head_pool = functions.get(&Place::HeadPool).and_then(|class| pooled(*class)).or(given.head_pool);
     let own = if told.recipe.head.is_some() { Headless::Features } else { Headless::Map };
     given.headless = given.headless.or(Some(own));
     given.zoo = Some(told.zoo);
     given
+}
+
+/// How a head pools by what is in the place of its pool.
+fn pooled(class: Class) -> Option<HeadPool> {
+    match class {
+        Class::GlobalMaxPool => Some(HeadPool::Max),
+        Class::GlobalMeanOfBoth => Some(HeadPool::MeanOfBoth),
+        Class::GlobalBoth => Some(HeadPool::Both),
+        Class::GlobalPool | Class::AvgPool => Some(HeadPool::Global),
+        Class::Nothing
+        | Class::Activation(_)
+        | Class::MaxPool
+        | Class::Softmax { .. }
+        | Class::Flatten
+        | Class::Pad
+        | Class::Function
+        | Class::Beside
+        | Class::Unknown => None,
+    }
 }
 
 /// The activation of stem and blocks: that of a place that always has it, or the first in a block.
@@ -220,6 +242,22 @@ fn unknown_code(tree: &Tree, settled: &Recognised) -> Option<Choice> {
         ),
         option: None,
     })
+}
+
+/// Pools behind the last block, as the classes of the layouts call them.
+const POOLS: [&str; 5] = ["avgpool", "global_pool", "pooler", "pool", "gap"];
+
+/// Says that a pool is of a class whose code is in no file, where one is.
+pub(super) fn unknown_pool(dict: &StateDict) -> Option<String> {
+    let last = |path: &str| path.rsplit('.').next().map(|last| POOLS.contains(&last)) == Some(true);
+    let known =
+        |class: &str| class.starts_with("torch.") || LIBRARIES.iter().any(|(start, _)| class.starts_with(start));
+    let module = dict.modules.iter().find(|module| last(&module.path) && !known(&module.class))?;
+    Some(format!(
+        "`{}` is of class `{}`, and how that pools is in no file",
+        module.path.escape_debug(),
+        module.class.escape_debug()
+    ))
 }
 
 fn number(attribute: &Attribute) -> Option<usize> {

@@ -47,6 +47,10 @@ fn function(place: Place, leaf: &Module) -> Own {
                 Class::MaxPool
                 | Class::AvgPool
                 | Class::GlobalPool
+                | Class::GlobalMaxPool
+                | Class::GlobalMeanOfBoth
+                | Class::GlobalBoth
+                | Class::Softmax { .. }
                 | Class::Flatten
                 | Class::Pad
                 | Class::Function
@@ -76,7 +80,9 @@ pub(super) fn is_activation(place: Place) -> bool {
         | Place::FinalNorm
         | Place::HeadPool
         | Place::Flatten
-        | Place::Dense(_) => false,
+        | Place::Dense(_)
+        | Place::Head(_)
+        | Place::OneHeadPool(_) => false,
     }
 }
 
@@ -109,7 +115,9 @@ fn holder(place: Place, module: &Module) -> Own {
         | Place::FinalActivation
         | Place::HeadPool
         | Place::Flatten
-        | Place::Dense(_) => Own::default(),
+        | Place::Dense(_)
+        | Place::Head(_)
+        | Place::OneHeadPool(_) => Own::default(),
     }
 }
 
