@@ -83,7 +83,7 @@ fn a_frozen_batch_is_made_free_and_proved() {
                 let args =
                     ["check", target.to_str().unwrap(), "--golden", golden.to_str().unwrap(), "--tolerance", "1e-5"];
                 let (document, status) = json(folder(), &args);
-                assert_eq!(status, 0, "{file}, {}: {document}", golden.display());
+                assert_eq!(status, 0, "{file}, {}: {document}", golden.to_string_lossy());
             }
         }
     }

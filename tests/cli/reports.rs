@@ -128,7 +128,8 @@ fn annotations_and_tables_name_the_model_and_the_layer() {
 fn reports_go_to_files_beside_what_is_printed() {
     let out = tempfile::tempdir().unwrap();
     let file = |name: &str| out.path().join(name);
-    let (sarif, junit) = (format!("sarif={}", file("a.sarif").display()), format!("junit={}", file("a.xml").display()));
+    let (sarif, junit) =
+        (format!("sarif={}", file("a.sarif").to_string_lossy()), format!("junit={}", file("a.xml").to_string_lossy()));
     let args = ["check", "nan_kernel.h5", "--report", &sarif, "--report", &junit, "--format", "github"];
     let done = residua(&folder(), &args);
     assert_eq!(done.status.code(), Some(1));

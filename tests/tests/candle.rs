@@ -210,14 +210,14 @@ fn held_by_candle(network: Network) {
         let written = folder.path().join("candle.safetensors");
         let convert = ["convert".as_ref(), source.as_os_str(), written.as_os_str(), "--layout".as_ref()];
         let done = residua(&[&convert[..], &["candle".as_ref(), "--quiet".as_ref()]].concat());
-        assert_eq!(done, ExitCode::SUCCESS, "{}", source.display());
+        assert_eq!(done, ExitCode::SUCCESS, "{}", source.to_string_lossy());
         let found = candle(network, &written, &values);
         for precision in ["f32", "f64"] {
             let expected = run(source, &picture, precision);
             assert_eq!(found.len(), expected.len());
             let scale = expected.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
             let gap = found.iter().zip(&expected).fold(0.0, |most: f64, (a, b)| most.max((a - b).abs()));
-            assert!(gap <= TOLERANCE * scale, "{} in {precision}: {gap:e} of {scale:e}", source.display());
+            assert!(gap <= TOLERANCE * scale, "{} in {precision}: {gap:e} of {scale:e}", source.to_string_lossy());
             // Two pictures, or two numbers, that come to the same would prove nothing.
             assert!(expected.iter().zip(&expected[CLASSES..]).any(|(a, b)| (a - b).abs() > 1e-3 * scale));
         }

@@ -200,7 +200,7 @@ fn disagreement(file: &Path, runtime: Runtime, inputs: &[Array], outputs: &[Arra
             (difference, _) => format!("differs by {difference:?}, {other:?} is said"),
         },
     };
-    Some(format!("{} in {runtime:?}: {what}", file.display()))
+    Some(format!("{} in {runtime:?}: {what}", file.to_string_lossy()))
 }
 
 /// What a fixture is given, and what its framework computed.

@@ -7,6 +7,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use residua_ir::Shown;
 use tempfile::TempDir;
 
 use crate::{EmitError, Emitted};
@@ -31,7 +32,7 @@ impl Stage {
     pub(crate) fn new(target: &Path) -> Result<Self, EmitError> {
         let name = target.file_name().filter(|_| !target.is_dir());
         if name.is_none() {
-            return Err(EmitError::Option(format!("{} is a folder; the output must be a file", target.display())));
+            return Err(EmitError::Option(format!("{} is a folder; the output must be a file", target.shown())));
         }
         let parent = folder_of(target);
         let folder = tempfile::Builder::new()

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use residua_ir::TensorError;
 use residua_ir::interchange::InterchangeError;
+use residua_ir::{Shown, TensorError};
 
 /// Why a model could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +37,7 @@ pub enum EmitError {
     #[error(transparent)]
     Interchange(#[from] InterchangeError),
     /// The disk, or whatever is behind the path.
-    #[error("{action} {}: {source}", path.display())]
+    #[error("{action} {}: {source}", path.shown())]
     Io {
         /// What was tried: `cannot write`.
         action: &'static str,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use residua_formats::FormatError;
 use residua_ir::budget::Overrun;
 use residua_ir::validate::SHAPE_MISMATCH;
-use residua_ir::{Finding, GraphError, TensorError};
+use residua_ir::{Finding, GraphError, Shown, TensorError};
 
 /// Result of an import.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -15,7 +15,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// An error about this file.
-    #[error("{}: {error}", file.display())]
+    #[error("{}: {error}", file.shown())]
     InFile {
         /// The file.
         file: PathBuf,

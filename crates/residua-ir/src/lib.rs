@@ -17,6 +17,7 @@ pub mod finding;
 pub mod free_sizes;
 pub mod graph;
 pub mod interchange;
+pub mod name;
 pub mod op;
 mod opaque;
 pub mod preparation;
@@ -32,6 +33,7 @@ pub use graph::{
     Graph, GraphBuilder, GraphError, InputType, Layer, LayerId, Node, NodeId, OnnxHeader, Parameter, ParameterId,
     Remarks, Role, Source, SourceOrder, Unused, Value, ValueId, ValueKind, ValueRemarks,
 };
+pub use name::{Name, Shown, Text};
 pub use op::resize::{Coordinates, Fit, Interpolation, ResizeTarget, Rounding};
 pub use op::{
     Activation, ArgExtremum, Arithmetic, AvgPool, BatchNorm, Border, Comparison, Conv, ConvTranspose, CumSum,

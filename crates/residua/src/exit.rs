@@ -5,6 +5,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use residua_ir::name::printable;
 use residua_ir::{Finding, Invalid, Level};
 
 use crate::console::Style;
@@ -48,11 +49,12 @@ pub(crate) fn report(error: &anyhow::Error, style: Style, to: &mut dyn Write) ->
 /// Prints the errors among findings, with what to do about them.
 pub(crate) fn report_findings(findings: &[Finding], style: Style, to: &mut dyn Write) {
     for finding in findings.iter().filter(|finding| finding.level == Level::Error) {
-        let node = finding.node.as_ref().map_or_else(String::new, |node| format!("{node}: "));
+        let node = finding.node.as_deref().map_or_else(String::new, |node| format!("{}: ", printable(node)));
         let head = style.error(&format!("error {}:", finding.code.id));
-        let text = format!("{head} {node}{}\n  {} {}\n", finding.message, style.dim("help:"), finding.help);
+        let text = format!("{head} {node}{}\n  {} {}\n", printable(&finding.message), style.dim("help:"), finding.help);
         let _ = to.write_all(text.as_bytes());
     }
+    let _ = to.flush();
 }
 
 /// Prints an error with its causes.
@@ -65,6 +67,7 @@ pub(crate) fn report_chain(error: &anyhow::Error, style: Style, to: &mut dyn Wri
     }
     // There is nowhere left to tell that stderr is closed.
     let _ = to.write_all(text.as_bytes());
+    let _ = to.flush();
 }
 
 /// An error and its causes. A cause whose text the one before it already holds is not repeated.

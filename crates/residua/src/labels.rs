@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use residua_ir::Shown;
 
 static IMAGENET: &str = include_str!("../data/imagenet1k.txt");
 
@@ -23,14 +24,14 @@ impl Labels {
 
     /// From a text file with a name a line.
     pub(crate) fn read(path: &Path, classes: usize) -> anyhow::Result<Self> {
-        let size = fs::metadata(path).with_context(|| format!("cannot read labels {}", path.display()))?.len();
+        let size = fs::metadata(path).with_context(|| format!("cannot read labels {}", path.shown()))?.len();
         if size > MAX_FILE {
-            bail!("labels {}: {size} bytes is no list of names, expected at most {MAX_FILE}", path.display());
+            bail!("labels {}: {size} bytes is no list of names, expected at most {MAX_FILE}", path.shown());
         }
-        let text = fs::read_to_string(path).with_context(|| format!("cannot read labels {}", path.display()))?;
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read labels {}", path.shown()))?;
         let labels: Vec<String> = text.lines().map(|line| line.trim().to_owned()).collect();
         if labels.len() != classes {
-            bail!("labels {}: expected {classes} lines, one a class, found {}", path.display(), labels.len());
+            bail!("labels {}: expected {classes} lines, one a class, found {}", path.shown(), labels.len());
         }
         Ok(Self(labels))
     }

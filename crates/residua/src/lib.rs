@@ -34,11 +34,11 @@ mod suggest;
 mod summary;
 
 use std::ffi::OsString;
-use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use residua_ir::budget;
+use residua_ir::name::printable;
 
 pub use residua_emit as emit;
 pub use residua_exec as exec;
@@ -56,22 +56,34 @@ use console::Console;
 /// asked to hold holds, 1 where the model does not, 2 where it could not be done.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
             // Help that cannot be printed has no reader.
-            let _ = error.print();
+            let _ = printable_usage(&arguments, &error).as_ref().unwrap_or(&error).print();
             return if error.use_stderr() { exit::could_not() } else { ExitCode::SUCCESS };
         }
     };
     let mut console = Console::new(&cli.global);
-    let style = console.stderr_style();
+    let (style, mut stderr) = (console.stderr_style(), console.err());
     let result = set_budget(&cli.global).and_then(|()| commands::run(cli, &mut console));
     let result = console.finish().map_err(anyhow::Error::from).and(result);
     match result {
         Ok(outcome) => outcome.into(),
-        Err(error) => exit::report(&error, style, &mut io::stderr()),
+        Err(error) => exit::report(&error, style, &mut stderr),
     }
+}
+
+/// The same error as it is where the arguments, which it quotes, are spelled out; none where nothing in them acts.
+fn printable_usage(arguments: &[OsString], error: &clap::Error) -> Option<clap::Error> {
+    let printable: Vec<OsString> =
+        arguments.iter().map(|argument| printable(&argument.to_string_lossy()).into_owned().into()).collect();
+    if printable == arguments {
+        return None;
+    }
+    let other = || Cli::command().error(error.kind(), "the arguments hold characters that cannot be shown");
+    Some(Cli::try_parse_from(printable).err().filter(|again| again.kind() == error.kind()).unwrap_or_else(other))
 }
 
 /// Sets the limits that the environment and the command line ask for.

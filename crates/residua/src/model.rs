@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use residua_ir::preparation::Values;
 use residua_ir::rewrite::{Applied, Change, Freed, free_batch, normalise};
-use residua_ir::{Checked, Graph, Shape, SourceOrder, ValueId, ValueKind, validate};
+use residua_ir::{Checked, Graph, Shape, Shown, SourceOrder, ValueId, ValueKind, validate};
 use residua_resnet::preprocessing::{Known, preprocessing_for};
 use residua_resnet::{Anatomy, anatomy};
 
@@ -98,7 +98,7 @@ impl Model {
     /// Says on stderr what was taken where the file leaves it open, and what in it would have run code elsewhere.
     pub(crate) fn tell(&self, console: &Console) {
         for danger in &self.checked.graph().source().dangers {
-            console.warn(format!("{}: {danger}", self.path.display()));
+            console.warn(format!("{}: {danger}", self.path.shown()));
         }
         for note in self.told() {
             console.note(note);
@@ -137,7 +137,7 @@ fn refuse_idle(source: &SourceArgs, files: &[(&Path, &Graph)]) -> Result<()> {
             residua_import::load_with(path, &options).is_ok_and(|other| other.to_string() == graph.to_string())
         };
         if files.iter().all(idle) {
-            let names: Vec<String> = files.iter().map(|(path, _)| path.display().to_string()).collect();
+            let names: Vec<String> = files.iter().map(|(path, _)| path.shown().to_string()).collect();
             bail!("{option} has no effect on how {} is read", names.join(" and "));
         }
     }

@@ -5,6 +5,7 @@ use std::io::BufWriter;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use residua_ir::Shown;
 
 /// Refuses an output that is one of these inputs, whatever the paths look like; for a folder, one of its files.
 ///
@@ -17,7 +18,7 @@ pub(crate) fn refuse_inputs<'a>(output: &Path, inputs: impl IntoIterator<Item = 
         let Ok(place) = fs::canonicalize(input) else { continue };
         let inside = place.is_dir() && output_place.parent() == Some(&place);
         if place == output_place || inside || same_file(&place, &output_place) {
-            bail!("{} would replace the input {}; choose another name", output.display(), input.display());
+            bail!("{} would replace the input {}; choose another name", output.shown(), input.shown());
         }
     }
     Ok(())
@@ -43,7 +44,7 @@ fn same_file(_: &Path, _: &Path) -> bool {
 /// # Errors
 /// Where that fails; nothing is left then.
 pub(crate) fn write_whole(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
-    let cannot = || format!("cannot write {}", path.display());
+    let cannot = || format!("cannot write {}", path.shown());
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let temporary = tempfile::Builder::new().prefix(".residua-").tempfile_in(folder).with_context(cannot)?;
     let (file, temporary) = temporary.into_parts();
@@ -82,7 +83,7 @@ mod tests {
         fs::hard_link(&input, &link).unwrap();
         let dotted = folder.path().join(".").join("a.h5");
         for output in [&input, &link, &dotted] {
-            assert!(refuse_inputs(output, [input.as_path()]).is_err(), "{}", output.display());
+            assert!(refuse_inputs(output, [input.as_path()]).is_err(), "{}", output.shown());
         }
         assert!(refuse_inputs(&input, [folder.path()]).is_err());
         assert!(refuse_inputs(&folder.path().join("new.onnx"), [input.as_path(), folder.path()]).is_ok());

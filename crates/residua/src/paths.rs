@@ -3,6 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result};
+use residua_ir::Shown;
 
 /// What marks the root of a repository.
 const MARKS: [&str; 4] = [".git", ".hg", ".jj", ".svn"];
@@ -16,7 +17,7 @@ pub(crate) fn folder(file: &Path) -> &Path {
 fn canonical(path: &Path) -> Result<PathBuf> {
     let of_folder = || Some(folder(path).canonicalize().ok()?.join(path.file_name()?));
     let place = path.canonicalize().ok().or_else(of_folder);
-    place.with_context(|| format!("cannot find {}", path.display()))
+    place.with_context(|| format!("cannot find {}", path.shown()))
 }
 
 /// The root of the repository that a path lies in.

@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use residua_ir::name::printable;
 
 use crate::console::Console;
 
@@ -23,7 +24,7 @@ impl Progress {
     pub(crate) fn start(console: &Console, what: impl Into<String>) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden())
             .with_style(ProgressStyle::default_spinner())
-            .with_message(what.into());
+            .with_message(printable(&what.into()).into_owned());
         if console.quiet() || !std::io::stderr().is_terminal() {
             return Self { bar, done: None, watcher: None };
         }
@@ -40,7 +41,7 @@ impl Progress {
 
     /// Says what is done now.
     pub(crate) fn step(&self, what: impl Into<String>) {
-        self.bar.set_message(what.into());
+        self.bar.set_message(printable(&what.into()).into_owned());
     }
 }
 

@@ -1,5 +1,7 @@
 //! What was probably meant by a name that is not there.
 
+use residua_ir::Shown;
+
 /// At most three of `names`, nearest first; none where nothing is near.
 pub(crate) fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let folded = wanted.to_lowercase();
@@ -25,14 +27,16 @@ pub(crate) fn hint<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -
     match (&near[..], &names[..]) {
         ([], []) => String::new(),
         ([], few) if few.len() <= 6 => format!("; there is {}", list(few)),
-        ([], [first, .., last]) => format!("; there are {} from `{first}` to `{last}`", names.len()),
-        ([], [only]) => format!("; there is `{only}`"),
+        ([], [first, .., last]) => {
+            format!("; there are {} from `{}` to `{}`", names.len(), first.shown(), last.shown())
+        }
+        ([], [only]) => format!("; there is `{}`", only.shown()),
         (near, _) => format!("; did you mean {}?", list(near)),
     }
 }
 
 fn list(names: &[&str]) -> String {
-    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{}`", name.shown())).collect();
     match quoted.split_last() {
         Some((last, [])) => last.clone(),
         Some((last, rest)) => format!("{} or {last}", rest.join(", ")),

@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use residua_ir::{Checked, DType, Tensor};
+use residua_ir::{Checked, DType, Shown, Tensor};
 use residua_resnet::hold::{Held, Placed};
 use residua_resnet::layouts::Axes;
 use serde_json::{Map, Value, json};
@@ -117,6 +117,6 @@ fn refuse_another(config: &str, path: &PathBuf) -> Result<(), EmitError> {
     Err(EmitError::Option(format!(
         "{} is there and says something else, and the configuration of this model would replace it; write into another \
          folder, or move it away",
-        path.display()
+        path.shown()
     )))
 }

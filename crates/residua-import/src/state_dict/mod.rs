@@ -202,7 +202,7 @@ pub(crate) fn read_config(path: &Path) -> Result<Value> {
     /// Real ones have a few KiB; those with names of many classes some hundred.
     const BYTES: u64 = 16 << 20;
     let wrong = |found: String| Error::Config {
-        at: path.display().to_string(),
+        at: path.to_string_lossy().into_owned(),
         expected: "a configuration in JSON".to_owned(),
         found,
     };

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use residua_ir::Finding;
+use residua_ir::{Finding, Shown};
 use residua_resnet::Anatomy;
 use residua_resnet::anatomy::{Block, ShortcutKind};
 use residua_verify::numbers;
@@ -18,7 +18,7 @@ use crate::render::small;
 /// # Errors
 /// Where the reference cannot be read, or one of both not be run.
 pub(crate) fn hold_against(model: &Model, path: &Path, settings: &Settings, threads: Option<usize>) -> Result<Against> {
-    let named = || format!("the reference {}", path.display());
+    let named = || format!("the reference {}", path.shown());
     let reference = Model::read(path, &[], &settings.source).with_context(named)?;
     let how = proof::Settings {
         threads,
@@ -29,9 +29,9 @@ pub(crate) fn hold_against(model: &Model, path: &Path, settings: &Settings, thre
         written: None,
     };
     let verification = proof::compare(&reference.checked, &model.checked, &how)
-        .with_context(|| format!("held against {}", path.display()))?;
+        .with_context(|| format!("held against {}", path.shown()))?;
     let structure = differences(&model.anatomy, &reference.anatomy);
-    Ok(Against { file: path.display().to_string(), structure, verification })
+    Ok(Against { file: path.to_string_lossy().into_owned(), structure, verification })
 }
 
 /// What was found, as findings.

@@ -9,7 +9,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use residua_ir::Level;
+use residua_ir::{Level, Shown};
 use serde::{Deserialize, Serialize};
 
 use super::{Report, fingerprint};
@@ -57,7 +57,7 @@ impl Baseline {
     /// # Errors
     /// Where it is none, or is not there.
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        let named = || format!("baseline {}", path.display());
+        let named = || format!("baseline {}", path.shown());
         if !path.exists() {
             bail!("{}: there is no such file; --update-baseline makes it of what is found now", named());
         }

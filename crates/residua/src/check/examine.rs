@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use residua_emit::onnx::{self, OnnxOptions};
 use residua_import::ImportError;
-use residua_ir::{Code, Finding, Invalid, Level};
+use residua_ir::{Code, Finding, Invalid, Level, Shown};
 use residua_resnet::anatomy;
 use residua_verify::targets::Takes;
 use residua_verify::{OnnxText, Subject, numbers};
@@ -97,14 +97,14 @@ fn fill(
     let subject = Subject::new(&model.checked, &model.anatomy, settings.expect.as_deref());
     report.findings = found(subject.called(&name), text, settings);
     if let Some(path) = &settings.golden {
-        progress.step(format!("{}: running it on the golden inputs", report.file.display()));
+        progress.step(format!("{}: running it on the golden inputs", report.file.shown()));
         let how = proof::Settings { threads, tolerance: settings.tolerance, ..proof::Settings::default() };
         report.golden = hold_golden(&model, path, &how)?;
         let failed = report.golden.iter().filter(|held| held.verification.verdict == Verdict::Different);
         report.findings.extend(failed.map(|held| FindingRecord::from(&golden_finding(held))));
     }
     if let Some(path) = &settings.against {
-        progress.step(format!("{}: comparing it with {}", report.file.display(), path.display()));
+        progress.step(format!("{}: comparing it with {}", report.file.shown(), path.shown()));
         let held = against::hold_against(&model, path, settings, threads)?;
         report.findings.extend(against::findings(&held).iter().map(FindingRecord::from));
         report.against = Some(held);
@@ -155,7 +155,7 @@ fn draft(model: &Model, settings: &Settings) -> Result<OnnxText, String> {
 pub(crate) fn hold_golden(model: &Model, path: &Path, how: &proof::Settings) -> Result<Vec<Held>> {
     let held = |set: Golden| {
         let verification =
-            proof::golden(&model.checked, &set, how).with_context(|| format!("golden file {}", path.display()))?;
+            proof::golden(&model.checked, &set, how).with_context(|| format!("golden file {}", path.shown()))?;
         Ok(Held { set: set.name, verification })
     };
     input::read_golden(path, &model.checked)?.into_iter().map(held).collect()

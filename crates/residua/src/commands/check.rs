@@ -1,9 +1,11 @@
 //! `check`: whether models hold together, as findings.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use residua_ir::Shown;
 use residua_resnet::Form;
 
 use crate::args::{CheckArgs, CheckFormat};
@@ -36,7 +38,7 @@ pub(super) fn run(args: &CheckArgs, threads: Option<usize>, console: &mut Consol
     let mut reports = Vec::with_capacity(models.len());
     for (index, (file, settings)) in models.iter().zip(&asked).enumerate() {
         if models.len() > 1 {
-            progress.step(format!("checking {} ({} of {})", file.display(), index + 1, models.len()));
+            progress.step(format!("checking {} ({} of {})", file.shown(), index + 1, models.len()));
         }
         let mut report = check::examine(file, settings, threads, &progress, console);
         baselines.sift(&mut report, settings)?;
@@ -62,7 +64,7 @@ fn settings(args: &CheckArgs, models: &[&Path], console: &Console) -> Result<Vec
         };
         let settings = config.map(|config| config.settings(model)).unwrap_or_default().under(args);
         if let Some(path) = settings.config.iter().find(|path| !told.contains(path)) {
-            console.note(format!("settings of {}", path.display()));
+            console.note(format!("settings of {}", path.shown()));
             told.push(path.clone());
         }
         asked.push(settings);
@@ -107,7 +109,7 @@ impl Baselines {
         }
         for (path, baseline) in std::mem::take(&mut self.read) {
             baseline.write()?;
-            console.note(format!("wrote {}", path.display()));
+            console.note(format!("wrote {}", path.shown()));
         }
         Ok(())
     }
@@ -142,7 +144,7 @@ fn refuse_inputs(args: &CheckArgs, models: &[&Path], asked: &[Settings]) -> Resu
 fn hold_manifest(path: &Path, models: &[&Path], args: &CheckArgs, console: &mut Console) -> Result<Outcome> {
     match models[..] {
         [] | [_, _] => {}
-        [only] => bail!("{}: with --manifest, give the source and the output, or neither", only.display()),
+        [only] => bail!("{}: with --manifest, give the source and the output, or neither", only.shown()),
         _ => bail!("with --manifest, expected the source and the output, found {} models", models.len()),
     }
     let progress = Progress::start(console, "checking");
@@ -154,7 +156,7 @@ fn hold_manifest(path: &Path, models: &[&Path], args: &CheckArgs, console: &mut 
         CheckFormat::Text => held.text(console.out(), style, &report)?,
         CheckFormat::Json => held.json(console.out(), &report)?,
         CheckFormat::Sarif | CheckFormat::Junit | CheckFormat::Github | CheckFormat::Markdown => {
-            report::write(console.out(), style, args.format, std::slice::from_ref(&report))?;
+            report::write(place(args.format, console), style, args.format, std::slice::from_ref(&report))?;
         }
     }
     write_files(args, std::slice::from_ref(&report))?;
@@ -173,12 +175,22 @@ fn print(mut reports: Vec<Report>, args: &CheckArgs, console: &mut Console) -> R
     }
     let stderr_style = console.stderr_style();
     for problem in reports.iter().filter_map(|report| report.problem.as_ref()) {
-        exit::report_chain(problem, stderr_style, &mut std::io::stderr());
+        exit::report_chain(problem, stderr_style, &mut console.err());
     }
     let style = console.style();
-    report::write(console.out(), style, args.format, &reports)?;
+    report::write(place(args.format, console), style, args.format, &reports)?;
     write_files(args, &reports)?;
     Ok(check::verdict(&reports).into())
+}
+
+/// Where reports are printed.
+fn place(format: CheckFormat, console: &mut Console) -> &mut dyn Write {
+    match format {
+        CheckFormat::Github => console.out_for_runner(),
+        CheckFormat::Text | CheckFormat::Json | CheckFormat::Sarif | CheckFormat::Junit | CheckFormat::Markdown => {
+            console.out()
+        }
+    }
 }
 
 fn write_files(args: &CheckArgs, reports: &[Report]) -> Result<()> {

@@ -3,6 +3,7 @@
 mod save;
 
 use anyhow::{Context, Result};
+use residua_ir::Shown;
 use serde::Serialize;
 
 use crate::args::{CompareArgs, Format};
@@ -63,8 +64,8 @@ pub(super) fn run(args: &CompareArgs, threads: Option<usize>, console: &mut Cons
         for model in [&a, &b] {
             for set in input::read_golden(path, &model.checked)? {
                 let verification = proof::golden(&model.checked, &set, &settings)
-                    .with_context(|| format!("{} on {}", model.path.display(), path.display()))?;
-                golden.push(Held { model: model.path.display().to_string(), verification });
+                    .with_context(|| format!("{} on {}", model.path.shown(), path.shown()))?;
+                golden.push(Held { model: model.path.to_string_lossy().into_owned(), verification });
             }
         }
     }
@@ -77,7 +78,7 @@ pub(super) fn run(args: &CompareArgs, threads: Option<usize>, console: &mut Cons
     let holds = golden.iter().map(|held| held.verification.verdict).chain([verification.verdict]);
     let outcome = if holds.into_iter().all(|v| v == Verdict::Same) { Outcome::Holds } else { Outcome::Fails };
     let source_notes = [a.told(), b.told()];
-    let (a, b) = (args.a.display().to_string(), args.b.display().to_string());
+    let (a, b) = (args.a.to_string_lossy().into_owned(), args.b.to_string_lossy().into_owned());
     match args.format {
         Format::Json => {
             let document = Document {
@@ -88,7 +89,7 @@ pub(super) fn run(args: &CompareArgs, threads: Option<usize>, console: &mut Cons
                 verification,
                 cause: &found.cause,
                 layers: args.layers.then_some(&found.layers),
-                saved: saved.map(|files| files.iter().map(|file| file.display().to_string()).collect()),
+                saved: saved.map(|files| files.iter().map(|file| file.to_string_lossy().into_owned()).collect()),
                 golden: &golden,
             };
             render::json(console.out(), &document)?;
@@ -96,14 +97,14 @@ pub(super) fn run(args: &CompareArgs, threads: Option<usize>, console: &mut Cons
         Format::Text => {
             let style = console.style();
             let out = console.out();
-            writeln!(out, "{a} and {b}:")?;
+            writeln!(out, "{} and {}:", a.shown(), b.shown())?;
             render::verification::text(out, style, verification)?;
             render::verification::details(out, style, &found)?;
             if let (Some(folder), Some(_)) = (&args.save, &saved) {
-                writeln!(out, "\nWhat goes into and comes out of that layer is in {}.", folder.display())?;
+                writeln!(out, "\nWhat goes into and comes out of that layer is in {}.", folder.shown())?;
             }
             for held in &golden {
-                writeln!(out, "\n{} on the golden inputs:", held.model)?;
+                writeln!(out, "\n{} on the golden inputs:", held.model.shown())?;
                 render::verification::text(out, style, &held.verification)?;
             }
         }

@@ -24,8 +24,8 @@ pub(super) fn run(args: &DiffArgs, console: &mut Console) -> Result<Outcome> {
     let same = model.is_empty() && layers.is_same(names) && tensors.is_same(names);
     let differences = Differences {
         schema: "residua.diff/1",
-        a: args.a.display().to_string(),
-        b: args.b.display().to_string(),
+        a: args.a.to_string_lossy().into_owned(),
+        b: args.b.to_string_lossy().into_owned(),
         verdict: if same { "same" } else { "different" },
         model,
         layers,

@@ -1,7 +1,7 @@
 //! `explain`: what a finding means; without a code, the list of codes.
 
 use anyhow::{Result, bail};
-use residua_ir::{Code, Level};
+use residua_ir::{Code, Level, Shown};
 use serde::Serialize;
 
 use crate::args::{ExplainArgs, Format};
@@ -38,7 +38,7 @@ pub(super) fn run(args: &ExplainArgs, console: &mut Console) -> Result<Outcome> 
             Some(code) => vec![code],
             None => {
                 let names = all.iter().flat_map(|code| [code.id, code.name]);
-                bail!("there is no finding `{wanted}`{}", suggest::hint(wanted, names))
+                bail!("there is no finding `{}`{}", wanted.shown(), suggest::hint(wanted, names))
             }
         },
     };

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use residua_exec::{Array, Data, Executor, Options, Precision, order};
-use residua_ir::{Checked, DType, Graph, ValueId};
+use residua_ir::{Checked, DType, Graph, Shown, ValueId};
 use residua_resnet::preprocessing::Known;
 use serde::Serialize;
 
@@ -92,7 +92,7 @@ fn target(path: &Path) -> Result<Target<'_>> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("npy") => Ok(Target::Npy(path)),
         Some("npz") => Ok(Target::Npz(path)),
-        Some(_) | None => bail!("--output {}: expected .npy (the first output) or .npz (all)", path.display()),
+        Some(_) | None => bail!("--output {}: expected .npy (the first output) or .npz (all)", path.shown()),
     }
 }
 
@@ -132,7 +132,7 @@ pub(super) fn run(args: &RunArgs, threads: Option<usize>, console: &mut Console)
         Format::Json => {
             let document = Document {
                 schema: "residua.run/1",
-                file: model.path.display().to_string(),
+                file: model.path.to_string_lossy().into_owned(),
                 precision: name(args.precision),
                 times: &times,
                 notes: &fed.notes,

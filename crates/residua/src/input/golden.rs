@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use residua_exec::Array;
-use residua_ir::{Checked, Graph, Tensor, ValueId};
+use residua_ir::{Checked, Graph, Shown, Tensor, ValueId};
 
 use super::{npy, tensor_proto, to_array};
 use crate::proof::Golden;
@@ -21,7 +21,7 @@ pub(crate) fn read(path: &Path, model: &Checked) -> Result<Vec<Golden>> {
     let graph = model.graph();
     if !path.is_dir() {
         let arrays = npy::read_npz(path)?;
-        let set = from_arrays(graph, path, &arrays).with_context(|| format!("golden file {}", path.display()))?;
+        let set = from_arrays(graph, path, &arrays).with_context(|| format!("golden file {}", path.shown()))?;
         return Ok(vec![set]);
     }
     let mut sets = folders(path)?;
@@ -29,11 +29,11 @@ pub(crate) fn read(path: &Path, model: &Checked) -> Result<Vec<Golden>> {
         ensure!(
             path.join("input_0.pb").is_file() || path.join("output_0.pb").is_file(),
             "golden folder {}: expected folders `{SET}0` and so on, or the files `input_0.pb` and `output_0.pb`, found neither",
-            path.display()
+            path.shown()
         );
         sets.push(path.to_owned());
     }
-    sets.iter().map(|set| from_folder(graph, set).with_context(|| format!("golden folder {}", set.display()))).collect()
+    sets.iter().map(|set| from_folder(graph, set).with_context(|| format!("golden folder {}", set.shown()))).collect()
 }
 
 fn from_arrays(graph: &Graph, path: &Path, arrays: &[(String, Tensor)]) -> Result<Golden> {
@@ -59,15 +59,15 @@ fn from_arrays(graph: &Graph, path: &Path, arrays: &[(String, Tensor)]) -> Resul
             _ => ids.iter().map(|&id| find(kind, id)).collect(),
         }
     };
-    let name = path.display().to_string();
+    let name = path.to_string_lossy().into_owned();
     Ok(Golden { name, inputs: all("input", graph.inputs())?, outputs: all("output", graph.outputs())? })
 }
 
 /// `test_data_set_*` in a folder, by their numbers.
 fn folders(path: &Path) -> Result<Vec<PathBuf>> {
     let mut folders = Vec::new();
-    for entry in fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))? {
-        let entry = entry.with_context(|| format!("cannot read {}", path.display()))?;
+    for entry in fs::read_dir(path).with_context(|| format!("cannot read {}", path.shown()))? {
+        let entry = entry.with_context(|| format!("cannot read {}", path.shown()))?;
         if entry.file_name().to_string_lossy().starts_with(SET) && entry.path().is_dir() {
             folders.push(entry.path());
         }
@@ -91,7 +91,7 @@ fn from_folder(graph: &Graph, folder: &Path) -> Result<Golden> {
         ensure!(there == count, "expected {expected}, found {there} such files");
         (0..count).map(|index| to_array(&tensor_proto::read(&file(index))?)).collect()
     };
-    let name = folder.display().to_string();
+    let name = folder.to_string_lossy().into_owned();
     Ok(Golden { name, inputs: all("input", graph.inputs().len())?, outputs: all("output", graph.outputs().len())? })
 }
 

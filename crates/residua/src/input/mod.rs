@@ -16,7 +16,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use residua_exec::{Array, Data, order};
-use residua_ir::{Checked, DType, Shape, Tensor, ValueId};
+use residua_ir::{Checked, DType, Shape, Shown, Tensor, ValueId};
 use residua_resnet::preprocessing::Known;
 
 use crate::args::PictureArgs;
@@ -55,7 +55,7 @@ fn read(path: &Path) -> Result<Content> {
         Some("pb") => tensor_proto::read(path).map(Content::Array),
         Some("png" | "jpg" | "jpeg") => picture::read(path).map(Content::Picture),
         Some(_) | None => {
-            bail!("{}: expected .npy, .npz, .pb, .png or .jpg", path.display())
+            bail!("{}: expected .npy, .npz, .pb, .png or .jpg", path.shown())
         }
     }
 }
@@ -114,7 +114,7 @@ pub(crate) fn gather(model: &Model, files: &[String], pictures: &PictureArgs) ->
             Content::Arrays(_) => continue,
         };
         if array.shape().first() == Some(&1) {
-            rows.push(path.display().to_string());
+            rows.push(path.to_string_lossy().into_owned());
         }
         pieces[index].push(array);
     }
@@ -149,7 +149,7 @@ impl Feed<'_> {
     }
 
     fn picture(&mut self, path: &Path, input: ValueId, picture: resize::Picture) -> Result<Array> {
-        let what = || format!("{} cannot be made an input", path.display());
+        let what = || format!("{} cannot be made an input", path.shown());
         let known = match self.prepared.iter().find(|(of, _)| *of == input) {
             Some((_, known)) => known.clone(),
             None => {
@@ -168,9 +168,9 @@ impl Feed<'_> {
     }
 
     fn array(&mut self, path: &Path, input: ValueId, tensor: &Tensor) -> Result<Array> {
-        let (array, batched) = fit(&self.model.checked, input, tensor).with_context(|| path.display().to_string())?;
+        let (array, batched) = fit(&self.model.checked, input, tensor).with_context(|| path.shown())?;
         if batched {
-            self.note(format!("{} has no batch axis; it was taken as a batch of one", path.display()));
+            self.note(format!("{} has no batch axis; it was taken as a batch of one", path.shown()));
         }
         Ok(array)
     }
@@ -212,7 +212,7 @@ impl Feed<'_> {
             let inputs: Vec<&str> = graph.inputs().iter().map(|&id| graph.value(id).name.as_str()).collect();
             bail!(
                 "{}: expected an array named as an input of the model (`{}`), found `{}`",
-                path.display(),
+                path.shown(),
                 inputs.join("`, `"),
                 names.join("`, `")
             );

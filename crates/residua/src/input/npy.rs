@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use residua_formats::open_zip;
-use residua_ir::{DType, Endian, Tensor, map_file};
+use residua_ir::{DType, Endian, Shown, Tensor, map_file};
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
@@ -22,14 +22,14 @@ const MAX_ARRAYS: usize = 1 << 16;
 
 /// Reads a `.npy` file.
 pub(crate) fn read_npy(path: &Path) -> Result<Tensor> {
-    let bytes = map_file(path).with_context(|| format!("cannot read {}", path.display()))?;
-    parse(&bytes).with_context(|| format!("{} is no usable .npy file", path.display()))
+    let bytes = map_file(path).with_context(|| format!("cannot read {}", path.shown()))?;
+    parse(&bytes).with_context(|| format!("{} is no usable .npy file", path.shown()))
 }
 
 /// Reads all arrays of a `.npz` file, in its order.
 pub(crate) fn read_npz(path: &Path) -> Result<Vec<(String, Tensor)>> {
-    let bytes = map_file(path).with_context(|| format!("cannot read {}", path.display()))?;
-    read_archive(&bytes).with_context(|| format!("{} is no usable .npz file", path.display()))
+    let bytes = map_file(path).with_context(|| format!("cannot read {}", path.shown()))?;
+    read_archive(&bytes).with_context(|| format!("{} is no usable .npz file", path.shown()))
 }
 
 fn read_archive(bytes: &Bytes) -> Result<Vec<(String, Tensor)>> {

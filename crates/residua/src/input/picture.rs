@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use image::{DynamicImage, ImageReader, Limits};
 use residua_exec::Array;
 use residua_ir::preparation::{Crop, Resize, Values};
-use residua_ir::{Dim, ValueId};
+use residua_ir::{Dim, Shown, ValueId};
 use residua_resnet::preprocessing::Known;
 
 use super::resize::Picture;
@@ -19,9 +19,9 @@ const MAX_SIDE: u32 = 1 << 15;
 
 /// Decodes a picture to 8 bits, gray or RGB; transparency is dropped.
 pub(crate) fn read(path: &Path) -> Result<Picture> {
-    let what = || format!("{} is no usable picture", path.display());
+    let what = || format!("{} is no usable picture", path.shown());
     let mut reader = ImageReader::open(path)
-        .with_context(|| format!("cannot read {}", path.display()))?
+        .with_context(|| format!("cannot read {}", path.shown()))?
         .with_guessed_format()
         .with_context(what)?;
     let mut limits = Limits::default();

@@ -6,12 +6,12 @@ use anyhow::{Context, Result};
 use prost::Message;
 use residua_formats::onnx::OnnxFile;
 use residua_formats::onnx::schema::{ModelProto, TensorProto};
-use residua_ir::{Tensor, map_file};
+use residua_ir::{Shown, Tensor, map_file};
 
 /// Reads one tensor.
 pub(crate) fn read(path: &Path) -> Result<Tensor> {
-    let bytes = map_file(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let what = || format!("{} is no usable TensorProto", path.display());
+    let bytes = map_file(path).with_context(|| format!("cannot read {}", path.shown()))?;
+    let what = || format!("{} is no usable TensorProto", path.shown());
     let proto = TensorProto::decode(bytes).with_context(what)?;
     OnnxFile::from(ModelProto::default()).tensor(&proto).with_context(what)
 }

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use residua_ir::{DType, Tensor};
+use residua_ir::{DType, Shown, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::hash::Sha256Hex;
@@ -129,7 +129,7 @@ impl Manifest {
     /// # Errors
     /// Where it is none, or larger than any that is written here.
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        let named = || format!("manifest {}", path.display());
+        let named = || format!("manifest {}", path.shown());
         let file = File::open(path).with_context(named)?;
         if !file.metadata().with_context(named)?.is_file() {
             bail!("{}: expected a file", named());

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use rayon::prelude::*;
-use residua_ir::{Tensor, TensorError, map_file};
+use residua_ir::{Shown, Tensor, TensorError, map_file};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -64,7 +64,7 @@ pub(super) fn tensors(all: &[&Tensor]) -> Vec<Result<Sha256Hex, TensorError>> {
 
 /// Hash of a file.
 pub(super) fn file(path: &Path) -> Result<Sha256Hex> {
-    let bytes = map_file(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let bytes = map_file(path).with_context(|| format!("cannot read {}", path.shown()))?;
     let mut hash = Sha256::new();
     hash.update(&bytes);
     Ok(hash.into())

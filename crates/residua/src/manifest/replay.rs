@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
-use residua_ir::{Finding, Tensor, Transform};
+use residua_ir::{Finding, Shown, Tensor, Transform};
 use residua_verify::manifest as codes;
 
 use super::document::{Entry, Manifest, Pair, Side, Single, Stored, form};
@@ -43,7 +43,7 @@ impl Sides {
             if !inside || side.path.is_empty() {
                 bail!(
                     "{}: `{}` is not in the folder of the manifest; name the source and the output behind it",
-                    path.display(),
+                    path.shown(),
                     side.path
                 );
             }

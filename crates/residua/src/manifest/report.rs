@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use residua_ir::Shown;
 use serde::Serialize;
 
 use super::document::Manifest;
@@ -74,9 +75,9 @@ impl Held {
     pub(crate) fn json(&self, out: &mut dyn Write, report: &Report) -> Result<()> {
         let document = Document {
             schema: "residua.check/1",
-            file: self.sides.output.display().to_string(),
-            source: self.sides.source.display().to_string(),
-            manifest: self.manifest.display().to_string(),
+            file: self.sides.output.to_string_lossy().into_owned(),
+            source: self.sides.source.to_string_lossy().into_owned(),
+            manifest: self.manifest.to_string_lossy().into_owned(),
             verdict: report.verdict(),
             findings: &report.findings,
             tensors: Counts { known: self.known, repeated: self.replayed.repeated, by_hash: self.replayed.by_hash },
@@ -90,8 +91,8 @@ impl Held {
         if !findings.is_empty() {
             let columns = [words("code"), words("level"), words("tensor"), words("what")];
             let row = |found: &FindingRecord| {
-                let node = finding::printable(found.node.as_deref().unwrap_or_default()).into_owned();
-                let message = finding::printable(&found.message).into_owned();
+                let node = found.node.clone().unwrap_or_default();
+                let message = found.message.clone();
                 vec![found.code.to_owned(), found.level.to_string(), node, message]
             };
             table::write(out, &columns, findings.iter().map(row).collect())?;
@@ -99,7 +100,7 @@ impl Held {
         }
         let holds = report.verdict() == Verdict::Pass;
         let verdict = if holds { style.good("pass") } else { style.error("fail") };
-        let (source, output) = (self.sides.source.display(), self.sides.output.display());
+        let (source, output) = (self.sides.source.shown(), self.sides.output.shown());
         writeln!(out, "{verdict}  {source} → {output}: {}", finding::counted(findings))?;
         let Replayed { repeated, by_hash, .. } = self.replayed;
         writeln!(out, "      {} made again from the source, and the same", render::plural(repeated, "tensor"))?;

@@ -9,7 +9,7 @@ use residua_formats::keras::KerasWeights;
 use residua_formats::onnx::OnnxFile;
 use residua_formats::torch::StateDict;
 use residua_formats::{Container, NamedTensor};
-use residua_ir::{Tensor, Unused};
+use residua_ir::{Shown, Tensor, Unused};
 
 /// Most files of a folder that are hashed.
 const MAX_FILES: usize = 10_000;
@@ -87,7 +87,7 @@ pub(super) fn files(path: &Path) -> Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let named = || format!("cannot list {}", path.display());
+    let named = || format!("cannot list {}", path.shown());
     let mut files = Vec::new();
     for entry in fs::read_dir(path).with_context(named)? {
         let entry = entry.with_context(named)?;
@@ -95,7 +95,7 @@ pub(super) fn files(path: &Path) -> Result<Vec<PathBuf>> {
             files.push(entry.path());
         }
         if files.len() > MAX_FILES {
-            bail!("{}: expected a folder of at most {MAX_FILES} files", path.display());
+            bail!("{}: expected a folder of at most {MAX_FILES} files", path.shown());
         }
     }
     files.sort();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use residua_emit::{Dropped, Emitted};
-use residua_ir::{Graph, ParameterId, Tensor};
+use residua_ir::{Graph, ParameterId, Shown, Tensor};
 
 use super::document::{Entry, FileHash, Manifest, Pair, SCHEMA, Side, Single, Stored, Tool};
 use super::hash;
@@ -29,8 +29,7 @@ pub(crate) struct Conversion<'a> {
 /// # Errors
 /// Where a file cannot be read again, or the manifest not written.
 pub(crate) fn write(path: &Path, conversion: &Conversion<'_>) -> Result<()> {
-    let manifest =
-        manifest(path, conversion).with_context(|| format!("cannot make the manifest {}", path.display()))?;
+    let manifest = manifest(path, conversion).with_context(|| format!("cannot make the manifest {}", path.shown()))?;
     output::write_whole(path, |file| render::json(file, &manifest))
 }
 

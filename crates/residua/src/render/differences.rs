@@ -3,10 +3,10 @@
 use std::io::Write;
 
 use anyhow::Result;
+use residua_ir::Shown;
 
-use super::finding::printable;
 use super::table::{self, Column, numbers, words};
-use super::{plural, small};
+use super::{markdown, plural, small};
 use crate::console::Style;
 use crate::diff::{Change, Differences, Layer, LayerChange, Moved, Single, TensorChange};
 
@@ -22,8 +22,7 @@ struct Part {
 
 impl Part {
     fn new(title: &'static str, columns: Vec<Column>, rows: impl Iterator<Item = Vec<String>>) -> Self {
-        let printable = |row: Vec<String>| row.iter().map(|cell| printable(cell).into_owned()).collect();
-        Self { title, columns, rows: rows.map(printable).collect() }
+        Self { title, columns, rows: rows.collect() }
     }
 
     fn more(&self) -> Option<usize> {
@@ -127,7 +126,7 @@ pub(crate) fn text(out: &mut dyn Write, style: Style, differences: &Differences)
         writeln!(out, "{}  {}", style.good("same"), summary(differences))?;
         return Ok(());
     }
-    writeln!(out, "{}  A is {}, B is {}", style.error("different"), differences.a, differences.b)?;
+    writeln!(out, "{}  A is {}, B is {}", style.error("different"), differences.a.shown(), differences.b.shown())?;
     for part in parts(differences).into_iter().filter(|part| !part.rows.is_empty()) {
         writeln!(out)?;
         if !part.title.is_empty() {
@@ -145,7 +144,8 @@ pub(crate) fn text(out: &mut dyn Write, style: Style, differences: &Differences)
 
 /// Writes what differs, for a comment on a pull request.
 pub(crate) fn markdown(out: &mut dyn Write, differences: &Differences) -> Result<()> {
-    writeln!(out, "### {}: `{}` and `{}`\n", differences.verdict, differences.a, differences.b)?;
+    let (a, b) = (markdown::code(&differences.a), markdown::code(&differences.b));
+    writeln!(out, "### {}: {a} and {b}\n", differences.verdict)?;
     writeln!(out, "{}.", summary(differences))?;
     for part in parts(differences).into_iter().filter(|part| !part.rows.is_empty()) {
         writeln!(out)?;
@@ -153,7 +153,7 @@ pub(crate) fn markdown(out: &mut dyn Write, differences: &Differences) -> Result
             writeln!(out, "**{} ({})**\n", part.title, part.rows.len())?;
         }
         let more = part.more();
-        table::markdown(out, &part.columns, part.rows.into_iter().take(LISTED).collect())?;
+        table::markdown(out, &part.columns, table::inline(part.rows.into_iter().take(LISTED).collect()))?;
         if let Some(more) = more {
             writeln!(out, "\n… and {more} more.")?;
         }

@@ -1,9 +1,9 @@
 //! Findings, as JSON and as text.
 
-use std::borrow::Cow;
 use std::io::Write;
 
 use anyhow::Result;
+use residua_ir::name::printable;
 use residua_ir::{Finding, Level};
 use serde::Serialize;
 
@@ -68,7 +68,7 @@ pub(crate) fn list(out: &mut dyn Write, style: Style, findings: &[FindingRecord]
             writeln!(out, "  … and {} more; --format json has all of them", of_code.len() - LISTED)?;
         }
         if let Some(first) = of_code.first().filter(|first| !first.help.is_empty()) {
-            writeln!(out, "  {} {}", style.dim("help:"), first.help)?;
+            writeln!(out, "  {} {}", style.dim("help:"), printable(&first.help))?;
         }
     }
     Ok(())
@@ -84,25 +84,8 @@ pub(crate) fn headline(finding: &FindingRecord) -> String {
 pub(crate) fn in_full(finding: &FindingRecord) -> String {
     match finding.help.as_str() {
         "" => headline(finding),
-        help => format!("{}\nhelp: {help}", headline(finding)),
+        help => format!("{}\nhelp: {}", headline(finding), printable(help)),
     }
-}
-
-/// Text from a file without what would move the cursor, change colours or turn around what stands beside it.
-pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    let acts = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if !text.contains(acts) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if acts(c) {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    Cow::Owned(out)
 }
 
 /// A long message that lists things, a line each.
@@ -127,15 +110,4 @@ pub(crate) fn counted(findings: &[FindingRecord]) -> String {
         .map(|level| super::plural(count(level), &level.to_string()))
         .collect();
     if parts.is_empty() { "no findings".to_owned() } else { parts.join(", ") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_in_files_do_not_reach_the_terminal_as_commands() {
-        assert_eq!(printable("conv1/kernel:0"), "conv1/kernel:0");
-        assert_eq!(printable("a\u{1b}[2Jb\n\u{202e}c"), "a\\u{1b}[2Jb\\n\\u{202e}c");
-    }
 }

@@ -3,10 +3,12 @@
 use std::io::Write;
 
 use anyhow::Result;
+use residua_ir::Name;
+use residua_ir::name::printable;
 use residua_resnet::preprocessing::Known;
 
 use super::table::{self, Column, words};
-use super::{blocks, bytes, columns, finding, magnitude, number, plural};
+use super::{blocks, bytes, columns, finding, magnitude, markdown, number, plural};
 use crate::args::{Count, LayerColumn};
 use crate::console::Style;
 use crate::floats;
@@ -237,11 +239,12 @@ fn fitting(summary: &Summary, mut shown: Vec<LayerColumn>, width: usize) -> (Vec
 
 /// Writes the summary for reading.
 pub(crate) fn text(out: &mut dyn Write, style: Style, summary: &Summary, layers: Layers) -> Result<()> {
-    writeln!(out, "{}", style.bold(summary.name))?;
+    writeln!(out, "{}", style.bold(&Name::from(summary.name).to_string()))?;
     writeln!(out)?;
     for (key, lines) in facts(summary) {
         for (index, line) in lines.iter().enumerate() {
-            let line = if key == "security" { style.warning(line) } else { line.clone() };
+            let line = printable(line);
+            let line = if key == "security" { style.warning(&line) } else { line.into_owned() };
             let key = if index == 0 { key } else { "" };
             writeln!(out, "{}{line}", style.dim(&format!("{key:KEYS$}")))?;
         }
@@ -259,17 +262,17 @@ pub(crate) fn text(out: &mut dyn Write, style: Style, summary: &Summary, layers:
 
 /// Writes the summary as Markdown.
 pub(crate) fn markdown(out: &mut dyn Write, summary: &Summary, layers: Layers) -> Result<()> {
-    writeln!(out, "## {}\n", summary.name)?;
+    writeln!(out, "## {}\n", markdown::text(summary.name))?;
     let rows = facts(summary).into_iter().map(|(key, lines)| vec![key.to_owned(), lines.join("; ")]).collect();
-    table::markdown(out, &[words(""), words("")], rows)?;
+    table::markdown(out, &[words(""), words("")], table::inline(rows))?;
     if !summary.blocks.is_empty() {
         writeln!(out, "\n### Blocks\n")?;
-        table::markdown(out, &blocks::COLUMNS, summary.blocks.iter().map(blocks::row).collect())?;
+        table::markdown(out, &blocks::COLUMNS, table::inline(summary.blocks.iter().map(blocks::row).collect()))?;
     }
     if let Some(shown) = layers.columns(summary) {
         let heads: Vec<Column> = shown.iter().map(|&column| columns::head(column)).collect();
         writeln!(out, "\n### Layers\n")?;
-        table::markdown(out, &heads, self::layers(summary, &shown))?;
+        table::markdown(out, &heads, table::inline(self::layers(summary, &shown)))?;
     }
     Ok(())
 }

@@ -1,6 +1,10 @@
 //! How results are printed: text, JSON, tables, drawings.
 //!
 //! Renderers take data and a writer; they decide nothing and look nothing up.
+//!
+//! Invariant: what a file says is data in each format. Text has it through [`Name`](residua_ir::Name), [`table`] (which
+//! writes CSV, too), [`markdown`], [`markup`] (HTML, SVG, XML), [`json`]; Graphviz and Mermaid in [`drawing`], annotations
+//! in [`report`]. Each begins with [`residua_ir::name::printable`].
 
 pub(crate) mod blocks;
 pub(crate) mod columns;
@@ -9,24 +13,16 @@ pub(crate) mod drawing;
 pub(crate) mod finding;
 pub(crate) mod html;
 pub(crate) mod inspect;
+pub(crate) mod json;
+pub(crate) mod markdown;
+pub(crate) mod markup;
 pub(crate) mod report;
 pub(crate) mod table;
 pub(crate) mod values;
 pub(crate) mod verification;
 
-use std::io::Write;
-
-use anyhow::Result;
-use serde::Serialize;
-
 pub(crate) use finding::FindingRecord;
-
-/// Writes one JSON document.
-pub(crate) fn json(out: &mut dyn Write, document: &impl Serialize) -> Result<()> {
-    serde_json::to_writer_pretty(&mut *out, document)?;
-    writeln!(out)?;
-    Ok(())
-}
+pub(crate) use json::json;
 
 /// A number with thousands separators: `25,613,800`.
 pub(crate) fn number(value: u64) -> String {

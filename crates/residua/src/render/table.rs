@@ -5,7 +5,10 @@ use std::io::{IsTerminal, Write};
 use comfy_table::presets::{ASCII_MARKDOWN, NOTHING};
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle, Width};
 
-use super::finding::printable;
+use residua_ir::Name;
+use residua_ir::name::printable;
+
+use super::markdown::{self, Inline};
 
 /// Spaces behind a column.
 const PADDING: u16 = 2;
@@ -62,9 +65,11 @@ pub(crate) fn width_before_last(columns: &[Column], rows: &[Vec<String>]) -> usi
 pub(crate) const LEAST: usize = 16;
 
 /// Writes a table for reading, without the columns that are empty in every row. On a terminal the last column is wrapped
-/// where the table is too wide; elsewhere, and where that would not do, lines are as long as they need be. Nothing is
-/// ever cut.
+/// where the table is too wide; elsewhere, and where that would not do, lines are as long as they need be. Nothing but
+/// names beyond all measure is ever cut.
 pub(crate) fn write(out: &mut dyn Write, columns: &[Column], rows: Vec<Vec<String>>) -> std::io::Result<()> {
+    let shown = |row: Vec<String>| row.into_iter().map(|cell| Name::from(cell).to_string()).collect();
+    let rows: Vec<Vec<String>> = rows.into_iter().map(shown).collect();
     let widest = |index: usize| rows.iter().filter_map(|row| row.get(index)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = columns
         .iter()
@@ -101,31 +106,47 @@ pub(crate) fn write(out: &mut dyn Write, columns: &[Column], rows: Vec<Vec<Strin
 }
 
 /// Writes a table as Markdown.
-pub(crate) fn markdown(out: &mut dyn Write, columns: &[Column], rows: Vec<Vec<String>>) -> std::io::Result<()> {
-    let escaped = rows.into_iter().map(|row| row.iter().map(|cell| markdown_text(cell)).collect()).collect();
-    let mut table = table(columns, escaped);
+pub(crate) fn markdown(out: &mut dyn Write, columns: &[Column], rows: Vec<Vec<Inline>>) -> std::io::Result<()> {
+    let mut table = table(columns, rows.into_iter().map(|row| row.iter().map(markdown::cell).collect()).collect());
     table.load_style(ASCII_MARKDOWN);
     table.set_content_arrangement(ContentArrangement::Disabled);
     writeln!(out, "{table}")
 }
 
-/// Text as it is in a cell of Markdown: on one line, no end of the cell, no tag, no start of code.
-fn markdown_text(text: &str) -> String {
-    printable(&text.replace(['\n', '\r', '\t'], " ")).replace('<', "&lt;").replace('|', "\\|").replace('`', "\\`")
+/// Cells of Markdown, of text.
+pub(crate) fn inline(rows: Vec<Vec<String>>) -> Vec<Vec<Inline>> {
+    rows.into_iter().map(|row| row.iter().map(|cell| markdown::text(cell)).collect()).collect()
 }
 
-/// Writes a table as CSV (RFC 4180).
+/// Writes a table as CSV (RFC 4180), a line a row, no cell of which is a formula to a spreadsheet.
 pub(crate) fn csv(out: &mut dyn Write, names: &[&str], rows: &[Vec<String>]) -> std::io::Result<()> {
-    let quote = |cell: &str| match cell.contains([',', '"', '\n', '\r']) {
+    let quote = |cell: String| match cell.contains([',', '"', ';']) {
         true => format!("\"{}\"", cell.replace('"', "\"\"")),
-        false => cell.to_owned(),
+        false => cell,
     };
     writeln!(out, "{}", names.join(","))?;
     for row in rows {
-        let cells: Vec<String> = row.iter().map(|cell| quote(cell)).collect();
+        let cells: Vec<String> = row.iter().map(|cell| quote(no_formula(&printable(cell)))).collect();
         writeln!(out, "{}", cells.join(","))?;
     }
     Ok(())
+}
+
+/// What a spreadsheet computes where it begins a cell; the wide forms are the same to some.
+const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+
+/// Text with an apostrophe before what would begin a formula, as spreadsheets write text that looks like one; where they
+/// divide cells at semicolons, that may be within a cell of ours.
+fn no_formula(cell: &str) -> String {
+    if cell.parse::<f64>().is_ok() && cell.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte)) {
+        return cell.to_owned();
+    }
+    let part = |part: &str| {
+        let text = part.trim_start();
+        let indent = &part[..part.len() - text.len()];
+        if text.starts_with(FORMULA) { format!("{indent}'{text}") } else { part.to_owned() }
+    };
+    cell.split(';').map(part).collect::<Vec<_>>().join(";")
 }
 
 #[cfg(test)]
@@ -152,8 +173,29 @@ mod tests {
         csv(&mut out, &["name", "parameters"], &rows()).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "name,parameters\n\"a,b\",\"1,000\"\nc|d,1\n");
         let mut out = Vec::new();
-        markdown(&mut out, &COLUMNS, rows()).unwrap();
+        markdown(&mut out, &COLUMNS, inline(rows())).unwrap();
         assert!(String::from_utf8(out).unwrap().contains("c\\|d"));
-        assert_eq!(markdown_text("a\n<b>`"), "a &lt;b>\\`");
+    }
+
+    #[test]
+    fn no_cell_of_csv_is_a_formula() {
+        let cells = ["=1+1", "+a", "-a", "@a", "\t=a", "\n=b", " =c", "＝d", "a;=1", "a=b", "-1.5e3", "-inf", "::x"];
+        let expected = [
+            "'=1+1",
+            "'+a",
+            "'-a",
+            "'@a",
+            "\\t=a",
+            "\\n=b",
+            " '=c",
+            "'＝d",
+            "a;'=1",
+            "a=b",
+            "-1.5e3",
+            "'-inf",
+            "\\u{3a}:x",
+        ];
+        let written = |cell: &&str| no_formula(&printable(cell));
+        assert_eq!(cells.iter().map(written).collect::<Vec<_>>(), expected);
     }
 }

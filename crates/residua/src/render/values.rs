@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 use residua_exec::{Array, Data};
-use residua_ir::DType;
+use residua_ir::{DType, Shown};
 use serde::Serialize;
 
 use super::small;
@@ -101,7 +101,7 @@ pub(crate) fn text(out: &mut dyn Write, style: Style, values: &[Values], top: Op
     }
     for value in values.iter().filter(|value| top.is_none() || value.kind == "tap") {
         let shape: Vec<String> = value.shape.iter().map(usize::to_string).collect();
-        writeln!(out, "{}  {} [{}]", style.bold(value.name), value.dtype, shape.join(", "))?;
+        writeln!(out, "{}  {} [{}]", style.bold(&value.name.shown().to_string()), value.dtype, shape.join(", "))?;
         if let (Some(min), Some(max), Some(mean)) = (value.min, value.max, value.mean) {
             writeln!(out, "  min {}, max {}, mean {}", small(min), small(max), small(mean))?;
         }
@@ -123,7 +123,7 @@ fn write_top(out: &mut dyn Write, style: Style, top: &[Top]) -> Result<()> {
             writeln!(out)?;
         }
         match of_row.first().and_then(|entry| entry.input.as_ref()) {
-            Some(file) => writeln!(out, "{}", style.bold(file))?,
+            Some(file) => writeln!(out, "{}", style.bold(&file.shown().to_string()))?,
             None if rows > 1 => writeln!(out, "{}", style.bold(&format!("row {row}")))?,
             None => {}
         }

@@ -3,6 +3,8 @@
 use std::io::Write;
 
 use anyhow::Result;
+use residua_ir::Shown;
+use residua_ir::name::printable;
 
 use super::small;
 use super::table::{self, Column, numbers, words};
@@ -18,9 +20,9 @@ pub(crate) fn text(out: &mut dyn Write, style: Style, verification: &Verificatio
         Verdict::Same => style.good("same"),
         Verdict::Different => style.error("different"),
     };
-    writeln!(out, "{verdict}  {}", style.dim(&verification.found))?;
+    writeln!(out, "{verdict}  {}", style.dim(&printable(&verification.found)))?;
     if let Some(reason) = &verification.reason {
-        writeln!(out, "  {reason}")?;
+        writeln!(out, "  {}", printable(reason))?;
     }
     if !verification.outputs.is_empty() {
         writeln!(out)?;
@@ -52,13 +54,13 @@ pub(crate) fn text(out: &mut dyn Write, style: Style, verification: &Verificatio
     }
     narrow(out, style, verification)?;
     if let Some(first) = &verification.first_divergence {
-        let (a, b) = (style.bold(&first.a), style.bold(&first.b));
-        let place = first.place.as_ref().map_or_else(String::new, |place| format!("{place}, "));
+        let (a, b) = (style.bold(&first.a.shown().to_string()), style.bold(&first.b.shown().to_string()));
+        let place = first.place.as_ref().map_or_else(String::new, |place| format!("{}, ", place.shown()));
         writeln!(out, "\nThe difference begins at {place}{a} (there: {b}):")?;
         let given = if first.same_inputs { "on the same inputs, " } else { "" };
         writeln!(out, "  {given}max abs {}, where {} is rounding noise", small(first.max_abs), small(first.bound))?;
         if let Some(cause) = &first.cause {
-            writeln!(out, "  {cause}")?;
+            writeln!(out, "  {}", printable(cause))?;
         }
     }
     Ok(())
@@ -74,7 +76,7 @@ fn non_finite(out: &mut dyn Write, style: Style, verification: &Verification) ->
         let Some(values) = &output.non_finite else { continue };
         let sentence = finite::sentence(&output.name, values, verification.sides);
         if !verification.reason.as_ref().is_some_and(|reason| reason.contains(&sentence)) {
-            writeln!(out, "  {}", style.warning(&sentence))?;
+            writeln!(out, "  {}", style.warning(&printable(&sentence)))?;
         }
     }
     Ok(())
@@ -91,7 +93,7 @@ fn narrow(out: &mut dyn Write, style: Style, verification: &Verification) -> Res
     let (dtype, cost) = (narrow.dtype, small(narrow.max_abs));
     writeln!(out, "Computed in {dtype} throughout, outputs are off by {cost} at most, cosine {:.9}.", narrow.cosine)?;
     if let Some(beyond) = &narrow.beyond {
-        let (layer, count, largest) = (&beyond.layer, beyond.count, small(beyond.largest));
+        let (layer, count, largest) = (beyond.layer.shown(), beyond.count, small(beyond.largest));
         let text = format!(
             "`{layer}` then gives values beyond {dtype} ({count} of up to {largest}), which outputs do not show"
         );
@@ -114,11 +116,11 @@ pub(crate) fn details(out: &mut dyn Write, style: Style, found: &Examination) ->
         writeln!(out, "{}", style.dim(&format!("The bound is {first}.")))?;
     }
     if let Some(cause) = &found.cause {
-        writeln!(out, "\n{}: {}", style.bold("cause"), cause.what)?;
+        writeln!(out, "\n{}: {}", style.bold("cause"), printable(&cause.what))?;
         let rest = if cause.within_bound { "; what is left is rounding noise" } else { "" };
         writeln!(out, "  tried: it explains {} of the difference{rest}", percent(cause.explains))?;
         for part in &cause.parts {
-            writeln!(out, "  {}: {}", percent(part.explains), part.what)?;
+            writeln!(out, "  {}: {}", percent(part.explains), printable(&part.what))?;
         }
     }
     if !found.layers.is_empty() {

@@ -89,7 +89,7 @@ impl<'a> Summary<'a> {
         let costs_at = (!std::ptr::eq(model, sized)).then(|| interface::fixed_inputs(sized));
         let mut summary = Self {
             schema: "residua.inspect/1",
-            file: path.display().to_string(),
+            file: path.to_string_lossy().into_owned(),
             bytes: file_size(path),
             name: graph.name(),
             format: &source.format,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use globset::{GlobBuilder, GlobMatcher};
-use residua_ir::{Activation, Level};
+use residua_ir::{Activation, Level, Shown};
 use residua_resnet::Form;
 use residua_resnet::layouts::Zoo;
 use residua_resnet::recognise::GivenStem;
@@ -63,7 +63,7 @@ impl Wrong {
     /// As an error about a file.
     pub(super) fn at(self, path: &Path) -> anyhow::Error {
         let line = self.line.map_or_else(String::new, |line| format!(":{line}"));
-        anyhow::anyhow!("{}{line}: {}", path.display(), self.message)
+        anyhow::anyhow!("{}{line}: {}", path.shown(), self.message)
     }
 }
 

@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail};
 use super::Settings;
 use crate::paths;
 use document::Section;
+use residua_ir::Shown;
 
 /// Its name.
 const NAME: &str = "residua.toml";
@@ -36,10 +37,10 @@ impl Config {
     /// # Errors
     /// Where it is none; with the line.
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        let cannot = || format!("cannot read {}", path.display());
+        let cannot = || format!("cannot read {}", path.shown());
         let size = fs::metadata(path).with_context(cannot)?.len();
         if size > MAX_BYTES {
-            bail!("{}: expected at most {MAX_BYTES} bytes, found {size}", path.display());
+            bail!("{}: expected at most {MAX_BYTES} bytes, found {size}", path.shown());
         }
         let text = fs::read_to_string(path).with_context(cannot)?;
         let (general, models) = document::parse(&text).map_err(|error| error.at(path))?;

@@ -1,16 +1,16 @@
 //! The first layer that differs, for a bug report: its arrays as `.npy`, and what they are.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use residua_ir::DType;
+use residua_ir::{DType, Shown};
 use serde::Serialize;
 
 use crate::input::write_npy;
 use crate::output::write_whole;
 use crate::proof::{Divergence, Failing, Verification};
+use crate::render;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -45,9 +45,9 @@ pub(super) fn write(
     [a, b]: [&Path; 2],
     verification: &Verification,
 ) -> Result<Vec<PathBuf>> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    if fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?.next().is_some() {
-        bail!("--save {}: the folder is not empty; choose another", folder.display());
+    fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.shown()))?;
+    if fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.shown()))?.next().is_some() {
+        bail!("--save {}: the folder is not empty; choose another", folder.shown());
     }
     let mut files = Vec::new();
     let mut arrays = Vec::new();
@@ -60,16 +60,13 @@ pub(super) fn write(
     }
     let document = Document {
         schema: "residua.difference/1",
-        a: a.display().to_string(),
-        b: b.display().to_string(),
+        a: a.to_string_lossy().into_owned(),
+        b: b.to_string_lossy().into_owned(),
         first_divergence: &verification.first_divergence,
         arrays,
     };
     let path = folder.join("difference.json");
-    write_whole(&path, |to| {
-        serde_json::to_writer_pretty(&mut *to, &document)?;
-        Ok(writeln!(to)?)
-    })?;
+    write_whole(&path, |to| render::json(to, &document))?;
     files.push(path);
     Ok(files)
 }

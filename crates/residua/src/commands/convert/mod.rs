@@ -15,7 +15,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use residua_emit::{Emitted, Staged};
 use residua_ir::preparation::{Preparation, Stated};
-use residua_ir::{Checked, Graph, Level, Op, validate};
+use residua_ir::{Checked, Graph, Level, Op, Shown, validate};
 use residua_resnet::preprocessing::{Known, Told};
 use residua_verify::Subject;
 
@@ -41,7 +41,7 @@ pub(super) fn run(args: &ConvertArgs, threads: Option<usize>, console: &mut Cons
     if let Some(path) = &args.manifest {
         output::refuse_inputs(path, golden_path.into_iter().chain([args.model.path.as_path(), place.file.as_path()]))?;
         if *path == place.file {
-            bail!("--manifest {}: the output has this name; choose another", path.display());
+            bail!("--manifest {}: the output has this name; choose another", path.shown());
         }
     }
 
@@ -59,7 +59,7 @@ pub(super) fn run(args: &ConvertArgs, threads: Option<usize>, console: &mut Cons
     }
     if findings.iter().any(|finding| finding.level == Level::Error) {
         drop(progress);
-        report_findings(&findings, console.stderr_style(), &mut std::io::stderr());
+        report_findings(&findings, console.stderr_style(), &mut console.err());
         return Ok(Outcome::Fails);
     }
     let settings = Settings {
@@ -143,7 +143,7 @@ fn fits_float(model: &Model, args: &ConvertArgs, console: &Console) -> bool {
     for finding in findings.iter().filter(|finding| finding.level == Level::Warning) {
         console.warn(format!("{} {}", finding.code.id, finding.message));
     }
-    report_findings(&findings, console.stderr_style(), &mut std::io::stderr());
+    report_findings(&findings, console.stderr_style(), &mut console.err());
     findings.iter().all(|finding| finding.level < Level::Error)
 }
 
@@ -182,7 +182,7 @@ fn put_in_place(args: &ConvertArgs, staged: Staged, graph: &Graph, format: &str)
 
 /// Why nothing was written.
 fn refusal(place: &Place, verification: Option<&Verification>) -> String {
-    let out = place.file.display();
+    let out = place.file.shown();
     match verification {
         Some(Verification { verdict: Verdict::Different, first_divergence: Some(first), .. }) => {
             format!("{out} was not written: it would not be the source's function from layer `{}` on", first.a)

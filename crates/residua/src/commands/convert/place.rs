@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use residua_ir::Shown;
 
 use crate::args::{ConvertArgs, LayoutName, OutputFormat};
 
@@ -33,7 +34,7 @@ impl Place {
     /// Makes the folder, where there is none.
     pub(super) fn prepare(&self) -> Result<MadeFolder<'_>> {
         if let Some(folder) = &self.folder {
-            fs::create_dir(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+            fs::create_dir(folder).with_context(|| format!("cannot make the folder {}", folder.shown()))?;
         }
         Ok(MadeFolder(self.folder.as_deref()))
     }
@@ -58,9 +59,9 @@ fn format(args: &ConvertArgs, folder: bool) -> Result<OutputFormat> {
         (None, Some("onnx")) => Ok(OutputFormat::Onnx),
         (None, Some("safetensors")) => Ok(OutputFormat::Safetensors),
         (None, None) if folder && args.safetensors.layout.is_some() => Ok(OutputFormat::Safetensors),
-        (None, _) if folder => bail!("{} is a folder: say with --to what to write into it", args.out.display()),
+        (None, _) if folder => bail!("{} is a folder: say with --to what to write into it", args.out.shown()),
         (None, Some(_) | None) => {
-            bail!("{}: expected a name that ends in .onnx or .safetensors, or --to", args.out.display())
+            bail!("{}: expected a name that ends in .onnx or .safetensors, or --to", args.out.shown())
         }
     }
 }
@@ -74,12 +75,12 @@ fn refuse_other_formats(args: &ConvertArgs, format: OutputFormat) -> Result<()> 
     ];
     match (format, args.safetensors.layout) {
         (OutputFormat::Onnx, Some(_)) => {
-            bail!("--layout is for safetensors outputs, {} is an ONNX file", args.out.display())
+            bail!("--layout is for safetensors outputs, {} is an ONNX file", args.out.shown())
         }
         (OutputFormat::Onnx, None) => {}
         (OutputFormat::Safetensors, layout) => {
             if let Some((option, _)) = onnx_only.iter().find(|(_, given)| *given) {
-                bail!("{option} is for ONNX outputs, {} is a safetensors file", args.out.display());
+                bail!("{option} is for ONNX outputs, {} is a safetensors file", args.out.shown());
             }
             match layout.filter(|_| args.fold_bn) {
                 None | Some(LayoutName::Residua) => {}

@@ -6,9 +6,10 @@ use std::path::Path;
 use anyhow::Result;
 use residua_emit::safetensors::checkpoint::{CONFIG, PROCESSOR};
 use residua_emit::{Dropped, Emitted, Exactness, TensorMapping};
-use residua_ir::Checked;
 use residua_ir::computes::{ComputesIn, computes_in};
+use residua_ir::name::printable;
 use residua_ir::rewrite::Applied;
+use residua_ir::{Checked, Shown};
 use residua_resnet::preprocessing::Known;
 use serde::Serialize;
 
@@ -72,7 +73,7 @@ pub(super) struct Report<'a> {
 }
 
 fn text(path: &Path) -> String {
-    path.display().to_string()
+    path.to_string_lossy().into_owned()
 }
 
 impl Report<'_> {
@@ -127,7 +128,7 @@ impl Report<'_> {
     /// What was written, and what became of the tensors.
     fn written(&self, seconds: f64, out: &mut dyn Write, style: Style) -> Result<()> {
         let Self { args, file, target, emitted, passes, holds, .. } = *self;
-        let (from, to) = (text(&args.model.path), style.bold(&text(file)));
+        let (from, to) = (args.model.path.shown(), style.bold(&file.shown().to_string()));
         if holds {
             writeln!(out, "{from} → {to}")?;
             let tensors = render::plural(emitted.mapping.len(), "tensor");
@@ -140,7 +141,7 @@ impl Report<'_> {
                 } else {
                     "weights"
                 };
-                writeln!(out, "  {what} in {}", extra.display())?;
+                writeln!(out, "  {what} in {}", extra.shown())?;
             }
         } else {
             writeln!(out, "{from} → {to}: {}", style.error("not written"))?;
@@ -148,17 +149,17 @@ impl Report<'_> {
         if let Some(held) = target.held() {
             writeln!(out, "  names and axes of {}", held.kin.describe)?;
             for setting in &held.settings {
-                writeln!(out, "  {}", style.warning(setting))?;
+                writeln!(out, "  {}", style.warning(&printable(setting)))?;
             }
             for how in fit::moves(held) {
-                writeln!(out, "  computed: {how}")?;
+                writeln!(out, "  computed: {}", printable(&how))?;
             }
         }
         for Applied { what, nodes, .. } in passes {
-            writeln!(out, "  {what} ({})", render::plural(nodes.len(), "node"))?;
+            writeln!(out, "  {} ({})", printable(what), render::plural(nodes.len(), "node"))?;
         }
         for line in prepared(self.preparation) {
-            writeln!(out, "  {line}")?;
+            writeln!(out, "  {}", printable(&line))?;
         }
         list(out, emitted.dropped.iter().map(|dropped| format!("left out {}: {}", dropped.from, dropped.reason)))?;
         list(out, self.notes().into_iter().cloned())
@@ -186,7 +187,7 @@ fn prepared(known: &Known) -> Vec<String> {
 fn list(out: &mut dyn Write, lines: impl ExactSizeIterator<Item = String>) -> Result<()> {
     let more = lines.len().saturating_sub(SHOWN);
     for line in lines.take(SHOWN) {
-        writeln!(out, "  {line}")?;
+        writeln!(out, "  {}", printable(&line))?;
     }
     if more > 0 {
         writeln!(out, "  and {more} more, all in --format json")?;

@@ -7,7 +7,7 @@ use residua_emit::onnx::{ExternalData, FloatTypes, OnnxOptions};
 use residua_emit::safetensors::{Layout, SafetensorsOptions, checkpoint};
 use residua_emit::{Staged, onnx, safetensors};
 use residua_ir::rewrite::cast_weights;
-use residua_ir::{Checked, DType, Graph, Parameter, ParameterId, Role, TensorError, validate};
+use residua_ir::{Checked, DType, Graph, Parameter, ParameterId, Role, Shown, TensorError, validate};
 use residua_resnet::hold::Held;
 use residua_resnet::{anatomy, naming};
 
@@ -163,7 +163,7 @@ fn refusal(model: &Model, layout: LayoutName, reasons: &[String]) -> String {
     let reasons: String = reasons.iter().map(|reason| format!("\n  - {reason}")).collect();
     format!(
         "{}{name} cannot be written in the layout `{}`:{reasons}\n  layouts that can hold it: {}",
-        model.path.display(),
+        model.path.shown(),
         layout.name(),
         fit::names(model).join(", ")
     )

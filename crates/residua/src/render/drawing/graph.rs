@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use anyhow::Result;
+use residua_ir::name::printable;
 
 use super::{link_text, title};
-use crate::render::finding::printable;
 use crate::summary::Summary;
 use crate::summary::diagram::{Column, Diagram, Item, Stack};
 
@@ -77,12 +77,12 @@ fn edges(diagram: &Diagram) -> Vec<Edge> {
 
 /// Writes the drawing for Graphviz.
 pub(crate) fn dot(out: &mut dyn Write, summary: &Summary, diagram: &Diagram) -> Result<()> {
-    let quoted = |text: &str| format!("\"{}\"", line(text).replace('\\', "\\\\").replace('"', "\\\""));
+    let quoted = |text: &str| format!("\"{}\"", printable(text).replace('\\', "\\\\").replace('"', "\\\""));
     // In a record these divide and align.
     let field = |text: &str| {
         let special = |c: char| matches!(c, '{' | '}' | '|' | '<' | '>' | ' ' | '\\' | '"');
         let mut out = String::new();
-        for c in line(text).chars() {
+        for c in printable(text).chars() {
             if special(c) {
                 out.push('\\');
             }
@@ -128,7 +128,7 @@ pub(crate) fn mermaid(out: &mut dyn Write, summary: &Summary, diagram: &Diagram)
     // Mermaid reads entities by its own sign, and Markdown in labels.
     let quoted = |text: &str| {
         let mut out = String::from("\"");
-        for c in line(text).chars() {
+        for c in printable(text).chars() {
             if c.is_alphanumeric() || matches!(c, ' ' | '.' | ',' | '/' | '×' | '·' | '(' | ')' | '+') {
                 out.push(c);
             } else {
@@ -138,7 +138,7 @@ pub(crate) fn mermaid(out: &mut dyn Write, summary: &Summary, diagram: &Diagram)
         out.push('"');
         out
     };
-    writeln!(out, "%% {}", title(summary).replace(|c: char| c.is_control() || matches!(c, '{' | '}' | '%'), " "))?;
+    writeln!(out, "%% {}", printable(&title(summary)).replace(['{', '}', '%'], " "))?;
     writeln!(out, "flowchart TB")?;
     for (index, column) in diagram.columns.iter().enumerate() {
         writeln!(out, "  subgraph g{index}[{}]", quoted(&group(column)))?;
@@ -160,9 +160,4 @@ pub(crate) fn mermaid(out: &mut dyn Write, summary: &Summary, diagram: &Diagram)
         }
     }
     Ok(())
-}
-
-/// Text on one line.
-fn line(text: &str) -> String {
-    printable(&text.replace(['\t', '\n', '\r'], " ")).into_owned()
 }

@@ -5,14 +5,12 @@ mod layout;
 mod measure;
 mod svg;
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use residua_resnet::anatomy::ShortcutKind;
 
 use super::blocks;
-use super::finding::printable;
 use crate::summary::Summary;
 use crate::summary::diagram::Shortcut;
 
@@ -53,25 +51,4 @@ fn link_text(shortcut: &Shortcut) -> String {
             format!("{kind} {}", cells.join("; ")).trim_end().to_owned()
         }
     }
-}
-
-/// Text as it is in XML: what is no character of XML, and what turns around the text beside it, is spelled out.
-pub(crate) fn escape(text: &str) -> String {
-    let text = match text.find(['\t', '\n', '\r']) {
-        Some(_) => Cow::Owned(text.replace(['\t', '\n', '\r'], " ")),
-        None => Cow::Borrowed(text),
-    };
-    let mut out = String::with_capacity(text.len());
-    for c in printable(&text).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
 }

@@ -14,7 +14,8 @@ use super::layout::{
     BETWEEN, BOX, FONT, GUTTER, HEAD, INSET, Layout, MARGIN, PAD, PLUS, Placed, SMALL, TITLE, item_height, slant,
 };
 use super::measure::{fitted, width};
-use super::{escape, link_text, subtitle, title};
+use super::{link_text, subtitle, title};
+use crate::render::markup::escape;
 use crate::render::{blocks, plural};
 use crate::summary::Summary;
 use crate::summary::diagram::{Bound, Cell, CellKind, Column, Diagram, Item, Shortcut, Stack, Tone};

@@ -14,7 +14,9 @@ use anyhow::Result;
 use residua_ir::Level;
 use serde::Serialize;
 
-use super::drawing::{self, Place, escape};
+use super::drawing::{self, Place};
+use super::json;
+use super::markup::escape;
 use super::{FindingRecord, bytes, columns, inspect, magnitude, number, plural, small};
 use crate::args::LayerColumn;
 use crate::summary::diagram::Diagram;
@@ -115,7 +117,7 @@ pub(crate) fn html(out: &mut dyn Write, summary: &Summary, diagram: &Diagram, we
         "</main>\n<footer>Written by residua {}. This page fetches nothing.</footer>",
         env!("CARGO_PKG_VERSION")
     )?;
-    let data = serde_json::to_string(&Data::of(summary, weights))?.replace('<', "\\u003c");
+    let data = json::in_page(&Data::of(summary, weights))?;
     writeln!(out, "<script type=\"application/json\" id=\"data\">{data}</script>")?;
     writeln!(out, "<script>\n{SCRIPT}</script>\n</body>\n</html>")?;
     Ok(())
@@ -249,7 +251,11 @@ fn layer(out: &mut dyn Write, summary: &Summary, index: usize, row: &LayerRow, w
     write!(out, "<tr id=\"layer-{index}\"{marked} data-index=\"{index}\">")?;
     for (column, numeric) in COLUMNS {
         let text = escape(&columns::cell(column, row));
-        let key = if numeric { format!(" class=\"n\" data-key=\"{}\"", sort_key(column, row)) } else { String::new() };
+        let key = if numeric {
+            format!(" class=\"n\" data-key=\"{}\"", escape(&sort_key(column, row)))
+        } else {
+            String::new()
+        };
         if column == LayerColumn::Name {
             let badges: String = row.findings.iter().map(|code| badge(summary, code)).collect();
             write!(

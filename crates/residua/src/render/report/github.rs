@@ -6,7 +6,8 @@
 use std::io::Write;
 
 use anyhow::Result;
-use residua_ir::Level;
+use residua_ir::name::{printable, printable_lines};
+use residua_ir::{Level, Shown};
 
 use super::super::finding;
 use crate::check::{Report, Verdict};
@@ -36,7 +37,7 @@ pub(super) fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
             Verdict::Fail => "fail",
             Verdict::Error => "error",
         };
-        let file = finding::printable(&report.file.display().to_string()).into_owned();
+        let file = report.file.shown();
         writeln!(out, "{verdict}  {file}: {}", finding::counted(&report.findings))?;
     }
     Ok(())
@@ -51,12 +52,18 @@ fn command(level: Level, file: &str, title: &str, message: &str) -> String {
     format!("::{name} file={},title={}::{}", property(file), property(title), data(message))
 }
 
+/// A message, of lines of ours.
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    encoded(&printable_lines(text, &[]))
 }
 
+/// A property, which is one line.
 fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+    encoded(&printable(text)).replace(':', "%3A").replace(',', "%2C")
+}
+
+fn encoded(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 #[cfg(test)]
@@ -66,6 +73,6 @@ mod tests {
     #[test]
     fn nothing_that_a_file_says_ends_a_command_or_begins_another() {
         let text = command(Level::Warning, "a,b:c.onnx", "R301: x", "100%\n::error::owned\r\n");
-        assert_eq!(text, "::warning file=a%2Cb%3Ac.onnx,title=R301%3A x::100%25%0A::error::owned%0D%0A");
+        assert_eq!(text, "::warning file=a%2Cb%3Ac.onnx,title=R301%3A x::100%25%0A\\u{3a}:error::owned\\r%0A");
     }
 }

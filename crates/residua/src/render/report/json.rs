@@ -72,7 +72,7 @@ struct Baseline<'a> {
 }
 
 pub(super) fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
-    let file = |report: &Report| report.file.display().to_string();
+    let file = |report: &Report| report.file.to_string_lossy().into_owned();
     let only = match reports {
         [report] => {
             let (golden, against) = (&report.golden[..], report.against.as_ref());
@@ -96,9 +96,9 @@ pub(super) fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
         source_notes: &report.told,
         golden: &report.golden,
         against: report.against.as_ref(),
-        config: report.config.as_ref().map(|path| path.display().to_string()),
+        config: report.config.as_ref().map(|path| path.to_string_lossy().into_owned()),
         baseline: report.baseline.as_ref().map(|path| Baseline {
-            file: path.display().to_string(),
+            file: path.to_string_lossy().into_owned(),
             known: &report.known,
             gone: &report.gone,
         }),

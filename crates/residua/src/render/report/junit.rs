@@ -3,12 +3,12 @@
 //! The form is what Jenkins's schema (`junit-10.xsd`) and the readers of other CI systems have in common. A kind of
 //! finding is a failure where one of its findings fails the model; findings that do not are in the test case's output.
 
-use std::borrow::Cow;
 use std::io::Write;
 
 use anyhow::Result;
 use residua_ir::Code;
 
+use super::super::markup::{escape, escape_lines};
 use super::super::{FindingRecord, finding, plural};
 use crate::check::Report;
 use crate::{exit, paths};
@@ -83,7 +83,7 @@ impl<'a> Suite<'a> {
         writeln!(
             out,
             r#"  <testsuite name="{}" tests="{}" failures="{}" errors="{}" skipped="{}" time="{:.3}">"#,
-            escaped(&file),
+            escape(&file),
             self.tests(),
             self.failures(),
             self.errors(),
@@ -92,7 +92,7 @@ impl<'a> Suite<'a> {
         )?;
         if let Some(architecture) = &report.architecture {
             writeln!(out, "    <properties>")?;
-            writeln!(out, r#"      <property name="architecture" value="{}"/>"#, escaped(architecture))?;
+            writeln!(out, r#"      <property name="architecture" value="{}"/>"#, escape(architecture))?;
             writeln!(out, "    </properties>")?;
         }
         let class = class_name(&file);
@@ -105,8 +105,8 @@ impl<'a> Suite<'a> {
                 writeln!(
                     out,
                     r#"      <error type="unreadable" message="{}">{}</error>"#,
-                    escaped(first),
-                    escaped(&lines.join("\n"))
+                    escape(first),
+                    escape_lines(&lines.join("\n"))
                 )?;
                 writeln!(out, "    </testcase>")?;
             }
@@ -144,12 +144,12 @@ impl Case<'_> {
             writeln!(
                 out,
                 r#"      <failure type="{id}" message="{}">{}</failure>"#,
-                escaped(&message),
-                escaped(&listed(&self.failing))
+                escape(&message),
+                escape_lines(&listed(&self.failing))
             )?;
         }
         if !self.others.is_empty() {
-            writeln!(out, "      <system-out>{}</system-out>", escaped(&listed(&self.others)))?;
+            writeln!(out, "      <system-out>{}</system-out>", escape_lines(&listed(&self.others)))?;
         }
         writeln!(out, "    </testcase>")?;
         Ok(())
@@ -164,43 +164,12 @@ fn listed(findings: &[&FindingRecord]) -> String {
 fn class_name(file: &str) -> String {
     let parts = file.split('/').filter(|part| !part.is_empty() && *part != "..").map(|part| part.replace('.', "_"));
     let parts: Vec<String> = std::iter::once("residua".to_owned()).chain(parts).collect();
-    escaped(&parts.join(".")).into_owned()
-}
-
-/// Text as XML 1.0 can hold it.
-fn escaped(text: &str) -> Cow<'_, str> {
-    // Of what is no printable text, XML 1.0 allows tabs and line ends alone.
-    let allowed = |c: char| matches!(c, '\t' | '\n') || !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}');
-    if text.chars().all(|c| allowed(c) && !matches!(c, '&' | '<' | '>' | '"' | '\n' | '\t')) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            // Readers make spaces of the ends of lines in attributes, unless they are written so.
-            '\n' => out.push_str("&#10;"),
-            '\t' => out.push_str("&#9;"),
-            c if allowed(c) => out.push(c),
-            c => out.extend(c.escape_unicode()),
-        }
-    }
-    Cow::Owned(out)
+    escape(&parts.join("."))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn text_of_any_kind_becomes_xml() {
-        assert_eq!(escaped("a <b> & \"c\"\n"), "a &lt;b&gt; &amp; &quot;c&quot;&#10;");
-        assert_eq!(escaped("\u{0}\u{1b}[31m\u{fffe}"), "\\u{0}\\u{1b}[31m\\u{fffe}");
-        assert_eq!(escaped("naïve"), "naïve");
-    }
 
     #[test]
     fn a_path_is_a_class_in_a_package() {

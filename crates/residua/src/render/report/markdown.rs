@@ -6,7 +6,7 @@ use anyhow::Result;
 use residua_ir::Level;
 
 use super::super::table::{self, numbers, words};
-use super::super::{finding, plural};
+use super::super::{markdown, plural};
 use crate::check::{Report, Verdict};
 use crate::exit;
 
@@ -31,8 +31,9 @@ pub(super) fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
         let architecture = report.architecture.as_deref().unwrap_or_default();
         let count = |level| report.count(level).to_string();
         let (errors, warnings, notes) = (count(Level::Error), count(Level::Warning), count(Level::Note));
-        let file = escaped(&report.file.display().to_string());
-        vec![verdict.to_owned(), file, escaped(architecture), errors, warnings, notes]
+        let file = markdown::report(&report.file.to_string_lossy());
+        let [verdict, errors, warnings, notes] = [verdict, &errors, &warnings, &notes].map(markdown::text);
+        vec![verdict, file, markdown::report(architecture), errors, warnings, notes]
     };
     writeln!(out, "### residua check\n")?;
     table::markdown(out, &columns, reports.iter().map(row).collect())?;
@@ -41,17 +42,17 @@ pub(super) fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
         writeln!(out, "\n{} not listed, accepted in the baseline.", plural(known, "known finding"))?;
     }
     for report in reports.iter().filter(|report| report.problem.is_some() || !report.findings.is_empty()) {
-        writeln!(out, "\n#### {}\n", escaped(&report.file.display().to_string()))?;
+        writeln!(out, "\n#### {}\n", markdown::report(&report.file.to_string_lossy()))?;
         if let Some(problem) = &report.problem {
-            writeln!(out, "{}", escaped(&exit::chain(problem).join(": ")))?;
+            writeln!(out, "{}", markdown::report(&exit::chain(problem).join(": ")))?;
             continue;
         }
         let mut findings: Vec<_> = report.findings.iter().collect();
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
         let rows = findings.iter().take(LISTED).map(|finding| {
-            let node = escaped(finding.node.as_deref().unwrap_or_default());
-            let code = format!("{} {}", finding.code, finding.name);
-            vec![finding.level.to_string(), code, node, escaped(&finding.message)]
+            let node = markdown::report(finding.node.as_deref().unwrap_or_default());
+            let code = markdown::text(&format!("{} {}", finding.code, finding.name));
+            vec![markdown::text(&finding.level.to_string()), code, node, markdown::report(&finding.message)]
         });
         let columns = [words("Level"), words("Finding"), words("Layer"), words("What")];
         table::markdown(out, &columns, rows.collect())?;
@@ -60,43 +61,4 @@ pub(super) fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// What a file says, so that it stays text: what stands between backticks is code, in the rest nothing is markup. Bars are
-/// the table's business.
-fn escaped(text: &str) -> String {
-    let text = finding::printable(text);
-    let parts: Vec<&str> = text.split('`').collect();
-    // Backticks that are no pairs are text as well.
-    if parts.len().is_multiple_of(2) || text.contains("``") {
-        return parts.into_iter().map(without_markup).collect::<Vec<_>>().join("\\`");
-    }
-    let part = |(index, part): (usize, &str)| if index % 2 == 0 { without_markup(part) } else { format!("`{part}`") };
-    parts.into_iter().enumerate().map(part).collect()
-}
-
-fn without_markup(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '*' | '_' | '[' | ']' | '\\' | '#' | '!' | '~' | '@' => out.extend(['\\', c]),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_file_says_stays_text() {
-        assert_eq!(escaped("a_b `c_d<` <img> [x](y)"), "a\\_b `c_d<` &lt;img&gt; \\[x\\](y)");
-        assert_eq!(escaped("a` <b>"), "a\\` &lt;b&gt;");
-        assert_eq!(escaped("``<b>`` `"), "\\`\\`&lt;b&gt;\\`\\` \\`");
-    }
 }

@@ -4,6 +4,8 @@
 use std::io::Write;
 
 use anyhow::Result;
+use residua_ir::Shown;
+use residua_ir::name::printable;
 
 use super::super::{finding, plural, verification};
 use crate::check::{Report, Verdict, verdict};
@@ -47,24 +49,24 @@ fn line(out: &mut dyn Write, style: Style, report: &Report) -> Result<()> {
         Some(_) => "could not be checked".to_owned(),
         None => finding::counted(&report.findings),
     };
-    writeln!(out, "{}  {}{architecture}: {found}", word(report.verdict(), style), report.file.display())?;
+    writeln!(out, "{}  {}{architecture}: {found}", word(report.verdict(), style), report.file.shown())?;
     Ok(())
 }
 
 fn details(out: &mut dyn Write, style: Style, report: &Report) -> Result<()> {
     finding::list(out, style, &report.findings)?;
     for held in &report.golden {
-        writeln!(out, "golden outputs ({}):", held.set)?;
+        writeln!(out, "golden outputs ({}):", held.set.shown())?;
         verification::text(out, style, &held.verification)?;
         writeln!(out)?;
     }
     if let Some(against) = &report.against {
-        writeln!(out, "against {}:", against.file)?;
+        writeln!(out, "against {}:", against.file.shown())?;
         verification::text(out, style, &against.verification)?;
         writeln!(out)?;
     }
     if let Some(baseline) = &report.baseline {
-        known(out, style, report, &baseline.display().to_string())?;
+        known(out, style, report, &baseline.shown().to_string())?;
     }
     Ok(())
 }
@@ -83,7 +85,7 @@ fn known(out: &mut dyn Write, style: Style, report: &Report, baseline: &str) -> 
         writeln!(out, "{count} of {baseline} not there any more; --update-baseline forgets them:")?;
         for entry in report.gone.iter().take(LISTED) {
             let node = entry.node.as_ref().map_or_else(String::new, |node| format!("{node}: "));
-            writeln!(out, "  {} {}", entry.code, finding::printable(&format!("{node}{}", entry.message)))?;
+            writeln!(out, "  {} {}", entry.code, printable(&format!("{node}{}", entry.message)))?;
         }
         if report.gone.len() > LISTED {
             writeln!(out, "  … and {} more", report.gone.len() - LISTED)?;
