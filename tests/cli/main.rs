@@ -21,6 +21,7 @@ mod help;
 mod hostile;
 mod inspect;
 mod json_schema;
+mod keras_weights;
 mod layouts;
 mod manifest;
 mod onnx_text;

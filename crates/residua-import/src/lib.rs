@@ -74,7 +74,7 @@ pub fn load_with(path: &Path, options: &LoadOptions) -> Result<Graph> {
 pub fn from_container(container: Container, name: &str, options: &LoadOptions) -> Result<Graph> {
     match container {
         Container::Keras(file) if file.config.is_some() => keras::import(file, name),
-        Container::Keras(file) => weights::import(file, name),
+        Container::Keras(file) => weights::import(file, name, &options.given),
         Container::Onnx(file) => onnx::import(file, name),
         Container::Safetensors(file) if safetensors::holds_graph(&file) => safetensors::import(file, name),
         Container::Safetensors(file) => state_dict::from_safetensors(file, name, options),

@@ -210,7 +210,7 @@ pub(crate) fn attempt(
     }
     bind(kin, &recipe, entries, &found)?;
     let impossible = open::settle(&mut recipe, given).err();
-    choices.extend(open::choices(kin, &recipe, given));
+    choices.extend(open::choices(kin.can.configured, &recipe, given));
     let slots = found.into_iter().map(|(slot, (index, _))| (slot, index)).collect();
     Ok(Recognised { zoo, kin, recipe: recipe.simplified(), slots, choices, impossible, exact })
 }

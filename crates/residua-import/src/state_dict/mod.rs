@@ -239,7 +239,7 @@ fn told(recognised: &Recognised) -> Vec<String> {
 }
 
 /// All that was taken, in one sentence.
-fn taken(class: &str, choices: &[Choice]) -> Option<String> {
+pub(crate) fn taken(class: &str, choices: &[Choice]) -> Option<String> {
     let texts: Vec<String> = choices
         .iter()
         .map(|choice| match choice.option {

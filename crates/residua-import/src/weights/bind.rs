@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use residua_ir::{Graph, Source, Tensor, TensorError, Unused};
+use residua_ir::{Activation, Graph, Source, Tensor, TensorError, Unused};
 use residua_resnet::layouts::{fields, snake_case};
 use residua_resnet::recipe::{Bound, KerasKin, Layer, LayerKind, Recipe, Wanted};
-use residua_resnet::{Field, Place};
+use residua_resnet::{Field, Part, Place};
 
 use super::describe_group;
 use super::group::{Group, Groups, Kind};
@@ -150,7 +150,7 @@ fn match_weightless<'g, 'a>(
             *slot = empty.take(|group| first.is_some_and(|first| std::ptr::eq(first, group)));
         } else if complete {
             let (class, name, place) = (layer.class, &layer.name, layer.place);
-            return Err(format!("the file lists no layer that is its {class} `{name}` ({place})"));
+            return Err(format!("the file lists no layer that is its {class} `{name}` ({place}){}", says(place)));
         }
     }
     let mut notes = Vec::new();
@@ -160,9 +160,35 @@ fn match_weightless<'g, 'a>(
     Ok(notes)
 }
 
+/// The option that says that a layer without weights is not there.
+fn says(place: Place) -> &'static str {
+    match place {
+        Place::Pool | Place::PoolPad => "; `--stem nopool` says that it has none",
+        Place::Block { part: Part::ShortcutPool, .. } => "; `--stride` says which stages have a stride",
+        Place::Input
+        | Place::Stem(_)
+        | Place::Block { .. }
+        | Place::FinalNorm
+        | Place::FinalActivation
+        | Place::HeadPool
+        | Place::OneHeadPool(_)
+        | Place::Flatten
+        | Place::Dense(_)
+        | Place::Head(_) => "",
+    }
+}
+
 fn same_class(layer: &Layer, group: &Group) -> bool {
     let class = snake_case(layer.class);
-    group.class == class || (matches!(layer.kind, LayerKind::Activation(_)) && group.class == "re_lu")
+    group.class == class
+        || match layer.kind {
+            LayerKind::Activation(Activation::Relu { negative_slope, .. }) if negative_slope > 0.0 => {
+                group.class == "leaky_re_lu" || group.class == "re_lu"
+            }
+            LayerKind::Activation(Activation::Elu { .. }) => group.class == "elu",
+            LayerKind::Activation(_) => group.class == "re_lu",
+            _ => false,
+        }
 }
 
 /// What a layer of the file means that the recipe does not have.

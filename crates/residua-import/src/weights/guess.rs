@@ -3,7 +3,9 @@
 //! A guess may be wrong: it needs only as much of the file as tells the sizes. Binding is what decides.
 
 use residua_resnet::form::{Form, StageForm};
+use residua_resnet::layouts::Headless;
 use residua_resnet::recipe::{Classifier, Head, HeadPool, Input, KerasKin, Recipe};
+use residua_resnet::recognise::{Given, Impossible};
 use residua_resnet::{Part, Place};
 
 use super::describe_group;
@@ -13,6 +15,27 @@ use super::group::{Group, Groups, Kind};
 pub(super) struct Guess {
     pub(super) recipe: Recipe,
     pub(super) notes: Vec<String>,
+}
+
+/// Why there is none.
+#[derive(Debug)]
+pub(super) enum Why {
+    /// In words.
+    Reason(String),
+    /// What is given cannot be.
+    Impossible(Impossible),
+}
+
+impl From<String> for Why {
+    fn from(reason: String) -> Self {
+        Self::Reason(reason)
+    }
+}
+
+impl From<&str> for Why {
+    fn from(reason: &str) -> Self {
+        Self::Reason(reason.to_owned())
+    }
 }
 
 /// Most blocks that a stage may have; the deepest network in the literature has 200.
@@ -37,7 +60,7 @@ pub(super) fn speaks(kin: KerasKin, groups: &Groups) -> bool {
 }
 
 /// The recipe that names and shapes tell.
-pub(super) fn from_names(kin: KerasKin, groups: &Groups) -> Result<Guess, String> {
+pub(super) fn from_names(kin: KerasKin, groups: &Groups, given: &Given) -> Result<Guess, Why> {
     let layout = kin.conventions().layout;
     let weighted: Vec<&Group> = groups.layers.iter().filter(|group| !group.tensors.is_empty()).collect();
     let conv = |place: Place| {
@@ -45,8 +68,8 @@ pub(super) fn from_names(kin: KerasKin, groups: &Groups) -> Result<Guess, String
         let group = weighted.iter().find(|group| group.name.as_deref() == Some(name.as_str()));
         match group.map(|group| group.kind()) {
             Some(Kind::Conv { kernel, .. }) => Ok(kernel),
-            Some(_) => Err(format!("`{name}` is no convolution")),
-            None => Err(format!("there is no layer `{name}`")),
+            Some(_) => Err(Why::from(format!("`{name}` is no convolution"))),
+            None => Err(format!("there is no layer `{name}`").into()),
         }
     };
     let places = weighted.iter().filter_map(|group| layout.place(group.name.as_deref()?));
@@ -54,7 +77,7 @@ pub(super) fn from_names(kin: KerasKin, groups: &Groups) -> Result<Guess, String
     for place in places {
         let Place::Block { stage, block, .. } = place else { continue };
         if stage >= 8 || block >= MAX_BLOCKS {
-            return Err(format!("more stages or blocks than any such network has ({place})"));
+            return Err(format!("more stages or blocks than any such network has ({place})").into());
         }
         blocks.resize(blocks.len().max(stage + 1), 0);
         blocks[stage] = blocks[stage].max(block + 1);
@@ -65,26 +88,26 @@ pub(super) fn from_names(kin: KerasKin, groups: &Groups) -> Result<Guess, String
         let at = |part: Part| Place::Block { stage, block: 0, part };
         stages.push(StageForm { blocks, width: conv(at(Part::Conv(2)))?[3], outputs: conv(at(Part::Conv(3)))?[3] });
     }
-    assemble(kin, kin.form(stem_width, stages), channels, groups)
+    assemble(kin, kin.form(stem_width, stages), channels, groups, given)
 }
 
 /// The recipe that shapes and the order within each class tell.
-pub(super) fn from_order(kin: KerasKin, groups: &Groups) -> Result<Guess, String> {
+pub(super) fn from_order(kin: KerasKin, groups: &Groups, given: &Given) -> Result<Guess, Why> {
     let mut convs = Vec::new();
     for group in &groups.layers {
         match group.kind() {
             Kind::Conv { kernel, .. } => convs.push(kernel),
             Kind::Dense(_) | Kind::Norm(_) | Kind::Empty => {}
-            Kind::Other => return Err(format!("no layer of it has such tensors: {}", describe_group(group))),
+            Kind::Other => return Err(format!("no layer of it has such tensors: {}", describe_group(group)).into()),
         }
     }
     let cifar = matches!(kin, KerasKin::CifarV1 | KerasKin::CifarV2);
     let Some((&[rows, columns, channels, stem_width], rest)) = convs.split_first() else {
-        return Err("the file has no convolution".to_owned());
+        return Err("the file has no convolution".into());
     };
     let size = if cifar { 3 } else { 7 };
     if (rows, columns) != (size, size) {
-        return Err(format!("its first convolution is {size}x{size}, the file's is {rows}x{columns}"));
+        return Err(format!("its first convolution is {size}x{size}, the file's is {rows}x{columns}").into());
     }
     // The 3x3 convolutions of one width in a row are those of one stage.
     let mut runs: Vec<(usize, usize, usize)> = Vec::new();
@@ -102,7 +125,8 @@ pub(super) fn from_order(kin: KerasKin, groups: &Groups) -> Result<Guess, String
         return Err(format!(
             "it has {expected} stages, the file's 3x3 convolutions have {} widths in a row",
             runs.len()
-        ));
+        )
+        .into());
     }
     let mut stages = Vec::new();
     for (width, count, first) in runs {
@@ -113,7 +137,7 @@ pub(super) fn from_order(kin: KerasKin, groups: &Groups) -> Result<Guess, String
             (count, rest.get(first + 1).map_or(0, |kernel| kernel[3]))
         };
         if blocks > MAX_BLOCKS {
-            return Err(format!("no such network has {blocks} blocks in a stage"));
+            return Err(format!("no such network has {blocks} blocks in a stage").into());
         }
         stages.push(StageForm { blocks, width, outputs });
     }
@@ -122,31 +146,40 @@ pub(super) fn from_order(kin: KerasKin, groups: &Groups) -> Result<Guess, String
         return Err(format!(
             "its stages have the same number of blocks, these shapes would give {}",
             counts.join(", ")
-        ));
+        )
+        .into());
     }
-    assemble(kin, kin.form(stem_width, stages), channels, groups)
+    assemble(kin, kin.form(stem_width, stages), channels, groups, given)
 }
 
 /// Adds picture and head to a form.
-fn assemble(kin: KerasKin, form: Form, channels: usize, groups: &Groups) -> Result<Guess, String> {
+fn assemble(kin: KerasKin, form: Form, channels: usize, groups: &Groups, given: &Given) -> Result<Guess, Why> {
     let dense = groups.layers.iter().filter_map(|group| match group.kind() {
         Kind::Dense(shape) => Some((group, shape)),
         Kind::Conv { .. } | Kind::Norm(_) | Kind::Empty | Kind::Other => None,
     });
     let dense: Vec<(&Group, [usize; 2])> = dense.collect();
     let mut recipe = kin.recipe("", form, Input { channels, size: None }, None);
+    // A pool that the file lists behind a network without a classifier is what it ends with.
+    let pool = kin.conventions().layout.layer(Place::HeadPool);
+    let is_global = |group: &Group| group.class == "global_average_pooling2d" || pool.is_some() && group.name == pool;
+    let lists_global = groups.layers.iter().any(|group| group.tensors.is_empty() && is_global(group));
+    let pools = lists_global.then_some(Headless::Features);
+    let headless = given.headless.or(pools).filter(|_| dense.is_empty());
+    recipe.settle(&Given { headless, ..given.clone() }).map_err(Why::Impossible)?;
     let mut notes = Vec::new();
     let (group, rows, classes) = match &dense[..] {
         [] => return Ok(Guess { recipe, notes }),
         [(group, [rows, classes])] => (*group, *rows, *classes),
-        more => return Err(several_dense(&recipe, more)),
+        more => return Err(several_dense(&recipe, more).into()),
     };
     if classes < 2 {
         return Err(format!(
             "behind it lies {}, and whether its one output goes through a sigmoid is not in the file; load the whole \
              model instead",
             describe_group(group)
-        ));
+        )
+        .into());
     }
     let nested = groups.model.is_some();
     if nested {
@@ -155,7 +188,6 @@ fn assemble(kin: KerasKin, form: Form, channels: usize, groups: &Groups) -> Resu
             describe_group(group)
         ));
     }
-    let lists_global = groups.layers.iter().any(|g| g.tensors.is_empty() && g.class == "global_average_pooling2d");
     let cifar = matches!(kin, KerasKin::CifarV1 | KerasKin::CifarV2);
     let pool = if cifar && !nested && !lists_global { HeadPool::Window(8) } else { HeadPool::Global };
     recipe.input.size = picture(&recipe, pool, rows, classes, nested)
@@ -177,10 +209,11 @@ fn picture(recipe: &Recipe, pool: HeadPool, rows: usize, classes: usize, nested:
             (rows == features).then_some(imagenet.then_some([224; 2]))
         }
         HeadPool::Window(size) => {
-            // Windows of the last stage, which has a quarter of the picture's rows and columns.
+            // Windows of the last stage, whose rows and columns are the picture's divided by all strides.
             let side = rows.checked_div(features)?.isqrt();
-            let fits = (1..=64).contains(&side) && side * side * features == rows;
-            fits.then_some(Some([side * size * 4; 2]))
+            let picture = side.checked_mul(size)?.checked_mul(recipe.whole_stride())?;
+            let fits = (1..=64).contains(&side) && side * side * features == rows && picture <= 1 << 16;
+            fits.then_some(Some([picture; 2]))
         }
     }
 }

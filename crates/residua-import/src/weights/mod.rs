@@ -20,16 +20,20 @@ use residua_formats::keras::KerasFile;
 use residua_ir::{Graph, Source, Unused};
 use residua_resnet::form::Form;
 use residua_resnet::recipe::{HeadPool, KerasKin, Recipe};
+use residua_resnet::recognise::{Choice, Given, Impossible};
 
 use crate::error::{Error, Result};
+use crate::state_dict::taken;
 use group::{Group, Groups};
+use guess::Why;
 
-/// The network whose weights are in a Keras file without a configuration; `name` is its name where nothing else is known.
+/// The network whose weights are in a Keras file without a configuration; `name` is its name where nothing else is known, `given` is
+/// what is known of what weights leave open.
 ///
 /// # Errors
 /// [`Error::Weights`], with every network that was tried and why it is none of them, where the file fits none, or
-/// several. [`Error::Unsupported`] for kernels that a Theano backend wrote.
-pub fn import(file: KerasFile, name: &str) -> Result<Graph> {
+/// several. [`Error::Config`] for what is given and cannot be. [`Error::Unsupported`] for kernels that a Theano backend wrote.
+pub fn import(file: KerasFile, name: &str, given: &Given) -> Result<Graph> {
     if file.backend.as_deref() == Some("theano") {
         return Err(Error::Unsupported {
             what: "weights that were saved with the Theano backend".to_owned(),
@@ -49,11 +53,12 @@ pub fn import(file: KerasFile, name: &str) -> Result<Graph> {
     }
 
     let mut fits: Vec<(Recipe, Vec<String>, Graph)> = Vec::new();
-    let mut tried = Vec::new();
+    let (mut tried, mut impossible) = (Vec::new(), None);
     for kin in candidates(&groups) {
-        match attempt(kin, &groups, name, &source, &file.unused) {
+        match attempt(kin, &groups, name, (&source, &file.unused), given) {
             Ok(found) => fits.push(found),
-            Err(why) => tried.push(format!("{}: {why}", kin.describe())),
+            Err(Why::Reason(why)) => tried.push(format!("{}: {why}", kin.describe())),
+            Err(Why::Impossible(what)) => impossible = impossible.or(Some(what)),
         }
     }
     if fits.len() > 1 {
@@ -61,12 +66,15 @@ pub fn import(file: KerasFile, name: &str) -> Result<Graph> {
         return Err(Error::Weights { problem: "several networks fit".to_owned(), tried: names });
     }
     let Some((recipe, notes, mut graph)) = fits.pop() else {
+        if let Some(Impossible { option, expected, found }) = impossible {
+            return Err(Error::Config { at: option.to_owned(), expected, found });
+        }
         let count = groups.layers.iter().filter(|group| !group.tensors.is_empty()).count();
         let problem = format!("the file holds weights of {count} layers, which are those of no network known here");
         return Err(Error::Weights { problem, tried });
     };
     let source = graph.source_mut();
-    source.architecture = recipe.form.standard_name();
+    source.architecture = recipe.standard_name();
     source.notes = notes;
     Ok(graph)
 }
@@ -87,13 +95,13 @@ fn attempt(
     kin: KerasKin,
     groups: &Groups,
     name: &str,
-    source: &Source,
-    unused: &[Unused],
-) -> Result<(Recipe, Vec<String>, Graph), String> {
+    (source, unused): (&Source, &[Unused]),
+    given: &Given,
+) -> Result<(Recipe, Vec<String>, Graph), Why> {
     let by_name = guess::speaks(kin, groups);
-    let guess = if by_name { guess::from_names(kin, groups)? } else { guess::from_order(kin, groups)? };
+    let guess = if by_name { guess::from_names(kin, groups, given)? } else { guess::from_order(kin, groups, given)? };
     let mut recipe = guess.recipe;
-    recipe.name = groups.model.clone().or_else(|| recipe.form.standard_name()).unwrap_or_else(|| name.to_owned());
+    recipe.name = groups.model.clone().or_else(|| recipe.standard_name()).unwrap_or_else(|| name.to_owned());
     let layers = recipe.layers();
     let matched = bind::match_layers(kin, &layers, groups, by_name)?;
     let mut placed = BTreeMap::new();
@@ -106,7 +114,7 @@ fn attempt(
     let mut notes = vec![summary(&recipe, by_name)];
     notes.extend(guess.notes);
     notes.extend(matched.notes);
-    notes.extend(settled(kin, &recipe));
+    notes.extend(settled(kin, &recipe, given));
     let graph = bind::build(&recipe, &placed, source.clone(), unused.to_vec()).map_err(|e| e.to_string())?;
     Ok((recipe, notes, graph))
 }
@@ -137,12 +145,13 @@ fn describe(form: &Form) -> String {
 }
 
 /// What neither names nor shapes tell and the recipe settles.
-fn settled(kin: KerasKin, recipe: &Recipe) -> Vec<String> {
-    let mut notes = vec![format!(
-        "not in the file, taken as in the {}: ReLU, strides, padding, batch-norm epsilon {:e}",
-        kin.describe(),
-        recipe.conventions.epsilon
-    )];
+fn settled(kin: KerasKin, recipe: &Recipe, given: &Given) -> Vec<String> {
+    let mut choices = recipe.left_open(given);
+    if recipe.head.is_some() {
+        choices.retain(|choice| choice.option != Some("--pooling"));
+    }
+    choices.push(Choice { taken: "how convolutions and pools pad".to_owned(), option: None });
+    let mut notes: Vec<String> = taken(kin.describe(), &choices).into_iter().collect();
     if kin == KerasKin::Old {
         notes.push(
             "the pool of the stem pads with zeros, as in the package's last releases; the first did not".to_owned(),
@@ -155,7 +164,8 @@ fn settled(kin: KerasKin, recipe: &Recipe) -> Vec<String> {
             HeadPool::Max => "global maximum pooling".to_owned(),
             HeadPool::MeanOfBoth | HeadPool::Both => "global average and maximum pooling".to_owned(),
         };
-        notes.push(format!("not in the file: head taken as {pool} and a dense layer with softmax"));
+        let classifier = if head.classifier.is_some() { " and a dense layer with softmax" } else { "" };
+        notes.push(format!("not in the file: head taken as {pool}{classifier}"));
     }
     if let Some([h, w]) = recipe.input.size {
         notes.push(format!("not in the file: pictures taken as {h}x{w}"));

@@ -5,6 +5,7 @@ use residua_formats::keras::{KerasFile, KerasKind, KerasWeights, LayerWeights, V
 use residua_ir::{Op, Tensor};
 use residua_resnet::layouts::{fields, snake_case};
 use residua_resnet::recipe::{Classifier, Head, HeadPool, Input, KerasKin, Recipe};
+use residua_resnet::recognise::Given;
 
 use super::import;
 use crate::error::Error;
@@ -65,7 +66,7 @@ fn file(weights: KerasWeights) -> KerasFile {
 }
 
 fn load(layers: Vec<LayerWeights>) -> Result<Graph, String> {
-    import(file(KerasWeights::Layers(layers)), "file").map_err(|error| error.to_string())
+    import(file(KerasWeights::Layers(layers)), "file", &Given::default()).map_err(|error| error.to_string())
 }
 
 fn dense(name: &str, shape: [usize; 2]) -> LayerWeights {
@@ -119,7 +120,7 @@ fn applications_are_found_without_their_names_too() {
             let key = if *count == 1 { class } else { format!("{class}_{}", *count - 1) };
             VariableGroup { path: format!("layers/{key}"), name: None, tensors: tensors(layer, "") }
         });
-        let graph = import(file(KerasWeights::Paths(groups.collect())), "file").unwrap();
+        let graph = import(file(KerasWeights::Paths(groups.collect())), "file", &Given::default()).unwrap();
         assert!(graph.source().notes[0].starts_with("network found from shapes and order"));
         let names: Vec<&str> = graph.layers().iter().map(|layer| layer.name.as_str()).collect();
         assert_eq!(names, layers.iter().map(|layer| layer.name.as_str()).collect::<Vec<_>>());
@@ -212,6 +213,6 @@ fn rows_behind_several_windows_follow_the_channels() {
 fn mirrored_kernels_and_empty_files_are_refused() {
     let mut theano = file(KerasWeights::Layers(legacy(&thin(KerasKin::V1, None))));
     theano.backend = Some("theano".to_owned());
-    assert!(matches!(import(theano, "file"), Err(Error::Unsupported { .. })));
+    assert!(matches!(import(theano, "file", &Given::default()), Err(Error::Unsupported { .. })));
     assert!(load(Vec::new()).unwrap_err().contains("holds no weights"));
 }

@@ -192,11 +192,12 @@ impl<'a> Plan<'a> {
     }
 
     fn stem_pool(&mut self, mut x: usize, pool: Pool) -> usize {
-        // A pool that pads by itself has no layer before it that does.
-        if self.recipe.conventions.pool_edge == PoolEdge::Zeros && pool.pads.is_zero() {
+        let usual = pool == self.recipe.conventions.stem_pool();
+        // A pool that pads by itself has no layer before it that does, nor has another one that Keras's code would have.
+        let own = self.recipe.conventions.framework == Framework::Keras && !usual;
+        if self.recipe.conventions.pool_edge == PoolEdge::Zeros && pool.pads.is_zero() && !own {
             x = self.pad(Place::PoolPad, x, 1);
         }
-        let usual = pool == self.recipe.conventions.stem_pool();
         let size = self.layers[x].size.filter(|_| usual);
         let size = size.map(|size| size.map(|n| valid_size(n + 2 * pool.pads.top, 3, 2)));
         self.keep(Place::Pool, LayerKind::MaxPool(pool), vec![x], size)

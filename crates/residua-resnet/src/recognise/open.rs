@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use super::{Choice, Given};
 use crate::anatomy::BlockKind;
 use crate::form::{StemForm, StrideIn};
-use crate::layouts::Kin;
-use crate::recipe::{Dilations, Framework, Norms, Own, Pool, Projections, Recipe};
+use crate::layouts::Headless;
+use crate::recipe::{Dilations, Head, HeadPool, Norms, Own, Pool, Projections, Recipe};
 use crate::slot::{Part, Place};
 
 /// The stem, as far as it is known.
@@ -91,6 +91,44 @@ pub(super) fn projecting(recipe: &Recipe, has: impl Fn(Place) -> bool) -> BTreeS
         }
     }
     projecting
+}
+
+impl Recipe {
+    /// Gives a network that was told otherwise than by [`recognise`](super::recognise()) what is given of all that names and shapes leave
+    /// open.
+    ///
+    /// # Errors
+    /// What of it cannot be.
+    pub fn settle(&mut self, given: &Given) -> Result<(), Impossible> {
+        let Self { form, conventions, .. } = self;
+        conventions.epsilon = given.epsilon.unwrap_or(conventions.epsilon);
+        conventions.activation = given.activation.unwrap_or(conventions.activation);
+        if form.block == BlockKind::Bottleneck && form.stride_in == StrideIn::First {
+            form.stride_on = given.stride_on.unwrap_or(form.stride_on);
+        }
+        if given.headless == Some(Headless::Features) {
+            self.head.get_or_insert_with(|| Head::new(HeadPool::Global, None));
+        }
+        if given.says_strides() {
+            let layers = self.layers();
+            let has = |place: Place| layers.iter().any(|layer| layer.place == place);
+            self.pace.projecting = Some(projecting(self, has));
+        }
+        settle(self, given)
+    }
+
+    /// What of that is taken, where nothing is given.
+    #[must_use]
+    pub fn left_open(&self, given: &Given) -> Vec<Choice> {
+        choices(false, self, given)
+    }
+
+    /// By how much its last map is smaller than the picture.
+    #[must_use]
+    pub fn whole_stride(&self) -> usize {
+        let stages = if self.pace.strides.is_empty() { usual(self) } else { self.pace.strides.clone() };
+        stages.into_iter().fold(stem_stride(self), usize::saturating_mul)
+    }
 }
 
 /// Gives a network the strides, dilations and stem that are given.
@@ -250,13 +288,6 @@ fn first_conv(recipe: &Recipe) -> Place {
 
 fn stem(recipe: &mut Recipe, given: GivenStem) -> Result<(), Impossible> {
     if let Some(stride) = given.stride {
-        if recipe.conventions.framework == Framework::Keras && stride != usual_stem_stride(recipe.form.stem) {
-            return Err(Impossible {
-                option: "--stem",
-                expected: "the stride that Keras's code has, whose padding depends on it".to_owned(),
-                found: stride.to_string(),
-            });
-        }
         recipe.own.entry(first_conv(recipe)).or_default().stride = Some([stride; 2]);
     }
     if let Some(pool) = given.pool {
@@ -297,7 +328,9 @@ fn stem_stride(recipe: &Recipe) -> usize {
 }
 
 /// What was taken where nothing is given.
-pub(super) fn choices(kin: &Kin, recipe: &Recipe, given: &Given) -> Vec<Choice> {
+///
+/// `configured` where a `config.json` of Hugging Face can say it too.
+pub(super) fn choices(configured: bool, recipe: &Recipe, given: &Given) -> Vec<Choice> {
     let mut choices = Vec::new();
     let mut take = |taken: String, option: Option<&'static str>| choices.push(Choice { taken, option });
     let form = &recipe.form;
@@ -306,7 +339,12 @@ pub(super) fn choices(kin: &Kin, recipe: &Recipe, given: &Given) -> Vec<Choice> 
     }
     if !given.says_strides() {
         let strides: Vec<String> = usual(recipe).iter().map(usize::to_string).collect();
-        let options = if kin.can.configured { "--stride, --dilation, --output-stride, --hf-config" } else { STRIDES };
+        let options = match (form.stride_in, configured) {
+            (StrideIn::First, true) => "--stride, --dilation, --output-stride, --hf-config",
+            (StrideIn::First, false) => STRIDES,
+            // Where the last block has the stride, no dilation takes its place.
+            (StrideIn::Last, _) => "--stride",
+        };
         let plural = if strides.len() == 1 { "stride" } else { "strides" };
         take(format!("{plural} {} in the stages, without dilation", strides.join(", ")), Some(options));
     } else if given.strides.is_none() && given.output_stride.is_none() {
@@ -316,16 +354,13 @@ pub(super) fn choices(kin: &Kin, recipe: &Recipe, given: &Given) -> Vec<Choice> 
         take("no dilation".to_owned(), Some("--dilation"));
     }
     let strides = form.stages.len() > 1 || recipe.conventions.first_stride > 1;
-    if form.block == BlockKind::Bottleneck
-        && strides
-        && given.stride_on.is_none()
-        && kin.can.stride_in == StrideIn::First
+    if form.block == BlockKind::Bottleneck && strides && given.stride_on.is_none() && form.stride_in == StrideIn::First
     {
         let text = if form.stride_on == 1 { "the first 1x1 (v1)" } else { "the 3x3 (v1.5)" };
         take(format!("the stride of bottlenecks on {text}"), Some("--variant"));
     }
     if given.activation.is_none() {
-        let options = if kin.can.configured { "--activation, --hf-config" } else { "--activation" };
+        let options = if configured { "--activation, --hf-config" } else { "--activation" };
         take(format!("{} as the activation", recipe.conventions.activation.name()), Some(options));
     }
     if given.epsilon.is_none() && recipe.own.values().all(|own| own.epsilon.is_none()) {
