@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use bytes::Bytes;
-use residua_ir::map_file;
+use residua_ir::files::{inputs, map_file};
 
 use crate::FormatError;
 use crate::error::Result;
@@ -30,15 +30,21 @@ impl Folder {
         Self { folder, roots }
     }
 
+    /// Remembers that the model refers to the file of this name, whether it is read or not.
+    pub(crate) fn note(&self, name: &str) {
+        if is_below(name) {
+            inputs::note(&self.folder.join(name));
+        }
+    }
+
     /// Maps the file of this name.
     pub(crate) fn map(&self, at: &str, name: &str) -> Result<Bytes> {
         let inside = |path: &Path| self.roots.iter().any(|root| path.starts_with(root));
-        let steps = |c: Component<'_>| matches!(c, Component::Normal(_) | Component::CurDir);
         let refused = || {
             let found = format!("`{}`", name.escape_debug());
             FormatError::malformed(at, "a file in the model's folder", found)
         };
-        if name.is_empty() || !Path::new(name).components().all(steps) {
+        if !is_below(name) {
             return Err(refused());
         }
         let path = self.folder.join(name);
@@ -48,6 +54,12 @@ impl Folder {
         }
         map_regular(&path)
     }
+}
+
+/// Whether a name leads down from a folder, as far as its text says.
+fn is_below(name: &str) -> bool {
+    let steps = |c: Component<'_>| matches!(c, Component::Normal(_) | Component::CurDir);
+    !name.is_empty() && Path::new(name).components().all(steps)
 }
 
 /// Maps a file, and only a file: opening a pipe would wait for a writer.

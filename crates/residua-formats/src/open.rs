@@ -1,6 +1,6 @@
 //! From a path to a container.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -81,6 +81,7 @@ fn index(path: &Path, bytes: &Bytes) -> Result<Container> {
     }
     let Some(first) = names.values().flatten().next() else { return Err(malformed("none")) };
     let folder = Folder::of(path);
+    names.values().flatten().collect::<BTreeSet<_>>().into_iter().for_each(|name| folder.note(name));
     match sniff::sniff(&folder.map("weight_map", first)?) {
         Ok(Kind::Hdf5) => keras::read_shards(&folder, &names).map(Container::Keras),
         Ok(Kind::TorchZip | Kind::TorchLegacy) => torch::read_shards(&folder, &names).map(Container::Torch),

@@ -7,12 +7,13 @@
 //! Axis order is NCHW for activations and OIHW for convolution kernels throughout. What the source model showed its
 //! users (NHWC for most Keras files) is kept as a property of each value ([`SourceOrder`]).
 //!
-//! This crate knows nothing of files, frameworks or residual networks.
+//! This crate knows nothing of formats, frameworks or residual networks; of files, how their bytes are had ([`files`]).
 
 pub mod budget;
 pub mod computes;
 pub mod cost;
 pub mod faults;
+pub mod files;
 pub mod finding;
 pub mod free_sizes;
 pub mod graph;
@@ -28,6 +29,7 @@ pub mod tensor;
 pub mod validate;
 
 pub use cost::Counting;
+pub use files::map_file;
 pub use finding::{Code, Finding, Level};
 pub use graph::{
     Graph, GraphBuilder, GraphError, InputType, Layer, LayerId, Node, NodeId, OnnxHeader, Parameter, ParameterId,
@@ -43,5 +45,5 @@ pub use op::{
 pub use opaque::{Opaque, Verbatim};
 pub use receptive::{ReceptiveField, receptive_fields};
 pub use shape::{Dim, Shape, TensorType};
-pub use tensor::{DType, Distribution, Endian, LazyBytes, Statistics, Tensor, TensorError, Transform, map_file};
+pub use tensor::{DType, Distribution, Endian, LazyBytes, Statistics, Tensor, TensorError, Transform};
 pub use validate::{Checked, Invalid, Typed, validate};

@@ -7,7 +7,7 @@ pub mod schema;
 mod skim;
 mod tensor;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -103,10 +103,10 @@ pub(crate) fn read(path: &Path, bytes: &Bytes) -> Result<OnnxFile> {
     skim::check(bytes)?;
     let model = ModelProto::decode(bytes.clone())
         .map_err(|error| FormatError::malformed("model", "an ONNX message", error.to_string()))?;
-    Ok(OnnxFile {
-        model,
-        folder: Some(Folder::of(path)),
-        external: Mutex::default(),
-        decoded: Some(Decoded::of(bytes.len())),
-    })
+    let folder = Folder::of(path);
+    let initializers = model.graph.iter().flat_map(|graph| &graph.initializer);
+    let entries = initializers.flat_map(|tensor| &tensor.external_data).filter(|entry| entry.key == "location");
+    // Not all of them are read by every command, and none is to be replaced by its output.
+    entries.map(|entry| &entry.value).collect::<BTreeSet<_>>().into_iter().for_each(|name| folder.note(name));
+    Ok(OnnxFile { model, folder: Some(folder), external: Mutex::default(), decoded: Some(Decoded::of(bytes.len())) })
 }

@@ -206,11 +206,7 @@ pub(crate) fn read_config(path: &Path) -> Result<Value> {
         expected: "a configuration in JSON".to_owned(),
         found,
     };
-    let size = std::fs::metadata(path).map_err(|error| wrong(error.to_string()))?.len();
-    if size > BYTES {
-        return Err(wrong(format!("{size} bytes")));
-    }
-    let text = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let text = residua_ir::files::read(path, BYTES).map_err(|error| wrong(error.to_string()))?;
     serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))
 }
 

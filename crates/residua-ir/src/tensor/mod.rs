@@ -11,7 +11,6 @@
 mod distribution;
 mod dtype;
 mod gather;
-mod map;
 mod parts;
 mod standardised;
 mod statistics;
@@ -28,7 +27,6 @@ use crate::budget::{Limit, Overrun};
 
 pub use distribution::Distribution;
 pub use dtype::{DType, Endian, decimal};
-pub use map::map_file;
 pub use statistics::{Channel, Statistics};
 
 /// What was done to a source tensor to get this view of it, in order.

@@ -1,0 +1,56 @@
+//! Files as bytes without reading them.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use bytes::Bytes;
+
+use super::{inputs, shrunk};
+
+/// Files of fewer bytes are read at once and not mapped: a mapping would save nothing, and what was read is there whatever becomes of the file.
+pub const MAPPED_FROM: u64 = 1 << 20;
+
+/// Most bytes that are read from what is no file, such as a pipe, and so cannot be mapped.
+const MOST_PIPED: u64 = 1 << 30;
+
+/// The bytes of a file: read where they are few ([`MAPPED_FROM`]), else mapped into memory, read-only; pages are read when they are touched.
+///
+/// Where another process shortens a mapped file, or its disk or server fails, touching what is gone ends this process with a bus error (Linux, macOS); a program
+/// says what happens then with [`shrunk::exit_with_message`]. Windows refuses to shorten a file that is mapped.
+///
+/// Files of network file systems are mapped as well. Reading them whole would take the memory and the traffic of a checkpoint where its list of
+/// tensors was asked for, and an error of the server is told as a shortened file is.
+///
+/// # Errors
+/// Whatever opening, reading or mapping the file gives; more than 1 GiB from a pipe or device.
+pub fn map_file(path: &Path) -> io::Result<Bytes> {
+    let file = File::open(path)?;
+    let about = file.metadata()?;
+    if about.is_dir() {
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a folder"));
+    }
+    inputs::note(path);
+    let regular = about.is_file();
+    if regular && about.len() >= MAPPED_FROM {
+        return map(path, &file);
+    }
+    let most = if regular { MAPPED_FROM } else { MOST_PIPED };
+    let mut bytes = Vec::with_capacity(usize::try_from(about.len()).unwrap_or(0));
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    match (bytes.len() as u64 > most, regular) {
+        (false, _) => Ok(bytes.into()),
+        // It grows while it is read: what it has now is mapped.
+        (true, true) => map(path, &File::open(path)?),
+        (true, false) => Err(io::Error::new(io::ErrorKind::FileTooLarge, "more than 1 GiB that is no regular file")),
+    }
+}
+
+fn map(path: &Path, file: &File) -> io::Result<Bytes> {
+    // SAFETY: the map is private and read-only, and bytes are only ever copied out of it, never borrowed as another
+    // type. Another process that writes to the file can change what is read, which every parser here has to expect
+    // of its input anyway; shortening it is documented above.
+    #[expect(unsafe_code, reason = "mapping a file is the one thing std does not offer")]
+    let map = unsafe { memmap2::Mmap::map(file) }?;
+    Ok(Bytes::from_owner(shrunk::Watched::new(path, map)))
+}
