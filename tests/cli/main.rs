@@ -15,6 +15,7 @@ mod drawing;
 mod element_types;
 mod errors;
 mod explain;
+mod files;
 mod free_sizes;
 mod heads;
 mod help;

@@ -36,6 +36,34 @@ pub enum EmitError {
     /// The graph cannot be written as text.
     #[error(transparent)]
     Interchange(#[from] InterchangeError),
+    /// The output is a file that was read.
+    #[error("{} would replace the input {}; choose another name", output.shown(), input.shown())]
+    Input {
+        /// The output.
+        output: PathBuf,
+        /// The file, as it was called when it was read.
+        input: PathBuf,
+    },
+    /// Two outputs have one place.
+    #[error("two outputs would be at {}; choose another name for one of them", path.shown())]
+    Twice {
+        /// The place.
+        path: PathBuf,
+    },
+    /// An output could not be moved to its place, and what was there could not be put back.
+    #[error(
+        "{error}; what was at {} before could not be put back ({source}), it is kept in {}", place.shown(), folder.shown()
+    )]
+    NotPutBack {
+        /// Why it could not be moved.
+        error: Box<EmitError>,
+        /// The place.
+        place: PathBuf,
+        /// Where what was there is.
+        folder: PathBuf,
+        /// Why it could not be put back.
+        source: io::Error,
+    },
     /// The disk, or whatever is behind the path.
     #[error("{action} {}: {source}", path.shown())]
     Io {

@@ -9,15 +9,15 @@
 //!
 //! What a target cannot represent is an [`EmitError`] that names the node, never something close to it.
 
-mod atomic;
 mod error;
 mod float;
 mod mapping;
 mod metadata;
 pub mod onnx;
+pub mod place;
 pub mod safetensors;
 mod sink;
 
-pub use atomic::Staged;
 pub use error::EmitError;
 pub use mapping::{Dropped, Emitted, Exactness, TensorMapping};
+pub use place::Staged;

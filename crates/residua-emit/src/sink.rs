@@ -4,15 +4,16 @@
 //! Memory: a batch ([`BATCH`]) a worker, or a tensor a worker where it cannot be taken apart (compressed or computed
 //! ones, which must be decoded as a whole).
 
-use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io::{Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use residua_ir::Tensor;
+use residua_ir::{Tensor, files};
 
 use crate::EmitError;
+use crate::place::ops;
 
 /// Bytes that are gathered before they are written.
 const BATCH: usize = 2 << 20;
@@ -104,12 +105,12 @@ fn batches(segments: &[Segment]) -> (Vec<Batch<'_>>, u64) {
     (batches, offset)
 }
 
-/// Writes a new file.
-pub(crate) fn write(path: &Path, segments: &[Segment]) -> Result<(), EmitError> {
+/// Writes a new file at `path`, which errors call by the name that it will have.
+pub(crate) fn write(path: &Path, shown: &Path, segments: &[Segment]) -> Result<(), EmitError> {
     let (batches, len) = batches(segments);
-    let failed = || EmitError::io("cannot write", path);
-    let file = OpenOptions::new().write(true).create_new(true).open(path).map_err(failed())?;
-    file.set_len(len).map_err(failed())?;
+    let failed = || EmitError::io("cannot write", shown);
+    let file = ops::create_new(path).map_err(failed())?;
+    ops::set_len(&file, path, len).map_err(failed())?;
     let workers = rayon::current_num_threads().min(batches.len());
     let next = AtomicUsize::new(0);
     let first_error = Mutex::new(None);
@@ -117,7 +118,7 @@ pub(crate) fn write(path: &Path, segments: &[Segment]) -> Result<(), EmitError> 
         let mut file = file.map_err(failed())?;
         let mut buffer = Vec::new();
         while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
-            write_batch(&mut file, batch, &mut buffer, path)?;
+            write_batch(&mut file, batch, &mut buffer, [path, shown])?;
         }
         Ok(())
     };
@@ -125,7 +126,7 @@ pub(crate) fn write(path: &Path, segments: &[Segment]) -> Result<(), EmitError> 
         for _ in 0..workers {
             scope.spawn(|| {
                 // Each worker has a cursor of its own.
-                if let Err(error) = work(OpenOptions::new().write(true).open(path)) {
+                if let Err(error) = work(ops::open_to_write(path)) {
                     next.store(batches.len(), Ordering::Relaxed);
                     first_error.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
                 }
@@ -138,7 +139,12 @@ pub(crate) fn write(path: &Path, segments: &[Segment]) -> Result<(), EmitError> 
     }
 }
 
-fn write_batch(file: &mut File, batch: &Batch<'_>, buffer: &mut Vec<u8>, path: &Path) -> Result<(), EmitError> {
+fn write_batch(
+    file: &mut File,
+    batch: &Batch<'_>,
+    buffer: &mut Vec<u8>,
+    [path, shown]: [&Path; 2],
+) -> Result<(), EmitError> {
     let gathered = match &batch.pieces[..] {
         [piece] if piece.as_bytes().is_some() => piece.as_bytes(),
         _ => None,
@@ -155,7 +161,19 @@ fn write_batch(file: &mut File, batch: &Batch<'_>, buffer: &mut Vec<u8>, path: &
         let found = bytes.len();
         return Err(EmitError::Option(format!("gathered {found} bytes where {} were announced", batch.len)));
     }
-    let failed = || EmitError::io("cannot write", path);
-    file.seek(SeekFrom::Start(batch.offset)).map_err(failed())?;
-    file.write_all(bytes).map_err(failed())
+    let written = file.seek(SeekFrom::Start(batch.offset)).and_then(|_| ops::write_all(file, path, bytes));
+    written.map_err(|error| match files::shrunk::found().filter(|_| is_bad_address(&error)) {
+        // It was the source that could not be read: the system was handed bytes that are gone.
+        Some(source) => EmitError::io("cannot read", &source)(std::io::Error::new(
+            std::io::ErrorKind::UnexpectedEof,
+            "it became shorter while it was read",
+        )),
+        None => EmitError::io("cannot write", shown)(error),
+    })
+}
+
+/// Whether the system could not read the bytes that it was to write.
+fn is_bad_address(error: &std::io::Error) -> bool {
+    const EFAULT: i32 = 14;
+    cfg!(unix) && error.raw_os_error() == Some(EFAULT)
 }

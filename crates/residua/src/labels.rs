@@ -1,10 +1,9 @@
 //! Names of classes: ImageNet's thousand, in the order that Keras and torchvision share, or the user's own.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use residua_ir::Shown;
+use residua_ir::{Shown, files};
 
 static IMAGENET: &str = include_str!("../data/imagenet1k.txt");
 
@@ -24,11 +23,8 @@ impl Labels {
 
     /// From a text file with a name a line.
     pub(crate) fn read(path: &Path, classes: usize) -> anyhow::Result<Self> {
-        let size = fs::metadata(path).with_context(|| format!("cannot read labels {}", path.shown()))?.len();
-        if size > MAX_FILE {
-            bail!("labels {}: {size} bytes is no list of names, expected at most {MAX_FILE}", path.shown());
-        }
-        let text = fs::read_to_string(path).with_context(|| format!("cannot read labels {}", path.shown()))?;
+        let cannot = || format!("cannot read labels {}", path.shown());
+        let text = String::from_utf8(files::read(path, MAX_FILE).with_context(cannot)?).with_context(cannot)?;
         let labels: Vec<String> = text.lines().map(|line| line.trim().to_owned()).collect();
         if labels.len() != classes {
             bail!("labels {}: expected {classes} lines, one a class, found {}", path.shown(), labels.len());

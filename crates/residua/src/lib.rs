@@ -30,6 +30,7 @@ mod paths;
 mod progress;
 pub mod proof;
 mod render;
+mod signals;
 mod suggest;
 mod summary;
 
@@ -49,6 +50,8 @@ pub use residua_resnet as resnet;
 pub use residua_resnet::anatomy;
 pub use residua_verify as verify;
 
+pub use signals::handle_signals;
+
 use args::{Cli, GlobalArgs};
 use console::Console;
 
@@ -67,6 +70,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let mut console = Console::new(&cli.global);
     let (style, mut stderr) = (console.stderr_style(), console.err());
+    ir::files::inputs::start();
     let result = set_budget(&cli.global).and_then(|()| commands::run(cli, &mut console));
     let result = console.finish().map_err(anyhow::Error::from).and(result);
     match result {

@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    residua::handle_signals();
     residua::run(std::env::args_os())
 }

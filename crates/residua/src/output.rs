@@ -1,93 +1,69 @@
-//! Files of results: whole or not at all, and never in place of an input.
+//! Files of results: whole or not at all, and never in place of an input. How they get to their places is [`residua_emit::place`]'s.
 
-use std::fs::{self, File};
-use std::io::BufWriter;
+use std::fs::{self, OpenOptions};
+use std::io::{Cursor, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use residua_emit::place::{self, Out, Pending};
 use residua_ir::Shown;
+use residua_ir::files::inputs;
 
-/// Refuses an output that is one of these inputs, whatever the paths look like; for a folder, one of its files.
+/// Refuses outputs that are among what was read or is yet to be read, or have one place, whatever the paths look like. So a
+/// command asks before it works; each output is asked about again when it is written.
 ///
 /// # Errors
-/// Where it is.
-pub(crate) fn refuse_inputs<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {
-    // What is not there yet replaces nothing.
-    let Ok(output_place) = fs::canonicalize(output) else { return Ok(()) };
-    for input in inputs {
-        let Ok(place) = fs::canonicalize(input) else { continue };
-        let inside = place.is_dir() && output_place.parent() == Some(&place);
-        if place == output_place || inside || same_file(&place, &output_place) {
-            bail!("{} would replace the input {}; choose another name", output.shown(), input.shown());
-        }
-    }
-    Ok(())
+/// Where there is one.
+pub(crate) fn refuse<'a>(outputs: &[&Path], read: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+    read.into_iter().for_each(inputs::note);
+    outputs.iter().try_for_each(|output| place::refuse_input(output))?;
+    Ok(place::refuse_twice(outputs)?)
 }
 
-/// Whether both names lead to one file (hard links).
-#[cfg(unix)]
-fn same_file(a: &Path, b: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    match (fs::metadata(a), fs::metadata(b)) {
-        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
-        _ => false,
-    }
-}
-
-#[cfg(not(unix))]
-fn same_file(_: &Path, _: &Path) -> bool {
-    false
-}
-
-/// Writes a file beside its place, syncs it and renames it.
+/// Writes a file beside its place, to be committed. What is no regular file, such as a pipe, has to be written at once: [`write_whole`].
 ///
 /// # Errors
 /// Where that fails; nothing is left then.
-pub(crate) fn write_whole(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
+pub(crate) fn stage(path: &Path, write: impl FnOnce(&mut dyn Out) -> Result<()>) -> Result<Pending> {
+    Pending::file(path, |file| write(file).with_context(|| format!("cannot write {}", path.shown())))
+}
+
+/// Writes a file beside its place, syncs it and renames it. A device or a pipe is written to.
+///
+/// # Errors
+/// Where that fails; nothing is left then.
+pub(crate) fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Out) -> Result<()>) -> Result<()> {
+    write_together([(path, write)])
+}
+
+/// As [`write_whole`], several files: all of them or none, but for devices and pipes, which come last.
+///
+/// # Errors
+/// As [`write_whole`].
+pub(crate) fn write_together<'a, W: FnOnce(&mut dyn Out) -> Result<()>>(
+    files: impl IntoIterator<Item = (&'a Path, W)>,
+) -> Result<()> {
+    let is_stream = |(path, _): &(&Path, W)| fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir());
+    let (streams, files): (Vec<_>, Vec<_>) = files.into_iter().partition(is_stream);
+    let staged = files.into_iter().map(|(path, write)| stage(path, write)).collect::<Result<Vec<_>>>()?;
+    place::commit_together(staged)?;
+    streams.into_iter().try_for_each(|(path, write)| write_stream(path, write))
+}
+
+fn write_stream(path: &Path, write: impl FnOnce(&mut dyn Out) -> Result<()>) -> Result<()> {
     let cannot = || format!("cannot write {}", path.shown());
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let temporary = tempfile::Builder::new().prefix(".residua-").tempfile_in(folder).with_context(cannot)?;
-    let (file, temporary) = temporary.into_parts();
-    let mut writer = BufWriter::new(file);
-    write(&mut writer).with_context(cannot)?;
-    let file = writer.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(cannot)?;
-    make_readable(&file);
-    file.sync_all().with_context(cannot)?;
-    drop(file);
-    temporary.persist(path).map_err(|error| error.error).with_context(cannot)
+    place::refuse_input(path)?;
+    let mut all = Cursor::new(Vec::new());
+    write(&mut all).with_context(cannot)?;
+    let mut file = OpenOptions::new().write(true).open(path).with_context(cannot)?;
+    file.write_all(&all.into_inner()).and_then(|()| file.flush()).with_context(cannot)
 }
-
-/// Temporary files are their owner's alone; results are not.
-#[cfg(unix)]
-fn make_readable(file: &File) {
-    use std::os::unix::fs::PermissionsExt;
-    // Where permissions cannot be set, the file is still complete.
-    let _ = file.set_permissions(fs::Permissions::from_mode(0o644));
-}
-
-#[cfg(not(unix))]
-fn make_readable(_: &File) {}
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use anyhow::bail;
 
     use super::*;
-
-    #[test]
-    fn an_input_is_never_replaced_under_any_of_its_names() {
-        let folder = tempfile::tempdir().unwrap();
-        let input = folder.path().join("a.h5");
-        let link = folder.path().join("b.onnx");
-        fs::write(&input, "x").unwrap();
-        fs::hard_link(&input, &link).unwrap();
-        let dotted = folder.path().join(".").join("a.h5");
-        for output in [&input, &link, &dotted] {
-            assert!(refuse_inputs(output, [input.as_path()]).is_err(), "{}", output.shown());
-        }
-        assert!(refuse_inputs(&input, [folder.path()]).is_err());
-        assert!(refuse_inputs(&folder.path().join("new.onnx"), [input.as_path(), folder.path()]).is_ok());
-    }
 
     #[test]
     fn a_failed_write_leaves_nothing_and_keeps_what_was_there() {
@@ -103,5 +79,16 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         write_whole(&path, |file| Ok(file.write_all(b"new")?)).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_device_is_an_error_that_names_it() {
+        let failed = write_whole(Path::new("/dev/full"), |file| Ok(file.write_all(b"text")?)).unwrap_err();
+        assert!(format!("{failed:#}").starts_with("cannot write /dev/full: No space left"), "{failed:#}");
+        write_whole(Path::new("/dev/null"), |file| Ok(file.write_all(b"text")?)).unwrap();
+        use std::os::unix::fs::FileTypeExt;
+        assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device(), "it is still a device");
     }
 }

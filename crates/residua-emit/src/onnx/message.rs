@@ -60,7 +60,7 @@ fn alignment(len: usize) -> usize {
 pub(crate) fn parts(
     model: &ModelProto,
     graph: &GraphProto,
-    initializers: Vec<Initializer>,
+    initializers: &[Initializer],
     external: Option<&str>,
 ) -> Parts {
     let mut graph_segments = vec![Segment::Bytes(graph.encode_to_vec())];
@@ -68,9 +68,9 @@ pub(crate) fn parts(
     let mut offset = 0usize;
     for initializer in initializers {
         let len = initializer.tensor.byte_len();
-        let mut proto = header(&initializer);
+        let mut proto = header(initializer);
         let Initializer { name, tensor, .. } = initializer;
-        let elements = Segment::Tensor { name, tensor };
+        let elements = Segment::Tensor { name: name.clone(), tensor: tensor.clone() };
         if let Some(location) = external.filter(|_| len >= EXTERNAL_FROM) {
             let start = offset.next_multiple_of(alignment(len));
             proto.data_location = DataLocation::External.into();

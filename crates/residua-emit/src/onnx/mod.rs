@@ -19,10 +19,9 @@ mod version;
 use std::path::Path;
 
 use residua_formats::onnx::schema::{GraphProto, ModelProto};
-use residua_ir::{Checked, DType, SourceOrder};
+use residua_ir::{Checked, DType, Shown, SourceOrder};
 
-use crate::atomic::{Stage, Staged};
-use crate::sink::{self, Segment};
+use crate::place::{Stage, Staged, With};
 use crate::{Dropped, EmitError, Emitted, Exactness, float};
 use lowering::Lowering;
 pub use model::{natural_float, natural_opset, opset_for};
@@ -138,23 +137,41 @@ pub fn stage(model: &Checked, options: &OnnxOptions, target: &Path) -> Result<St
         ExternalData::Always => true,
         ExternalData::Never => false,
     };
-    let data = stage.path(".data");
-    let data_name = data.file_name().map(|name| name.to_string_lossy().into_owned());
-    let parts = message::parts(&header, &body, out.initializers, data_name.as_deref().filter(|_| external));
+    let names = if external { Some(data_names(target, &stage)?) } else { None };
+    let parts = message::parts(&header, &body, &out.initializers, names.as_ref().map(|(usual, _)| &usual[..]));
     message::check_size(&parts.model)?;
-    let mut files = vec![stage.path("")];
-    sink::write(&files[0], &parts.model)?;
-    if let Some(segments) = parts.external.filter(|segments: &Vec<Segment>| !segments.is_empty()) {
-        sink::write(&data, &segments)?;
-        files.push(data);
-    }
-    stage.finish(Emitted {
-        files,
+    stage.write("", &parts.model)?;
+    let data = parts.external.filter(|segments| !segments.is_empty());
+    let with = match (data, names) {
+        (Some(data), Some((_, transit))) => {
+            stage.write(DATA, &data)?;
+            stage.write_switch(&message::parts(&header, &body, &out.initializers, Some(&transit)).model)?;
+            With::Data(DATA)
+        }
+        (Some(_) | None, _) => With::Nothing,
+    };
+    let emitted = Emitted {
+        files: Vec::new(),
         bytes: 0,
         mapping: out.mapping,
         dropped,
         exactness: Exactness::new(rounded, out.rearranged),
         notes: out.notes,
+    };
+    stage.finish(with, emitted)
+}
+
+/// What the name of the file with the elements ends with, behind that of the model.
+const DATA: &str = ".data";
+
+/// What that file is called, and what it is called while the model is exchanged.
+fn data_names(target: &Path, stage: &Stage) -> Result<(String, String), EmitError> {
+    let usual = target.file_name().and_then(|name| name.to_str()).map(|name| format!("{name}{DATA}"));
+    usual.zip(stage.transit(DATA)).ok_or_else(|| {
+        let name = target.shown();
+        EmitError::Option(format!(
+            "{name}: a name that is no UTF-8 cannot be written into the model, and its data is called like it"
+        ))
     })
 }
 

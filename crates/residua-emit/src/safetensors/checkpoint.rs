@@ -6,7 +6,8 @@
 //! proved by reading the file back is what everybody else will read.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::Path;
 
 use residua_ir::{Checked, DType, Shown, Tensor};
 use residua_resnet::hold::{Held, Placed};
@@ -14,9 +15,9 @@ use residua_resnet::layouts::Axes;
 use serde_json::{Map, Value, json};
 
 use super::{config, file, processor};
-use crate::atomic::{Stage, Staged};
 use crate::mapping::origin;
-use crate::{Dropped, EmitError, Emitted, Exactness, TensorMapping, float, metadata, sink};
+use crate::place::{Stage, Staged, With};
+use crate::{Dropped, EmitError, Emitted, Exactness, TensorMapping, float, metadata};
 
 /// Name of the file that says how Hugging Face's model code is to be built.
 pub const CONFIG: &str = "config.json";
@@ -48,28 +49,29 @@ pub fn stage(model: &Checked, held: &Held, float: Option<DType>, target: &Path) 
     };
     let beside: Vec<(&str, String)> =
         [(CONFIG, config), (PROCESSOR, processor)].into_iter().filter_map(|(name, text)| Some((name, text?))).collect();
+    let mut new = Vec::new();
+    let mut there = Vec::new();
     for (name, text) in &beside {
-        refuse_another(text, &target.with_file_name(name))?;
+        let of_output = if is_there(text, &target.with_file_name(name))? { &mut there } else { &mut new };
+        of_output.push(*name);
     }
 
     let segments = file::segments(about(model, held), tensors)?;
     let stage = Stage::new(target)?;
-    let mut files = vec![stage.path("")];
-    sink::write(&files[0], &segments)?;
+    stage.write("", &segments)?;
     for (name, text) in beside {
-        let path = stage.beside(name);
-        fs::write(&path, text).map_err(EmitError::io("cannot write", &path))?;
-        files.push(path);
+        stage.write_beside(name, text.as_bytes())?;
     }
     let computed = held.tensors.iter().filter(|placed| !placed.moves.is_empty()).map(|placed| placed.name.clone());
-    stage.finish(Emitted {
-        files,
+    let emitted = Emitted {
+        files: Vec::new(),
         bytes: 0,
         mapping,
         dropped: dropped(model, held),
         exactness: Exactness::new(rounded, computed.collect()),
         notes: held.notes.iter().cloned().chain(note).collect(),
-    })
+    };
+    stage.finish(With::Beside { new, there }, emitted)
 }
 
 fn about(model: &Checked, held: &Held) -> Map<String, Value> {
@@ -106,13 +108,18 @@ fn dropped(model: &Checked, held: &Held) -> Vec<Dropped> {
     of_graph.chain(of_file).collect()
 }
 
-/// Refuses to replace a configuration that says something else: it belongs to other weights.
-fn refuse_another(config: &str, path: &PathBuf) -> Result<(), EmitError> {
-    let Ok(there) = fs::read(path) else { return Ok(()) };
+/// Whether a configuration is there already, in whatever form. One that says something else is not replaced: it belongs
+/// to other weights.
+fn is_there(config: &str, path: &Path) -> Result<bool, EmitError> {
+    let there = match fs::read(path) {
+        Ok(there) => there,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(EmitError::io("cannot read", path)(error)),
+    };
     let parse = |text: &[u8]| serde_json::from_slice::<Value>(text).ok();
     let same = parse(&there).is_some_and(|there| Some(there) == parse(config.as_bytes()));
-    if same || !path.exists() {
-        return Ok(());
+    if same {
+        return Ok(true);
     }
     Err(EmitError::Option(format!(
         "{} is there and says something else, and the configuration of this model would replace it; write into another \

@@ -18,8 +18,7 @@ use residua_ir::rewrite::cast_weights;
 use residua_ir::{Checked, DType, Graph, Parameter, ParameterId, Role, Tensor, Transform};
 use serde_json::{Map, Value, json};
 
-use crate::atomic::{Stage, Staged};
-use crate::sink;
+use crate::place::{Stage, Staged, With};
 use crate::{EmitError, Emitted, Exactness, TensorMapping, float, metadata};
 
 /// Key of the graph's text in the metadata.
@@ -147,16 +146,16 @@ pub fn stage(model: &Checked, options: &SafetensorsOptions<'_>, target: &Path) -
     let Store { tensors, mapping, .. } = store;
     let segments = file::segments(about(&graph, options.layout, text), tensors)?;
     let stage = Stage::new(target)?;
-    let files = vec![stage.path("")];
-    sink::write(&files[0], &segments)?;
-    stage.finish(Emitted {
-        files,
+    stage.write("", &segments)?;
+    let emitted = Emitted {
+        files: Vec::new(),
         bytes: 0,
         mapping,
         dropped: Vec::new(),
         exactness: Exactness::new(rounded, Vec::new()),
         notes: Vec::new(),
-    })
+    };
+    stage.finish(With::Nothing, emitted)
 }
 
 /// Writes the model to `target`, without a chance to look at it first.

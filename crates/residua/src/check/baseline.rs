@@ -4,12 +4,13 @@
 //! fingerprint is there, as often as it is there, and at most as bad as it was.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use residua_ir::{Level, Shown};
+use residua_emit::place::Pending;
+use residua_ir::{Level, Shown, files};
 use serde::{Deserialize, Serialize};
 
 use super::{Report, fingerprint};
@@ -61,26 +62,32 @@ impl Baseline {
         if !path.exists() {
             bail!("{}: there is no such file; --update-baseline makes it of what is found now", named());
         }
-        let mut text = Vec::new();
-        File::open(path).with_context(named)?.take(MAX_BYTES + 1).read_to_end(&mut text).with_context(named)?;
-        if text.len() as u64 > MAX_BYTES {
-            bail!("{}: expected at most {MAX_BYTES} bytes, found more", named());
-        }
-        let document: Document = serde_json::from_slice(&text).with_context(named)?;
+        Self::parse(path, &files::read(path, MAX_BYTES).with_context(named)?)
+    }
+
+    fn parse(path: &Path, text: &[u8]) -> Result<Self> {
+        let named = || format!("baseline {}", path.shown());
+        let document: Document = serde_json::from_slice(text).with_context(named)?;
         if document.schema != SCHEMA {
             bail!("{}: expected the schema {SCHEMA}, found `{}`", named(), document.schema);
         }
         Ok(Self { path: path.to_owned(), models: document.models })
     }
 
-    /// The one at a path, empty where there is none yet.
+    /// The one at a path that will be written anew, empty where there is none yet.
     ///
     /// # Errors
     /// Where what is there is none.
     pub(crate) fn read_or_new(path: &Path) -> Result<Self> {
-        match fs::exists(path) {
-            Ok(false) => Ok(Self { path: path.to_owned(), models: BTreeMap::new() }),
-            Ok(true) | Err(_) => Self::read(path),
+        let named = || format!("baseline {}", path.shown());
+        match fs::metadata(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Ok(Self { path: path.to_owned(), models: BTreeMap::new() })
+            }
+            Err(error) => Err(error).with_context(named),
+            // This is the one file that a command reads and replaces, so it is no input.
+            Ok(about) if about.len() <= MAX_BYTES => Self::parse(path, &fs::read(path).with_context(named)?),
+            Ok(about) => bail!("{}: expected at most {MAX_BYTES} bytes, found {}", named(), about.len()),
         }
     }
 
@@ -154,12 +161,12 @@ impl Baseline {
         Ok(())
     }
 
-    /// Writes it where it was read.
+    /// Writes it beside the place where it was read, to be moved there.
     ///
     /// # Errors
     /// Where that fails.
-    pub(crate) fn write(self) -> Result<()> {
+    pub(crate) fn stage(self) -> Result<Pending> {
         let document = Document { schema: SCHEMA.to_owned(), models: self.models };
-        output::write_whole(&self.path, |file| render::json(file, &document))
+        output::stage(&self.path, |file| render::json(file, &document))
     }
 }

@@ -1,10 +1,11 @@
 //! `check`: whether models hold together, as findings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use residua_emit::place::{Out, commit_together};
 use residua_ir::Shown;
 use residua_resnet::Form;
 
@@ -107,8 +108,10 @@ impl Baselines {
             report.known.append(&mut report.findings);
             report.gone.clear();
         }
-        for (path, baseline) in std::mem::take(&mut self.read) {
-            baseline.write()?;
+        let read = std::mem::take(&mut self.read);
+        let paths: Vec<PathBuf> = read.keys().cloned().collect();
+        commit_together(read.into_values().map(Baseline::stage).collect::<Result<_>>()?)?;
+        for path in paths {
             console.note(format!("wrote {}", path.shown()));
         }
         Ok(())
@@ -129,16 +132,14 @@ fn distinct(models: &[PathBuf]) -> Vec<&Path> {
 /// Refuses to write in place of what is read.
 fn refuse_inputs(args: &CheckArgs, models: &[&Path], asked: &[Settings]) -> Result<()> {
     let of_settings = asked.iter().flat_map(|settings| [&settings.golden, &settings.against, &settings.config]);
-    let read: Vec<&Path> = of_settings.chain([&args.manifest]).filter_map(|path| path.as_deref()).collect();
-    let inputs = || models.iter().chain(&read).copied();
-    let baselines = asked.iter().filter_map(|settings| settings.baseline.as_deref());
-    for report in &args.report {
-        output::refuse_inputs(&report.path, inputs().chain(baselines.clone()))?;
-    }
+    let read = of_settings.chain([&args.manifest]).filter_map(|path| path.as_deref()).chain(models.iter().copied());
+    let baselines: BTreeSet<&Path> = asked.iter().filter_map(|settings| settings.baseline.as_deref()).collect();
+    let reports = args.report.iter().map(|report| report.path.as_path());
     if args.update_baseline {
-        baselines.clone().try_for_each(|path| output::refuse_inputs(path, inputs()))?;
+        output::refuse(&reports.chain(baselines).collect::<Vec<_>>(), read)
+    } else {
+        output::refuse(&reports.collect::<Vec<_>>(), read.chain(baselines))
     }
-    Ok(())
 }
 
 fn hold_manifest(path: &Path, models: &[&Path], args: &CheckArgs, console: &mut Console) -> Result<Outcome> {
@@ -194,7 +195,7 @@ fn place(format: CheckFormat, console: &mut Console) -> &mut dyn Write {
 }
 
 fn write_files(args: &CheckArgs, reports: &[Report]) -> Result<()> {
-    args.report.iter().try_for_each(|file| {
-        output::write_whole(&file.path, |out| report::write(out, Style::plain(), file.format, reports))
-    })
+    let write = |format, out: &mut dyn Out| report::write(out, Style::plain(), format, reports);
+    let files = args.report.iter().map(|file| (&*file.path, move |out: &mut dyn Out| write(file.format, out)));
+    output::write_together(files)
 }

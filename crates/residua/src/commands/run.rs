@@ -104,7 +104,8 @@ pub(super) fn run(args: &RunArgs, threads: Option<usize>, console: &mut Console)
     model.tell(console);
     if let Some(path) = &args.output {
         let files = args.input.iter().map(|text| text.split_once('=').map_or(text.as_str(), |(_, file)| file));
-        output::refuse_inputs(path, files.map(Path::new).chain([model.path.as_path()]))?;
+        let read = files.map(Path::new).chain(args.labels.as_deref()).chain([model.path.as_path()]);
+        output::refuse(&[path], read)?;
     }
     let taps = taps(model.checked.graph(), &args.tap)?;
     let fed = match args.random {

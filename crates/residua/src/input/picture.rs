@@ -1,12 +1,13 @@
 //! Pictures as inputs: decoded, brought to the model's channels and size, scaled as it was trained.
 
+use std::io::BufReader;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use image::{DynamicImage, ImageReader, Limits};
 use residua_exec::Array;
 use residua_ir::preparation::{Crop, Resize, Values};
-use residua_ir::{Dim, Shown, ValueId};
+use residua_ir::{Dim, Shown, ValueId, files};
 use residua_resnet::preprocessing::Known;
 
 use super::resize::Picture;
@@ -20,8 +21,11 @@ const MAX_SIDE: u32 = 1 << 15;
 /// Decodes a picture to 8 bits, gray or RGB; transparency is dropped.
 pub(crate) fn read(path: &Path) -> Result<Picture> {
     let what = || format!("{} is no usable picture", path.shown());
-    let mut reader = ImageReader::open(path)
-        .with_context(|| format!("cannot read {}", path.shown()))?
+    let cannot = || format!("cannot read {}", path.shown());
+    if !std::fs::metadata(path).with_context(cannot)?.is_file() {
+        bail!("{}: not a regular file", cannot());
+    }
+    let mut reader = ImageReader::new(BufReader::new(files::open(path).with_context(cannot)?))
         .with_guessed_format()
         .with_context(what)?;
     let mut limits = Limits::default();

@@ -1,11 +1,9 @@
 //! The document: its form, and reading it.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use residua_ir::{DType, Shown, Tensor};
+use residua_ir::{DType, Shown, Tensor, files};
 use serde::{Deserialize, Serialize};
 
 use super::hash::Sha256Hex;
@@ -130,15 +128,7 @@ impl Manifest {
     /// Where it is none, or larger than any that is written here.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let named = || format!("manifest {}", path.shown());
-        let file = File::open(path).with_context(named)?;
-        if !file.metadata().with_context(named)?.is_file() {
-            bail!("{}: expected a file", named());
-        }
-        let mut text = Vec::new();
-        file.take(MAX_BYTES + 1).read_to_end(&mut text).with_context(named)?;
-        if text.len() as u64 > MAX_BYTES {
-            bail!("{}: expected at most {MAX_BYTES} bytes, found more", named());
-        }
+        let text = files::read(path, MAX_BYTES).with_context(named)?;
         let manifest: Self = serde_json::from_slice(&text).with_context(named)?;
         manifest.check().with_context(named)?;
         Ok(manifest)

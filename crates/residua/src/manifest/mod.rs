@@ -15,4 +15,4 @@ mod transforms;
 mod write;
 
 pub(crate) use report::{Held, check};
-pub(crate) use write::{Conversion, write};
+pub(crate) use write::{Conversion, stage};

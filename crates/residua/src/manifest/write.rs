@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use residua_emit::{Dropped, Emitted};
+use residua_emit::place::Pending;
+use residua_emit::{Dropped, Staged};
 use residua_ir::{Graph, ParameterId, Shown, Tensor};
 
 use super::document::{Entry, FileHash, Manifest, Pair, SCHEMA, Side, Single, Stored, Tool};
@@ -20,23 +21,24 @@ pub(crate) struct Conversion<'a> {
     pub(crate) graph: &'a Graph,
     /// Format of the output.
     pub(crate) format: &'a str,
-    /// What was written.
-    pub(crate) emitted: &'a Emitted,
+    /// What was written, and is not at its place yet.
+    pub(crate) staged: &'a Staged,
 }
 
-/// Writes the manifest of a conversion whose output is in place.
+/// Writes the manifest of a conversion beside its place, to be moved there with the output.
 ///
 /// # Errors
 /// Where a file cannot be read again, or the manifest not written.
-pub(crate) fn write(path: &Path, conversion: &Conversion<'_>) -> Result<()> {
+pub(crate) fn stage(path: &Path, conversion: &Conversion<'_>) -> Result<Pending> {
     let manifest = manifest(path, conversion).with_context(|| format!("cannot make the manifest {}", path.shown()))?;
-    output::write_whole(path, |file| render::json(file, &manifest))
+    output::stage(path, |file| render::json(file, &manifest))
 }
 
 fn manifest(path: &Path, conversion: &Conversion<'_>) -> Result<Manifest> {
-    let Conversion { source, graph, format, emitted } = *conversion;
+    let Conversion { source, graph, format, staged } = *conversion;
+    let emitted = staged.emitted();
     let Some(target) = emitted.files.first() else { bail!("the output has no file") };
-    let (before, after) = (stored::open(source)?, stored::open(target)?);
+    let (before, after) = (stored::open(source)?, stored::open(&staged.path())?);
     let (stored_before, stored_after) = (describe(&before)?, describe(&after)?);
     let lookup = |id: ParameterId| {
         let parameter = graph.parameter(id);
@@ -74,6 +76,7 @@ fn manifest(path: &Path, conversion: &Conversion<'_>) -> Result<Manifest> {
     let added = singles(&after, &stored_after, &written, &BTreeMap::new(), "a constant of the output's own");
 
     let about = graph.source();
+    let written: Vec<PathBuf> = emitted.files.iter().map(|file| staged.now_at(file)).collect();
     let side = |model: &Path, files: &[PathBuf], format: &str, framework: Option<&String>| -> Result<Side> {
         Ok(Side {
             path: paths::relative(paths::folder(path), model)?,
@@ -86,7 +89,7 @@ fn manifest(path: &Path, conversion: &Conversion<'_>) -> Result<Manifest> {
         schema: SCHEMA.to_owned(),
         tool: Tool { name: "residua".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
         source: side(source, &stored::files(source)?, &about.format, Some(&about.framework))?,
-        output: side(target, &emitted.files, format, None)?,
+        output: side(target, &written, format, None)?,
         tensors,
         unused,
         added,

@@ -18,6 +18,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use memmap2::Mmap;
 
+use crate::name::printable;
+
 /// Most files whose name the handler knows; of more, it says that a mapped file was it.
 const SLOTS: usize = 1024;
 /// Most bytes of a message.
@@ -88,7 +90,7 @@ impl Watched {
         let take = |slot: &&Slot| !slot.taken.load(Ordering::Relaxed) && !slot.taken.swap(true, Ordering::Acquire);
         let slot = TABLE.iter().find(take);
         match slot {
-            Some(slot) => slot.fill(&map, &message(&path.display().to_string())),
+            Some(slot) => slot.fill(&map, &message(&path.to_string_lossy())),
             None => _ = NAMELESS.fetch_add(1, Ordering::Relaxed),
         }
         mapped().insert(map.as_ptr().addr(), (path.to_owned(), map.len() as u64));
@@ -117,13 +119,7 @@ fn message(path: &str) -> String {
     const BEFORE: &str = "error: cannot read ";
     const BEHIND: &str = "\n  because: it became shorter while it was read, or its disk or server failed; what was not finished is not written\n";
     let room = TEXT - BEFORE.len() - BEHIND.len();
-    let mut name = String::new();
-    for character in path.chars() {
-        match character {
-            '\'' | '"' | '\\' => name.push(character),
-            other => name.extend(other.escape_debug()),
-        }
-    }
+    let mut name = printable(path).into_owned();
     if name.len() > room {
         let cut = name.char_indices().map(|(at, _)| at).find(|at| name.len() - at + '…'.len_utf8() <= room);
         name = format!("…{}", &name[cut.unwrap_or(name.len())..]);

@@ -7,10 +7,10 @@
 mod document;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use residua_ir::files;
 
 use super::Settings;
 use crate::paths;
@@ -38,11 +38,7 @@ impl Config {
     /// Where it is none; with the line.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let cannot = || format!("cannot read {}", path.shown());
-        let size = fs::metadata(path).with_context(cannot)?.len();
-        if size > MAX_BYTES {
-            bail!("{}: expected at most {MAX_BYTES} bytes, found {size}", path.shown());
-        }
-        let text = fs::read_to_string(path).with_context(cannot)?;
+        let text = String::from_utf8(files::read(path, MAX_BYTES).with_context(cannot)?).with_context(cannot)?;
         let (general, models) = document::parse(&text).map_err(|error| error.at(path))?;
         Ok(Self { path: path.to_owned(), general, models })
     }

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use residua_emit::place::{MadeFolder, commit_together};
 use residua_ir::{DType, Shown};
 use serde::Serialize;
 
 use crate::input::write_npy;
-use crate::output::write_whole;
+use crate::output::stage;
 use crate::proof::{Divergence, Failing, Verification};
 use crate::render;
 
@@ -45,16 +46,20 @@ pub(super) fn write(
     [a, b]: [&Path; 2],
     verification: &Verification,
 ) -> Result<Vec<PathBuf>> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.shown()))?;
-    if fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.shown()))?.next().is_some() {
-        bail!("--save {}: the folder is not empty; choose another", folder.shown());
+    let _made = MadeFolder::make(folder)?;
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.shown()))? {
+        // What a run that was killed has left is removed with the first file.
+        if !entry?.file_name().to_string_lossy().starts_with(".residua-") {
+            bail!("--save {}: the folder is not empty; choose another", folder.shown());
+        }
     }
     let mut files = Vec::new();
+    let mut pending = Vec::new();
     let mut arrays = Vec::new();
     for (name, array) in &failing.arrays {
         let file = format!("{name}.npy");
         let path = folder.join(&file);
-        write_whole(&path, |to| Ok(write_npy(to, DType::F64, array.shape(), &array.to_f64())?))?;
+        pending.push(stage(&path, |to| Ok(write_npy(to, DType::F64, array.shape(), &array.to_f64())?))?);
         files.push(path);
         arrays.push(Entry { file, what: describe(name), shape: array.shape() });
     }
@@ -66,7 +71,9 @@ pub(super) fn write(
         arrays,
     };
     let path = folder.join("difference.json");
-    write_whole(&path, |to| render::json(to, &document))?;
+    // It names the arrays, so it comes last.
+    pending.push(stage(&path, |to| render::json(to, &document))?);
+    commit_together(pending)?;
     files.push(path);
     Ok(files)
 }

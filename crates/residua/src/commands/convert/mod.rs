@@ -8,8 +8,7 @@ mod report;
 mod rewrite;
 mod target;
 
-use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -37,14 +36,8 @@ pub(super) fn run(args: &ConvertArgs, threads: Option<usize>, console: &mut Cons
     let started = Instant::now();
     let place = Place::of(args)?;
     let golden_path = args.proof.golden.golden.as_deref();
-    output::refuse_inputs(&place.file, golden_path.into_iter().chain([args.model.path.as_path()]))?;
-    if let Some(path) = &args.manifest {
-        output::refuse_inputs(path, golden_path.into_iter().chain([args.model.path.as_path(), place.file.as_path()]))?;
-        if *path == place.file {
-            bail!("--manifest {}: the output has this name; choose another", path.shown());
-        }
-    }
-
+    let outputs: Vec<&Path> = [Some(&*place.file), args.manifest.as_deref()].into_iter().flatten().collect();
+    output::refuse(&outputs, golden_path.into_iter().chain([args.model.path.as_path()]))?;
     if args.model.free_batch && !args.model.input_shape.is_empty() {
         bail!("--free-batch makes the batch free, --input-shape fixes it: give one of them");
     }
@@ -97,6 +90,8 @@ pub(super) fn run(args: &ConvertArgs, threads: Option<usize>, console: &mut Cons
     }
     let _made = place.prepare()?;
     let staged = target.stage(&model.checked, &place.file)?;
+    let files = staged.emitted().files.iter().chain(&args.manifest);
+    residua_emit::place::refuse_twice(&files.map(PathBuf::as_path).collect::<Vec<_>>())?;
     let verification = if args.proof.no_verify {
         None
     } else {
@@ -166,18 +161,10 @@ fn refuse_what_cannot_run(model: &Checked) -> Result<()> {
 
 /// Moves the output to its place and writes the manifest, if one was asked for: both or neither.
 fn put_in_place(args: &ConvertArgs, staged: Staged, graph: &Graph, format: &str) -> Result<Emitted> {
-    let new: Vec<PathBuf> = staged.emitted().files.iter().filter(|file| !file.exists()).cloned().collect();
-    let emitted = staged.commit()?;
-    let Some(path) = &args.manifest else { return Ok(emitted) };
-    let conversion = Conversion { source: &args.model.path, graph, format, emitted: &emitted };
-    if let Err(error) = manifest::write(path, &conversion) {
-        for file in new {
-            // The first error is the one to report.
-            let _ = fs::remove_file(file);
-        }
-        return Err(error);
-    }
-    Ok(emitted)
+    let Some(path) = &args.manifest else { return Ok(staged.commit()?) };
+    let conversion = Conversion { source: &args.model.path, graph, format, staged: &staged };
+    let manifest = manifest::stage(path, &conversion)?;
+    Ok(staged.commit_with(vec![manifest])?)
 }
 
 /// Why nothing was written.

@@ -1,9 +1,9 @@
 //! Where the output goes and in which format, from OUT and the options.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
+use residua_emit::place::MadeFolder;
 use residua_ir::Shown;
 
 use crate::args::{ConvertArgs, LayoutName, OutputFormat};
@@ -32,23 +32,8 @@ impl Place {
     }
 
     /// Makes the folder, where there is none.
-    pub(super) fn prepare(&self) -> Result<MadeFolder<'_>> {
-        if let Some(folder) = &self.folder {
-            fs::create_dir(folder).with_context(|| format!("cannot make the folder {}", folder.shown()))?;
-        }
-        Ok(MadeFolder(self.folder.as_deref()))
-    }
-}
-
-/// A folder that was made for the output; goes again where nothing was written into it.
-pub(super) struct MadeFolder<'a>(Option<&'a Path>);
-
-impl Drop for MadeFolder<'_> {
-    fn drop(&mut self) {
-        if let Some(folder) = self.0 {
-            // Fails, as it should, where the output is in it.
-            let _ = fs::remove_dir(folder);
-        }
+    pub(super) fn prepare(&self) -> Result<Option<MadeFolder>> {
+        Ok(self.folder.as_deref().map(MadeFolder::make).transpose()?)
     }
 }
 

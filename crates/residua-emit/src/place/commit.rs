@@ -1,0 +1,207 @@
+//! Moving outputs to their places, all of them or none.
+//!
+//! No system moves two files at once, so the order is such that what is at the main file's place is whole at every moment:
+//!
+//! - A main file that names its data (`m.onnx`, `m.onnx.data`): the data is put beside the old under a name of its own, a main file that names it so takes the place of
+//!   the old one (this is the moment of the change), the data then gets its usual name as well, a main file with that name follows, and the other name goes.
+//!   Whoever opens `m.onnx` in between finds the old model or the new one, with all its weights.
+//! - Files that readers look for beside it (`config.json`) are put there first, where there was none; the main file comes last. A main file that was there
+//!   and would have to do with files that are not its own is taken away before, and is back where the new one does not come.
+//! - Other outputs of the command follow.
+//!
+//! Each step has its inverse, and where a step fails, those of the steps before it are taken in reverse. An inverse that fails is the last: what is there is whole
+//! then, too, and what was there before stays in the folder that the error names.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::staging::{FORMER, Record, SWITCH, busy};
+use super::{Pending, With, folder_of, leftovers, named, ops, refuse_input, refuse_twice};
+use crate::EmitError;
+
+/// How a step is taken back.
+#[derive(Debug)]
+enum Inverse {
+    /// There was nothing.
+    Remove(PathBuf),
+    /// There was this.
+    Move { from: PathBuf, to: PathBuf },
+}
+
+impl Inverse {
+    fn take(&self) -> io::Result<()> {
+        match self {
+            Self::Remove(path) => ops::remove(path),
+            Self::Move { from, to } => ops::rename(from, to),
+        }
+    }
+}
+
+/// Syncs outputs and moves them to their places; where there are several, the first is what the others go with.
+///
+/// # Errors
+/// [`EmitError::Twice`] where two have one place, [`EmitError::Input`] where one would replace what was read, [`EmitError::Io`] where moving fails: what was there
+/// before is there then. [`EmitError::NotPutBack`] where that failed, too.
+pub fn commit_together(mut outputs: Vec<Pending>) -> Result<(), EmitError> {
+    let places: Vec<PathBuf> = outputs.iter().flat_map(Pending::places).collect();
+    let places: Vec<&Path> = places.iter().map(PathBuf::as_path).collect();
+    refuse_twice(&places)?;
+    places.iter().try_for_each(|place| refuse_input(place))?;
+    for output in &outputs {
+        output.sync()?;
+    }
+    let moving = busy();
+    let mut steps = Steps { done: Vec::new(), last: Vec::new() };
+    let count = outputs.len();
+    for (index, output) in outputs.iter_mut().enumerate() {
+        if let Err(error) = steps.put(output, index + 1 < count) {
+            let error = match steps.take_back() {
+                Ok(()) => error,
+                Err((place, source)) => {
+                    let folder = output.staging.path().to_owned();
+                    outputs.iter_mut().for_each(|output| output.staging.leave());
+                    EmitError::NotPutBack { error: Box::new(error), place, folder, source }
+                }
+            };
+            drop(moving);
+            return Err(error);
+        }
+    }
+    for path in steps.last {
+        // Nothing names it any more; what stays is removed by the next process.
+        let _ = ops::remove(&path);
+    }
+    for output in outputs.iter().filter(|output| output.staging.sweep_again) {
+        leftovers::sweep(folder_of(&output.target), &output.staging);
+    }
+    drop(moving);
+    Ok(())
+}
+
+/// The steps that were taken.
+struct Steps {
+    done: Vec<Inverse>,
+    /// What is removed once everything is at its place.
+    last: Vec<PathBuf>,
+}
+
+impl Steps {
+    /// Moves an output; `more` says whether another step follows that may fail.
+    fn put(&mut self, output: &mut Pending, more: bool) -> Result<(), EmitError> {
+        let target = output.target.clone();
+        match (output.data(), &output.with) {
+            (Some(data), _) => self.exchange(output, &data)?,
+            (None, With::Beside { new, .. }) if !new.is_empty() => {
+                let new = new.clone();
+                self.put_beside(output, &new)?;
+            }
+            (None, With::Nothing | With::Data(_) | With::Beside { .. }) => {
+                self.replace(output, &output.staged(&target), &target, more)
+                    .map_err(EmitError::io("cannot write", &target))?;
+            }
+        }
+        ops::sync_folder(folder_of(&target));
+        Ok(())
+    }
+
+    /// Moves a file to its place, and keeps what was there where the step may have to be taken back.
+    fn replace(&mut self, output: &Pending, from: &Path, to: &Path, keep: bool) -> io::Result<()> {
+        let former = former(output, to);
+        let was_there = fs::symlink_metadata(to).is_ok();
+        if was_there && keep {
+            ops::link_or_copy(to, &former)?;
+        }
+        ops::rename(from, to)?;
+        if keep {
+            let to = to.to_owned();
+            self.done.push(if was_there { Inverse::Move { from: former, to } } else { Inverse::Remove(to) });
+        }
+        Ok(())
+    }
+
+    /// A main file and the data that it names.
+    fn exchange(&mut self, output: &Pending, data: &Path) -> Result<(), EmitError> {
+        let target = &output.target;
+        let folder = folder_of(target);
+        let inside = |name: &str| output.staging.path().join(name);
+        let transit = {
+            let suffix = format!("{}{}", leftovers::MARK, output.staging.token());
+            named(data, &suffix)
+        };
+        let of_data = EmitError::io("cannot write", data);
+        let of_main = || EmitError::io("cannot write", target);
+        // To go back from the last main file to the one before.
+        let switch_back = inside(".switch-back");
+        let prepare = || {
+            ops::link_or_copy(&inside(SWITCH), &switch_back)?;
+            ops::rename(&output.staged(data), &transit)
+        };
+        prepare().map_err(of_data)?;
+        self.done.push(Inverse::Remove(transit.clone()));
+        ops::sync_folder(folder);
+        self.replace(output, &inside(SWITCH), target, true).map_err(of_main())?;
+        ops::sync_folder(folder);
+        let usual = inside(".usual");
+        ops::link_or_copy(&transit, &usual)
+            .and_then(|()| self.replace(output, &usual, data, true))
+            .map_err(EmitError::io("cannot write", data))?;
+        ops::sync_folder(folder);
+        ops::rename(&output.staged(target), target).map_err(of_main())?;
+        self.done.push(Inverse::Move { from: switch_back, to: target.clone() });
+        self.last.push(transit);
+        Ok(())
+    }
+
+    /// A main file and what readers look for beside it, where that is not there yet.
+    fn put_beside(&mut self, output: &mut Pending, new: &[&str]) -> Result<(), EmitError> {
+        let target = output.target.clone();
+        let of_main = || EmitError::io("cannot write", &target);
+        let main = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let beside = new.iter().map(|&name| name.to_owned()).collect();
+        output.staging.record(&Record { main, beside }).map_err(of_main())?;
+        let former = former(output, &target);
+        if fs::symlink_metadata(&target).is_ok() {
+            ops::rename(&target, &former).map_err(of_main())?;
+            self.done.push(Inverse::Move { from: former, to: target.clone() });
+        }
+        for name in new {
+            let place = target.with_file_name(name);
+            ops::link_or_copy(&output.staged(&place), &place).map_err(EmitError::io("cannot write", &place))?;
+            self.done.push(Inverse::Remove(place));
+        }
+        ops::sync_folder(folder_of(&target));
+        ops::rename(&output.staged(&target), &target).map_err(of_main())?;
+        self.done.push(Inverse::Remove(target));
+        Ok(())
+    }
+
+    /// Takes all steps back; the place of the one that could not be.
+    fn take_back(&mut self) -> Result<(), (PathBuf, io::Error)> {
+        while let Some(inverse) = self.done.pop() {
+            inverse.take().map_err(|error| match inverse {
+                Inverse::Remove(path) | Inverse::Move { to: path, .. } => (path, error),
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Where what was at a place is kept.
+fn former(output: &Pending, place: &Path) -> PathBuf {
+    let mut name = std::ffi::OsString::from(FORMER);
+    name.push(place.file_name().unwrap_or_default());
+    output.staging.path().join(name)
+}
+
+impl Pending {
+    /// Syncs its files, whatever their names are now.
+    fn sync(&self) -> Result<(), EmitError> {
+        let staged = self.places();
+        let switch = self.data().map(|_| (self.staging.path().join(SWITCH), self.target.clone()));
+        for (path, place) in staged.into_iter().map(|place| (self.staged(&place), place)).chain(switch) {
+            ops::sync(&path).map_err(EmitError::io("cannot write", &place))?;
+        }
+        Ok(())
+    }
+}
