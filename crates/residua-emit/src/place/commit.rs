@@ -2,9 +2,10 @@
 //!
 //! No system moves two files at once, so the order is such that what is at the main file's place is whole at every moment:
 //!
-//! - A main file that names its data (`m.onnx`, `m.onnx.data`): the data is put beside the old under a name of its own, a main file that names it so takes the place of
-//!   the old one (this is the moment of the change), the data then gets its usual name as well, a main file with that name follows, and the other name goes.
-//!   Whoever opens `m.onnx` in between finds the old model or the new one, with all its weights.
+//! - A main file that names its data (`m.onnx`, `m.onnx.data`): the data first, the main file last. Where both were there before, a copy of the data is put beside
+//!   the old under a name of its own, a main file that names it so takes the place of the old one (this is the moment of the change), the data then takes
+//!   the place of the old data, a main file with that name follows, and the copy goes. Whoever opens `m.onnx` in between finds the old model or the new
+//!   one, with all its weights. It is a copy, since the onnx package refuses data that has several hard links.
 //! - Files that readers look for beside it (`config.json`) are put there first, where there was none; the main file comes last. A main file that was there
 //!   and would have to do with files that are not its own is taken away before, and is back where the new one does not come.
 //! - Other outputs of the command follow.
@@ -16,7 +17,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::staging::{FORMER, Record, SWITCH, busy};
+use super::staging::{FORMER, Identity, Record, SWITCH, busy};
 use super::{Pending, With, folder_of, leftovers, named, ops, refuse_input, refuse_twice};
 use crate::EmitError;
 
@@ -91,7 +92,8 @@ impl Steps {
     fn put(&mut self, output: &mut Pending, more: bool) -> Result<(), EmitError> {
         let target = output.target.clone();
         match (output.data(), &output.with) {
-            (Some(data), _) => self.exchange(output, &data)?,
+            (Some(data), _) if output.is_exchanged() => self.exchange(output, &data)?,
+            (Some(data), _) => self.put_data(output, &data, more)?,
             (None, With::Beside { new, .. }) if !new.is_empty() => {
                 let new = new.clone();
                 self.put_beside(output, &new)?;
@@ -129,28 +131,34 @@ impl Steps {
             let suffix = format!("{}{}", leftovers::MARK, output.staging.token());
             named(data, &suffix)
         };
-        let of_data = EmitError::io("cannot write", data);
+        let of_data = || EmitError::io("cannot write", data);
         let of_main = || EmitError::io("cannot write", target);
         // To go back from the last main file to the one before.
         let switch_back = inside(".switch-back");
-        let prepare = || {
-            ops::link_or_copy(&inside(SWITCH), &switch_back)?;
-            ops::rename(&output.staged(data), &transit)
-        };
-        prepare().map_err(of_data)?;
+        ops::link_or_copy(&inside(SWITCH), &switch_back).map_err(of_main())?;
         self.done.push(Inverse::Remove(transit.clone()));
+        ops::copy(&output.staged(data), &transit).map_err(of_data())?;
         ops::sync_folder(folder);
         self.replace(output, &inside(SWITCH), target, true).map_err(of_main())?;
         ops::sync_folder(folder);
-        let usual = inside(".usual");
-        ops::link_or_copy(&transit, &usual)
-            .and_then(|()| self.replace(output, &usual, data, true))
-            .map_err(EmitError::io("cannot write", data))?;
+        self.replace(output, &output.staged(data), data, true).map_err(of_data())?;
         ops::sync_folder(folder);
         ops::rename(&output.staged(target), target).map_err(of_main())?;
         self.done.push(Inverse::Move { from: switch_back, to: target.clone() });
         self.last.push(transit);
         Ok(())
+    }
+
+    /// A main file and the data that it names, where there was none of it.
+    fn put_data(&mut self, output: &mut Pending, data: &Path, more: bool) -> Result<(), EmitError> {
+        let target = output.target.clone();
+        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let identity = Identity::of(&output.staged(data)).map(|identity| (name(data), identity));
+        let record = Record { main: name(&target), beside: Vec::new(), data: identity };
+        output.staging.record(&record).map_err(EmitError::io("cannot write", data))?;
+        self.replace(output, &output.staged(data), data, true).map_err(EmitError::io("cannot write", data))?;
+        ops::sync_folder(folder_of(&target));
+        self.replace(output, &output.staged(&target), &target, more).map_err(EmitError::io("cannot write", &target))
     }
 
     /// A main file and what readers look for beside it, where that is not there yet.
@@ -159,7 +167,7 @@ impl Steps {
         let of_main = || EmitError::io("cannot write", &target);
         let main = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let beside = new.iter().map(|&name| name.to_owned()).collect();
-        output.staging.record(&Record { main, beside }).map_err(of_main())?;
+        output.staging.record(&Record { main, beside, data: None }).map_err(of_main())?;
         let former = former(output, &target);
         if fs::symlink_metadata(&target).is_ok() {
             ops::rename(&target, &former).map_err(of_main())?;
@@ -179,9 +187,11 @@ impl Steps {
     /// Takes all steps back; the place of the one that could not be.
     fn take_back(&mut self) -> Result<(), (PathBuf, io::Error)> {
         while let Some(inverse) = self.done.pop() {
-            inverse.take().map_err(|error| match inverse {
-                Inverse::Remove(path) | Inverse::Move { to: path, .. } => (path, error),
-            })?;
+            match (inverse.take(), inverse) {
+                (Ok(()), _) => {}
+                (Err(error), Inverse::Remove(_)) if error.kind() == io::ErrorKind::NotFound => {}
+                (Err(error), Inverse::Remove(path) | Inverse::Move { to: path, .. }) => return Err((path, error)),
+            }
         }
         Ok(())
     }
@@ -195,10 +205,16 @@ fn former(output: &Pending, place: &Path) -> PathBuf {
 }
 
 impl Pending {
+    /// Whether a main file and data are there that belong together, as far as their names say.
+    fn is_exchanged(&self) -> bool {
+        let is_there = |path: &Path| fs::symlink_metadata(path).is_ok();
+        is_there(&self.target) && self.data().is_some_and(|data| is_there(&data))
+    }
+
     /// Syncs its files, whatever their names are now.
     fn sync(&self) -> Result<(), EmitError> {
         let staged = self.places();
-        let switch = self.data().map(|_| (self.staging.path().join(SWITCH), self.target.clone()));
+        let switch = self.is_exchanged().then(|| (self.staging.path().join(SWITCH), self.target.clone()));
         for (path, place) in staged.into_iter().map(|place| (self.staged(&place), place)).chain(switch) {
             ops::sync(&path).map_err(EmitError::io("cannot write", &place))?;
         }

@@ -2,7 +2,7 @@
 //!
 //! Only names that this module's own files have are ever removed, only where they belong to the same user, and a folder only under its lock, which no
 //! living process gives up. Two more things are put right, both as the folder that was left proves them: files that were already beside a main file that never came (the
-//! folder holds them too, as the same file), and a main file that was taken away to make room for one that never came.
+//! folder holds them too, as the same file, or knows them by inode, length and time), and a main file that was taken away to make room for one that never came.
 //! Nothing is completed: what a folder says could be written by anybody.
 //!
 //! A sweep never fails an output: what cannot be removed stays for the next one.
@@ -12,7 +12,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::staging::{FORMER, LOCK, PREFIX, Record, Staging, remove};
+use super::staging::{FORMER, Identity, LOCK, PREFIX, Record, Staging, remove};
 use super::{is_token, ops, text_of};
 
 /// What stands before the token in the name of data that a main file is exchanged with.
@@ -102,7 +102,8 @@ fn record(lock: &File) -> Option<Record> {
     lock.take(MAX_RECORD).read_to_end(&mut text).ok()?;
     let record: Record = serde_json::from_slice(&text).ok()?;
     let is_name = |name: &String| Path::new(name).file_name().is_some_and(|own| own == name.as_str());
-    (is_name(&record.main) && record.beside.iter().all(is_name)).then_some(record)
+    let named = record.data.as_ref().map(|(name, _)| name);
+    (is_name(&record.main) && record.beside.iter().chain(named).all(is_name)).then_some(record)
 }
 
 /// Undoes what was done before a main file that is still in the folder, and so was never moved.
@@ -116,6 +117,11 @@ fn put_right(left: &Path, beside: &Path, record: &Record) {
         if same_file(&left.join(name), &place) {
             let _ = ops::remove(&place);
         }
+    }
+    if let Some((name, identity)) = &record.data
+        && Identity::of(&beside.join(name)).as_ref() == Some(identity)
+    {
+        let _ = ops::remove(&beside.join(name));
     }
     let (former, place) = (left.join(format!("{FORMER}{}", record.main)), beside.join(&record.main));
     if is_there(&former) && fs::symlink_metadata(&place).is_err() {

@@ -9,7 +9,7 @@ mod commit;
 mod leftovers;
 pub(crate) mod ops;
 mod staging;
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;

@@ -74,13 +74,17 @@ pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
 pub(super) fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
     gate("link", to)?;
     match fs::hard_link(from, to) {
-        Err(error) if has_no_links(&error) => {
-            let mut copy = OpenOptions::new().write(true).create_new(true).open(to)?;
-            io::copy(&mut File::open(from)?, &mut copy)?;
-            copy.sync_all()
-        }
+        Err(error) if has_no_links(&error) => copy(from, to),
         done => done,
     }
+}
+
+/// A second file of the same bytes, synced.
+pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    gate("copy", to)?;
+    let mut copy = OpenOptions::new().write(true).create_new(true).open(to)?;
+    io::copy(&mut File::open(from)?, &mut copy)?;
+    copy.sync_all()
 }
 
 /// Whether links are what is wrong: no such thing there, or not allowed for files of others.

@@ -66,8 +66,37 @@ pub fn abandon_all() {
 pub(super) struct Record {
     /// Name of the main file.
     pub(super) main: String,
-    /// Names of files that are put beside it before it is there.
+    /// Names of files that are put beside it before it is there; until it is, they are in the folder as well.
     pub(super) beside: Vec<String>,
+    /// The file that it names, which is moved beside it before it is there, and by what that is known again.
+    pub(super) data: Option<(String, Identity)>,
+}
+
+/// What tells a file from every other one, and from what it is once it was written to.
+#[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
+    len: u64,
+    /// Seconds and nanoseconds.
+    modified: (i64, i64),
+}
+
+impl Identity {
+    /// Of a file; none where the system says too little.
+    #[cfg(unix)]
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
+        let about = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file)?;
+        let modified = (about.mtime(), about.mtime_nsec());
+        Some(Self { device: about.dev(), inode: about.ino(), len: about.len(), modified })
+    }
+
+    /// Of a file; none where the system says too little.
+    #[cfg(not(unix))]
+    pub(super) fn of(_: &Path) -> Option<Self> {
+        None
+    }
 }
 
 #[derive(Debug)]
