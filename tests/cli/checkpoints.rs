@@ -148,6 +148,35 @@ fn a_map_or_its_mean_is_a_matter_of_an_option() {
 }
 
 #[test]
+fn golden_outputs_of_the_other_form_are_what_the_network_is_held_to() {
+    // The same weights: the map by the names of one file, its mean by the class of the other.
+    for (file, golden, form) in [
+        (&["dino.pth", "--which", "teacher"][..], "dino_whole.npz", "the mean of the last map (as --pooling avg)"),
+        (&["dino_whole.pth"], "dino.teacher.npz", "the map of the last block (as --pooling none)"),
+    ] {
+        let golden_args = ["--golden", golden, "--tolerance", "1e-5"];
+        let (text, notes, status) = run(&[&["check"], file, &golden_args].concat());
+        assert_eq!(status, 0, "{file:?}: {text}{notes}");
+        assert!(notes.contains(form), "{file:?}: {notes}");
+        let target = tempfile::tempdir().unwrap();
+        let onnx = target.path().join("out.onnx");
+        let onnx = onnx.to_str().unwrap();
+        let (text, notes, status) = run(&[&["convert", file[0], onnx], &file[1..], &golden_args].concat());
+        assert_eq!(status, 0, "{file:?}: {text}{notes}");
+        let (text, _, status) = run(&[&["check", onnx], &golden_args[..]].concat());
+        assert_eq!(status, 0, "{file:?} as ONNX: {text}");
+    }
+    // What is said on the command line holds, and the message says what else there is.
+    let args = ["check", "dino.pth", "--which", "teacher", "--golden", "dino_whole.npz", "--pooling", "none"];
+    let (text, _, status) = run(&args);
+    assert_eq!(status, 1, "{text}");
+    assert!(text.contains("--pooling avg gives the mean"), "{text}");
+    // Another network's numbers fail in the other form as well.
+    let (text, _, status) = run(&["check", "dino.pth", "--which", "student", "--golden", "dino_whole.npz"]);
+    assert_eq!(status, 1, "{text}");
+}
+
+#[test]
 fn a_head_may_begin_at_a_stage() {
     let (text, errors, status) =
         run(&["inspect", "checkpoint_best_model.pth", "--head-from", "layer4", "--format", "json"]);

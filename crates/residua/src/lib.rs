@@ -27,6 +27,7 @@ mod manifest;
 mod model;
 mod output;
 mod paths;
+mod pooling;
 mod progress;
 pub mod proof;
 mod render;

@@ -40,6 +40,18 @@ impl Model {
         Self::of(path, residua_import::load_with(path, &source.load_options())?, input_shapes)
     }
 
+    /// As [`Model::read`], with something to say of how it was read.
+    pub(crate) fn read_noting(
+        path: &Path,
+        input_shapes: &[NamedShape],
+        source: &SourceArgs,
+        note: String,
+    ) -> Result<Self> {
+        let mut graph = residua_import::load_with(path, &source.load_options())?;
+        graph.source_mut().notes.push(note);
+        Self::of(path, graph, input_shapes)
+    }
+
     /// Reads and validates two models; an option of `source` has to mean something to one of them.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ mod heads;
 mod masks;
 mod modules;
 mod prefix;
+mod readers;
 mod refused;
 #[cfg(test)]
 mod tests;
@@ -147,9 +148,17 @@ fn network(checkpoint: Checkpoint, name: &str, options: &LoadOptions) -> Result<
             chosen.notes.push(note);
         }
     } else {
-        if let Some((given, choice)) = beside::complete(&chosen, &given) {
+        let mut known = Vec::new();
+        if let Some((more, choice)) = beside::complete(&chosen, &given) {
+            (given, known) = (more, vec![choice]);
+        }
+        if let Some((headless, choice)) = readers::form(&chosen, &given) {
+            given.headless = Some(headless);
+            known.push(choice);
+        }
+        if !known.is_empty() {
             chosen.recognised = again(&chosen, &given)?;
-            chosen.recognised.choices.insert(0, choice);
+            chosen.recognised.choices.splice(0..0, known);
         }
         beside::detection(chosen.dict, &mut chosen.recognised);
     }

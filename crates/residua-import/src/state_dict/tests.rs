@@ -140,3 +140,55 @@ fn what_is_no_residual_network_is_refused_with_what_was_tried() {
     let error = read(&[dict("", vec![broken])], None).unwrap_err();
     assert!(error.contains("`layer3.1.conv2.weight` is missing"), "{error}");
 }
+
+/// Axes of what a network gives, and the notes.
+fn gives(tensors: Vec<Vec<NamedTensor>>, which: Option<&str>) -> (usize, String) {
+    let checkpoint = super::Checkpoint {
+        state_dicts: vec![dict("", tensors)],
+        source: residua_ir::Source::default(),
+        unused: Vec::new(),
+        config: None,
+    };
+    let options = crate::LoadOptions { which: which.map(str::to_owned), ..crate::LoadOptions::default() };
+    let graph = super::network(checkpoint, "network", &options).unwrap();
+    let notes = graph.source().notes.join("\n");
+    let checked = residua_ir::validate(graph).unwrap();
+    let output = checked.graph().outputs()[0];
+    (checked.shape_of(output).unwrap().dims().len(), notes)
+}
+
+#[test]
+fn what_is_read_of_a_network_tells_map_or_mean_whatever_its_module_is_called() {
+    for name in ["backbone", "base", "encoder", "body.trunk", "module.backbone", "module.net"] {
+        let network = || resnet18(&format!("{name}."));
+        let above = name.rsplit_once('.').map_or(String::new(), |(above, _)| format!("{above}."));
+        let matrix = |path: &str, o: usize, i: usize| vec![tensor(&format!("{path}.weight"), vec![o, i])];
+        let neck: Vec<NamedTensor> = ["weight", "bias", "running_mean", "running_var"]
+            .map(|field| tensor(&format!("{above}neck.{field}"), vec![32]))
+            .into();
+        let (rank, notes) = gives(vec![network(), neck, matrix(&format!("{above}fc"), 7, 32)], None);
+        assert_eq!(rank, 2, "{name}: {notes}");
+        assert!(notes.contains("neck` takes (--pooling)"), "{name}: {notes}");
+        // In the network's own module.
+        let inside = [matrix(&format!("{name}.fc.0"), 16, 32), matrix(&format!("{name}.fc.2"), 8, 16)].concat();
+        let (rank, notes) = gives(vec![network(), inside], None);
+        assert_eq!(rank, 2, "{name}: {notes}");
+        // Convolutions on the last map alone.
+        let decoder = vec![tensor(&format!("{above}decode.0.weight"), vec![8, 32, 3, 3])];
+        let (rank, notes) = gives(vec![network(), decoder], Some(name));
+        assert_eq!(rank, 4, "{name}: {notes}");
+        assert!(notes.contains("decode` reads (--pooling)"), "{name}: {notes}");
+    }
+}
+
+#[test]
+fn matrices_and_pyramids_do_not_tell_map_from_mean() {
+    let pyramid: Vec<NamedTensor> =
+        (0..4usize).map(|stage| tensor(&format!("fpn.inner.{stage}.weight"), vec![8, 4 << stage, 1, 1])).collect();
+    let (rank, notes) = gives(vec![resnet18("body."), pyramid], Some("body"));
+    assert_eq!(rank, 2, "{notes}");
+    assert!(notes.contains("the network gives the mean of the last map (--pooling)"), "{notes}");
+    let matrix = vec![tensor("head.weight", vec![8, 32]), tensor("head.2.weight", vec![4, 8])];
+    let (_, notes) = gives(vec![resnet18("body."), matrix], None);
+    assert!(notes.contains("the network gives the mean of the last map (--pooling)"), "{notes}");
+}

@@ -17,6 +17,7 @@ use crate::console::Console;
 use crate::input;
 use crate::manifest;
 use crate::model::Model;
+use crate::pooling;
 use crate::progress::Progress;
 use crate::proof::{self, Golden, Verdict};
 use crate::render::FindingRecord;
@@ -84,6 +85,7 @@ fn fill(
             return Ok(());
         }
     };
+    let model = pooling::as_golden(model, settings.golden.as_deref(), &settings.input_shape, &settings.source)?;
     model.tell(console);
     report.told = model.told().to_vec();
     report.architecture = model.anatomy.architecture.as_ref().map(|architecture| architecture.name.clone());

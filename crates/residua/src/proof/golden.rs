@@ -69,6 +69,15 @@ pub fn golden(model: &Checked, golden: &Golden, settings: &Settings) -> Result<V
     hold(&model, golden, &exact, &bounds, &method(&noise), settings)
 }
 
+/// What gives the other form of a network without a classifier, where the ranks are those of a map and a vector.
+fn other_form(found: usize, expected: usize) -> &'static str {
+    match (found, expected) {
+        (4, 2) => "; of a network without a classifier, --pooling avg gives the mean of the last map",
+        (2, 4) => "; of a network without a classifier, --pooling none gives the map of the last block",
+        _ => "",
+    }
+}
+
 /// What is asked for, where outputs may differ by so much.
 fn method(most: &str) -> Method {
     Method {
@@ -104,10 +113,11 @@ fn hold(
         if found.shape() != expected.shape() {
             verification.verdict = Verdict::Different;
             verification.reason = Some(format!(
-                "output `{}`: the model gives shape {:?}, the golden file has {:?}",
+                "output `{}`: the model gives shape {:?}, the golden file has {:?}{}",
                 value.name,
                 found.shape(),
-                expected.shape()
+                expected.shape(),
+                other_form(found.shape().len(), expected.shape().len())
             ));
             break;
         }

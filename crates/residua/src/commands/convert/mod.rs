@@ -26,7 +26,7 @@ use crate::manifest::{self, Conversion};
 use crate::model::{Model, shapes_for};
 use crate::progress::Progress;
 use crate::proof::{Settings, Verdict, Verification};
-use crate::{input, output};
+use crate::{input, output, pooling};
 use place::Place;
 use prove::Written;
 use report::Report;
@@ -41,7 +41,8 @@ pub(super) fn run(args: &ConvertArgs, threads: Option<usize>, console: &mut Cons
     if args.model.free_batch && !args.model.input_shape.is_empty() {
         bail!("--free-batch makes the batch free, --input-shape fixes it: give one of them");
     }
-    let mut model = Model::load(&args.model.path, &args.model.input_shape, &args.model.source)?;
+    let model = Model::load(&args.model.path, &args.model.input_shape, &args.model.source)?;
+    let mut model = pooling::as_golden(model, golden_path, &args.model.input_shape, &args.model.source)?;
     model.tell(console);
     let progress = Progress::start(console, "reading");
     let subject = Subject::new(&model.checked, &model.anatomy, None);

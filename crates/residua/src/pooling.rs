@@ -1,0 +1,49 @@
+//! Map or mean: which of them a network without a classifier gives, where golden outputs tell.
+//!
+//! Weights do not say which, and what is taken for a layout may not be what whoever computed the outputs wanted. Outputs of the other form
+//! are no reason to fail: the network is held to that form, which is said.
+
+use std::path::Path;
+
+use anyhow::Result;
+use residua_ir::ValueId;
+
+use crate::args::{NamedShape, Pooling, SourceArgs};
+use crate::input;
+use crate::model::Model;
+
+/// The model, or, where it has no classifier and golden outputs are of the other form, the one that gives that.
+///
+/// # Errors
+/// Where the golden file cannot be read.
+pub(crate) fn as_golden(
+    model: Model,
+    golden: Option<&Path>,
+    input_shapes: &[NamedShape],
+    source: &SourceArgs,
+) -> Result<Model> {
+    let (Some(golden), None, Some(gives)) = (golden, source.pooling, rank(&model)) else { return Ok(model) };
+    let sets = input::read_golden(golden, &model.checked)?;
+    let mut ranks = sets.iter().filter_map(|set| Some(set.outputs.first()?.shape().len()));
+    let (pooling, form) = match (gives, ranks.next()) {
+        (2, Some(4)) => (Pooling::None, "the map of the last block (as --pooling none)"),
+        (4, Some(2)) => (Pooling::Avg, "the mean of the last map (as --pooling avg)"),
+        _ => return Ok(model),
+    };
+    let source = SourceArgs { pooling: Some(pooling), ..source.clone() };
+    let note = format!("the golden file holds {form}, and so the network is taken to give that");
+    // Where there is no other form, that is told when outputs are compared.
+    match Model::read_noting(&model.path, input_shapes, &source, note) {
+        Ok(other) if rank(&other).is_some_and(|rank| rank != gives) => Ok(other),
+        Ok(_) | Err(_) => Ok(model),
+    }
+}
+
+/// Axes of a model's only output.
+fn rank(model: &Model) -> Option<usize> {
+    let shape = |&id: &ValueId| Some(model.checked.shape_of(id)?.dims().len());
+    match model.checked.graph().outputs() {
+        [only] => shape(only),
+        _ => None,
+    }
+}
