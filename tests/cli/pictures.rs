@@ -86,14 +86,15 @@ fn hold(what: &str, golden: &Value, folder: &Path, model: &str, together: bool) 
 
 /// Whether all pictures come out in one size.
 fn of_one_size(name: &str) -> bool {
-    !["huggingface/between", "checkpoints/lightning.ckpt"].contains(&name)
+    let keeps = ["lightning.ckpt", "mmengine_rgb.pth", "mmengine_bgr.pth", "detectron2.pth"];
+    name != "huggingface/between" && !keeps.iter().any(|file| name.ends_with(file))
 }
 
 #[test]
 fn scores_are_those_of_the_library_whose_settings_they_are() {
     let goldens = goldens();
     let all = goldens.as_object().unwrap();
-    assert_eq!(all.len(), 23);
+    assert_eq!(all.len(), 27);
     for (name, golden) in all {
         let folder = model(name);
         let file = if name.starts_with("checkpoints/") { name.split_once('/').unwrap().1 } else { "." };
@@ -128,6 +129,38 @@ fn what_is_written_keeps_the_settings() {
         assert_eq!(known(&again), known(&targets[0][0]));
         hold(name, &goldens[name], out.path(), &again, true);
     }
+}
+
+#[test]
+fn what_checkpoints_hold_of_it_is_said_with_its_place() {
+    for (file, by) in [
+        ("timm_module.pt", "all from `pretrained_cfg` of the module"),
+        ("mmengine_rgb.pth", "`data_preprocessor` in `meta.cfg`"),
+        ("detectron2.pth", "`pixel_mean` in the checkpoint"),
+    ] {
+        let done = residua(&fixtures().join("checkpoints"), &["inspect", file]);
+        let text = String::from_utf8(done.stdout).unwrap();
+        assert!(text.contains(by), "{file}: {text}");
+        // Which channel comes first is in no tensor.
+        assert_eq!(text.contains("taken as BGR"), file == "detectron2.pth", "{file}: {text}");
+    }
+}
+
+#[test]
+fn a_back_end_that_resizes_otherwise_is_named() {
+    let folder = model("huggingface/vit");
+    let at = folder.path().join("preprocessor_config.json");
+    let mut settings: Value = serde_json::from_slice(&fs::read(&at).unwrap()).unwrap();
+    let mut says = |class: &str, resample: u64| {
+        settings["image_processor_type"] = json!(class);
+        settings["resample"] = json!(resample);
+        fs::write(&at, settings.to_string()).unwrap();
+        String::from_utf8(residua(folder.path(), &["inspect", "."]).stdout).unwrap()
+    };
+    let said = says("ViTImageProcessorFast", 2);
+    assert!(said.contains("which resizes by torchvision") && said.contains("1 or 2 of 255"), "{said}");
+    assert!(says("ViTImageProcessorFast", 1).contains("it has no Lanczos filter"));
+    assert!(!says("ViTImageProcessorPil", 2).contains("torchvision;"));
 }
 
 #[test]

@@ -8,11 +8,14 @@ use std::collections::HashSet;
 use residua_ir::budget::Limit;
 
 use super::tensor::Rebuilt;
-use super::walk::Walk;
+use super::walk::{SCALARS, Walk};
 use super::{Module, StateDict};
 use crate::error::Result;
 use crate::pickle::{Id, Object, Value};
 use crate::{FormatError, NamedTensor};
+
+/// Attributes of modules whose entries say how pictures are prepared: timm's.
+const SETTINGS: [&str; 1] = ["pretrained_cfg"];
 
 impl<'a> Walk<'a> {
     /// A module and those in it.
@@ -82,10 +85,27 @@ impl<'a> Walk<'a> {
                 self.count(&name)?;
                 self.unused_in(tree, &name, "an attribute that is neither a parameter nor a buffer")?;
             }
+            if SETTINGS.contains(&key) {
+                let at = self.join(&tree.path, prefix)?;
+                let at = self.join(&at, key)?;
+                self.settings(value, &at)?;
+            }
             self.charge(key.len() + size_of::<String>())?;
             module.attributes.insert(key.to_owned(), self.attribute(value)?);
         }
         tree.modules.push(module);
+        Ok(())
+    }
+
+    /// Lists the plain values of a dictionary that is an attribute of a module.
+    fn settings(&mut self, id: Id, at: &str) -> Result<()> {
+        for (key, value) in self.pickle.entries(id).unwrap_or_default() {
+            if let (Some(key), true) = (self.pickle.text(key), self.out.scalars.len() < SCALARS) {
+                let path = self.join(at.trim_start_matches('.'), key)?;
+                let value = self.attribute(value)?;
+                self.out.scalars.push((path, value));
+            }
+        }
         Ok(())
     }
 

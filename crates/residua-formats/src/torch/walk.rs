@@ -16,7 +16,9 @@ use crate::pickle::{Id, Object, Pickle, Value, is_known_constructor};
 use crate::{FormatError, NamedTensor};
 
 /// Small values beside the tensors of a checkpoint that are listed.
-const SCALARS: usize = 256;
+pub(super) const SCALARS: usize = 256;
+/// Bytes of a configuration as text that is kept; real ones have some thousand.
+const CONFIGURATION: usize = 1 << 18;
 
 /// Reads the object of a pickle; `at` is what the pickle is called, `file` the size of the file.
 pub(super) fn read(kind: TorchKind, pickle: &Pickle, storages: &Storages, file: usize, at: &str) -> Result<TorchFile> {
@@ -239,7 +241,14 @@ impl Walk<'_> {
     fn scalar(&mut self, id: Id, at: Place<'_>) -> Result<()> {
         const DEEP: u64 = 4;
         if at.named && at.depth <= DEEP && !at.path.is_empty() && self.out.scalars.len() < SCALARS {
-            let value = self.attribute(id)?;
+            let value = match self.pickle.get(id) {
+                // mmengine's own configuration, as a program in Python that is not run.
+                Value::Text(text) if at.path.ends_with("meta.cfg") && text.len() <= CONFIGURATION => {
+                    self.charge(text.len())?;
+                    Attribute::Text(text.clone())
+                }
+                _ => self.attribute(id)?,
+            };
             self.out.scalars.push((at.path.to_owned(), value));
         }
         Ok(())

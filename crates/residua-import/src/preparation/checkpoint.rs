@@ -10,6 +10,7 @@ use residua_formats::torch::{Attribute, Scalar};
 use residua_ir::preparation::{
     Channels, Crop, Filter, MAX_SIDE, Middle, Preparation, Preprocessing, Resize, Stated, Values,
 };
+use serde_json::{Map, Value, json};
 
 /// What a place in a checkpoint holds, by its keys.
 type Entries<'a> = BTreeMap<&'a str, &'a Scalar>;
@@ -23,6 +24,15 @@ pub(crate) fn of_scalars(scalars: &[(String, Scalar)]) -> (Vec<Stated>, Vec<Stri
     }
     let (mut stated, mut notes) = (Vec::new(), Vec::new());
     for (place, entries) in places {
+        if let Some(Attribute::Text(text)) = entries.get("cfg")
+            && let Some(preparation) = mmengine(text).filter(|preparation| preparation.check().is_ok())
+        {
+            stated.push(Stated::new(format!("`data_preprocessor` in `{}.cfg`", place.escape_debug()), preparation));
+        }
+        if place.rsplit('.').next() == Some("pretrained_cfg") {
+            module_of_timm(place, &entries, &mut stated, &mut notes);
+            continue;
+        }
         let Some(preparation) = torchvision(&entries).or_else(|| timm(&entries)).or_else(|| numbers(&entries)) else {
             continue;
         };
@@ -33,6 +43,77 @@ pub(crate) fn of_scalars(scalars: &[(String, Scalar)]) -> (Vec<Stated>, Vec<Stri
         }
     }
     (stated, notes)
+}
+
+/// Where the parenthesis closes that is open before a text.
+fn closing(text: &str) -> Option<usize> {
+    let mut open = 1usize;
+    let mut brackets = text.match_indices(['(', ')']);
+    brackets.find_map(|(at, bracket)| {
+        open = if bracket == "(" { open.saturating_add(1) } else { open.saturating_sub(1) };
+        (open == 0).then_some(at)
+    })
+}
+
+/// The configuration that mmengine puts into `meta.cfg`: a text of Python, of which the numbers of the first `data_preprocessor` (or
+/// `img_norm_cfg`, in older files) are taken that has a mean and a deviation.
+fn mmengine(text: &str) -> Option<Preparation> {
+    let blocks = ["data_preprocessor", "img_norm_cfg"].into_iter().flat_map(|name| text.match_indices(name));
+    let values = blocks.take(8).find_map(|(at, name)| {
+        let rest = text.get(at + name.len()..)?.trim_start().strip_prefix('=')?.trim_start().strip_prefix("dict(")?;
+        let block = rest.get(..closing(rest)?)?;
+        let value = |key: &str| -> Option<&str> {
+            let mut found = block
+                .match_indices(key)
+                .filter(|(at, _)| !block[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_'));
+            found.find_map(|(at, key)| block.get(at + key.len()..)?.trim_start().strip_prefix('=').map(str::trim_start))
+        };
+        let triple = |key: &str| -> Option<Attribute> {
+            let list = value(key)?.strip_prefix(['[', '('])?;
+            let items = list
+                .get(..list.find([']', ')']).unwrap_or(list.len()))?
+                .split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty());
+            items.map(|item| item.parse().ok().map(Attribute::Float)).collect::<Option<Vec<_>>>().map(Attribute::List)
+        };
+        let flag = |key: &str| value(key).map(|text| Attribute::Bool(text.starts_with("True")));
+        let (mean, deviation) = (triple("mean")?, triple("std")?);
+        let turned = flag("to_rgb").or_else(|| flag("bgr_to_rgb"));
+        let mut entries: Entries<'_> = BTreeMap::from([("mean", &mean), ("std", &deviation)]);
+        entries.extend(turned.as_ref().map(|turned| ("to_rgb", turned)));
+        values(&entries, "mean", "std")
+    })?;
+    Some(Preparation { values: Some(values), ..Preparation::default() })
+}
+
+/// `pretrained_cfg` of a module of timm, which says as much as the one in timm's `config.json`.
+fn module_of_timm(place: &str, entries: &Entries<'_>, stated: &mut Vec<Stated>, notes: &mut Vec<String>) {
+    let by = format!("`{}` of the module", place.escape_debug());
+    let inner: Map<String, Value> =
+        entries.iter().filter_map(|(key, value)| Some(((*key).to_owned(), json(value)?))).collect();
+    match super::timm::read(&by, &json!({ "pretrained_cfg": inner })) {
+        Ok(read) => {
+            notes.extend(read.notes);
+            if !read.preparation.is_empty() {
+                stated.push(Stated::new(by, read.preparation));
+            }
+        }
+        Err(error) => notes.push(format!("{by} says how pictures are prepared, but cannot be followed: {error}")),
+    }
+}
+
+/// A plain value as JSON; [`None`] for what JSON has no name for.
+fn json(value: &Attribute) -> Option<Value> {
+    match value {
+        Attribute::None => Some(Value::Null),
+        Attribute::Bool(value) => Some(json!(value)),
+        Attribute::Int(value) => Some(json!(value)),
+        Attribute::Float(value) => Some(json!(value)),
+        Attribute::Text(value) => Some(json!(value)),
+        Attribute::List(items) => items.iter().map(json).collect::<Option<Vec<Value>>>().map(Value::Array),
+        Attribute::Other(_) => None,
+    }
 }
 
 /// The options of torchvision's reference script for classification, whose presets settle the rest.
@@ -142,4 +223,28 @@ fn filter(entries: &Entries<'_>) -> Option<Filter> {
 
 fn middle(height: usize, width: usize) -> Crop {
     Crop::Center { height, width, rounding: Middle::HalfToEven, fill: [0; 3] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_of_mmengine_are_found_in_its_text() {
+        let values = |text: &str| mmengine(text).and_then(|preparation| preparation.values);
+        let nested = "model = dict(backbone=dict(depth=50), data_preprocessor=dict(batch_augments=[dict(type='Pad')], bgr_to_rgb=True, \
+                      mean=[123.675, 116.28, 103.53,], other_std=[1], std=(58.4, 57.1, 57.4), type='DetDataPreprocessor'))";
+        let found = values(nested).unwrap();
+        assert_eq!((found.mean, found.deviation), ([123.675, 116.28, 103.53], [58.4, 57.1, 57.4]));
+        assert_eq!((found.channels, found.factor), (Channels::Rgb, 1.0));
+        let old = "img_norm_cfg = dict(\n    mean=[103.5, 116.3, 123.7], std=[1.0, 1.0, 1.0], to_rgb=False)";
+        assert_eq!(values(old).unwrap().channels, Channels::Bgr);
+        for none in [
+            "",
+            "data_preprocessor = dict(mean=[1, 2, 3], std=[1, 2",
+            "data_preprocessor = dict(mean=[x, 2, 3], std=[1, 2, 3])",
+        ] {
+            assert_eq!(values(none), None, "{none}");
+        }
+    }
 }

@@ -107,7 +107,11 @@ pub(super) fn read(file: &str, value: &Value) -> Result<Read> {
         .iter()
         .fold(name, |name, end| name.strip_suffix(end).unwrap_or(name));
     match CLASSES.iter().find(|class| class.name == stem) {
-        Some(class) => Ok(Read { preparation: follow(settings, class)?, notes: Vec::new() }),
+        Some(class) => {
+            let preparation = follow(settings, class)?;
+            let notes = other_back_end(file, name, &preparation).into_iter().collect();
+            Ok(Read { preparation, notes })
+        }
         None => {
             let called = if name.is_empty() { "no class that is named" } else { name };
             let known = CLASSES.map(|class| format!("{}ImageProcessor", class.name)).join(", ");
@@ -118,6 +122,25 @@ pub(super) fn read(file: &str, value: &Value) -> Result<Read> {
             Ok(Read { preparation: Preparation::default(), notes: vec![note] })
         }
     }
+}
+
+/// Says how the back end of a class differs from the one that is followed, where its name says which it is.
+///
+/// (Compared: transformers 5.23 with torchvision 0.29, pictures of noise and smooth ones, larger and smaller than the result.)
+fn other_back_end(file: &str, name: &str, preparation: &Preparation) -> Option<String> {
+    let resizes = !matches!(preparation.resize, None | Some(Resize::Keep));
+    let (true, true, Some(filter)) = (name.ends_with("Fast"), resizes, preparation.filter) else { return None };
+    let differs = match filter {
+        Filter::Bilinear | Filter::Bicubic | Filter::Box | Filter::Hamming => "samples differ by 1 or 2 of 255 at most",
+        Filter::Nearest => "where sides are odd, single pixels are others",
+        Filter::Lanczos => {
+            "it has no Lanczos filter and takes a bicubic one, so that samples differ by more than rounding"
+        }
+    };
+    Some(format!(
+        "{file} is of {}, which resizes by torchvision; pictures are resized as Pillow does it: {differs}",
+        name.escape_debug()
+    ))
 }
 
 fn follow(settings: Settings<'_>, class: &Class) -> Result<Preparation> {

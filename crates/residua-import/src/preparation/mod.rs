@@ -1,11 +1,12 @@
 //! How pictures are prepared, as the files of a model state it.
 //!
 //! Read are `preprocessor_config.json` of transformers ([`hugging_face`]) and `config.json` of timm ([`timm`]) beside a
-//! model, and what the scripts of torchvision, timm and others leave in a checkpoint ([`checkpoint`]). What our own writer
+//! model, and what the scripts of torchvision, timm and others leave in a checkpoint ([`checkpoint`], [`buffers`]). What our own writer
 //! puts into metadata is read where the metadata are ([`of_metadata`]).
 //!
 //! Invariant: a statement that cannot be followed is an error that names the file and the key, never a guess.
 
+mod buffers;
 mod checkpoint;
 mod hugging_face;
 mod settings;
@@ -20,6 +21,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
+pub(crate) use buffers::{of_tensors, says_values};
 pub(crate) use checkpoint::of_scalars;
 pub(crate) use timm::is_timm;
 

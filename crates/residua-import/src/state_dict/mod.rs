@@ -162,6 +162,8 @@ fn network(checkpoint: Checkpoint, name: &str, options: &LoadOptions) -> Result<
         }
         beside::detection(chosen.dict, &mut chosen.recognised);
     }
+    let (stated, said) = preparation::of_tensors(&chosen.dict.tensors);
+    source.preprocessing.extend(stated);
     if let Some(impossible) = &chosen.recognised.impossible {
         let (expected, found) = (impossible.expected.clone(), impossible.found.clone());
         return Err(Error::Config { at: impossible.option.to_owned(), expected, found });
@@ -173,6 +175,7 @@ fn network(checkpoint: Checkpoint, name: &str, options: &LoadOptions) -> Result<
     if let Some(config) = &config {
         config.hold(&recognised.recipe)?;
     }
+    source.notes.extend(said);
     source.notes.extend(told(&recognised));
     source.architecture = recognised.recipe.standard_name();
     if source.framework.is_empty() {

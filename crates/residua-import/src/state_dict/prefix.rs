@@ -14,6 +14,7 @@ use residua_resnet::recognise;
 use residua_resnet::recognise::{Entry, Given, Mismatch, Recognised};
 
 use super::bodies;
+use crate::preparation::says_values;
 
 /// More levels of wrappers than anybody has.
 const LEVELS: usize = 16;
@@ -122,6 +123,9 @@ pub(super) struct Outside {
 /// What tools leave beside weights, and no function reads.
 fn by_product(name: &str, shape: &[usize]) -> Option<&'static str> {
     let last = name.rsplit('.').next().unwrap_or(name);
+    if says_values(name, shape) {
+        return Some("what pictures are scaled by, which is told beside the network");
+    }
     match last {
         "total_ops" | "total_params" => Some("a count that a profiler left"),
         "n_averaged" => Some("how many models were averaged"),
