@@ -177,3 +177,27 @@ fn is_bad_address(error: &std::io::Error) -> bool {
     const EFAULT: i32 = 14;
     cfg!(unix) && error.raw_os_error() == Some(EFAULT)
 }
+
+#[cfg(test)]
+mod tests {
+    use residua_ir::{DType, Endian, map_file};
+
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_source_that_became_shorter_is_told_by_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = folder.path().join("source");
+        std::fs::write(&source, vec![1; 4 << 20]).unwrap();
+        let bytes = map_file(&source).unwrap();
+        let tensor = Tensor::from_bytes(DType::U8, Endian::Little, vec![bytes.len()], bytes).unwrap();
+        File::options().write(true).open(&source).unwrap().set_len(0).unwrap();
+        let segments = [Segment::Tensor { name: "t".to_owned(), tensor }];
+        let written = write(&folder.path().join("out"), Path::new("shown"), &segments);
+        assert!(
+            matches!(&written, Err(EmitError::Io { action: "cannot read", path, .. }) if *path == source),
+            "{written:?}"
+        );
+    }
+}

@@ -13,9 +13,10 @@
 //! Each step has its inverse, and where a step fails, those of the steps before it are taken in reverse. An inverse that fails is the last: what is there is whole
 //! then, too, and what was there before stays in the folder that the error names.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::staging::{FORMER, Identity, Record, SWITCH, busy};
 use super::{Pending, With, folder_of, leftovers, named, ops, refuse_input, refuse_twice};
@@ -52,6 +53,8 @@ pub fn commit_together(mut outputs: Vec<Pending>) -> Result<(), EmitError> {
     for output in &outputs {
         output.sync()?;
     }
+    let Some(first) = outputs.first() else { return Ok(()) };
+    let alone = alone_in(folder_of(&first.target))?;
     let moving = busy();
     let mut steps = Steps { done: Vec::new(), last: Vec::new() };
     let count = outputs.len();
@@ -77,7 +80,31 @@ pub fn commit_together(mut outputs: Vec<Pending>) -> Result<(), EmitError> {
         leftovers::sweep(folder_of(&output.target), &output.staging);
     }
     drop(moving);
+    drop(alone);
     Ok(())
+}
+
+/// How long another process may take to move its outputs.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Locks a folder, so that of two processes with the same output one is after the other. What cannot be locked is not.
+fn alone_in(folder: &Path) -> Result<Option<File>, EmitError> {
+    let Ok(open) = File::open(folder) else { return Ok(None) };
+    let started = Instant::now();
+    loop {
+        match open.try_lock() {
+            Ok(()) => return Ok(Some(open)),
+            Err(TryLockError::Error(_)) => return Ok(None),
+            Err(TryLockError::WouldBlock) if started.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Err(TryLockError::WouldBlock) => {
+                let problem = "another process is moving its output there, and does not come to an end";
+                let error = io::Error::new(io::ErrorKind::ResourceBusy, problem);
+                return Err(EmitError::io("cannot write into", folder)(error));
+            }
+        }
+    }
 }
 
 /// The steps that were taken.

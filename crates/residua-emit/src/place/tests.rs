@@ -350,6 +350,22 @@ fn nothing_is_made_of_a_folder_that_names_files_elsewhere() {
 }
 
 #[test]
+fn of_two_that_write_the_same_model_at_once_one_is_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    convert(folder, 3.0).unwrap();
+    for _ in 0..20 {
+        std::thread::scope(|scope| {
+            let _ = [1.0, 2.0].map(|weight| scope.spawn(move || convert(folder, weight).unwrap()));
+        });
+        let last = found(folder).unwrap();
+        assert!(last == 1.0 || last == 2.0);
+        assert_eq!(fs::read_to_string(folder.join("m.json")).unwrap(), last.to_string());
+    }
+    holds_only(folder, &["m.json", "m.onnx", "m.onnx.data"]);
+}
+
+#[test]
 fn two_outputs_of_one_place_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let options = OnnxOptions { external_data: ExternalData::Always, ..OnnxOptions::default() };
