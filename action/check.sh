@@ -38,7 +38,7 @@ while IFS= read -r pattern; do
     if [ -z "$pattern" ]; then continue; fi
     matched=($pattern)
     if [ ${#matched[@]} -eq 0 ]; then
-        echo "::error title=residua check::no model matches $pattern"
+        echo "::error title=residua check::no model matches ${pattern//'%'/%25}"
         exit 2
     fi
     models+=("${matched[@]}")

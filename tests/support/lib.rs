@@ -232,6 +232,18 @@ pub fn element_types(path: &Path) -> Vec<(String, String)> {
     (0..count).map(of_member).collect()
 }
 
+/// One member of an archive.
+///
+/// # Panics
+/// Where it is not there.
+#[must_use]
+pub fn member(archive: &Path, name: &str) -> Vec<u8> {
+    let mut archive = zip::ZipArchive::new(File::open(archive).unwrap()).unwrap();
+    let mut bytes = Vec::new();
+    archive.by_name(name).unwrap().read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
 /// Copies an archive with one of its members changed.
 pub fn with_member_changed(from: &Path, to: &Path, name: &str, change: impl Fn(&mut Vec<u8>)) {
     let mut archive = zip::ZipArchive::new(File::open(from).unwrap()).unwrap();

@@ -79,7 +79,7 @@ fn every_layer_has_the_shape_that_the_framework_shows() {
     for_all(|fixture| {
         let (checked, facts) = (checked(fixture)?, fixture.facts());
         let values: HashMap<&str, _> =
-            checked.graph().value_ids().map(|id| (checked.graph().value(id).name.as_str(), id)).collect();
+            checked.graph().value_ids().map(|id| (checked.graph().value(id).name.raw(), id)).collect();
         let (mut shown, mut compared) = (0, 0);
         for layer in facts["layers"].as_array().into_iter().flatten() {
             shown += usize::from(layer["output_shape"].is_array());
@@ -112,7 +112,7 @@ fn golden(fixture: &Fixture, kind: &str, graph: &Graph, ids: &[ValueId]) -> Resu
     let facts = fixture.facts();
     let there: Vec<&str> =
         facts[format!("{kind}s")].as_array().into_iter().flatten().filter_map(|name| name.as_str()).collect();
-    let here: Vec<&str> = ids.iter().map(|id| graph.value(*id).name.as_str()).collect();
+    let here: Vec<&str> = ids.iter().map(|id| graph.value(*id).name.raw()).collect();
     if there != here {
         return Err(format!("{kind}s {there:?} there, {here:?} here"));
     }
@@ -172,7 +172,7 @@ fn run(fixture: &Fixture, precision: Precision) -> Result<(), String> {
     }
     for ((expected, found), id) in outputs.iter().zip(&results.outputs).zip(graph.outputs()) {
         let value = graph.value(*id);
-        near(&value.name, expected, &order::to_source(found, &value.order).map_err(text)?)?;
+        near(value.name.raw(), expected, &order::to_source(found, &value.order).map_err(text)?)?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use residua_ir::interchange::InterchangeError;
-use residua_ir::{Shown, TensorError};
+use residua_ir::{Name, Shown, TensorError, Text};
 
 /// Why a model could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -14,22 +14,22 @@ pub enum EmitError {
     #[error("{node} ({op}) cannot be written: {problem}")]
     Unsupported {
         /// Node or tensor.
-        node: String,
+        node: Name,
         /// Its operator.
-        op: String,
+        op: Text,
         /// Why, and what can be done.
-        problem: String,
+        problem: Text,
         /// The first operator set that can, where only the set that was asked for is too old.
         since: Option<i64>,
     },
     /// Options that contradict each other or the format.
     #[error("{0}")]
-    Option(String),
+    Option(Text),
     /// A tensor whose elements cannot be had.
     #[error("tensor `{tensor}`: {error}")]
     Tensor {
         /// Its name in the output.
-        tensor: String,
+        tensor: Name,
         /// Why.
         error: TensorError,
     },

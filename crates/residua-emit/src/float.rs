@@ -22,5 +22,9 @@ pub(crate) fn rounds(mut weights: impl Iterator<Item = DType>, float: DType) -> 
 
 /// Refuses what is no float type.
 pub(crate) fn check(float: DType) -> Result<DType, EmitError> {
-    if float.is_float() { Ok(float) } else { Err(EmitError::Option(format!("{float} is no floating-point type"))) }
+    if float.is_float() {
+        Ok(float)
+    } else {
+        Err(EmitError::Option(format!("{float} is no floating-point type").into()))
+    }
 }

@@ -87,7 +87,7 @@ pub(crate) fn origin(graph: &Graph, id: ParameterId) -> String {
     let parameter = graph.parameter(id);
     let by_name = parameter.location.is_empty() || graph.source().framework == "pytorch";
     let name = if by_name { &parameter.name } else { &parameter.location };
-    name.clone()
+    name.raw().to_owned()
 }
 
 impl TensorMapping {

@@ -67,7 +67,7 @@ impl Piece<'_> {
         match self {
             Piece::Bytes(bytes) => out.extend_from_slice(bytes),
             Piece::Tensor(name, tensor) => {
-                tensor.append_le_bytes(out).map_err(|error| EmitError::Tensor { tensor: (*name).to_owned(), error })?
+                tensor.append_le_bytes(out).map_err(|error| EmitError::Tensor { tensor: (*name).into(), error })?
             }
         }
         Ok(())
@@ -159,7 +159,7 @@ fn write_batch(
     };
     if bytes.len() != batch.len {
         let found = bytes.len();
-        return Err(EmitError::Option(format!("gathered {found} bytes where {} were announced", batch.len)));
+        return Err(EmitError::Option(format!("gathered {found} bytes where {} were announced", batch.len).into()));
     }
     let written = file.seek(SeekFrom::Start(batch.offset)).and_then(|_| ops::write_all(file, path, bytes));
     written.map_err(|error| match files::shrunk::found().filter(|_| is_bad_address(&error)) {

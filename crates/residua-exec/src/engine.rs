@@ -43,7 +43,7 @@ impl<T: Element> Engine<T> {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .build()
-            .map_err(|error| ExecError::Threads { threads, reason: error.to_string() })?;
+            .map_err(|error| ExecError::Threads { threads, reason: error.to_string().into() })?;
         let graph = model.graph();
         let mut pinned = vec![false; graph.values().len()];
         for id in graph.outputs().iter().chain(&options.keep) {
@@ -99,7 +99,7 @@ impl<T: Element> Engine<T> {
             if let ValueKind::Input(declared) = &self.graph.value(id).kind
                 && let Some(dtype) = integer(declared.dtype)
             {
-                steps::whole::check(&values, dtype, &self.graph.value(id).name)?;
+                steps::whole::check(&values, dtype, self.graph.value(id).name.raw())?;
             }
             run.slots[id.index()] = Some(Arc::new(values.into()));
         }
@@ -133,9 +133,9 @@ impl<T: Element> Engine<T> {
     fn shapes(&self, inputs: &[Array]) -> Result<Vec<Vec<usize>>, ExecError> {
         let graph = &self.graph;
         if inputs.len() != graph.inputs().len() {
-            let names: Vec<&str> = graph.inputs().iter().map(|&id| graph.value(id).name.as_str()).collect();
+            let names: Vec<&str> = graph.inputs().iter().map(|&id| graph.value(id).name.raw()).collect();
             let (expected, names) = (names.len(), names.join(", "));
-            return Err(ExecError::InputCount { expected, names, found: inputs.len() });
+            return Err(ExecError::InputCount { expected, names: names.into(), found: inputs.len() });
         }
         let mut given = inputs.iter();
         let mut types: Vec<Option<TensorType>> = vec![None; graph.values().len()];
@@ -155,8 +155,8 @@ impl<T: Element> Engine<T> {
                 && dims.iter().zip(array.shape()).all(|(dim, &size)| dim.fixed().is_none_or(|fixed| fixed == size));
             if !fits {
                 return Err(ExecError::InputShape {
-                    input: graph.value(id).name.clone(),
-                    declared: declared.shape.to_string(),
+                    input: graph.value(id).name.raw().into(),
+                    declared: declared.shape.to_string().into(),
                     given: array.shape().to_vec(),
                 });
             }
@@ -166,7 +166,7 @@ impl<T: Element> Engine<T> {
             let operands: Option<Vec<TensorType>> = node.inputs.iter().map(|id| types[id.index()].clone()).collect();
             let Some(operands) = operands else { continue };
             let results = infer(&node.op, &operands)
-                .map_err(|error| ExecError::node(&node.name, &node.op, &operands, error.to_string()))?;
+                .map_err(|error| ExecError::node(node.name.raw(), &node.op, &operands, error.to_string()))?;
             for (&id, ty) in node.outputs.iter().zip(results) {
                 types[id.index()] = Some(ty);
             }
@@ -178,7 +178,7 @@ impl<T: Element> Engine<T> {
                 let ty = types[id.index()].as_ref().unwrap_or(&unknown);
                 ty.shape.as_fixed().ok_or_else(|| {
                     let name = &graph.value(id).name;
-                    ExecError::Size { value: name.clone(), shape: ty.shape.to_string() }
+                    ExecError::Size { value: name.raw().into(), shape: ty.shape.to_string().into() }
                 })
             })
             .collect()
@@ -196,7 +196,12 @@ impl<T: Element> Engine<T> {
             let needed = held.saturating_add(scratch.unwrap_or(usize::MAX));
             if needed > self.memory_limit {
                 let shape = Shape::fixed(&shapes[step.output.index()]).to_string();
-                return Err(ExecError::Memory { node: step.name.clone(), shape, needed, limit: self.memory_limit });
+                return Err(ExecError::Memory {
+                    node: step.name.clone().into(),
+                    shape: shape.into(),
+                    needed,
+                    limit: self.memory_limit,
+                });
             }
             let mut dead: Vec<ValueId> = step.reads().filter(|id| self.last_read[id.index()] == index).collect();
             dead.sort_unstable();

@@ -1,7 +1,7 @@
 //! What can go wrong when a graph is prepared or run, with the layer, node or input it is about.
 
 use residua_ir::budget::Limit;
-use residua_ir::{DType, Op, TensorError, TensorType};
+use residua_ir::{DType, Name, Op, TensorError, TensorType, Text};
 
 /// Why a graph cannot be prepared or run.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -11,19 +11,19 @@ pub enum ExecError {
     #[error("layer `{layer}` cannot be run: {domain} `{op_type}`: {reason}")]
     Opaque {
         /// Layer of the source model.
-        layer: String,
+        layer: Name,
         /// Where the operator comes from.
-        domain: String,
+        domain: Name,
         /// Its name there.
-        op_type: String,
+        op_type: Name,
         /// Why it is not known.
-        reason: String,
+        reason: Text,
     },
     /// A tensor that the file cannot give.
     #[error("tensor `{parameter}`: {source}")]
     Parameter {
         /// Name of the tensor.
-        parameter: String,
+        parameter: Name,
         /// What is wrong with it.
         source: TensorError,
     },
@@ -33,7 +33,7 @@ pub enum ExecError {
         /// How many it takes.
         expected: usize,
         /// Their names.
-        names: String,
+        names: Text,
         /// How many were given.
         found: usize,
     },
@@ -41,9 +41,9 @@ pub enum ExecError {
     #[error("input `{input}` is declared {declared}, the array given has shape {given:?}")]
     InputShape {
         /// Name of the input.
-        input: String,
+        input: Name,
         /// Its shape in the model, channels first.
-        declared: String,
+        declared: Text,
         /// Shape of the array.
         given: Vec<usize>,
     },
@@ -51,21 +51,21 @@ pub enum ExecError {
     #[error("node `{node}` ({op}) of operands {operands}: {reason}")]
     Node {
         /// Name of the node.
-        node: String,
+        node: Name,
         /// Its operator.
-        op: String,
+        op: Text,
         /// Shape of each operand.
-        operands: String,
+        operands: Text,
         /// What does not fit.
-        reason: String,
+        reason: Text,
     },
     /// A value whose size does not follow from the inputs.
     #[error("the size of `{value}` does not follow from the inputs: {shape}")]
     Size {
         /// Name of the value.
-        value: String,
+        value: Name,
         /// What is known of its shape.
-        shape: String,
+        shape: Text,
     },
     /// More memory than the limit would be needed.
     #[error(
@@ -74,9 +74,9 @@ pub enum ExecError {
     )]
     Memory {
         /// The node at which the limit would be passed.
-        node: String,
+        node: Name,
         /// Shape of its result.
-        shape: String,
+        shape: Text,
         /// Bytes that would be held at once; `usize::MAX` where the number overflows.
         needed: usize,
         /// The limit.
@@ -109,7 +109,7 @@ pub enum ExecError {
         /// How many were asked for; 0 is one a core.
         threads: usize,
         /// What the system says.
-        reason: String,
+        reason: Text,
     },
     /// An integer that the type computed in does not hold exactly.
     #[error(
@@ -118,7 +118,7 @@ pub enum ExecError {
     )]
     Inexact {
         /// The node, input or tensor.
-        name: String,
+        name: Name,
         /// The integer, rounded; or a bound of it.
         value: f64,
         /// Its type in the model.
@@ -168,7 +168,7 @@ impl ExecError {
     /// A node that does not fit its operands.
     pub(crate) fn node(name: &str, op: &Op, operands: &[TensorType], reason: String) -> Self {
         let operands = operands.iter().map(|ty| ty.shape.to_string()).collect::<Vec<_>>().join(", ");
-        Self::Node { node: name.to_owned(), op: op.name().to_owned(), operands, reason }
+        Self::Node { node: name.into(), op: op.name().into(), operands: operands.into(), reason: reason.into() }
     }
 }
 

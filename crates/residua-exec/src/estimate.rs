@@ -4,7 +4,7 @@
 //! done. The engine adds up again what its own plan holds; here each value lives from the node that gives it to the last one that reads it.
 
 use residua_ir::budget::{self, Limit};
-use residua_ir::{Checked, Graph, Op, TensorType, ValueId, ValueKind, cost};
+use residua_ir::{Checked, Graph, Name, Op, TensorType, ValueId, ValueKind, cost};
 
 use crate::error::ExecError;
 use crate::executor::Precision;
@@ -15,7 +15,7 @@ pub struct Estimate {
     /// Most bytes that inputs, results and tensors that are made rather than stored take at once.
     pub held: u64,
     /// The node at which that is, and the shape of its result; none where the inputs alone come to it.
-    pub at: Option<(String, String)>,
+    pub at: Option<(Name, String)>,
     /// Operations on numbers: products, and elements read and written.
     pub operations: u64,
     /// Bytes of the weights that the file holds.
@@ -149,9 +149,9 @@ impl Estimate {
     pub fn check(&self, memory: usize) -> Result<(), ExecError> {
         if self.held > memory as u64 {
             let needed = usize::try_from(self.held).unwrap_or(usize::MAX);
-            let inputs = || ("the inputs".to_owned(), "all of them".to_owned());
+            let inputs = || (Name::from("the inputs"), "all of them".to_owned());
             let (node, shape) = self.at.clone().unwrap_or_else(inputs);
-            return Err(ExecError::Memory { node, shape, needed, limit: memory });
+            return Err(ExecError::Memory { node, shape: shape.into(), needed, limit: memory });
         }
         self.check_operations()
     }

@@ -91,10 +91,10 @@ impl Executor {
         for node in graph.nodes() {
             if let Op::Opaque(opaque) = &node.op {
                 return Err(ExecError::Opaque {
-                    layer: graph.layer(node.layer).name.clone(),
-                    domain: opaque.domain.clone(),
-                    op_type: opaque.op_type.clone(),
-                    reason: opaque.reason.clone(),
+                    layer: graph.layer(node.layer).name.raw().into(),
+                    domain: opaque.domain.clone().into(),
+                    op_type: opaque.op_type.clone().into(),
+                    reason: opaque.reason.clone().into(),
                 });
             }
         }

@@ -4,16 +4,17 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use residua_ir::Text;
 use residua_ir::budget::{Limit, Overrun};
 
 /// Why a file could not be read.
 #[derive(Debug, thiserror::Error)]
-#[error("{}{}{problem}", Prefix(&self.file.to_string_lossy()), Prefix(&self.at))]
+#[error("{}{}{problem}", Prefix(&self.file.to_string_lossy().as_ref().into()), Prefix(&self.at))]
 pub struct FormatError {
     /// The file, or the folder that was given.
     pub file: PathBuf,
     /// The place in it: a path of groups, an archive's entry, a field, a byte. Empty where it is the whole file.
-    pub at: String,
+    pub at: Text,
     /// What is wrong there.
     #[source]
     pub problem: Problem,
@@ -30,24 +31,24 @@ pub enum Problem {
     #[error("{what} is not supported: {help}")]
     Unsupported {
         /// What it is.
-        what: String,
+        what: Text,
         /// What would work instead.
-        help: String,
+        help: Text,
     },
     /// The file is not what it claims to be: cut short, damaged, or made so.
     #[error("expected {expected}, found {found}")]
     Malformed {
         /// What its format has there.
-        expected: String,
+        expected: Text,
         /// What is there.
-        found: String,
+        found: Text,
     },
     /// The file asks for more than is given to any file ([`residua_ir::budget`]).
     #[error(transparent)]
     Limit(#[from] Overrun),
 }
 
-struct Prefix<'a>(&'a str);
+struct Prefix<'a>(&'a Text);
 
 impl fmt::Display for Prefix<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -59,7 +60,7 @@ impl fmt::Display for Prefix<'_> {
 pub(crate) type Result<T, E = FormatError> = std::result::Result<T, E>;
 
 impl FormatError {
-    fn new(at: impl Into<String>, problem: Problem) -> Self {
+    fn new(at: impl Into<Text>, problem: Problem) -> Self {
         Self { file: PathBuf::new(), at: at.into(), problem }
     }
 
@@ -67,11 +68,11 @@ impl FormatError {
         Self::new("", Problem::Io(error))
     }
 
-    pub(crate) fn malformed(at: impl Into<String>, expected: impl Into<String>, found: impl Into<String>) -> Self {
+    pub(crate) fn malformed(at: impl Into<Text>, expected: impl Into<Text>, found: impl Into<Text>) -> Self {
         Self::new(at, Problem::Malformed { expected: expected.into(), found: found.into() })
     }
 
-    pub(crate) fn unsupported(at: impl Into<String>, what: impl Into<String>, help: impl Into<String>) -> Self {
+    pub(crate) fn unsupported(at: impl Into<Text>, what: impl Into<Text>, help: impl Into<Text>) -> Self {
         Self::new(at, Problem::Unsupported { what: what.into(), help: help.into() })
     }
 
@@ -85,7 +86,7 @@ impl FormatError {
         limit.check_against(most, found).map_err(|overrun| Self::beyond(at, overrun))
     }
 
-    pub(crate) fn beyond(at: impl Into<String>, overrun: Overrun) -> Self {
+    pub(crate) fn beyond(at: impl Into<Text>, overrun: Overrun) -> Self {
         Self::new(at, Problem::Limit(overrun))
     }
 
@@ -101,7 +102,7 @@ impl FormatError {
     /// The same error, inside this entry of an archive or folder.
     #[must_use]
     pub(crate) fn within(mut self, entry: &str) -> Self {
-        self.at = if self.at.is_empty() { entry.to_owned() } else { format!("{entry}: {}", self.at) };
+        self.at = if self.at.is_empty() { entry.into() } else { format!("{entry}: {}", self.at).into() };
         self
     }
 }

@@ -3,6 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use bytes::Bytes;
+use residua_ir::Shown;
 use residua_ir::files::{inputs, map_file};
 
 use crate::FormatError;
@@ -41,7 +42,7 @@ impl Folder {
     pub(crate) fn map(&self, at: &str, name: &str) -> Result<Bytes> {
         let inside = |path: &Path| self.roots.iter().any(|root| path.starts_with(root));
         let refused = || {
-            let found = format!("`{}`", name.escape_debug());
+            let found = format!("`{}`", name.shown());
             FormatError::malformed(at, "a file in the model's folder", found)
         };
         if !is_below(name) {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use residua_ir::budget::Limit;
-use residua_ir::{DType, Endian, Tensor, Unused};
+use residua_ir::{DType, Endian, Shown, Tensor, Unused};
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
@@ -60,7 +60,7 @@ pub(crate) fn read(bytes: &Bytes) -> Result<SafetensorsFile> {
     for name in header.offset_keys() {
         match tensor(&header, &name, &data)? {
             Ok(tensor) => file.tensors.push(NamedTensor { location: name.clone(), name, tensor }),
-            Err(reason) => file.unused.push(Unused { location: name, reason }),
+            Err(reason) => file.unused.push(Unused { location: name.into(), reason }),
         }
     }
     let metadata = header.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone()));
@@ -113,8 +113,8 @@ pub(crate) fn read_shards(folder: &Folder, names: &BTreeMap<String, Vec<String>>
     for file in files {
         let shard = read(&folder.map("weight_map", file)?).map_err(|error| error.within(file))?;
         all.metadata.extend(shard.metadata);
-        let unread = shard.unused.iter().map(|unused| &unused.location);
-        for name in shard.tensors.iter().map(|tensor| &tensor.name).chain(unread) {
+        let unread = shard.unused.iter().map(|unused| unused.location.raw());
+        for name in shard.tensors.iter().map(|tensor| tensor.name.as_str()).chain(unread) {
             check_place(names, name, file, &mut seen)?;
         }
         all.tensors.extend(shard.tensors);
@@ -131,7 +131,7 @@ pub(crate) fn check_place(
     file: &str,
     seen: &mut BTreeSet<String>,
 ) -> Result<()> {
-    let at = format!("weight_map: tensor `{}`", name.escape_debug());
+    let at = format!("weight_map: tensor `{}`", name.shown());
     if !seen.insert(name.to_owned()) {
         return Err(FormatError::malformed(at, "each tensor once", format!("a second one in `{file}`")));
     }

@@ -1,5 +1,7 @@
 //! Tells from bytes, never from a name, what a file is: what is read, and what is known but not read.
 
+use residua_ir::Shown;
+
 use crate::error::{FormatError, Result};
 use crate::keras::archive;
 use crate::zip::Archive;
@@ -87,7 +89,7 @@ fn zip(bytes: &bytes::Bytes) -> Result<Kind> {
         inside("a numpy archive (.npz)", "it holds arrays, not a model")
     } else {
         let first = names.first().map_or("nothing", String::as_str);
-        inside(&format!("a ZIP archive that is no Keras model (in it: `{}`)", first.escape_debug()), WHAT_IS_READ)
+        inside(&format!("a ZIP archive that is no Keras model (in it: `{}`)", first.shown()), WHAT_IS_READ)
     }
 }
 

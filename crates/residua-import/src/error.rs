@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use residua_formats::FormatError;
 use residua_ir::budget::Overrun;
 use residua_ir::validate::SHAPE_MISMATCH;
-use residua_ir::{Finding, GraphError, Shown, TensorError};
+use residua_ir::{Finding, GraphError, Name, Shown, TensorError, Text};
 
 /// Result of an import.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -29,31 +29,31 @@ pub enum Error {
     #[error("{at}: expected {expected}, found {found}")]
     Config {
         /// Where: a layer's name and key, a path in the configuration.
-        at: String,
+        at: Text,
         /// What is written there by the framework.
-        expected: String,
+        expected: Text,
         /// What is there, shortened.
-        found: String,
+        found: Text,
     },
     /// A layer or node whose attributes make no sense, or are refused.
     #[error("layer `{layer}` ({kind}): {problem}")]
     Layer {
         /// Its name, with the names of enclosing models before it.
-        layer: String,
+        layer: Name,
         /// Its class or operator.
-        kind: String,
+        kind: Text,
         /// What was expected and what was found.
-        problem: String,
+        problem: Text,
     },
     /// A layer that what it is given does not fit: how many tensors, their rank, or their sizes.
     #[error("layer `{layer}` ({kind}): {problem}")]
     Misfit {
         /// Its name, with the names of enclosing models before it.
-        layer: String,
+        layer: Name,
         /// Its class.
-        kind: String,
+        kind: Text,
         /// What it takes and what it is given.
-        problem: String,
+        problem: Text,
     },
     /// What keeps the text of the network from being a graph, all of it; at least one.
     #[error("{}", in_short(.0))]
@@ -62,13 +62,13 @@ pub enum Error {
     #[error("layer `{layer}`: tensor `{tensor}` of shape {expected} is missing; the file has {found} for this layer")]
     MissingTensor {
         /// The layer that needs it.
-        layer: String,
+        layer: Name,
         /// Name of the tensor within the layer.
-        tensor: String,
+        tensor: Name,
         /// Shape that it must have.
-        expected: String,
+        expected: Text,
         /// What the file has instead: names of tensors, or `nothing`.
-        found: String,
+        found: Text,
     },
     /// Tensors that nothing in the network uses, and that are no known by-product of training.
     #[error("{count} of the file's tensors belong to no layer of the network, the first is `{first}`: {why}")]
@@ -76,45 +76,45 @@ pub enum Error {
         /// How many.
         count: usize,
         /// Path of the first of them in the file.
-        first: String,
+        first: Name,
         /// What was expected instead.
-        why: String,
+        why: Text,
     },
     /// A tensor of another shape than its layer's attributes say.
     #[error("layer `{layer}`: tensor `{tensor}` must have shape {expected}, found {found} (at {location})")]
     Shape {
         /// The layer.
-        layer: String,
+        layer: Name,
         /// Name of the tensor within the layer.
-        tensor: String,
+        tensor: Name,
         /// Path in the file.
-        location: String,
+        location: Name,
         /// Shape that it must have; `*` where any size will do.
-        expected: String,
+        expected: Text,
         /// Its shape.
-        found: String,
+        found: Text,
     },
     /// A kind of file or network that this tool does not read.
     #[error("{what} is not supported: {help}")]
     Unsupported {
         /// What it is.
-        what: String,
+        what: Text,
         /// What can be done instead.
-        help: String,
+        help: Text,
     },
     /// A file with weights only, whose network could not be told from names and shapes.
     #[error("the network cannot be told from its weights alone: {problem}{}", list_tried(tried))]
     Weights {
         /// What did not fit, naming the tensor.
-        problem: String,
+        problem: Text,
         /// Networks that were tried, each with why it is none of them.
-        tried: Vec<String>,
+        tried: Vec<Text>,
     },
     /// A tensor could not be viewed as its layer needs it.
     #[error("tensor `{tensor}`: {source}")]
     Tensor {
         /// Path of the tensor in the file.
-        tensor: String,
+        tensor: Name,
         /// What is wrong.
         source: TensorError,
     },
@@ -136,11 +136,11 @@ impl Error {
             Self::Shape { layer, tensor, location, expected, found } => {
                 let message = format!("tensor `{tensor}` must have shape {expected}, found {found}");
                 let help = "compare the layer's attributes and weights with the code that built the model";
-                vec![Finding::new(&SHAPE_MISMATCH, message, help).at(layer).of_tensor(location)]
+                vec![Finding::new(&SHAPE_MISMATCH, message, help).at(layer.raw()).of_tensor(location.raw())]
             }
             Self::Misfit { layer, kind, problem } => {
                 let help = "compare the layer, and those before it, with the code that built the model";
-                vec![Finding::new(&SHAPE_MISMATCH, format!("{kind}: {problem}"), help).at(layer)]
+                vec![Finding::new(&SHAPE_MISMATCH, format!("{kind}: {problem}"), help).at(layer.raw())]
             }
             Self::Format(_)
             | Self::Config { .. }
@@ -158,7 +158,7 @@ impl Error {
 
 fn in_short(faults: &[Finding]) -> String {
     let Some(first) = faults.first() else { return "the graph is none".to_owned() };
-    let node = first.node.as_deref().unwrap_or("the graph");
+    let node = first.node.clone().unwrap_or_else(|| "the graph".into());
     let more = match faults.len() - 1 {
         0 => String::new(),
         more => format!(" (and {more} more of the kind, which `residua check` lists)"),
@@ -166,6 +166,7 @@ fn in_short(faults: &[Finding]) -> String {
     format!("`{node}`: {}{more}", first.message)
 }
 
-fn list_tried(tried: &[String]) -> String {
+fn list_tried(tried: &[Text]) -> String {
+    let tried: Vec<String> = tried.iter().map(ToString::to_string).collect();
     if tried.is_empty() { String::new() } else { format!("; tried: {}", tried.join("; ")) }
 }

@@ -25,9 +25,9 @@ pub fn holds_graph(file: &SafetensorsFile) -> bool {
 /// [`Error`], naming the layer or tensor it is about.
 pub fn import(file: SafetensorsFile, name: &str) -> Result<Graph> {
     let text = file.metadata.get(GRAPH_KEY).ok_or_else(|| Error::Config {
-        at: "metadata".to_owned(),
-        expected: format!("`{GRAPH_KEY}`"),
-        found: format!("none in `{name}`"),
+        at: "metadata".into(),
+        expected: format!("`{GRAPH_KEY}`").into(),
+        found: format!("none in `{name}`").into(),
     })?;
     let tensors: HashMap<&str, &Tensor> = file.tensors.iter().map(|t| (t.name.as_str(), &t.tensor)).collect();
     let used = std::cell::RefCell::new(std::collections::HashSet::new());
@@ -36,14 +36,14 @@ pub fn import(file: SafetensorsFile, name: &str) -> Result<Graph> {
         tensors.get(name).map(|&tensor| tensor.clone())
     });
     let mut graph = graph.map_err(|error| Error::Config {
-        at: format!("metadata `{GRAPH_KEY}`"),
-        expected: "the text of a graph".to_owned(),
-        found: error.to_string(),
+        at: format!("metadata `{GRAPH_KEY}`").into(),
+        expected: "the text of a graph".into(),
+        found: error.to_string().into(),
     })?;
     let used = used.into_inner();
     let unused = file.tensors.iter().filter(|tensor| !used.contains(&tensor.name));
     graph.add_unused(unused.map(|tensor| Unused {
-        location: tensor.name.clone(),
+        location: tensor.name.clone().into(),
         reason: "the graph in the metadata does not mention it".to_owned(),
     }));
     let source = graph.source_mut();

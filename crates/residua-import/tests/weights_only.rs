@@ -40,7 +40,7 @@ fn each_gives_the_layers_that_keras_lists() {
         let graph = model.graph();
         let total: usize = graph.parameters().iter().map(|p| p.tensor.len()).sum();
         assert_eq!(Some(total as u64), facts["count_params"].as_u64(), "{}", fixture.label());
-        let found: Vec<(&str, &str)> = graph.layers().iter().map(|l| (l.name.as_str(), l.kind.as_str())).collect();
+        let found: Vec<(&str, &str)> = graph.layers().iter().map(|l| (l.name.raw(), l.kind.raw())).collect();
         let expected: Vec<(&str, &str)> = facts["layers"]
             .as_array()
             .unwrap()
@@ -48,7 +48,7 @@ fn each_gives_the_layers_that_keras_lists() {
             .map(|layer| (layer["name"].as_str().unwrap(), layer["class"].as_str().unwrap()))
             .collect();
         assert_eq!(found, expected, "{}", fixture.label());
-        let outputs: Vec<&str> = graph.outputs().iter().map(|&id| graph.value(id).name.as_str()).collect();
+        let outputs: Vec<&str> = graph.outputs().iter().map(|&id| graph.value(id).name.raw()).collect();
         assert_eq!(outputs, strings(&facts["outputs"]), "{}", fixture.label());
     }
 }
@@ -77,10 +77,10 @@ fn layers(model: &Checked) -> BTreeMap<&str, Vec<String>> {
     for node in graph.nodes() {
         let operands = node.inputs.iter().map(|&id| match graph.as_parameter(id) {
             Some(parameter) => format!("{} {:?}", parameter.name, parameter.tensor.to_f32().unwrap()),
-            None => graph.producer(id).map_or("input", |p| &graph.layer(graph.node(p).layer).name).to_owned(),
+            None => graph.producer(id).map_or("input", |p| graph.layer(graph.node(p).layer).name.raw()).to_owned(),
         });
         let text = format!("{:?} of {}", node.op, operands.collect::<Vec<_>>().join(", "));
-        layers.entry(&graph.layer(node.layer).name).or_default().push(text);
+        layers.entry(graph.layer(node.layer).name.raw()).or_default().push(text);
     }
     layers
 }

@@ -65,7 +65,7 @@ pub fn narrow_nodes(model: &Typed) -> Vec<Option<DType>> {
     for node in graph.nodes() {
         let dtype = match by {
             KnownBy::Values => given(model, node),
-            KnownBy::Policy => match graph.source().computes.get(&graph.layer(node.layer).name) {
+            KnownBy::Policy => match graph.source().computes.get(graph.layer(node.layer).name.raw()) {
                 Some(&dtype) => Some(dtype).filter(|&dtype| narrow(dtype)),
                 // An operation has no policy of its own, and computes in the type of what it is given.
                 None => before(graph, &found, node),

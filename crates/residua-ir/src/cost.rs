@@ -160,7 +160,13 @@ mod tests {
             let layer = g.layer(name, "BatchNorm", true);
             let tensor = Tensor::from_f32(vec![6], &[1.0; 6]).unwrap();
             let (name, location) = (name.to_owned(), String::new());
-            g.parameter(crate::Parameter { name, location, role: Role::Statistic, layer, tensor })
+            g.parameter(crate::Parameter {
+                name: name.into(),
+                location: location.into(),
+                role: Role::Statistic,
+                layer,
+                tensor,
+            })
         });
         let norm = Op::BatchNorm(BatchNorm { epsilon: 1e-5 });
         let y = g.add("norm", norm, &[y, scale, offset, mean, variance]);

@@ -9,6 +9,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::name::{Name, Text};
+
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -93,31 +95,31 @@ pub struct Finding {
     /// How bad it is; that of the code, unless there is evidence for another.
     pub level: Level,
     /// What was found where, and what was expected.
-    pub message: String,
+    pub message: Text,
     /// Layer or node it is about, as the source model names it.
-    pub node: Option<String>,
+    pub node: Option<Name>,
     /// Tensor it is about, as the file names it.
-    pub tensor: Option<String>,
+    pub tensor: Option<Name>,
     /// What to do about it.
-    pub help: String,
+    pub help: Text,
 }
 
 impl Finding {
     /// A finding about the model as a whole, at the level of its code.
     #[must_use]
-    pub fn new(code: &'static Code, message: impl Into<String>, help: impl Into<String>) -> Self {
+    pub fn new(code: &'static Code, message: impl Into<Text>, help: impl Into<Text>) -> Self {
         Self { code, level: code.level, message: message.into(), node: None, tensor: None, help: help.into() }
     }
 
     /// The same about a layer or node.
     #[must_use]
-    pub fn at(self, node: impl Into<String>) -> Self {
+    pub fn at(self, node: impl Into<Name>) -> Self {
         Self { node: Some(node.into()), ..self }
     }
 
     /// The same about a tensor.
     #[must_use]
-    pub fn of_tensor(self, tensor: impl Into<String>) -> Self {
+    pub fn of_tensor(self, tensor: impl Into<Name>) -> Self {
         Self { tensor: Some(tensor.into()), ..self }
     }
 
@@ -134,6 +136,6 @@ impl fmt::Display for Finding {
         if let Some(node) = &self.node {
             write!(f, "{node}: ")?;
         }
-        f.write_str(&self.message)
+        self.message.fmt(f)
     }
 }

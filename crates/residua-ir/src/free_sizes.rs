@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::graph::{NodeId, ValueId, ValueKind};
+use crate::name::Name;
 use crate::op::Op;
 use crate::shape::{Dim, Shape, TensorType, infer};
 use crate::validate::Typed;
@@ -42,7 +43,7 @@ pub enum DeclaredSize {
     /// A number.
     Fixed(usize),
     /// A name, which inputs may have as well.
-    Named(String),
+    Named(Name),
     /// Nothing.
     Open,
 }
@@ -289,7 +290,7 @@ impl Trial<'_> {
             declares_otherwise(declared, &ty.shape, sizes)
                 .then(|| graph.producer(*output))
                 .flatten()
-                .map(|node| Fault { node, reason: undeclared(&graph.value(*output).name, declared, &ty.shape) })
+                .map(|node| Fault { node, reason: undeclared(graph.value(*output).name.raw(), declared, &ty.shape) })
         })
     }
 }
@@ -310,7 +311,7 @@ fn declares_otherwise(declared: &[DeclaredSize], shape: &Shape, sizes: &[Given])
     let differs = |(declared, dim): (&DeclaredSize, &Dim)| match (declared, dim.fixed()) {
         (DeclaredSize::Fixed(declared), Some(size)) => *declared != size,
         (DeclaredSize::Named(name), Some(size)) => {
-            sizes.iter().any(|(symbol, wanted)| **symbol == *name.as_str() && *wanted != size)
+            sizes.iter().any(|(symbol, wanted)| **symbol == *name.raw() && *wanted != size)
         }
         (DeclaredSize::Open, _) | (_, None) => false,
     };
@@ -320,7 +321,7 @@ fn declares_otherwise(declared: &[DeclaredSize], shape: &Shape, sizes: &[Given])
 fn undeclared(output: &str, declared: &[DeclaredSize], shape: &Shape) -> String {
     let size = |declared: &DeclaredSize| match declared {
         DeclaredSize::Fixed(size) => size.to_string(),
-        DeclaredSize::Named(name) => name.clone(),
+        DeclaredSize::Named(name) => name.raw().to_owned(),
         DeclaredSize::Open => "?".to_owned(),
     };
     let declared: Vec<String> = declared.iter().map(size).collect();
@@ -374,7 +375,7 @@ mod tests {
         let model = validate(g.finish().unwrap()).unwrap();
         let fits = "Add: operands of shapes [2, 5] and [4, 5] do not fit together";
         assert_eq!(sentences(&model, &[]), [format!("N = 1 or 4 by add: {fits}")]);
-        let declared = [(y, vec![DeclaredSize::Named("N".to_owned()), DeclaredSize::Fixed(5)])];
+        let declared = [(y, vec![DeclaredSize::Named("N".into()), DeclaredSize::Fixed(5)])];
         let found = sentences(&model, &declared);
         assert!(found[0].starts_with("N = 4 by add: Add: operands of shapes [5, 5]"), "{found:?}");
     }

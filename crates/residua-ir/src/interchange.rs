@@ -14,6 +14,7 @@ use crate::graph::{
     Graph, GraphBuilder, GraphError, InputType, Layer, Parameter, ParameterId, Role, Source, SourceOrder, ValueId,
     ValueKind,
 };
+use crate::name::{Name, Text};
 use crate::op::Op;
 use crate::shape::{Dim, Shape};
 use crate::tensor::{DType, Tensor, TensorError, Transform};
@@ -46,40 +47,40 @@ pub enum Place {
 #[non_exhaustive]
 pub enum InterchangeError {
     /// No JSON, or a field that is missing, unknown or of another type.
-    #[error("the graph's text: {0}")]
+    #[error("the graph's text: {}", Text::from(.0.to_string()))]
     Json(#[from] serde_json::Error),
     /// Another version of the text, or another text.
     #[error("the graph's text has the schema `{found}`, expected `{SCHEMA}`: was it written by a newer version?")]
     Schema {
         /// What it says.
-        found: String,
+        found: Name,
     },
     /// A reference to something that is not there, or not yet.
     #[error("{at} refers to {what} `{name}`, which does not stand before it")]
     Reference {
         /// Node, parameter or output.
-        at: String,
+        at: Text,
         /// What it refers to.
         what: &'static str,
         /// Its name.
-        name: String,
+        name: Name,
     },
     /// Two values of one name.
     #[error("two values are named `{0}`")]
-    Duplicate(String),
+    Duplicate(Name),
     /// A number that makes no sense.
     #[error("{at}: {message}")]
     Invalid {
         /// Node, parameter or input.
-        at: String,
+        at: Text,
         /// What was expected and found.
-        message: String,
+        message: Text,
     },
     /// A stored tensor that does not fit what the text says of it.
     #[error("parameter `{parameter}`: {error}")]
     Tensor {
         /// The parameter.
-        parameter: String,
+        parameter: Name,
         /// What does not fit.
         error: TensorError,
     },
@@ -171,7 +172,7 @@ struct NodeText {
 
 fn value_text(graph: &Graph, id: ValueId) -> ValueText {
     let value = graph.value(id);
-    ValueText { name: value.name.clone(), order: value.order.clone() }
+    ValueText { name: value.name.raw().to_owned(), order: value.order.clone() }
 }
 
 fn dim_text(dim: &Dim) -> DimText {
@@ -199,7 +200,7 @@ pub fn write(
             values[parameter.index()] = Some(value_text(graph, id));
         }
     }
-    let names = |ids: &[ValueId]| ids.iter().map(|&id| graph.value(id).name.clone()).collect::<Vec<_>>();
+    let names = |ids: &[ValueId]| ids.iter().map(|&id| graph.value(id).name.raw().to_owned()).collect::<Vec<_>>();
     let inputs = graph.inputs().iter().filter_map(|&id| match &graph.value(id).kind {
         ValueKind::Input(input) => Some(InputText {
             value: value_text(graph, id),
@@ -216,8 +217,8 @@ pub fn write(
         };
         ParameterText {
             value,
-            name: parameter.name.clone(),
-            location: parameter.location.clone(),
+            name: parameter.name.raw().to_owned(),
+            location: parameter.location.raw().to_owned(),
             role: parameter.role,
             layer: parameter.layer.index(),
             dtype: parameter.tensor.dtype(),
@@ -235,7 +236,7 @@ pub fn write(
     });
     let text = GraphText {
         schema: SCHEMA.to_owned(),
-        name: graph.name().to_owned(),
+        name: graph.name().raw().to_owned(),
         source: graph.source().clone(),
         layers: graph.layers().to_vec(),
         inputs: inputs.collect(),
@@ -258,7 +259,7 @@ pub fn read(text: &str, tensor: impl Fn(&str) -> Option<Tensor>) -> Result<Graph
     }
     let Header { schema } = serde_json::from_str(text)?;
     if schema != SCHEMA {
-        return Err(InterchangeError::Schema { found: schema });
+        return Err(InterchangeError::Schema { found: schema.into() });
     }
     let text: GraphText = serde_json::from_str(text)?;
     let mut reader = Reader { builder: GraphBuilder::new(text.name), values: HashMap::new(), filled: 0 };
@@ -266,7 +267,7 @@ pub fn read(text: &str, tensor: impl Fn(&str) -> Option<Tensor>) -> Result<Graph
     let layers: Vec<_> =
         text.layers.into_iter().map(|layer| reader.builder.layer(layer.name, layer.kind, layer.trainable)).collect();
     let layer = |index: usize, at: &str| {
-        let missing = || InterchangeError::Reference { at: at.to_owned(), what: "layer", name: index.to_string() };
+        let missing = || InterchangeError::Reference { at: at.into(), what: "layer", name: index.to_string().into() };
         layers.get(index).copied().ok_or_else(missing)
     };
     for input in text.inputs {
@@ -276,7 +277,8 @@ pub fn read(text: &str, tensor: impl Fn(&str) -> Option<Tensor>) -> Result<Graph
         let owner = layer(parameter.layer, &parameter.name)?;
         let elements = reader.elements(&parameter, &tensor)?;
         let ParameterText { value, name, location, role, .. } = parameter;
-        let parameter = Parameter { name, location, role, layer: owner, tensor: elements };
+        let parameter =
+            Parameter { name: name.into(), location: location.into(), role, layer: owner, tensor: elements };
         match value {
             Some(value) => {
                 let id = reader.builder.parameter(parameter);
@@ -289,7 +291,7 @@ pub fn read(text: &str, tensor: impl Fn(&str) -> Option<Tensor>) -> Result<Graph
         let names: Vec<&str> = node.outputs.iter().map(|output| output.name.as_str()).collect();
         let Some(&at) = names.first() else {
             let message = "a node without a result".to_owned();
-            return Err(InterchangeError::Invalid { at: node.op.name().to_owned(), message });
+            return Err(InterchangeError::Invalid { at: node.op.name().into(), message: message.into() });
         };
         let inputs = node.inputs.iter().map(|name| reader.value(name, at)).collect::<Result<Vec<_>, _>>()?;
         let ids = reader.builder.node_with_outputs(node.op, &inputs, layer(node.layer, at)?, &names);
@@ -315,12 +317,12 @@ impl Reader {
         self.builder.set_order(id, value.order);
         match self.values.insert(value.name.clone(), id) {
             None => Ok(()),
-            Some(_) => Err(InterchangeError::Duplicate(value.name)),
+            Some(_) => Err(InterchangeError::Duplicate(value.name.into())),
         }
     }
 
     fn value(&self, name: &str, at: &str) -> Result<ValueId, InterchangeError> {
-        let missing = || InterchangeError::Reference { at: at.to_owned(), what: "value", name: name.to_owned() };
+        let missing = || InterchangeError::Reference { at: at.into(), what: "value", name: name.into() };
         self.values.get(name).copied().ok_or_else(missing)
     }
 
@@ -340,7 +342,10 @@ impl Reader {
                 DimText::Unknown => Ok(Dim::Unknown),
             })
             .collect();
-        let dims = dims.map_err(|message| InterchangeError::Invalid { at: input.value.name.clone(), message })?;
+        let dims = dims.map_err(|message| InterchangeError::Invalid {
+            at: input.value.name.clone().into(),
+            message: message.into(),
+        })?;
         let ty = InputType { dtype: input.dtype, shape: Shape::new(dims) };
         let id = self.builder.input_with(&input.value.name, ty, SourceOrder::Same);
         self.define(input.value, id)
@@ -351,14 +356,15 @@ impl Reader {
         text: &ParameterText,
         stored: impl Fn(&str) -> Option<Tensor>,
     ) -> Result<Tensor, InterchangeError> {
-        let invalid = |message: String| InterchangeError::Invalid { at: text.name.clone(), message };
-        let failed = |error| InterchangeError::Tensor { parameter: text.name.clone(), error };
+        let invalid =
+            |message: String| InterchangeError::Invalid { at: text.name.clone().into(), message: message.into() };
+        let failed = |error| InterchangeError::Tensor { parameter: text.name.clone().into(), error };
         let tensor = match (&text.tensor, text.fill) {
             (Some(name), None) => {
                 let missing = || InterchangeError::Reference {
-                    at: text.name.clone(),
+                    at: text.name.clone().into(),
                     what: "the stored tensor",
-                    name: name.clone(),
+                    name: name.clone().into(),
                 };
                 let stored = stored(name).ok_or_else(missing)?;
                 text.transforms.iter().try_fold(stored, |tensor, transform| tensor.apply(transform)).map_err(failed)?
@@ -410,9 +416,11 @@ mod tests {
     }
 
     fn text(graph: &Graph) -> String {
-        write(graph, |_, parameter| match parameter.name.as_str() {
+        write(graph, |_, parameter| match parameter.name.raw() {
             "one" => Place::Filled(1.0),
-            _ => Place::Stored { tensor: parameter.name.clone(), transforms: parameter.tensor.source_view().1 },
+            _ => {
+                Place::Stored { tensor: parameter.name.raw().to_owned(), transforms: parameter.tensor.source_view().1 }
+            }
         })
         .unwrap()
     }

@@ -27,8 +27,9 @@ pub fn slots(model: &Checked, anatomy: &Anatomy) -> Vec<(ParameterId, String)> {
         .map(|id| {
             let parameter = graph.parameter(id);
             let layer = &graph.layer(parameter.layer).name;
-            let last = parameter.name.rsplit('/').next().unwrap_or("tensor");
-            let name = wanted[id.index()].take().unwrap_or_else(|| format!("{layer}.{}", last.trim_end_matches(":0")));
+            let last = parameter.name.raw().rsplit('/').next().unwrap_or("tensor");
+            let name =
+                wanted[id.index()].take().unwrap_or_else(|| format!("{}.{}", layer.raw(), last.trim_end_matches(":0")));
             (id, unique(name, &mut taken))
         })
         .collect()
@@ -47,7 +48,7 @@ fn unique(name: String, taken: &mut HashSet<String>) -> String {
 /// Names the parameters among a node's operands that have no name yet.
 fn name_operands(graph: &Graph, node: NodeId, place: Option<String>, wanted: &mut [Option<String>]) {
     let node = graph.node(node);
-    let place = place.unwrap_or_else(|| graph.layer(node.layer).name.clone());
+    let place = place.unwrap_or_else(|| graph.layer(node.layer).name.raw().to_owned());
     for (index, &operand) in node.inputs.iter().enumerate() {
         let ValueKind::Parameter(parameter) = graph.value(operand).kind else { continue };
         if let Some(field) = field_of(&node.op, index) {

@@ -150,20 +150,20 @@ impl<'a> Subject<'a> {
         errors.peek().is_some() && {
             let nodes = block.main.iter().chain(&block.path.nodes).chain([&block.add]);
             let layers: Vec<&str> = nodes.map(|&node| self.layer(node)).collect();
-            errors.any(|finding| finding.node.as_deref().is_some_and(|node| layers.contains(&node)))
+            errors.any(|finding| finding.node.as_ref().is_some_and(|node| layers.contains(&node.raw())))
         }
     }
 
     /// The layer that a node belongs to.
     pub(crate) fn layer(&self, node: NodeId) -> &'a str {
         let graph = self.model.graph();
-        &graph.layer(graph.node(node).layer).name
+        graph.layer(graph.node(node).layer).name.raw()
     }
 
     /// What gives a value: a layer, or an input.
     pub(crate) fn origin(&self, value: ValueId) -> &'a str {
         let graph = self.model.graph();
-        graph.producer(value).map_or(&graph.value(value).name, |node| self.layer(node))
+        graph.producer(value).map_or(graph.value(value).name.raw(), |node| self.layer(node))
     }
 
     /// A finding about a tensor, at the layer that owns it.

@@ -132,7 +132,9 @@ fn complaints(faults: &[Fault], dtype: Option<DType>) -> Vec<String> {
                 let mut network = Network::of(graph);
                 let layer = plant(&mut network, anatomy, at)?;
                 let found = findings(network.build(), dtype);
-                let is_it = |f: &&Finding| f.code.id == code && f.node.as_deref() == Some(&layer) && f.level >= level;
+                let is_it = |f: &&Finding| {
+                    f.code.id == code && f.node.as_ref().is_some_and(|node| *node == layer) && f.level >= level
+                };
                 let errors = found.iter().filter(|finding| finding.level == Level::Error).count();
                 let told = found.iter().find(is_it);
                 let only = told.is_some_and(|finding| errors == usize::from(finding.level == Level::Error));
@@ -216,7 +218,7 @@ fn what_differs_from_the_expected_network_is_told_with_its_node() {
     let node = edges::move_stride(&mut network, &anatomy, strided).unwrap();
     let model = validate(network.build()).unwrap();
     let found = residua_verify::check(&Subject::new(&model, &analyse(&model), Some("resnet50")));
-    let at_node = |f: &&Finding| f.code.id == "R200" && f.node.as_deref() == Some(&node);
-    let told: Vec<&str> = found.iter().filter(at_node).map(|finding| finding.message.as_str()).collect();
+    let at_node = |f: &&Finding| f.code.id == "R200" && f.node.as_ref().is_some_and(|at| *at == node);
+    let told: Vec<&str> = found.iter().filter(at_node).map(|finding| finding.message.raw()).collect();
     assert!(told.iter().any(|message| message.contains("stride on: expected conv2, found conv1")), "{told:?}");
 }

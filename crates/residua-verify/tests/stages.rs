@@ -16,7 +16,7 @@ struct Nothing;
 
 impl LazyBytes for Nothing {
     fn load(&self) -> Result<Bytes, TensorError> {
-        Err(TensorError::Source("these tensors have no elements".to_owned()))
+        Err(TensorError::Source("these tensors have no elements".into()))
     }
 }
 

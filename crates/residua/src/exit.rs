@@ -2,11 +2,11 @@
 //!
 //! Invariant: an error is printed once, as `error: …` on stderr with its causes below it.
 
+use std::fmt;
 use std::io::Write;
 use std::process::ExitCode;
 
-use residua_ir::name::printable;
-use residua_ir::{Finding, Invalid, Level};
+use residua_ir::{Finding, Invalid, Level, Text};
 
 use crate::console::Style;
 
@@ -49,9 +49,9 @@ pub(crate) fn report(error: &anyhow::Error, style: Style, to: &mut dyn Write) ->
 /// Prints the errors among findings, with what to do about them.
 pub(crate) fn report_findings(findings: &[Finding], style: Style, to: &mut dyn Write) {
     for finding in findings.iter().filter(|finding| finding.level == Level::Error) {
-        let node = finding.node.as_deref().map_or_else(String::new, |node| format!("{}: ", printable(node)));
+        let node = finding.node.as_ref().map_or_else(String::new, |node| format!("{node}: "));
         let head = style.error(&format!("error {}:", finding.code.id));
-        let text = format!("{head} {node}{}\n  {} {}\n", printable(&finding.message), style.dim("help:"), finding.help);
+        let text = format!("{head} {node}{}\n  {} {}\n", finding.message, style.dim("help:"), finding.help);
         let _ = to.write_all(text.as_bytes());
     }
     let _ = to.flush();
@@ -70,11 +70,27 @@ pub(crate) fn report_chain(error: &anyhow::Error, style: Style, to: &mut dyn Wri
     let _ = to.flush();
 }
 
-/// An error and its causes. A cause whose text the one before it already holds is not repeated.
+/// A message of several lines. Any other error is shown on one, so that what it quotes of a file begins none.
+#[derive(Debug)]
+pub(crate) struct Lines(pub(crate) Vec<Text>);
+
+impl fmt::Display for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl std::error::Error for Lines {}
+
+/// An error and its causes, as they may be shown. A cause whose text the one before it already holds is not repeated.
 pub(crate) fn chain(error: &anyhow::Error) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for cause in error.chain() {
-        let line = cause.to_string();
+        let line = match cause.downcast_ref::<Lines>() {
+            Some(lines) => lines.to_string(),
+            None => Text::from(cause.to_string()).to_string(),
+        };
         if lines.last().is_none_or(|said| !said.contains(&line)) {
             lines.push(line);
         }
@@ -87,6 +103,14 @@ mod tests {
     use anyhow::Context;
 
     use super::*;
+
+    #[test]
+    fn an_error_is_one_line_whatever_it_quotes() {
+        let error = Err::<(), _>(anyhow::anyhow!("`a\n::error::b\u{1b}[2J`")).context("c\nd").unwrap_err();
+        assert_eq!(chain(&error), ["c\\nd", "`a\\n::error::b\\u{1b}[2J`"]);
+        let lines = anyhow::Error::new(Lines(vec!["a".into(), "  - b\nc".into()]));
+        assert_eq!(chain(&lines), ["a\n  - b\\nc"]);
+    }
 
     #[test]
     fn causes_are_listed_once() {

@@ -94,7 +94,7 @@ impl Named {
         let graph = model.checked.graph();
         let name = |placed: &Placed| match placed.from[..] {
             // torch.compile puts a segment of its own anywhere.
-            [id] => graph.parameter(id).name.replace("_orig_mod.", ""),
+            [id] => graph.parameter(id).name.raw().replace("_orig_mod.", ""),
             _ => String::new(),
         };
         // A classifier of another name is told by its place alone.

@@ -248,7 +248,7 @@ fn to_internal(order: &SourceOrder, shape: &[usize]) -> Vec<usize> {
 /// # Errors
 /// Where there is none.
 pub(crate) fn input_named(graph: &Graph, name: &str) -> Result<usize> {
-    let names = || graph.inputs().iter().map(|&id| graph.value(id).name.as_str());
+    let names = || graph.inputs().iter().map(|&id| graph.value(id).name.raw());
     match names().position(|input| input == name) {
         Some(index) => Ok(index),
         None => bail!("the model has no input `{name}`{}", suggest::hint(name, names())),

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use residua_formats::onnx::schema::{AttributeProto, NodeProto, ValueInfoProto};
 use residua_ir::{
-    Checked, DType, Graph, Node, NodeId, ParameterId, Remarks, Shape, Tensor, Transform, ValueId, ValueKind,
+    Checked, DType, Graph, Node, NodeId, ParameterId, Remarks, Shape, Tensor, Text, Transform, ValueId, ValueKind,
 };
 
 use super::lower::{self, Dynamic};
@@ -64,7 +64,7 @@ pub(crate) struct Lowering<'a> {
 impl<'a> Lowering<'a> {
     pub(crate) fn new(model: &'a Checked, opset: i64, options: &OnnxOptions, roots: Vec<ValueId>) -> Self {
         let dynamic = lower::dynamic(model.graph(), &roots);
-        let taken = model.graph().values().iter().map(|value| value.name.clone()).collect();
+        let taken = model.graph().values().iter().map(|value| value.name.raw().to_owned()).collect();
         Self {
             model,
             opset,
@@ -126,7 +126,7 @@ impl<'a> Lowering<'a> {
     /// The name of a value of the source; an empty one would be an input left out.
     pub(crate) fn own_name(&self, id: ValueId) -> String {
         let name = &self.graph().value(id).name;
-        if name.is_empty() { format!("value:{}", id.index()) } else { name.clone() }
+        if name.is_empty() { format!("value:{}", id.index()) } else { name.raw().to_owned() }
     }
 
     /// Turns to the next node.
@@ -193,11 +193,11 @@ impl<'a> Lowering<'a> {
         let source = self.graph().parameter(parameter);
         let mut tensor = source.tensor.clone();
         for view in views {
-            tensor = tensor.apply(view).map_err(|error| EmitError::Tensor { tensor: source.name.clone(), error })?;
+            tensor = tensor.apply(view).map_err(|error| EmitError::Tensor { tensor: (&source.name).into(), error })?;
         }
         let tensor = if tensor.dtype().is_float() { tensor.cast(dtype) } else { tensor };
         self.mapping.push(TensorMapping::new(self.graph(), &[parameter], &name, &tensor));
-        let remarks = self.said.of_value(&source.name);
+        let remarks = self.said.of_value(source.name.raw());
         self.initializers.push(Initializer { name: name.clone(), tensor, remarks });
         self.stored.entry(parameter).or_default().push((views.to_vec(), dtype, name.clone()));
         Ok(name)
@@ -223,7 +223,7 @@ impl<'a> Lowering<'a> {
     /// A constant of the output's own.
     fn constant(&mut self, name: &str, tensor: Result<Tensor, residua_ir::TensorError>) -> Result<String, EmitError> {
         let name = self.fresh(name);
-        let tensor = tensor.map_err(|error| EmitError::Tensor { tensor: name.clone(), error })?;
+        let tensor = tensor.map_err(|error| EmitError::Tensor { tensor: name.clone().into(), error })?;
         self.initializers.push(Initializer { name: name.clone(), tensor, remarks: Remarks::default() });
         Ok(name)
     }
@@ -330,7 +330,7 @@ impl<'a> Lowering<'a> {
         attributes: Vec<AttributeProto>,
     ) -> Result<(), EmitError> {
         if let Some(&first) = node.inputs.first() {
-            self.check_operand(&node.name, op, self.source_dtype(first))?;
+            self.check_operand(node.name.raw(), op, self.source_dtype(first))?;
         }
         let output = self.operand(node.output())?;
         let (name, said) = self.said.of_node(node, op);
@@ -377,8 +377,8 @@ impl<'a> Lowering<'a> {
         attributes: Vec<AttributeProto>,
         (dtype, shape): (DType, &Shape),
     ) -> Result<String, EmitError> {
-        self.check_operand(&node.name, op, dtype)?;
-        let name = self.fresh(&format!("{}/{op}", node.name));
+        self.check_operand(node.name.raw(), op, dtype)?;
+        let name = self.fresh(&format!("{}/{op}", node.name.raw()));
         if self.model.type_of(node.output()).is_some() {
             self.types.push(proto::value_info(&name, self.dtype(dtype), shape));
         }
@@ -390,20 +390,20 @@ impl<'a> Lowering<'a> {
 
     /// Says that a node had to be written as several, so that rounding may differ.
     pub(crate) fn rearranged(&mut self, node: &Node) {
-        self.rearranged.push(node.name.clone());
+        self.rearranged.push(node.name.raw().to_owned());
     }
 }
 
 /// What a node cannot be written for.
-pub(crate) fn unsupported(node: &Node, problem: impl Into<String>) -> EmitError {
-    refused(&node.name, node.op.name(), TooOld { problem: problem.into(), since: None })
+pub(crate) fn unsupported(node: &Node, problem: impl Into<Text>) -> EmitError {
+    refused(node.name.raw(), node.op.name(), TooOld { problem: problem.into().into_raw(), since: None })
 }
 
 /// What a node cannot be written for in this operator set.
 pub(crate) fn needs(out: &Lowering<'_>, node: &Node, what: &str, since: i64) -> EmitError {
-    refused(&node.name, node.op.name(), TooOld::new(what, since, out.opset))
+    refused(node.name.raw(), node.op.name(), TooOld::new(what, since, out.opset))
 }
 
 fn refused(node: &str, op: &str, TooOld { problem, since }: TooOld) -> EmitError {
-    EmitError::Unsupported { node: node.to_owned(), op: op.to_owned(), problem, since }
+    EmitError::Unsupported { node: node.into(), op: op.into(), problem: problem.into(), since }
 }

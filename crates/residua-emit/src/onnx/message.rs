@@ -99,9 +99,10 @@ pub(crate) fn parts(
 pub(crate) fn check_size(segments: &[Segment]) -> Result<(), EmitError> {
     let bytes: u64 = segments.iter().map(|segment| segment.len() as u64).sum();
     if bytes > PROTOBUF_LIMIT {
-        return Err(EmitError::Option(format!(
-            "the model has {bytes} bytes, a protobuf message at most {PROTOBUF_LIMIT}; write external data"
-        )));
+        return Err(EmitError::Option(
+            format!("the model has {bytes} bytes, a protobuf message at most {PROTOBUF_LIMIT}; write external data")
+                .into(),
+        ));
     }
     Ok(())
 }

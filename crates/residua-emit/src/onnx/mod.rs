@@ -169,9 +169,10 @@ fn data_names(target: &Path, stage: &Stage) -> Result<(String, String), EmitErro
     let usual = target.file_name().and_then(|name| name.to_str()).map(|name| format!("{name}{DATA}"));
     usual.zip(stage.transit(DATA)).ok_or_else(|| {
         let name = target.shown();
-        EmitError::Option(format!(
-            "{name}: a name that is no UTF-8 cannot be written into the model, and its data is called like it"
-        ))
+        EmitError::Option(
+            format!("{name}: a name that is no UTF-8 cannot be written into the model, and its data is called like it")
+                .into(),
+        )
     })
 }
 
@@ -192,7 +193,7 @@ fn texts<'a>(
 ) -> Result<(ModelProto, GraphProto, Lowering<'a>, Vec<Dropped>), EmitError> {
     let opset = options.opset;
     if !(OLDEST..=NEWEST).contains(&opset) {
-        return Err(EmitError::Option(format!("opset {opset} cannot be written; {OLDEST} to {NEWEST} can")));
+        return Err(EmitError::Option(format!("opset {opset} cannot be written; {OLDEST} to {NEWEST} can").into()));
     }
     float::check(options.float)?;
     plan::refuse_opaque(model)?;
@@ -202,7 +203,7 @@ fn texts<'a>(
     let inputs = model::with_tensors(inputs, graph, header.ir_version, &out.initializers);
     let said = graph.source().onnx.as_ref().map(|header| header.graph.clone()).unwrap_or_default();
     let body = GraphProto {
-        name: if graph.name().is_empty() { "graph".to_owned() } else { graph.name().to_owned() },
+        name: if graph.name().is_empty() { "graph".to_owned() } else { graph.name().to_owned().into_raw() },
         node: std::mem::take(&mut out.nodes),
         input: inputs,
         output: outputs,

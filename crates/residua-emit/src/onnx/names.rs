@@ -29,7 +29,7 @@ impl<'a> Names<'a> {
             // An output stands before what is said of the same value elsewhere.
             said.entry(value.name.as_str()).or_insert(value);
         }
-        let last = graph.nodes().iter().map(|node| (node.layer.index(), node.name.as_str())).collect();
+        let last = graph.nodes().iter().map(|node| (node.layer.index(), node.name.raw())).collect();
         Self { graph, onnx: header.is_some(), values: said, last, written: HashSet::new() }
     }
 
@@ -39,18 +39,18 @@ impl<'a> Names<'a> {
         let layer = graph.layer(node.layer);
         // A mean over both axes becomes the pool that it is.
         let pool = matches!(node.op, Op::GlobalPool(_)) && op.starts_with("Global");
-        let last = gives_result && self.last.get(&node.layer.index()) == Some(&node.name.as_str());
+        let last = gives_result && self.last.get(&node.layer.index()) == Some(&node.name.raw());
         let own = self.onnx && (last || pool || op == layer.kind) && !layer.name.is_empty();
-        (own && self.written.insert(layer.name.clone())).then_some(layer)
+        (own && self.written.insert(layer.name.raw().to_owned())).then_some(layer)
     }
 
     /// The name for the operator that gives a node's result, and what is said of it.
     pub(crate) fn of_node(&mut self, node: &Node, op: &str) -> (String, Option<&'a Remarks>) {
         match self.claimed(node, op, true) {
-            Some(layer) => (layer.name.clone(), Some(&layer.remarks)),
+            Some(layer) => (layer.name.raw().to_owned(), Some(&layer.remarks)),
             None => {
-                self.written.insert(node.name.clone());
-                (node.name.clone(), None)
+                self.written.insert(node.name.raw().to_owned());
+                (node.name.raw().to_owned(), None)
             }
         }
     }
@@ -60,7 +60,7 @@ impl<'a> Names<'a> {
         // What is written out here is read again as one operator in the place of its last: that has the name.
         let written_out = matches!(node.op, Op::Activation(_) | Op::LayerNorm(_) | Op::GroupNorm(_));
         match if written_out { None } else { self.claimed(node, op, false) } {
-            Some(layer) => (layer.name.clone(), Some(&layer.remarks)),
+            Some(layer) => (layer.name.raw().to_owned(), Some(&layer.remarks)),
             None => (result.to_owned(), None),
         }
     }

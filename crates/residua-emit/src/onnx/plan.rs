@@ -298,7 +298,7 @@ fn note_integers(out: &mut Lowering<'_>) {
     let graph = out.graph();
     let mut kinds: BTreeMap<&str, BTreeSet<LayerId>> = BTreeMap::new();
     for node in graph.nodes() {
-        let kind = graph.layer(node.layer).kind.as_str();
+        let kind = graph.layer(node.layer).kind.raw();
         let of_a_sum = matches!(node.op, Op::Quantize(_) | Op::Dequantize(_));
         if of_a_sum
             && !matches!(
@@ -349,12 +349,13 @@ pub(crate) fn refuse_opaque(model: &Checked) -> Result<(), EmitError> {
     });
     let Some((node, opaque)) = unwritable else { return Ok(()) };
     Err(EmitError::Unsupported {
-        node: graph.layer(node.layer).name.clone(),
-        op: node.op.name().to_owned(),
+        node: (&graph.layer(node.layer).name).into(),
+        op: node.op.name().into(),
         problem: format!(
             "{} operator `{}`: {}; replace it by built-in layers, or cut the model before it",
             opaque.domain, opaque.op_type, opaque.reason
-        ),
+        )
+        .into(),
         since: None,
     })
 }

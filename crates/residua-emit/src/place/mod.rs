@@ -76,7 +76,7 @@ impl Stage {
             Ok(_) | Err(_) => target.file_name().is_none().then_some("is no name of a file"),
         };
         if let Some(problem) = problem {
-            return Err(EmitError::Option(format!("{} {problem}; the output must be a file", target.shown())));
+            return Err(EmitError::Option(format!("{} {problem}; the output must be a file", target.shown()).into()));
         }
         refuse_input(target)?;
         let staging = Staging::make(folder_of(target))?;

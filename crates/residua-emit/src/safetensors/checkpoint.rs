@@ -104,7 +104,8 @@ fn dropped(model: &Checked, held: &Held) -> Vec<Dropped> {
     let graph = model.graph();
     let of_graph = held.dropped.iter().map(|(id, reason)| Dropped { from: origin(graph, *id), reason: reason.clone() });
     let unused = graph.unused().iter();
-    let of_file = unused.map(|unused| Dropped { from: unused.location.clone(), reason: unused.reason.clone() });
+    let of_file =
+        unused.map(|unused| Dropped { from: unused.location.raw().to_owned(), reason: unused.reason.clone() });
     of_graph.chain(of_file).collect()
 }
 
@@ -125,5 +126,5 @@ fn is_there(config: &str, path: &Path) -> Result<bool, EmitError> {
         "{} is there and says something else, and the configuration of this model would replace it; write into another \
          folder, or move it away",
         path.shown()
-    )))
+    ).into()))
 }

@@ -59,7 +59,7 @@ fn header(about: Map<String, Value>, tensors: &[(String, Tensor)]) -> Result<Vec
     bytes.resize(bytes.len().next_multiple_of(8), b' ');
     if bytes.len() > MAX_HEADER {
         let message = format!("the header has {} bytes, readers take at most {MAX_HEADER}", bytes.len());
-        return Err(EmitError::Option(message));
+        return Err(EmitError::Option(message.into()));
     }
     let mut framed = (bytes.len() as u64).to_le_bytes().to_vec();
     framed.extend(bytes);

@@ -15,7 +15,7 @@ use std::path::Path;
 
 use residua_ir::interchange::{self, MAX_FILLED, Place};
 use residua_ir::rewrite::cast_weights;
-use residua_ir::{Checked, DType, Graph, Parameter, ParameterId, Role, Tensor, Transform};
+use residua_ir::{Checked, DType, Graph, Name, Parameter, ParameterId, Role, Tensor, Transform};
 use serde_json::{Map, Value, json};
 
 use crate::place::{Stage, Staged, With};
@@ -55,7 +55,7 @@ pub struct SafetensorsOptions<'a> {
 struct Store {
     tensors: Vec<(String, Tensor)>,
     /// What is stored under a name: path in the source and views since.
-    known: HashMap<String, (String, Vec<Transform>)>,
+    known: HashMap<String, (Name, Vec<Transform>)>,
     mapping: Vec<TensorMapping>,
     filled: usize,
 }
@@ -88,7 +88,7 @@ impl Store {
         let (wanted, tensor, transforms) = match layout {
             Layout::Source => {
                 let (stored, transforms) = parameter.tensor.source_view();
-                (parameter.name.clone(), stored, transforms)
+                (parameter.name.raw().to_owned(), stored, transforms)
             }
             Layout::Graph { names, .. } => (names(id), parameter.tensor.clone(), Vec::new()),
         };
@@ -183,7 +183,7 @@ mod tests {
         let mut part = |name: &str, role, value| {
             let tensor = Tensor::filled(DType::F32, vec![4], value).unwrap();
             let (name, location) = (format!("bn/{name}"), format!("/bn/{name}:0"));
-            g.parameter(Parameter { name, location, role, layer, tensor })
+            g.parameter(Parameter { name: name.into(), location: location.into(), role, layer, tensor })
         };
         let one = part("gamma", Role::Default, 1.0);
         let offset = part("beta", Role::Weight, 0.5);
@@ -192,7 +192,13 @@ mod tests {
         g.output(y);
         let count = Tensor::from_i64(vec![], &[7]).unwrap();
         let name = "bn/count".to_owned();
-        g.unread_parameter(Parameter { name, location: String::new(), role: Role::Counter, layer, tensor: count });
+        g.unread_parameter(Parameter {
+            name: name.into(),
+            location: String::new().into(),
+            role: Role::Counter,
+            layer,
+            tensor: count,
+        });
         validate(g.finish().unwrap()).unwrap()
     }
 

@@ -135,9 +135,9 @@ impl<T: Element> Plan<T> {
             .filter_map(|id| Some((id, graph.as_parameter(id)?)))
             .collect();
         let constants = constants.into_par_iter().map(|(id, parameter)| {
-            let values = read(&parameter.tensor, &parameter.name)?;
+            let values = read(&parameter.tensor, parameter.name.raw())?;
             if let Some(dtype) = integer(parameter.tensor.dtype()) {
-                whole::check(&values, dtype, &parameter.name)?;
+                whole::check(&values, dtype, parameter.name.raw())?;
             }
             Ok((id, values))
         });
@@ -212,10 +212,10 @@ pub(crate) fn integer(dtype: DType) -> Option<DType> {
 
 /// All elements of a parameter.
 fn read<T: Element>(tensor: &Tensor, name: &str) -> Result<Vec<T>, ExecError> {
-    T::read(tensor).map_err(|source| ExecError::Parameter { parameter: name.to_owned(), source })
+    T::read(tensor).map_err(|source| ExecError::Parameter { parameter: name.into(), source })
 }
 
 /// The tensor behind a value and its name, if the value is a parameter.
 fn tensor_of(model: &Checked, value: ValueId) -> Option<(&Tensor, &str)> {
-    model.graph().as_parameter(value).map(|parameter| (&parameter.tensor, parameter.name.as_str()))
+    model.graph().as_parameter(value).map(|parameter| (&parameter.tensor, parameter.name.raw()))
 }

@@ -83,7 +83,17 @@ pub(super) fn plain<T>(model: &Checked, consumers: &[Vec<NodeId>], node: &Node) 
     let dtype = model.type_of(output).map(|ty| ty.dtype);
     let integer = dtype.and_then(integer).filter(|_| !keeps_range(model, &consumers[output.index()], node));
     let truth = dtype == Some(DType::Bool);
-    Step { name, work, operands, residual: None, activation: None, output, integer, truth, round: None }
+    Step {
+        name: name.into_raw(),
+        work,
+        operands,
+        residual: None,
+        activation: None,
+        output,
+        integer,
+        truth,
+        round: None,
+    }
 }
 
 fn is_real(model: &Checked, node: &Node) -> bool {

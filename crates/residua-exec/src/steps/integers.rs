@@ -95,10 +95,10 @@ fn run_conv<T: Element>(
     let x = step.operands[0];
     let sizes = geometry(attributes, run.shape(x), &weights.shape, run.shape(step.output));
     let geometry = sizes.ok_or_else(|| ExecError::Node {
-        node: step.name.clone(),
-        op: "Conv".to_owned(),
-        operands: format!("{:?}, {:?}", run.shape(x), weights.shape),
-        reason: "the padded picture is too large".to_owned(),
+        node: step.name.clone().into(),
+        op: "Conv".into(),
+        operands: format!("{:?}, {:?}", run.shape(x), weights.shape).into(),
+        reason: "the padded picture is too large".into(),
     })?;
     // Padding is 0, which the zero point stands for.
     let centred = centred(run, x, zero, dead);

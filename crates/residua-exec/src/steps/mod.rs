@@ -149,7 +149,12 @@ fn epilogue<'a, T: Element>(
     {
         let operands = format!("{:?}, {:?}", run.shape(step.output), run.shape(id));
         let reason = "sums in a fused step need operands of one shape".to_owned();
-        return Err(ExecError::Node { node: step.name.clone(), op: "Add".to_owned(), operands, reason });
+        return Err(ExecError::Node {
+            node: step.name.clone().into(),
+            op: "Add".into(),
+            operands: operands.into(),
+            reason: reason.into(),
+        });
     }
     Ok(Epilogue {
         factor: weights.factor.as_deref(),
@@ -169,10 +174,10 @@ fn run_conv<T: Element>(
     let sizes = geometry(attributes, run.shape(x), &weights.shape, run.shape(out));
     let (Some(geometry), Some(prepared_len)) = (sizes, sizes.and_then(|sizes| sizes.prepared_len())) else {
         return Err(ExecError::Node {
-            node: step.name.clone(),
-            op: "Conv".to_owned(),
-            operands: format!("{:?}, {:?}", run.shape(x), weights.shape),
-            reason: "the padded picture is too large".to_owned(),
+            node: step.name.clone().into(),
+            op: "Conv".into(),
+            operands: format!("{:?}, {:?}", run.shape(x), weights.shape).into(),
+            reason: "the padded picture is too large".into(),
         });
     };
     let mut prepared = run.buffer(prepared_len);

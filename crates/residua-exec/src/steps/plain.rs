@@ -246,7 +246,7 @@ fn run_sizes<T: Element>(run: &Run<'_, T>, sizes: &[Extent], step: &Step<T>) -> 
     let known: Option<Vec<T>> = values.collect();
     known
         .map(|values| Arc::new(values.into()))
-        .ok_or_else(|| ExecError::Size { value: step.name.clone(), shape: "[?]".to_owned() })
+        .ok_or_else(|| ExecError::Size { value: step.name.clone().into(), shape: "[?]".into() })
 }
 
 fn transposed_sizes(conv: &residua_ir::ConvTranspose, x: &[usize], kernel: &[usize], out: &[usize]) -> Option<Sizes> {

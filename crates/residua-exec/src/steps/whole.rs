@@ -19,7 +19,7 @@ pub(super) fn of_integer<T: Element>(value: i64) -> T {
 }
 
 fn inexact<T: Element>(name: &str, value: f64, dtype: DType) -> ExecError {
-    ExecError::Inexact { name: name.to_owned(), value, dtype, computed_in: T::NAME }
+    ExecError::Inexact { name: name.into(), value, dtype, computed_in: T::NAME }
 }
 
 /// Refuses integers that may have been rounded.

@@ -211,11 +211,11 @@ struct Chunks {
 
 impl LazyBytes for Chunks {
     fn load(&self) -> Result<Bytes, TensorError> {
-        let failed = |error: hdf5_reader::error::Error| TensorError::Source(format!("{}: {error}", self.path));
+        let failed = |error: hdf5_reader::error::Error| TensorError::Source(format!("{}: {error}", self.path).into());
         let bytes = self.hdf5.dataset(&self.path).and_then(|dataset| dataset.read_raw_bytes()).map_err(failed)?;
         if bytes.len() as u64 != self.len {
             let found = format!("{}: expected {} bytes, found {}", self.path, self.len, bytes.len());
-            return Err(TensorError::Source(found));
+            return Err(TensorError::Source(found.into()));
         }
         Ok(Bytes::from(bytes))
     }

@@ -9,6 +9,7 @@ use hdf5_reader::messages::link::{self, LinkMessage, LinkTarget};
 use hdf5_reader::messages::symbol_table_msg::SymbolTableMessage;
 use hdf5_reader::object_header::ObjectHeader;
 use hdf5_reader::symbol_table::SymbolTableNode;
+use residua_ir::Shown;
 use residua_ir::budget::Limit;
 
 use super::{Source, attribute};
@@ -56,7 +57,7 @@ fn target(at: &str, link: LinkMessage) -> Result<(String, Target)> {
         LinkTarget::Soft { path } => Ok((link.name, Target::Soft(path))),
         LinkTarget::External { filename, .. } => Err(FormatError::unsupported(
             super::join(at, &link.name),
-            format!("an external link (to `{}`)", filename.escape_debug()),
+            format!("an external link (to `{}`)", filename.shown()),
             "a model has to be in one file; copy it with `h5repack` or save it again",
         )),
     }

@@ -52,7 +52,7 @@ pub(super) fn read(root: &Group) -> Result<KerasFile> {
 
 /// Why a dataset is no weight of a layer; an error where it ought to be one.
 fn by_product(path: &str) -> Result<Unused> {
-    let unused = |reason: &str| Ok(Unused { location: path.to_owned(), reason: reason.to_owned() });
+    let unused = |reason: &str| Ok(Unused { location: path.into(), reason: reason.to_owned() });
     match path.split('/').find(|part| *part != "model_weights") {
         Some("optimizer_weights") => unused("optimizer state"),
         Some("top_level_model_weights") => unused("a weight of the model itself, of none of its layers"),

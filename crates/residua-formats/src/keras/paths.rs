@@ -72,7 +72,7 @@ impl Variables {
 
     fn leave(&mut self, variables: &Group, reason: &str) {
         let all = variables.all_datasets().into_iter();
-        self.unused.extend(all.map(|d| Unused { location: d.path.clone(), reason: reason.to_owned() }));
+        self.unused.extend(all.map(|d| Unused { location: d.path.clone().into(), reason: reason.to_owned() }));
     }
 
     fn add_variables(&mut self, path: String, variables: &Group) -> Result<()> {

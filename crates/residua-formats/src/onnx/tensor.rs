@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use residua_ir::budget::Limit;
 use residua_ir::tensor::element_count;
-use residua_ir::{DType, Endian, Tensor, TensorError};
+use residua_ir::{DType, Endian, Shown, Tensor, TensorError};
 
 use super::schema::{DataLocation, DataType, TensorProto};
 use crate::FormatError;
@@ -104,9 +104,9 @@ fn external_range(
     let entry = |key: &str| proto.external_data.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
     let number = |key: &str, otherwise: usize| match entry(key) {
         None => Ok(otherwise),
-        Some(text) => text.parse::<usize>().map_err(|_| {
-            FormatError::malformed(at, format!("a number as `{key}`"), format!("`{}`", text.escape_debug()))
-        }),
+        Some(text) => text
+            .parse::<usize>()
+            .map_err(|_| FormatError::malformed(at, format!("a number as `{key}`"), format!("`{}`", text.shown()))),
     };
     let location = entry("location").ok_or_else(|| FormatError::malformed(at, "a `location` of its data", "none"))?;
     let (offset, length) = (number("offset", 0)?, number("length", needed)?);

@@ -1,6 +1,8 @@
 //! Texts of protocol 0, which are written with escapes. (Source: CPython's `Lib/pickletools.py`, `stringnl` and
 //! `unicodestringnl`.)
 
+use residua_ir::Shown;
+
 /// The bytes of a string literal of Python 2, without its quotes; [`None`] where an escape is none.
 pub(super) fn bytes(literal: &str) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(literal.len());
@@ -53,7 +55,7 @@ pub(super) fn text(line: &[u8]) -> String {
 
 /// What a message shows of a text from a file.
 pub(super) fn shortened(text: &str) -> String {
-    format!("`{}`", text.chars().take(40).collect::<String>().escape_debug())
+    format!("`{}`", text.chars().take(40).collect::<String>().shown())
 }
 
 #[cfg(test)]

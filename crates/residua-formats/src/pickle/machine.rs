@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use residua_ir::Text;
 use residua_ir::budget::{Limit, Meter};
 
 use super::danger::{is_harmful, is_known_constructor};
@@ -83,7 +84,7 @@ struct Machine<'a> {
 }
 
 impl Machine<'_> {
-    fn error(&self, expected: &str, found: impl Into<String>) -> FormatError {
+    fn error(&self, expected: &str, found: impl Into<Text>) -> FormatError {
         let place = match self.at {
             "" => format!("pickle, byte {}", self.opcode),
             at => format!("{at}, byte {}", self.opcode),

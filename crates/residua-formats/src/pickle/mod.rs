@@ -12,6 +12,7 @@ mod escapes;
 mod machine;
 
 use bytes::Bytes;
+use residua_ir::Shown;
 
 pub(crate) use danger::is_known_constructor;
 pub(crate) use machine::run;
@@ -227,9 +228,9 @@ impl Pickle {
             Value::List(_) => "a list".to_owned(),
             Value::Dict(_) => "a dictionary".to_owned(),
             Value::Set(_) => "a set".to_owned(),
-            Value::Global(name) => format!("the global `{}`", name.escape_debug()),
+            Value::Global(name) => format!("the global `{}`", name.shown()),
             Value::Object(object) => match self.global(object.callable) {
-                Some(name) => format!("an object of `{}`", name.escape_debug()),
+                Some(name) => format!("an object of `{}`", name.shown()),
                 None => "an object of what a call would give".to_owned(),
             },
             Value::Persistent(_) => "something outside of the pickle".to_owned(),

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use residua_ir::budget::{Limit, Meter};
-use residua_ir::{DType, Endian, Tensor, Unused};
+use residua_ir::{DType, Endian, Shown, Tensor, Unused};
 use serde_json::Value;
 
 use super::{StateDict, TorchFile, TorchKind, zip};
@@ -54,7 +54,7 @@ pub(super) fn read(bytes: &Bytes, archive: &mut Archive, prefix: &str) -> Result
             count.spend(1).map_err(|overrun| FormatError::beyond(config, overrun))?;
             match weight_of(archive, &folder, config, name, weight, &decoded)? {
                 Ok(tensor) => tensors.push(tensor),
-                Err(reason) => file.unused.push(Unused { location: name.clone(), reason }),
+                Err(reason) => file.unused.push(Unused { location: name.clone().into(), reason }),
             }
         }
         let path = config.trim_start_matches(&folder).trim_end_matches("_weights_config.json").to_owned();
@@ -64,7 +64,7 @@ pub(super) fn read(bytes: &Bytes, archive: &mut Archive, prefix: &str) -> Result
     let constants = format!("{prefix}data/constants/");
     for name in names.iter().filter(|name| name.starts_with(&constants) && !name.ends_with(".json")) {
         let reason = "a constant of the program, which is not read".to_owned();
-        file.unused.push(Unused { location: name.clone(), reason });
+        file.unused.push(Unused { location: name.clone().into(), reason });
     }
     Ok(file)
 }
@@ -78,7 +78,7 @@ fn weight_of(
     weight: &Value,
     decoded: &Decoded,
 ) -> Result<Result<NamedTensor, String>> {
-    let at = format!("{config}: `{}`", name.escape_debug());
+    let at = format!("{config}: `{}`", name.shown());
     let missing = |what: &str| FormatError::malformed(&at, what, "none");
     let path = weight.get("path_name").and_then(Value::as_str).ok_or_else(|| missing("`path_name`"))?;
     if weight.get("use_pickle").and_then(Value::as_bool) == Some(true) {

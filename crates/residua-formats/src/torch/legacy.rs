@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use residua_ir::Endian;
+use residua_ir::{Endian, Shown};
 
 use super::storage::{Storage, Storages, element_size};
 use super::tensor::{Described, described, storage_key};
@@ -85,12 +85,12 @@ fn storages(bytes: &Bytes, object: &Pickle, keys: &Pickle, turned: bool) -> Resu
     let mut position = keys.end;
     for &key in list {
         let key = keys.text(key).ok_or_else(|| FormatError::malformed(AT, "a text", keys.describe(key)))?;
-        let at = format!("storage `{}`", key.escape_debug());
+        let at = format!("storage `{}`", key.shown());
         let Some(storage) = wanted.get(key) else {
             return Err(FormatError::malformed(at, "a storage of the object", "one that nothing describes"));
         };
         let Some(size) = element_size(&storage.class) else {
-            let what = format!("a storage of the class {}", storage.class.escape_debug());
+            let what = format!("a storage of the class {}", storage.class.shown());
             return Err(FormatError::unsupported(at, what, "save it with a newer PyTorch"));
         };
         let rest = &bytes[position..];

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use residua_ir::Shown;
 use residua_ir::budget::Limit;
 
 use super::tensor::Rebuilt;
@@ -27,7 +28,7 @@ impl<'a> Walk<'a> {
         let state = pickle.object(id).map(|object| pickle.state(object)).unwrap_or_default();
         let training = pickle.at(&state, "training").map(|id| pickle.get(id));
         if matches!(training, Some(Value::Bool(true))) {
-            let at = if path.is_empty() { String::new() } else { format!(" `{}`", path.escape_debug()) };
+            let at = if path.is_empty() { String::new() } else { format!(" `{}`", path.shown()) };
             self.out.notes.push(format!(
                 "the module{at} was saved in training mode; it is read as `model.eval()` has it: norms with their stored statistics, no dropout"
             ));

@@ -38,8 +38,8 @@ pub(crate) fn read_shards(folder: &Folder, names: &BTreeMap<String, Vec<String>>
         }
         for unused in shard.unused {
             // A tensor of a type that is not read is there all the same.
-            seen.insert(unused.location.clone());
-            all.unused.push(Unused { location: format!("{file}: {}", unused.location), ..unused });
+            seen.insert(unused.location.raw().to_owned());
+            all.unused.push(Unused { location: format!("{file}: {}", unused.location.raw()).into(), ..unused });
         }
         all.scalars.extend(shard.scalars);
         all.dangers.extend(shard.dangers);

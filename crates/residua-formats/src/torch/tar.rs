@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use residua_ir::budget::Limit;
-use residua_ir::{Endian, Tensor};
+use residua_ir::{Endian, Shown, Tensor};
 
 use super::storage::{Storage, Storages, dtype_of_class, element_size};
 use super::{TorchFile, TorchKind, walk};
@@ -28,7 +28,7 @@ pub(crate) fn read_tar(bytes: &Bytes) -> Result<TorchFile> {
     let member = |name: &str| {
         members.get(name).cloned().ok_or_else(|| {
             let has: Vec<&str> = members.keys().map(String::as_str).take(4).collect();
-            let what = format!("a tar archive without `{name}` (in it: {})", has.join(", ").escape_debug());
+            let what = format!("a tar archive without `{name}` (in it: {})", has.join(", ").shown());
             FormatError::unsupported("", what, "unpack it and give what is in it")
         })
     };
@@ -59,7 +59,7 @@ fn members(bytes: &Bytes) -> Result<BTreeMap<String, Bytes>> {
         let end = size.and_then(|size| start.checked_add(size)).filter(|&end| end <= bytes.len());
         let Some(end) = end else {
             return Err(FormatError::malformed(
-                name.escape_debug().to_string(),
+                name.shown().to_string(),
                 "a member of a tar archive that lies in the file",
                 "none",
             ));
@@ -107,7 +107,7 @@ fn read_storages(bytes: &Bytes) -> Result<Storages> {
     for _ in 0..number {
         let about = pickle::run(at, bytes, position)?;
         let (key, _, class) = triple(at, &about)?;
-        let place = format!("storages: `{}`", key.escape_debug());
+        let place = format!("storages: `{}`", key.shown());
         let size = element_size(&class).ok_or_else(|| {
             FormatError::unsupported(&place, format!("a storage of the class {class}"), "save it with a newer PyTorch")
         })?;
@@ -141,7 +141,7 @@ fn read_tensors(bytes: &Bytes, storages: &Storages, file: usize) -> Result<BTree
     for _ in 0..number {
         let about = pickle::run(at, bytes, position)?;
         let (key, storage, _) = triple(at, &about)?;
-        let place = format!("tensors: `{}`", key.escape_debug());
+        let place = format!("tensors: `{}`", key.shown());
         let rank = bytes.get(about.end..).and_then(|rest| rest.first_chunk()).map(|&rank| i32::from_le_bytes(rank));
         let rank = rank.and_then(|rank| usize::try_from(rank).ok()).filter(|&rank| rank <= RANK);
         let rank = rank.ok_or_else(|| FormatError::malformed(&place, format!("a rank up to {RANK}"), "none"))?;
@@ -152,7 +152,7 @@ fn read_tensors(bytes: &Bytes, storages: &Storages, file: usize) -> Result<BTree
         let offset = i64_at(&place, bytes, numbers + 16 * rank)?;
         position = numbers + 16 * rank + 8;
         let Some(storage) = storages.get(&storage) else {
-            return Err(FormatError::malformed(place, format!("storage `{}`", storage.escape_debug()), "none"));
+            return Err(FormatError::malformed(place, format!("storage `{}`", storage.shown()), "none"));
         };
         let Some(dtype) = dtype_of_class(&storage.class) else { continue };
         let tensor = Tensor::from_strided(dtype, storage.endian, shape, &strides, offset, &storage.bytes)

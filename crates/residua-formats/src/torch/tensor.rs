@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
-use residua_ir::Tensor;
 use residua_ir::budget::Limit;
+use residua_ir::{Shown, Tensor};
 
 use super::storage::{Storage, Storages, dtype_of_class, dtype_of_name, element_size};
 use super::{legacy, numpy};
@@ -105,7 +105,7 @@ impl<'a> Rebuild<'a> {
             "torch._utils._rebuild_qtensor" => not("a quantised tensor"),
             "torch._utils._rebuild_nested_tensor" => not("a nested tensor"),
             other if other.starts_with("torch._utils._rebuild_") => {
-                Ok(Some(Rebuilt::Not(format!("a tensor of another kind (`{}`)", other.escape_debug()))))
+                Ok(Some(Rebuilt::Not(format!("a tensor of another kind (`{}`)", other.shown()))))
             }
             _ => numpy::array(pickle, object, at, &|bytes| self.decoded.spend(&place(at), bytes)),
         }
@@ -186,9 +186,10 @@ impl<'a> Rebuild<'a> {
         let Some(key) = key else {
             return Err(FormatError::malformed(place(at), "a storage", self.pickle.describe(id)));
         };
-        self.storages.get(&key).cloned().ok_or_else(|| {
-            FormatError::malformed(place(at), format!("storage `{}` in the file", key.escape_debug()), "none")
-        })
+        self.storages
+            .get(&key)
+            .cloned()
+            .ok_or_else(|| FormatError::malformed(place(at), format!("storage `{}` in the file", key.shown()), "none"))
     }
 }
 
@@ -221,7 +222,7 @@ fn in_a_row(shape: &[usize], strides: &[usize]) -> bool {
 
 /// Where a tensor is, for messages.
 pub(super) fn place(at: &str) -> String {
-    format!("tensor `{}`", at.escape_debug())
+    format!("tensor `{}`", at.shown())
 }
 
 /// Key of a storage that a persistent identifier names: `("storage", class, key, device, elements, …)`, or a number.

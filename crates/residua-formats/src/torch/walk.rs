@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use residua_ir::budget::Limit;
-use residua_ir::{DType, Tensor, Unused};
+use residua_ir::{DType, Name, Shown, Tensor, Unused};
 
 use super::storage::Storages;
 use super::tensor::{Rebuild, Rebuilt};
@@ -60,11 +60,11 @@ fn dangers(pickle: &Pickle, called: &HashMap<Id, String>, at: &str) -> Vec<Dange
         let name = pickle.global(call.callable);
         if dangers.len() < SCALARS && seen.insert(name) {
             let global = match name {
-                Some(name) => name.escape_debug().to_string(),
+                Some(name) => name.shown().to_string(),
                 None => pickle.describe(call.callable),
             };
             let path = called.get(&call.object).filter(|path| !path.is_empty());
-            let path = path.map_or_else(String::new, |path| format!(", at `{}`", path.escape_debug()));
+            let path = path.map_or_else(String::new, |path| format!(", at `{}`", path.shown()));
             dangers.push(Danger { global, place: format!("{at} byte {}{path}", call.byte) });
         }
     }
@@ -123,7 +123,7 @@ impl Walk<'_> {
         Ok(rebuilt)
     }
 
-    pub(super) fn unused(&mut self, location: impl Into<String>, reason: impl Into<String>) {
+    pub(super) fn unused(&mut self, location: impl Into<Name>, reason: impl Into<String>) {
         self.out.unused.push(Unused { location: location.into(), reason: reason.into() });
     }
 
@@ -213,7 +213,7 @@ impl Walk<'_> {
         if known && state.is_empty() {
             self.scalar(id, at)?;
         } else if !known && !at.listed {
-            let class = class.unwrap_or("what a call would give").escape_debug().to_string();
+            let class = class.unwrap_or("what a call would give").shown().to_string();
             self.unused(at.path, format!("an object of `{class}`, which is not read"));
         }
         let inside = Place { depth: at.depth + 1, listed: true, ..at };

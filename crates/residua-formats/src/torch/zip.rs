@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use residua_ir::budget::Limit;
-use residua_ir::{Endian, Unused};
+use residua_ir::{Endian, Shown, Unused};
 
 use super::storage::{Storage, Storages, element_size};
 use super::tensor::described;
@@ -49,7 +49,7 @@ pub(crate) fn read_zip(bytes: &Bytes, archive: Archive) -> Result<TorchFile> {
         None | Some(b"little") => Endian::Little,
         Some(b"big") => Endian::Big,
         Some(other) => {
-            let found = String::from_utf8_lossy(other).escape_debug().to_string();
+            let found = String::from_utf8_lossy(other).shown().to_string();
             return Err(FormatError::malformed(format!("{prefix}byteorder"), "`little` or `big`", found));
         }
     };
@@ -63,7 +63,7 @@ pub(crate) fn read_zip(bytes: &Bytes, archive: Archive) -> Result<TorchFile> {
             return Err(FormatError::malformed(name, "the record of a storage", "none"));
         };
         if element_size(&wanted.class).is_some() && wanted.bytes() != Some(found.len() as u64) {
-            let expected = format!("{} elements of a {}", wanted.count, wanted.class.escape_debug());
+            let expected = format!("{} elements of a {}", wanted.count, wanted.class.shown());
             return Err(FormatError::malformed(name, expected, format!("{} bytes", found.len())));
         }
         storages.insert(wanted.key, Storage { location: name, class: wanted.class, endian, bytes: found });
@@ -78,7 +78,7 @@ pub(crate) fn read_zip(bytes: &Bytes, archive: Archive) -> Result<TorchFile> {
         let folder = format!("{prefix}constants/");
         let constants = names.iter().filter(|name| name.starts_with(&folder));
         let reason = "a constant of the program, which is not read";
-        file.unused.extend(constants.map(|name| Unused { location: name.clone(), reason: reason.to_owned() }));
+        file.unused.extend(constants.map(|name| Unused { location: name.clone().into(), reason: reason.to_owned() }));
         file.notes.push(
             "a TorchScript program: its weights are read, its code is not; the network is told from their names and shapes"
                 .to_owned(),
@@ -92,6 +92,9 @@ fn unused_records(names: &[String], prefix: &str, storages: &Storages) -> Vec<Un
     let folder = format!("{prefix}data/");
     let keys = names.iter().filter_map(|name| Some((name, name.strip_prefix(&folder)?)));
     let left = keys.filter(|(_, key)| !key.is_empty() && !storages.contains_key(*key));
-    left.map(|(name, _)| Unused { location: name.clone(), reason: "a storage that no tensor refers to".to_owned() })
-        .collect()
+    left.map(|(name, _)| Unused {
+        location: name.clone().into(),
+        reason: "a storage that no tensor refers to".to_owned(),
+    })
+    .collect()
 }

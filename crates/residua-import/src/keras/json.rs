@@ -3,6 +3,7 @@
 //! A key that is `null` counts as absent, as it does in Keras. Numbers may be wrapped the way Keras serialises numpy
 //! scalars and arrays; nothing else of an object's class is looked at here.
 
+use residua_ir::Text;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
@@ -26,7 +27,7 @@ pub(super) struct Constant {
 }
 
 /// An error about a value in the configuration.
-pub(super) fn unexpected(at: impl Into<String>, expected: &str, found: Option<&Value>) -> Error {
+pub(super) fn unexpected(at: impl Into<Text>, expected: &str, found: Option<&Value>) -> Error {
     const LONGEST: usize = 80;
     let found = found.map_or_else(
         || "nothing".to_owned(),
@@ -38,7 +39,7 @@ pub(super) fn unexpected(at: impl Into<String>, expected: &str, found: Option<&V
             }
         },
     );
-    Error::Config { at: at.into(), expected: expected.to_owned(), found }
+    Error::Config { at: at.into(), expected: expected.into(), found: found.into() }
 }
 
 /// The value itself, or the value within the object that Keras wraps a numpy scalar or array in.

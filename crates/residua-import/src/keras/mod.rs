@@ -36,8 +36,8 @@ pub fn import(file: KerasFile, name: &str) -> Result<Graph> {
     let KerasFile { kind, version, backend, config, weights, unused } = file;
     let Some(config) = config else {
         return Err(Error::Unsupported {
-            what: format!("{name}, which holds no configuration"),
-            help: "read it as weights".to_owned(),
+            what: format!("{name}, which holds no configuration").into(),
+            help: "read it as weights".into(),
         });
     };
     let parts = Parts { version, backend, weights, unused, format: kind.format() };

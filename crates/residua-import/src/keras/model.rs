@@ -83,8 +83,8 @@ fn input_dtype(input: &Input) -> Result<DType> {
         Some("bool") => DType::Bool,
         Some(other) => {
             return Err(Error::Unsupported {
-                what: format!("input `{}` of dtype {other}", input.name),
-                help: "give the model numeric inputs".to_owned(),
+                what: format!("input `{}` of dtype {other}", input.name).into(),
+                help: "give the model numeric inputs".into(),
             });
         }
     })

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use residua_ir::shape::infer;
 use residua_ir::{
     DType, Dim, GraphBuilder, IdentityReason, LayerId, Op, Opaque, Parameter, ReshapeDim, Role, Shape, SourceOrder,
-    Tensor, TensorError, TensorType, ValueId,
+    Tensor, TensorError, TensorType, Text, ValueId,
 };
 
 use super::config::{Arg, Call, DeclaredShape, Layer};
@@ -114,8 +114,8 @@ impl Net {
             return Ok(());
         }
         Err(Error::Unsupported {
-            what: format!("a model of more than {MAX_CALLS} calls of layers"),
-            help: "models within models may multiply; export a smaller one".to_owned(),
+            what: format!("a model of more than {MAX_CALLS} calls of layers").into(),
+            help: "models within models may multiply; export a smaller one".into(),
         })
     }
 }
@@ -176,15 +176,15 @@ impl<'n, 'a> Site<'n, 'a> {
     }
 
     /// An error about this layer.
-    pub(super) fn wrong(&self, problem: impl Into<String>) -> Stop {
+    pub(super) fn wrong(&self, problem: impl Into<Text>) -> Stop {
         let (layer, kind) = (self.path.to_owned(), self.layer.class.to_owned());
-        Stop::Fail(Error::Layer { layer, kind, problem: problem.into() })
+        Stop::Fail(Error::Layer { layer: layer.into(), kind: kind.into(), problem: problem.into() })
     }
 
     /// An error about what this layer is given.
-    pub(super) fn misfit(&self, problem: impl Into<String>) -> Stop {
+    pub(super) fn misfit(&self, problem: impl Into<Text>) -> Stop {
         let (layer, kind) = (self.path.to_owned(), self.layer.class.to_owned());
-        Stop::Fail(Error::Misfit { layer, kind, problem: problem.into() })
+        Stop::Fail(Error::Misfit { layer: layer.into(), kind: kind.into(), problem: problem.into() })
     }
 
     /// The only operand.
@@ -255,8 +255,8 @@ impl<'n, 'a> Site<'n, 'a> {
         for named in rest {
             let name = format!("{}/{}", self.path, named.name.rsplit('/').next().unwrap_or_default());
             let parameter = Parameter {
-                name: name.split(':').next().unwrap_or_default().to_owned(),
-                location: named.location,
+                name: name.split(':').next().unwrap_or_default().into(),
+                location: named.location.into(),
                 role: Role::Weight,
                 layer: self.id,
                 tensor: named.tensor,
@@ -298,10 +298,10 @@ impl<'n, 'a> Site<'n, 'a> {
         let mut values = Vec::with_capacity(weights.len());
         for (weight, named) in weights.iter().zip(found) {
             let tensor = (weight.view)(&named.tensor)
-                .map_err(|source| Error::Tensor { tensor: named.location.clone(), source })?;
+                .map_err(|source| Error::Tensor { tensor: named.location.clone().into(), source })?;
             let parameter = Parameter {
-                name: format!("{}/{}", self.path, weight.names[0]),
-                location: named.location,
+                name: format!("{}/{}", self.path, weight.names[0]).into(),
+                location: named.location.into(),
                 role: weight.role,
                 layer: self.id,
                 tensor,
@@ -320,7 +320,7 @@ impl<'n, 'a> Site<'n, 'a> {
     /// A tensor that the file does not hold.
     pub(super) fn made(&mut self, name: &str, role: Role, tensor: Tensor) -> Val {
         let name = format!("{}/{name}{}", self.path, self.tag);
-        self.parameter(Parameter { location: name.clone(), name, role, layer: self.id, tensor })
+        self.parameter(Parameter { location: name.clone().into(), name: name.into(), role, layer: self.id, tensor })
     }
 
     /// The element type that the layer computes in: f32 unless its policy says f64.

@@ -146,12 +146,13 @@ impl Store {
                 && !group.tensors.is_empty()
             {
                 return Err(Error::Layer {
-                    layer: owner.path.clone(),
-                    kind: owner.class.clone(),
+                    layer: owner.path.clone().into(),
+                    kind: owner.class.clone().into(),
                     problem: format!(
                         "its variables should be at {}, but the file says those are `{name}`'s",
                         group.path
-                    ),
+                    )
+                    .into(),
                 });
             }
             for named in group.tensors {
@@ -197,10 +198,10 @@ impl Store {
             .map(|named| format!("{} {:?}", named.name, named.tensor.shape()))
             .collect();
         Error::MissingTensor {
-            layer: path.to_owned(),
-            tensor: want.names.first().copied().unwrap_or_default().to_owned(),
-            expected: shape_text(want.shape),
-            found: if found.is_empty() { "nothing".to_owned() } else { found.join(", ") },
+            layer: path.into(),
+            tensor: want.names.first().copied().unwrap_or_default().into(),
+            expected: shape_text(want.shape).into(),
+            found: if found.is_empty() { "nothing".into() } else { found.join(", ").into() },
         }
     }
 
@@ -236,12 +237,12 @@ impl Store {
         if let Some(first) = left.first() {
             return Err(Error::LeftOver {
                 count: left.len(),
-                first: format!("{} {:?}", first.named.location, first.named.tensor.shape()),
-                why: "the configuration has no layer that takes it".to_owned(),
+                first: format!("{} {:?}", first.named.location, first.named.tensor.shape()).into(),
+                why: "the configuration has no layer that takes it".into(),
             });
         }
         let unused = by_products.into_iter().map(|stored| Unused {
-            location: stored.named.location,
+            location: stored.named.location.into(),
             reason: "state of a random generator, used in training only".to_owned(),
         });
         Ok(unused.collect())
@@ -261,11 +262,11 @@ fn check_shape(path: &str, want: &Wanted<'_>, named: &NamedTensor) -> Result<()>
         return Ok(());
     }
     Err(Error::Shape {
-        layer: path.to_owned(),
-        tensor: want.names.first().copied().unwrap_or_default().to_owned(),
-        location: named.location.clone(),
-        expected: shape_text(want.shape),
-        found: format!("{found:?}"),
+        layer: path.into(),
+        tensor: want.names.first().copied().unwrap_or_default().into(),
+        location: named.location.clone().into(),
+        expected: shape_text(want.shape).into(),
+        found: format!("{found:?}").into(),
     })
 }
 

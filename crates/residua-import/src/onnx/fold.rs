@@ -15,12 +15,12 @@ struct Computation(Checked);
 impl LazyBytes for Computation {
     /// Computed in f64, and rounded once.
     fn load(&self) -> Result<Bytes, TensorError> {
-        let failed = |error: ExecError| TensorError::Source(error.to_string());
+        let failed = |error: ExecError| TensorError::Source(error.to_string().into());
         let options = Options { precision: Precision::F64, threads: Some(1), ..Options::default() };
         let results = Executor::new(&self.0, &options).and_then(|executor| executor.run(&[])).map_err(failed)?;
         let ty = self.0.graph().outputs().first().and_then(|&id| self.0.type_of(id));
         let (Some(ty), [array]) = (ty, &results.outputs[..]) else {
-            return Err(TensorError::Source("what it is computed from gives nothing".to_owned()));
+            return Err(TensorError::Source("what it is computed from gives nothing".into()));
         };
         let mut bytes = Vec::new();
         Tensor::from_f64(vec![array.len()], &array.to_f64())?.cast(ty.dtype).append_le_bytes(&mut bytes)?;
@@ -40,8 +40,8 @@ pub(super) fn fold(graph: Graph) -> Result<Graph> {
     }
     let typed = Typed::new(graph);
     let folded = fold_constants(&typed, &|part| Arc::new(Computation(part))).map_err(|error| Error::Unsupported {
-        what: format!("what the model computes from its weights ({error})"),
-        help: "simplify it, with onnxsim or onnxruntime's optimizer".to_owned(),
+        what: format!("what the model computes from its weights ({error})").into(),
+        help: "simplify it, with onnxsim or onnxruntime's optimizer".into(),
     })?;
     Ok(folded.unwrap_or_else(|| typed.into_graph()))
 }

@@ -74,9 +74,9 @@ impl<'a> Importer<'a> {
             let opsets = Rc::new(opsets(&function.opset_import));
             if self.functions.insert(name, Function { proto: function, opsets, size }).is_some() {
                 return Err(Error::Config {
-                    at: format!("function `{}`", function.name),
-                    expected: "one of this name".to_owned(),
-                    found: "two".to_owned(),
+                    at: format!("function `{}`", function.name).into(),
+                    expected: "one of this name".into(),
+                    found: "two".into(),
                 });
             }
         }
@@ -187,7 +187,7 @@ fn called(node: &NodeProto) -> &str {
 }
 
 fn refused(node: &NodeProto, problem: String) -> Error {
-    Error::Layer { layer: node.name.clone(), kind: node.op_type.clone(), problem }
+    Error::Layer { layer: node.name.clone().into(), kind: node.op_type.clone().into(), problem: problem.into() }
 }
 
 /// What reading a node takes, about.

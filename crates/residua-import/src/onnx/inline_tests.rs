@@ -78,7 +78,7 @@ fn a_function_is_read_where_it_is_called_and_its_result_has_the_callers_name() {
     model.2 = vec![inner, function("outer", body)];
     let graph = model.read().unwrap();
     assert_eq!(ops(&graph), ["Relu", "Tanh"]);
-    let names: Vec<&str> = graph.nodes().iter().map(|node| node.name.as_str()).collect();
+    let names: Vec<&str> = graph.nodes().iter().map(|node| node.name.raw()).collect();
     assert_eq!(names, ["node of y/c", "y"]);
     assert_eq!(graph.value(graph.outputs()[0]).name, "y");
 }
@@ -158,7 +158,7 @@ fn what_stands_in_a_body_takes_no_name_of_the_graph() {
     }
     model.2 = vec![inner];
     let graph = model.read().unwrap();
-    let names: Vec<&str> = graph.nodes().iter().map(|node| node.name.as_str()).collect();
+    let names: Vec<&str> = graph.nodes().iter().map(|node| node.name.raw()).collect();
     assert_eq!(names, ["call_2/c", "first", "call_3/c", "second", "call/c", "y"]);
 }
 

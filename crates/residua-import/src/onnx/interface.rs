@@ -23,8 +23,8 @@ fn dim(proto: &DimensionProto, input: &str, axis: usize) -> Dim {
 
 fn input_type(info: &ValueInfoProto) -> Result<TensorType> {
     let unsupported = |what: &str| Error::Unsupported {
-        what: format!("input `{}` {what}", info.name),
-        help: "inputs are tensors of a known rank; export the model again with one".to_owned(),
+        what: format!("input `{}` {what}", info.name).into(),
+        help: "inputs are tensors of a known rank; export the model again with one".into(),
     };
     let Some(TypeValue::Tensor(tensor)) = info.r#type.as_ref().and_then(|ty| ty.value.as_ref()) else {
         return Err(unsupported("that is no tensor"));
@@ -65,9 +65,9 @@ pub(super) fn inputs(scope: &mut Scope, graph: &GraphProto) -> Result<()> {
 pub(super) fn outputs(scope: &mut Scope, graph: &GraphProto) -> Result<()> {
     for info in &graph.output {
         let missing = |problem: &str| Error::Layer {
-            layer: info.name.clone(),
-            kind: "output".to_owned(),
-            problem: problem.to_owned(),
+            layer: info.name.clone().into(),
+            kind: "output".into(),
+            problem: problem.into(),
         };
         if !scope.is_defined(&info.name) {
             return Err(missing("nothing gives it"));

@@ -104,8 +104,8 @@ fn opset(imports: &[OperatorSetIdProto]) -> Result<i64> {
         return Ok(version);
     }
     Err(Error::Unsupported {
-        what: format!("operator set {version}"),
-        help: format!("sets 1 to {NEWEST_OPSET} are read; export the model with one of them"),
+        what: format!("operator set {version}").into(),
+        help: format!("sets 1 to {NEWEST_OPSET} are read; export the model with one of them").into(),
     })
 }
 
@@ -185,12 +185,11 @@ pub fn import(file: OnnxFile, name: &str) -> Result<Graph> {
 
 fn read(file: &OnnxFile, name: &str) -> Result<Graph> {
     let model = &file.model;
-    let malformed =
-        |what: &str| Error::Config { at: "model".to_owned(), expected: what.to_owned(), found: "none".to_owned() };
+    let malformed = |what: &str| Error::Config { at: "model".into(), expected: what.into(), found: "none".into() };
     let graph = model.graph.as_ref().ok_or_else(|| malformed("a graph"))?;
     if !graph.sparse_initializer.is_empty() {
         let what = "a model with sparse tensors".to_owned();
-        return Err(Error::Unsupported { what, help: "export it with dense ones".to_owned() });
+        return Err(Error::Unsupported { what: what.into(), help: "export it with dense ones".into() });
     }
     let opset = opset(&model.opset_import)?;
     let mut builder = GraphBuilder::new(if graph.name.is_empty() { name } else { &graph.name });
@@ -209,7 +208,7 @@ fn read(file: &OnnxFile, name: &str) -> Result<Graph> {
     for proto in &graph.initializer {
         if scope.is_defined(&proto.name) {
             let at = format!("tensor `{}`", proto.name);
-            return Err(Error::Config { at, expected: "one of this name".to_owned(), found: "two".to_owned() });
+            return Err(Error::Config { at: at.into(), expected: "one of this name".into(), found: "two".into() });
         }
         let constant =
             Constant { tensor: file.tensor(proto)?, name: proto.name.clone(), literal: proto.dims.is_empty() };
@@ -228,7 +227,7 @@ fn read(file: &OnnxFile, name: &str) -> Result<Graph> {
         .initializer
         .iter()
         .filter(|tensor| !scope.read.contains(&tensor.name))
-        .map(|tensor| Unused { location: tensor.name.clone(), reason: "no node reads it".to_owned() });
+        .map(|tensor| Unused { location: tensor.name.clone().into(), reason: "no node reads it".to_owned() });
     let unused: Vec<Unused> = unused.collect();
     scope.builder.unused(unused);
     fold::fold(importer.scope.builder.finish()?)
@@ -286,8 +285,11 @@ impl<'a> Importer<'a> {
 
     /// Names are given before they are read, and once.
     fn check_names(&self, node: &NodeProto) -> Result<()> {
-        let problem =
-            |problem: String| Error::Layer { layer: self.scope.shown(&node.name), kind: node.op_type.clone(), problem };
+        let problem = |problem: String| Error::Layer {
+            layer: self.scope.shown(&node.name).into(),
+            kind: node.op_type.clone().into(),
+            problem: problem.into(),
+        };
         if let Some(missing) =
             order::reads(node).into_iter().find(|name| !name.is_empty() && !self.scope.is_defined(name))
         {

@@ -9,7 +9,7 @@ use residua_formats::onnx::schema::{AttributeProto, GraphProto, NodeProto};
 use crate::error::{Error, Result};
 
 fn problem(node: &str, kind: &str, problem: String) -> Error {
-    Error::Layer { layer: node.to_owned(), kind: kind.to_owned(), problem }
+    Error::Layer { layer: node.into(), kind: kind.into(), problem: problem.into() }
 }
 
 /// What a node reads: its operands, and what its subgraphs read from outside. An operand that is left out is empty.

@@ -321,8 +321,8 @@ impl Scope {
         let transforms = tensor.transforms().to_vec();
         let ty = TensorType { dtype: tensor.dtype(), shape: Shape::fixed(tensor.shape()) };
         let id = self.builder.parameter(Parameter {
-            name: constant.name.clone(),
-            location: constant.name,
+            name: constant.name.clone().into(),
+            location: constant.name.into(),
             role: if constant.literal { Role::Literal } else { role },
             layer,
             tensor,
@@ -373,7 +373,13 @@ impl Scope {
     pub(super) fn own(&mut self, name: &str, layer: LayerId, role: Role, tensor: Tensor) -> ValueId {
         let ty = TensorType { dtype: tensor.dtype(), shape: Shape::fixed(tensor.shape()) };
         let name = name.to_owned();
-        let id = self.builder.parameter(Parameter { name, location: String::new(), role, layer, tensor });
+        let id = self.builder.parameter(Parameter {
+            name: name.into(),
+            location: String::new().into(),
+            role,
+            layer,
+            tensor,
+        });
         self.types.insert(id, ty);
         id
     }

@@ -4,6 +4,7 @@
 //! A key that is not there has the value that its class has. (Source: transformers 5, `image_processing_backends.py`
 //! and `image_processing_pil_*.py` of the classes; the Pillow back end is followed.)
 
+use residua_ir::Shown;
 use residua_ir::preparation::{Channels, Crop, Filter, Middle, Preparation, Preprocessing, Resize, Values};
 use serde_json::Value;
 
@@ -92,7 +93,7 @@ const SHARE: f64 = 224.0 / 256.0;
 pub(super) fn read(file: &str, value: &Value) -> Result<Read> {
     if !value.is_object() {
         let found: String = value.to_string().chars().take(40).collect();
-        return Err(Error::Config { at: file.to_owned(), expected: "an object".to_owned(), found });
+        return Err(Error::Config { at: file.into(), expected: "an object".into(), found: found.into() });
     }
     let settings = Settings { file, value };
     let name = match settings.text("image_processor_type")? {
@@ -117,7 +118,7 @@ pub(super) fn read(file: &str, value: &Value) -> Result<Read> {
             let known = CLASSES.map(|class| format!("{}ImageProcessor", class.name)).join(", ");
             let note = format!(
                 "{file} is of {}, which is not known here, so nothing was taken from it (known are {known})",
-                called.escape_debug()
+                called.shown()
             );
             Ok(Read { preparation: Preparation::default(), notes: vec![note] })
         }

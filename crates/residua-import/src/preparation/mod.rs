@@ -129,5 +129,5 @@ pub(crate) fn of_metadata<'a>(value: impl Fn(&str) -> Option<&'a str>) -> Result
 
 fn wrong_part(at: &str, error: PreparationError) -> Error {
     let PreparationError { at: part, expected, found } = error;
-    Error::Config { at: format!("{at}, {part}"), expected, found }
+    Error::Config { at: format!("{at}, {part}").into(), expected, found }
 }

@@ -2,6 +2,7 @@
 //!
 //! A key that is not there and one whose value is `null` are the same, as in Python's `get`.
 
+use residua_ir::Text;
 use residua_ir::preparation::{Filter, MAX_SIDE};
 use serde_json::Value;
 
@@ -19,9 +20,9 @@ impl<'a> Settings<'a> {
         self.value.get(key).filter(|value| !value.is_null())
     }
 
-    pub(super) fn wrong(self, key: &str, expected: impl Into<String>, found: &Value) -> Error {
+    pub(super) fn wrong(self, key: &str, expected: impl Into<Text>, found: &Value) -> Error {
         let found: String = found.to_string().chars().take(64).collect();
-        Error::Config { at: format!("{}, `{key}`", self.file), expected: expected.into(), found }
+        Error::Config { at: format!("{}, `{key}`", self.file).into(), expected: expected.into(), found: found.into() }
     }
 
     pub(super) fn flag(self, key: &str) -> Result<Option<bool>> {

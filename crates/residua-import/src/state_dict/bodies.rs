@@ -152,7 +152,7 @@ fn taken<'a>(dict: &'a StateDict, named: &[(String, &'a NamedTensor)], body: Bod
         heads.entry(module_of(&named[index].0, &prefix)).or_default().push(named[index].1.name.clone());
     }
     let unused = left.iter().map(|&index| Unused {
-        location: named[index].1.name.clone(),
+        location: named[index].1.name.clone().into(),
         reason: format!("it is of the head `{}`, which was left out", module_of(&named[index].0, &prefix)),
     });
     let unused = unused.collect();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use residua_formats::NamedTensor;
 use residua_formats::torch::StateDict;
-use residua_ir::Unused;
+use residua_ir::{Shown, Unused};
 
 use super::prefix::{self, Asked, Failure, Network, Outside};
 use super::{faults, modules, refused};
@@ -77,8 +77,11 @@ fn asked_for<'a>(dicts: &[&'a StateDict], which: &str) -> Result<Vec<Part<'a>>> 
         parts = dicts.iter().filter_map(ends).collect();
     }
     if parts.is_empty() {
-        let tried = dicts.iter().map(|dict| describe(dict)).collect();
-        return Err(Error::Weights { problem: format!("--which {which}: nothing in the file is called that"), tried });
+        let tried = dicts.iter().map(|dict| describe(dict).into()).collect();
+        return Err(Error::Weights {
+            problem: format!("--which {which}: nothing in the file is called that").into(),
+            tried,
+        });
     }
     Ok(parts)
 }
@@ -180,7 +183,7 @@ fn several(what: &str, candidates: &[String]) -> Error {
     let more = candidates.len().saturating_sub(LISTED);
     let more = if more > 0 { format!(" or one of {more} more") } else { String::new() };
     let problem = format!("{what}, and nothing says which is meant; give {}{more}", shown.join(" or "));
-    Error::Weights { problem, tried: Vec::new() }
+    Error::Weights { problem: problem.into(), tried: Vec::new() }
 }
 
 /// `--which` with a path, as a shell takes it.
@@ -199,7 +202,7 @@ fn leave(dicts: &[&StateDict], network: &mut Network) {
         network.unused.extend(dict.tensors.iter().map(|tensor| {
             let location =
                 if dict.path.is_empty() { tensor.name.clone() } else { format!("{}.{}", dict.path, tensor.name) };
-            Unused { location, reason: reason.clone() }
+            Unused { location: location.into(), reason: reason.clone() }
         }));
     }
 }
@@ -246,16 +249,16 @@ fn no_network(dicts: &[&StateDict], failures: &[(&StateDict, Failure)], asked: &
             if names.len() > 3 { ", …" } else { "" },
             option(&path(dicts, dict, prefix))
         );
-        return Error::Weights { problem, tried: Vec::new() };
+        return Error::Weights { problem: problem.into(), tried: Vec::new() };
     }
     if let Some(head) = asked.head_from.filter(|head| !dict.tensors.iter().any(|tensor| is_called(tensor, head))) {
         let problem = format!("--head-from {head}: nothing in {} is called that", describe(dict));
-        return Error::Weights { problem, tried: Vec::new() };
+        return Error::Weights { problem: problem.into(), tried: Vec::new() };
     }
     if let Some(error) = refused::known(dict, asked.unused) {
         return error;
     }
-    let first = dict.tensors.first().map_or("", |tensor| &tensor.name).escape_debug();
+    let first = dict.tensors.first().map_or("", |tensor| &tensor.name).shown();
     let none =
         format!("{}, the first is `{first}`, are those of no residual network that is known here", describe(dict));
     let none = match modules::unknown_pool(dict) {
@@ -263,10 +266,11 @@ fn no_network(dicts: &[&StateDict], failures: &[(&StateDict, Failure)], asked: &
         None => none,
     };
     match &failure.nearest {
-        Some(near) => Error::Weights { problem: format!("{none}; {}", faults::told(near)), tried: Vec::new() },
+        Some(near) => Error::Weights { problem: format!("{none}; {}", faults::told(near)).into(), tried: Vec::new() },
         None => {
-            let tried = failure.mismatches.iter().take(TOLD).map(|m| format!("{}: {}", m.class, m.reason)).collect();
-            Error::Weights { problem: none, tried }
+            let tried =
+                failure.mismatches.iter().take(TOLD).map(|m| format!("{}: {}", m.class, m.reason).into()).collect();
+            Error::Weights { problem: none.into(), tried }
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! (Source: transformers 5, `configuration_resnet.py` and `configuration_bit.py`.)
 
-use residua_ir::Activation;
+use residua_ir::{Activation, Shown, Text};
 use residua_resnet::anatomy::BlockKind;
 use residua_resnet::layouts::{Headless, Zoo};
 use residua_resnet::recipe::Recipe;
@@ -21,9 +21,9 @@ pub(super) struct Config<'a> {
     activation: Option<Activation>,
 }
 
-fn wrong(key: &str, expected: impl Into<String>, found: &Value) -> Error {
+fn wrong(key: &str, expected: impl Into<Text>, found: &Value) -> Error {
     let found: String = found.to_string().chars().take(64).collect();
-    Error::Config { at: format!("config.json, `{key}`"), expected: expected.into(), found }
+    Error::Config { at: format!("config.json, `{key}`").into(), expected: expected.into(), found: found.into() }
 }
 
 /// Refuses timm's networks whose strides are behind filters: all their tensors are those of networks without.
@@ -32,9 +32,10 @@ pub(super) fn refuse_hidden(name: &str, by: &str) -> Result<()> {
         true => Err(Error::Unsupported {
             what: format!(
                 "`{}`, as {by} calls the network, has filters that its weights do not show and",
-                name.escape_debug()
-            ),
-            help: EXPORT.to_owned(),
+                name.shown()
+            )
+            .into(),
+            help: EXPORT.into(),
         }),
         false => Ok(()),
     }

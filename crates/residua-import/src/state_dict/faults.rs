@@ -1,5 +1,7 @@
 //! What keeps tensors from being the network that they come nearest to, in words, and which names were probably meant.
 
+use residua_ir::Shown;
+
 use super::prefix::Near;
 
 /// Tensors of each kind that are named.
@@ -23,16 +25,14 @@ pub(super) fn told(near: &Near) -> String {
         faults.push(listed(left.iter().copied(), "fits nowhere", "fit nowhere"));
     }
     let misshapen = nearest.misshapen.iter().take(SHOWN);
-    faults.extend(
-        misshapen.map(|(index, shape)| format!("`{}` would have shape {shape:?}", name(*index).escape_debug())),
-    );
+    faults.extend(misshapen.map(|(index, shape)| format!("`{}` would have shape {shape:?}", name(*index).shown())));
     if nearest.misshapen.len() > SHOWN {
         faults.push(format!("{} more would have other shapes", nearest.misshapen.len() - SHOWN));
     }
     faults.extend(nearest.reasons.iter().cloned());
     let meant: Vec<String> = meant(&left, &missing)
         .into_iter()
-        .map(|(left, missing)| format!("`{}` is perhaps `{}`", left.escape_debug(), missing.escape_debug()))
+        .map(|(left, missing)| format!("`{}` is perhaps `{}`", left.shown(), missing.shown()))
         .collect();
     faults.extend(meant);
     format!(
@@ -46,7 +46,7 @@ pub(super) fn told(near: &Near) -> String {
 
 fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>, one: &str, several: &str) -> String {
     let count = names.len();
-    let shown: Vec<String> = names.take(SHOWN).map(|name| format!("`{}`", name.escape_debug())).collect();
+    let shown: Vec<String> = names.take(SHOWN).map(|name| format!("`{}`", name.shown())).collect();
     match (count, count.saturating_sub(SHOWN)) {
         (1, _) => format!("{} {one}", shown.join(", ")),
         (_, 0) => format!("{} {several}", shown.join(", ")),

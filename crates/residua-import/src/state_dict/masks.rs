@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use residua_formats::NamedTensor;
 use residua_formats::torch::StateDict;
-use residua_ir::Tensor;
+use residua_ir::{Shown, Tensor};
 
 use crate::error::{Error, Result};
 
@@ -25,7 +25,7 @@ pub(super) fn multiplied(mut dicts: Vec<StateDict>, notes: &mut Vec<String>) -> 
             let name = dict.tensors[original].name.trim_end_matches("_orig").to_owned();
             let product = product(&dict.tensors[original], &dict.tensors[mask])?;
             dict.tensors[original].tensor = product;
-            names.push(format!("`{}`", name.escape_debug()));
+            names.push(format!("`{}`", name.shown()));
             dict.tensors[original].name = name;
         }
         let mut masks: Vec<usize> = pairs.into_iter().map(|(_, mask)| mask).collect();
@@ -59,10 +59,10 @@ fn pairs(tensors: &[NamedTensor]) -> Vec<(usize, usize)> {
 
 fn product(original: &NamedTensor, mask: &NamedTensor) -> Result<Tensor> {
     let of = |tensor: &NamedTensor| {
-        tensor.tensor.to_f64().map_err(|source| Error::Tensor { tensor: tensor.name.clone(), source })
+        tensor.tensor.to_f64().map_err(|source| Error::Tensor { tensor: tensor.name.clone().into(), source })
     };
     let values: Vec<f64> = of(original)?.into_iter().zip(of(mask)?).map(|(value, mask)| value * mask).collect();
     let product = Tensor::from_f64(original.tensor.shape().to_vec(), &values);
-    let product = product.map_err(|source| Error::Tensor { tensor: original.name.clone(), source })?;
+    let product = product.map_err(|source| Error::Tensor { tensor: original.name.clone().into(), source })?;
     Ok(product.cast(original.tensor.dtype()).computed(format!("{} * {}", original.name, mask.name)))
 }

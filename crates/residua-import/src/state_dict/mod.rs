@@ -65,8 +65,8 @@ pub(crate) fn from_torch(file: TorchFile, name: &str, options: &LoadOptions) -> 
     }
     if file.kind == TorchKind::Script && file.state_dicts.iter().all(|dict| dict.tensors.is_empty()) {
         return Err(Error::Unsupported {
-            what: "a TorchScript program without weights under names, such as a frozen one,".to_owned(),
-            help: "save it before `torch.jit.freeze`, or save the model's `state_dict()`".to_owned(),
+            what: "a TorchScript program without weights under names, such as a frozen one,".into(),
+            help: "save it before `torch.jit.freeze`, or save the model's `state_dict()`".into(),
         });
     }
     let (preprocessing, followed) = preparation::of_scalars(&file.scalars);
@@ -101,9 +101,9 @@ fn hints(metadata: &BTreeMap<String, String>, given: &mut Given) -> Result<()> {
     let number = |key: &str| -> Result<Option<usize>> {
         let Some(text) = metadata.get(key) else { return Ok(None) };
         let wrong = || Error::Config {
-            at: format!("metadata `{key}`"),
-            expected: "a small number".to_owned(),
-            found: text.chars().take(32).collect(),
+            at: format!("metadata `{key}`").into(),
+            expected: "a small number".into(),
+            found: text.chars().take(32).collect::<String>().into(),
         };
         text.parse().ok().filter(|number| (1..=65536).contains(number)).map(Some).ok_or_else(wrong)
     };
@@ -166,7 +166,7 @@ fn network(checkpoint: Checkpoint, name: &str, options: &LoadOptions) -> Result<
     source.preprocessing.extend(stated);
     if let Some(impossible) = &chosen.recognised.impossible {
         let (expected, found) = (impossible.expected.clone(), impossible.found.clone());
-        return Err(Error::Config { at: impossible.option.to_owned(), expected, found });
+        return Err(Error::Config { at: impossible.option.into(), expected: expected.into(), found: found.into() });
     }
     let Network { recognised, names, notes, unused: outside, heads, .. } = chosen;
     source.notes.extend(bodies::left_out(&heads));
@@ -214,9 +214,9 @@ pub(crate) fn read_config(path: &Path) -> Result<Value> {
     /// Real ones have a few KiB; those with names of many classes some hundred.
     const BYTES: u64 = 16 << 20;
     let wrong = |found: String| Error::Config {
-        at: path.to_string_lossy().into_owned(),
-        expected: "a configuration in JSON".to_owned(),
-        found,
+        at: path.to_string_lossy().into_owned().into(),
+        expected: "a configuration in JSON".into(),
+        found: found.into(),
     };
     let text = residua_ir::files::read(path, BYTES).map_err(|error| wrong(error.to_string()))?;
     serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))
@@ -226,8 +226,8 @@ pub(crate) fn read_config(path: &Path) -> Result<Value> {
 fn again(chosen: &Network, given: &Given) -> Result<Recognised> {
     let given = Given { zoo: Some(chosen.recognised.zoo), ..given.clone() };
     recognise(&modules::entries_of(&chosen.recognised, &chosen.names), &given).map_err(|mismatches| Error::Weights {
-        problem: "what is known of the network says otherwise than names and shapes".to_owned(),
-        tried: mismatches.into_iter().map(|m| format!("{}: {}", m.class, m.reason)).collect(),
+        problem: "what is known of the network says otherwise than names and shapes".into(),
+        tried: mismatches.into_iter().map(|m| format!("{}: {}", m.class, m.reason).into()).collect(),
     })
 }
 
@@ -275,7 +275,7 @@ fn build(
     let bound = |slot: Slot| -> Option<Result<Bound>> {
         let named = *names.get(*recognised.slots.get(&slot)?)?;
         let tensor = layout.read(slot, &named.tensor);
-        let tensor = tensor.map_err(|source| Error::Tensor { tensor: named.name.clone(), source });
+        let tensor = tensor.map_err(|source| Error::Tensor { tensor: named.name.clone().into(), source });
         Some(tensor.map(|tensor| Bound { tensor, name: named.name.clone(), location: named.location.clone() }))
     };
     let counters = recognised.slots.keys().filter(|slot| slot.field == Field::Batches);
@@ -284,10 +284,10 @@ fn build(
     recipe.build_with(source, unused, counters?, &mut |wanted: &Wanted| {
         bound(wanted.slot).unwrap_or_else(|| {
             Err(Error::MissingTensor {
-                layer: wanted.layer.name.clone(),
-                tensor: wanted.slot.field.to_string(),
-                expected: format!("{:?}", wanted.shape),
-                found: "nothing".to_owned(),
+                layer: wanted.layer.name.clone().into(),
+                tensor: wanted.slot.field.to_string().into(),
+                expected: format!("{:?}", wanted.shape).into(),
+                found: "nothing".into(),
             })
         })
     })

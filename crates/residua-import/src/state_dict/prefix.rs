@@ -190,7 +190,7 @@ fn inside<'a>(dict: &'a StateDict, part: Option<&str>) -> (Vec<(String, &'a Name
             (None, None) => None,
         };
         match reason {
-            Some(reason) => unused.push(Unused { location: tensor.name.clone(), reason }),
+            Some(reason) => unused.push(Unused { location: tensor.name.clone().into(), reason }),
             None => named.push((name, tensor)),
         }
     }

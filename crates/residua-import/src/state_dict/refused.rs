@@ -4,7 +4,7 @@
 //! It is told from the names that PyTorch's own modules, and libraries beside it, give their tensors. Only what could not be read comes here.
 
 use residua_formats::torch::StateDict;
-use residua_ir::Unused;
+use residua_ir::{Shown, Unused};
 
 use super::prefix::Asked;
 use crate::error::Error;
@@ -94,8 +94,8 @@ pub(super) fn known(dict: &StateDict, unused: &[Unused]) -> Option<Error> {
     }
     let kind = KINDS.iter().find_map(|kind| Some((kind, called(kind.parts)?)));
     if let Some((kind, name)) = kind {
-        let what = kind.what.replace("{}", &name.escape_debug().to_string());
-        return Some(Error::Unsupported { what, help: kind.help.to_owned() });
+        let what = kind.what.replace("{}", &name.shown().to_string());
+        return Some(Error::Unsupported { what: what.into(), help: kind.help.into() });
     }
     if let Some(error) = dimensions(dict) {
         return Some(error);
@@ -104,7 +104,7 @@ pub(super) fn known(dict: &StateDict, unused: &[Unused]) -> Option<Error> {
         let (_, what) = FOREIGN.iter().find(|(part, _)| name.contains(part))?;
         Some((name, *what))
     })?;
-    Some(Error::Unsupported { what: format!("{what}: `{}`", name.escape_debug()), help: EXPORT.to_owned() })
+    Some(Error::Unsupported { what: format!("{what}: `{}`", name.shown()).into(), help: EXPORT.into() })
 }
 
 /// What a file without tensors under names holds instead.
@@ -115,14 +115,14 @@ pub(super) fn nothing(asked: &Asked) -> Error {
         ([], None) => NONE.to_owned(),
         ([], Some(unused)) => format!(
             "{NONE}, only the state of an optimizer (`{}`); give the checkpoint that has the model's state dict",
-            unused.location.escape_debug()
+            unused.location.raw().shown()
         ),
         ([first, rest @ ..], _) => {
             let more = if rest.is_empty() { String::new() } else { format!(", and {} more such calls", rest.len()) };
             format!("{NONE}; where they should be, {first}{more}. Nothing was called. Do not load the file in Python")
         }
     };
-    Error::Weights { problem, tried: Vec::new() }
+    Error::Weights { problem: problem.into(), tried: Vec::new() }
 }
 
 /// A network that PyTorch quantised: weights of 8 bits, or packed for its kernels.
@@ -132,34 +132,36 @@ fn quantised(dict: &StateDict, unused: &[Unused]) -> Option<Error> {
         path => location.strip_prefix(path).and_then(|rest| rest.strip_prefix('.')).map(str::to_owned),
     };
     let packed = dict.tensors.iter().map(|tensor| tensor.name.clone()).find(|name| name.contains("_packed_params"));
-    let packed = packed
-        .or_else(|| unused.iter().filter_map(|unused| within(&unused.location)).find(|n| n.contains("_packed_params")));
+    let packed = packed.or_else(|| {
+        unused.iter().filter_map(|unused| within(unused.location.raw())).find(|n| n.contains("_packed_params"))
+    });
     let of_8_bits = unused.iter().filter(|unused| unused.reason.contains("quantised tensor"));
     let kernels: Vec<String> = of_8_bits
-        .filter_map(|unused| within(&unused.location))
+        .filter_map(|unused| within(unused.location.raw()))
         .filter(|location| location.ends_with(".weight"))
         .collect();
     let how = match (kernels.first(), &packed) {
         (Some(kernel), _) => format!(
             "a network that PyTorch quantised statically (torch.ao.quantization: {} weights of 8 bits, the first is `{}`{})",
             kernels.len(),
-            kernel.escape_debug(),
-            packed.map_or_else(String::new, |name| format!("; others packed, such as `{}`", name.escape_debug()))
+            kernel.shown(),
+            packed.map_or_else(String::new, |name| format!("; others packed, such as `{}`", name.shown()))
         ),
         (None, Some(name)) => {
             let layer = name.split("._packed_params").next().unwrap_or(name).rsplit('.').next().unwrap_or(name);
-            let layer = layer.escape_debug();
+            let layer = layer.shown();
             return Some(Error::Unsupported {
                 what: format!(
                     "a network whose dense layers PyTorch quantised dynamically (`quantize_dynamic`: `{}`)",
-                    name.escape_debug()
-                ),
-                help: format!("{QUANTISED}; `--head-from {layer}` takes the network before `{layer}`"),
+                    name.shown()
+                )
+                .into(),
+                help: format!("{QUANTISED}; `--head-from {layer}` takes the network before `{layer}`").into(),
             });
         }
         (None, None) => return None,
     };
-    Some(Error::Unsupported { what: how, help: QUANTISED.to_owned() })
+    Some(Error::Unsupported { what: how.into(), help: QUANTISED.into() })
 }
 
 /// A network whose kernels have one dimension, or three.
@@ -176,7 +178,7 @@ fn dimensions(dict: &StateDict) -> Option<Error> {
     let first = of_rank(rank).next()?;
     let shape = first.tensor.shape();
     Some(Error::Unsupported {
-        what: format!("a network of convolutions in {what}: `{}` has shape {shape:?})", first.name.escape_debug()),
-        help: format!("networks over pictures are read, those over {over} are not"),
+        what: format!("a network of convolutions in {what}: `{}` has shape {shape:?})", first.name.shown()).into(),
+        help: format!("networks over pictures are read, those over {over} are not").into(),
     })
 }

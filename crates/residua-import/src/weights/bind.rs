@@ -224,14 +224,14 @@ pub(super) fn build(
         let named = groups.get(&wanted.slot.place).and_then(|group| group.tensors.get(wanted.index));
         let Some(named) = named else {
             return Err(Error::MissingTensor {
-                layer: wanted.layer.name.clone(),
-                tensor: wanted.slot.field.to_string(),
-                expected: format!("{:?}", wanted.shape),
-                found: "nothing".to_owned(),
+                layer: wanted.layer.name.clone().into(),
+                tensor: wanted.slot.field.to_string().into(),
+                expected: format!("{:?}", wanted.shape).into(),
+                found: "nothing".into(),
             });
         };
-        let tensor =
-            view(&named.tensor, wanted).map_err(|source| Error::Tensor { tensor: named.location.clone(), source })?;
+        let tensor = view(&named.tensor, wanted)
+            .map_err(|source| Error::Tensor { tensor: named.location.clone().into(), source })?;
         let name = format!("{}/{}", wanted.layer.name, keras_name(wanted.layer.class, wanted.slot.field));
         Ok(Bound { tensor, name, location: named.location.clone() })
     })

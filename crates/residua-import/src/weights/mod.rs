@@ -36,9 +36,8 @@ use guess::Why;
 pub fn import(file: KerasFile, name: &str, given: &Given) -> Result<Graph> {
     if file.backend.as_deref() == Some("theano") {
         return Err(Error::Unsupported {
-            what: "weights that were saved with the Theano backend".to_owned(),
-            help: "their convolution kernels are mirrored; load and save them with the TensorFlow backend first"
-                .to_owned(),
+            what: "weights that were saved with the Theano backend".into(),
+            help: "their convolution kernels are mirrored; load and save them with the TensorFlow backend first".into(),
         });
     }
     let groups = group::of(&file.weights);
@@ -49,7 +48,7 @@ pub fn import(file: KerasFile, name: &str, given: &Given) -> Result<Graph> {
         ..Source::default()
     };
     if groups.layers.iter().all(|group| group.tensors.is_empty()) {
-        return Err(Error::Weights { problem: "the file holds no weights".to_owned(), tried: Vec::new() });
+        return Err(Error::Weights { problem: "the file holds no weights".into(), tried: Vec::new() });
     }
 
     let mut fits: Vec<(Recipe, Vec<String>, Graph)> = Vec::new();
@@ -57,21 +56,21 @@ pub fn import(file: KerasFile, name: &str, given: &Given) -> Result<Graph> {
     for kin in candidates(&groups) {
         match attempt(kin, &groups, name, (&source, &file.unused), given) {
             Ok(found) => fits.push(found),
-            Err(Why::Reason(why)) => tried.push(format!("{}: {why}", kin.describe())),
+            Err(Why::Reason(why)) => tried.push(format!("{}: {why}", kin.describe()).into()),
             Err(Why::Impossible(what)) => impossible = impossible.or(Some(what)),
         }
     }
     if fits.len() > 1 {
-        let names = fits.iter().map(|(recipe, _, _)| describe(&recipe.form)).collect();
-        return Err(Error::Weights { problem: "several networks fit".to_owned(), tried: names });
+        let names = fits.iter().map(|(recipe, _, _)| describe(&recipe.form).into()).collect();
+        return Err(Error::Weights { problem: "several networks fit".into(), tried: names });
     }
     let Some((recipe, notes, mut graph)) = fits.pop() else {
         if let Some(Impossible { option, expected, found }) = impossible {
-            return Err(Error::Config { at: option.to_owned(), expected, found });
+            return Err(Error::Config { at: option.into(), expected: expected.into(), found: found.into() });
         }
         let count = groups.layers.iter().filter(|group| !group.tensors.is_empty()).count();
         let problem = format!("the file holds weights of {count} layers, which are those of no network known here");
-        return Err(Error::Weights { problem, tried });
+        return Err(Error::Weights { problem: problem.into(), tried });
     };
     let source = graph.source_mut();
     source.architecture = recipe.standard_name();

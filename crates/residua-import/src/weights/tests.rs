@@ -122,7 +122,7 @@ fn applications_are_found_without_their_names_too() {
         });
         let graph = import(file(KerasWeights::Paths(groups.collect())), "file", &Given::default()).unwrap();
         assert!(graph.source().notes[0].starts_with("network found from shapes and order"));
-        let names: Vec<&str> = graph.layers().iter().map(|layer| layer.name.as_str()).collect();
+        let names: Vec<&str> = graph.layers().iter().map(|layer| layer.name.raw()).collect();
         assert_eq!(names, layers.iter().map(|layer| layer.name.as_str()).collect::<Vec<_>>());
     }
 }

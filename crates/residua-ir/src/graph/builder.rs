@@ -7,6 +7,7 @@ use super::{
     Value, ValueId, ValueKind,
 };
 use crate::budget::{Limit, Overrun};
+use crate::name::Name;
 use crate::op::Op;
 use crate::shape::Shape;
 use crate::tensor::{DType, Tensor, TensorError};
@@ -22,7 +23,7 @@ pub enum GraphError {
     #[error("input `{input}` is declared {declared}, it cannot be {wanted}")]
     InputShape {
         /// The input.
-        input: String,
+        input: Name,
         /// Its shape in the model.
         declared: String,
         /// The shape that was asked for.
@@ -32,7 +33,7 @@ pub enum GraphError {
     #[error("tensor `{name}`: {error}")]
     Tensor {
         /// Its name.
-        name: String,
+        name: Name,
         /// What is wrong.
         error: TensorError,
     },
@@ -59,7 +60,7 @@ pub struct GraphBuilder {
 impl GraphBuilder {
     /// An empty graph.
     #[must_use]
-    pub fn new(name: impl Into<String>) -> Self {
+    pub fn new(name: impl Into<Name>) -> Self {
         let graph = Graph {
             name: name.into(),
             source: Source::default(),
@@ -111,12 +112,12 @@ impl GraphBuilder {
 
     fn value(&mut self, name: &str, kind: ValueKind, order: SourceOrder) -> ValueId {
         let name = self.unique(name);
-        self.graph.values.push(Value { name, kind, order });
+        self.graph.values.push(Value { name: name.into(), kind, order });
         ValueId::new(self.graph.values.len() - 1)
     }
 
     /// A layer of the source model.
-    pub fn layer(&mut self, name: impl Into<String>, kind: impl Into<String>, trainable: bool) -> LayerId {
+    pub fn layer(&mut self, name: impl Into<Name>, kind: impl Into<Name>, trainable: bool) -> LayerId {
         self.copy_layer(Layer { name: name.into(), kind: kind.into(), trainable, remarks: Remarks::default() })
     }
 
@@ -148,7 +149,7 @@ impl GraphBuilder {
         self.graph.parameters.push(parameter);
         let id = ParameterId::new(self.graph.parameters.len() - 1);
         let name = self.graph.parameters[id.index()].name.clone();
-        self.value(&name, ValueKind::Parameter(id), SourceOrder::Same)
+        self.value(name.raw(), ValueKind::Parameter(id), SourceOrder::Same)
     }
 
     /// A tensor that belongs to a layer and that no node reads, such as a counter.
@@ -159,8 +160,7 @@ impl GraphBuilder {
     /// A weight with a layer of its own; for small graphs in tests.
     pub fn weight(&mut self, name: &str, tensor: Tensor) -> ValueId {
         let layer = self.layer(name, "Parameter", true);
-        let parameter =
-            Parameter { name: name.to_owned(), location: name.to_owned(), role: Role::Weight, layer, tensor };
+        let parameter = Parameter { name: name.into(), location: name.into(), role: Role::Weight, layer, tensor };
         self.parameter(parameter)
     }
 

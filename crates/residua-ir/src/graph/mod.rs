@@ -11,6 +11,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::name::Name;
 use crate::op::Op;
 use crate::preparation::{self, Stated};
 use crate::shape::{Dim, Shape};
@@ -152,7 +153,7 @@ pub enum ValueKind {
 #[derive(Debug, Clone)]
 pub struct Value {
     /// Unique in the graph. For inputs and outputs the name that the source shows.
-    pub name: String,
+    pub name: Name,
     /// What gives it.
     pub kind: ValueKind,
     /// How it lies in the source model.
@@ -163,7 +164,7 @@ pub struct Value {
 #[derive(Debug, Clone)]
 pub struct Node {
     /// Unique in the graph; the layer's name where the layer is one node.
-    pub name: String,
+    pub name: Name,
     /// What it computes.
     pub op: Op,
     /// Operands.
@@ -203,9 +204,9 @@ impl Node {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layer {
     /// Name, with the names of enclosing models before it: `resnet50v2/conv1_conv`.
-    pub name: String,
+    pub name: Name,
     /// What the framework calls it: `Conv2D`, `BatchNormalization`, an ONNX op type.
-    pub kind: String,
+    pub kind: Name,
     /// Whether it is trained.
     pub trainable: bool,
     /// What else the source says of it.
@@ -244,9 +245,9 @@ impl Role {
 #[derive(Debug, Clone)]
 pub struct Parameter {
     /// Name in the source: `conv1_conv/kernel`, an ONNX initializer.
-    pub name: String,
+    pub name: Name,
     /// Path in the file, where that differs: `/model_weights/conv1_conv/conv1_conv/kernel:0`.
-    pub location: String,
+    pub location: Name,
     /// What it is.
     pub role: Role,
     /// The layer that owns it.
@@ -259,7 +260,7 @@ pub struct Parameter {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unused {
     /// Path in the file.
-    pub location: String,
+    pub location: Name,
     /// Why: `optimizer state`.
     pub reason: String,
 }
@@ -267,7 +268,7 @@ pub struct Unused {
 /// A network.
 #[derive(Debug, Clone)]
 pub struct Graph {
-    name: String,
+    name: Name,
     source: Source,
     layers: Vec<Layer>,
     parameters: Vec<Parameter>,
@@ -283,7 +284,7 @@ pub struct Graph {
 impl Graph {
     /// Name of the model.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> &Name {
         &self.name
     }
 
@@ -466,7 +467,7 @@ impl Graph {
                 && input.shape.dims().iter().zip(wanted).all(|(dim, &size)| dim.fixed().is_none_or(|d| d == size));
             if !fits {
                 return Err(GraphError::InputShape {
-                    input: value.name.clone(),
+                    input: value.name.raw().into(),
                     declared: input.shape.to_string(),
                     wanted: Shape::fixed(wanted).to_string(),
                 });
@@ -480,7 +481,7 @@ impl Graph {
 impl fmt::Display for Graph {
     /// The graph as text, a node a line; for tests and debugging.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = |id: &ValueId| self.value(*id).name.as_str();
+        let name = |id: &ValueId| self.value(*id).name.raw();
         let list = |ids: &[ValueId]| ids.iter().map(name).collect::<Vec<_>>().join(", ");
         writeln!(f, "graph {} ({}) -> ({})", self.name, list(&self.inputs), list(&self.outputs))?;
         for node in &self.nodes {

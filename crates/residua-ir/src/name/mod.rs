@@ -25,7 +25,7 @@ use characters::acts;
 const OF_NAME: usize = 1_000;
 
 /// The same of a message.
-const OF_TEXT: usize = 50_000;
+const OF_TEXT: usize = 8_000;
 
 /// Text on one line, with what would act spelled out.
 ///
@@ -202,6 +202,42 @@ macro_rules! shown {
             }
         }
 
+        impl From<&$name> for String {
+            fn from(text: &$name) -> Self {
+                text.0.clone()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(text: $name) -> Self {
+                text.0
+            }
+        }
+
+        impl PartialEq<&String> for $name {
+            fn eq(&self, other: &&String) -> bool {
+                self.0 == **other
+            }
+        }
+
+        impl PartialEq<$name> for str {
+            fn eq(&self, other: &$name) -> bool {
+                *self == other.0
+            }
+        }
+
+        impl PartialEq<$name> for &str {
+            fn eq(&self, other: &$name) -> bool {
+                **self == other.0
+            }
+        }
+
+        impl PartialEq<$name> for String {
+            fn eq(&self, other: &$name) -> bool {
+                *self == other.0
+            }
+        }
+
         impl PartialEq<str> for $name {
             fn eq(&self, other: &str) -> bool {
                 self.0 == other
@@ -235,6 +271,18 @@ shown!(
     Text,
     OF_TEXT
 );
+
+impl From<Name> for Text {
+    fn from(name: Name) -> Self {
+        Self(name.0)
+    }
+}
+
+impl From<&Name> for Text {
+    fn from(name: &Name) -> Self {
+        Self(name.0.clone())
+    }
+}
 
 /// What is given by a file or on the command line, as it may be shown. For paths, instead of [`Path::display`], which gives
 /// what acts as it is.

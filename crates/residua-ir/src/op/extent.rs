@@ -162,12 +162,12 @@ impl Extent {
     /// # Errors
     /// [`ShapeError`] where it refers to an axis that is not there, overflows, or is below 0 where it is no known number.
     pub fn resolve(&self, operands: &[TensorType]) -> Result<Resolved, ShapeError> {
-        let out_of_range = || ShapeError::Attribute("a size that is computed from others is out of range".to_owned());
+        let out_of_range = || ShapeError::Attribute("a size that is computed from others is out of range".into());
         match self {
             Extent::Known(number) => Ok(Resolved::Number(*number)),
             Extent::Of { operand, axis } => {
                 let dim = operands.get(*operand).and_then(|operand| operand.shape.dims().get(*axis));
-                let missing = || ShapeError::Attribute(format!("axis {axis} of operand {operand} is not there"));
+                let missing = || ShapeError::Attribute(format!("axis {axis} of operand {operand} is not there").into());
                 Ok(Resolved::of(dim.ok_or_else(missing)?))
             }
             Extent::Computed { by, a, b } => match (a.resolve(operands)?, b.resolve(operands)?) {
@@ -190,7 +190,7 @@ impl Extent {
     /// As [`Extent::resolve`], and where it is below 0.
     pub fn size(&self, operands: &[TensorType]) -> Result<Dim, ShapeError> {
         let resolved = self.resolve(operands)?;
-        resolved.dim().ok_or_else(|| ShapeError::Attribute(format!("{resolved:?} is no size")))
+        resolved.dim().ok_or_else(|| ShapeError::Attribute(format!("{resolved:?} is no size").into()))
     }
 
     /// The same of other operands: `f` gives the new position of each.

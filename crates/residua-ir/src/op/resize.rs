@@ -120,7 +120,7 @@ impl Resize {
         };
         if [count, regions] != [dims.len(); 2] {
             let problem = format!("{count} sizes and {regions} regions for {} axes", dims.len());
-            return Err(ShapeError::Attribute(problem));
+            return Err(ShapeError::Attribute(problem.into()));
         }
         match &self.target {
             ResizeTarget::Scales(scales) => dims.iter().zip(scales).map(|(dim, &scale)| scaled(dim, scale)).collect(),
@@ -160,13 +160,13 @@ fn one_scale(found: &[usize], wanted: &[usize], fit: Fit) -> f64 {
 fn rounded(size: f64) -> Result<Dim, ShapeError> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in range")]
     let known = (0.0..1e15).contains(&size).then_some(Dim::Fixed(size as usize));
-    known.ok_or_else(|| ShapeError::Attribute(format!("{size} is no size")))
+    known.ok_or_else(|| ShapeError::Attribute(format!("{size} is no size").into()))
 }
 
 /// `⌊size · scale⌋`, in f32 as ONNX has it.
 fn scaled(dim: &Dim, scale: f64) -> Result<Dim, ShapeError> {
     if !(scale.is_finite() && scale > 0.0) {
-        return Err(ShapeError::Attribute(format!("a scale must be above 0, found {scale}")));
+        return Err(ShapeError::Attribute(format!("a scale must be above 0, found {scale}").into()));
     }
     #[expect(clippy::cast_possible_truncation, reason = "scales are f32")]
     match dim.fixed() {

@@ -11,6 +11,8 @@ mod values;
 
 use serde::{Deserialize, Serialize};
 
+use crate::name::Text;
+
 pub use values::{Channels, Preprocessing, Values};
 
 /// Longest side that a picture may be brought to.
@@ -192,16 +194,16 @@ impl Filter {
 #[error("{at}: expected {expected}, found {found}")]
 pub struct PreparationError {
     /// The part: `resize`, `values.deviation`.
-    pub at: String,
+    pub at: Text,
     /// What it can be.
-    pub expected: String,
+    pub expected: Text,
     /// What it is.
-    pub found: String,
+    pub found: Text,
 }
 
 impl PreparationError {
-    fn new(at: &str, expected: impl Into<String>, found: impl Into<String>) -> Self {
-        Self { at: at.to_owned(), expected: expected.into(), found: found.into() }
+    fn new(at: &str, expected: impl Into<Text>, found: impl Into<Text>) -> Self {
+        Self { at: at.into(), expected: expected.into(), found: found.into() }
     }
 }
 
@@ -260,7 +262,7 @@ impl Preparation {
         serde_json::from_str(text).map_err(|error| {
             let names: Vec<&str> = Preprocessing::ALL.iter().map(|mode| mode.name()).collect();
             let expected = format!("`{}` or a preparation in JSON", names.join("`, `"));
-            let found: String = text.chars().take(40).flat_map(char::escape_debug).collect();
+            let found: String = text.chars().take(40).collect();
             PreparationError::new("preparation", expected, format!("`{found}` ({error})"))
         })
     }
@@ -418,6 +420,6 @@ mod tests {
         let mut values = full().values.unwrap();
         values.mean[1] = f64::NAN;
         let error = Preparation { values: Some(values), ..Preparation::default() }.check().unwrap_err();
-        assert_eq!((error.at.as_str(), error.found.as_str()), ("values.mean", "NaN"));
+        assert_eq!((error.at.raw(), error.found.raw()), ("values.mean", "NaN"));
     }
 }

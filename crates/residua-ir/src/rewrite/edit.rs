@@ -148,7 +148,7 @@ impl<'m> Edits<'m> {
         let mut copy = Copy {
             edits: &self,
             names,
-            builder: GraphBuilder::new(graph.name()),
+            builder: GraphBuilder::new(graph.name().raw()),
             values: HashMap::new(),
             origin: Origin { nodes: Vec::new(), values: Vec::new() },
         };
@@ -245,7 +245,7 @@ impl<'e> Copy<'e> {
             let value = graph.value(id);
             if let ValueKind::Input(declared) = &value.kind {
                 let ty = self.edits.inputs.get(&id).unwrap_or(declared).clone();
-                let new = self.builder.input_with(&value.name, ty, self.order(id));
+                let new = self.builder.input_with(value.name.raw(), ty, self.order(id));
                 self.put(Some(id), new);
             }
         }
@@ -322,7 +322,7 @@ impl<'e> Copy<'e> {
             }
             None => {
                 let inputs: Vec<ValueId> = node.inputs.iter().map(|&id| self.value(id)).collect();
-                let names: Vec<&str> = node.outputs.iter().map(|&id| self.shown(id).name.as_str()).collect();
+                let names: Vec<&str> = node.outputs.iter().map(|&id| self.shown(id).name.raw()).collect();
                 let outputs = self.builder.node_with_outputs(node.op.clone(), &inputs, node.layer, &names);
                 self.origin.nodes.push(id);
                 for (&old, new) in node.outputs.iter().zip(outputs) {
@@ -345,10 +345,10 @@ impl<'e> Copy<'e> {
                 let operands: Vec<ValueId> =
                     made.operands.iter().map(|operand| self.expr(operand, id, node, false)).collect();
                 let name = &self.shown(node.output()).name;
-                let name = if root { name.clone() } else { format!("{name}/{}", made.what) };
+                let name = if root { name.clone() } else { format!("{}/{}", name.raw(), made.what).into() };
                 let is = made.is.unwrap_or(id);
                 let layer = self.graph().node(is).layer;
-                let new = self.builder.node(&name, made.op.clone(), &operands, layer);
+                let new = self.builder.node(name.raw(), made.op.clone(), &operands, layer);
                 self.origin.nodes.push(is);
                 self.put(None, new);
                 new
@@ -387,7 +387,7 @@ mod tests {
             edits.replace(id, before.into());
         }
         let (changed, origin) = edits.apply().unwrap();
-        let names: Vec<&str> = changed.nodes().iter().map(|node| node.name.as_str()).collect();
+        let names: Vec<&str> = changed.nodes().iter().map(|node| node.name.raw()).collect();
         assert_eq!(names, ["a/relu", "b/identity"]);
         assert_eq!(origin.node(NodeId::new(1)), NodeId::new(2));
         let output = changed.outputs()[0];

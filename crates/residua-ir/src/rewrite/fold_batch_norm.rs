@@ -137,7 +137,7 @@ impl Foldable {
         let bias = match constants.get(1) {
             Some(&old) => Parameter { tensor: bias, ..old.clone() },
             None => Parameter {
-                name: format!("{}/bias", owner.name),
+                name: format!("{}/bias", owner.name.raw()).into(),
                 location: norm.name.clone(),
                 role: Role::Weight,
                 layer: producer.layer,
@@ -171,6 +171,6 @@ mod tests {
         let checked = validate(folded.graph).unwrap();
         let node = &checked.graph().nodes()[0];
         let values = |i: usize| checked.graph().as_parameter(node.inputs[i]).unwrap().tensor.to_f32().unwrap();
-        assert_eq!((node.name.as_str(), values(1), values(2)), ("bn", vec![1.0, 2.0], vec![9.5, 17.0]));
+        assert_eq!((node.name.raw(), values(1), values(2)), ("bn", vec![1.0, 2.0], vec![9.5, 17.0]));
     }
 }

@@ -138,9 +138,9 @@ impl<'m> Known<'m> {
             Some(first) if weights.iter().all(|leaf| leaf.role == first.role) => first.role,
             Some(_) => Role::Weight,
         };
-        let from: Vec<&str> = weights.iter().map(|leaf| leaf.location.as_str()).collect();
+        let from: Vec<&str> = weights.iter().map(|leaf| leaf.location.raw()).collect();
         let name = graph.value(node.output()).name.clone();
-        Some(Parameter { name, location: from.join(" + "), role, layer: node.layer, tensor })
+        Some(Parameter { name, location: from.join(" + ").into(), role, layer: node.layer, tensor })
     }
 
     /// The nodes that the result of a node takes, in order.
@@ -178,7 +178,8 @@ impl<'m> Known<'m> {
                 kinds.push(kind);
             }
         }
-        let of: Vec<&str> = leaves.iter().filter(|leaf| leaf.role != Role::Literal).map(|leaf| &*leaf.name).collect();
+        let of = leaves.iter().filter(|leaf| leaf.role != Role::Literal);
+        let of: Vec<String> = of.map(|leaf| leaf.name.to_string()).collect();
         let how = if of.is_empty() { kinds.join(", ") } else { format!("{} of {}", kinds.join(", "), of.join(", ")) };
         Ok(Some(Tensor::from_lazy(ty.dtype, Endian::Little, shape, lazily(part))?.computed(how)))
     }
@@ -210,7 +211,7 @@ fn part(graph: &Graph, nodes: &[NodeId], output: ValueId) -> Option<Checked> {
             }
         }
         let inputs: Option<Vec<ValueId>> = node.inputs.iter().map(|input| values.get(input).copied()).collect();
-        let new = builder.node(&node.name, node.op.clone(), &inputs?, layer);
+        let new = builder.node(node.name.raw(), node.op.clone(), &inputs?, layer);
         values.insert(node.output(), new);
     }
     builder.output(*values.get(&output)?);
@@ -299,7 +300,7 @@ mod tests {
         let folded = fold(g).unwrap();
         assert_eq!(folded.nodes().len(), 1);
         let parameter = folded.as_parameter(folded.nodes()[0].inputs[1]).unwrap();
-        assert_eq!((parameter.name.as_str(), parameter.location.as_str()), ("centred", "w"));
+        assert_eq!((parameter.name.raw(), parameter.location.raw()), ("centred", "w"));
         assert_eq!((parameter.role, parameter.tensor.shape()), (Role::Weight, &[2, 3][..]));
         assert_eq!(parameter.tensor.transforms()[0].to_string(), "computed(ReduceMean, Sub of w)");
     }

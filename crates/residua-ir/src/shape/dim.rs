@@ -7,6 +7,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::name::printable;
+
 /// One size.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Dim {
@@ -85,16 +87,17 @@ impl Dim {
 
 impl fmt::Display for Dim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |symbol: &Arc<str>| printable(symbol).into_owned();
         match self {
             Dim::Fixed(size) => write!(f, "{size}"),
-            Dim::Symbolic { symbol, offset: 0, divisor: 1 } => f.write_str(symbol),
-            Dim::Symbolic { symbol, offset, divisor: 1 } => write!(f, "{symbol}{offset:+}"),
-            Dim::Symbolic { symbol, offset: 0, divisor } => write!(f, "⌊{symbol}/{divisor}⌋"),
+            Dim::Symbolic { symbol, offset: 0, divisor: 1 } => f.write_str(&name(symbol)),
+            Dim::Symbolic { symbol, offset, divisor: 1 } => write!(f, "{}{offset:+}", name(symbol)),
+            Dim::Symbolic { symbol, offset: 0, divisor } => write!(f, "⌊{}/{divisor}⌋", name(symbol)),
             Dim::Symbolic { symbol, offset, divisor } => {
                 if offset + 1 == *divisor {
-                    write!(f, "⌈{symbol}/{divisor}⌉")
+                    write!(f, "⌈{}/{divisor}⌉", name(symbol))
                 } else {
-                    write!(f, "⌊({symbol}{offset:+})/{divisor}⌋")
+                    write!(f, "⌊({}{offset:+})/{divisor}⌋", name(symbol))
                 }
             }
             Dim::Unknown => f.write_str("?"),

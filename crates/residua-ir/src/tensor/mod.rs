@@ -24,6 +24,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::budget::{Limit, Overrun};
+use crate::name::Text;
 
 pub use distribution::Distribution;
 pub use dtype::{DType, Endian, decimal};
@@ -100,7 +101,7 @@ pub enum TensorError {
     },
     /// The file could not give the bytes: a damaged chunk, a failed checksum.
     #[error("{0}")]
-    Source(String),
+    Source(Text),
 }
 
 /// Bytes that have to be decoded before they can be walked, such as the compressed chunks of an HDF5 dataset.

@@ -24,9 +24,7 @@ impl LazyBytes for Strided {
         for _ in 0..count {
             let start = at * self.size;
             let element = self.bytes.get(start..start + self.size);
-            out.extend_from_slice(
-                element.ok_or_else(|| TensorError::Source("an element beyond its storage".to_owned()))?,
-            );
+            out.extend_from_slice(element.ok_or_else(|| TensorError::Source("an element beyond its storage".into()))?);
             for axis in (0..self.dims.len()).rev() {
                 index[axis] += 1;
                 at += self.strides[axis];
@@ -66,7 +64,7 @@ impl Tensor {
         let held = storage.len() / dtype.size();
         if strides.len() != shape.len() {
             let text = format!("{} strides for {} axes", strides.len(), shape.len());
-            return Err(TensorError::Source(text));
+            return Err(TensorError::Source(text.into()));
         }
         if count == 0 {
             return Self::from_bytes(dtype, endian, shape, Bytes::new());
@@ -78,7 +76,7 @@ impl Tensor {
             let text = format!(
                 "shape {shape:?} with strides {strides:?} from element {offset} on reaches beyond a storage of {held} elements"
             );
-            return Err(TensorError::Source(text));
+            return Err(TensorError::Source(text.into()));
         }
         let in_a_row = row_major(&shape);
         if steps.zip(&in_a_row).all(|((&dim, stride), row)| dim == 1 || stride == row) {

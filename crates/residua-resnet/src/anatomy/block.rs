@@ -263,7 +263,7 @@ fn leads_to_norm_and_activation(flow: &Flow, sum: ValueId) -> bool {
 
 /// What the names of a block's convolutions begin with, cut at a separator.
 fn hint(flow: &Flow, convs: &[ConvUnit]) -> Option<String> {
-    let mut names = convs.iter().map(|conv| flow.graph.layer(flow.graph.node(conv.node).layer).name.as_str());
+    let mut names = convs.iter().map(|conv| flow.graph.layer(flow.graph.node(conv.node).layer).name.raw());
     let first = names.next()?;
     let shared = names.fold(first, |shared, name| {
         let same = shared.char_indices().zip(name.chars()).take_while(|((_, a), b)| a == b);

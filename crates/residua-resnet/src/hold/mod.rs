@@ -355,7 +355,7 @@ fn recipe(model: &Checked, anatomy: &Anatomy, form: &Form, kin: &Kin, tensors: &
     });
     let head = anatomy.head.pool.map(|_| Head::new(HeadPool::Global, classifier));
     Recipe {
-        name: model.graph().name().to_owned(),
+        name: model.graph().name().to_owned().into_raw(),
         form: form.clone(),
         sizes,
         input,

@@ -183,7 +183,7 @@ fn a_variance_that_would_become_negative_gives_the_difference_to_the_factor() {
     let conventions = Conventions { epsilon: 1e-9, ..kin.conventions.clone() };
     let model = network_of(kin, &form, conventions);
     let tiny = |parameter: &residua_ir::Parameter| {
-        let is_variance = parameter.name.ends_with(".variance");
+        let is_variance = parameter.name.raw().ends_with(".variance");
         let tensor = &parameter.tensor;
         Ok::<_, TensorError>(if is_variance {
             Tensor::filled(DType::F32, tensor.shape().to_vec(), 1e-6)?

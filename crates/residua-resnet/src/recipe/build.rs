@@ -92,7 +92,13 @@ impl Recipe {
         let order = self.order(layer);
         let id = g.layer(&layer.name, layer.class, true);
         if let Some(Bound { tensor, name, location }) = counter {
-            g.unread_parameter(Parameter { name, location, role: Role::Counter, layer: id, tensor });
+            g.unread_parameter(Parameter {
+                name: name.into(),
+                location: location.into(),
+                role: Role::Counter,
+                layer: id,
+                tensor,
+            });
         }
         let Some(op) = op_of(layer) else {
             let input = InputType { dtype: DType::F32, shape: self.input.shape() };
@@ -118,18 +124,30 @@ impl Recipe {
             let tensor = match (layer.kind, slot.field) {
                 (LayerKind::Conv { standardised: Some(epsilon), .. }, Field::Weight) => {
                     let standardised = tensor.standardised(epsilon);
-                    standardised.map_err(|error| GraphError::Tensor { name: name.clone(), error })?
+                    standardised.map_err(|error| GraphError::Tensor { name: name.clone().into(), error })?
                 }
                 _ => tensor,
             };
-            operands.push(g.parameter(Parameter { name, location, role, layer: id, tensor }));
+            operands.push(g.parameter(Parameter {
+                name: name.into(),
+                location: location.into(),
+                role,
+                layer: id,
+                tensor,
+            }));
         }
         if let LayerKind::BatchNorm { affine: false, .. } = layer.kind {
             for (at, (field, value)) in [(Field::Scale, 1.0), (Field::Offset, 0.0)].into_iter().enumerate() {
                 let name = format!("{}.{field}", layer.name);
                 let tensor = Tensor::from_f32(vec![layer.gives], &vec![value; layer.gives]);
-                let tensor = tensor.map_err(|error| GraphError::Tensor { name: name.clone(), error })?;
-                let default = Parameter { name, location: String::new(), role: Role::Default, layer: id, tensor };
+                let tensor = tensor.map_err(|error| GraphError::Tensor { name: name.clone().into(), error })?;
+                let default = Parameter {
+                    name: name.into(),
+                    location: String::new().into(),
+                    role: Role::Default,
+                    layer: id,
+                    tensor,
+                };
                 operands.insert(1 + at, g.parameter(default));
             }
         }

@@ -212,7 +212,7 @@ fn a_first_block_that_changes_nothing_has_a_projection_where_its_maker_says_so()
 }
 
 fn ops(model: &Checked) -> Vec<(&str, &Op)> {
-    model.graph().nodes().iter().map(|node| (node.name.as_str(), &node.op)).collect()
+    model.graph().nodes().iter().map(|node| (node.name.raw(), &node.op)).collect()
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn layers_come_in_forward_order_under_the_names_of_the_layout_or_of_their_place(
     );
     let model = built(&nameless);
     assert!(model.graph().values().iter().all(|value| value.order == SourceOrder::Same));
-    let classes: Vec<&str> = model.graph().layers().iter().map(|layer| layer.kind.as_str()).collect();
+    let classes: Vec<&str> = model.graph().layers().iter().map(|layer| layer.kind.raw()).collect();
     for class in ["Conv2d", "BatchNorm2d", "ReLU", "MaxPool2d", "Sigmoid", "AdaptiveAvgPool2d", "Flatten", "Linear"] {
         assert!(classes.contains(&class), "{class}: {classes:?}");
     }
@@ -316,7 +316,7 @@ fn kernels_of_stem_and_blocks_are_standardised_and_those_of_gates_and_classifier
         match parameter.tensor.before_standardisation() {
             Some((before, epsilon)) => {
                 assert_eq!((before.shape(), epsilon), (parameter.tensor.shape(), 1e-8));
-                standardised.push(parameter.name.as_str());
+                standardised.push(parameter.name.raw());
             }
             None => assert_eq!(parameter.tensor.transforms(), []),
         }

@@ -80,7 +80,7 @@ fn sizes(info: &ValueInfoProto) -> Option<Vec<DeclaredSize>> {
     let Some(TypeValue::Tensor(tensor)) = info.r#type.as_ref()?.value.as_ref() else { return None };
     let size = |value: &Option<DimensionValue>| match value {
         Some(DimensionValue::Value(size)) => usize::try_from(*size).map_or(DeclaredSize::Open, DeclaredSize::Fixed),
-        Some(DimensionValue::Param(name)) if !name.is_empty() => DeclaredSize::Named(name.clone()),
+        Some(DimensionValue::Param(name)) if !name.is_empty() => DeclaredSize::Named(name.clone().into()),
         Some(DimensionValue::Param(_)) | None => DeclaredSize::Open,
     };
     Some(tensor.shape.as_ref()?.dim.iter().map(|dim| size(&dim.value)).collect())

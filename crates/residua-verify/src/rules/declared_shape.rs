@@ -40,7 +40,7 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     for id in graph.value_ids() {
         let value = graph.value(id);
         let (ValueKind::Computed { .. }, Some(inferred)) = (&value.kind, subject.model.type_of(id)) else { continue };
-        let Some(text) = declared.get(value.name.as_str()).and_then(|info| contradiction(info, inferred)) else {
+        let Some(text) = declared.get(value.name.raw()).and_then(|info| contradiction(info, inferred)) else {
             continue;
         };
         let message = format!("`{}` is declared {text}", value.name);
@@ -50,7 +50,7 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     let more = found.len().saturating_sub(TOLD);
     found.truncate(TOLD);
     if let (Some(last), 1..) = (found.last_mut(), more) {
-        last.message.push_str(&format!(" (and {more} more of the kind behind it)"));
+        last.message = format!("{} (and {more} more of the kind behind it)", last.message).into();
     }
     findings.extend(found);
 }

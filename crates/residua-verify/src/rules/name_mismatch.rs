@@ -34,7 +34,7 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
         return;
     }
     let graph_name = subject.model.graph().name();
-    let names = subject.called.iter().copied().chain([graph_name]);
+    let names = subject.called.iter().copied().chain([graph_name.raw()]);
     let said = names.filter_map(|name| Some((name, said(name)?)));
     for (name, Said { depth, v2 }) in said.take(1) {
         let mut report = |message: String| {

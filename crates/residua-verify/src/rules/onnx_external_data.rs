@@ -3,7 +3,7 @@
 use std::path::{Component, Path};
 
 use residua_formats::onnx::schema::{DataLocation, TensorProto};
-use residua_ir::Finding;
+use residua_ir::{Finding, Shown};
 
 use crate::OnnxText;
 
@@ -47,7 +47,7 @@ pub(super) fn check(text: &OnnxText, findings: &mut Vec<Finding>) {
 fn problem(text: &OnnxText, tensor: &TensorProto) -> Option<String> {
     let location = tensor.external_data.iter().find(|entry| entry.key == "location").map(|entry| &entry.value);
     let Some(location) = location else { return Some("it does not say which file its data lies in".to_owned()) };
-    let shown = location.escape_debug();
+    let shown = location.shown();
     if Path::new(location).is_absolute() || location.starts_with('\\') || location.get(1..2) == Some(":") {
         return Some(format!("its data is said to lie in `{shown}`, an absolute path"));
     }

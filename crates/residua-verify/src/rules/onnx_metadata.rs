@@ -1,6 +1,6 @@
 //! Metadata that says two things.
 
-use residua_ir::{Finding, Level};
+use residua_ir::{Finding, Level, Shown};
 
 use crate::OnnxText;
 
@@ -31,7 +31,7 @@ pub(super) fn check(text: &OnnxText, findings: &mut Vec<Finding>) {
         seen.push(key);
         let (message, level) = match (key.is_empty(), again) {
             _ if told.contains(&key) => continue,
-            (_, true) => (format!("the metadata has the key `{}` more than once", key.escape_debug()), CODE.level),
+            (_, true) => (format!("the metadata has the key `{}` more than once", key.shown()), CODE.level),
             (true, false) => ("the metadata has an empty key".to_owned(), Level::Warning),
             (false, false) => continue,
         };

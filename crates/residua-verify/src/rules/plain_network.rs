@@ -36,7 +36,7 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     if total < LEAST {
         return;
     }
-    let names = subject.called.iter().copied().chain([subject.model.graph().name()]);
+    let names = subject.called.iter().copied().chain([subject.model.graph().name().raw()]);
     let says = names.map(str::to_ascii_lowercase).any(|name| name.contains("resnet") || name.contains("resnext"));
     let bottlenecks = bottlenecks(subject);
     let mut message = format!("{total} convolutions and no shortcut");

@@ -32,7 +32,7 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     }
     findings.extend(reasons.into_iter().map(|reason| {
         let mut of_it = unused.iter().filter(|entry| entry.reason == reason);
-        let first = of_it.next().map_or("", |entry| entry.location.as_str());
+        let first = of_it.next().map_or("", |entry| entry.location.raw());
         let message = match of_it.count() {
             0 => format!("{first} is not used: {reason}"),
             more => format!("{first} and {more} more are not used: {reason}"),

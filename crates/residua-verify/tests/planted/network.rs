@@ -25,9 +25,9 @@ pub(crate) struct Network<'a> {
 
 impl<'a> Network<'a> {
     pub(crate) fn of(source: &'a Graph) -> Self {
-        let name = |id: &ValueId| source.value(*id).name.clone();
+        let name = |id: &ValueId| source.value(*id).name.raw().to_owned();
         let nodes = source.nodes().iter().map(|node| Draft {
-            layer: source.layer(node.layer).name.clone(),
+            layer: source.layer(node.layer).name.raw().to_owned(),
             op: node.op.clone(),
             inputs: node.inputs.iter().map(name).collect(),
             outputs: node.outputs.iter().map(name).collect(),
@@ -37,7 +37,7 @@ impl<'a> Network<'a> {
     }
 
     pub(crate) fn name(&self, value: ValueId) -> String {
-        self.source.value(value).name.clone()
+        self.source.value(value).name.raw().to_owned()
     }
 
     /// Name of the layer of a node.
@@ -134,23 +134,23 @@ impl<'a> Network<'a> {
         for id in source.value_ids() {
             let value = source.value(id);
             let made = match &value.kind {
-                ValueKind::Input(input) => g.input_with(&value.name, input.clone(), value.order.clone()),
+                ValueKind::Input(input) => g.input_with(value.name.raw(), input.clone(), value.order.clone()),
                 ValueKind::Parameter(id) => {
                     let parameter = source.parameter(*id).clone();
                     let owner = source.layer(parameter.layer);
                     let layer =
                         *layers.entry(owner.name.clone()).or_insert_with(|| g.layer(&owner.name, &owner.kind, true));
-                    let tensor = self.changed.get(&value.name).unwrap_or(&parameter.tensor).clone();
+                    let tensor = self.changed.get(value.name.raw()).unwrap_or(&parameter.tensor).clone();
                     g.parameter(Parameter { layer, tensor, ..parameter })
                 }
                 ValueKind::Computed { .. } => continue,
             };
-            values.insert(value.name.clone(), made);
+            values.insert(value.name.raw().to_owned(), made);
         }
         for (name, tensor) in &self.added {
-            let layer = *layers.entry(name.clone()).or_insert_with(|| g.layer(name, "Parameter", true));
+            let layer = *layers.entry(name.clone().into()).or_insert_with(|| g.layer(name, "Parameter", true));
             let (role, tensor) = (Role::Weight, tensor.clone());
-            let parameter = Parameter { name: name.clone(), location: name.clone(), role, layer, tensor };
+            let parameter = Parameter { name: name.clone().into(), location: name.clone().into(), role, layer, tensor };
             values.insert(name.clone(), g.parameter(parameter));
         }
         let mut waiting: BTreeSet<usize> = (0..self.nodes.len()).filter(|at| !self.gone.contains(at)).collect();
@@ -159,14 +159,15 @@ impl<'a> Network<'a> {
             let at = waiting.iter().copied().find(is_ready).expect("there is no cycle");
             waiting.remove(&at);
             let node = &self.nodes[at];
-            let layer = *layers.entry(node.layer.clone()).or_insert_with(|| g.layer(&node.layer, node.op.name(), true));
+            let layer =
+                *layers.entry(node.layer.clone().into()).or_insert_with(|| g.layer(&node.layer, node.op.name(), true));
             let inputs: Vec<ValueId> = node.inputs.iter().map(|input| values[input]).collect();
             let outputs: Vec<&str> = node.outputs.iter().map(String::as_str).collect();
             let made = g.node_with_outputs(node.op.clone(), &inputs, layer, &outputs);
             values.extend(node.outputs.iter().cloned().zip(made));
         }
         for &output in source.outputs() {
-            g.output(values[&source.value(output).name]);
+            g.output(values[source.value(output).name.raw()]);
         }
         g.finish().expect("the network is small")
     }

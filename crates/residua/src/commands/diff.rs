@@ -54,7 +54,7 @@ fn model(a: &Model, b: &Model, names: bool) -> Vec<Change> {
         let ids = if outputs { graph.outputs() } else { graph.inputs() };
         let text = |&id| {
             let shape = model.checked.source_shape_of(id).map(|shape| shape.to_string()).unwrap_or_default();
-            let name = if names { graph.value(id).name.as_str() } else { "" };
+            let name = if names { graph.value(id).name.raw() } else { "" };
             format!("{name} {shape}").trim().to_owned()
         };
         ids.iter().map(text).collect::<Vec<_>>().join(", ")

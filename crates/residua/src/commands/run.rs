@@ -185,11 +185,11 @@ fn tap(graph: &Graph, wanted: &str) -> Result<ValueId> {
     }
     // The name within a nested model will do where it is the only one.
     let within: Vec<usize> = (0..layers.len())
-        .filter(|&index| layers[index].name.rsplit_once('/').is_some_and(|(_, last)| last == wanted))
+        .filter(|&index| layers[index].name.raw().rsplit_once('/').is_some_and(|(_, last)| last == wanted))
         .collect();
     match within[..] {
         [] => {
-            let names = layers.iter().map(|layer| layer.name.as_str());
+            let names = layers.iter().map(|layer| layer.name.raw());
             bail!("--tap: the model has no layer `{wanted}`{}", suggest::hint(wanted, names))
         }
         [only] => match of_layer(only) {
@@ -197,7 +197,7 @@ fn tap(graph: &Graph, wanted: &str) -> Result<ValueId> {
             None => bail!("--tap: layer `{}` computes nothing", layers[only].name),
         },
         _ => {
-            let names: Vec<&str> = within.iter().map(|&index| layers[index].name.as_str()).collect();
+            let names: Vec<&str> = within.iter().map(|&index| layers[index].name.raw()).collect();
             bail!("--tap: `{wanted}` may be `{}`", names.join("` or `"))
         }
     }
@@ -226,7 +226,7 @@ fn execute(
     let graph = model.checked.graph();
     let mut results = Vec::new();
     for (&id, array) in graph.outputs().iter().zip(&found.outputs) {
-        results.push(Named::new(&model.checked, (&graph.value(id).name, id, false), array, args)?);
+        results.push(Named::new(&model.checked, (graph.value(id).name.raw(), id, false), array, args)?);
     }
     for &(name, value) in taps {
         let Some(array) = found.kept(value) else { bail!("layer `{name}` was not computed") };

@@ -64,7 +64,7 @@ impl Layers {
 
 pub(super) fn compare(a: &Checked, b: &Checked, alignment: &Alignment) -> Layers {
     let (graph_a, graph_b) = (a.graph(), b.graph());
-    let layer = |node: &Node| Layer { name: node.name.clone(), op: node.op.name().to_owned() };
+    let layer = |node: &Node| Layer { name: node.name.raw().to_owned(), op: node.op.name().to_owned() };
     let mut layers = Layers::default();
     for id in graph_a.node_ids() {
         let node = graph_a.node(id);
@@ -78,11 +78,11 @@ pub(super) fn compare(a: &Checked, b: &Checked, alignment: &Alignment) -> Layers
         if attributes.is_empty() && moved.is_none() {
             layers.same += 1;
         }
-        layers.renamed.extend(Change::between(node.op.name(), node.name.clone(), twin.name.clone()));
+        layers.renamed.extend(Change::between(node.op.name(), node.name.raw().to_owned(), twin.name.raw().to_owned()));
         layers.moved.extend(moved);
         if !attributes.is_empty() {
             let (name, name_b, op) = (node.name.clone(), twin.name.clone(), node.op.name().to_owned());
-            layers.changed.push(LayerChange { name, name_b, op, attributes });
+            layers.changed.push(LayerChange { name: name.into_raw(), name_b: name_b.into_raw(), op, attributes });
         }
     }
     let rest = graph_b.node_ids().filter(|&id| alignment.in_a(id).is_none());
@@ -173,7 +173,7 @@ fn moved(a: &Graph, b: &Graph, alignment: &Alignment, id: NodeId, other: NodeId)
         inputs.map(|&input| giver(graph, input)).collect::<Vec<String>>()
     };
     let (name, name_b) = (a.node(id).name.clone(), b.node(other).name.clone());
-    Some(Moved { name, name_b, a: names(a, id), b: names(b, other) })
+    Some(Moved { name: name.into_raw(), name_b: name_b.into_raw(), a: names(a, id), b: names(b, other) })
 }
 
 /// Where an operand comes from.
@@ -218,7 +218,7 @@ fn origin(graph: &Graph, mut value: ValueId, both: &impl Fn(NodeId) -> bool) -> 
 /// What gives a value, by name.
 fn giver(graph: &Graph, value: ValueId) -> String {
     match graph.producer(value) {
-        Some(node) => graph.node(node).name.clone(),
-        None => graph.value(value).name.clone(),
+        Some(node) => graph.node(node).name.raw().to_owned(),
+        None => graph.value(value).name.raw().to_owned(),
     }
 }

@@ -87,7 +87,7 @@ pub(super) fn compare(a: &Graph, b: &Graph, alignment: &Alignment) -> Result<Ten
     for (pair, (outcome, differing)) in pairs.pairs.iter().zip(compared) {
         match outcome {
             Outcome::Same => {
-                let renamed = Change::between("name", pair.a.name.clone(), pair.b.name.clone());
+                let renamed = Change::between("name", pair.a.name.raw().to_owned(), pair.b.name.raw().to_owned());
                 tensors.same += usize::from(renamed.is_none());
                 tensors.renamed.extend(renamed);
             }
@@ -99,7 +99,7 @@ pub(super) fn compare(a: &Graph, b: &Graph, alignment: &Alignment) -> Result<Ten
         }
     }
     let single = |parameter: &Parameter| Single {
-        name: parameter.name.clone(),
+        name: parameter.name.raw().to_owned(),
         shape: parameter.tensor.shape().to_vec(),
         dtype: parameter.tensor.dtype().to_string(),
     };
@@ -130,8 +130,8 @@ impl Pair<'_> {
     fn compare(&self) -> Result<(Outcome, usize)> {
         let (x, y) = (&self.a.tensor, self.other()?);
         let mut change = TensorChange {
-            name: self.a.name.clone(),
-            name_b: self.b.name.clone(),
+            name: self.a.name.raw().to_owned(),
+            name_b: self.b.name.raw().to_owned(),
             what: "shape",
             a: form(x),
             b: form(&y),
@@ -195,8 +195,8 @@ impl<'a> Pairs<'a> {
         pairs.by_name();
         pairs.by_contents(alignment);
         let places: HashMap<&str, usize> =
-            a.parameters().iter().enumerate().map(|(place, parameter)| (parameter.name.as_str(), place)).collect();
-        pairs.pairs.sort_by_key(|pair| places.get(pair.a.name.as_str()).copied());
+            a.parameters().iter().enumerate().map(|(place, parameter)| (parameter.name.raw(), place)).collect();
+        pairs.pairs.sort_by_key(|pair| places.get(pair.a.name.raw()).copied());
         pairs
     }
 
@@ -244,9 +244,9 @@ impl<'a> Pairs<'a> {
 
     fn by_name(&mut self) {
         let names: BTreeMap<&str, ParameterId> =
-            self.left_b().into_iter().map(|id| (self.b.parameter(id).name.as_str(), id)).collect();
+            self.left_b().into_iter().map(|id| (self.b.parameter(id).name.raw(), id)).collect();
         for id in self.left_a() {
-            if let Some(&other) = names.get(self.a.parameter(id).name.as_str()) {
+            if let Some(&other) = names.get(self.a.parameter(id).name.raw()) {
                 self.add(id, other, false);
             }
         }

@@ -39,7 +39,7 @@ pub(crate) fn read(path: &Path, model: &Checked) -> Result<Vec<Golden>> {
 fn from_arrays(graph: &Graph, path: &Path, arrays: &[(String, Tensor)]) -> Result<Golden> {
     let find = |kind: &str, id: ValueId| -> Result<Array> {
         let name = &graph.value(id).name;
-        let prefixed = format!("{kind}/{name}");
+        let prefixed = format!("{kind}/{}", name.raw());
         let found =
             arrays.iter().find(|(key, _)| *key == prefixed).or_else(|| arrays.iter().find(|(key, _)| key == name));
         match found {

@@ -122,7 +122,7 @@ pub(crate) fn gather(model: &Model, files: &[String], pictures: &PictureArgs) ->
         .iter()
         .zip(inputs)
         .filter(|(pieces, _)| pieces.is_empty())
-        .map(|(_, &id)| graph.value(id).name.as_str())
+        .map(|(_, &id)| graph.value(id).name.raw())
         .collect();
     ensure!(missing.is_empty(), "no --input for `{}`", missing.join("`, `"));
     let arrays = pieces.into_iter().map(concatenate).collect::<Result<Vec<Array>>>()?;
@@ -201,7 +201,7 @@ impl Feed<'_> {
         let mut found = 0;
         for index in targets {
             let input = graph.inputs()[index];
-            let wanted = graph.value(input).name.as_str();
+            let wanted = graph.value(input).name.raw();
             let tensor = candidates.iter().find(|(name, _)| *name == wanted).map(|(_, tensor)| *tensor);
             let Some(tensor) = tensor.or(only.filter(|_| single)) else { continue };
             found += 1;
@@ -209,7 +209,7 @@ impl Feed<'_> {
         }
         if found == 0 {
             let names: Vec<&str> = candidates.iter().map(|(name, _)| *name).collect();
-            let inputs: Vec<&str> = graph.inputs().iter().map(|&id| graph.value(id).name.as_str()).collect();
+            let inputs: Vec<&str> = graph.inputs().iter().map(|&id| graph.value(id).name.raw()).collect();
             bail!(
                 "{}: expected an array named as an input of the model (`{}`), found `{}`",
                 path.shown(),

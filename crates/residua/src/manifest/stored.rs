@@ -63,7 +63,7 @@ pub(super) fn open(path: &Path) -> Result<Contents> {
     Ok(Contents {
         tensors: named.into_iter().map(|named| (named.location, named.tensor)).collect(),
         names,
-        unread: unread.into_iter().map(|unused| (unused.location, unused.reason)).collect(),
+        unread: unread.into_iter().map(|unused| (unused.location.into_raw(), unused.reason)).collect(),
     })
 }
 

@@ -42,9 +42,9 @@ fn manifest(path: &Path, conversion: &Conversion<'_>) -> Result<Manifest> {
     let (stored_before, stored_after) = (describe(&before)?, describe(&after)?);
     let lookup = |id: ParameterId| {
         let parameter = graph.parameter(id);
-        let names = [&parameter.location, &parameter.name];
+        let names = [parameter.location.raw(), parameter.name.raw()];
         let location = names.into_iter().find(|&location| stored_before.contains_key(location))?;
-        entry(&stored_before, location, &parameter.name)
+        entry(&stored_before, location, parameter.name.raw())
     };
 
     let mut used = BTreeSet::new();
@@ -142,12 +142,12 @@ fn singles(
 /// Why tensors of the source are not in the output, as far as somebody said so.
 fn reasons(graph: &Graph, dropped: &[Dropped], contents: &Contents) -> BTreeMap<String, String> {
     let mut reasons = contents.unread.clone();
-    reasons.extend(graph.unused().iter().map(|unused| (unused.location.clone(), unused.reason.clone())));
+    reasons.extend(graph.unused().iter().map(|unused| (unused.location.raw().to_owned(), unused.reason.clone())));
     reasons.extend(dropped.iter().map(|dropped| (dropped.from.clone(), dropped.reason.clone())));
     for parameter in graph.parameters() {
         // Some are dropped by name, and found in the file by their place.
-        if let Some(reason) = reasons.get(&parameter.name).cloned() {
-            reasons.entry(parameter.location.clone()).or_insert(reason);
+        if let Some(reason) = reasons.get(parameter.name.raw()).cloned() {
+            reasons.entry(parameter.location.raw().to_owned()).or_insert(reason);
         }
     }
     reasons

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use residua_exec::compare::NonFinite;
 use residua_exec::{Array, Executor, Options, Precision};
-use residua_ir::{Checked, NodeId, ValueId};
+use residua_ir::{Checked, Name, NodeId, ValueId};
 
 use super::Settings;
 use super::verification::{NonFiniteValues, Verdict, Verification};
@@ -40,9 +40,9 @@ pub(super) fn judge(verification: &mut Verification, outputs: &[bool]) {
         .enumerate()
         .any(|(at, output)| is_output(at) && output.non_finite.as_ref().is_none_or(|values| !values.everywhere));
     let reason = match (unlike, found().next()) {
-        (Some((output, values)), _) => sentence(&output.name, values, verification.sides),
+        (Some((output, values)), _) => sentence(output.name.raw(), values, verification.sides),
         (None, Some((output, values))) if !any_numbers => {
-            format!("{}: no number is left to tell by", sentence(&output.name, values, verification.sides))
+            format!("{}: no number is left to tell by", sentence(output.name.raw(), values, verification.sides))
         }
         (None, _) => return,
     };
@@ -98,7 +98,7 @@ impl<'m> Traced<'m> {
     }
 
     /// The layer that makes a value no number: its operands are numbers, as far as they are computed.
-    pub(super) fn since(&self, value: ValueId) -> Option<String> {
+    pub(super) fn since(&self, value: ValueId) -> Option<Name> {
         let graph = self.model.graph();
         self.origin(value).map(|node| graph.layer(graph.node(node).layer).name.clone())
     }

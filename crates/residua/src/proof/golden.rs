@@ -125,7 +125,7 @@ fn hold(
         if !within(&difference, bound.value) {
             verification.verdict = Verdict::Different;
         }
-        let mut output = run::output(&value.name, (expected, &found), &difference, bound);
+        let mut output = run::output(value.name.raw(), (expected, &found), &difference, bound);
         if let Some(values) = &mut output.non_finite {
             // Bits of NaN are another framework's own business.
             values.alike = difference.non_finite.of_other_kind == 0;

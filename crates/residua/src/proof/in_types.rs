@@ -103,7 +103,7 @@ impl<'m> TypedRun<'m> {
                 let finite = exact.to_f64().into_iter().filter(|value| value.is_finite());
                 let largest = finite.fold(0.0, |largest: f64, value| largest.max(value.abs()));
                 let layer = graph.layer(graph.node(node).layer).name.clone();
-                beyond = Some(Beyond { layer, count: after - before, largest });
+                beyond = Some(Beyond { layer: layer.into_raw(), count: after - before, largest });
             }
             instead.map(|(array, _)| array)
         })?;

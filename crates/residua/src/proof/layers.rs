@@ -3,7 +3,7 @@
 use anyhow::Result;
 use residua_exec::compare::{Difference, difference};
 use residua_exec::{Array, Precision};
-use residua_ir::SourceOrder;
+use residua_ir::{Name, SourceOrder};
 
 use super::bound::{Bound, within};
 use super::landmarks::{Landmark, align};
@@ -46,7 +46,7 @@ impl Pair {
 #[derive(Debug)]
 pub struct Failing {
     /// The layer in the first model and its place, for people.
-    pub layer: String,
+    pub layer: Name,
     /// Names and arrays, channels first.
     pub arrays: Vec<(&'static str, Array)>,
 }
@@ -107,8 +107,8 @@ impl<'s> Layers<'s> {
         let comparable = self.pairs[at..].iter().find_map(|pair| Some((pair.difference.as_ref()?.max_abs, pair.bound)));
         let (max_abs, bound) = comparable?;
         Some(Divergence {
-            a: self.a.layer(a.named),
-            b: self.b.layer(b.named),
+            a: self.a.layer(a.named).into(),
+            b: self.b.layer(b.named).into(),
             place: self.place(pair),
             max_abs,
             bound,
@@ -125,8 +125,8 @@ impl<'s> Layers<'s> {
             let difference = pair.difference.as_ref();
             LayerDifference {
                 place: self.place(pair),
-                a: self.a.layer(a.named),
-                b: self.b.layer(b.named),
+                a: self.a.layer(a.named).into(),
+                b: self.b.layer(b.named).into(),
                 other_shape: difference.is_none().then_some(other),
                 shape,
                 max_abs: difference.map(|difference| difference.max_abs),
@@ -151,6 +151,6 @@ impl<'s> Layers<'s> {
         }
         let layer = self.a.layer(a.named);
         let layer = self.place(pair).map_or_else(|| layer.clone(), |place| format!("{layer} ({place})"));
-        Ok(Some(Failing { layer, arrays }))
+        Ok(Some(Failing { layer: layer.into(), arrays }))
     }
 }

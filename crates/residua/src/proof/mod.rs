@@ -375,12 +375,12 @@ pub fn hold_rounded(
             let traced = Traced::new(&rounded, &inputs, settings)?;
             values.since_b = traced.since(id);
             let name = &rounded.graph().value(id).name;
-            let sentence = finite::sentence(name, &values, verification.sides);
+            let sentence = finite::sentence(name.raw(), &values, verification.sides);
             let lost = traced.origin(id).and_then(|node| finite::lost(&source, &rounded, node));
             verification.reason = Some(lost.map_or_else(|| sentence.clone(), |lost| format!("{sentence}; {lost}")));
             // What was held against the file had its weights rounded, too; the source has not.
             let rows = verification.outputs.iter_mut().filter(|output| output.non_finite.is_some());
-            for output in rows.filter(|output| output.name.starts_with(name.as_str())) {
+            for output in rows.filter(|output| output.name.raw().starts_with(name.raw())) {
                 output.unusable(values.clone());
             }
             verification.verdict = Verdict::Different;

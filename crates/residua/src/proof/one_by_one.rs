@@ -71,8 +71,8 @@ impl<'s> OneByOne<'s> {
             self.held[first..].iter().flatten().find_map(|held| Some((held.difference.as_ref()?, &held.bound)));
         let (difference, bound) = comparable?;
         Some(Divergence {
-            a: self.a.layer(a.named),
-            b: self.b.layer(b.named),
+            a: self.a.layer(a.named).into(),
+            b: self.b.layer(b.named).into(),
             place: a.place.or(b.place).map(|place| place.to_string()),
             max_abs: difference.max_abs,
             bound: bound.value,

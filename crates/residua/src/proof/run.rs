@@ -65,7 +65,7 @@ pub(super) fn output(
 ) -> OutputDifference {
     let finite = |value: f64| if difference.non_finite.is_none() { value } else { f64::NAN };
     OutputDifference {
-        name: name.to_owned(),
+        name: name.into(),
         max_abs: finite(difference.max_abs),
         max_rel: finite(difference.max_rel),
         max_ulp: difference.max_ulp,

@@ -74,7 +74,7 @@ impl Side {
 
     /// Name of the layer that a node belongs to.
     pub(super) fn layer(&self, node: NodeId) -> String {
-        self.model.graph().layer(self.model.graph().node(node).layer).name.clone()
+        self.model.graph().layer(self.model.graph().node(node).layer).name.raw().to_owned()
     }
 }
 

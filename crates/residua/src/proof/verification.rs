@@ -1,5 +1,6 @@
 //! The result of holding two models against each other.
 
+use residua_ir::Name;
 use serde::Serialize;
 
 use super::in_types::CostInType;
@@ -18,7 +19,7 @@ pub enum Verdict {
 #[derive(Debug, Clone, Serialize)]
 pub struct OutputDifference {
     /// Name of the output in the first model.
-    pub name: String,
+    pub name: Name,
     /// Largest absolute difference.
     pub max_abs: f64,
     /// The same, relative to the largest value of the output.
@@ -79,9 +80,9 @@ pub struct NonFiniteValues {
     /// Whether both models have the same there, bit for bit.
     pub alike: bool,
     /// The layer of the first model that they come from.
-    pub since_a: Option<String>,
+    pub since_a: Option<Name>,
     /// The layer of the second.
-    pub since_b: Option<String>,
+    pub since_b: Option<Name>,
     /// Whether no number is left that both have.
     #[serde(skip)]
     pub everywhere: bool,
@@ -91,9 +92,9 @@ pub struct NonFiniteValues {
 #[derive(Debug, Clone, Serialize)]
 pub struct Divergence {
     /// The layer in the first model.
-    pub a: String,
+    pub a: Name,
     /// The same place in the second.
-    pub b: String,
+    pub b: Name,
     /// Where in a residual network that is: `stages.2.blocks.1.conv2`, counted from 0 as in names of tensors.
     pub place: Option<String>,
     /// Largest absolute difference there; where the shapes differ, at the next place where both can be compared.
@@ -112,9 +113,9 @@ pub struct LayerDifference {
     /// Where in a residual network that is.
     pub place: Option<String>,
     /// The layer in the first model.
-    pub a: String,
+    pub a: Name,
     /// The same place in the second.
-    pub b: String,
+    pub b: Name,
     /// Shape of what the first model has there, channels first.
     pub shape: Vec<usize>,
     /// Shape of what the second has, where that is another.

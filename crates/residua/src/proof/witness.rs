@@ -1,6 +1,6 @@
 //! What must be the same in two models: their outputs, and what goes into a final softmax.
 
-use residua_ir::{Activation, Checked, Op, ValueId};
+use residua_ir::{Activation, Checked, Name, Op, ValueId};
 
 /// A value that must be the same in both models.
 pub(super) struct Witness {
@@ -15,8 +15,8 @@ pub(super) fn witnesses(a: &Checked, b: &Checked, will_do: bool) -> Vec<Witness>
     let mut witnesses = Vec::new();
     for (&x, &y) in a.graph().outputs().iter().zip(b.graph().outputs()) {
         let name = a.graph().value(x).name.clone();
-        let before = |a, b| Witness { name: format!("{name} before its activation"), a, b };
-        let plain = Witness { name: name.clone(), a: x, b: y };
+        let before = |a, b| Witness { name: format!("{} before its activation", name.raw()), a, b };
+        let plain = Witness { name: name.raw().to_owned(), a: x, b: y };
         match (squashed(a, x), squashed(b, y)) {
             (Some(before_x), Some(before_y)) => witnesses.extend([plain, before(before_x, before_y)]),
             (Some(before_x), None) if will_do => witnesses.push(before(before_x, y)),
@@ -28,7 +28,7 @@ pub(super) fn witnesses(a: &Checked, b: &Checked, will_do: bool) -> Vec<Witness>
 }
 
 /// The output that only one of two models squashes.
-pub(super) fn squashed_once(a: &Checked, b: &Checked) -> Option<String> {
+pub(super) fn squashed_once(a: &Checked, b: &Checked) -> Option<Name> {
     let pairs = a.graph().outputs().iter().zip(b.graph().outputs());
     let mut once = pairs.filter(|&(&x, &y)| squashed(a, x).is_some() != squashed(b, y).is_some());
     once.next().map(|(&x, _)| a.graph().value(x).name.clone())

@@ -33,10 +33,10 @@ impl From<&Finding> for FindingRecord {
             code: finding.code.id,
             name: finding.code.name,
             level: finding.level,
-            message: finding.message.clone(),
-            node: finding.node.clone(),
-            tensor: finding.tensor.clone(),
-            help: finding.help.clone(),
+            message: finding.message.clone().into_raw(),
+            node: finding.node.as_ref().map(|node| node.raw().to_owned()),
+            tensor: finding.tensor.as_ref().map(|tensor| tensor.raw().to_owned()),
+            help: finding.help.clone().into_raw(),
         }
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn text(out: &mut dyn Write, style: Style, verification: &Verificatio
         writeln!(out)?;
         let rows = verification.outputs.iter().map(|output| {
             vec![
-                output.name.clone(),
+                output.name.raw().to_owned(),
                 small(output.max_abs),
                 small(output.bound),
                 small(output.max_rel),
@@ -54,7 +54,7 @@ pub(crate) fn text(out: &mut dyn Write, style: Style, verification: &Verificatio
     }
     narrow(out, style, verification)?;
     if let Some(first) = &verification.first_divergence {
-        let (a, b) = (style.bold(&first.a.shown().to_string()), style.bold(&first.b.shown().to_string()));
+        let (a, b) = (style.bold(&first.a.to_string()), style.bold(&first.b.to_string()));
         let place = first.place.as_ref().map_or_else(String::new, |place| format!("{}, ", place.shown()));
         writeln!(out, "\nThe difference begins at {place}{a} (there: {b}):")?;
         let given = if first.same_inputs { "on the same inputs, " } else { "" };
@@ -74,7 +74,7 @@ fn all_finite(verification: &Verification) -> bool {
 fn non_finite(out: &mut dyn Write, style: Style, verification: &Verification) -> Result<()> {
     for output in &verification.outputs {
         let Some(values) = &output.non_finite else { continue };
-        let sentence = finite::sentence(&output.name, values, verification.sides);
+        let sentence = finite::sentence(output.name.raw(), values, verification.sides);
         if !verification.reason.as_ref().is_some_and(|reason| reason.contains(&sentence)) {
             writeln!(out, "  {}", style.warning(&printable(&sentence)))?;
         }
@@ -155,8 +155,8 @@ fn layers(out: &mut dyn Write, layers: &[LayerDifference]) -> Result<()> {
         let figure = |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), small);
         vec![
             layer.place.clone().unwrap_or_default(),
-            layer.a.clone(),
-            layer.b.clone(),
+            layer.a.raw().to_owned(),
+            layer.b.raw().to_owned(),
             shape,
             figure(layer.max_abs),
             figure(layer.max_rel),

@@ -30,7 +30,7 @@ impl<'a> Interface<'a> {
         let value = model.graph().value(id);
         let shape = model.source_shape_of(id);
         Self {
-            name: &value.name,
+            name: value.name.raw(),
             dtype: model.source_dtype_of(id).map(|dtype| dtype.to_string()),
             layout: shape.as_ref().and_then(|shape| layout(shape, &value.order)),
             text: shape.as_ref().map_or_else(|| "unknown".to_owned(), Shape::to_string),

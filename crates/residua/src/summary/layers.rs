@@ -114,14 +114,14 @@ pub(super) fn rows<'a>(
     let consumers = graph.consumers();
     let mut rows = inputs(model, sized, &fields);
     // The inputs that layers without nodes stand for.
-    let named: HashMap<&str, ValueId> = graph.inputs().iter().map(|&id| (graph.value(id).name.as_str(), id)).collect();
+    let named: HashMap<&str, ValueId> = graph.inputs().iter().map(|&id| (graph.value(id).name.raw(), id)).collect();
     rows.extend(graph.layer_ids().map(|id| {
         let layer = graph.layer(id);
         let nodes = &nodes[id.index()];
         let result = nodes
             .last()
             .map(|&node| graph.node(node).output())
-            .or_else(|| named.get(graph.layer(id).name.as_str()).copied());
+            .or_else(|| named.get(graph.layer(id).name.raw()).copied());
         let given = |node: &NodeId| {
             let output = graph.node(*node).output();
             let readers = &consumers[output.index()];
@@ -129,8 +129,8 @@ pub(super) fn rows<'a>(
             (leaves || graph.is_output(output)).then_some(output)
         };
         LayerRow {
-            name: &layer.name,
-            op: &layer.kind,
+            name: layer.name.raw(),
+            op: layer.kind.raw(),
             parameters: parameters[id.index()].total,
             trainable: parameters[id.index()].trainable,
             macs: nodes.iter().try_fold(0u64, |sum, node| sum.checked_add(macs[node.index()]?)),
@@ -174,10 +174,10 @@ fn of_value<'a>(model: &Checked, fields: &[Option<ReceptiveField>], value: Optio
 fn inputs<'a>(model: &'a Checked, sized: &Checked, fields: &[Option<ReceptiveField>]) -> Vec<LayerRow<'a>> {
     let graph = model.graph();
     let op = if graph.source().framework == "keras" { "InputLayer" } else { "Input" };
-    let layers: HashSet<&str> = graph.layers().iter().map(|layer| layer.name.as_str()).collect();
-    let own = |id: &ValueId| !layers.contains(graph.value(*id).name.as_str());
+    let layers: HashSet<&str> = graph.layers().iter().map(|layer| layer.name.raw()).collect();
+    let own = |id: &ValueId| !layers.contains(graph.value(*id).name.raw());
     let row = |id: ValueId| LayerRow {
-        name: &graph.value(id).name,
+        name: graph.value(id).name.raw(),
         op,
         macs: Some(0),
         memory: memory(sized, id),
@@ -194,8 +194,8 @@ fn operands<'a>(graph: &'a Graph, layer: LayerId, nodes: &[NodeId]) -> Vec<&'a s
         }
         let name = match graph.producer(value).map(|node| graph.node(node).layer) {
             Some(own) if own == layer => continue,
-            Some(other) => graph.layer(other).name.as_str(),
-            None => graph.value(value).name.as_str(),
+            Some(other) => graph.layer(other).name.raw(),
+            None => graph.value(value).name.raw(),
         };
         if seen.insert(name) {
             names.push(name);
@@ -227,11 +227,11 @@ fn share(part: u64, whole: Option<u64>) -> Option<f64> {
 /// Notes at each row which findings are about it: by the name of the layer, of one of its nodes, or of its tensors.
 pub(super) fn mark(rows: &mut [LayerRow], graph: &Graph, findings: &[FindingRecord]) {
     let mut layers: HashMap<&str, &str> = HashMap::new();
-    let layer = |id: LayerId| graph.layer(id).name.as_str();
+    let layer = |id: LayerId| graph.layer(id).name.raw();
     let of_tensor = |parameter: &'_ Parameter| layer(parameter.layer);
-    layers.extend(graph.parameters().iter().map(|parameter| (parameter.name.as_str(), of_tensor(parameter))));
-    layers.extend(graph.nodes().iter().map(|node| (node.name.as_str(), layer(node.layer))));
-    layers.extend(graph.layers().iter().map(|layer| (layer.name.as_str(), layer.name.as_str())));
+    layers.extend(graph.parameters().iter().map(|parameter| (parameter.name.raw(), of_tensor(parameter))));
+    layers.extend(graph.nodes().iter().map(|node| (node.name.raw(), layer(node.layer))));
+    layers.extend(graph.layers().iter().map(|layer| (layer.name.raw(), layer.name.raw())));
     let places: HashMap<&str, usize> = rows.iter().enumerate().map(|(index, row)| (row.name, index)).collect();
     for row in rows.iter_mut() {
         row.findings.clear();

@@ -91,7 +91,7 @@ impl<'a> Summary<'a> {
             schema: "residua.inspect/1",
             file: path.to_string_lossy().into_owned(),
             bytes: file_size(path),
-            name: graph.name(),
+            name: graph.name().raw(),
             format: &source.format,
             framework: &source.framework,
             framework_version: source.version.as_deref(),

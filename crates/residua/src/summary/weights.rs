@@ -49,7 +49,7 @@ pub(crate) fn weights(graph: &Graph, subject: &Subject, done: impl Fn() + Sync) 
         done();
         let tensor = &parameter.tensor;
         let (name, dtype) = (parameter.name.clone(), tensor.stored_dtype().to_string());
-        Weights { name, dtype, shape: tensor.shape().to_vec(), values, error }
+        Weights { name: name.into_raw(), dtype, shape: tensor.shape().to_vec(), values, error }
     };
     let found: Vec<Weights> = counted.par_iter().map(seen).collect();
     let mut layers: Vec<Vec<Weights>> = graph.layers().iter().map(|_| Vec::new()).collect();

@@ -111,7 +111,7 @@ impl Chain<'_, '_> {
     }
 
     fn scalar(&mut self, what: &str, value: f64) -> Result<String, EmitError> {
-        self.out.scalar_like(self.node.inputs[0], &format!("{}/{what}", self.node.name), value)
+        self.out.scalar_like(self.node.inputs[0], &format!("{}/{what}", self.node.name.raw()), value)
     }
 
     fn rearranged(&mut self) {

@@ -19,7 +19,7 @@ fn reduction(
     let mut attributes = vec![int("keepdims", i64::from(keep))];
     let mut inputs = vec![x];
     if out.opset >= 18 || op == "ReduceSum" {
-        inputs.push(out.list(&format!("{}/axes", node.name), &to_i64(axes))?);
+        inputs.push(out.list(&format!("{}/axes", node.name.raw()), &to_i64(axes))?);
     } else {
         attributes.push(ints("axes", axes));
     }
@@ -52,7 +52,7 @@ pub(super) fn reduce_step_of(
 }
 
 pub(super) fn cum_sum(out: &mut Lowering<'_>, node: &Node, sum: CumSum) -> Result<(), EmitError> {
-    let axis = out.list(&format!("{}/axis", node.name), &to_i64(&[sum.axis]))?;
+    let axis = out.list(&format!("{}/axis", node.name.raw()), &to_i64(&[sum.axis]))?;
     let attributes = vec![int("exclusive", i64::from(sum.exclusive)), int("reverse", i64::from(sum.reverse))];
     let inputs = vec![out.operand(node.inputs[0])?, axis];
     out.result(node, "CumSum", inputs, attributes)
@@ -145,11 +145,12 @@ pub(super) fn reshape(out: &mut Lowering<'_>, node: &Node, shape: &[ReshapeDim])
 /// Amounts before all axes, then those behind.
 pub(super) fn pad(out: &mut Lowering<'_>, node: &Node, pad: &PadAxes) -> Result<(), EmitError> {
     let amounts: Vec<usize> = [0, 1].iter().flat_map(|&side| pad.amounts.iter().map(move |both| both[side])).collect();
-    let mut inputs = vec![out.operand(node.inputs[0])?, out.list(&format!("{}/pads", node.name), &to_i64(&amounts))?];
+    let mut inputs =
+        vec![out.operand(node.inputs[0])?, out.list(&format!("{}/pads", node.name.raw()), &to_i64(&amounts))?];
     let mode = match pad.border {
         Border::Constant(value) => {
             if value != 0.0 {
-                inputs.push(out.scalar_like(node.inputs[0], &format!("{}/value", node.name), value)?);
+                inputs.push(out.scalar_like(node.inputs[0], &format!("{}/value", node.name.raw()), value)?);
             }
             return out.result(node, "Pad", inputs, Vec::new());
         }
@@ -170,7 +171,7 @@ pub(super) fn transpose(out: &mut Lowering<'_>, node: &Node, perm: &[usize]) -> 
 
 /// `Squeeze` and `Unsqueeze`.
 pub(super) fn squeeze(out: &mut Lowering<'_>, node: &Node, op: &str, axes: &[usize]) -> Result<(), EmitError> {
-    let inputs = vec![out.operand(node.inputs[0])?, out.list(&format!("{}/axes", node.name), &to_i64(axes))?];
+    let inputs = vec![out.operand(node.inputs[0])?, out.list(&format!("{}/axes", node.name.raw()), &to_i64(axes))?];
     out.result(node, op, inputs, Vec::new())
 }
 

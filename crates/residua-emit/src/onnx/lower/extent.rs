@@ -10,13 +10,13 @@ use crate::EmitError;
 fn one(out: &mut Lowering<'_>, node: &Node, extent: &Extent) -> Result<String, EmitError> {
     let single = Shape::fixed(&[1]);
     match extent {
-        Extent::Known(number) => out.list(&format!("{}/number", node.name), &[*number]),
+        Extent::Known(number) => out.list(&format!("{}/number", node.name.raw()), &[*number]),
         Extent::Of { operand, axis } => {
             let value = node.inputs[*operand];
             let rank = Shape::fixed(&[out.shape(value).rank()]);
             let from = out.operand(value)?;
             let shape = out.step_of(node, "Shape", vec![from], Vec::new(), (DType::I64, &rank))?;
-            let place = out.list(&format!("{}/axis", node.name), &[i64::try_from(*axis).unwrap_or(i64::MAX)])?;
+            let place = out.list(&format!("{}/axis", node.name.raw()), &[i64::try_from(*axis).unwrap_or(i64::MAX)])?;
             out.step_of(node, "Gather", vec![shape, place], vec![int("axis", 0)], (DType::I64, &single))
         }
         Extent::Computed { by, a, b } => {
@@ -29,7 +29,7 @@ fn one(out: &mut Lowering<'_>, node: &Node, extent: &Extent) -> Result<String, E
 /// Numbers as a list that a node reads.
 pub(super) fn list(out: &mut Lowering<'_>, node: &Node, what: &str, extents: &[Extent]) -> Result<String, EmitError> {
     if let Some(known) = extents.iter().map(Extent::known).collect::<Option<Vec<i64>>>() {
-        return out.list(&format!("{}/{what}", node.name), &known);
+        return out.list(&format!("{}/{what}", node.name.raw()), &known);
     }
     let parts = extents.iter().map(|extent| one(out, node, extent)).collect::<Result<Vec<String>, _>>()?;
     if let [only] = &parts[..] {
@@ -43,7 +43,7 @@ pub(super) fn list(out: &mut Lowering<'_>, node: &Node, what: &str, extents: &[E
 pub(super) fn sizes(out: &mut Lowering<'_>, node: &Node, extents: &[Extent], scalar: bool) -> Result<(), EmitError> {
     let list = list(out, node, "sizes", extents)?;
     if scalar {
-        let axes = out.list(&format!("{}/axes", node.name), &[0])?;
+        let axes = out.list(&format!("{}/axes", node.name.raw()), &[0])?;
         return out.result(node, "Squeeze", vec![list, axes], Vec::new());
     }
     out.result(node, "Identity", vec![list], Vec::new())

@@ -23,7 +23,7 @@ fn broadcastable(out: &mut Lowering<'_>, node: &Node, id: ValueId, shape: &[usiz
     if out.is_parameter(id) {
         return out.operand_as(id, &[Transform::Reshape(shape.to_vec())]);
     }
-    let target = out.list(&format!("{}/shape", node.name), &to_i64(shape))?;
+    let target = out.list(&format!("{}/shape", node.name.raw()), &to_i64(shape))?;
     let value = out.operand(id)?;
     out.step(node, "Reshape", vec![value, target], Vec::new(), &Shape::fixed(shape))
 }
@@ -66,17 +66,18 @@ pub(super) fn group_norm(out: &mut Lowering<'_>, node: &Node, norm: GroupNorm) -
 fn by_instance_norm(out: &mut Lowering<'_>, node: &Node, norm: GroupNorm, shape: &Shape) -> Result<String, EmitError> {
     let name = &node.name;
     let grouped = Shape::new(vec![shape.dims()[0].clone(), Dim::Fixed(norm.groups), Dim::Unknown]);
-    let target = out.list(&format!("{name}/groups"), &[0, i64::try_from(norm.groups).unwrap_or(i64::MAX), -1])?;
+    let target =
+        out.list(&format!("{}/groups", name.raw()), &[0, i64::try_from(norm.groups).unwrap_or(i64::MAX), -1])?;
     let x = out.operand(node.inputs[0])?;
     let flat = out.step(node, "Reshape", vec![x, target], Vec::new(), &grouped)?;
-    let ones = out.filled(&format!("{name}/ones"), norm.groups, 1.0)?;
-    let zeros = out.filled(&format!("{name}/zeros"), norm.groups, 0.0)?;
+    let ones = out.filled(&format!("{}/ones", name.raw()), norm.groups, 1.0)?;
+    let zeros = out.filled(&format!("{}/zeros", name.raw()), norm.groups, 0.0)?;
     let epsilon = vec![float("epsilon", norm.epsilon)];
     let normal = out.step(node, "InstanceNormalization", vec![flat, ones, zeros], epsilon, &grouped)?;
     let tail =
         shape.dims()[1..].iter().map(|dim| dim.fixed().map_or(-1, |size| i64::try_from(size).unwrap_or(i64::MAX)));
     let target: Vec<i64> = std::iter::once(0).chain(tail).collect();
-    let target = out.list(&format!("{name}/shape"), &target)?;
+    let target = out.list(&format!("{}/shape", name.raw()), &target)?;
     out.step(node, "Reshape", vec![normal, target], Vec::new(), shape)
 }
 
@@ -114,15 +115,15 @@ fn group_mean(
     let (groups, channels) = (norm.groups, per_channel[0]);
     let means = reduce_step(out, node, "ReduceMean", x, &behind_channels(&shape))?;
     let sizes = [0, i64::try_from(groups).unwrap_or(i64::MAX), -1];
-    let target = out.list(&format!("{}/groups", node.name), &sizes)?;
+    let target = out.list(&format!("{}/groups", node.name.raw()), &sizes)?;
     let split = Shape::new(vec![batch.clone(), Dim::Fixed(groups), Dim::Fixed(channels / groups)]);
     let grouped = out.step(node, "Reshape", vec![means, target], Vec::new(), &split)?;
     let mean = reduce_step_of(out, node, "ReduceMean", grouped, &[2], &split)?;
     // Adding zeros repeats it for each channel.
-    let zeros = out.zeros(&format!("{}/zeros", node.name), vec![groups, channels / groups])?;
+    let zeros = out.zeros(&format!("{}/zeros", node.name.raw()), vec![groups, channels / groups])?;
     let spread = out.step(node, "Add", vec![mean, zeros], Vec::new(), &split)?;
     let target: Vec<i64> = std::iter::once(0).chain(to_i64(per_channel)).collect();
-    let target = out.list(&format!("{}/channels", node.name), &target)?;
+    let target = out.list(&format!("{}/channels", node.name.raw()), &target)?;
     out.step(node, "Reshape", vec![spread, target], Vec::new(), &axes_kept(&shape, &behind_channels(&shape)))
 }
 
@@ -135,7 +136,7 @@ fn divide_by_deviation(
     epsilon: f64,
     reduced: &Shape,
 ) -> Result<String, EmitError> {
-    let epsilon = out.scalar(&format!("{}/epsilon", node.name), epsilon)?;
+    let epsilon = out.scalar(&format!("{}/epsilon", node.name.raw()), epsilon)?;
     let shifted = out.step(node, "Add", vec![variance, epsilon], Vec::new(), reduced)?;
     let deviation = out.step(node, "Sqrt", vec![shifted], Vec::new(), reduced)?;
     let shape = out.shape(node.inputs[0]);

@@ -74,7 +74,7 @@ fn rename(
     depth: usize,
 ) -> Result<(), EmitError> {
     if depth > DEPTH {
-        return Err(EmitError::Option(format!("subgraphs nest more than {DEPTH} deep")));
+        return Err(EmitError::Option(format!("subgraphs nest more than {DEPTH} deep").into()));
     }
     let mut names = around.clone();
     let given = graph.node.iter().flat_map(|node| &node.output);

@@ -84,7 +84,7 @@ pub(super) fn quantize(out: &mut Lowering<'_>, id: NodeId, quantize: &Quantize) 
     if inputs.len() == 2 && quantize.dtype != DType::U8 {
         let shape = out.shape(node.inputs[1]).as_fixed();
         let shape = shape.ok_or_else(|| unsupported(node, "the shape of its scale must be known"))?;
-        inputs.push(out.integer_zeros(&format!("{}/zero_point", node.name), quantize.dtype, shape)?);
+        inputs.push(out.integer_zeros(&format!("{}/zero_point", node.name.raw()), quantize.dtype, shape)?);
     }
     out.result(node, "QuantizeLinear", inputs, attributes)
 }
@@ -120,7 +120,7 @@ pub(super) fn dynamic_range(out: &mut Lowering<'_>, id: NodeId) -> Result<(), Em
             let full = out.shape(node.inputs[0]);
             let scalar = Shape::new(Vec::new());
             let mut unread = |what: &str, dtype: DType, shape: &Shape| {
-                let name = out.fresh(&format!("{}/{what}", node.name));
+                let name = out.fresh(&format!("{}/{what}", node.name.raw()));
                 out.types.push(proto::value_info(&name, dtype, shape));
                 name
             };
@@ -132,7 +132,7 @@ pub(super) fn dynamic_range(out: &mut Lowering<'_>, id: NodeId) -> Result<(), Em
         }
     };
     out.nodes.push(NodeProto {
-        name: node.name.clone(),
+        name: node.name.raw().to_owned(),
         op_type: "DynamicQuantizeLinear".to_owned(),
         input: vec![x],
         output: outputs.to_vec(),

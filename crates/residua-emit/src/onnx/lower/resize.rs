@@ -68,7 +68,7 @@ pub(super) fn resize(out: &mut Lowering<'_>, node: &Node, resize: &Resize) -> Re
         Coordinates::Crop { region, .. } => {
             let side = |side: usize| (0..rank).map(move |axis| place(axis).map_or([0.0, 1.0], |at| region[at])[side]);
             let values: Vec<f64> = side(0).chain(side(1)).collect();
-            out.f32s(&format!("{}/region", node.name), &values)?
+            out.f32s(&format!("{}/region", node.name.raw()), &values)?
         }
         Coordinates::HalfPixel
         | Coordinates::HalfPixelSymmetric
@@ -79,7 +79,7 @@ pub(super) fn resize(out: &mut Lowering<'_>, node: &Node, resize: &Resize) -> Re
     let inputs = match &resize.target {
         ResizeTarget::Scales(scales) => {
             let all: Vec<f64> = (0..rank).map(|axis| place(axis).map_or(1.0, |at| scales[at])).collect();
-            vec![x, region, out.f32s(&format!("{}/scales", node.name), &all)?]
+            vec![x, region, out.f32s(&format!("{}/scales", node.name.raw()), &all)?]
         }
         ResizeTarget::Sizes { sizes, fit } => {
             let policy = match fit {

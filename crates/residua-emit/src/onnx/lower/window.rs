@@ -166,10 +166,10 @@ pub(super) fn pad(out: &mut Lowering<'_>, node: &Node, pad: &Pad) -> Result<(), 
     let [before, after] = pad.channels;
     let p = pad.pads;
     let amounts = to_i64(&[0, before, p.top, p.left, 0, after, p.bottom, p.right]);
-    let mut inputs = vec![out.operand(node.inputs[0])?, out.list(&format!("{}/pads", node.name), &amounts)?];
+    let mut inputs = vec![out.operand(node.inputs[0])?, out.list(&format!("{}/pads", node.name.raw()), &amounts)?];
     // Zero is what is padded with unless something else is said, and some runtimes take exactly two operands.
     if pad.value != 0.0 {
-        inputs.push(out.scalar_like(node.inputs[0], &format!("{}/value", node.name), pad.value)?);
+        inputs.push(out.scalar_like(node.inputs[0], &format!("{}/value", node.name.raw()), pad.value)?);
     }
     out.result(node, "Pad", inputs, Vec::new())
 }

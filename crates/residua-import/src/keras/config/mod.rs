@@ -90,8 +90,8 @@ impl<'a> Model<'a> {
         let config = root.get("config").unwrap_or(&Value::Null);
         if !holds_model(class, config) {
             return Err(Error::Unsupported {
-                what: format!("a model of class {class}, which holds no list of layers"),
-                help: "only Functional and Sequential models carry their graph; rebuild it as one of them".to_owned(),
+                what: format!("a model of class {class}, which holds no list of layers").into(),
+                help: "only Functional and Sequential models carry their graph; rebuild it as one of them".into(),
             });
         }
         Self::parse_config(class, config, build_shape(root), 0)

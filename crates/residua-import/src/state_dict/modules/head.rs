@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use residua_formats::NamedTensor;
 use residua_formats::torch::{Attribute, Module, StateDict};
+use residua_ir::Shown;
 use residua_resnet::recipe::{Head, HeadLayer, HeadPool};
 use residua_resnet::recognise::Given;
 use residua_resnet::{Field, Place, Slot};
@@ -59,7 +60,7 @@ pub(in crate::state_dict) struct Unread {
 impl Unread {
     /// Said of a head that was left out.
     pub(in crate::state_dict) fn note(&self) -> String {
-        format!("what stands behind the features is not read: `{}` {}", self.path.escape_debug(), self.why)
+        format!("what stands behind the features is not read: `{}` {}", self.path.shown(), self.why)
     }
 }
 
@@ -133,7 +134,7 @@ impl<'a> Stated<'a> {
         network.recognised.choices.retain(|choice| !choice.taken.ends_with("as the classifier"));
         let bound: BTreeSet<&str> =
             self.steps.iter().flat_map(|step| &step.tensors).map(|(_, tensor)| tensor.name.as_str()).collect();
-        network.unused.retain(|unused| !bound.contains(unused.location.as_str()));
+        network.unused.retain(|unused| !bound.contains(unused.location.raw()));
         for tensors in network.heads.values_mut() {
             tensors.retain(|name| !bound.contains(name.as_str()));
         }
@@ -297,8 +298,7 @@ impl<'a> Outline<'a> {
         let module = item.module;
         let name = module.class.rsplit('.').next().unwrap_or(&module.class);
         let of_torch = module.class.starts_with("torch.nn.");
-        let unknown =
-            || unread(format!("is a `{}`, and what that computes is in no file", module.class.escape_debug()));
+        let unknown = || unread(format!("is a `{}`, and what that computes is in no file", module.class.shown()));
         if self.children(&item.path).next().is_some() {
             return Err(unknown());
         }
@@ -317,7 +317,7 @@ impl<'a> Outline<'a> {
                 _ => {
                     return Err(unread(format!(
                         "has a tensor `{}`, which its class does not have by itself",
-                        last.escape_debug()
+                        last.shown()
                     )));
                 }
             };

@@ -42,7 +42,7 @@ pub(super) fn in_body(tree: &Tree, module: &Module) -> bool {
 }
 
 fn error(module: &Module, problem: String) -> Error {
-    Error::Layer { layer: module.path.clone(), kind: module.class.clone(), problem }
+    Error::Layer { layer: module.path.clone().into(), kind: module.class.clone().into(), problem: problem.into() }
 }
 
 fn differs(module: &Module, attribute: &str, found: &str, expected: &str) -> Error {

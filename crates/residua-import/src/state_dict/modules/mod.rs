@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use residua_formats::NamedTensor;
 use residua_formats::torch::{Attribute, Module, StateDict};
-use residua_ir::Activation;
+use residua_ir::{Activation, Shown};
 use residua_resnet::anatomy::BlockKind;
 use residua_resnet::layouts::{Headless, Zoo};
 use residua_resnet::recipe::HeadPool;
@@ -117,8 +117,8 @@ pub(super) fn settle(network: &Network, given: Given) -> Result<Recognised> {
     let told = again.as_ref().unwrap_or(&network.recognised);
     let given = complete(&tree, told, given);
     let mut settled = recognise(&entries_of(told, &network.names), &given).map_err(|mismatches| Error::Weights {
-        problem: "the tree of the module says otherwise than names and shapes".to_owned(),
-        tried: mismatches.into_iter().map(|m| format!("{}: {}", m.class, m.reason)).collect(),
+        problem: "the tree of the module says otherwise than names and shapes".into(),
+        tried: mismatches.into_iter().map(|m| format!("{}: {}", m.class, m.reason).into()).collect(),
     })?;
     settled.choices.retain(|choice| choice.option.is_none());
     let notes = hold::all(&tree, &settled)?;
@@ -232,7 +232,7 @@ fn unknown_code(tree: &Tree, settled: &Recognised) -> Option<Choice> {
     let known = |class: &str| LIBRARIES.iter().any(|(start, _)| class.starts_with(start));
     let unknown = classes.filter(|class| !class.starts_with("torch.") && !known(class));
     let unknown: BTreeSet<&str> = unknown.collect();
-    let shown: Vec<String> = unknown.iter().take(SHOWN).map(|class| format!("`{}`", class.escape_debug())).collect();
+    let shown: Vec<String> = unknown.iter().take(SHOWN).map(|class| format!("`{}`", class.shown())).collect();
     let more = if unknown.len() > SHOWN { ", …" } else { "" };
     (!unknown.is_empty()).then(|| Choice {
         taken: format!(
@@ -253,11 +253,7 @@ pub(super) fn unknown_pool(dict: &StateDict) -> Option<String> {
     let known =
         |class: &str| class.starts_with("torch.") || LIBRARIES.iter().any(|(start, _)| class.starts_with(start));
     let module = dict.modules.iter().find(|module| last(&module.path) && !known(&module.class))?;
-    Some(format!(
-        "`{}` is of class `{}`, and how that pools is in no file",
-        module.path.escape_debug(),
-        module.class.escape_debug()
-    ))
+    Some(format!("`{}` is of class `{}`, and how that pools is in no file", module.path.shown(), module.class.shown()))
 }
 
 fn number(attribute: &Attribute) -> Option<usize> {

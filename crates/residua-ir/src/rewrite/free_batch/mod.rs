@@ -11,6 +11,7 @@ mod follow;
 
 use crate::free_sizes;
 use crate::graph::{Graph, InputType, NodeId, ValueId, ValueKind};
+use crate::name::{Name, Text};
 use crate::shape::{Dim, Shape};
 use crate::validate::{Checked, Typed, validate};
 
@@ -28,9 +29,9 @@ pub enum FreeBatchError {
     #[error("layer `{layer}`: {reason}")]
     Node {
         /// Its layer.
-        layer: String,
+        layer: Name,
         /// What keeps it from that.
-        reason: String,
+        reason: Text,
     },
     /// The graph cannot be made.
     #[error(transparent)]
@@ -87,17 +88,17 @@ pub fn free_batch(model: &Checked) -> Result<Freed, FreeBatchError> {
         let first = invalid.findings.iter().find(|finding| finding.level == crate::Level::Error);
         let told = |finding: &crate::Finding| (finding.node.clone().unwrap_or_default(), finding.message.clone());
         let (layer, reason) = first.map(told).unwrap_or_default();
-        return Err(FreeBatchError::Node { layer, reason: format!("with a free batch: {reason}") });
+        return Err(FreeBatchError::Node { layer, reason: format!("with a free batch: {reason}").into() });
     }
     Ok(Freed { graph, frozen: still.into_graph(), changed })
 }
 
 fn layer(graph: &Graph, node: NodeId) -> String {
-    graph.layer(graph.node(node).layer).name.clone()
+    graph.layer(graph.node(node).layer).name.raw().to_owned()
 }
 
 fn at(graph: &Graph, node: NodeId, reason: String) -> FreeBatchError {
-    FreeBatchError::Node { layer: layer(graph, node), reason }
+    FreeBatchError::Node { layer: layer(graph, node).into(), reason: reason.into() }
 }
 
 /// The batch that a model is frozen at: what its inputs fix, or what its graph fixes where they do not.

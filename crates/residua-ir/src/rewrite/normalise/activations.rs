@@ -25,7 +25,7 @@ fn find(m: &Matcher<'_>, edits: &mut Edits<'_>) -> Result<Found, RewriteError> {
         let known = of_bound(m, node).or_else(|| of_clip(m, node)).or_else(|| of_product(m, node));
         if let Some((activation, x)) = known.filter(|(_, x)| m.same_shape(*x, node.output())) {
             edits.replace(id, Expr::made(Op::Activation(activation), vec![x.into()]));
-            found.nodes.push(node.name.clone());
+            found.nodes.push(node.name.raw().to_owned());
         }
     }
     Ok(found)

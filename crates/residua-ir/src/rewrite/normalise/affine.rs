@@ -20,7 +20,7 @@ fn find(m: &Matcher<'_>, edits: &mut Edits<'_>) -> Result<Found, RewriteError> {
     for (id, node) in m.nodes() {
         if let Some(affine) = Affine::ending_in(m, node).filter(|affine| behind[affine.x.index()]) {
             edits.replace(id, affine.batch_norm(m, node)?);
-            found.nodes.push(node.name.clone());
+            found.nodes.push(node.name.raw().to_owned());
         }
     }
     Ok(found)
@@ -81,8 +81,15 @@ impl<'m> Affine<'m> {
         let dtype = m.model.type_of(self.x).map_or(DType::F32, |ty| ty.dtype);
         let filled = |what: &str, number: f64| -> Result<Expr, TensorError> {
             let tensor = Tensor::filled(dtype, vec![channels], number)?;
-            let name = format!("{}/{what}", node.name);
-            Ok(Parameter { name, location: String::new(), role: Role::Default, layer: node.layer, tensor }.into())
+            let name = format!("{}/{what}", node.name.raw());
+            Ok(Parameter {
+                name: name.into(),
+                location: String::new().into(),
+                role: Role::Default,
+                layer: node.layer,
+                tensor,
+            }
+            .into())
         };
         let operands = vec![
             self.x.into(),

@@ -19,7 +19,7 @@ fn find(m: &Matcher<'_>, edits: &mut Edits<'_>) -> Result<Found, RewriteError> {
         let mut operands: Vec<Expr> = producer.inputs.iter().map(|&input| input.into()).collect();
         operands.push(Parameter { tensor, ..bias.clone() }.into());
         edits.replace(id, Expr::made(producer.op.clone(), operands).known_as(is));
-        found.nodes.push(node.name.clone());
+        found.nodes.push(node.name.raw().to_owned());
     }
     Ok(found)
 }

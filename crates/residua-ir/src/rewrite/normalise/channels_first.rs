@@ -45,7 +45,7 @@ fn find(m: &Matcher<'_>, edits: &mut Edits<'_>) -> Result<Found, RewriteError> {
     let Some(plan) = best.filter(|plan| plan.transposes < before) else { return Ok(found) };
     for (id, node) in m.nodes().filter(|(_, node)| matches!(node.op, Op::Transpose { .. })) {
         if matches!(plan.instead.get(&id), Some(Expr::Old(_))) {
-            found.nodes.push(node.name.clone());
+            found.nodes.push(node.name.raw().to_owned());
         }
     }
     if plan.rounds {

@@ -22,7 +22,7 @@ fn find(m: &Matcher<'_>, edits: &mut Edits<'_>) -> Result<Found, RewriteError> {
             found.change = Change::Rounding;
         }
         edits.replace(id, Expr::made(Op::GlobalPool(pool), vec![x.into()]).known_as(is));
-        found.nodes.push(node.name.clone());
+        found.nodes.push(node.name.raw().to_owned());
     }
     Ok(found)
 }

@@ -14,7 +14,7 @@ fn find(m: &Matcher<'_>, edits: &mut Edits<'_>) -> Result<Found, RewriteError> {
     let mut found = Found::default();
     for (id, node) in m.nodes().filter(|(_, node)| does_nothing(m, node)) {
         edits.replace(id, node.inputs[0].into());
-        found.nodes.push(node.name.clone());
+        found.nodes.push(node.name.raw().to_owned());
     }
     Ok(found)
 }

@@ -23,7 +23,7 @@ fn find(m: &Matcher<'_>, edits: &mut Edits<'_>) -> Result<Found, RewriteError> {
         };
         if let Some(expr) = expr {
             edits.replace(id, expr);
-            found.nodes.push(m.graph.node(id).name.clone());
+            found.nodes.push(m.graph.node(id).name.raw().to_owned());
         }
     }
     Ok(found)

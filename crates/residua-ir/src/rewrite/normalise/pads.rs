@@ -24,7 +24,7 @@ fn find(m: &Matcher<'_>, edits: &mut Edits<'_>) -> Result<Found, RewriteError> {
         let mut operands = vec![x.into()];
         operands.extend(node.inputs[1..].iter().map(|&input| Expr::Old(input)));
         edits.replace(id, Expr::made(op, operands));
-        found.nodes.push(node.name.clone());
+        found.nodes.push(node.name.raw().to_owned());
     }
     Ok(found)
 }

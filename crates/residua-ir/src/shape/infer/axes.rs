@@ -35,14 +35,14 @@ pub(super) fn reshape(target: &[ReshapeDim], operands: &[TensorType]) -> Result<
             &ReshapeDim::Copy(from) => {
                 axis_in_range(from, x)?;
                 if rest[from].take().is_none() {
-                    return Err(ShapeError::Attribute(format!("axis {from} is copied twice")));
+                    return Err(ShapeError::Attribute(format!("axis {from} is copied twice").into()));
                 }
                 x.dims()[from].clone()
             }
             &ReshapeDim::Fixed(size) => fixed(size)?,
             ReshapeDim::Infer => {
                 if infer.replace(axis).is_some() {
-                    return Err(ShapeError::Attribute("more than one axis is to be inferred".to_owned()));
+                    return Err(ShapeError::Attribute("more than one axis is to be inferred".into()));
                 }
                 Dim::Unknown
             }
@@ -60,7 +60,7 @@ pub(super) fn reshape(target: &[ReshapeDim], operands: &[TensorType]) -> Result<
     }
     let rest: Vec<Dim> = rest.into_iter().flatten().cloned().collect();
     let available = known_product(&rest);
-    let mismatch = || ShapeError::Attribute(format!("{x} cannot be reshaped to {}", Shape::new(dims.clone())));
+    let mismatch = || ShapeError::Attribute(format!("{x} cannot be reshaped to {}", Shape::new(dims.clone())).into());
     let given = given.filter(|_| !open);
     match (infer, available, given) {
         (Some(axis), Some(available), Some(given)) => {
@@ -84,7 +84,7 @@ pub(super) fn reshape(target: &[ReshapeDim], operands: &[TensorType]) -> Result<
 }
 
 fn too_large() -> ShapeError {
-    ShapeError::Attribute("the result is too large".to_owned())
+    ShapeError::Attribute("the result is too large".into())
 }
 
 pub(super) fn concat(axis: usize, operands: &[TensorType]) -> Result<Shape> {
@@ -115,7 +115,7 @@ pub(super) fn flatten(axis: usize, operands: &[TensorType]) -> Result<Shape> {
     arity(operands, 1, 1)?;
     let x = &operands[0].shape;
     if axis > x.rank() {
-        return Err(ShapeError::Attribute(format!("axis {axis} is out of range for shape {x}")));
+        return Err(ShapeError::Attribute(format!("axis {axis} is out of range for shape {x}").into()));
     }
     let (outer, inner) = x.dims().split_at(axis);
     Ok(Shape::new(vec![product(outer), product(inner)]))
@@ -127,7 +127,7 @@ pub(super) fn transpose(perm: &[usize], operands: &[TensorType]) -> Result<Shape
     let mut sorted = perm.to_vec();
     sorted.sort_unstable();
     if !sorted.into_iter().eq(0..x.rank()) {
-        return Err(ShapeError::Attribute(format!("{perm:?} is no permutation of the axes of {x}")));
+        return Err(ShapeError::Attribute(format!("{perm:?} is no permutation of the axes of {x}").into()));
     }
     Ok(Shape::new(perm.iter().map(|&axis| x.dims()[axis].clone()).collect()))
 }
@@ -137,7 +137,7 @@ pub(super) fn squeeze(axes: &[usize], operands: &[TensorType]) -> Result<Shape> 
     let x = &operands[0].shape;
     axes_in_range(axes, x)?;
     if let Some(&axis) = axes.iter().find(|&&axis| !x.dims()[axis].may_equal(&Dim::Fixed(1))) {
-        return Err(ShapeError::Attribute(format!("axis {axis} of {x} is not of size 1")));
+        return Err(ShapeError::Attribute(format!("axis {axis} of {x} is not of size 1").into()));
     }
     Ok(remove_axes(x, axes, false))
 }
@@ -147,7 +147,7 @@ pub(super) fn unsqueeze(axes: &[usize], operands: &[TensorType]) -> Result<Shape
     let mut dims = operands[0].shape.dims().to_vec();
     for &axis in axes {
         if axis > dims.len() {
-            return Err(ShapeError::Attribute(format!("axis {axis} is out of range")));
+            return Err(ShapeError::Attribute(format!("axis {axis} is out of range").into()));
         }
         dims.insert(axis, Dim::Fixed(1));
     }
@@ -165,7 +165,7 @@ pub(super) fn tile(repeats: &[Extent], operands: &[TensorType]) -> Result<Shape>
     let x = &operands[0].shape;
     let repeats = shape_of(repeats, operands)?;
     if repeats.rank() != x.rank() {
-        return Err(ShapeError::Attribute(format!("{} numbers of repeats for shape {x}", repeats.rank())));
+        return Err(ShapeError::Attribute(format!("{} numbers of repeats for shape {x}", repeats.rank()).into()));
     }
     let dims = x.dims().iter().zip(repeats.dims()).map(|(dim, times)| match (dim, times) {
         (Dim::Fixed(size), Dim::Fixed(times)) => size.checked_mul(*times).map(Dim::Fixed).ok_or_else(too_large),
@@ -180,7 +180,7 @@ pub(super) fn sizes(sizes: &[Extent], scalar: bool, operands: &[TensorType]) -> 
     match (scalar, sizes.len()) {
         (false, len) => Ok(Shape::fixed(&[len])),
         (true, 1) => Ok(Shape::new(Vec::new())),
-        (true, len) => Err(ShapeError::Attribute(format!("{len} numbers are no scalar"))),
+        (true, len) => Err(ShapeError::Attribute(format!("{len} numbers are no scalar").into())),
     }
 }
 
@@ -188,7 +188,7 @@ pub(super) fn pad(pad: &PadAxes, operands: &[TensorType]) -> Result<Shape> {
     arity(operands, 1, 1)?;
     let x = &operands[0].shape;
     if pad.amounts.len() != x.rank() {
-        return Err(ShapeError::Attribute(format!("padding of {} axes for shape {x}", pad.amounts.len())));
+        return Err(ShapeError::Attribute(format!("padding of {} axes for shape {x}", pad.amounts.len()).into()));
     }
     let along = |(dim, &[before, after]): (&Dim, &[usize; 2])| {
         let amount = before.checked_add(after).and_then(|sum| i64::try_from(sum).ok()).ok_or_else(too_large)?;
@@ -197,7 +197,7 @@ pub(super) fn pad(pad: &PadAxes, operands: &[TensorType]) -> Result<Shape> {
             Border::Reflect | Border::Edge | Border::Wrap => amount > 0,
         };
         if repeats && *dim == Dim::Fixed(0) {
-            return Err(ShapeError::Attribute(format!("nothing in shape {x} can be repeated")));
+            return Err(ShapeError::Attribute(format!("nothing in shape {x} can be repeated").into()));
         }
         dim.affine(amount, 1, 0).ok_or_else(too_large)
     };

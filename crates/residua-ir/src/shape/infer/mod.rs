@@ -13,6 +13,7 @@ mod window;
 
 use super::{Dim, Shape, TensorType};
 use crate::budget::{Limit, Overrun};
+use crate::name::Text;
 use crate::op::{Activation, Elementwise, Op};
 use crate::tensor::DType;
 
@@ -86,7 +87,7 @@ pub enum ShapeError {
     },
     /// An attribute that makes no sense here.
     #[error("{0}")]
-    Attribute(String),
+    Attribute(Text),
     /// A result of more axes than any tensor may have.
     #[error(transparent)]
     Limit(Overrun),
@@ -124,12 +125,12 @@ fn axis_in_range(axis: usize, shape: &Shape) -> Result<()> {
     if axis < shape.rank() {
         return Ok(());
     }
-    Err(ShapeError::Attribute(format!("axis {axis} is out of range for shape {shape}")))
+    Err(ShapeError::Attribute(format!("axis {axis} is out of range for shape {shape}").into()))
 }
 
 fn axes_in_range(axes: &[usize], shape: &Shape) -> Result<()> {
     if !axes.windows(2).all(|pair| pair[0] < pair[1]) {
-        return Err(ShapeError::Attribute(format!("axes {axes:?} are not ascending")));
+        return Err(ShapeError::Attribute(format!("axes {axes:?} are not ascending").into()));
     }
     axes.iter().try_for_each(|&axis| axis_in_range(axis, shape))
 }
@@ -168,10 +169,9 @@ fn one_kind(operands: &[TensorType]) -> Result<()> {
     let fits = |ty: &&TensorType| ty.dtype == first.dtype || (ty.dtype.is_float() && first.dtype.is_float());
     match operands.iter().find(|ty| !fits(ty)) {
         None => Ok(()),
-        Some(other) => Err(ShapeError::Attribute(format!(
-            "operands of type {} and {} do not fit together",
-            first.dtype, other.dtype
-        ))),
+        Some(other) => Err(ShapeError::Attribute(
+            format!("operands of type {} and {} do not fit together", first.dtype, other.dtype).into(),
+        )),
     }
 }
 

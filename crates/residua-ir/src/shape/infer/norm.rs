@@ -25,7 +25,9 @@ pub(super) fn group_norm(groups: usize, operands: &[TensorType]) -> Result<Shape
     arity(operands, 3, 3)?;
     let channels = channels(&operands[0].shape)?;
     if groups == 0 || channels.fixed().is_some_and(|c| c % groups != 0) {
-        return Err(ShapeError::Attribute(format!("{channels} channels cannot be split into {} groups", groups)));
+        return Err(ShapeError::Attribute(
+            format!("{channels} channels cannot be split into {} groups", groups).into(),
+        ));
     }
     for (name, operand) in ["scale", "offset"].into_iter().zip(&operands[1..]) {
         expect_shape(name, &operand.shape, std::slice::from_ref(&channels))?;
@@ -47,7 +49,7 @@ pub(super) fn lrn(lrn: &Lrn, operands: &[TensorType]) -> Result<Shape> {
     arity(operands, 1, 1)?;
     channels(&operands[0].shape)?;
     if lrn.size == 0 {
-        return Err(ShapeError::Attribute("it must sum over at least one channel".to_owned()));
+        return Err(ShapeError::Attribute("it must sum over at least one channel".into()));
     }
     Ok(operands[0].shape.clone())
 }

@@ -16,7 +16,7 @@ pub(super) fn slice(
     let x = &operands[0].shape;
     axis_in_range(axis, x)?;
     if step == 0 {
-        return Err(ShapeError::Attribute("a slice must have a step".to_owned()));
+        return Err(ShapeError::Attribute("a slice must have a step".into()));
     }
     let mut dims = x.dims().to_vec();
     let (start, end) = (start.resolve(operands)?, end.map(|end| end.resolve(operands)).transpose()?);

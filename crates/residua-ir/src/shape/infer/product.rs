@@ -11,7 +11,9 @@ pub(super) fn linear(operands: &[TensorType]) -> Result<Shape> {
         return Err(ShapeError::Rank { operand: "x", expected: "at least 1".to_owned(), found: x.clone() });
     };
     if !last.may_equal(&weight.dims()[1]) {
-        return Err(ShapeError::Attribute(format!("weight {weight} takes {} features, found x {x}", weight.dims()[1])));
+        return Err(ShapeError::Attribute(
+            format!("weight {weight} takes {} features, found x {x}", weight.dims()[1]).into(),
+        ));
     }
     if let Some(bias) = operands.get(2) {
         expect_shape("bias", &bias.shape, &weight.dims()[..1])?;

@@ -18,11 +18,11 @@ fn fits(x: &Shape, scale: &Shape, grain: Grain) -> Result<()> {
         return Ok(());
     }
     let Some(along) = x.dims().get(grain.axis) else {
-        return Err(ShapeError::Attribute(format!("axis {} is out of range for shape {x}", grain.axis)));
+        return Err(ShapeError::Attribute(format!("axis {} is out of range for shape {x}", grain.axis).into()));
     };
     let expected = match grain.block {
         None => vec![along.clone()],
-        Some(0) => return Err(ShapeError::Attribute("a block must have at least 1 element".to_owned())),
+        Some(0) => return Err(ShapeError::Attribute("a block must have at least 1 element".into())),
         Some(block) => {
             let mut dims = x.dims().to_vec();
             let blocks = i64::try_from(block).ok().and_then(|block| along.affine(block - 1, block, 0));
@@ -41,7 +41,7 @@ fn grid(operands: &[TensorType], grain: Grain, steps: DType) -> Result<DType> {
     fits(x, &scale.shape, grain)?;
     if let Some(zero) = operands.get(2) {
         if zero.dtype != steps {
-            return Err(ShapeError::Attribute(format!("the zero point must be {steps}, found {}", zero.dtype)));
+            return Err(ShapeError::Attribute(format!("the zero point must be {steps}, found {}", zero.dtype).into()));
         }
         let both = [&zero.shape, &scale.shape].map(Shape::element_count);
         let same = zero.shape.rank() == scale.shape.rank()
@@ -57,7 +57,7 @@ fn grid(operands: &[TensorType], grain: Grain, steps: DType) -> Result<DType> {
 pub(super) fn quantize(quantize: Quantize, operands: &[TensorType]) -> Result<TensorType> {
     arity(operands, 2, 3)?;
     if !is_step(quantize.dtype) {
-        return Err(ShapeError::Attribute(format!("{} is no type to quantise to", quantize.dtype)));
+        return Err(ShapeError::Attribute(format!("{} is no type to quantise to", quantize.dtype).into()));
     }
     grid(operands, quantize.grain, quantize.dtype)?;
     Ok(TensorType { dtype: quantize.dtype, shape: operands[0].shape.clone() })
@@ -67,7 +67,7 @@ pub(super) fn dequantize(grain: Grain, operands: &[TensorType]) -> Result<Tensor
     arity(operands, 2, 3)?;
     let x = &operands[0];
     if !(is_step(x.dtype) || x.dtype == DType::I32) {
-        return Err(ShapeError::Attribute(format!("{} is no type of quantised numbers", x.dtype)));
+        return Err(ShapeError::Attribute(format!("{} is no type of quantised numbers", x.dtype).into()));
     }
     Ok(TensorType { dtype: grid(operands, grain, x.dtype)?, shape: x.shape.clone() })
 }

@@ -10,7 +10,7 @@ pub(super) fn arg_extremum(arg: &ArgExtremum, operands: &[TensorType]) -> Result
     number("x", &operands[0])?;
     axis_in_range(arg.axis, x)?;
     if x.dims()[arg.axis] == Dim::Fixed(0) {
-        return Err(ShapeError::Attribute(format!("axis {} of {x} has no element to point at", arg.axis)));
+        return Err(ShapeError::Attribute(format!("axis {} of {x} has no element to point at", arg.axis).into()));
     }
     Ok(remove_axes(x, &[arg.axis], arg.keep_dims))
 }
@@ -22,7 +22,9 @@ pub(super) fn top_k(top: &TopK, operands: &[TensorType]) -> Result<Shape> {
     axis_in_range(top.axis, x)?;
     let mut dims = x.dims().to_vec();
     if dims[top.axis].fixed().is_some_and(|size| size < top.k) {
-        return Err(ShapeError::Attribute(format!("axis {} of {x} has fewer than {} elements", top.axis, top.k)));
+        return Err(ShapeError::Attribute(
+            format!("axis {} of {x} has fewer than {} elements", top.axis, top.k).into(),
+        ));
     }
     dims[top.axis] = Dim::Fixed(top.k);
     Ok(Shape::new(dims))

@@ -16,7 +16,7 @@ fn spatial(
 ) -> Result<[Dim; 2]> {
     let windows = [0, 1].map(|i| Window { kernel: kernel[i], stride: strides[i], dilation: dilations[i] });
     if windows.iter().any(|w| w.kernel == 0 || w.stride == 0 || w.dilation == 0) {
-        return Err(ShapeError::Attribute("kernel, strides and dilations must be at least 1".to_owned()));
+        return Err(ShapeError::Attribute("kernel, strides and dilations must be at least 1".into()));
     }
     let along = |i: usize| {
         let (size, window) = (&x.dims()[2 + i], windows[i]);
@@ -45,17 +45,17 @@ pub(super) fn conv(conv: &Conv, operands: &[TensorType]) -> Result<Shape> {
     rank("x", x, 4)?;
     rank("kernel", kernel, 4)?;
     let Some([out, input, height, width]) = kernel.as_fixed().and_then(|k| <[usize; 4]>::try_from(k).ok()) else {
-        return Err(ShapeError::Attribute(format!("the kernel's shape {kernel} must be known")));
+        return Err(ShapeError::Attribute(format!("the kernel's shape {kernel} must be known").into()));
     };
     let groups = conv.groups;
     if groups == 0 || out % groups != 0 {
-        return Err(ShapeError::Attribute(format!("{out} filters cannot be split into {groups} groups")));
+        return Err(ShapeError::Attribute(format!("{out} filters cannot be split into {groups} groups").into()));
     }
     let channels = input.checked_mul(groups).map_or(Dim::Unknown, Dim::Fixed);
     if !x.dims()[1].may_equal(&channels) {
-        return Err(ShapeError::Attribute(format!(
-            "kernel {kernel} with {groups} groups takes {channels} channels, found x {x}"
-        )));
+        return Err(ShapeError::Attribute(
+            format!("kernel {kernel} with {groups} groups takes {channels} channels, found x {x}").into(),
+        ));
     }
     if let Some(bias) = operands.get(2) {
         expect_shape("bias", &bias.shape, &[Dim::Fixed(out)])?;
@@ -71,16 +71,17 @@ pub(super) fn conv_transpose(conv: &ConvTranspose, operands: &[TensorType]) -> R
     rank("x", x, 4)?;
     rank("kernel", kernel, 4)?;
     let Some([input, out, height, width]) = kernel.as_fixed().and_then(|k| <[usize; 4]>::try_from(k).ok()) else {
-        return Err(ShapeError::Attribute(format!("the kernel's shape {kernel} must be known")));
+        return Err(ShapeError::Attribute(format!("the kernel's shape {kernel} must be known").into()));
     };
     if conv.groups == 0 || input % conv.groups != 0 {
-        return Err(ShapeError::Attribute(format!("{input} channels cannot be split into {} groups", conv.groups)));
+        return Err(ShapeError::Attribute(
+            format!("{input} channels cannot be split into {} groups", conv.groups).into(),
+        ));
     }
     if !x.dims()[1].may_equal(&Dim::Fixed(input)) {
-        return Err(ShapeError::Attribute(format!("kernel {kernel} takes {input} channels, found x {x}")));
+        return Err(ShapeError::Attribute(format!("kernel {kernel} takes {input} channels, found x {x}").into()));
     }
-    let out =
-        out.checked_mul(conv.groups).ok_or_else(|| ShapeError::Attribute("there are too many filters".to_owned()))?;
+    let out = out.checked_mul(conv.groups).ok_or_else(|| ShapeError::Attribute("there are too many filters".into()))?;
     if let Some(bias) = operands.get(2) {
         expect_shape("bias", &bias.shape, &[Dim::Fixed(out)])?;
     }
@@ -141,7 +142,7 @@ pub(super) fn pad(pad: &Pad, operands: &[TensorType]) -> Result<Shape> {
         i64::try_from(before.saturating_add(after))
             .ok()
             .and_then(|amount| x.dims()[axis].affine(amount, 1, 0))
-            .ok_or_else(|| ShapeError::Attribute("the padding is too large".to_owned()))
+            .ok_or_else(|| ShapeError::Attribute("the padding is too large".into()))
     };
     Ok(Shape::new(vec![
         x.dims()[0].clone(),

@@ -2,16 +2,17 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use residua_emit::onnx::{ExternalData, FloatTypes, OnnxOptions};
 use residua_emit::safetensors::{Layout, SafetensorsOptions, checkpoint};
 use residua_emit::{Staged, onnx, safetensors};
 use residua_ir::rewrite::cast_weights;
-use residua_ir::{Checked, DType, Graph, Parameter, ParameterId, Role, Shown, TensorError, validate};
+use residua_ir::{Checked, DType, Graph, Parameter, ParameterId, Role, Shown, TensorError, Text, validate};
 use residua_resnet::hold::Held;
 use residua_resnet::{anatomy, naming};
 
 use crate::args::{ConvertArgs, Dtype, InputLayout, LayoutName, OutputFormat};
+use crate::exit::Lines;
 use crate::fit::{self, Fit};
 use crate::floats;
 use crate::model::Model;
@@ -49,7 +50,7 @@ impl Target {
                 let layout = args.safetensors.layout.unwrap_or(default);
                 let fit = match Fit::of(model, layout) {
                     Ok(fit) => fit,
-                    Err(reasons) => bail!("{}", refusal(model, layout, &reasons)),
+                    Err(reasons) => return Err(refusal(model, layout, &reasons).into()),
                 };
                 let notes = floats::said(&model.checked).into_iter().collect();
                 Self::Safetensors { layout, fit, float: args.dtype.map(Dtype::of_tensors), notes }
@@ -158,13 +159,10 @@ fn round_what_is_stored(graph: Graph, dtype: DType) -> Result<Graph, TensorError
 }
 
 /// Why a layout is none for a model, and which are.
-fn refusal(model: &Model, layout: LayoutName, reasons: &[String]) -> String {
+fn refusal(model: &Model, layout: LayoutName, reasons: &[String]) -> Lines {
     let name = model.anatomy.architecture.as_ref().map_or_else(String::new, |found| format!(" ({})", found.name));
-    let reasons: String = reasons.iter().map(|reason| format!("\n  - {reason}")).collect();
-    format!(
-        "{}{name} cannot be written in the layout `{}`:{reasons}\n  layouts that can hold it: {}",
-        model.path.shown(),
-        layout.name(),
-        fit::names(model).join(", ")
-    )
+    let what = format!("{}{name} cannot be written in the layout `{}`:", model.path.shown(), layout.name());
+    let reasons = reasons.iter().map(|reason| format!("  - {reason}"));
+    let others = format!("  layouts that can hold it: {}", fit::names(model).join(", "));
+    Lines(std::iter::once(what).chain(reasons).chain([others]).map(Text::from).collect())
 }

@@ -265,8 +265,17 @@ fn with_weights(side: &Side, mark: &Landmark, weights: &Weights) -> Option<Expr>
     let node = graph.node(mark.anchor);
     let tensor = |what: &str, shape: Vec<usize>, values: &[f64]| -> Option<Expr> {
         let tensor = Tensor::from_f64(shape, values).ok()?.cast(DType::F32);
-        let name = format!("{}/tried {what}", node.name);
-        Some(Parameter { name, location: String::new(), role: Role::Weight, layer: node.layer, tensor }.into())
+        let name = format!("{}/tried {what}", node.name.raw());
+        Some(
+            Parameter {
+                name: name.into(),
+                location: String::new().into(),
+                role: Role::Weight,
+                layer: node.layer,
+                tensor,
+            }
+            .into(),
+        )
     };
     let count = weights.bias.len();
     let bias = tensor("bias", vec![count], &weights.bias)?;

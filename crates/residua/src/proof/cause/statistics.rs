@@ -108,8 +108,8 @@ fn as_in(case: &Case<'_>, norm: NodeId, node: NodeId) -> Expr {
     let mut operands = operands(to, node);
     for (operand, &input) in operands.iter_mut().zip(&from.node(norm).inputs).skip(1) {
         if let Some(parameter) = from.as_parameter(input) {
-            let name = format!("{}/tried {}", to.node(node).name, parameter.name);
-            *operand = Parameter { name, layer: to.node(node).layer, ..parameter.clone() }.into();
+            let name = format!("{}/tried {}", to.node(node).name.raw(), parameter.name.raw());
+            *operand = Parameter { name: name.into(), layer: to.node(node).layer, ..parameter.clone() }.into();
         }
     }
     let written_out = matches!(from.node(norm).op, Op::BatchNorm(norm) if norm.epsilon == 0.0);
@@ -182,8 +182,8 @@ fn all_created(side: &Side, (tensors, what): Created) -> Option<Trial> {
                     return;
                 };
                 let Ok(tensor) = Tensor::filled(DType::F32, own.tensor.shape().to_vec(), value) else { return };
-                let name = format!("{}/tried {}", graph.node(id).name, own.name);
-                operands[at] = Parameter { name, tensor, ..own.clone() }.into();
+                let name = format!("{}/tried {}", graph.node(id).name.raw(), own.name.raw());
+                operands[at] = Parameter { name: name.into(), tensor, ..own.clone() }.into();
             }
             edits.replace(id, Expr::made(graph.node(id).op.clone(), operands));
         }

@@ -85,7 +85,7 @@ fn known(out: &mut dyn Write, style: Style, report: &Report, baseline: &str) -> 
         writeln!(out, "{count} of {baseline} not there any more; --update-baseline forgets them:")?;
         for entry in report.gone.iter().take(LISTED) {
             let node = entry.node.as_ref().map_or_else(String::new, |node| format!("{node}: "));
-            writeln!(out, "  {} {}", entry.code, printable(&format!("{node}{}", entry.message)))?;
+            writeln!(out, "  {} {}", entry.code.shown(), printable(&format!("{node}{}", entry.message)))?;
         }
         if report.gone.len() > LISTED {
             writeln!(out, "  … and {} more", report.gone.len() - LISTED)?;

@@ -127,7 +127,7 @@ pub(super) fn cut(name: &str) -> String {
 
 /// An input or output with its shape, in the source's axis order.
 pub(super) fn end(model: &Checked, value: ValueId) -> Cell {
-    let name = cut(&model.graph().value(value).name);
+    let name = cut(model.graph().value(value).name.raw());
     let shape = model.source_shape_of(value).map(|shape| dims(&shape.dims()[1.min(shape.rank())..]));
     let text = match shape.filter(|shape| !shape.is_empty()) {
         Some(shape) => format!("{name} {shape}"),
