@@ -192,3 +192,46 @@ fn matrices_and_pyramids_do_not_tell_map_from_mean() {
     let (_, notes) = gives(vec![resnet18("body."), matrix], None);
     assert!(notes.contains("the network gives the mean of the last map (--pooling)"), "{notes}");
 }
+
+/// Names and shapes of a thin ResNet-14 of bottlenecks, one a stage.
+fn bottlenecks(prefix: &str) -> Vec<NamedTensor> {
+    let mut all = Vec::new();
+    let mut conv = |name: &str, norm: &str, shape: [usize; 4]| {
+        all.push(tensor(&format!("{prefix}{name}.weight"), shape.to_vec()));
+        for field in ["weight", "bias", "running_mean", "running_var"] {
+            all.push(tensor(&format!("{prefix}{norm}.{field}"), vec![shape[0]]));
+        }
+    };
+    conv("conv1", "bn1", [4, 3, 7, 7]);
+    let mut takes = 4;
+    for stage in 0..4usize {
+        let (width, at) = (4 << stage, format!("layer{}.0", stage + 1));
+        conv(&format!("{at}.conv1"), &format!("{at}.bn1"), [width, takes, 1, 1]);
+        conv(&format!("{at}.conv2"), &format!("{at}.bn2"), [width, width, 3, 3]);
+        conv(&format!("{at}.conv3"), &format!("{at}.bn3"), [4 * width, width, 1, 1]);
+        conv(&format!("{at}.downsample.0"), &format!("{at}.downsample.1"), [4 * width, takes, 1, 1]);
+        takes = 4 * width;
+    }
+    all
+}
+
+#[test]
+fn names_of_segmentation_networks_tell_that_their_bodies_are_dilated() {
+    let head = |name: &str| {
+        let first = tensor(&format!("classifier.0.{name}"), vec![8, 128, 3, 3]);
+        vec![first, tensor("classifier.4.weight", vec![5, 8, 1, 1])]
+    };
+    for (name, which) in [("convs.0.0.weight", "DeepLab"), ("weight", "FCN")] {
+        let (rank, notes) = gives(vec![bottlenecks("backbone."), head(name)], Some("backbone"));
+        assert_eq!(rank, 4, "{notes}");
+        let said = format!("stride 1 and dilation in stages 3 and 4, as torchvision's {which} always has them");
+        assert!(notes.contains(&said) && notes.contains("--output-stride"), "{which}: {notes}");
+    }
+    // A name that neither of them has.
+    let other = vec![
+        tensor("classifier.0.project.weight", vec![8, 128, 3, 3]),
+        tensor("classifier.4.weight", vec![5, 8, 1, 1]),
+    ];
+    let (_, notes) = gives(vec![bottlenecks("backbone."), other], Some("backbone"));
+    assert!(notes.contains("strides 1, 2, 2, 2 in the stages, without dilation"), "{notes}");
+}
