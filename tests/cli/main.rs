@@ -25,6 +25,7 @@ mod json_schema;
 mod keras_weights;
 mod layouts;
 mod manifest;
+mod names;
 mod onnx_text;
 mod open;
 mod pictures;

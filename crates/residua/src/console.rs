@@ -9,7 +9,8 @@
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
-use residua_ir::name::{printable, printable_lines};
+use residua_ir::Text;
+use residua_ir::name::printable_lines;
 
 use crate::args::{ColorChoice, GlobalArgs};
 
@@ -65,7 +66,7 @@ impl Console {
 
     fn say(&self, head: &str, text: &str) {
         // There is nowhere left to tell that stderr is closed.
-        let _ = writeln!(self.err(), "{head} {}", printable(text));
+        let _ = writeln!(self.err(), "{head} {}", Text::from(text));
     }
 
     /// Whether the user wants errors only.

@@ -3,10 +3,10 @@
 use std::io::Write;
 
 use anyhow::Result;
-use residua_ir::name::printable;
-use residua_ir::{Finding, Level};
+use residua_ir::{Finding, Level, Shown};
 use serde::Serialize;
 
+use super::said;
 use crate::console::Style;
 
 /// At most so many findings of one code are listed one by one in text; the JSON has all.
@@ -60,15 +60,15 @@ pub(crate) fn list(out: &mut dyn Write, style: Style, findings: &[FindingRecord]
         let head = painted(level, style, &format!("{level} {code}"));
         writeln!(out, "{head} {}", style.bold(name))?;
         for finding in of_code.iter().take(LISTED) {
-            let node = finding.node.as_deref().map(printable);
+            let node = finding.node.as_deref().map(|node| node.shown().to_string());
             let node = node.map_or_else(String::new, |node| format!("{}: ", style.bold(&node)));
-            writeln!(out, "  {node}{}", in_lines(&printable(&finding.message)))?;
+            writeln!(out, "  {node}{}", in_lines(&said(&finding.message)))?;
         }
         if of_code.len() > LISTED {
             writeln!(out, "  … and {} more; --format json has all of them", of_code.len() - LISTED)?;
         }
         if let Some(first) = of_code.first().filter(|first| !first.help.is_empty()) {
-            writeln!(out, "  {} {}", style.dim("help:"), printable(&first.help))?;
+            writeln!(out, "  {} {}", style.dim("help:"), said(&first.help))?;
         }
     }
     Ok(())
@@ -76,15 +76,15 @@ pub(crate) fn list(out: &mut dyn Write, style: Style, findings: &[FindingRecord]
 
 /// What a finding is about and what it says, in one line.
 pub(crate) fn headline(finding: &FindingRecord) -> String {
-    let node = finding.node.as_ref().map_or_else(String::new, |node| format!("{node}: "));
-    printable(&format!("{node}{}", finding.message)).into_owned()
+    let node = finding.node.as_ref().map_or_else(String::new, |node| format!("{}: ", node.shown()));
+    said(&format!("{node}{}", finding.message))
 }
 
 /// The same with what to do about it.
 pub(crate) fn in_full(finding: &FindingRecord) -> String {
     match finding.help.as_str() {
         "" => headline(finding),
-        help => format!("{}\nhelp: {}", headline(finding), printable(help)),
+        help => format!("{}\nhelp: {}", headline(finding), said(help)),
     }
 }
 

@@ -4,11 +4,10 @@ use std::io::Write;
 
 use anyhow::Result;
 use residua_ir::Name;
-use residua_ir::name::printable;
 use residua_resnet::preprocessing::Known;
 
 use super::table::{self, Column, words};
-use super::{blocks, bytes, columns, finding, magnitude, markdown, number, plural};
+use super::{blocks, bytes, columns, finding, magnitude, markdown, number, plural, said};
 use crate::args::{Count, LayerColumn};
 use crate::console::Style;
 use crate::floats;
@@ -243,8 +242,8 @@ pub(crate) fn text(out: &mut dyn Write, style: Style, summary: &Summary, layers:
     writeln!(out)?;
     for (key, lines) in facts(summary) {
         for (index, line) in lines.iter().enumerate() {
-            let line = printable(line);
-            let line = if key == "security" { style.warning(&line) } else { line.into_owned() };
+            let line = said(line);
+            let line = if key == "security" { style.warning(&line) } else { line };
             let key = if index == 0 { key } else { "" };
             writeln!(out, "{}{line}", style.dim(&format!("{key:KEYS$}")))?;
         }

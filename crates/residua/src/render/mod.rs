@@ -21,8 +21,15 @@ pub(crate) mod table;
 pub(crate) mod values;
 pub(crate) mod verification;
 
+use residua_ir::Text;
+
 pub(crate) use finding::FindingRecord;
 pub(crate) use json::json;
+
+/// A sentence that may quote what a file says: on one line, of a length that can be read.
+pub(crate) fn said(text: &str) -> String {
+    Text::from(text).to_string()
+}
 
 /// A number with thousands separators: `25,613,800`.
 pub(crate) fn number(value: u64) -> String {

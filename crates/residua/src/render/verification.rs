@@ -4,10 +4,9 @@ use std::io::Write;
 
 use anyhow::Result;
 use residua_ir::Shown;
-use residua_ir::name::printable;
 
-use super::small;
 use super::table::{self, Column, numbers, words};
+use super::{said, small};
 use crate::console::Style;
 use crate::proof::{Examination, LayerDifference, Verdict, Verification, finite};
 
@@ -20,9 +19,9 @@ pub(crate) fn text(out: &mut dyn Write, style: Style, verification: &Verificatio
         Verdict::Same => style.good("same"),
         Verdict::Different => style.error("different"),
     };
-    writeln!(out, "{verdict}  {}", style.dim(&printable(&verification.found)))?;
+    writeln!(out, "{verdict}  {}", style.dim(&said(&verification.found)))?;
     if let Some(reason) = &verification.reason {
-        writeln!(out, "  {}", printable(reason))?;
+        writeln!(out, "  {}", said(reason))?;
     }
     if !verification.outputs.is_empty() {
         writeln!(out)?;
@@ -60,7 +59,7 @@ pub(crate) fn text(out: &mut dyn Write, style: Style, verification: &Verificatio
         let given = if first.same_inputs { "on the same inputs, " } else { "" };
         writeln!(out, "  {given}max abs {}, where {} is rounding noise", small(first.max_abs), small(first.bound))?;
         if let Some(cause) = &first.cause {
-            writeln!(out, "  {}", printable(cause))?;
+            writeln!(out, "  {}", said(cause))?;
         }
     }
     Ok(())
@@ -76,7 +75,7 @@ fn non_finite(out: &mut dyn Write, style: Style, verification: &Verification) ->
         let Some(values) = &output.non_finite else { continue };
         let sentence = finite::sentence(output.name.raw(), values, verification.sides);
         if !verification.reason.as_ref().is_some_and(|reason| reason.contains(&sentence)) {
-            writeln!(out, "  {}", style.warning(&printable(&sentence)))?;
+            writeln!(out, "  {}", style.warning(&said(&sentence)))?;
         }
     }
     Ok(())
@@ -116,11 +115,11 @@ pub(crate) fn details(out: &mut dyn Write, style: Style, found: &Examination) ->
         writeln!(out, "{}", style.dim(&format!("The bound is {first}.")))?;
     }
     if let Some(cause) = &found.cause {
-        writeln!(out, "\n{}: {}", style.bold("cause"), printable(&cause.what))?;
+        writeln!(out, "\n{}: {}", style.bold("cause"), said(&cause.what))?;
         let rest = if cause.within_bound { "; what is left is rounding noise" } else { "" };
         writeln!(out, "  tried: it explains {} of the difference{rest}", percent(cause.explains))?;
         for part in &cause.parts {
-            writeln!(out, "  {}: {}", percent(part.explains), printable(&part.what))?;
+            writeln!(out, "  {}: {}", percent(part.explains), said(&part.what))?;
         }
     }
     if !found.layers.is_empty() {

@@ -7,7 +7,6 @@ use anyhow::Result;
 use residua_emit::safetensors::checkpoint::{CONFIG, PROCESSOR};
 use residua_emit::{Dropped, Emitted, Exactness, TensorMapping};
 use residua_ir::computes::{ComputesIn, computes_in};
-use residua_ir::name::printable;
 use residua_ir::rewrite::Applied;
 use residua_ir::{Checked, Shown};
 use residua_resnet::preprocessing::Known;
@@ -149,17 +148,17 @@ impl Report<'_> {
         if let Some(held) = target.held() {
             writeln!(out, "  names and axes of {}", held.kin.describe)?;
             for setting in &held.settings {
-                writeln!(out, "  {}", style.warning(&printable(setting)))?;
+                writeln!(out, "  {}", style.warning(&render::said(setting)))?;
             }
             for how in fit::moves(held) {
-                writeln!(out, "  computed: {}", printable(&how))?;
+                writeln!(out, "  computed: {}", render::said(&how))?;
             }
         }
         for Applied { what, nodes, .. } in passes {
-            writeln!(out, "  {} ({})", printable(what), render::plural(nodes.len(), "node"))?;
+            writeln!(out, "  {} ({})", render::said(what), render::plural(nodes.len(), "node"))?;
         }
         for line in prepared(self.preparation) {
-            writeln!(out, "  {}", printable(&line))?;
+            writeln!(out, "  {}", render::said(&line))?;
         }
         list(out, emitted.dropped.iter().map(|dropped| format!("left out {}: {}", dropped.from, dropped.reason)))?;
         list(out, self.notes().into_iter().cloned())
@@ -187,7 +186,7 @@ fn prepared(known: &Known) -> Vec<String> {
 fn list(out: &mut dyn Write, lines: impl ExactSizeIterator<Item = String>) -> Result<()> {
     let more = lines.len().saturating_sub(SHOWN);
     for line in lines.take(SHOWN) {
-        writeln!(out, "  {}", printable(&line))?;
+        writeln!(out, "  {}", render::said(&line))?;
     }
     if more > 0 {
         writeln!(out, "  and {more} more, all in --format json")?;

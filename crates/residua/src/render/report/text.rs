@@ -5,9 +5,8 @@ use std::io::Write;
 
 use anyhow::Result;
 use residua_ir::Shown;
-use residua_ir::name::printable;
 
-use super::super::{finding, plural, verification};
+use super::super::{finding, plural, said, verification};
 use crate::check::{Report, Verdict, verdict};
 use crate::console::Style;
 
@@ -85,7 +84,7 @@ fn known(out: &mut dyn Write, style: Style, report: &Report, baseline: &str) -> 
         writeln!(out, "{count} of {baseline} not there any more; --update-baseline forgets them:")?;
         for entry in report.gone.iter().take(LISTED) {
             let node = entry.node.as_ref().map_or_else(String::new, |node| format!("{node}: "));
-            writeln!(out, "  {} {}", entry.code.shown(), printable(&format!("{node}{}", entry.message)))?;
+            writeln!(out, "  {} {}", entry.code.shown(), said(&format!("{node}{}", entry.message)))?;
         }
         if report.gone.len() > LISTED {
             writeln!(out, "  … and {} more", report.gone.len() - LISTED)?;
