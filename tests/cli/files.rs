@@ -292,6 +292,7 @@ mod unix {
             &["run", "m.h5", "--input", "pipe.npz"][..],
             &["convert", "m.h5", "m.onnx", "--golden", "pipe.npz"],
             &["check", "m.h5", "--golden", "pipe.npz"],
+            &["compare", "m.h5", "digits.keras", "--golden", "pipe.npz"],
         ] {
             let folder = workplace();
             let folder = folder.path();
@@ -303,6 +304,7 @@ mod unix {
             assert!(said.ends_with(
                 "error: cannot read m.h5\n  because: it became shorter while it was read, or its disk or server failed; what was not finished is not written\n"
             ), "{args:?}: {said}");
+            assert_eq!(said.matches("cannot read").count(), 1, "{args:?}: {said}");
             assert_eq!(contents(folder).into_keys().collect::<Vec<_>>(), before, "{args:?}");
         }
     }

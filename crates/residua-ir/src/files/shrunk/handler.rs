@@ -1,6 +1,6 @@
 //! The handler of SIGBUS: within a mapped file a message and the end, else what was there before.
 //!
-//! Invariant: in the handler nothing is allocated, locked or formatted. It reads atomics and calls `write`, `_exit`, `sigaction` and `raise`, which POSIX allows there.
+//! Invariant: in the handler nothing is allocated, locked or formatted. It reads atomics and calls `write`, `_exit`, `pause`, `sigaction` and `raise`, which POSIX allows there.
 
 #![expect(unsafe_code, reason = "std has no signals")]
 
@@ -8,11 +8,13 @@ use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use super::{NAMELESS, Slot, TABLE, TEXT};
 
 static STATUS: AtomicU8 = AtomicU8::new(0);
+/// Whether a thread has come to the end.
+static ENDING: AtomicBool = AtomicBool::new(false);
 /// What SIGBUS did before; known before the handler is in place.
 static FORMER: OnceLock<libc::sigaction> = OnceLock::new();
 
@@ -68,6 +70,11 @@ fn end_with(slot: &Slot) -> ! {
 }
 
 fn end(text: &[u8]) -> ! {
+    while ENDING.swap(true, Ordering::Relaxed) {
+        // Another thread says so already, and ends this one with the process.
+        // SAFETY: waits for a signal, and changes nothing.
+        unsafe { libc::pause() };
+    }
     // SAFETY: the bytes are on this stack or static, and there are that many. Whether they can be written changes nothing.
     unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };
     // SAFETY: ends the process without running anything else of it.
