@@ -195,6 +195,19 @@ pub(crate) fn models(folder: &Path) {
     fs::write(folder.join("labels.txt"), labels.join("\n")).unwrap();
 }
 
+/// Operators that nobody knows, one behind the other: a drawing shows what they are called.
+pub(crate) fn chain(hostile: &str) -> Vec<u8> {
+    let mut net = Net { call: &|index| format!("{hostile}{index}"), nodes: Vec::new(), tensors: Vec::new() };
+    let first = net.node(hostile, &[hostile.to_owned()], Vec::new());
+    let last = net.node(hostile, &[first], Vec::new());
+    net.nodes.iter_mut().for_each(|node| node.domain = hostile.to_owned());
+    let (input, output) = (typed(hostile.to_owned(), hostile, &[3, 8, 8]), typed(last, hostile, &[3, 8, 8]));
+    let graph = GraphProto { node: net.nodes, input: vec![input], output: vec![output], ..GraphProto::default() };
+    let opset_import =
+        ["", hostile].map(|domain| OperatorSetIdProto { domain: domain.to_owned(), version: 17 }).to_vec();
+    ModelProto { ir_version: 10, graph: Some(graph), opset_import, ..ModelProto::default() }.encode_to_vec()
+}
+
 /// A model with a layer, a tensor and an input of a name that is too long to be one.
 pub(crate) fn with_long_name(long: &str) -> Vec<u8> {
     let mut model = network(&|index| if index % 1000 == 0 { format!("{long}{index}") } else { format!("name{index}") });

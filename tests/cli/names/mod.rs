@@ -167,6 +167,22 @@ fn no_name_acts_in_any_command_or_format() {
 }
 
 #[test]
+fn no_name_acts_in_a_drawing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut wrong = Vec::new();
+    for hostile in HOSTILE {
+        let file = format!("./{}.onnx", hostile.replace('/', "_"));
+        std::fs::write(folder.path().join(&file), files::chain(hostile)).unwrap();
+        for (format, medium) in [("dot", Medium::Dot), ("mermaid", Medium::Mermaid), ("svg", Medium::Svg)] {
+            let (complaints, _, status) = complaints(folder.path(), &["inspect", &file, "--format", format], medium);
+            wrong.extend(complaints);
+            assert_eq!(status, 0, "{format} of {file:?}");
+        }
+    }
+    assert!(wrong.is_empty(), "{} complaints:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
 fn documents_hold_the_very_names() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path();
