@@ -81,6 +81,11 @@ limits! {
     OnnxStructureBytes "onnx-structure-bytes" = 32 * MIB; "bytes that are no elements of tensors"; "Nodes, names and attributes; the largest networks take a few MB."
     OnnxItems "onnx-items" = 2_000_000; "messages and strings"; "A message of two bytes becomes a structure of some hundred; the largest networks have some 100,000."
     SafetensorsHeaderBytes "safetensors-header-bytes" = 16 * MIB; "bytes of the header"; "About 100 a tensor, and the graph in files of ours."
+    SettingsBytes "settings-bytes" = 64 * MIB; "bytes of a manifest, a baseline, settings or labels"; "A manifest of ResNet-1202 takes about 4 MiB."
+    PicturePixels "picture-pixels" = 128 * MIB; "pixels of an image"; "Cameras come to 100 million; the decoder takes up to 16 bytes for each."
+    Arrays "arrays" = 65_536; "arrays of an .npz file"; "One for each tap of ResNet-1202 comes to some thousand."
+    ArrayBytes "array-bytes" = 4 * GIB; "bytes of one array of an .npz file after decoding"; "A thousand images of 512x512 in f32 take 3 GiB."
+    LayerCalls "layer-calls" = 262_144; "calls of layers"; "Models within models multiply; the largest networks call some thousand."
     GraphItems "graph-items" = MIB; "nodes, values or tensors of the graph"; "ResNet-1202 has about 6,000 nodes."
     FunctionCalls "function-calls" = 100_000; "functions and branches that are read in their places"; "Exporters that write a function for each module come to some thousand."
     InlinedSize "inlined-size" = 32 * MIB; "what functions and branches come to, each in its place"; "Counted in bytes of names and lists and 256 a node; 32 MiB are some 100,000 nodes."
@@ -204,7 +209,9 @@ impl fmt::Display for Overrun {
         write!(f, "{what}: {found} is beyond the limit of {most}")?;
         let most = limit.entry().ceiling;
         if *found <= most {
-            write!(f, " (where the file is to be trusted with more: --budget {name}={})", found.next_power_of_two())
+            // Beyond 2^63 there is no power of two to name.
+            let enough = found.checked_next_power_of_two().map_or_else(|| "none".to_owned(), |most| most.to_string());
+            write!(f, " (where the file is to be trusted with more: --budget {name}={enough})")
         } else {
             write!(f, " (`{name}` cannot be set beyond {most})")
         }
@@ -343,6 +350,8 @@ mod tests {
         assert_eq!(text, format!("axes of a tensor: 65 is beyond the limit of 64 ({hint})"));
         let text = Limit::Nesting.check(1000).unwrap_err().to_string();
         assert_eq!(text, "levels of nesting: 1000 is beyond the limit of 64 (`nesting` cannot be set beyond 128)");
+        let text = Limit::Rank.check(u64::MAX).unwrap_err().to_string();
+        assert!(text.ends_with("--budget rank=none)"), "{text}");
         let mut meter = Meter::new(Limit::Rank);
         assert!(meter.spend(60).is_ok() && meter.spend(4).is_ok() && meter.check().is_ok());
         assert!(meter.take_here(1).is_err() && meter.check().is_ok());

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::budget::{Limit, Meter};
 use crate::graph::{
     Graph, GraphBuilder, GraphError, InputType, Layer, Parameter, ParameterId, Role, Source, SourceOrder, ValueId,
     ValueKind,
@@ -21,9 +22,6 @@ use crate::tensor::{DType, Tensor, TensorError, Transform};
 
 /// Name and version of the text.
 pub const SCHEMA: &str = "residua.graph/1";
-
-/// Elements of all tensors together that a text may describe by one number.
-pub const MAX_FILLED: usize = 1 << 24;
 
 /// Bound on free sizes in a text, far beyond any picture.
 const MAX_DIM: i64 = 1 << 40;
@@ -262,7 +260,11 @@ pub fn read(text: &str, tensor: impl Fn(&str) -> Option<Tensor>) -> Result<Graph
         return Err(InterchangeError::Schema { found: schema.into() });
     }
     let text: GraphText = serde_json::from_str(text)?;
-    let mut reader = Reader { builder: GraphBuilder::new(text.name), values: HashMap::new(), filled: 0 };
+    let mut reader = Reader {
+        builder: GraphBuilder::new(text.name),
+        values: HashMap::new(),
+        filled: Meter::new(Limit::FilledBytes),
+    };
     reader.builder.source(text.source);
     let layers: Vec<_> =
         text.layers.into_iter().map(|layer| reader.builder.layer(layer.name, layer.kind, layer.trainable)).collect();
@@ -309,7 +311,8 @@ pub fn read(text: &str, tensor: impl Fn(&str) -> Option<Tensor>) -> Result<Graph
 struct Reader {
     builder: GraphBuilder,
     values: HashMap<String, ValueId>,
-    filled: usize,
+    /// Bytes of tensors that the text describes by one number.
+    filled: Meter,
 }
 
 impl Reader {
@@ -371,10 +374,8 @@ impl Reader {
             }
             (None, Some(fill)) => {
                 let elements = crate::tensor::element_count(&text.shape).map_err(failed)?;
-                self.filled = self.filled.saturating_add(elements);
-                if self.filled > MAX_FILLED {
-                    return Err(invalid(format!("more than {MAX_FILLED} elements are described by one number")));
-                }
+                let size = elements.saturating_mul(text.dtype.size());
+                self.filled.spend_here(size).map_err(|overrun| invalid(overrun.to_string()))?;
                 Tensor::filled(text.dtype, text.shape.clone(), fill).map_err(failed)?
             }
             (None, None) | (Some(_), Some(_)) => {
@@ -456,7 +457,7 @@ mod tests {
             ("\"outputs\":[{\"name\":\"conv\"}]", "\"outputs\":[]", "without a result"),
             ("\"tensor\":\"conv/kernel\"", "\"tensor\":\"other\"", "does not stand before it"),
             ("\"permute\":[3,2,0,1]", "\"permute\":[3,3,0,1]", "cannot apply"),
-            ("\"shape\":[4],\"fill\"", "\"shape\":[4000000000],\"fill\"", "described by one number"),
+            ("\"shape\":[4],\"fill\"", "\"shape\":[4000000000],\"fill\"", "that are one repeated number"),
             ("\"layer\":1", "\"layer\":99", "refers to layer"),
         ] {
             let changed = text.replacen(from, to, 1);

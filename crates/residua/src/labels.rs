@@ -3,12 +3,10 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use residua_ir::budget::Limit;
 use residua_ir::{Shown, files};
 
 static IMAGENET: &str = include_str!("../data/imagenet1k.txt");
-
-/// More than any classifier of pictures has.
-const MAX_FILE: u64 = 16 << 20;
 
 /// Names of classes by index.
 #[derive(Debug)]
@@ -24,7 +22,8 @@ impl Labels {
     /// From a text file with a name a line.
     pub(crate) fn read(path: &Path, classes: usize) -> anyhow::Result<Self> {
         let cannot = || format!("cannot read labels {}", path.shown());
-        let text = String::from_utf8(files::read(path, MAX_FILE).with_context(cannot)?).with_context(cannot)?;
+        let text =
+            String::from_utf8(files::read(path, Limit::SettingsBytes).with_context(cannot)?).with_context(cannot)?;
         let labels: Vec<String> = text.lines().map(|line| line.trim().to_owned()).collect();
         if labels.len() != classes {
             bail!("labels {}: expected {classes} lines, one a class, found {}", path.shown(), labels.len());

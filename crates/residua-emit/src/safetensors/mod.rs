@@ -13,7 +13,8 @@ mod processor;
 use std::collections::HashMap;
 use std::path::Path;
 
-use residua_ir::interchange::{self, MAX_FILLED, Place};
+use residua_ir::budget::Limit;
+use residua_ir::interchange::{self, Place};
 use residua_ir::rewrite::cast_weights;
 use residua_ir::{Checked, DType, Graph, Name, Parameter, ParameterId, Role, Tensor, Transform};
 use serde_json::{Map, Value, json};
@@ -57,7 +58,8 @@ struct Store {
     /// What is stored under a name: path in the source and views since.
     known: HashMap<String, (Name, Vec<Transform>)>,
     mapping: Vec<TensorMapping>,
-    filled: usize,
+    /// Bytes of tensors that the text describes by one number.
+    filled: u64,
 }
 
 impl Store {
@@ -67,15 +69,17 @@ impl Store {
             (Role::Literal, _) | (Role::Default, Layout::Source) => true,
             (Role::Default, Layout::Graph { .. }) | (Role::Weight | Role::Statistic | Role::Counter, _) => false,
         };
-        let len = parameter.tensor.len();
-        if !own || !parameter.tensor.dtype().is_float() || len > FILL_FROM_TEXT || self.filled + len > MAX_FILLED {
+        let (len, bytes) = (parameter.tensor.len(), parameter.tensor.byte_len() as u64);
+        // The file has to be read where no limit is raised.
+        let within = self.filled.saturating_add(bytes) <= Limit::FilledBytes.default();
+        if !own || !parameter.tensor.dtype().is_float() || len > FILL_FROM_TEXT || !within {
             return None;
         }
         let values = parameter.tensor.to_f64().ok()?;
         let first = *values.first()?;
         let uniform = first.is_finite() && values.iter().all(|value| value.to_bits() == first.to_bits());
         uniform.then(|| {
-            self.filled += len;
+            self.filled += bytes;
             first
         })
     }

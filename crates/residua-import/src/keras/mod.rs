@@ -20,6 +20,7 @@ mod store;
 use std::collections::{BTreeMap, HashMap};
 
 use residua_formats::keras::{KerasFile, KerasWeights};
+use residua_ir::budget::{Limit, Meter};
 use residua_ir::{DType, Graph, GraphBuilder, Source, Unused};
 use serde_json::Value;
 
@@ -68,7 +69,8 @@ fn read(config: &Value, parts: Parts) -> Result<Graph> {
         channels_first: is_channels_first(&root),
         layers: HashMap::new(),
         bound: HashMap::new(),
-        calls: 0,
+        calls: Meter::new(Limit::LayerCalls),
+        made: Meter::new(Limit::FilledBytes),
     };
     net.builder.source(Source {
         format: format.to_owned(),

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 
+use residua_ir::budget::Meter;
 use residua_ir::shape::infer;
 use residua_ir::{
     DType, Dim, GraphBuilder, IdentityReason, LayerId, Op, Opaque, Parameter, ReshapeDim, Role, Shape, SourceOrder,
@@ -18,9 +19,6 @@ use super::json::{Constant, Fields};
 use super::order;
 use super::store::{Store, Wanted};
 use crate::error::{Error, Result};
-
-/// Calls of layers in a model; ResNet1202 has some 4,000.
-const MAX_CALLS: usize = 1 << 18;
 
 /// Which Keras wrote the file, where their layers differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,20 +101,15 @@ pub(super) struct Net {
     /// Tensors that are bound already, by layer.
     pub(super) bound: HashMap<String, Vec<(&'static str, Val)>>,
     /// Calls so far.
-    pub(super) calls: usize,
+    pub(super) calls: Meter,
+    /// Bytes of the tensors that stand for what the file does not hold.
+    pub(super) made: Meter,
 }
 
 impl Net {
     /// Keeps models that call each other many times over from growing without end.
     pub(super) fn count_call(&mut self) -> Result<()> {
-        self.calls += 1;
-        if self.calls <= MAX_CALLS {
-            return Ok(());
-        }
-        Err(Error::Unsupported {
-            what: format!("a model of more than {MAX_CALLS} calls of layers").into(),
-            help: "models within models may multiply; export a smaller one".into(),
-        })
+        Ok(self.calls.spend(1)?)
     }
 }
 

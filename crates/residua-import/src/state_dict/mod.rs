@@ -211,14 +211,13 @@ fn stated_head<'a>(
 }
 
 pub(crate) fn read_config(path: &Path) -> Result<Value> {
-    /// Real ones have a few KiB; those with names of many classes some hundred.
-    const BYTES: u64 = 16 << 20;
     let wrong = |found: String| Error::Config {
         at: path.to_string_lossy().into_owned().into(),
         expected: "a configuration in JSON".into(),
         found: found.into(),
     };
-    let text = residua_ir::files::read(path, BYTES).map_err(|error| wrong(error.to_string()))?;
+    let text = residua_ir::files::read(path, residua_ir::budget::Limit::JsonBytes)
+        .map_err(|error| wrong(error.to_string()))?;
     serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))
 }
 

@@ -13,6 +13,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use crate::budget::Limit;
 pub use map::{MAPPED_FROM, map_file};
 
 /// Opens a file for reading, and remembers that it is read.
@@ -25,16 +26,13 @@ pub fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Reads a whole file of at most so many bytes, and remembers that it is read.
+/// Reads a whole file of no more bytes than a limit allows, and remembers that it is read.
 ///
 /// # Errors
-/// What opening and reading give; [`io::ErrorKind::FileTooLarge`] where there is more.
-pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+/// What opening and reading give; [`io::ErrorKind::FileTooLarge`] around an [`Overrun`](crate::budget::Overrun) where there is more.
+pub fn read(path: &Path, limit: Limit) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > most {
-        let problem = format!("expected at most {most} bytes, found more");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem));
-    }
+    open(path)?.take(limit.most().saturating_add(1)).read_to_end(&mut bytes)?;
+    limit.check_here(bytes.len()).map_err(|overrun| io::Error::new(io::ErrorKind::FileTooLarge, overrun))?;
     Ok(bytes)
 }

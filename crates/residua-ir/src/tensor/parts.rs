@@ -8,9 +8,13 @@ impl Tensor {
     /// # Errors
     /// [`TensorError::TooLarge`]; [`TensorError::Kind`] for integer dtypes.
     pub fn filled(dtype: DType, shape: Vec<usize>, value: f64) -> Result<Self, TensorError> {
-        let mut bytes = Vec::new();
-        dtype::encode(&vec![value; element_count(&shape)?], dtype, &mut bytes)?;
-        Self::from_bytes(dtype, Endian::Little, shape, bytes.into())
+        let mut one = Vec::new();
+        dtype::encode(&[value], dtype, &mut one)?;
+        let count = element_count(&shape)?;
+        let bytes = count.checked_mul(one.len()).ok_or_else(|| TensorError::TooLarge { shape: shape.clone() })?;
+        let mut elements = Vec::with_capacity(bytes);
+        elements.extend(one.iter().cycle().take(bytes));
+        Self::from_bytes(dtype, Endian::Little, shape, elements.into())
     }
 
     /// The tensor with the axes that it has in the file, and the view operations that lead from it to this one, so

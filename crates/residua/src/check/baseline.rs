@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use residua_emit::place::Pending;
+use residua_ir::budget::Limit;
 use residua_ir::{Level, Shown, files};
 use serde::{Deserialize, Serialize};
 
@@ -18,9 +19,6 @@ use crate::render::FindingRecord;
 use crate::{output, paths, render};
 
 const SCHEMA: &str = "residua.baseline/1";
-
-/// Most bytes of a baseline.
-const MAX_BYTES: u64 = 64 << 20;
 
 /// Accepted findings.
 #[derive(Debug)]
@@ -62,7 +60,7 @@ impl Baseline {
         if !path.exists() {
             bail!("{}: there is no such file; --update-baseline makes it of what is found now", named());
         }
-        Self::parse(path, &files::read(path, MAX_BYTES).with_context(named)?)
+        Self::parse(path, &files::read(path, Limit::SettingsBytes).with_context(named)?)
     }
 
     fn parse(path: &Path, text: &[u8]) -> Result<Self> {
@@ -86,8 +84,10 @@ impl Baseline {
             }
             Err(error) => Err(error).with_context(named),
             // This is the one file that a command reads and replaces, so it is no input.
-            Ok(about) if about.len() <= MAX_BYTES => Self::parse(path, &fs::read(path).with_context(named)?),
-            Ok(about) => bail!("{}: expected at most {MAX_BYTES} bytes, found {}", named(), about.len()),
+            Ok(about) => {
+                Limit::SettingsBytes.check(about.len()).with_context(named)?;
+                Self::parse(path, &fs::read(path).with_context(named)?)
+            }
         }
     }
 

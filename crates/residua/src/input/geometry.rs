@@ -2,13 +2,11 @@
 //!
 //! Every rounding is that of the library whose rule it is; see [`residua_ir::preparation`].
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result};
+use residua_ir::budget::Limit;
 use residua_ir::preparation::{Crop, Middle, Resize};
 
 use super::resize::Picture;
-
-/// Most pixels that a picture is brought to.
-const MOST_PIXELS: u128 = 1 << 27;
 
 /// Rows and columns.
 pub(super) type Size = (usize, usize);
@@ -26,12 +24,9 @@ pub(super) fn resized(rule: Resize, (height, width): Size) -> Result<Size> {
         Resize::Cover { height: rows, width: columns } => keeping_ratio((rows, columns), (height, width), f64::min),
         Resize::Within { height: rows, width: columns } => keeping_ratio((rows, columns), (height, width), f64::max),
     };
-    ensure!(
-        size.0 as u128 * size.1 as u128 <= MOST_PIXELS,
-        "it is {height}x{width}, which would be brought to {}x{}: more than can be worked with",
-        size.0,
-        size.1
-    );
+    let pixels = (size.0 as u64).saturating_mul(size.1 as u64);
+    let brought = || format!("it is {height}x{width}, which would be brought to {}x{}", size.0, size.1);
+    Limit::PicturePixels.check(pixels).with_context(brought)?;
     Ok(size)
 }
 

@@ -10,15 +10,12 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use residua_formats::open_zip;
+use residua_ir::budget::Limit;
 use residua_ir::{DType, Endian, Shown, Tensor, map_file};
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 const MAX_HEADER: usize = 64 << 10;
-const MAX_RANK: usize = 32;
-/// Decompressed bytes of one array of an `.npz`: a batch of 1000 pictures of 512x512 in f32.
-const MAX_INFLATED: u64 = 4 << 30;
-const MAX_ARRAYS: usize = 1 << 16;
 
 /// Reads a `.npy` file.
 pub(crate) fn read_npy(path: &Path) -> Result<Tensor> {
@@ -34,13 +31,13 @@ pub(crate) fn read_npz(path: &Path) -> Result<Vec<(String, Tensor)>> {
 
 fn read_archive(bytes: &Bytes) -> Result<Vec<(String, Tensor)>> {
     let mut archive = open_zip(bytes)?;
-    ensure!(archive.len() <= MAX_ARRAYS, "it has {} arrays, expected at most {MAX_ARRAYS}", archive.len());
+    Limit::Arrays.check_here(archive.len())?;
     let mut arrays = Vec::new();
     for index in 0..archive.len() {
         let entry = archive.by_index(index)?;
         let Some(name) = entry.name()?.strip_suffix(".npy").map(str::to_owned) else { continue };
         let declared = entry.size();
-        ensure!(declared <= MAX_INFLATED, "array `{name}` has {declared} bytes, expected at most {MAX_INFLATED}");
+        Limit::ArrayBytes.check(declared).with_context(|| format!("array `{name}`"))?;
         // Nothing is allocated for what is declared: the vector grows with what is there.
         let mut bytes = Vec::new();
         entry.take(declared).read_to_end(&mut bytes).with_context(|| format!("array `{name}`"))?;
@@ -117,7 +114,7 @@ fn header(text: &str) -> Result<Header> {
     }
     let (dtype, endian) = descr.with_context(bad)?;
     let shape = shape.with_context(bad)?;
-    ensure!(shape.len() <= MAX_RANK, "it has {} axes, expected at most {MAX_RANK}", shape.len());
+    Limit::Rank.check_here(shape.len())?;
     Ok(Header { dtype, endian, fortran_order: fortran_order.with_context(bad)?, shape })
 }
 

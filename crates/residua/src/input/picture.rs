@@ -4,8 +4,9 @@ use std::io::BufReader;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use image::{DynamicImage, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 use residua_exec::Array;
+use residua_ir::budget::Limit;
 use residua_ir::preparation::{Crop, Resize, Values};
 use residua_ir::{Dim, Shown, ValueId, files};
 use residua_resnet::preprocessing::Known;
@@ -15,8 +16,8 @@ use super::{geometry, preparing};
 use crate::args::PictureArgs;
 use crate::model::Model;
 
-/// Longest side of a picture that is decoded.
-const MAX_SIDE: u32 = 1 << 15;
+/// What a decoder may hold for each pixel: four samples of 16 bits, before and after it turns them into others.
+const BYTES_A_PIXEL: u64 = 16;
 
 /// Decodes a picture to 8 bits, gray or RGB; transparency is dropped.
 pub(crate) fn read(path: &Path) -> Result<Picture> {
@@ -29,10 +30,12 @@ pub(crate) fn read(path: &Path) -> Result<Picture> {
         .with_guessed_format()
         .with_context(what)?;
     let mut limits = Limits::default();
-    limits.max_image_width = Some(MAX_SIDE);
-    limits.max_image_height = Some(MAX_SIDE);
+    limits.max_alloc = Some(Limit::PicturePixels.most().saturating_mul(BYTES_A_PIXEL));
     reader.limits(limits);
-    let decoded = reader.decode().with_context(what)?;
+    let decoder = reader.into_decoder().with_context(what)?;
+    let (width, height) = decoder.dimensions();
+    Limit::PicturePixels.check(u64::from(width) * u64::from(height)).with_context(what)?;
+    let decoded = DynamicImage::from_decoder(decoder).with_context(what)?;
     let gray = matches!(
         decoded,
         DynamicImage::ImageLuma8(_)

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use residua_ir::budget::Limit;
 use residua_ir::{DType, Shown, Tensor, files};
 use serde::{Deserialize, Serialize};
 
@@ -10,9 +11,6 @@ use super::hash::Sha256Hex;
 
 /// Name and version of the form.
 pub(super) const SCHEMA: &str = "residua.manifest/1";
-
-/// Most bytes of a manifest. One of ResNet-1202 has about 5 MB.
-const MAX_BYTES: u64 = 64 << 20;
 
 /// Most transforms of one tensor.
 const MAX_TRANSFORMS: usize = 64;
@@ -128,7 +126,7 @@ impl Manifest {
     /// Where it is none, or larger than any that is written here.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let named = || format!("manifest {}", path.shown());
-        let text = files::read(path, MAX_BYTES).with_context(named)?;
+        let text = files::read(path, Limit::SettingsBytes).with_context(named)?;
         let manifest: Self = serde_json::from_slice(&text).with_context(named)?;
         manifest.check().with_context(named)?;
         Ok(manifest)

@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use residua_formats::keras::KerasWeights;
 use residua_formats::onnx::OnnxFile;
 use residua_formats::torch::StateDict;
 use residua_formats::{Container, NamedTensor};
+use residua_ir::budget::Limit;
 use residua_ir::{Shown, Tensor, Unused};
-
-/// Most files of a folder that are hashed.
-const MAX_FILES: usize = 10_000;
 
 /// What a file holds, by place in the file.
 pub(super) struct Contents {
@@ -94,9 +92,7 @@ pub(super) fn files(path: &Path) -> Result<Vec<PathBuf>> {
         if entry.file_type().with_context(named)?.is_file() {
             files.push(entry.path());
         }
-        if files.len() > MAX_FILES {
-            bail!("{}: expected a folder of at most {MAX_FILES} files", path.shown());
-        }
+        Limit::FolderFiles.check_here(files.len()).with_context(named)?;
     }
     files.sort();
     Ok(files)

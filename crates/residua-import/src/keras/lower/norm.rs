@@ -1,15 +1,13 @@
 //! Normalisations: batch, group, layer.
 
-use residua_ir::{BatchNorm, GroupNorm, LayerNorm, Op, Role, SourceOrder, Tensor};
+use residua_ir::{BatchNorm, DType, GroupNorm, LayerNorm, Op, Role, SourceOrder, Tensor};
 
+use crate::ImportError;
 use crate::keras::order;
 use crate::keras::site::{Lowered, Site, Stop, Val, Weight};
 
 /// Keras's default epsilon for all of them.
 const EPSILON: f64 = 1e-3;
-
-/// Elements of a tensor that is made here because the layer has none; a bound on what a configuration can claim.
-const MAX_MADE: usize = 1 << 24;
 
 /// The only axis of an `axis` key.
 fn single_axis(site: &Site<'_, '_>) -> Lowered<i64> {
@@ -67,15 +65,13 @@ impl Affine {
         shape: &[usize],
         bound: &mut dyn Iterator<Item = Val>,
     ) -> Lowered<[Val; 2]> {
-        let mut operand = |there: bool, name: &str, filler: f32| {
+        let mut operand = |there: bool, name: &str, filler: f64| {
             if there {
                 return bound.next().ok_or_else(|| site.wrong("its tensors cannot be bound"));
             }
-            let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
-            let count = count.filter(|&count| count <= MAX_MADE).ok_or_else(|| {
-                site.wrong(format!("normalises over sizes {shape:?}, at most {MAX_MADE} elements are supported"))
-            })?;
-            let tensor = Tensor::from_f32(shape.to_vec(), &vec![filler; count]);
+            let bytes = shape.iter().fold(DType::F32.size(), |bytes, &size| bytes.saturating_mul(size));
+            site.net.made.spend_here(bytes).map_err(ImportError::from)?;
+            let tensor = Tensor::filled(DType::F32, shape.to_vec(), filler);
             let tensor = tensor.map_err(|error| site.tensor_error(error))?;
             Ok(site.made(name, Role::Default, tensor))
         };

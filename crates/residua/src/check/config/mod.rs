@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use residua_ir::budget::Limit;
 use residua_ir::files;
 
 use super::Settings;
@@ -19,9 +20,6 @@ use residua_ir::Shown;
 
 /// Its name.
 const NAME: &str = "residua.toml";
-
-/// Most bytes of it.
-const MAX_BYTES: u64 = 1 << 20;
 
 /// A file that was read.
 #[derive(Debug)]
@@ -38,7 +36,8 @@ impl Config {
     /// Where it is none; with the line.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let cannot = || format!("cannot read {}", path.shown());
-        let text = String::from_utf8(files::read(path, MAX_BYTES).with_context(cannot)?).with_context(cannot)?;
+        let text =
+            String::from_utf8(files::read(path, Limit::SettingsBytes).with_context(cannot)?).with_context(cannot)?;
         let (general, models) = document::parse(&text).map_err(|error| error.at(path))?;
         Ok(Self { path: path.to_owned(), general, models })
     }
