@@ -275,6 +275,25 @@ fn what_reads_only_the_size_of_a_value_is_no_path_from_it() {
 }
 
 #[test]
+fn a_stem_of_four_convolutions_gives_no_known_name() {
+    for (convs, name) in [(3, "resnet18"), (4, "residual21")] {
+        let (mut net, x) = Net::new(3);
+        let mut x = net.conv_bn_relu(x, 64, 3, 2);
+        for conv in 1..convs {
+            x = net.conv_bn_relu(x, 64, 3, if conv == 3 { 2 } else { 1 });
+        }
+        if convs == 3 {
+            x = net.max_pool(x, 3, 2);
+        }
+        for (stage, block) in [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1), (3, 0), (3, 1)] {
+            x = net.basic(x, 64 << stage, if stage > 0 && block == 0 { 2 } else { 1 });
+        }
+        let found = analyse(&net.classifier(x, 10)).architecture.unwrap().name;
+        assert!(found.starts_with(name), "{convs}: {found}");
+    }
+}
+
+#[test]
 fn stages_of_other_groups_have_no_name_of_one() {
     let (mut net, x) = Net::new(3);
     let mut x = net.conv_bn_relu(x, 16, 3, 2);

@@ -256,7 +256,9 @@ pub(crate) fn architecture(anatomy: &Anatomy) -> Option<Architecture> {
         });
     };
     let family = form.family();
-    let base = known::name(&form, depth).filter(|_| is_of_form(anatomy, &form));
+    // Stems of more convolutions count otherwise in the names of their networks: ResNet-RS, say.
+    let known_stem = anatomy.stem.convs.len() <= 3;
+    let base = known::name(&form, depth).filter(|_| known_stem && is_of_form(anatomy, &form));
     let standard = !anatomy.hidden.between
         && base.as_ref().is_some_and(|name| compare::differences(anatomy, name).is_some_and(|d| d.is_empty()));
     let name = match base {
