@@ -1,13 +1,13 @@
-"""Measures how the time of `convert` grows with the number of nodes, for graphs of several shapes, and prints rows for docs/figures.md.
+"""Measures how the work of `convert` grows with the number of nodes, for graphs of several shapes, and prints rows for docs/figures.md.
 
-    python tests/figures/scaling.py --residua target/release/residua [--nodes 10000] [--runs 3]
+    python tests/figures/scaling.py --residua target/release/residua [--nodes 10000]
 
-Each graph is built twice, with so many nodes and with twice as many; needs the package `onnx`. A pass that is quadratic takes four times
-as long for the second. Times are seconds of processors, with their proofs, and the least of the runs.
+Each graph is built twice, with so many nodes and with twice as many; needs the package `onnx`, and valgrind: what is counted are instructions
+of the conversion with its proof, which no other load of the machine changes. A pass that is quadratic takes four times as many for the second.
 """
 
 import argparse
-import os
+import re
 import subprocess
 import tempfile
 from pathlib import Path
@@ -94,32 +94,31 @@ SHAPES = {
 }
 
 
-def seconds(residua, path, out):
-    process = subprocess.Popen([residua, "convert", path, out, "--quiet", "--threads", "1"], stderr=subprocess.PIPE)
-    errors = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise SystemExit(f"{path}: exit {process.returncode}\n{errors.decode()}")
-    return usage.ru_utime + usage.ru_stime
+def instructions(residua, path, out):
+    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", residua]
+    command += ["convert", path, out, "--quiet", "--threads", "1"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    found = re.search(r"Collected : (\d+)", done.stderr)
+    if done.returncode != 0 or not found:
+        raise SystemExit(f"{path}: exit {done.returncode}\n{done.stderr}")
+    return int(found[1])
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--residua", required=True)
     parser.add_argument("--nodes", type=int, default=10_000)
-    parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
-    print(f"| shape | {options.nodes:,} | {2 * options.nodes:,} | ratio |\n| --- | ---: | ---: | ---: |")
+    print(f"| shape, billions of instructions | {options.nodes:,} | {2 * options.nodes:,} | ratio |\n| --- | ---: | ---: | ---: |")
     with tempfile.TemporaryDirectory() as folder:
         for name, build in SHAPES.items():
-            times = []
+            counts = []
             for count in (options.nodes, 2 * options.nodes):
                 path, out = Path(folder) / "model.onnx", Path(folder) / "out.onnx"
                 onnx.save(build(count), path)
-                times.append(min(seconds(options.residua, path, out) for _ in range(options.runs)))
-            few, many = times
-            print(f"| {name} | {few:.2f} s | {many:.2f} s | {many / few:.1f} |", flush=True)
+                counts.append(instructions(options.residua, path, out))
+            few, many = counts
+            print(f"| {name} | {few / 1e9:.2f} | {many / 1e9:.2f} | {many / few:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from pathlib import Path
 
 # Warnings that are true of what is built here, by code and a part of the label: kernels that training begins
 # with at 0, and layers of classes that are no part of Keras itself.
-TRUE = {("R303", "nf_resnet"), ("R303", "gcresnet"), ("R105", "InceptionResNetV2"), ("R105", "ConvNeXt")}
+TRUE = {("R303", "nf_resnet"), ("R303", "nf_regnet"), ("R303", "gcresnet"), ("R105", "InceptionResNetV2"), ("R105", "ConvNeXt")}
 
 # Which names a network may have, by a pattern that its label matches; `{0}` is what the pattern's group holds, and the first
 # pattern counts. What matches none has no name of a known form.

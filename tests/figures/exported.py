@@ -1,6 +1,6 @@
 """Times what residua does with an exported ONNX model, beside ONNX Runtime in the same minute. Run by hand, on a machine that does nothing else.
 
-    python tests/figures/onnx.py --residua target/release/residua MODEL.onnx [--threads 1 2]
+    python tests/figures/exported.py --residua target/release/residua MODEL.onnx [--threads 1 2]
 
 The model takes one picture. Whole processes are timed for `inspect`, `check` and `run`, the last against the making of a session alone, which loading alone
 (from opening the file until the weights are packed) is held against, too; warm runs against each other, the median of 25. Both sides take turns; the ratio is the median of the rounds' ratios, for the pace of a shared machine changes between rounds.
