@@ -28,7 +28,7 @@ mod zip;
 use residua_ir::Tensor;
 
 pub use error::{FormatError, Problem};
-pub use open::{Beside, beside, open, open_onnx};
+pub use open::{Beside, beside, open, open_bytes, open_onnx};
 pub use zip::open_zip;
 
 /// What [`open`] found.

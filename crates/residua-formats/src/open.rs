@@ -37,7 +37,7 @@ pub fn open_onnx(path: &Path) -> Result<Option<OnnxFile>> {
         });
     }
     let read = |bytes: Bytes| match sniff::sniff(&bytes)? {
-        Kind::Onnx => onnx::read(path, &bytes).map(Some),
+        Kind::Onnx => onnx::read(Some(path), &bytes).map(Some),
         Kind::Hdf5
         | Kind::KerasZip
         | Kind::Safetensors
@@ -50,8 +50,19 @@ pub fn open_onnx(path: &Path) -> Result<Option<OnnxFile>> {
     map_regular(path).and_then(read).map_err(|error| error.in_file(path))
 }
 
+/// Reads the model in the bytes of one file that lies in no folder: what it says of other files is refused.
+///
+/// # Errors
+/// [`FormatError`], naming the place in it.
+pub fn open_bytes(bytes: Bytes) -> Result<Container> {
+    one(bytes, None)
+}
+
 fn file(path: &Path) -> Result<Container> {
-    let bytes = map_regular(path)?;
+    one(map_regular(path)?, Some(path))
+}
+
+fn one(bytes: Bytes, path: Option<&Path>) -> Result<Container> {
     match sniff::sniff(&bytes)? {
         Kind::Hdf5 => keras::read_h5(bytes).map(Container::Keras),
         Kind::KerasZip => archive::read_zip(Archive::open(&bytes)?).map(Container::Keras),
@@ -61,7 +72,10 @@ fn file(path: &Path) -> Result<Container> {
         Kind::TorchLegacy => torch::read_legacy(&bytes).map(Container::Torch),
         Kind::Tar => torch::read_tar(&bytes).map(Container::Torch),
         Kind::Pickle => torch::read_pickle(&bytes).map(Container::Torch),
-        Kind::Index => index(path, &bytes),
+        Kind::Index => match path {
+            Some(path) => index(path, &bytes),
+            None => Err(FormatError::malformed("", "a model", "an index of files that it is to be read from")),
+        },
     }
 }
 

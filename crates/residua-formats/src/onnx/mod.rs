@@ -19,7 +19,7 @@ use crate::FormatError;
 use crate::decoded::Decoded;
 use crate::error::Result;
 use crate::folder::Folder;
-use schema::{ModelProto, TensorProto};
+use schema::{GraphProto, ModelProto, NodeProto, TensorProto};
 
 /// An ONNX model.
 #[derive(Debug)]
@@ -98,15 +98,38 @@ pub(crate) fn is_onnx(bytes: &[u8]) -> bool {
         && skim::fields(bytes).any(|field| matches!(field, Some((7 | 25, _))))
 }
 
-/// Reads a model.
-pub(crate) fn read(path: &Path, bytes: &Bytes) -> Result<OnnxFile> {
+/// Reads a model; its external data lie beside `path`.
+pub(crate) fn read(path: Option<&Path>, bytes: &Bytes) -> Result<OnnxFile> {
     skim::check(bytes)?;
     let model = ModelProto::decode(bytes.clone())
         .map_err(|error| FormatError::malformed("model", "an ONNX message", error.to_string()))?;
-    let folder = Folder::of(path);
-    let initializers = model.graph.iter().flat_map(|graph| &graph.initializer);
-    let entries = initializers.flat_map(|tensor| &tensor.external_data).filter(|entry| entry.key == "location");
-    // Not all of them are read by every command, and none is to be replaced by its output.
-    entries.map(|entry| &entry.value).collect::<BTreeSet<_>>().into_iter().for_each(|name| folder.note(name));
-    Ok(OnnxFile { model, folder: Some(folder), external: Mutex::default(), decoded: Some(Decoded::of(bytes.len())) })
+    let folder = path.map(Folder::of);
+    if let Some(folder) = &folder {
+        // Not all of them are read by every command, and none is to be replaced by its output.
+        external_files(&model).into_iter().for_each(|name| folder.note(name));
+    }
+    Ok(OnnxFile { model, folder, external: Mutex::default(), decoded: Some(Decoded::of(bytes.len())) })
+}
+
+/// Names of all files that tensors of a model lie in, wherever in it the tensors are.
+fn external_files(model: &ModelProto) -> BTreeSet<&str> {
+    let mut tensors: Vec<&TensorProto> = Vec::new();
+    let mut graphs: Vec<&GraphProto> = model.graph.iter().collect();
+    let mut nodes: Vec<&NodeProto> = model.functions.iter().flat_map(|function| &function.node).collect();
+    loop {
+        if let Some(graph) = graphs.pop() {
+            let sparse = graph.sparse_initializer.iter().flat_map(|sparse| sparse.values.iter().chain(&sparse.indices));
+            tensors.extend(graph.initializer.iter().chain(sparse));
+            nodes.extend(&graph.node);
+        } else if let Some(node) = nodes.pop() {
+            for attribute in &node.attribute {
+                tensors.extend(attribute.t.iter().chain(&attribute.tensors));
+                graphs.extend(attribute.g.iter().chain(&attribute.graphs));
+            }
+        } else {
+            break;
+        }
+    }
+    let entries = tensors.iter().flat_map(|tensor| &tensor.external_data);
+    entries.filter(|entry| entry.key == "location").map(|entry| entry.value.as_str()).collect()
 }
