@@ -5,7 +5,7 @@
 //! An expression becomes a number as soon as those sizes are known.
 //!
 //! Invariant: an expression shares its parts with those that it was computed from, so that a copy of it costs nothing, and it is no
-//! larger than [`MAX_PARTS`] where it is written out; what would be is computed when the model is run.
+//! larger than `MAX_PARTS` where it is written out; what would be is computed when the model is run.
 
 use std::sync::Arc;
 

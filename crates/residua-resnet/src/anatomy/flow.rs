@@ -73,6 +73,8 @@ pub(crate) struct Flow<'a> {
     instance_norms: bool,
     /// The node that gives each value, with those that do nothing left out.
     givers: Vec<Option<NodeId>>,
+    /// What each node is.
+    steps: Vec<Step>,
 }
 
 impl<'a> Flow<'a> {
@@ -94,6 +96,7 @@ impl<'a> Flow<'a> {
             channels: vec![None; count],
             instance_norms: false,
             givers: vec![None; count],
+            steps: vec![Step::Other; graph.nodes().len()],
         };
         for value in graph.value_ids() {
             flow.constant[value.index()] = graph.as_parameter(value).is_some();
@@ -127,6 +130,9 @@ impl<'a> Flow<'a> {
 
     fn visit(&mut self, node: NodeId) {
         let operands = self.operands(node);
+        // What a node is follows from what stands before it.
+        let step = self.kind(node, operands.len());
+        self.steps[node.index()] = step;
         // A scale that is found when it is run is no path, though it depends on the input.
         let constant = operands.is_empty() || matches!(self.graph.node(node).op, Op::DynamicRange(_));
         let first = operands.first().map_or(1, |value| self.axis[value.index()]);
@@ -146,7 +152,7 @@ impl<'a> Flow<'a> {
             self.above[at] = above;
             self.axis[at] = axis;
             self.channels[at] = self.size(output, axis).or_else(|| self.channels_behind(node));
-            self.convs[at] = longest + u32::from(self.step(node) == Step::Conv);
+            self.convs[at] = longest + u32::from(step == Step::Conv);
             if let Some(above) = above.map(ValueId::index) {
                 self.depth[at] = self.depth[above] + 1;
                 // Jump pointers: each skips so far that the way to the root is logarithmic.
@@ -157,8 +163,8 @@ impl<'a> Flow<'a> {
                 self.jump[at] = if even && farther.is_some() { farther } else { self.above[at] };
             }
         }
-        let passes = self.step(node) == Step::Pass;
-        let giver = if passes { self.operand(node).and_then(|x| self.givers[x.index()]) } else { Some(node) };
+        let giver =
+            if step == Step::Pass { self.operand(node).and_then(|x| self.givers[x.index()]) } else { Some(node) };
         for output in &self.graph.node(node).outputs {
             self.givers[output.index()] = giver;
         }
@@ -235,6 +241,16 @@ impl<'a> Flow<'a> {
 
     /// Nodes that read a value and reach an output, with those that do nothing left out.
     pub(crate) fn real_readers(&self, value: ValueId) -> Vec<NodeId> {
+        self.first_readers(value, usize::MAX)
+    }
+
+    /// Whether more than one node reads a value and reaches an output.
+    pub(crate) fn forks(&self, value: ValueId) -> bool {
+        self.first_readers(value, 2).len() > 1
+    }
+
+    /// As [`Flow::real_readers`], no more than so many.
+    fn first_readers(&self, value: ValueId, most: usize) -> Vec<NodeId> {
         let (mut found, mut seen) = (Vec::new(), HashSet::new());
         let mut pending = vec![value];
         while let Some(value) = pending.pop() {
@@ -243,6 +259,9 @@ impl<'a> Flow<'a> {
                     pending.push(self.output(node));
                 } else if seen.insert(node) {
                     found.push(node);
+                }
+                if found.len() >= most {
+                    return found;
                 }
             }
         }
@@ -337,8 +356,12 @@ impl<'a> Flow<'a> {
 
     /// What a node is.
     pub(crate) fn step(&self, id: NodeId) -> Step {
+        self.steps[id.index()]
+    }
+
+    /// What a node is whose operands were visited; `paths` of them depend on the graph's inputs.
+    fn kind(&self, id: NodeId, paths: usize) -> Step {
         let node = self.graph.node(id);
-        let paths = self.operands(id).len();
         match &node.op {
             Op::Conv(conv) => self.conv_step(id, conv.groups),
             Op::BatchNorm(_) | Op::GroupNorm(_) | Op::LayerNorm(_) | Op::Lrn(_) => Step::Norm,

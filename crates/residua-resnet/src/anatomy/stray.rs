@@ -83,7 +83,7 @@ fn stretch(flow: &Flow, to: ValueId) -> Stretch {
     }
     path.nodes.reverse();
     // What all paths share is no part of any.
-    let forks = |&node: &NodeId| flow.real_readers(flow.output(node)).len() > 1;
+    let forks = |&node: &NodeId| flow.forks(flow.output(node));
     if flow.graph.producer(from).is_none()
         && let Some(at) = path.nodes.iter().position(forks)
     {
