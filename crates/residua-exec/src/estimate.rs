@@ -9,7 +9,7 @@ use residua_ir::{Checked, Graph, Name, Op, TensorType, ValueId, ValueKind, cost}
 use crate::error::ExecError;
 use crate::executor::Precision;
 
-/// What a run takes; see the [module](self).
+/// What a run takes, as shapes tell it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Estimate {
     /// Most bytes that inputs, results and tensors that are made rather than stored take at once.
