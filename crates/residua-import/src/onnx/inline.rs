@@ -3,7 +3,7 @@
 //! Invariant: a function is not entered from within itself, and what all bodies together come to is bounded; without
 //! that, a file of a kilobyte could ask for more nodes than there is memory.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use residua_formats::onnx::schema::{AttributeProto, FunctionProto, GraphProto, NodeProto, TensorProto};
@@ -90,6 +90,7 @@ impl<'a> Importer<'a> {
         node: &'a NodeProto,
         attributes: &Attributes<'a>,
         around: &Body<'a>,
+        read: &HashSet<&str>,
     ) -> Result<()> {
         if self.entered.open.contains(&Some(key(function))) {
             return Err(refused(node, "the function calls itself".to_owned()));
@@ -106,6 +107,7 @@ impl<'a> Importer<'a> {
             opsets: Opsets::of(opsets, Some(around.opsets.clone())),
             bindings: Rc::new(bindings),
             results: function.output.iter().map(String::as_str).collect(),
+            wanted: wanted(function.output.iter().map(String::as_str), node, read),
         };
         let given = function.input.iter().zip(&node.input);
         let given: Vec<(&str, Option<Item>)> =
@@ -127,7 +129,13 @@ impl<'a> Importer<'a> {
     }
 
     /// Reads a branch in place of the node that chooses it.
-    pub(super) fn take(&mut self, branch: &'a GraphProto, node: &'a NodeProto, around: &Body<'a>) -> Result<()> {
+    pub(super) fn take(
+        &mut self,
+        branch: &'a GraphProto,
+        node: &'a NodeProto,
+        around: &Body<'a>,
+        read: &HashSet<&str>,
+    ) -> Result<()> {
         let size = branch.node.iter().map(weight).sum::<usize>() + branch.output.len() * 64;
         self.charge(node, size, branch.node.len())?;
         if !branch.sparse_initializer.is_empty() {
@@ -138,6 +146,7 @@ impl<'a> Importer<'a> {
             opsets: around.opsets.clone(),
             bindings: around.bindings.clone(),
             results: branch.output.iter().map(|info| info.name.as_str()).collect(),
+            wanted: wanted(branch.output.iter().map(|info| info.name.as_str()), node, read),
         };
         self.begin(node, None, true, &body);
         for proto in &branch.initializer {
@@ -170,14 +179,23 @@ impl<'a> Importer<'a> {
         self.body(body)?;
         self.entered.open.pop();
         let items = self.scope.leave(body.results.iter().copied());
+        // What some node gives and nothing reads may be what no operator here computes.
+        let wanted: HashSet<&str> = body.wanted.iter().copied().collect();
+        let given: HashSet<&str> = body.nodes.iter().flat_map(|node| &node.output).map(String::as_str).collect();
         for (index, outside) in node.output.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
-            match items.get(index) {
-                Some(Some(item)) => self.scope.define(outside, item.clone()),
-                Some(None) | None => return Err(refused(node, format!("nothing in its body gives `{outside}`"))),
+            match (items.get(index), body.results.get(index)) {
+                (Some(Some(item)), _) => self.scope.define(outside, item.clone()),
+                (_, Some(inside)) if given.contains(inside) && !wanted.contains(inside) => {}
+                _ => return Err(refused(node, format!("nothing in its body gives `{outside}`"))),
             }
         }
         Ok(())
     }
+}
+
+/// Of the results of a body those that something outside reads under the names that the node gives them.
+fn wanted<'a>(results: impl Iterator<Item = &'a str>, node: &NodeProto, read: &HashSet<&str>) -> Vec<&'a str> {
+    results.zip(&node.output).filter(|(_, outside)| read.contains(outside.as_str())).map(|(inside, _)| inside).collect()
 }
 
 /// What the body of a node is called.

@@ -8,7 +8,7 @@ use residua_formats::onnx::schema::{
 use residua_ir::budget::Limit;
 use residua_ir::{Activation, Graph, Op};
 
-use super::tests::{Model, attribute, int};
+use super::tests::{Model, attribute, int, ints};
 
 fn node(op: &str, domain: &str, inputs: &[&str], outputs: &[&str], attributes: &[AttributeProto]) -> NodeProto {
     let list = |names: &[&str]| names.iter().map(ToString::to_string).collect();
@@ -99,6 +99,22 @@ fn attributes_of_a_call_are_those_that_the_body_refers_to_or_the_functions_own()
     let with_default = FunctionProto { attribute: Vec::new(), attribute_proto: vec![float("slope", 0.25)], ..given };
     assert_eq!(slope(&with_default, &[]), Op::Activation(Activation::leaky_relu(0.25)));
     assert_eq!(slope(&with_default, &[float("slope", 0.5)]), Op::Activation(Activation::leaky_relu(0.5)));
+}
+
+#[test]
+fn a_result_of_a_function_that_nothing_reads_need_not_be_computed() {
+    // Where the maxima lie is not computed here.
+    let pool = node("MaxPool", "", &["a"], &["b", "places"], &[ints("kernel_shape", &[2, 2])]);
+    let mut with_places = function("pool", vec![pool]);
+    with_places.output.push("places".to_owned());
+    let read = |outer: &str| {
+        let mut model = calls(Model::picture(17), "pool", &[]);
+        model.0.node[0].output.push(outer.to_owned());
+        model.2 = vec![with_places.clone()];
+        model.op()
+    };
+    assert!(matches!(read("unread"), Op::MaxPool(_)), "{:?}", read("unread"));
+    assert!(matches!(read(""), Op::MaxPool(_)), "{:?}", read(""));
 }
 
 #[test]

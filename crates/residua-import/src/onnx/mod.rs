@@ -150,8 +150,10 @@ struct Body<'a> {
     opsets: Opsets<'a>,
     /// What the attributes of the function are, in this call of it.
     bindings: Rc<Bindings<'a>>,
-    /// Names that are wanted of it.
+    /// Names of its results.
     results: Vec<&'a str>,
+    /// Those of them that something reads.
+    wanted: Vec<&'a str>,
 }
 
 impl Body<'_> {
@@ -219,6 +221,7 @@ fn read(file: &OnnxFile, name: &str) -> Result<Graph> {
         nodes: &graph.node,
         opsets: Opsets::of(Rc::new(opsets(&model.opset_import)), None),
         bindings: Rc::default(),
+        wanted: graph.output.iter().map(|output| output.name.as_str()).collect(),
         results: graph.output.iter().map(|output| output.name.as_str()).collect(),
     })?;
     let scope = &mut importer.scope;
@@ -237,8 +240,7 @@ impl<'a> Importer<'a> {
     /// Reads a list of nodes.
     fn body(&mut self, body: &Body<'a>) -> Result<()> {
         let order = order::order(body.nodes)?;
-        let read: HashSet<&str> =
-            body.nodes.iter().flat_map(order::reads).chain(body.results.iter().copied()).collect();
+        let read: HashSet<&str> = body.nodes.iter().flat_map(order::reads).chain(body.wanted.iter().copied()).collect();
         for index in order {
             self.node(&body.nodes[index], body, &read)?;
             self.scope.check()?;
@@ -252,13 +254,13 @@ impl<'a> Importer<'a> {
         self.check_names(node)?;
         let attributes = Attributes::of(node, &body.bindings);
         if let Some(function) = self.function(node) {
-            return self.call(function, node, &attributes, body);
+            return self.call(function, node, &attributes, body, read);
         }
         if is_onnx(&node.domain) {
             if node.op_type == "If"
                 && let Some(branch) = self.branch(node, &attributes)?
             {
-                return self.take(branch, node, body);
+                return self.take(branch, node, body, read);
             }
             let opset = body.opset(node);
             let folded = constants::fold(&mut self.scope, self.file, node, &attributes, opset)?;

@@ -29,6 +29,8 @@ mod unit;
 mod verification;
 mod witness;
 
+use std::collections::{HashMap, HashSet};
+
 use anyhow::{Context, Result};
 use residua_exec::compare::{bit_identical, difference};
 use residua_exec::{Array, Precision, estimate};
@@ -182,6 +184,8 @@ struct Both {
     inputs: Vec<Array>,
     inputs_b: Vec<Array>,
     written: Option<WrittenInterface>,
+    /// The position of each output of both.
+    outputs: HashMap<(ValueId, ValueId), usize>,
     /// Whether bits must be the same.
     exactly: bool,
 }
@@ -213,14 +217,17 @@ impl Both {
         let inputs = probe::arrays(a.graph(), &a, settings.input_range.unwrap_or((-1.0, 1.0)), SEED)?;
         let inputs_b = interface.inputs(&inputs)?;
         let exactly = relation == Relation::Identical && settings.tolerance.is_none();
-        Ok(Ok(Self { a, b, inputs, inputs_b, written: settings.written.clone(), exactly }))
+        let pairs = a.graph().outputs().iter().copied().zip(b.graph().outputs().iter().copied());
+        let mut outputs = HashMap::new();
+        for (position, pair) in pairs.enumerate() {
+            outputs.entry(pair).or_insert(position);
+        }
+        Ok(Ok(Self { a, b, inputs, inputs_b, written: settings.written.clone(), outputs, exactly }))
     }
 
     /// How a value lies in the second model, where it is an output of both and that is known.
     fn written_as(&self, a: ValueId, b: ValueId) -> Option<&Written> {
-        let mut outputs = self.a.graph().outputs().iter().zip(self.b.graph().outputs());
-        let place = outputs.position(|(&x, &y)| (x, y) == (a, b))?;
-        self.written.as_ref()?.outputs.get(place)
+        self.written.as_ref()?.outputs.get(*self.outputs.get(&(a, b))?)
     }
 
     /// The verdict on the outputs.
@@ -239,6 +246,7 @@ impl Both {
         };
         let mut verification = Verification::new(method);
         let mut outputs = Vec::with_capacity(witnesses.len());
+        let shown: HashSet<ValueId> = self.a.graph().outputs().iter().copied().collect();
         for (index, (Witness { name, a: id, b: id_b }, bound)) in witnesses.iter().zip(bounds).enumerate() {
             let (found_a, found_b) = (&first.exact[index], &second.exact[index]);
             let order = &self.a.graph().value(*id).order;
@@ -249,7 +257,7 @@ impl Both {
             };
             let difference = difference(found_a, &found_b)?;
             let holds = if self.exactly { bit_identical(found_a, &found_b) } else { within(&difference, bound.value) };
-            outputs.push(self.a.graph().outputs().contains(id));
+            outputs.push(shown.contains(id));
             if !holds {
                 verification.verdict = Verdict::Different;
             }
