@@ -57,7 +57,10 @@ pub(crate) fn read(bytes: &Bytes) -> Result<SafetensorsFile> {
         return Err(FormatError::malformed(HEADER, expected, format!("{}", data.len())));
     }
     let mut file = SafetensorsFile::default();
-    for name in header.offset_keys() {
+    let mut names = header.offset_keys();
+    // Tensors without elements lie at one place.
+    names.sort_by_cached_key(|name| (header.info(name).map(|info| info.data_offsets), name.clone()));
+    for name in names {
         match tensor(&header, &name, &data)? {
             Ok(tensor) => file.tensors.push(NamedTensor { location: name.clone(), name, tensor }),
             Err(reason) => file.unused.push(Unused { location: name.into(), reason }),

@@ -10,20 +10,25 @@ pub enum Activation {
     /// ReLU6 has max 6; leaky ReLU a slope.
     Relu {
         /// Factor below the threshold.
+        #[serde(with = "super::real")]
         negative_slope: f64,
         /// Where the identity starts.
+        #[serde(with = "super::real")]
         threshold: f64,
         /// Upper bound, if any.
+        #[serde(default, with = "super::real::option")]
         max_value: Option<f64>,
     },
     /// `x > 0 ? x : alpha * (exp(x) - 1)`.
     Elu {
         /// Scale of the negative part.
+        #[serde(with = "super::real")]
         alpha: f64,
     },
     /// `max(x, 0) + min(alpha * (exp(x / alpha) - 1), 0)`.
     Celu {
         /// Where the exponential ends, negated.
+        #[serde(with = "super::real")]
         alpha: f64,
     },
     /// `scale * elu(x, alpha)` with the constants of Klambauer et al. 2017 (1.0507…, 1.6732…).
@@ -40,8 +45,10 @@ pub enum Activation {
     /// `clamp(slope * x + offset, 0, 1)`. Keras 2: 0.2 and 0.5; Keras 3 and torch: 1/6 and 0.5.
     HardSigmoid {
         /// Factor.
+        #[serde(with = "super::real")]
         slope: f64,
         /// Summand.
+        #[serde(with = "super::real")]
         offset: f64,
     },
     /// `x * clamp(x / 6 + 0.5, 0, 1)`, also called hard silu.
@@ -49,8 +56,10 @@ pub enum Activation {
     /// `clamp(x, min, max)`.
     Clip {
         /// Lower bound, if any.
+        #[serde(default, with = "super::real::option")]
         min: Option<f64>,
         /// Upper bound, if any.
+        #[serde(default, with = "super::real::option")]
         max: Option<f64>,
     },
     /// Hyperbolic tangent.
@@ -78,8 +87,10 @@ pub enum Activation {
     /// `x < -limit ? x + bias : x > limit ? x - bias : 0`, also called soft shrink.
     Shrink {
         /// Half the width of what becomes 0.
+        #[serde(with = "super::real")]
         limit: f64,
         /// How far the rest moves towards 0.
+        #[serde(with = "super::real")]
         bias: f64,
     },
     /// Largest integer that is not larger.

@@ -13,6 +13,7 @@ pub struct Pad {
     /// Amounts before and after the channels, for zero-padding shortcuts.
     pub channels: [usize; 2],
     /// What the padding holds.
+    #[serde(with = "super::real")]
     pub value: f64,
 }
 
@@ -31,7 +32,7 @@ pub struct PadAxes {
 #[serde(rename_all = "snake_case")]
 pub enum Border {
     /// A number.
-    Constant(f64),
+    Constant(#[serde(with = "super::real")] f64),
     /// The elements before the end, mirrored; the one at the end is not repeated.
     Reflect,
     /// The element at the end.

@@ -10,6 +10,7 @@ mod elementwise;
 pub mod extent;
 mod norm;
 mod quantised;
+mod real;
 mod reduce;
 pub mod resize;
 mod window;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct BatchNorm {
     /// Added to the variance.
+    #[serde(with = "super::real")]
     pub epsilon: f64,
 }
 
@@ -17,6 +18,7 @@ pub struct GroupNorm {
     /// Number of groups; divides the channels.
     pub groups: usize,
     /// Added to the variance.
+    #[serde(with = "super::real")]
     pub epsilon: f64,
 }
 
@@ -27,6 +29,7 @@ pub struct LayerNorm {
     /// Axes that are normalised over, ascending.
     pub axes: Vec<usize>,
     /// Added to the variance.
+    #[serde(with = "super::real")]
     pub epsilon: f64,
 }
 
@@ -37,9 +40,12 @@ pub struct Lrn {
     /// Channels that are summed over: `⌊(size - 1) / 2⌋` before and `⌈(size - 1) / 2⌉` after.
     pub size: usize,
     /// Factor of the mean square, before it is divided by `size`.
+    #[serde(with = "super::real")]
     pub alpha: f64,
     /// Exponent.
+    #[serde(with = "super::real")]
     pub beta: f64,
     /// Added to the mean square.
+    #[serde(with = "super::real")]
     pub bias: f64,
 }

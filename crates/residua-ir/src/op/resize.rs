@@ -61,6 +61,7 @@ pub enum Interpolation {
     /// Four an axis, by Keys' polynomial with this coefficient.
     Cubic {
         /// Usually -0.75 or -0.5.
+        #[serde(with = "super::real")]
         coefficient: f64,
     },
 }
@@ -98,6 +99,7 @@ pub enum Coordinates {
         /// First and last, one pair an axis.
         region: Vec<[f64; 2]>,
         /// What lies beyond the operand.
+        #[serde(with = "super::real")]
         outside: f64,
     },
 }

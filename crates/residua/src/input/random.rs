@@ -1,7 +1,7 @@
 //! Inputs made of a seed, for a run that only has to run.
 
 use anyhow::{Context, Result};
-use residua_exec::Array;
+use residua_exec::{Array, Precision, estimate};
 use residua_ir::Checked;
 use residua_ir::budget::{Limit, Meter};
 use residua_ir::tensor::element_count;
@@ -11,6 +11,8 @@ use residua_ir::tensor::element_count;
 /// # Errors
 /// Where another size is free, or where the inputs take more than a run may.
 pub(crate) fn arrays(model: &Checked, seed: u64) -> Result<Vec<Array>> {
+    // Before anything of it is made.
+    estimate(model, Precision::F32, &[]).within_budget()?;
     let mut state = seed;
     let graph = model.graph();
     let mut bytes = Meter::new(Limit::ActivationBytes);
