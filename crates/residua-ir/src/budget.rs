@@ -90,7 +90,7 @@ limits! {
     FunctionCalls "function-calls" = 100_000; "functions and branches that are read in their places"; "Exporters that write a function for each module come to some thousand."
     InlinedSize "inlined-size" = 32 * MIB; "what functions and branches come to, each in its place"; "Counted in bytes of names and lists and 256 a node; 32 MiB are some 100,000 nodes."
     ExpressionNodes "expression-nodes" = MIB; "parts of expressions that sizes are computed from"; "Exporters compute a size from one or two others."
-    FilledBytes "filled-bytes" = 256 * MIB; "bytes of tensors that are one repeated number"; "A few bytes describe them; large ones are masks and zeros."
+    FilledBytes "filled-bytes" = GIB; "bytes of tensors that are one repeated number"; "A few bytes describe them; large ones are masks and zeros."
     ActivationBytes "activation-bytes" = 2 * GIB; "bytes that a run holds at once"; "A checker holds one picture or two; EfficientNet-B7 at 600x600 takes about 0.5 GiB in f64."
     ProbeBytes "probe-bytes" = 128 * MIB; "bytes that a run on inputs made here holds at once"; "What a file says of its inputs decides how large they are; models with weights are given more, see `probe-ratio`."
     ProbeRatio "probe-ratio" = 256; "bytes that a run on inputs made here holds at once for each byte of weights"; "Convolutional networks come to some ten at 224x224; counts beyond `probe-bytes`, and within `activation-bytes`."

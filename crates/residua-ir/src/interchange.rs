@@ -263,7 +263,7 @@ pub fn read(text: &str, tensor: impl Fn(&str) -> Option<Tensor>) -> Result<Graph
     let mut reader = Reader {
         builder: GraphBuilder::new(text.name),
         values: HashMap::new(),
-        filled: Meter::new(Limit::FilledBytes),
+        filled: Meter::new(Limit::DecodedBytes),
     };
     reader.builder.source(text.source);
     let layers: Vec<_> =
@@ -457,7 +457,7 @@ mod tests {
             ("\"outputs\":[{\"name\":\"conv\"}]", "\"outputs\":[]", "without a result"),
             ("\"tensor\":\"conv/kernel\"", "\"tensor\":\"other\"", "does not stand before it"),
             ("\"permute\":[3,2,0,1]", "\"permute\":[3,3,0,1]", "cannot apply"),
-            ("\"shape\":[4],\"fill\"", "\"shape\":[4000000000],\"fill\"", "that are one repeated number"),
+            ("\"shape\":[4],\"fill\"", "\"shape\":[4000000000],\"fill\"", "bytes after decoding"),
             ("\"layer\":1", "\"layer\":99", "refers to layer"),
         ] {
             let changed = text.replacen(from, to, 1);

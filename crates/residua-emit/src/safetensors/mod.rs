@@ -71,7 +71,7 @@ impl Store {
         };
         let (len, bytes) = (parameter.tensor.len(), parameter.tensor.byte_len() as u64);
         // The file has to be read where no limit is raised.
-        let within = self.filled.saturating_add(bytes) <= Limit::FilledBytes.default();
+        let within = self.filled.saturating_add(bytes) <= Limit::DecodedBytes.default();
         if !own || !parameter.tensor.dtype().is_float() || len > FILL_FROM_TEXT || !within {
             return None;
         }

@@ -70,7 +70,7 @@ fn read(config: &Value, parts: Parts) -> Result<Graph> {
         layers: HashMap::new(),
         bound: HashMap::new(),
         calls: Meter::new(Limit::LayerCalls),
-        made: Meter::new(Limit::FilledBytes),
+        made: Meter::new(Limit::DecodedBytes),
     };
     net.builder.source(Source {
         format: format.to_owned(),
