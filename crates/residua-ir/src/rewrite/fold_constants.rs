@@ -79,7 +79,7 @@ impl<'m> Known<'m> {
             model,
             nodes: BTreeMap::new(),
             wanted: BTreeSet::new(),
-            grown: Meter::new(Limit::FilledBytes),
+            grown: Meter::new(Limit::DecodedBytes),
             left: budget::arithmetic(stored) / SHARE,
         };
         for id in graph.node_ids() {
