@@ -64,6 +64,12 @@ pub enum EmitError {
         /// Why it could not be put back.
         source: io::Error,
     },
+    /// The writer that was given.
+    #[error("cannot write the model: {source}")]
+    Write {
+        /// What it says.
+        source: io::Error,
+    },
     /// The disk, or whatever is behind the path.
     #[error("{action} {}: {source}", path.shown())]
     Io {

@@ -4,7 +4,9 @@
 //! place, where it can be read back and proved; [`Staged::commit`] moves it there. What is dropped before that leaves
 //! nothing.
 //!
-//! Elements are never held: headers are encoded first, so that every tensor's place in the file is known, and workers
+//! Both can write into memory or into a writer as well (`to_memory`, `write_to`), for whoever has no place on disk.
+//!
+//! Elements are never held, but where memory is the target: headers are encoded first, so that every tensor's place in the file is known, and workers
 //! gather and write tensors piece by piece (`sink`).
 //!
 //! What a target cannot represent is an [`EmitError`] that names the node, never something close to it.
@@ -12,6 +14,7 @@
 mod error;
 mod float;
 mod mapping;
+mod memory;
 mod metadata;
 pub mod onnx;
 pub mod place;
@@ -20,4 +23,5 @@ mod sink;
 
 pub use error::EmitError;
 pub use mapping::{Dropped, Emitted, Exactness, TensorMapping};
+pub use memory::{InMemory, MemoryFile};
 pub use place::Staged;

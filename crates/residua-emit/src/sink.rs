@@ -1,11 +1,12 @@
-//! Writes a file that consists of known bytes and tensors, piece by piece, by several workers.
+//! Writes a file that consists of known bytes and tensors, piece by piece: into a place on disk by several workers, or
+//! into any writer from front to back.
 //!
 //! Lengths are known before anything is gathered, so each worker takes the next batch and writes it at its place.
 //! Memory: a batch ([`BATCH`]) a worker, or a tensor a worker where it cannot be taken apart (compressed or computed
 //! ones, which must be decoded as a whole).
 
 use std::fs::File;
-use std::io::{Seek, SeekFrom};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -82,6 +83,29 @@ struct Batch<'a> {
     pieces: Vec<Piece<'a>>,
 }
 
+impl Batch<'_> {
+    /// The bytes: where they are, or gathered into `buffer`.
+    fn bytes<'b>(&'b self, buffer: &'b mut Vec<u8>) -> Result<&'b [u8], EmitError> {
+        let in_place = match &self.pieces[..] {
+            [piece] => piece.as_bytes(),
+            _ => None,
+        };
+        let bytes = match in_place {
+            Some(bytes) => bytes,
+            None => {
+                buffer.clear();
+                self.pieces.iter().try_for_each(|piece| piece.append(buffer))?;
+                &buffer[..]
+            }
+        };
+        if bytes.len() != self.len {
+            let found = bytes.len();
+            return Err(EmitError::Option(format!("gathered {found} bytes where {} were announced", self.len).into()));
+        }
+        Ok(bytes)
+    }
+}
+
 fn batches(segments: &[Segment]) -> (Vec<Batch<'_>>, u64) {
     let pieces = segments.iter().flat_map(|segment| match segment {
         Segment::Bytes(bytes) => vec![Piece::Bytes(bytes)],
@@ -139,28 +163,23 @@ pub(crate) fn write(path: &Path, shown: &Path, segments: &[Segment]) -> Result<(
     }
 }
 
+/// Writes the file into any writer, from front to back; how many bytes it has.
+pub(crate) fn write_to(out: &mut dyn Write, segments: &[Segment]) -> Result<u64, EmitError> {
+    let (batches, len) = batches(segments);
+    let mut buffer = Vec::new();
+    for batch in &batches {
+        out.write_all(batch.bytes(&mut buffer)?).map_err(|source| EmitError::Write { source })?;
+    }
+    Ok(len)
+}
+
 fn write_batch(
     file: &mut File,
     batch: &Batch<'_>,
     buffer: &mut Vec<u8>,
     [path, shown]: [&Path; 2],
 ) -> Result<(), EmitError> {
-    let gathered = match &batch.pieces[..] {
-        [piece] if piece.as_bytes().is_some() => piece.as_bytes(),
-        _ => None,
-    };
-    let bytes = match gathered {
-        Some(bytes) => bytes,
-        None => {
-            buffer.clear();
-            batch.pieces.iter().try_for_each(|piece| piece.append(buffer))?;
-            &buffer[..]
-        }
-    };
-    if bytes.len() != batch.len {
-        let found = bytes.len();
-        return Err(EmitError::Option(format!("gathered {found} bytes where {} were announced", batch.len).into()));
-    }
+    let bytes = batch.bytes(buffer)?;
     let written = file.seek(SeekFrom::Start(batch.offset)).and_then(|_| ops::write_all(file, path, bytes));
     written.map_err(|error| match files::shrunk::found().filter(|_| is_bad_address(&error)) {
         // It was the source that could not be read: the system was handed bytes that are gone.

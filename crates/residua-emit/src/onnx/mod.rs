@@ -16,14 +16,15 @@ mod representable;
 mod types;
 mod version;
 
+use std::io::Write;
 use std::path::Path;
 
 use residua_formats::onnx::schema::{GraphProto, ModelProto};
 use residua_ir::{Checked, DType, Shown, SourceOrder};
 
 use crate::place::{Stage, Staged, With};
-use crate::{Dropped, EmitError, Emitted, Exactness, float};
-use lowering::Lowering;
+use crate::{Dropped, EmitError, Emitted, Exactness, InMemory, float, memory};
+use lowering::{Initializer, Lowering};
 pub use model::{natural_float, natural_opset, opset_for};
 pub use representable::representable;
 pub use types::own_types;
@@ -122,43 +123,83 @@ impl Default for OnnxOptions {
 /// # Errors
 /// [`EmitError`], naming the node that ONNX at this operator set cannot represent.
 pub fn stage(model: &Checked, options: &OnnxOptions, target: &Path) -> Result<Staged, EmitError> {
-    let kind = float::check(options.float)?;
-    let graph = model.graph();
-    let (header, body, out, dropped) = texts(model, options)?;
-    let rounds = match options.types {
-        FloatTypes::One | FloatTypes::WideInterface => float::rounds(float::weights(graph), kind),
-        FloatTypes::Own => false,
-    };
-    let rounded = rounds.then_some(kind);
+    let lowered = Lowered::new(model, options)?;
     let stage = Stage::new(target)?;
-    let elements: u64 = out.initializers.iter().map(|initializer| initializer.tensor.byte_len() as u64).sum();
-    let external = match options.external_data {
-        ExternalData::Auto => elements > message::PROTOBUF_LIMIT - (64 << 20),
-        ExternalData::Always => true,
-        ExternalData::Never => false,
-    };
-    let names = if external { Some(data_names(target, &stage)?) } else { None };
-    let parts = message::parts(&header, &body, &out.initializers, names.as_ref().map(|(usual, _)| &usual[..]));
-    message::check_size(&parts.model)?;
+    let names = if lowered.external { Some(data_names(target, &stage)?) } else { None };
+    let parts = lowered.parts(names.as_ref().map(|(usual, _)| &usual[..]))?;
     stage.write("", &parts.model)?;
-    let data = parts.external.filter(|segments| !segments.is_empty());
-    let with = match (data, names) {
+    let with = match (parts.external, names) {
         (Some(data), Some((_, transit))) => {
             stage.write(DATA, &data)?;
-            stage.write_switch(&message::parts(&header, &body, &out.initializers, Some(&transit)).model)?;
+            stage.write_switch(&lowered.parts(Some(&transit))?.model)?;
             With::Data(DATA)
         }
         (Some(_) | None, _) => With::Nothing,
     };
-    let emitted = Emitted {
-        files: Vec::new(),
-        bytes: 0,
-        mapping: out.mapping,
-        dropped,
-        exactness: Exactness::new(rounded, out.rearranged),
-        notes: out.notes,
-    };
-    stage.finish(with, emitted)
+    stage.finish(with, lowered.emitted)
+}
+
+/// Writes the model into memory. The main file is called `name`, which is written into it only where the elements of
+/// tensors go into a file of their own, [`InMemory::beside`] it ([`OnnxOptions::external_data`]).
+///
+/// # Errors
+/// [`EmitError`], naming the node that ONNX at this operator set cannot represent; or where there is no memory.
+pub fn to_memory(model: &Checked, options: &OnnxOptions, name: &str) -> Result<InMemory, EmitError> {
+    let lowered = Lowered::new(model, options)?;
+    let data = format!("{name}{DATA}");
+    let parts = lowered.parts(lowered.external.then_some(&data))?;
+    let beside = parts.external.map(|segments| (data, segments));
+    InMemory::gather(name, &parts.model, beside.into_iter().collect(), lowered.emitted)
+}
+
+/// Writes the model into a writer, from front to back. All elements go into it, whatever
+/// [`OnnxOptions::external_data`] says: there is no place beside it.
+///
+/// # Errors
+/// [`EmitError`], naming the node that ONNX at this operator set cannot represent; what the writer says; and where the
+/// model would have more than 2 GiB.
+pub fn write_to(model: &Checked, options: &OnnxOptions, out: &mut dyn Write) -> Result<Emitted, EmitError> {
+    let lowered = Lowered::new(model, options)?;
+    memory::write_single(out, &lowered.parts(None)?.model, lowered.emitted)
+}
+
+/// A model as it will be written, wherever its elements go.
+struct Lowered {
+    header: ModelProto,
+    body: GraphProto,
+    initializers: Vec<Initializer>,
+    /// Whether elements are to go into a file of their own.
+    external: bool,
+    /// What is written, without its files.
+    emitted: Emitted,
+}
+
+impl Lowered {
+    fn new(model: &Checked, options: &OnnxOptions) -> Result<Self, EmitError> {
+        let kind = float::check(options.float)?;
+        let (header, body, out, dropped) = texts(model, options)?;
+        let rounds = match options.types {
+            FloatTypes::One | FloatTypes::WideInterface => float::rounds(float::weights(model.graph()), kind),
+            FloatTypes::Own => false,
+        };
+        let Lowering { initializers, mapping, rearranged, notes, .. } = out;
+        let elements: u64 = initializers.iter().map(|initializer| initializer.tensor.byte_len() as u64).sum();
+        let external = match options.external_data {
+            ExternalData::Auto => elements > message::PROTOBUF_LIMIT - (64 << 20),
+            ExternalData::Always => true,
+            ExternalData::Never => false,
+        };
+        let exactness = Exactness::new(rounds.then_some(kind), rearranged);
+        let emitted = Emitted { files: Vec::new(), bytes: 0, mapping, dropped, exactness, notes };
+        Ok(Self { header, body, initializers, external, emitted })
+    }
+
+    /// The files; `data` is the name of the one with the elements, where they are to go there.
+    fn parts(&self, data: Option<&str>) -> Result<message::Parts, EmitError> {
+        let parts = message::parts(&self.header, &self.body, &self.initializers, data);
+        message::check_size(&parts.model)?;
+        Ok(message::Parts { external: parts.external.filter(|segments| !segments.is_empty()), ..parts })
+    }
 }
 
 /// What the name of the file with the elements ends with, behind that of the model.

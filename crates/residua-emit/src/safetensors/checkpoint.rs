@@ -17,7 +17,8 @@ use serde_json::{Map, Value, json};
 use super::{config, file, processor};
 use crate::mapping::origin;
 use crate::place::{Stage, Staged, With};
-use crate::{Dropped, EmitError, Emitted, Exactness, TensorMapping, float, metadata};
+use crate::sink::Segment;
+use crate::{Dropped, EmitError, Emitted, Exactness, InMemory, TensorMapping, float, metadata};
 
 /// Name of the file that says how Hugging Face's model code is to be built.
 pub const CONFIG: &str = "config.json";
@@ -31,47 +32,75 @@ pub const PROCESSOR: &str = "preprocessor_config.json";
 /// # Errors
 /// [`EmitError`]; for Hugging Face also where another `config.json` or `preprocessor_config.json` stands beside the target.
 pub fn stage(model: &Checked, held: &Held, float: Option<DType>, target: &Path) -> Result<Staged, EmitError> {
-    let dtypes = || held.tensors.iter().map(|placed| placed.tensor.dtype()).filter(|dtype| dtype.is_float());
-    let rounded = float.map(float::check).transpose()?.filter(|&to| float::rounds(dtypes(), to));
-    let stored = |placed: &Placed| match float {
-        Some(to) if placed.tensor.dtype().is_float() => placed.tensor.cast(to),
-        Some(_) | None => placed.tensor.clone(),
-    };
-    let tensors: Vec<(String, Tensor)> =
-        held.tensors.iter().map(|placed| (placed.name.clone(), stored(placed))).collect();
-    let mapping =
-        held.tensors.iter().zip(&tensors).map(|(placed, (_, tensor))| mapping(model, placed, tensor)).collect();
-    let config = config::text(held, float.or_else(|| dtypes().next()));
-    let (processor, note) = match processor::text(held, model.graph()) {
-        Some(Ok(text)) => (Some(text), None),
-        Some(Err(note)) => (None, Some(note)),
-        None => (None, None),
-    };
-    let beside: Vec<(&str, String)> =
-        [(CONFIG, config), (PROCESSOR, processor)].into_iter().filter_map(|(name, text)| Some((name, text?))).collect();
+    let Contents { segments, beside, emitted } = Contents::new(model, held, float)?;
     let mut new = Vec::new();
     let mut there = Vec::new();
     for (name, text) in &beside {
         let of_output = if is_there(text, &target.with_file_name(name))? { &mut there } else { &mut new };
         of_output.push(*name);
     }
-
-    let segments = file::segments(about(model, held), tensors)?;
     let stage = Stage::new(target)?;
     stage.write("", &segments)?;
     for (name, text) in beside {
         stage.write_beside(name, text.as_bytes())?;
     }
-    let computed = held.tensors.iter().filter(|placed| !placed.moves.is_empty()).map(|placed| placed.name.clone());
-    let emitted = Emitted {
-        files: Vec::new(),
-        bytes: 0,
-        mapping,
-        dropped: dropped(model, held),
-        exactness: Exactness::new(rounded, computed.collect()),
-        notes: held.notes.iter().cloned().chain(note).collect(),
-    };
     stage.finish(With::Beside { new, there }, emitted)
+}
+
+/// Writes the tensors of `held` into memory, as a file called `name`; configurations of model code are
+/// [`InMemory::beside`] it.
+///
+/// # Errors
+/// [`EmitError`]; or where there is no memory.
+pub fn to_memory(model: &Checked, held: &Held, float: Option<DType>, name: &str) -> Result<InMemory, EmitError> {
+    let Contents { segments, beside, emitted } = Contents::new(model, held, float)?;
+    let beside = beside.into_iter().map(|(name, text)| (name.to_owned(), vec![Segment::Bytes(text.into_bytes())]));
+    InMemory::gather(name, &segments, beside.collect(), emitted)
+}
+
+/// The files of a checkpoint, wherever they go.
+struct Contents {
+    segments: Vec<Segment>,
+    /// Names and texts of what belongs beside the weights.
+    beside: Vec<(&'static str, String)>,
+    /// What is written, without its files.
+    emitted: Emitted,
+}
+
+impl Contents {
+    fn new(model: &Checked, held: &Held, float: Option<DType>) -> Result<Self, EmitError> {
+        let dtypes = || held.tensors.iter().map(|placed| placed.tensor.dtype()).filter(|dtype| dtype.is_float());
+        let rounded = float.map(float::check).transpose()?.filter(|&to| float::rounds(dtypes(), to));
+        let stored = |placed: &Placed| match float {
+            Some(to) if placed.tensor.dtype().is_float() => placed.tensor.cast(to),
+            Some(_) | None => placed.tensor.clone(),
+        };
+        let tensors: Vec<(String, Tensor)> =
+            held.tensors.iter().map(|placed| (placed.name.clone(), stored(placed))).collect();
+        let mapping =
+            held.tensors.iter().zip(&tensors).map(|(placed, (_, tensor))| mapping(model, placed, tensor)).collect();
+        let config = config::text(held, float.or_else(|| dtypes().next()));
+        let (processor, note) = match processor::text(held, model.graph()) {
+            Some(Ok(text)) => (Some(text), None),
+            Some(Err(note)) => (None, Some(note)),
+            None => (None, None),
+        };
+        let beside = [(CONFIG, config), (PROCESSOR, processor)]
+            .into_iter()
+            .filter_map(|(name, text)| Some((name, text?)))
+            .collect();
+        let segments = file::segments(about(model, held), tensors)?;
+        let computed = held.tensors.iter().filter(|placed| !placed.moves.is_empty()).map(|placed| placed.name.clone());
+        let emitted = Emitted {
+            files: Vec::new(),
+            bytes: 0,
+            mapping,
+            dropped: dropped(model, held),
+            exactness: Exactness::new(rounded, computed.collect()),
+            notes: held.notes.iter().cloned().chain(note).collect(),
+        };
+        Ok(Self { segments, beside, emitted })
+    }
 }
 
 fn about(model: &Checked, held: &Held) -> Map<String, Value> {

@@ -11,6 +11,7 @@ mod file;
 mod processor;
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::Path;
 
 use residua_ir::budget::Limit;
@@ -20,7 +21,8 @@ use residua_ir::{Checked, DType, Graph, Name, Parameter, ParameterId, Role, Tens
 use serde_json::{Map, Value, json};
 
 use crate::place::{Stage, Staged, With};
-use crate::{EmitError, Emitted, Exactness, TensorMapping, float, metadata};
+use crate::sink::Segment;
+use crate::{EmitError, Emitted, Exactness, InMemory, TensorMapping, float, memory, metadata};
 
 /// Key of the graph's text in the metadata.
 pub const GRAPH_KEY: &str = "residua.graph";
@@ -139,6 +141,32 @@ fn about(graph: &Graph, layout: Layout<'_>, text: String) -> Map<String, Value> 
 /// # Errors
 /// [`EmitError`]; a model with operators that are not known can be written, since the graph's text keeps them.
 pub fn stage(model: &Checked, options: &SafetensorsOptions<'_>, target: &Path) -> Result<Staged, EmitError> {
+    let (segments, emitted) = contents(model, options)?;
+    let stage = Stage::new(target)?;
+    stage.write("", &segments)?;
+    stage.finish(With::Nothing, emitted)
+}
+
+/// Writes the model into memory, as a file called `name`.
+///
+/// # Errors
+/// [`EmitError`], as [`stage`] has it but for what the disk says; or where there is no memory.
+pub fn to_memory(model: &Checked, options: &SafetensorsOptions<'_>, name: &str) -> Result<InMemory, EmitError> {
+    let (segments, emitted) = contents(model, options)?;
+    InMemory::gather(name, &segments, Vec::new(), emitted)
+}
+
+/// Writes the model into a writer, from front to back.
+///
+/// # Errors
+/// [`EmitError`], as [`stage`] has it; what the writer says.
+pub fn write_to(model: &Checked, options: &SafetensorsOptions<'_>, out: &mut dyn Write) -> Result<Emitted, EmitError> {
+    let (segments, emitted) = contents(model, options)?;
+    memory::write_single(out, &segments, emitted)
+}
+
+/// The file, and what is written, without its place.
+fn contents(model: &Checked, options: &SafetensorsOptions<'_>) -> Result<(Vec<Segment>, Emitted), EmitError> {
     let graph = model.graph().clone();
     let rounded = options.float.map(float::check).transpose()?.filter(|&to| float::rounds(float::weights(&graph), to));
     let graph = match options.float {
@@ -149,8 +177,6 @@ pub fn stage(model: &Checked, options: &SafetensorsOptions<'_>, target: &Path) -
     let text = interchange::write(&graph, |id, _| store.place(&graph, id, options.layout))?;
     let Store { tensors, mapping, .. } = store;
     let segments = file::segments(about(&graph, options.layout, text), tensors)?;
-    let stage = Stage::new(target)?;
-    stage.write("", &segments)?;
     let emitted = Emitted {
         files: Vec::new(),
         bytes: 0,
@@ -159,7 +185,7 @@ pub fn stage(model: &Checked, options: &SafetensorsOptions<'_>, target: &Path) -
         exactness: Exactness::new(rounded, Vec::new()),
         notes: Vec::new(),
     };
-    stage.finish(With::Nothing, emitted)
+    Ok((segments, emitted))
 }
 
 /// Writes the model to `target`, without a chance to look at it first.
