@@ -7,8 +7,8 @@
 
 use residua_exec::{Array, Executor, Options, Precision, compare};
 use residua_ir::{Checked, Role, validate};
-use residua_resnet::layouts::{ZOOS, Zoo};
-use residua_resnet::{analyse, hold};
+use residua_resnet::layouts::{MODEL_LIBRARIES, ModelLibrary};
+use residua_resnet::{analyse, fit_layout};
 use residua_tests::Fixture;
 
 /// Largest difference, relative to the largest value, from what the framework computed.
@@ -88,12 +88,13 @@ fn every_fixture_fits_the_layout_that_it_came_in() {
     for_all(|fixture| {
         let (checked, facts) = (checked(fixture)?, fixture.facts());
         let Some(layout) = facts["layout"].as_str() else {
-            let fits = ZOOS.iter().find(|zoo| hold(&checked, &analyse(&checked), zoo).is_ok());
-            return fits.map_or(Ok(()), |zoo| Err(format!("it fits {}, whose code makes no such network", zoo.name)));
+            let fits = MODEL_LIBRARIES.iter().find(|library| fit_layout(&checked, &analyse(&checked), library).is_ok());
+            return fits
+                .map_or(Ok(()), |library| Err(format!("it fits {}, whose code makes no such network", library.name)));
         };
-        let zoo = Zoo::named(layout).ok_or("its facts name a layout that is none")?;
-        let held = hold(&checked, &analyse(&checked), zoo).map_err(|reasons| reasons.join("; "))?;
-        if held.is_computed() { Err("something is computed on the way to its own layout".to_owned()) } else { Ok(()) }
+        let library = ModelLibrary::named(layout).ok_or("its facts name a layout that is none")?;
+        let fitted = fit_layout(&checked, &analyse(&checked), library).map_err(|reasons| reasons.join("; "))?;
+        if fitted.is_computed() { Err("something is computed on the way to its own layout".to_owned()) } else { Ok(()) }
     });
 }
 

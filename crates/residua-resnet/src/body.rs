@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::layouts::{Kin, Layout, ZOOS};
+use crate::layouts::{Layout, MODEL_LIBRARIES, ModelClass};
 use crate::recognise::{Entry, Found, Given, Recognised, attempt, last_outputs, place};
 use crate::slot::{Field, Place, Slot};
 
@@ -29,10 +29,12 @@ pub fn recognise_body(
     headless: bool,
     heads: &dyn Fn(&[usize], usize) -> bool,
 ) -> Option<Body> {
-    let zoos = ZOOS.into_iter().filter(|zoo| given.zoo.is_none_or(|wanted| wanted.name == zoo.name));
-    let mut kins = zoos.flat_map(|zoo| zoo.kins.iter().map(move |&kin| (zoo, kin)));
-    kins.find_map(|(zoo, kin)| {
-        let (mut found, mut left) = place(kin, entries);
+    let libraries =
+        MODEL_LIBRARIES.into_iter().filter(|library| given.library.is_none_or(|wanted| wanted.name == library.name));
+    let mut model_classes =
+        libraries.flat_map(|library| library.model_classes.iter().map(move |&class| (library, class)));
+    model_classes.find_map(|(library, class)| {
+        let (mut found, mut left) = place(class, entries);
         // Where a norm alone stands in the place of the classifier, it is none.
         let head = Slot { place: Place::Dense(0), field: Field::Weight };
         if headless || found.get(&head).is_some_and(|(_, shape)| shape.len() == 1) {
@@ -42,23 +44,23 @@ pub fn recognise_body(
             left.sort_unstable();
         }
         let features = last_outputs(&found)?;
-        if !outside(kin, entries, &found, &left) || !heads(&left, features) {
+        if !outside(class, entries, &found, &left) || !heads(&left, features) {
             return None;
         }
-        let recognised = attempt(zoo, kin, entries, &found, &[], given).ok()?;
+        let recognised = attempt(library, class, entries, &found, &[], given).ok()?;
         Some(Body { recognised, left })
     })
 }
 
 /// Whether none of the entries that are left lies in the stem, in a block, or where the layout has one of their functions.
-fn outside(kin: &Kin, entries: &[Entry], found: &Found, left: &[usize]) -> bool {
+fn outside(class: &ModelClass, entries: &[Entry], found: &Found, left: &[usize]) -> bool {
     let first = |index: usize| entries[index].name.split('.').next().unwrap_or_default();
     let of_body = |slot: &Slot| !matches!(slot.place, Place::Dense(_));
     let body: BTreeSet<&str> =
         found.iter().filter(|(slot, _)| of_body(slot)).map(|(_, (index, _))| first(*index)).collect();
     left.iter().all(|&index| {
-        let is_classifier = kin.layout().slot(&entries[index].name).is_some_and(|slot| !of_body(&slot));
-        is_classifier || !body.contains(first(index)) && !is_layer(kin.layout(), first(index))
+        let is_classifier = class.layout().slot(&entries[index].name).is_some_and(|slot| !of_body(&slot));
+        is_classifier || !body.contains(first(index)) && !is_layer(class.layout(), first(index))
     })
 }
 

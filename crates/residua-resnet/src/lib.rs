@@ -7,7 +7,7 @@
 pub mod anatomy;
 pub mod body;
 pub mod form;
-pub mod hold;
+pub mod layout_fit;
 pub mod layouts;
 pub mod naming;
 pub mod nearest;
@@ -20,7 +20,7 @@ mod testing;
 
 pub use anatomy::{Anatomy, analyse};
 pub use form::{Architecture, Family, Form};
-pub use hold::{Held, hold};
+pub use layout_fit::{Fitted, fit_layout};
 pub use naming::slots;
 pub use preprocessing::{Preprocessing, preprocessing_for};
 pub use recipe::Recipe;

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::anatomy::Order;
-use crate::layouts::{Kin, ZOOS};
+use crate::layouts::{MODEL_LIBRARIES, ModelClass};
 use crate::recognise::{Entry, Found, Given, deduce, place};
 use crate::slot::{Field, Part, Place, Slot};
 
@@ -35,21 +35,22 @@ impl Nearest {
 /// The class of which least would have to change; [`None`] where no class has a place for half of the tensors.
 #[must_use]
 pub fn nearest(entries: &[Entry], given: &Given) -> Option<Nearest> {
-    let zoos = ZOOS.into_iter().filter(|zoo| given.zoo.is_none_or(|wanted| wanted.name == zoo.name));
-    let all = zoos.flat_map(|zoo| zoo.kins).filter_map(|kin| compare(kin, entries, given));
+    let libraries =
+        MODEL_LIBRARIES.into_iter().filter(|library| given.library.is_none_or(|wanted| wanted.name == library.name));
+    let all = libraries.flat_map(|library| library.model_classes).filter_map(|class| compare(class, entries, given));
     all.filter(|nearest| nearest.placed * 2 >= entries.len()).min_by_key(Nearest::faults)
 }
 
 /// What keeps these tensors from being a network of a class.
-fn compare(kin: &'static Kin, entries: &[Entry], given: &Given) -> Option<Nearest> {
-    let (mut found, mut left) = place(kin, entries);
+fn compare(class: &'static ModelClass, entries: &[Entry], given: &Given) -> Option<Nearest> {
+    let (mut found, mut left) = place(class, entries);
     let gap = behind_gap(&mut found, &mut left);
-    let whole = completed(kin, &found)?;
-    let recipe = deduce(kin, &whole, given).ok()?;
+    let whole = completed(class, &found)?;
+    let recipe = deduce(class, &whole, given).ok()?;
     let (mut missing, mut misshapen, mut wanted) = (Vec::new(), Vec::new(), BTreeSet::new());
     missing.extend(gap.and_then(|(stage, block)| {
         let place = Place::Block { stage, block, part: Part::Conv(1) };
-        kin.layout().tensor(Slot { place, field: Field::Weight })
+        class.layout().tensor(Slot { place, field: Field::Weight })
     }));
     for (slot, shape) in recipe.layers().iter().flat_map(|layer| layer.tensors()) {
         match found.get(&slot) {
@@ -57,7 +58,7 @@ fn compare(kin: &'static Kin, entries: &[Entry], given: &Given) -> Option<Neares
             // The last stage that is read may not be the last that there is.
             Some(_) if gap.is_some() && matches!(slot.place, Place::Dense(_)) => {}
             Some((index, _)) => misshapen.push((*index, shape)),
-            None => missing.push(kin.layout().tensor(slot).unwrap_or_else(|| slot.to_string())),
+            None => missing.push(class.layout().tensor(slot).unwrap_or_else(|| slot.to_string())),
         }
         wanted.insert(slot);
     }
@@ -65,9 +66,9 @@ fn compare(kin: &'static Kin, entries: &[Entry], given: &Given) -> Option<Neares
     let extra: Vec<usize> = extra.map(|(_, (index, _))| *index).collect();
     left.extend(extra);
     left.sort_unstable();
-    let reasons = kin.settings(&recipe.form, recipe.conventions.first_stride).err().unwrap_or_default();
+    let reasons = class.settings(&recipe.form, recipe.conventions.first_stride).err().unwrap_or_default();
     let placed = entries.len() - left.len();
-    Some(Nearest { class: kin.describe, placed, missing, left, misshapen, reasons })
+    Some(Nearest { class: class.describe, placed, missing, left, misshapen, reasons })
 }
 
 /// Takes what is of a stage or block behind one that is not there to what is left over; gives the first that is not there.
@@ -101,7 +102,7 @@ fn blocks(found: &Found) -> BTreeSet<(usize, usize)> {
 }
 
 /// The tensors with the kernels that have to be there, in the first block of each stage and in the stem.
-fn completed(kin: &Kin, found: &Found) -> Option<Found> {
+fn completed(class: &ModelClass, found: &Found) -> Option<Found> {
     let mut whole = found.clone();
     let blocks = blocks(found);
     let with_three = blocks.iter().filter(|&&(stage, block)| {
@@ -131,7 +132,7 @@ fn completed(kin: &Kin, found: &Found) -> Option<Found> {
             let shape = match of_next_block(found, stage, n) {
                 Some(outputs) => vec![outputs, before.unwrap_or(outputs), size, size],
                 None => {
-                    let norm = if kin.can.order == Order::Pre { n + 1 } else { n };
+                    let norm = if class.can.order == Order::Pre { n + 1 } else { n };
                     let part = Part::Norm(norm);
                     let outputs = channels(found, Place::Block { stage, block: 0, part })?;
                     vec![outputs, before.unwrap_or(outputs), size, size]

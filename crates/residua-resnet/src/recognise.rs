@@ -13,7 +13,7 @@ use residua_ir::Activation;
 
 use crate::anatomy::BlockKind;
 use crate::form::{Form, StageForm, StemForm, StrideIn};
-use crate::layouts::{Headless, Kin, ZOOS, Zoo};
+use crate::layouts::{Headless, MODEL_LIBRARIES, ModelClass, ModelLibrary};
 use crate::recipe::{Biases, Classifier, Framework, Head, HeadPool, Input, Norms, Own, Projections, Recipe, Sizes};
 use crate::slot::{Field, Part, Place, Slot};
 
@@ -32,7 +32,7 @@ pub struct Entry {
 #[derive(Debug, Clone, Default)]
 pub struct Given {
     /// The layout.
-    pub zoo: Option<&'static Zoo>,
+    pub library: Option<&'static ModelLibrary>,
     /// Number of the convolution of a bottleneck that carries the stride.
     pub stride_on: Option<usize>,
     /// Stride of the first stage.
@@ -72,9 +72,9 @@ pub struct Choice {
 #[derive(Debug)]
 pub struct Recognised {
     /// Whose layout it is.
-    pub zoo: &'static Zoo,
+    pub library: &'static ModelLibrary,
     /// Its model class.
-    pub kin: &'static Kin,
+    pub class: &'static ModelClass,
     /// The network.
     pub recipe: Recipe,
     /// Which of the entries each tensor is, counters among them.
@@ -91,12 +91,12 @@ impl Recognised {
     /// The place of a layer by its name; [`None`] for a name that is not of the layout.
     #[must_use]
     pub fn place(&self, layer: &str) -> Option<Place> {
-        place_of(self.kin, self.recipe.form.stem, layer)
+        place_of(self.class, self.recipe.form.stem, layer)
     }
 }
 
-fn place_of(kin: &Kin, stem: StemForm, layer: &str) -> Option<Place> {
-    let layout = kin.layout();
+fn place_of(class: &ModelClass, stem: StemForm, layer: &str) -> Option<Place> {
+    let layout = class.layout();
     let place = layout.place(layer).or_else(|| layout.place(&format!("{}{layer}", layout.optional)))?;
     Some(if stem == StemForm::Deep { behind_deep_stem(place) } else { place })
 }
@@ -122,15 +122,16 @@ pub(crate) type Found = BTreeMap<Slot, (usize, Vec<usize>)>;
 pub fn recognise(entries: &[Entry], given: &Given) -> Result<Recognised, Vec<Mismatch>> {
     let mut mismatches = Vec::new();
     let mut nearly = None;
-    let zoos = ZOOS.into_iter().filter(|zoo| given.zoo.is_none_or(|wanted| wanted.name == zoo.name));
-    for zoo in zoos {
-        for &kin in zoo.kins {
-            let (found, left) = place(kin, entries);
-            match attempt(zoo, kin, entries, &found, &left, given) {
+    let libraries =
+        MODEL_LIBRARIES.into_iter().filter(|library| given.library.is_none_or(|wanted| wanted.name == library.name));
+    for library in libraries {
+        for &class in library.model_classes {
+            let (found, left) = place(class, entries);
+            match attempt(library, class, entries, &found, &left, given) {
                 Ok(recognised) if recognised.exact => return Ok(recognised),
                 Ok(recognised) => nearly = nearly.or(Some(recognised)),
                 Err(reason) if !found.is_empty() => {
-                    mismatches.push(Mismatch { class: kin.describe, reason, named: found.len() });
+                    mismatches.push(Mismatch { class: class.describe, reason, named: found.len() });
                 }
                 Err(_) => {}
             }
@@ -141,8 +142,8 @@ pub fn recognise(entries: &[Entry], given: &Given) -> Result<Recognised, Vec<Mis
 }
 
 /// The tensors that a class's layout names, and those that it does not.
-pub(crate) fn place(kin: &Kin, entries: &[Entry]) -> (Found, Vec<usize>) {
-    let layout = kin.layout();
+pub(crate) fn place(class: &ModelClass, entries: &[Entry]) -> (Found, Vec<usize>) {
+    let layout = class.layout();
     let bare = !layout.optional.is_empty() && !entries.iter().any(|entry| entry.name.starts_with(layout.optional));
     let mut found = Found::new();
     let mut left = Vec::new();
@@ -177,8 +178,8 @@ fn behind_deep_stem(place: Place) -> Place {
 }
 
 pub(crate) fn attempt(
-    zoo: &'static Zoo,
-    kin: &'static Kin,
+    library: &'static ModelLibrary,
+    class: &'static ModelClass,
     entries: &[Entry],
     found: &Found,
     left: &[usize],
@@ -186,7 +187,7 @@ pub(crate) fn attempt(
 ) -> Result<Recognised, String> {
     let mut found = found.clone();
     let mut choices = Vec::new();
-    let renamed = classifier_of_another_name(kin, entries, &mut found, left);
+    let renamed = classifier_of_another_name(class, entries, &mut found, left);
     let exact = renamed.is_none();
     if let Some(name) = renamed {
         choices.push(Choice { taken: format!("`{name}` as the classifier"), option: None });
@@ -194,40 +195,41 @@ pub(crate) fn attempt(
         let more = if left.len() > 1 { format!(" and {} more", left.len() - 1) } else { String::new() };
         return Err(format!("it has no tensor `{}`{more}", entries[first].name));
     }
-    let given = &complete(kin, entries, &found, given);
-    let mut recipe = deduce(kin, &found, given)?;
+    let given = &complete(class, entries, &found, given);
+    let mut recipe = deduce(class, &found, given)?;
     // Weights may be another network's under the names of this class: where the stride is, is taken as it was said, and sizes as
     // they are.
     let own_stride = match given.stride_on {
-        Some(_) => kin.can.stride_on[0].0,
+        Some(_) => class.can.stride_on[0].0,
         None => recipe.form.stride_on,
     };
     let form = Form { stride_on: own_stride, ..recipe.form.clone() };
-    kin.reads(zoo, &form)?;
+    class.reads(library, &form)?;
     if given.says_strides() || !given.own.is_empty() {
         let has = |place: Place| found.contains_key(&Slot { place, field: Field::Weight });
         recipe.pace.projecting = Some(open::projecting(&recipe, has));
     }
-    bind(kin, &recipe, entries, &found)?;
+    bind(class, &recipe, entries, &found)?;
     let impossible = open::settle(&mut recipe, given).err();
-    choices.extend(open::choices(kin.can.configured, &recipe, given));
+    choices.extend(open::choices(class.can.configured, &recipe, given));
     let slots = found.into_iter().map(|(slot, (index, _))| (slot, index)).collect();
-    Ok(Recognised { zoo, kin, recipe: recipe.simplified(), slots, choices, impossible, exact })
+    Ok(Recognised { library, class, recipe: recipe.simplified(), slots, choices, impossible, exact })
 }
 
 /// What is given, with what some names and shapes tell beyond the form.
-fn complete(kin: &Kin, entries: &[Entry], found: &Found, given: &Given) -> Given {
+fn complete(class: &ModelClass, entries: &[Entry], found: &Found, given: &Given) -> Given {
     let mut given = given.clone();
     let shortcut = Slot { place: Place::Block { stage: 0, block: 0, part: Part::ShortcutConv }, field: Field::Weight };
     // A projection that changes no channels has a stride.
     let thins = matches!(found.get(&shortcut), Some((_, shape)) if shape.len() == 4 && shape[0] == shape[1]);
     let open = given.strides.is_none() && given.output_stride.is_none();
-    let by_stride = open && kin.conventions.projections == Projections::WhereChanged && kin.can.first_stride.len() > 1;
+    let by_stride =
+        open && class.conventions.projections == Projections::WhereChanged && class.can.first_stride.len() > 1;
     if thins && by_stride {
         given.first_stride = given.first_stride.or(Some(2));
     }
     // What wraps a network to classify gives features where it has no classifier, the network itself its map.
-    let optional = kin.layout().optional;
+    let optional = class.layout().optional;
     if !optional.is_empty() && entries.iter().any(|entry| entry.name.starts_with(optional)) {
         given.headless = given.headless.or(Some(Headless::Features));
     }
@@ -235,9 +237,14 @@ fn complete(kin: &Kin, entries: &[Entry], found: &Found, given: &Given) -> Given
 }
 
 /// Where all that is left is one dense layer that takes the network's features, that layer, now placed.
-fn classifier_of_another_name(kin: &Kin, entries: &[Entry], found: &mut Found, left: &[usize]) -> Option<String> {
+fn classifier_of_another_name(
+    class: &ModelClass,
+    entries: &[Entry],
+    found: &mut Found,
+    left: &[usize],
+) -> Option<String> {
     let head = Slot { place: Place::Dense(0), field: Field::Weight };
-    if kin.conventions.framework != Framework::Torch || found.contains_key(&head) {
+    if class.conventions.framework != Framework::Torch || found.contains_key(&head) {
         return None;
     }
     let (weight, bias) = match *left {
@@ -247,7 +254,7 @@ fn classifier_of_another_name(kin: &Kin, entries: &[Entry], found: &mut Found, l
         _ => return None,
     };
     let layer = entries[weight].name.strip_suffix(".weight")?;
-    let shape = kin.layout().shape(head, &entries[weight].shape);
+    let shape = class.layout().shape(head, &entries[weight].shape);
     let (&[classes, features] | &[classes, features, 1, 1]) = &shape[..] else { return None };
     let features_fit = last_outputs(found) == Some(features);
     let bias_fits = bias
@@ -274,7 +281,7 @@ pub(crate) fn last_outputs(found: &Found) -> Option<usize> {
 }
 
 /// The network that these shapes are of.
-pub(crate) fn deduce(kin: &Kin, found: &Found, given: &Given) -> Result<Recipe, String> {
+pub(crate) fn deduce(class: &ModelClass, found: &Found, given: &Given) -> Result<Recipe, String> {
     let shape = |place: Place, field: Field| found.get(&Slot { place, field }).map(|(_, shape)| &shape[..]);
     let kernel = |place: Place| match shape(place, Field::Weight) {
         Some(&[o, i, h, w]) => Some([o, i, h, w]),
@@ -298,7 +305,7 @@ pub(crate) fn deduce(kin: &Kin, found: &Found, given: &Given) -> Result<Recipe, 
         .keys()
         .any(|slot| slot.field == Field::Bias && matches!(slot.place, Place::Block { part: Part::Conv(_), .. }));
 
-    let can = &kin.can;
+    let can = &class.can;
     let stride_on = match (block, can.stride_in) {
         (BlockKind::Bottleneck, StrideIn::First) => given.stride_on.unwrap_or(can.stride_on[0].0),
         (BlockKind::Bottleneck, StrideIn::Last) => 2,
@@ -318,7 +325,7 @@ pub(crate) fn deduce(kin: &Kin, found: &Found, given: &Given) -> Result<Recipe, 
         blurred: false,
         group_norm,
     };
-    let mut conventions = kin.conventions.clone();
+    let mut conventions = class.conventions.clone();
     conventions.first_stride = given.first_stride.unwrap_or(conventions.first_stride);
     conventions.epsilon = given.epsilon.unwrap_or(conventions.epsilon);
     conventions.activation = given.activation.unwrap_or(conventions.activation);
@@ -342,7 +349,7 @@ pub(crate) fn deduce(kin: &Kin, found: &Found, given: &Given) -> Result<Recipe, 
     if let (StemForm::Other, Some([.., rows, _])) = (form.stem, kernel(Place::Stem(Part::Conv(0)))) {
         own.entry(Place::Stem(Part::Conv(0))).or_default().kernel = Some(rows);
     }
-    let head = head(kin, shape(Place::Dense(0), Field::Weight), shape(Place::Dense(0), Field::Bias), given)?;
+    let head = head(class, shape(Place::Dense(0), Field::Weight), shape(Place::Dense(0), Field::Bias), given)?;
     Ok(Recipe {
         name,
         form,
@@ -411,23 +418,28 @@ fn stages(found: &Found, kernel: &dyn Fn(Place) -> Option<[usize; 4]>) -> Result
     Ok(stages)
 }
 
-fn head(kin: &Kin, weight: Option<&[usize]>, bias: Option<&[usize]>, given: &Given) -> Result<Option<Head>, String> {
+fn head(
+    class: &ModelClass,
+    weight: Option<&[usize]>,
+    bias: Option<&[usize]>,
+    given: &Given,
+) -> Result<Option<Head>, String> {
     let classifier = match weight {
         None => None,
         Some(&[classes, _] | &[classes, _, 1, 1]) => Some(Classifier {
             classes,
-            softmax: kin.softmax,
+            softmax: class.softmax,
             bias: bias.is_some(),
             as_conv: weight.is_some_and(|shape| shape.len() == 4),
         }),
         Some(shape) => return Err(format!("its classifier is a matrix or a 1x1 kernel, this one has shape {shape:?}")),
     };
-    let pools = classifier.is_some() || given.headless.unwrap_or(kin.headless) == Headless::Features;
+    let pools = classifier.is_some() || given.headless.unwrap_or(class.headless) == Headless::Features;
     Ok(pools.then_some(Head::new(given.head_pool.unwrap_or(HeadPool::Global), classifier)))
 }
 
 /// Holds each tensor of the recipe against what is there.
-fn bind(kin: &Kin, recipe: &Recipe, entries: &[Entry], found: &Found) -> Result<(), String> {
+fn bind(class: &ModelClass, recipe: &Recipe, entries: &[Entry], found: &Found) -> Result<(), String> {
     let mut wanted = BTreeSet::new();
     for layer in recipe.layers() {
         for (slot, shape) in layer.tensors() {
@@ -438,7 +450,7 @@ fn bind(kin: &Kin, recipe: &Recipe, entries: &[Entry], found: &Found) -> Result<
                     return Err(format!("its `{name}` has shape {shape:?}, this one has {there:?}"));
                 }
                 None => {
-                    let name = kin.layout().tensor(slot).unwrap_or_else(|| slot.to_string());
+                    let name = class.layout().tensor(slot).unwrap_or_else(|| slot.to_string());
                     return Err(format!("its `{name}` is missing"));
                 }
             }

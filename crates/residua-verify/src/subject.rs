@@ -112,12 +112,12 @@ impl<'a> Subject<'a> {
     /// The runtimes that have model code, each with its layout and how the weights fit.
     pub(crate) fn weight_targets(&self) -> impl Iterator<Item = (&'static Runtime, &'static str, &Fit)> {
         let fit = |runtime: &&'static Runtime| match runtime.takes {
-            Takes::Weights(zoo) => Fit::of(self.checked?, self.anatomy, zoo),
+            Takes::Weights(library) => Fit::of(self.checked?, self.anatomy, library),
             Takes::Onnx(_) => None,
         };
         let fits = self.fits.get_or_init(|| self.targets.iter().map(fit).collect());
         self.targets.iter().zip(fits).filter_map(|(runtime, fit)| match runtime.takes {
-            Takes::Weights(zoo) => Some((*runtime, zoo, fit.as_ref()?)),
+            Takes::Weights(library) => Some((*runtime, library, fit.as_ref()?)),
             Takes::Onnx(_) => None,
         })
     }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use residua_ir::{DType, Endian, GraphError, LazyBytes, Source, Tensor, TensorError, validate};
 use residua_resnet::analyse;
 use residua_resnet::form::StageForm;
-use residua_resnet::recipe::{Bound, Input, KerasKin};
+use residua_resnet::recipe::{Bound, Input, KerasModelClass};
 use residua_verify::Subject;
 
 /// Elements that no rule about topology reads.
@@ -22,7 +22,7 @@ impl LazyBytes for Nothing {
 
 /// Findings about the topology of a standard network whose stages were changed.
 fn findings(name: &str, change: impl FnOnce(&mut [StageForm])) -> Vec<String> {
-    let mut recipe = KerasKin::named(name, Input { channels: 3, size: Some([224; 2]) }, None).unwrap();
+    let mut recipe = KerasModelClass::named(name, Input { channels: 3, size: Some([224; 2]) }, None).unwrap();
     change(&mut recipe.form.stages);
     let graph = recipe.build::<GraphError>(Source::default(), Vec::new(), &mut |wanted| {
         let (shape, source) = (wanted.shape.to_vec(), Arc::new(Nothing));

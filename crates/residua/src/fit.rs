@@ -1,7 +1,7 @@
 //! Which naming layouts can hold a model, and what that takes.
 
-use residua_resnet::hold::{Held, Placed, hold};
-use residua_resnet::layouts::{ZOOS, Zoo};
+use residua_resnet::layout_fit::{Fitted, FittedTensor, fit_layout};
+use residua_resnet::layouts::{MODEL_LIBRARIES, ModelLibrary};
 use residua_resnet::slot::Place;
 
 use crate::args::LayoutName;
@@ -14,7 +14,7 @@ pub(crate) enum Fit {
     /// The whole model, its graph with it, under the source's names.
     OfSource,
     /// As the layout's own code reads it.
-    Held(Box<Held>),
+    Fitted(Box<Fitted>),
 }
 
 impl Fit {
@@ -26,25 +26,26 @@ impl Fit {
         let keras = model.checked.graph().source().framework == "keras";
         match layout {
             LayoutName::Residua => Ok(Self::Own),
-            LayoutName::Source => Ok(as_it_was(model).map_or(Self::OfSource, |held| Self::Held(Box::new(held)))),
+            LayoutName::Source => Ok(as_it_was(model).map_or(Self::OfSource, |fitted| Self::Fitted(Box::new(fitted)))),
             LayoutName::Keras if keras => Ok(Self::OfSource),
-            LayoutName::Keras => in_zoo(model, "keras-applications"),
-            LayoutName::Zoo(name) => in_zoo(model, name),
+            LayoutName::Keras => in_library(model, "keras-applications"),
+            LayoutName::Library(name) => in_library(model, name),
         }
     }
 
     /// The tensors, where the layout's own code is to read them.
-    pub(crate) fn held(&self) -> Option<&Held> {
+    pub(crate) fn fitted(&self) -> Option<&Fitted> {
         match self {
-            Self::Held(held) => Some(held),
+            Self::Fitted(fitted) => Some(fitted),
             Self::Own | Self::OfSource => None,
         }
     }
 }
 
-fn in_zoo(model: &Model, name: &str) -> Result<Fit, Vec<String>> {
-    let zoo: &'static Zoo = Zoo::named(name).ok_or_else(|| vec![format!("there is no layout `{name}`")])?;
-    Ok(Fit::Held(Box::new(hold(&model.checked, &model.anatomy, zoo)?)))
+fn in_library(model: &Model, name: &str) -> Result<Fit, Vec<String>> {
+    let library: &'static ModelLibrary =
+        ModelLibrary::named(name).ok_or_else(|| vec![format!("there is no layout `{name}`")])?;
+    Ok(Fit::Fitted(Box::new(fit_layout(&model.checked, &model.anatomy, library)?)))
 }
 
 /// Names of the layouts that can hold a model.
@@ -61,56 +62,56 @@ pub(crate) fn is_plain(model: &Model) -> bool {
 
 /// The network under the names that its file has, without the prefixes of wrappers, where they are a layout's: nothing
 /// added, nothing computed.
-fn as_it_was(model: &Model) -> Option<Held> {
+fn as_it_was(model: &Model) -> Option<Fitted> {
     if !is_plain(model) {
         return None;
     }
     let mut best: Option<Named> = None;
-    for zoo in ZOOS {
-        let Ok(held) = hold(&model.checked, &model.anatomy, zoo) else { continue };
-        let Some(found) = Named::of(model, held) else { continue };
+    for library in MODEL_LIBRARIES {
+        let Ok(fitted) = fit_layout(&model.checked, &model.anatomy, library) else { continue };
+        let Some(found) = Named::of(model, fitted) else { continue };
         if found.exactly {
-            return Some(found.held);
+            return Some(found.fitted);
         }
         best.get_or_insert(found);
     }
-    best.map(|found| found.held)
+    best.map(|found| found.fitted)
 }
 
 /// A network under the names of its file.
 struct Named {
-    held: Held,
+    fitted: Fitted,
     /// Whether they are the layout's, one and all.
     exactly: bool,
 }
 
 impl Named {
-    fn of(model: &Model, mut held: Held) -> Option<Self> {
-        if held.is_computed() {
+    fn of(model: &Model, mut fitted: Fitted) -> Option<Self> {
+        if fitted.is_computed() {
             return None;
         }
         // Counters that the file lacks.
-        held.tensors.retain(|placed| !placed.from.is_empty());
+        fitted.tensors.retain(|placed| !placed.from.is_empty());
         let graph = model.checked.graph();
-        let name = |placed: &Placed| match placed.from[..] {
+        let name = |placed: &FittedTensor| match placed.from[..] {
             // torch.compile puts a segment of its own anywhere.
             [id] => graph.parameter(id).name.raw().replace("_orig_mod.", ""),
             _ => String::new(),
         };
         // A classifier of another name is told by its place alone.
-        let is_classifier = |placed: &Placed| matches!(placed.slot.place, Place::Dense(_));
-        let mut trunk = held.tensors.iter().filter(|placed| !is_classifier(placed));
-        let wrapper = Wrapper::between(&trunk.next()?.name, &name(held.tensors.first()?))?;
+        let is_classifier = |placed: &FittedTensor| matches!(placed.slot.place, Place::Dense(_));
+        let mut trunk = fitted.tensors.iter().filter(|placed| !is_classifier(placed));
+        let wrapper = Wrapper::between(&trunk.next()?.name, &name(fitted.tensors.first()?))?;
         if !trunk.all(|placed| Wrapper::between(&placed.name, &name(placed)).as_ref() == Some(&wrapper)) {
             return None;
         }
         let mut exactly = wrapper == Wrapper::Adds(String::new());
-        for placed in &mut held.tensors {
+        for placed in &mut fitted.tensors {
             let own = name(placed);
             exactly &= own == placed.name;
             placed.name = wrapper.unwrapped(&own).to_owned();
         }
-        Some(Self { held, exactly })
+        Some(Self { fitted, exactly })
     }
 }
 
@@ -139,9 +140,9 @@ impl Wrapper {
 }
 
 /// What is computed on the way, a phrase each with the number of tensors.
-pub(crate) fn moves(held: &Held) -> Vec<String> {
+pub(crate) fn moves(fitted: &Fitted) -> Vec<String> {
     let mut kinds: Vec<(&str, usize)> = Vec::new();
-    for how in held.tensors.iter().flat_map(|placed| &placed.moves) {
+    for how in fitted.tensors.iter().flat_map(|placed| &placed.moves) {
         // What follows the first quoted name is about this tensor only.
         let kind = how.split('`').next().unwrap_or(how).trim_end();
         match kinds.iter_mut().find(|(known, _)| *known == kind) {

@@ -1,4 +1,4 @@
-//! Ordinary checkpoints: the tensors of a network under the names of a zoo, as its model code loads them.
+//! Ordinary checkpoints: the tensors of a network under the names of a library, as its model code loads them.
 //!
 //! There is no graph in the metadata: a reader tells the network from names and shapes, from the hints that no name can
 //! give, and for Hugging Face from `config.json`, which is written beside and committed with the weights, as is
@@ -10,7 +10,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use residua_ir::{Checked, DType, Shown, Tensor};
-use residua_resnet::hold::{Held, Placed};
+use residua_resnet::layout_fit::{Fitted, FittedTensor};
 use residua_resnet::layouts::Axes;
 use serde_json::{Map, Value, json};
 
@@ -25,14 +25,14 @@ pub const CONFIG: &str = "config.json";
 /// Name of the file that says how Hugging Face's image processors prepare pictures.
 pub const PROCESSOR: &str = "preprocessor_config.json";
 
-/// Writes the tensors of `held` beside `target`, to be read back and then [committed](Staged::commit).
+/// Writes the tensors of `fitted` beside `target`, to be read back and then [committed](Staged::commit).
 ///
-/// `model` is the network that `held` was made from. With a float type, all floating-point tensors are rounded to it.
+/// `model` is the network that `fitted` was made from. With a float type, all floating-point tensors are rounded to it.
 ///
 /// # Errors
 /// [`EmitError`]; for Hugging Face also where another `config.json` or `preprocessor_config.json` stands beside the target.
-pub fn stage(model: &Checked, held: &Held, float: Option<DType>, target: &Path) -> Result<Staged, EmitError> {
-    let Contents { segments, beside, emitted } = Contents::new(model, held, float)?;
+pub fn stage(model: &Checked, fitted: &Fitted, float: Option<DType>, target: &Path) -> Result<Staged, EmitError> {
+    let Contents { segments, beside, emitted } = Contents::new(model, fitted, float)?;
     let mut new = Vec::new();
     let mut there = Vec::new();
     for (name, text) in &beside {
@@ -47,13 +47,13 @@ pub fn stage(model: &Checked, held: &Held, float: Option<DType>, target: &Path) 
     stage.finish(With::Beside { new, there }, emitted)
 }
 
-/// Writes the tensors of `held` into memory, as a file called `name`; configurations of model code are
+/// Writes the tensors of `fitted` into memory, as a file called `name`; configurations of model code are
 /// [`InMemory::beside`] it.
 ///
 /// # Errors
 /// [`EmitError`]; or where there is no memory.
-pub fn to_memory(model: &Checked, held: &Held, float: Option<DType>, name: &str) -> Result<InMemory, EmitError> {
-    let Contents { segments, beside, emitted } = Contents::new(model, held, float)?;
+pub fn to_memory(model: &Checked, fitted: &Fitted, float: Option<DType>, name: &str) -> Result<InMemory, EmitError> {
+    let Contents { segments, beside, emitted } = Contents::new(model, fitted, float)?;
     let beside = beside.into_iter().map(|(name, text)| (name.to_owned(), vec![Segment::Bytes(text.into_bytes())]));
     InMemory::gather(name, &segments, beside.collect(), emitted)
 }
@@ -68,19 +68,19 @@ struct Contents {
 }
 
 impl Contents {
-    fn new(model: &Checked, held: &Held, float: Option<DType>) -> Result<Self, EmitError> {
-        let dtypes = || held.tensors.iter().map(|placed| placed.tensor.dtype()).filter(|dtype| dtype.is_float());
+    fn new(model: &Checked, fitted: &Fitted, float: Option<DType>) -> Result<Self, EmitError> {
+        let dtypes = || fitted.tensors.iter().map(|placed| placed.tensor.dtype()).filter(|dtype| dtype.is_float());
         let rounded = float.map(float::check).transpose()?.filter(|&to| float::rounds(dtypes(), to));
-        let stored = |placed: &Placed| match float {
+        let stored = |placed: &FittedTensor| match float {
             Some(to) if placed.tensor.dtype().is_float() => placed.tensor.cast(to),
             Some(_) | None => placed.tensor.clone(),
         };
         let tensors: Vec<(String, Tensor)> =
-            held.tensors.iter().map(|placed| (placed.name.clone(), stored(placed))).collect();
+            fitted.tensors.iter().map(|placed| (placed.name.clone(), stored(placed))).collect();
         let mapping =
-            held.tensors.iter().zip(&tensors).map(|(placed, (_, tensor))| mapping(model, placed, tensor)).collect();
-        let config = config::text(held, float.or_else(|| dtypes().next()));
-        let (processor, note) = match processor::text(held, model.graph()) {
+            fitted.tensors.iter().zip(&tensors).map(|(placed, (_, tensor))| mapping(model, placed, tensor)).collect();
+        let config = config::text(fitted, float.or_else(|| dtypes().next()));
+        let (processor, note) = match processor::text(fitted, model.graph()) {
             Some(Ok(text)) => (Some(text), None),
             Some(Err(note)) => (None, Some(note)),
             None => (None, None),
@@ -89,33 +89,34 @@ impl Contents {
             .into_iter()
             .filter_map(|(name, text)| Some((name, text?)))
             .collect();
-        let segments = file::segments(about(model, held), tensors)?;
-        let computed = held.tensors.iter().filter(|placed| !placed.moves.is_empty()).map(|placed| placed.name.clone());
+        let segments = file::segments(about(model, fitted), tensors)?;
+        let computed =
+            fitted.tensors.iter().filter(|placed| !placed.moves.is_empty()).map(|placed| placed.name.clone());
         let emitted = Emitted {
             files: Vec::new(),
             bytes: 0,
             mapping,
-            dropped: dropped(model, held),
+            dropped: dropped(model, fitted),
             exactness: Exactness::new(rounded, computed.collect()),
-            notes: held.notes.iter().cloned().chain(note).collect(),
+            notes: fitted.notes.iter().cloned().chain(note).collect(),
         };
         Ok(Self { segments, beside, emitted })
     }
 }
 
-fn about(model: &Checked, held: &Held) -> Map<String, Value> {
-    let format = match held.kin.layout().axes {
+fn about(model: &Checked, fitted: &Fitted) -> Map<String, Value> {
+    let format = match fitted.class.layout().axes {
         Axes::Torch | Axes::Burn => "pt",
         Axes::Keras => "keras",
     };
-    let hints = held.hints().into_iter().chain(metadata::entries(model.graph()));
+    let hints = fitted.hints().into_iter().chain(metadata::entries(model.graph()));
     let mut about = Map::new();
     about.insert("format".to_owned(), json!(format));
     about.extend(hints.map(|(key, value)| (key.to_owned(), json!(value))));
     about
 }
 
-fn mapping(model: &Checked, placed: &Placed, tensor: &Tensor) -> TensorMapping {
+fn mapping(model: &Checked, placed: &FittedTensor, tensor: &Tensor) -> TensorMapping {
     let mut mapping = TensorMapping::new(model.graph(), &placed.from, &placed.name, tensor);
     // What was computed into new elements has no history of its own.
     if !mapping.transforms.iter().any(|transform| transform.starts_with("computed(")) {
@@ -129,9 +130,10 @@ fn mapping(model: &Checked, placed: &Placed, tensor: &Tensor) -> TensorMapping {
 }
 
 /// Every tensor of the source that is in no tensor of the checkpoint.
-fn dropped(model: &Checked, held: &Held) -> Vec<Dropped> {
+fn dropped(model: &Checked, fitted: &Fitted) -> Vec<Dropped> {
     let graph = model.graph();
-    let of_graph = held.dropped.iter().map(|(id, reason)| Dropped { from: origin(graph, *id), reason: reason.clone() });
+    let of_graph =
+        fitted.dropped.iter().map(|(id, reason)| Dropped { from: origin(graph, *id), reason: reason.clone() });
     let unused = graph.unused().iter();
     let of_file =
         unused.map(|unused| Dropped { from: unused.location.raw().to_owned(), reason: unused.reason.clone() });

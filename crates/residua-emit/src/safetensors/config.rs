@@ -6,21 +6,21 @@
 use residua_ir::{Activation, DType};
 use residua_resnet::Form;
 use residua_resnet::anatomy::{BlockKind, Order};
-use residua_resnet::hold::Held;
+use residua_resnet::layout_fit::Fitted;
 use residua_resnet::recipe::Norms;
 use serde_json::{Map, Value, json};
 
-/// The configuration; none where the zoo has no such file.
-pub(super) fn text(held: &Held, float: Option<DType>) -> Option<String> {
-    if held.zoo.name != "huggingface" {
+/// The configuration; none where the library has no such file.
+pub(super) fn text(fitted: &Fitted, float: Option<DType>) -> Option<String> {
+    if fitted.library.name != "huggingface" {
         return None;
     }
     // What classifies among no classes gives the features that it would tell them by.
-    let head = held.recipe.head.as_ref();
+    let head = fitted.recipe.head.as_ref();
     let classes = head.map(|head| head.classifier.as_ref().map_or(0, |dense| dense.classes));
-    let mut config = match held.recipe.form.order {
-        Order::Post => resnet(held, classes.is_some()),
-        Order::Pre => bit(held, classes.is_some()),
+    let mut config = match fitted.recipe.form.order {
+        Order::Post => resnet(fitted, classes.is_some()),
+        Order::Pre => bit(fitted, classes.is_some()),
     };
     let mut put = |key: &str, value: Value| config.insert(key.to_owned(), value);
     if let Some(classes) = classes {
@@ -55,25 +55,25 @@ fn dtype(float: DType) -> Option<&'static str> {
 }
 
 /// What both have.
-fn sizes(held: &Held, model_type: &str, architecture: String) -> Map<String, Value> {
-    let form: &Form = &held.recipe.form;
+fn sizes(fitted: &Fitted, model_type: &str, architecture: String) -> Map<String, Value> {
+    let form: &Form = &fitted.recipe.form;
     let outputs: Vec<usize> = form.stages.iter().map(|stage| stage.outputs).collect();
     let depths: Vec<usize> = form.stages.iter().map(|stage| stage.blocks).collect();
     let Value::Object(sizes) = json!({
         "architectures": [architecture],
         "model_type": model_type,
-        "num_channels": held.recipe.input.channels,
+        "num_channels": fitted.recipe.input.channels,
         "embedding_size": form.stem_width,
         "hidden_sizes": outputs,
         "depths": depths,
-        "hidden_act": activation(held.recipe.conventions.activation),
+        "hidden_act": activation(fitted.recipe.conventions.activation),
     }) else {
         return Map::new();
     };
     sizes
 }
 
-/// Transformers' name of an activation that [`residua_resnet::hold()`] lets through.
+/// Transformers' name of an activation that [`residua_resnet::fit_layout()`] lets through.
 fn activation(activation: Activation) -> &'static str {
     match activation {
         Activation::Gelu { .. } => "gelu",
@@ -84,10 +84,10 @@ fn activation(activation: Activation) -> &'static str {
     }
 }
 
-fn resnet(held: &Held, classifies: bool) -> Map<String, Value> {
-    let recipe = &held.recipe;
+fn resnet(fitted: &Fitted, classifies: bool) -> Map<String, Value> {
+    let recipe = &fitted.recipe;
     let name = if classifies { "ResNetForImageClassification" } else { "ResNetModel" };
-    let mut config = sizes(held, "resnet", name.to_owned());
+    let mut config = sizes(fitted, "resnet", name.to_owned());
     let layer = match recipe.form.block {
         BlockKind::Basic => "basic",
         BlockKind::Bottleneck | BlockKind::Other => "bottleneck",
@@ -99,10 +99,10 @@ fn resnet(held: &Held, classifies: bool) -> Map<String, Value> {
     config
 }
 
-fn bit(held: &Held, classifies: bool) -> Map<String, Value> {
+fn bit(fitted: &Fitted, classifies: bool) -> Map<String, Value> {
     let name = if classifies { "BitForImageClassification" } else { "BitModel" };
-    let mut config = sizes(held, "bit", name.to_owned());
-    let groups = match held.recipe.conventions.norms {
+    let mut config = sizes(fitted, "bit", name.to_owned());
+    let groups = match fitted.recipe.conventions.norms {
         Norms::Group(groups) => groups,
         Norms::Batch => 1,
     };

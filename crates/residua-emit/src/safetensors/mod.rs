@@ -1,4 +1,4 @@
-//! Writes safetensors files: of the whole model ([`stage`]), and ordinary checkpoints for the model code of a zoo
+//! Writes safetensors files: of the whole model ([`stage`]), and ordinary checkpoints for the model code of a library
 //! ([`checkpoint`]).
 //!
 //! A file of the whole model has tensors under the names and axes asked for, and in the metadata the graph that they

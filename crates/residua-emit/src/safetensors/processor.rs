@@ -6,12 +6,12 @@
 
 use residua_ir::Graph;
 use residua_ir::preparation::{Channels, Crop, Filter, Preparation, Resize};
-use residua_resnet::hold::Held;
+use residua_resnet::layout_fit::Fitted;
 use serde_json::{Value, json};
 
-/// The settings, or why there are none: nothing where the zoo has no such file or the source states nothing of sizes.
-pub(super) fn text(held: &Held, graph: &Graph) -> Option<Result<String, String>> {
-    if held.zoo.name != "huggingface" {
+/// The settings, or why there are none: nothing where the library has no such file or the source states nothing of sizes.
+pub(super) fn text(fitted: &Fitted, graph: &Graph) -> Option<Result<String, String>> {
+    if fitted.library.name != "huggingface" {
         return None;
     }
     let stated = graph.source().preprocessing.first().filter(|stated| !stated.assumed)?;

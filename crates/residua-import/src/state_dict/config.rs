@@ -4,7 +4,7 @@
 
 use residua_ir::{Activation, Shown, Text};
 use residua_resnet::anatomy::BlockKind;
-use residua_resnet::layouts::{Headless, Zoo};
+use residua_resnet::layouts::{Headless, ModelLibrary};
 use residua_resnet::recipe::Recipe;
 use residua_resnet::recognise::Given;
 use serde_json::Value;
@@ -99,7 +99,7 @@ impl<'a> Config<'a> {
     /// What names and shapes leave open, where the user does not say it.
     pub(super) fn fill(&self, given: &mut Given) {
         let bottleneck = self.value.get("layer_type").and_then(Value::as_str) != Some("basic");
-        given.zoo = given.zoo.or_else(|| Zoo::named("huggingface"));
+        given.library = given.library.or_else(|| ModelLibrary::named("huggingface"));
         if !self.bit && bottleneck {
             let on = if self.flag("downsample_in_bottleneck") { 1 } else { 2 };
             given.stride_on = given.stride_on.or(Some(on));

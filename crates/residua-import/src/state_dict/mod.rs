@@ -29,7 +29,7 @@ use residua_formats::NamedTensor;
 use residua_formats::safetensors::SafetensorsFile;
 use residua_formats::torch::{Attribute, StateDict, TorchFile, TorchKind};
 use residua_ir::{Graph, Source, Unused};
-use residua_resnet::layouts::{Axes, Headless, Zoo};
+use residua_resnet::layouts::{Axes, Headless, ModelLibrary};
 use residua_resnet::recipe::{Bound, Head, Recipe, Wanted};
 use residua_resnet::recognise::{Choice, Given, Recognised};
 use residua_resnet::{Field, Place, Slot, recognise};
@@ -107,7 +107,7 @@ fn hints(metadata: &BTreeMap<String, String>, given: &mut Given) -> Result<()> {
         };
         text.parse().ok().filter(|number| (1..=65536).contains(number)).map(Some).ok_or_else(wrong)
     };
-    given.zoo = given.zoo.or_else(|| Zoo::named(metadata.get("residua.layout")?));
+    given.library = given.library.or_else(|| ModelLibrary::named(metadata.get("residua.layout")?));
     given.stride_on = given.stride_on.or(number("residua.stride_on")?);
     given.first_stride = given.first_stride.or(number("residua.first_stride")?);
     given.norm_groups = given.norm_groups.or(number("residua.norm_groups")?);
@@ -179,7 +179,7 @@ fn network(checkpoint: Checkpoint, name: &str, options: &LoadOptions) -> Result<
     source.notes.extend(told(&recognised));
     source.architecture = recognised.recipe.standard_name();
     if source.framework.is_empty() {
-        let keras = recognised.kin.layout().axes == Axes::Keras;
+        let keras = recognised.class.layout().axes == Axes::Keras;
         source.framework = if keras { "keras" } else { "pytorch" }.to_owned();
     }
     let mut recipe = recognised.recipe.clone();
@@ -223,7 +223,7 @@ pub(crate) fn read_config(path: &Path) -> Result<Value> {
 
 /// The network of the same tensors, told with more that is known.
 fn again(chosen: &Network, given: &Given) -> Result<Recognised> {
-    let given = Given { zoo: Some(chosen.recognised.zoo), ..given.clone() };
+    let given = Given { library: Some(chosen.recognised.library), ..given.clone() };
     recognise(&modules::entries_of(&chosen.recognised, &chosen.names), &given).map_err(|mismatches| Error::Weights {
         problem: "what is known of the network says otherwise than names and shapes".into(),
         tried: mismatches.into_iter().map(|m| format!("{}: {}", m.class, m.reason).into()).collect(),
@@ -232,16 +232,16 @@ fn again(chosen: &Network, given: &Given) -> Result<Recognised> {
 
 /// How the network was told, and what was taken without being told.
 fn told(recognised: &Recognised) -> Vec<String> {
-    let Recognised { zoo, kin, recipe, choices, .. } = recognised;
+    let Recognised { library, class, recipe, choices, .. } = recognised;
     let depth = recipe.form.depth();
     let name = recipe.standard_name().unwrap_or_else(|| format!("a network of depth {depth} in sizes of its own"));
     let classes = recipe.head.as_ref().and_then(Head::classes);
     let head = classes.map_or("without a classifier".to_owned(), |classes| format!("{classes} classes"));
     let mut notes = vec![format!(
         "network found from names and shapes: {name}, {head}, in the layout of {} ({})",
-        zoo.name, kin.describe
+        library.name, class.describe
     )];
-    notes.extend(taken(kin.describe, choices));
+    notes.extend(taken(class.describe, choices));
     notes
 }
 
@@ -270,7 +270,7 @@ fn build(
     source: Source,
     unused: Vec<Unused>,
 ) -> Result<Graph> {
-    let layout = recognised.kin.layout();
+    let layout = recognised.class.layout();
     let bound = |slot: Slot| -> Option<Result<Bound>> {
         let named = *names.get(*recognised.slots.get(&slot)?)?;
         let tensor = layout.read(slot, &named.tensor);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use residua_ir::{Activation, Graph, Source, Tensor, TensorError, Unused};
 use residua_resnet::layouts::{fields, snake_case};
-use residua_resnet::recipe::{Bound, KerasKin, Layer, LayerKind, Recipe, Wanted};
+use residua_resnet::recipe::{Bound, KerasModelClass, Layer, LayerKind, Recipe, Wanted};
 use residua_resnet::{Field, Part, Place};
 
 use super::describe_group;
@@ -38,7 +38,7 @@ pub(super) struct Matched<'g, 'a> {
 /// # Errors
 /// The first thing that does not fit, in words.
 pub(super) fn match_layers<'g, 'a>(
-    kin: KerasKin,
+    model_class: KerasModelClass,
     layers: &[Layer],
     groups: &'g Groups<'a>,
     by_name: bool,
@@ -64,7 +64,7 @@ pub(super) fn match_layers<'g, 'a>(
         let count = pool.left().count();
         return Err(format!("{count} layers of the file are not in it, the first is {}", describe_group(first)));
     }
-    let notes = match_weightless(kin, layers, groups, Pool::new(empty), by_name, &mut matched)?;
+    let notes = match_weightless(model_class, layers, groups, Pool::new(empty), by_name, &mut matched)?;
     Ok(Matched { groups: matched, notes })
 }
 
@@ -126,7 +126,7 @@ fn check_shapes(layer: &Layer, group: &Group) -> Result<(), String> {
 
 /// Matches the layers without weights that a file lists: they tell apart networks whose weights are alike.
 fn match_weightless<'g, 'a>(
-    kin: KerasKin,
+    model_class: KerasModelClass,
     layers: &[Layer],
     groups: &Groups,
     mut empty: Pool<'g, 'a>,
@@ -134,7 +134,7 @@ fn match_weightless<'g, 'a>(
     matched: &mut [Option<&'g Group<'a>>],
 ) -> Result<Vec<String>, String> {
     // What the old package's releases list besides weights differs.
-    let complete = groups.lists_weightless && kin != KerasKin::Old;
+    let complete = groups.lists_weightless && model_class != KerasModelClass::Old;
     for exact in [true, false] {
         for (layer, slot) in layers.iter().zip(matched.iter_mut()) {
             if slot.is_none() && layer.tensors().is_empty() && (!exact || by_name) {

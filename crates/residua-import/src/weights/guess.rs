@@ -4,7 +4,7 @@
 
 use residua_resnet::form::{Form, StageForm};
 use residua_resnet::layouts::Headless;
-use residua_resnet::recipe::{Classifier, Head, HeadPool, Input, KerasKin, Recipe};
+use residua_resnet::recipe::{Classifier, Head, HeadPool, Input, KerasModelClass, Recipe};
 use residua_resnet::recognise::{Given, Impossible};
 use residua_resnet::{Part, Place};
 
@@ -41,18 +41,18 @@ impl From<&str> for Why {
 /// Most blocks that a stage may have; the deepest network in the literature has 200.
 const MAX_BLOCKS: usize = 512;
 
-/// Whether the layers with weights bear the names of a kin: those of blocks, which tell the kin apart.
-pub(super) fn speaks(kin: KerasKin, groups: &Groups) -> bool {
-    let layout = kin.conventions().layout;
+/// Whether the layers with weights bear the names of a model class: those of blocks, which tell the model class apart.
+pub(super) fn speaks(model_class: KerasModelClass, groups: &Groups) -> bool {
+    let layout = model_class.conventions().layout;
     let mut blocks = 0;
     let mut own = false;
     for name in groups.layers.iter().filter(|g| !g.tensors.is_empty()).filter_map(|g| g.name.as_deref()) {
         if let Some(Place::Block { part, .. }) = layout.place(name) {
             blocks += 1;
-            own |= match kin {
-                KerasKin::V1 => part == Part::Norm(3),
-                KerasKin::V2 => part == Part::Norm(1),
-                KerasKin::Old | KerasKin::CifarV1 | KerasKin::CifarV2 => true,
+            own |= match model_class {
+                KerasModelClass::V1 => part == Part::Norm(3),
+                KerasModelClass::V2 => part == Part::Norm(1),
+                KerasModelClass::Old | KerasModelClass::CifarV1 | KerasModelClass::CifarV2 => true,
             };
         }
     }
@@ -60,8 +60,8 @@ pub(super) fn speaks(kin: KerasKin, groups: &Groups) -> bool {
 }
 
 /// The recipe that names and shapes tell.
-pub(super) fn from_names(kin: KerasKin, groups: &Groups, given: &Given) -> Result<Guess, Why> {
-    let layout = kin.conventions().layout;
+pub(super) fn from_names(model_class: KerasModelClass, groups: &Groups, given: &Given) -> Result<Guess, Why> {
+    let layout = model_class.conventions().layout;
     let weighted: Vec<&Group> = groups.layers.iter().filter(|group| !group.tensors.is_empty()).collect();
     let conv = |place: Place| {
         let name = layout.layer(place).unwrap_or_default();
@@ -88,11 +88,11 @@ pub(super) fn from_names(kin: KerasKin, groups: &Groups, given: &Given) -> Resul
         let at = |part: Part| Place::Block { stage, block: 0, part };
         stages.push(StageForm { blocks, width: conv(at(Part::Conv(2)))?[3], outputs: conv(at(Part::Conv(3)))?[3] });
     }
-    assemble(kin, kin.form(stem_width, stages), channels, groups, given)
+    assemble(model_class, model_class.form(stem_width, stages), channels, groups, given)
 }
 
 /// The recipe that shapes and the order within each class tell.
-pub(super) fn from_order(kin: KerasKin, groups: &Groups, given: &Given) -> Result<Guess, Why> {
+pub(super) fn from_order(model_class: KerasModelClass, groups: &Groups, given: &Given) -> Result<Guess, Why> {
     let mut convs = Vec::new();
     for group in &groups.layers {
         match group.kind() {
@@ -101,7 +101,7 @@ pub(super) fn from_order(kin: KerasKin, groups: &Groups, given: &Given) -> Resul
             Kind::Other => return Err(format!("no layer of it has such tensors: {}", describe_group(group)).into()),
         }
     }
-    let cifar = matches!(kin, KerasKin::CifarV1 | KerasKin::CifarV2);
+    let cifar = matches!(model_class, KerasModelClass::CifarV1 | KerasModelClass::CifarV2);
     let Some((&[rows, columns, channels, stem_width], rest)) = convs.split_first() else {
         return Err("the file has no convolution".into());
     };
@@ -130,7 +130,7 @@ pub(super) fn from_order(kin: KerasKin, groups: &Groups, given: &Given) -> Resul
     }
     let mut stages = Vec::new();
     for (width, count, first) in runs {
-        let (blocks, outputs) = if kin == KerasKin::CifarV1 {
+        let (blocks, outputs) = if model_class == KerasModelClass::CifarV1 {
             (count / 2, width)
         } else {
             // Behind a stage's first 3x3 come its projection and its last 1x1, both of the stage's channels.
@@ -149,19 +149,19 @@ pub(super) fn from_order(kin: KerasKin, groups: &Groups, given: &Given) -> Resul
         )
         .into());
     }
-    assemble(kin, kin.form(stem_width, stages), channels, groups, given)
+    assemble(model_class, model_class.form(stem_width, stages), channels, groups, given)
 }
 
 /// Adds picture and head to a form.
-fn assemble(kin: KerasKin, form: Form, channels: usize, groups: &Groups, given: &Given) -> Result<Guess, Why> {
+fn assemble(model_class: KerasModelClass, form: Form, channels: usize, groups: &Groups, given: &Given) -> Result<Guess, Why> {
     let dense = groups.layers.iter().filter_map(|group| match group.kind() {
         Kind::Dense(shape) => Some((group, shape)),
         Kind::Conv { .. } | Kind::Norm(_) | Kind::Empty | Kind::Other => None,
     });
     let dense: Vec<(&Group, [usize; 2])> = dense.collect();
-    let mut recipe = kin.recipe("", form, Input { channels, size: None }, None);
+    let mut recipe = model_class.recipe("", form, Input { channels, size: None }, None);
     // A pool that the file lists behind a network without a classifier is what it ends with.
-    let pool = kin.conventions().layout.layer(Place::HeadPool);
+    let pool = model_class.conventions().layout.layer(Place::HeadPool);
     let is_global = |group: &Group| group.class == "global_average_pooling2d" || pool.is_some() && group.name == pool;
     let lists_global = groups.layers.iter().any(|group| group.tensors.is_empty() && is_global(group));
     let pools = lists_global.then_some(Headless::Features);
@@ -188,7 +188,7 @@ fn assemble(kin: KerasKin, form: Form, channels: usize, groups: &Groups, given: 
             describe_group(group)
         ));
     }
-    let cifar = matches!(kin, KerasKin::CifarV1 | KerasKin::CifarV2);
+    let cifar = matches!(model_class, KerasModelClass::CifarV1 | KerasModelClass::CifarV2);
     let pool = if cifar && !nested && !lists_global { HeadPool::Window(8) } else { HeadPool::Global };
     recipe.input.size = picture(&recipe, pool, rows, classes, nested)
         .ok_or_else(|| format!("its dense layer takes other features than {}", describe_group(group)))?;

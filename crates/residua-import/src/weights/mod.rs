@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use residua_formats::keras::KerasFile;
 use residua_ir::{Graph, Source, Unused};
 use residua_resnet::form::Form;
-use residua_resnet::recipe::{HeadPool, KerasKin, Recipe};
+use residua_resnet::recipe::{HeadPool, KerasModelClass, Recipe};
 use residua_resnet::recognise::{Choice, Given, Impossible};
 
 use crate::error::{Error, Result};
@@ -53,10 +53,10 @@ pub fn import(file: KerasFile, name: &str, given: &Given) -> Result<Graph> {
 
     let mut fits: Vec<(Recipe, Vec<String>, Graph)> = Vec::new();
     let (mut tried, mut impossible) = (Vec::new(), None);
-    for kin in candidates(&groups) {
-        match attempt(kin, &groups, name, (&source, &file.unused), given) {
+    for model_class in candidates(&groups) {
+        match attempt(model_class, &groups, name, (&source, &file.unused), given) {
             Ok(found) => fits.push(found),
-            Err(Why::Reason(why)) => tried.push(format!("{}: {why}", kin.describe()).into()),
+            Err(Why::Reason(why)) => tried.push(format!("{}: {why}", model_class.describe()).into()),
             Err(Why::Impossible(what)) => impossible = impossible.or(Some(what)),
         }
     }
@@ -79,30 +79,30 @@ pub fn import(file: KerasFile, name: &str, given: &Given) -> Result<Graph> {
 }
 
 /// Networks to try: those whose layout names the layers; where none does, all whose layers Keras may have named.
-fn candidates(groups: &Groups) -> Vec<KerasKin> {
-    let named: Vec<KerasKin> = KerasKin::ALL.into_iter().filter(|&kin| guess::speaks(kin, groups)).collect();
+fn candidates(groups: &Groups) -> Vec<KerasModelClass> {
+    let named: Vec<KerasModelClass> = KerasModelClass::ALL.into_iter().filter(|&model_class| guess::speaks(model_class, groups)).collect();
     if named.is_empty() {
         // The old package's names are all that tells its networks from the new ones.
-        KerasKin::ALL.into_iter().filter(|&kin| kin != KerasKin::Old).collect()
+        KerasModelClass::ALL.into_iter().filter(|&model_class| model_class != KerasModelClass::Old).collect()
     } else {
         named
     }
 }
 
-/// Tries one kin; says why the file is none of it.
+/// Tries one model class; says why the file is none of it.
 fn attempt(
-    kin: KerasKin,
+    model_class: KerasModelClass,
     groups: &Groups,
     name: &str,
     (source, unused): (&Source, &[Unused]),
     given: &Given,
 ) -> Result<(Recipe, Vec<String>, Graph), Why> {
-    let by_name = guess::speaks(kin, groups);
-    let guess = if by_name { guess::from_names(kin, groups, given)? } else { guess::from_order(kin, groups, given)? };
+    let by_name = guess::speaks(model_class, groups);
+    let guess = if by_name { guess::from_names(model_class, groups, given)? } else { guess::from_order(model_class, groups, given)? };
     let mut recipe = guess.recipe;
     recipe.name = groups.model.clone().or_else(|| recipe.standard_name()).unwrap_or_else(|| name.to_owned());
     let layers = recipe.layers();
-    let matched = bind::match_layers(kin, &layers, groups, by_name)?;
+    let matched = bind::match_layers(model_class, &layers, groups, by_name)?;
     let mut placed = BTreeMap::new();
     for (layer, group) in layers.iter().zip(&matched.groups) {
         if let Some(group) = group {
@@ -113,7 +113,7 @@ fn attempt(
     let mut notes = vec![summary(&recipe, by_name)];
     notes.extend(guess.notes);
     notes.extend(matched.notes);
-    notes.extend(settled(kin, &recipe, given));
+    notes.extend(settled(model_class, &recipe, given));
     let graph = bind::build(&recipe, &placed, source.clone(), unused.to_vec()).map_err(|e| e.to_string())?;
     Ok((recipe, notes, graph))
 }
@@ -144,14 +144,14 @@ fn describe(form: &Form) -> String {
 }
 
 /// What neither names nor shapes tell and the recipe settles.
-fn settled(kin: KerasKin, recipe: &Recipe, given: &Given) -> Vec<String> {
+fn settled(model_class: KerasModelClass, recipe: &Recipe, given: &Given) -> Vec<String> {
     let mut choices = recipe.left_open(given);
     if recipe.head.is_some() {
         choices.retain(|choice| choice.option != Some("--pooling"));
     }
     choices.push(Choice { taken: "how convolutions and pools pad".to_owned(), option: None });
-    let mut notes: Vec<String> = taken(kin.describe(), &choices).into_iter().collect();
-    if kin == KerasKin::Old {
+    let mut notes: Vec<String> = taken(model_class.describe(), &choices).into_iter().collect();
+    if model_class == KerasModelClass::Old {
         notes.push(
             "the pool of the stem pads with zeros, as in the package's last releases; the first did not".to_owned(),
         );

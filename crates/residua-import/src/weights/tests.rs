@@ -4,7 +4,7 @@ use residua_formats::NamedTensor;
 use residua_formats::keras::{KerasFile, KerasKind, KerasWeights, LayerWeights, VariableGroup};
 use residua_ir::{Op, Tensor};
 use residua_resnet::layouts::{fields, snake_case};
-use residua_resnet::recipe::{Classifier, Head, HeadPool, Input, KerasKin, Recipe};
+use residua_resnet::recipe::{Classifier, Head, HeadPool, Input, KerasModelClass, Recipe};
 use residua_resnet::recognise::Given;
 
 use super::import;
@@ -12,16 +12,16 @@ use crate::error::Error;
 use residua_ir::Graph;
 use residua_resnet::form::StageForm;
 
-/// A thin network of a kin.
-fn thin(kin: KerasKin, classes: Option<usize>) -> Recipe {
-    let cifar = matches!(kin, KerasKin::CifarV1 | KerasKin::CifarV2);
+/// A thin network of a model class.
+fn thin(model_class: KerasModelClass, classes: Option<usize>) -> Recipe {
+    let cifar = matches!(model_class, KerasModelClass::CifarV1 | KerasModelClass::CifarV2);
     let stages = (0..if cifar { 3 } else { 4 }).map(|stage| {
-        let width = if kin == KerasKin::CifarV2 && stage > 0 { 4 << stage } else { 2 << stage };
-        let outputs = if kin == KerasKin::CifarV1 { width } else { 8 << stage };
+        let width = if model_class == KerasModelClass::CifarV2 && stage > 0 { 4 << stage } else { 2 << stage };
+        let outputs = if model_class == KerasModelClass::CifarV1 { width } else { 8 << stage };
         StageForm { blocks: 2, width, outputs }
     });
-    let form = kin.form(2, stages.collect());
-    kin.recipe("thin", form, Input { channels: 3, size: cifar.then_some([32, 32]) }, classes)
+    let form = model_class.form(2, stages.collect());
+    model_class.recipe("thin", form, Input { channels: 3, size: cifar.then_some([32, 32]) }, classes)
 }
 
 fn tensor(shape: &[usize]) -> Tensor {
@@ -80,7 +80,7 @@ fn dense(name: &str, shape: [usize; 2]) -> LayerWeights {
 
 /// A base network in one flat group, trained tensors first, and the layers behind it.
 fn nested(head: Vec<LayerWeights>) -> Vec<LayerWeights> {
-    let flat = thin(KerasKin::V2, None)
+    let flat = thin(KerasModelClass::V2, None)
         .layers()
         .iter()
         .flat_map(|layer| tensors(layer, &format!("{}/", layer.name)))
@@ -92,26 +92,26 @@ fn nested(head: Vec<LayerWeights>) -> Vec<LayerWeights> {
 
 #[test]
 fn every_kin_is_found_from_its_own_file() {
-    for kin in KerasKin::ALL {
+    for model_class in KerasModelClass::ALL {
         for classes in [Some(5), None] {
             let graph =
-                load(legacy(&thin(kin, classes))).unwrap_or_else(|error| panic!("{kin:?} {classes:?}: {error}"));
+                load(legacy(&thin(model_class, classes))).unwrap_or_else(|error| panic!("{model_class:?} {classes:?}: {error}"));
             let epsilons = graph.nodes().iter().filter_map(|node| match node.op {
                 Op::BatchNorm(norm) => Some(norm.epsilon),
                 _ => None,
             });
-            let expected = if matches!(kin, KerasKin::V1 | KerasKin::V2) { 1.001e-5 } else { 1e-3 };
-            assert!(epsilons.into_iter().all(|epsilon| epsilon == expected), "{kin:?}");
+            let expected = if matches!(model_class, KerasModelClass::V1 | KerasModelClass::V2) { 1.001e-5 } else { 1e-3 };
+            assert!(epsilons.into_iter().all(|epsilon| epsilon == expected), "{model_class:?}");
             let notes = graph.source().notes.join("\n");
-            assert!(notes.contains(kin.describe()), "{kin:?}: {notes}");
+            assert!(notes.contains(model_class.describe()), "{model_class:?}: {notes}");
         }
     }
 }
 
 #[test]
 fn applications_are_found_without_their_names_too() {
-    for kin in [KerasKin::V1, KerasKin::V2] {
-        let layers = thin(kin, Some(5)).layers();
+    for model_class in [KerasModelClass::V1, KerasModelClass::V2] {
+        let layers = thin(model_class, Some(5)).layers();
         let mut counts = std::collections::HashMap::new();
         let groups = layers.iter().map(|layer| {
             let class = snake_case(layer.class);
@@ -130,19 +130,19 @@ fn applications_are_found_without_their_names_too() {
 #[test]
 fn a_missing_tensor_another_shape_and_a_layer_too_many_are_refused_by_name() {
     let position = |layers: &[LayerWeights], name: &str| layers.iter().position(|layer| layer.name == name).unwrap();
-    let mut missing = legacy(&thin(KerasKin::V1, Some(5)));
+    let mut missing = legacy(&thin(KerasModelClass::V1, Some(5)));
     let at = position(&missing, "conv3_block2_2_bn");
     missing[at].tensors.pop();
     let error = load(missing).unwrap_err();
     assert!(error.contains("has tensors [4] [4] [4] [4], `conv3_block2_2_bn` has [4] [4] [4]"), "{error}");
 
-    let mut reshaped = legacy(&thin(KerasKin::V1, Some(5)));
+    let mut reshaped = legacy(&thin(KerasModelClass::V1, Some(5)));
     let at = position(&reshaped, "conv4_block2_1_conv");
     reshaped[at].tensors[0].tensor = tensor(&[1, 1, 32, 9]);
     let error = load(reshaped).unwrap_err();
     assert!(error.contains("`conv4_block2_1_conv`") && error.contains("[1, 1, 32, 9]"), "{error}");
 
-    let mut more = legacy(&thin(KerasKin::V1, Some(5)));
+    let mut more = legacy(&thin(KerasModelClass::V1, Some(5)));
     let mut extra = dense("conv2d_7", [3, 3]);
     extra.tensors[0].tensor = tensor(&[1, 1, 3, 3]);
     more.push(extra);
@@ -155,19 +155,19 @@ fn a_missing_tensor_another_shape_and_a_layer_too_many_are_refused_by_name() {
 
 #[test]
 fn layers_without_weights_tell_networks_of_the_same_weights_apart() {
-    let mut gated = legacy(&thin(KerasKin::CifarV1, Some(5)));
+    let mut gated = legacy(&thin(KerasModelClass::CifarV1, Some(5)));
     gated.push(LayerWeights { name: "multiply_3".to_owned(), tensors: Vec::new() });
     let error = load(gated).unwrap_err();
     assert!(error.contains("the file lists `multiply_3`, which it does not have"), "{error}");
 
-    let mut fewer = legacy(&thin(KerasKin::CifarV1, Some(5)));
+    let mut fewer = legacy(&thin(KerasModelClass::CifarV1, Some(5)));
     let at = fewer.iter().position(|layer| layer.name.starts_with("add")).unwrap();
     fewer.remove(at);
     let error = load(fewer).unwrap_err();
     assert!(error.contains("the file lists no layer that is its Add"), "{error}");
 
     // A global pool in place of the example's windows is taken as the file lists it.
-    let mut global = thin(KerasKin::CifarV1, None);
+    let mut global = thin(KerasModelClass::CifarV1, None);
     global.head = Some(Head::new(HeadPool::Global, Some(Classifier::dense(5, true))));
     let graph = load(legacy(&global)).unwrap();
     assert!(graph.nodes().iter().any(|node| matches!(node.op, Op::GlobalPool(_))));
@@ -195,7 +195,7 @@ fn a_base_with_one_dense_layer_is_taken_and_one_with_more_is_refused() {
 #[test]
 fn rows_behind_several_windows_follow_the_channels() {
     // 64x64 pictures leave 2x2 windows: Keras flattens rows, columns, channels.
-    let mut recipe = thin(KerasKin::CifarV1, Some(5));
+    let mut recipe = thin(KerasModelClass::CifarV1, Some(5));
     recipe.input.size = Some([64, 64]);
     let graph = load(legacy(&recipe)).unwrap();
     assert!(graph.source().notes.iter().any(|note| note.ends_with("pictures taken as 64x64")));
@@ -211,7 +211,7 @@ fn rows_behind_several_windows_follow_the_channels() {
 
 #[test]
 fn mirrored_kernels_and_empty_files_are_refused() {
-    let mut theano = file(KerasWeights::Layers(legacy(&thin(KerasKin::V1, None))));
+    let mut theano = file(KerasWeights::Layers(legacy(&thin(KerasModelClass::V1, None))));
     theano.backend = Some("theano".to_owned());
     assert!(matches!(import(theano, "file", &Given::default()), Err(Error::Unsupported { .. })));
     assert!(load(Vec::new()).unwrap_err().contains("holds no weights"));

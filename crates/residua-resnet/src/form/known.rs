@@ -123,7 +123,7 @@ fn cifar(name: &str) -> Vec<Form> {
     forms.into_iter().flatten().collect()
 }
 
-/// What a name of the ImageNet kin says besides its depth.
+/// What a name of the ImageNet family says besides its depth.
 struct Traits {
     order: Order,
     stride_on: usize,

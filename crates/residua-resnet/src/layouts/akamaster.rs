@@ -4,18 +4,18 @@
 //! projections `shortcut.0`, `shortcut.1` and four stages.
 
 use super::keras::block;
+use super::library::PLAIN;
 use super::torchvision::BLOCK;
-use super::zoo::PLAIN;
-use super::{Axes, Can, Headless, Kin, Layout, Row, Zoo};
+use super::{Axes, Can, Headless, Layout, ModelClass, ModelLibrary, Row};
 use crate::anatomy::BlockKind;
 use crate::form::StemForm;
 use crate::recipe::{Conventions, Projections, TORCH};
 use crate::slot::{Part, Place};
 
-pub(super) static ZOO: Zoo = Zoo {
+pub(super) static LIBRARY: ModelLibrary = ModelLibrary {
     name: "akamaster",
     about: "CIFAR ResNets of akamaster (option A, 20 to 1202) and kuangliu (projections): layer1.0.conv1.weight, linear",
-    kins: &[&OPTION_A_KIN, &OPTION_B_KIN],
+    model_classes: &[&OPTION_A_KIN, &OPTION_B_KIN],
 };
 
 const CAN: Can = Can {
@@ -26,7 +26,7 @@ const CAN: Can = Can {
     ..PLAIN
 };
 
-static OPTION_A_KIN: Kin = Kin {
+static OPTION_A_KIN: ModelClass = ModelClass {
     describe: "akamaster's CIFAR ResNet with option A",
     conventions: Conventions { layout: &CIFAR, projections: Projections::Pad, ..TORCH },
     can: Can { blocks: &[BlockKind::Basic], ..CAN },
@@ -37,7 +37,7 @@ static OPTION_A_KIN: Kin = Kin {
     sets_groups: false,
 };
 
-static OPTION_B_KIN: Kin = Kin {
+static OPTION_B_KIN: ModelClass = ModelClass {
     describe: "a CIFAR ResNet with projections",
     conventions: Conventions { layout: &CIFAR, ..TORCH },
     can: CAN,

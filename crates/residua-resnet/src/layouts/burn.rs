@@ -5,21 +5,21 @@
 //! `block.rs`; burn-store's collector and applier.)
 
 use super::keras::block;
-use super::zoo::PLAIN;
-use super::{Axes, Can, Headless, Kin, Layout, Row, Zoo};
+use super::library::PLAIN;
+use super::{Axes, Can, Headless, Layout, ModelClass, ModelLibrary, Row};
 use crate::anatomy::BlockKind;
 use crate::recipe::{Conventions, TORCH};
 use crate::slot::{Part, Place};
 
-pub(super) static ZOO: Zoo = Zoo {
+pub(super) static LIBRARY: ModelLibrary = ModelLibrary {
     name: "burn",
     about: "resnet-burn as burn stores it: layer1.blocks.0.Basic.bn1.gamma; ResNet-18 to 152 in standard sizes",
-    kins: &[&BASIC_KIN, &BOTTLENECK_KIN, &SKIPPED_KIN],
+    model_classes: &[&BASIC_KIN, &BOTTLENECK_KIN, &SKIPPED_KIN],
 };
 
 const CAN: Can = Can { groups: false, only: &[18, 34, 50, 101, 152], channels: None, bare: None, ..PLAIN };
 
-static BASIC_KIN: Kin = Kin {
+static BASIC_KIN: ModelClass = ModelClass {
     describe: "resnet-burn's ResNet of basic blocks",
     conventions: Conventions { layout: &BASIC, ..TORCH },
     can: Can { blocks: &[BlockKind::Basic], ..CAN },
@@ -30,7 +30,7 @@ static BASIC_KIN: Kin = Kin {
     sets_groups: false,
 };
 
-static BOTTLENECK_KIN: Kin = Kin {
+static BOTTLENECK_KIN: ModelClass = ModelClass {
     describe: "resnet-burn's ResNet of bottlenecks",
     conventions: Conventions { layout: &BOTTLENECK, ..TORCH },
     can: Can { blocks: &[BlockKind::Bottleneck], ..CAN },
@@ -42,7 +42,7 @@ static BOTTLENECK_KIN: Kin = Kin {
 };
 
 /// Read, and never written: the others hold whatever it can.
-static SKIPPED_KIN: Kin = Kin {
+static SKIPPED_KIN: ModelClass = ModelClass {
     describe: "resnet-burn's ResNet, stored with skip_enum_variants",
     conventions: Conventions { layout: &SKIPPED, ..TORCH },
     can: CAN,

@@ -2,17 +2,17 @@
 //!
 //! (Source: candle-transformers 0.11, `resnet.rs`: stride on the 3x3, epsilon 1e-5, no biases, 3 channels.)
 
-use super::zoo::PLAIN;
-use super::{Can, Headless, Kin, Zoo};
+use super::library::PLAIN;
+use super::{Can, Headless, ModelClass, ModelLibrary};
 use crate::recipe::TORCH;
 
-pub(super) static ZOO: Zoo = Zoo {
+pub(super) static LIBRARY: ModelLibrary = ModelLibrary {
     name: "candle",
     about: "candle_transformers::models::resnet: torchvision's names; ResNet-18, 34, 50, 101, 152 in standard sizes",
-    kins: &[&KIN],
+    model_classes: &[&KIN],
 };
 
-static KIN: Kin = Kin {
+static KIN: ModelClass = ModelClass {
     describe: "candle-transformers' ResNet",
     conventions: TORCH,
     can: Can {

@@ -4,18 +4,18 @@
 //! Norms are named after their convolution. (Source: detectron2 0.6, `resnet.py`, `defaults.py`.)
 
 use super::keras::block;
-use super::zoo::PLAIN;
-use super::{Axes, Can, Headless, Kin, Layout, Zoo};
+use super::library::PLAIN;
+use super::{Axes, Can, Headless, Layout, ModelClass, ModelLibrary};
 use crate::recipe::{Conventions, TORCH};
 use crate::slot::{Part, Place};
 
-pub(super) static ZOO: Zoo = Zoo {
+pub(super) static LIBRARY: ModelLibrary = ModelLibrary {
     name: "detectron2",
     about: "detectron2's ResNet: res2.0.conv1.weight, res2.0.conv1.norm.weight; v1 unless STRIDE_IN_1X1 is off",
-    kins: &[&KIN],
+    model_classes: &[&KIN],
 };
 
-static KIN: Kin = Kin {
+static KIN: ModelClass = ModelClass {
     describe: "detectron2's ResNet",
     conventions: Conventions { layout: &DETECTRON2, ..TORCH },
     can: Can {

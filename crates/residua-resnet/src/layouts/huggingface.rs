@@ -6,19 +6,19 @@
 use residua_ir::Activation;
 
 use super::keras::block;
-use super::zoo::{Inner, PLAIN};
-use super::{Axes, Can, Headless, Kin, Layout, Zoo};
+use super::library::{Inner, PLAIN};
+use super::{Axes, Can, Headless, Layout, ModelClass, ModelLibrary};
 use crate::anatomy::{BlockKind, Order, Reads};
 use crate::recipe::{Conventions, Norms, PoolEdge, TORCH};
 use crate::slot::{Part, Place};
 
-pub(super) static ZOO: Zoo = Zoo {
+pub(super) static LIBRARY: ModelLibrary = ModelLibrary {
     name: "huggingface",
     about: "Hugging Face transformers' ResNet and BiT, with config.json beside; v1.5, or v1 by its configuration",
-    kins: &[&RESNET_KIN, &BIT_KIN],
+    model_classes: &[&RESNET_KIN, &BIT_KIN],
 };
 
-static RESNET_KIN: Kin = Kin {
+static RESNET_KIN: ModelClass = ModelClass {
     describe: "transformers' ResNet",
     // `hidden_act` is that of the stem and behind the sums alone.
     conventions: Conventions { layout: &RESNET, inner_activation: Some(Activation::RELU), ..TORCH },
@@ -38,7 +38,7 @@ static RESNET_KIN: Kin = Kin {
     sets_groups: true,
 };
 
-static BIT_KIN: Kin = Kin {
+static BIT_KIN: ModelClass = ModelClass {
     describe: "transformers' BiT",
     conventions: Conventions {
         layout: &BIT,

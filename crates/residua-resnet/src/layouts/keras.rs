@@ -2,8 +2,8 @@
 
 use crate::slot::{Field, Part, Place};
 
-use super::zoo::PLAIN;
-use super::{Axes, Can, Headless, Kin, Layout, Zoo};
+use super::library::PLAIN;
+use super::{Axes, Can, Headless, Layout, ModelClass, ModelLibrary};
 use crate::anatomy::{BlockKind, Order};
 use crate::form::StrideIn;
 use crate::recipe::{APPLICATIONS, APPLICATIONS_V2};
@@ -103,10 +103,10 @@ pub static KERAS_APPLICATIONS_OLD: Layout = Layout {
 };
 
 /// Keras Applications: the classes of both generations.
-pub(super) static ZOO: Zoo = Zoo {
+pub(super) static LIBRARY: ModelLibrary = ModelLibrary {
     name: "keras-applications",
     about: "Keras Applications: conv2_block1_1_conv/kernel, kernels HWIO; v1 (stride on the first 1x1) and V2",
-    kins: &[&APPLICATIONS_V1_KIN, &APPLICATIONS_V2_KIN],
+    model_classes: &[&APPLICATIONS_V1_KIN, &APPLICATIONS_V2_KIN],
 };
 
 const CAN: Can = Can {
@@ -117,7 +117,7 @@ const CAN: Can = Can {
     ..PLAIN
 };
 
-static APPLICATIONS_V1_KIN: Kin = Kin {
+static APPLICATIONS_V1_KIN: ModelClass = ModelClass {
     describe: "ResNet50 and kin of Keras Applications",
     conventions: APPLICATIONS,
     can: Can { stride_on: &[(1, None)], ..CAN },
@@ -128,7 +128,7 @@ static APPLICATIONS_V1_KIN: Kin = Kin {
     sets_groups: false,
 };
 
-static APPLICATIONS_V2_KIN: Kin = Kin {
+static APPLICATIONS_V2_KIN: ModelClass = ModelClass {
     describe: "ResNet50V2 and kin of Keras Applications",
     conventions: APPLICATIONS_V2,
     can: Can { order: Order::Pre, stride_in: StrideIn::Last, ..CAN },

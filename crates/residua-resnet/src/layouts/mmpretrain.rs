@@ -4,16 +4,16 @@
 //! convolution, norm and activation each. (Source: mmpretrain 1.2, `backbones/resnet.py`; mmcv's `ConvModule`.)
 
 use super::keras::block;
-use super::zoo::PLAIN;
-use super::{Axes, Can, Headless, Kin, Layout, Row, Zoo};
+use super::library::PLAIN;
+use super::{Axes, Can, Headless, Layout, ModelClass, ModelLibrary, Row};
 use crate::form::StemForm;
 use crate::recipe::{Conventions, TORCH};
 use crate::slot::{Part, Place};
 
-pub(super) static ZOO: Zoo = Zoo {
+pub(super) static LIBRARY: ModelLibrary = ModelLibrary {
     name: "mmpretrain",
     about: "mmpretrain's ResNet and ResNetV1d: backbone.layer1.0.conv1.weight, head.fc.weight",
-    kins: &[&RESNET_KIN, &RESNET_D_KIN],
+    model_classes: &[&RESNET_KIN, &RESNET_D_KIN],
 };
 
 const CAN: Can = Can {
@@ -23,7 +23,7 @@ const CAN: Can = Can {
     ..PLAIN
 };
 
-static RESNET_KIN: Kin = Kin {
+static RESNET_KIN: ModelClass = ModelClass {
     describe: "mmpretrain's ResNet",
     conventions: Conventions { layout: &RESNET, ..TORCH },
     can: CAN,
@@ -34,7 +34,7 @@ static RESNET_KIN: Kin = Kin {
     sets_groups: false,
 };
 
-static RESNET_D_KIN: Kin = Kin {
+static RESNET_D_KIN: ModelClass = ModelClass {
     describe: "mmpretrain's ResNetV1d",
     conventions: Conventions { layout: &RESNET_D, ..TORCH },
     can: Can { pooled: true, stride_on: &[(2, None)], ..CAN },

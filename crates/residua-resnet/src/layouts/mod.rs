@@ -2,8 +2,9 @@
 //! directions.
 //!
 //! A row is a place and a pattern. In rows of blocks the stage and block of the place are ignored; in the pattern `{s}`
-//! stands for the stage, `{S}` for a stage behind the first, `{b}` for the block as a number and `{l}` as a letter. A [`Zoo`] is a collection of model
-//! classes that read weights under such names, a [`Kin`] one class with what its code settles and can build.
+//! stands for the stage, `{S}` for a stage behind the first, `{b}` for the block as a number and `{l}` as a letter. A
+//! [`ModelLibrary`] is a collection of model classes that read weights under such names, a [`ModelClass`] one class with
+//! what its code settles and can build.
 
 mod akamaster;
 mod axes;
@@ -12,38 +13,38 @@ mod candle;
 mod detectron2;
 mod huggingface;
 mod keras;
+mod library;
 mod mmpretrain;
 mod order;
 mod timm;
 mod torchvision;
-mod zoo;
 
 use crate::slot::Place;
 
 pub use axes::Axes;
 pub use keras::{KERAS_APPLICATIONS_OLD, KERAS_APPLICATIONS_V1, KERAS_APPLICATIONS_V2, KERAS_AUTO, fields, snake_case};
+pub use library::{Can, Headless, ModelClass, ModelLibrary, SILENT, Setting};
 pub use order::keras_order;
 pub use torchvision::TORCHVISION;
-pub use zoo::{Can, Headless, Kin, SILENT, Setting, Zoo};
 
-/// All zoos. Where names and shapes fit several, the first is taken.
-pub static ZOOS: [&Zoo; 9] = [
-    &torchvision::ZOO,
-    &timm::ZOO,
-    &huggingface::ZOO,
-    &keras::ZOO,
-    &mmpretrain::ZOO,
-    &detectron2::ZOO,
-    &akamaster::ZOO,
-    &candle::ZOO,
-    &burn::ZOO,
+/// All libraries. Where names and shapes fit several, the first is taken.
+pub static MODEL_LIBRARIES: [&ModelLibrary; 9] = [
+    &torchvision::LIBRARY,
+    &timm::LIBRARY,
+    &huggingface::LIBRARY,
+    &keras::LIBRARY,
+    &mmpretrain::LIBRARY,
+    &detectron2::LIBRARY,
+    &akamaster::LIBRARY,
+    &candle::LIBRARY,
+    &burn::LIBRARY,
 ];
 
-impl Zoo {
-    /// The zoo of a name.
+impl ModelLibrary {
+    /// The library of a name.
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
-        ZOOS.into_iter().find(|zoo| zoo.name == name)
+        MODEL_LIBRARIES.into_iter().find(|library| library.name == name)
     }
 }
 
@@ -218,8 +219,8 @@ mod tests {
     fn names_of_tensors_and_slots_are_each_others_inverse_in_all_zoos() {
         use crate::slot::{Field, Slot};
         let fields = [Field::Weight, Field::Bias, Field::Scale, Field::Offset, Field::Mean, Field::Variance];
-        for kin in ZOOS.into_iter().flat_map(|zoo| zoo.kins) {
-            let layout = kin.layout();
+        for class in MODEL_LIBRARIES.into_iter().flat_map(|library| library.model_classes) {
+            let layout = class.layout();
             let mut names = std::collections::BTreeMap::new();
             for &(row, _) in layout.rows() {
                 for (stage, block) in [(0, 0), (3, 2), (2, 22)] {
@@ -255,7 +256,9 @@ mod tests {
 
     #[test]
     fn names_are_those_of_mmpretrain_and_burn_in_every_stage() {
-        let layouts = |zoo: &str| Zoo::named(zoo).unwrap().kins.iter().map(|kin| kin.layout()).collect::<Vec<_>>();
+        let layouts = |library: &str| {
+            ModelLibrary::named(library).unwrap().model_classes.iter().map(|class| class.layout()).collect::<Vec<_>>()
+        };
         let shortcut = |stage, part| Place::Block { stage, block: 0, part };
         let pooled = layouts("mmpretrain")[1];
         for (stage, part, name) in [

@@ -5,18 +5,18 @@
 //! the variance. (Source: timm 1.0, `resnet.py`, `resnetv2.py`, `std_conv.py`.)
 
 use super::keras::block;
+use super::library::PLAIN;
 use super::torchvision::{BLOCK, POOLED_SHORTCUT, SHORTCUT};
-use super::zoo::PLAIN;
-use super::{Axes, Can, Headless, Kin, Layout, Row, Zoo};
+use super::{Axes, Can, Headless, Layout, ModelClass, ModelLibrary, Row};
 use crate::anatomy::{Order, Reads};
 use crate::form::StemForm;
 use crate::recipe::{Biases, Conventions, Norms, PoolEdge, Projections, TORCH};
 use crate::slot::{Part, Place};
 
-pub(super) static ZOO: Zoo = Zoo {
+pub(super) static LIBRARY: ModelLibrary = ModelLibrary {
     name: "timm",
     about: "timm's resnet*, resnext*, seresnet*, resnet*d, resnetv2_* and *_bit",
-    kins: &[&RESNET_KIN, &RESNET_D_KIN, &RESNET_V2_KIN, &RESNET_V2_D_KIN, &BIT_KIN],
+    model_classes: &[&RESNET_KIN, &RESNET_D_KIN, &RESNET_V2_KIN, &RESNET_V2_D_KIN, &BIT_KIN],
 };
 
 const GROUPS: usize = 32;
@@ -32,7 +32,7 @@ const RESNET_CAN: Can = Can {
     ..PLAIN
 };
 
-static RESNET_KIN: Kin = Kin {
+static RESNET_KIN: ModelClass = ModelClass {
     describe: "timm's ResNet",
     conventions: Conventions { layout: &RESNET, ..TORCH },
     can: RESNET_CAN,
@@ -43,7 +43,7 @@ static RESNET_KIN: Kin = Kin {
     sets_groups: false,
 };
 
-static RESNET_D_KIN: Kin = Kin {
+static RESNET_D_KIN: ModelClass = ModelClass {
     describe: "timm's ResNet-D",
     conventions: Conventions { layout: &RESNET_D, ..TORCH },
     can: Can { pooled: true, ..RESNET_CAN },
@@ -66,7 +66,7 @@ const V2: Conventions = Conventions {
 
 const V2_CAN: Can = Can { order: Order::Pre, channels: CHANNELS, bare: BARE, ..PLAIN };
 
-static RESNET_V2_KIN: Kin = Kin {
+static RESNET_V2_KIN: ModelClass = ModelClass {
     describe: "timm's pre-activated ResNet",
     conventions: V2,
     can: V2_CAN,
@@ -77,7 +77,7 @@ static RESNET_V2_KIN: Kin = Kin {
     sets_groups: false,
 };
 
-static RESNET_V2_D_KIN: Kin = Kin {
+static RESNET_V2_D_KIN: ModelClass = ModelClass {
     describe: "timm's pre-activated ResNet-D",
     conventions: V2,
     can: Can { pooled: true, stems: &[(StemForm::Deep, None)], norms: &[Norms::Batch, Norms::Group(GROUPS)], ..V2_CAN },
@@ -88,7 +88,7 @@ static RESNET_V2_D_KIN: Kin = Kin {
     sets_groups: false,
 };
 
-static BIT_KIN: Kin = Kin {
+static BIT_KIN: ModelClass = ModelClass {
     describe: "timm's BiT network",
     conventions: Conventions {
         norms: Norms::Group(GROUPS),

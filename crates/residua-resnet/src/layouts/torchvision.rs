@@ -1,20 +1,20 @@
 //! torchvision's ResNet, ResNeXt and wide ResNet: the names that most PyTorch code has taken over.
 
 use super::keras::block;
-use super::zoo::PLAIN;
-use super::{Axes, Can, Headless, Kin, Layout, Row, Zoo};
+use super::library::PLAIN;
+use super::{Axes, Can, Headless, Layout, ModelClass, ModelLibrary, Row};
 use crate::form::StemForm;
 use crate::recipe::TORCH;
 use crate::slot::{Part, Place};
 
-pub(super) static ZOO: Zoo = Zoo {
+pub(super) static LIBRARY: ModelLibrary = ModelLibrary {
     name: "torchvision",
     about: "torchvision's ResNet, ResNeXt and wide ResNet: layer1.0.conv1.weight; v1.5 (stride on the 3x3)",
-    kins: &[&KIN],
+    model_classes: &[&KIN],
 };
 
 /// torchvision.models.resnet.ResNet.
-static KIN: Kin = Kin {
+static KIN: ModelClass = ModelClass {
     describe: "torchvision's ResNet",
     conventions: TORCH,
     can: Can {

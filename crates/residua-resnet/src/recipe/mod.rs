@@ -253,7 +253,7 @@ const CIFAR: Conventions =
 
 /// The networks that Keras and its examples build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KerasKin {
+pub enum KerasModelClass {
     /// ResNet50, 101, 152 of Keras Applications.
     V1,
     /// ResNet50V2, 101V2, 152V2 of Keras Applications.
@@ -266,7 +266,7 @@ pub enum KerasKin {
     CifarV2,
 }
 
-impl KerasKin {
+impl KerasModelClass {
     /// All of them, the likeliest first.
     pub const ALL: [Self; 5] = [Self::V1, Self::V2, Self::Old, Self::CifarV1, Self::CifarV2];
 
@@ -313,7 +313,7 @@ impl KerasKin {
         }
     }
 
-    /// The network of this kin with these stages.
+    /// The network of this model class with these stages.
     #[must_use]
     pub fn recipe(self, name: &str, form: Form, input: Input, classes: Option<usize>) -> Recipe {
         let pool = match self {
@@ -340,7 +340,8 @@ impl KerasKin {
     pub fn named(name: &str, input: Input, classes: Option<usize>) -> Option<Recipe> {
         let form = Form::named(name).into_iter().next()?;
         let keras = [Self::V1, Self::V2, Self::CifarV1, Self::CifarV2];
-        let kin = keras.into_iter().find(|kin| kin.form(form.stem_width, form.stages.clone()) == form)?;
-        Some(kin.recipe(name, form, input, classes))
+        let model_class =
+            keras.into_iter().find(|model_class| model_class.form(form.stem_width, form.stages.clone()) == form)?;
+        Some(model_class.recipe(name, form, input, classes))
     }
 }

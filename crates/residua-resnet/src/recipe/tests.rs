@@ -19,7 +19,7 @@ impl LazyBytes for Nothing {
 }
 
 fn recipe(name: &str, channels: usize, size: Option<[usize; 2]>, classes: Option<usize>) -> Recipe {
-    KerasKin::named(name, Input { channels, size }, classes).unwrap()
+    KerasModelClass::named(name, Input { channels, size }, classes).unwrap()
 }
 
 pub(super) fn built(recipe: &Recipe) -> Checked {

@@ -1,4 +1,4 @@
-//! Recipes of Torch kin against the figures that torchvision and timm publish, and against the anatomy of what they
+//! Recipes of the Torch family against the figures that torchvision and timm publish, and against the anatomy of what they
 //! build.
 
 use residua_ir::{Activation, Checked, DType, GraphError, Op, Padding, Pads, Source, SourceOrder, Tensor};

@@ -23,10 +23,10 @@ residua_ir::code! {
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
-    for (runtime, zoo, fit) in subject.weight_targets() {
+    for (runtime, library, fit) in subject.weight_targets() {
         if matches!(fit, Fit::Renamed) {
             let message = format!("{} builds this network, and asks for its tensors by other names", runtime.about);
-            let help = format!("`residua convert OUT.safetensors --layout {zoo}` gives them these names");
+            let help = format!("`residua convert OUT.safetensors --layout {library}` gives them these names");
             findings.push(Finding::new(&CODE, message, help));
         }
     }

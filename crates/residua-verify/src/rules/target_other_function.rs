@@ -30,7 +30,7 @@ residua_ir::code! {
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
-    for (runtime, zoo, fit) in subject.weight_targets() {
+    for (runtime, library, fit) in subject.weight_targets() {
         let (message, help) = match fit {
             Fit::Silent(reasons) => (
                 format!(
@@ -42,7 +42,7 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
             ),
             Fit::Changed(how) => (
                 format!("{} loads the file as it is, and computes something else: {how}", runtime.about),
-                format!("`residua convert --layout {zoo}` writes weights with which it computes this network"),
+                format!("`residua convert --layout {library}` writes weights with which it computes this network"),
             ),
             Fit::Cannot(_) | Fit::Renamed | Fit::AsIs => continue,
         };

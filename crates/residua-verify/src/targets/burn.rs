@@ -1,6 +1,6 @@
 //! burn: resnet-burn, and models that burn-onnx generates.
 //!
-//! Source: tracel-ai/models, as the zoo `burn` has it; burn-onnx 0.23.0-pre.1: `SUPPORTED-ONNX-OPS.md` and the nodes of
+//! Source: tracel-ai/models, as the library `burn` has it; burn-onnx 0.23.0-pre.1: `SUPPORTED-ONNX-OPS.md` and the nodes of
 //! onnx-ir. Neither is held against the crates in the tests: they take too long to build.
 
 use residua_formats::onnx::schema::DataType;

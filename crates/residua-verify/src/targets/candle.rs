@@ -1,6 +1,6 @@
 //! candle: its ResNets, and its evaluator of ONNX models.
 //!
-//! Source: candle-transformers 0.11, `models/resnet.rs`, as the zoo `candle` has it; candle-onnx 0.11.1, `eval.rs`
+//! Source: candle-transformers 0.11, `models/resnet.rs`, as the library `candle` has it; candle-onnx 0.11.1, `eval.rs`
 //! (`simple_eval`, which reads nodes in the order of the file and no file beside the model). The ResNets are held against
 //! the crate in the tests; candle-onnx is not, since building it takes `protoc`.
 

@@ -35,7 +35,7 @@ pub struct Runtime {
 /// What a runtime is given.
 #[derive(Debug)]
 pub enum Takes {
-    /// Tensors under the names of this zoo, whose model code it has.
+    /// Tensors under the names of this library, whose model code it has.
     Weights(&'static str),
     /// ONNX models.
     Onnx(Onnx),
@@ -187,8 +187,8 @@ mod tests {
     #[test]
     fn weights_are_for_zoos_that_are_known() {
         for runtime in all() {
-            if let Takes::Weights(zoo) = runtime.takes {
-                assert!(residua_resnet::layouts::Zoo::named(zoo).is_some(), "{zoo}");
+            if let Takes::Weights(library) = runtime.takes {
+                assert!(residua_resnet::layouts::ModelLibrary::named(library).is_some(), "{library}");
             }
         }
     }

@@ -2,8 +2,8 @@
 
 use residua_ir::Checked;
 use residua_resnet::Anatomy;
-use residua_resnet::hold::{Held, fits_by_shapes, hold};
-use residua_resnet::layouts::Zoo;
+use residua_resnet::layout_fit::{Fitted, fit_layout, fits_by_shapes};
+use residua_resnet::layouts::ModelLibrary;
 
 /// How a model's weights fit.
 #[derive(Debug)]
@@ -21,28 +21,28 @@ pub(crate) enum Fit {
 }
 
 impl Fit {
-    /// How the weights of a model fit the code of a zoo; none where there is no such zoo.
-    pub(crate) fn of(model: &Checked, anatomy: &Anatomy, zoo: &str) -> Option<Self> {
-        let zoo: &'static Zoo = Zoo::named(zoo)?;
-        Some(match hold(model, anatomy, zoo) {
-            Ok(held) => Self::of_held(model, &held),
-            Err(reasons) if fits_by_shapes(model, anatomy, zoo) => Self::Silent(reasons),
+    /// How the weights of a model fit the code of a library; none where there is no such library.
+    pub(crate) fn of(model: &Checked, anatomy: &Anatomy, library: &str) -> Option<Self> {
+        let library: &'static ModelLibrary = ModelLibrary::named(library)?;
+        Some(match fit_layout(model, anatomy, library) {
+            Ok(fitted) => Self::of_fitted(model, &fitted),
+            Err(reasons) if fits_by_shapes(model, anatomy, library) => Self::Silent(reasons),
             Err(reasons) => Self::Cannot(reasons),
         })
     }
 
-    fn of_held(model: &Checked, held: &Held) -> Self {
+    fn of_fitted(model: &Checked, fitted: &Fitted) -> Self {
         let graph = model.graph();
         let source = graph.source();
         let of_tensors = source.framework == "pytorch" && source.format != "onnx";
-        let is_named = |placed: &residua_resnet::hold::Placed| match placed.from.first() {
+        let is_named = |placed: &residua_resnet::layout_fit::FittedTensor| match placed.from.first() {
             Some(&id) => graph.parameter(id).name == placed.name,
             None => false,
         };
-        if !of_tensors || !held.tensors.iter().all(is_named) {
+        if !of_tensors || !fitted.tensors.iter().all(is_named) {
             return Self::Renamed;
         }
-        let changed = held.tensors.iter().find(|placed| !placed.moves.is_empty());
+        let changed = fitted.tensors.iter().find(|placed| !placed.moves.is_empty());
         changed.map_or(Self::AsIs, |placed| Self::Changed(format!("`{}`: {}", placed.name, placed.moves.join(", "))))
     }
 }

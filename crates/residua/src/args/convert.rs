@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use residua_ir::DType;
-use residua_resnet::layouts::{ZOOS, Zoo};
+use residua_resnet::layouts::{MODEL_LIBRARIES, ModelLibrary};
 
 use super::{Format, GoldenArgs, ModelArgs, PreprocessChoice};
 
@@ -148,12 +148,12 @@ pub(crate) enum LayoutName {
     Source,
     /// The same for what Keras wrote; Keras Applications for all else.
     Keras,
-    /// A zoo's, by its name.
-    Zoo(&'static str),
+    /// That of a model library, by its name.
+    Library(&'static str),
 }
 
 impl LayoutName {
-    /// Those that are no zoo's, with what they are.
+    /// Those of no model library, with what they are.
     pub(crate) const OWN: [(Self, &'static str, &'static str); 3] = [
         (Self::Residua, "residua", "named by stage, block and place (stages.0.blocks.1.conv2.weight), kernels OIHW"),
         (Self::Source, "source", "the source's own names and axes"),
@@ -162,8 +162,10 @@ impl LayoutName {
 
     /// All of them, with what they are.
     pub(crate) fn all() -> impl Iterator<Item = (Self, &'static str, &'static str)> {
-        let zoos = ZOOS.into_iter().map(|zoo: &Zoo| (Self::Zoo(zoo.name), zoo.name, zoo.about));
-        zoos.chain(Self::OWN)
+        let libraries = MODEL_LIBRARIES
+            .into_iter()
+            .map(|library: &ModelLibrary| (Self::Library(library.name), library.name, library.about));
+        libraries.chain(Self::OWN)
     }
 
     /// Its name on the command line.
@@ -172,7 +174,7 @@ impl LayoutName {
             Self::Residua => "residua",
             Self::Source => "source",
             Self::Keras => "keras",
-            Self::Zoo(name) => name,
+            Self::Library(name) => name,
         }
     }
 }

@@ -6,7 +6,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use residua_import::LoadOptions;
 use residua_ir::Activation;
-use residua_resnet::layouts::{Headless, ZOOS, Zoo};
+use residua_resnet::layouts::{Headless, MODEL_LIBRARIES, ModelLibrary};
 use residua_resnet::recognise::{Given, GivenDilation, GivenStem, StemPool};
 
 use super::open::{
@@ -67,8 +67,8 @@ pub(crate) struct SourceArgs {
     #[arg(long, help_heading = HEADING, value_name = "FILE")]
     pub(crate) hf_config: Option<PathBuf>,
     /// Layout of the names, where they fit several [default: the first of `residua layouts` that fits]
-    #[arg(long, help_heading = HEADING, value_name = "NAME", value_parser = zoos(), hide_possible_values = true)]
-    pub(crate) source_layout: Option<&'static Zoo>,
+    #[arg(long, help_heading = HEADING, value_name = "NAME", value_parser = libraries(), hide_possible_values = true)]
+    pub(crate) source_layout: Option<&'static ModelLibrary>,
 }
 
 /// Where bottlenecks have their stride.
@@ -90,8 +90,9 @@ pub(crate) enum Pooling {
     Avg,
 }
 
-fn zoos() -> impl TypedValueParser<Value = &'static Zoo> {
-    PossibleValuesParser::new(ZOOS.map(|zoo| zoo.name)).try_map(|name| Zoo::named(&name).ok_or("no such layout"))
+fn libraries() -> impl TypedValueParser<Value = &'static ModelLibrary> {
+    PossibleValuesParser::new(MODEL_LIBRARIES.map(|library| library.name))
+        .try_map(|name| ModelLibrary::named(&name).ok_or("no such layout"))
 }
 
 /// The options, each with the way to give it another value.
@@ -133,9 +134,9 @@ const OPTIONS: [(&str, Change); 13] = [
     ("--norm-groups", |args| args.norm_groups.as_mut().map(|groups| *groups += 1)),
     ("--hf-config", |args| args.hf_config.as_mut().map(|path| path.push("\u{0}"))),
     ("--source-layout", |args| {
-        args.source_layout.as_mut().map(|zoo| {
-            let another = ZOOS.into_iter().find(|other| other.name != zoo.name);
-            *zoo = another.unwrap_or(zoo);
+        args.source_layout.as_mut().map(|library| {
+            let another = MODEL_LIBRARIES.into_iter().find(|other| other.name != library.name);
+            *library = another.unwrap_or(library);
         })
     }),
 ];
@@ -173,7 +174,7 @@ impl SourceArgs {
     /// As the reader takes them.
     pub(crate) fn load_options(&self) -> LoadOptions {
         let given = Given {
-            zoo: self.source_layout,
+            library: self.source_layout,
             stride_on: self.variant.map(|variant| match variant {
                 Variant::V1 => 1,
                 Variant::V15 => 2,
@@ -220,7 +221,7 @@ mod tests {
         let names: Vec<&str> = changed.iter().map(|(name, _)| *name).collect();
         assert_eq!(names, ["--variant", "--epsilon"]);
         assert_eq!((changed[0].1.variant, changed[0].1.epsilon), (Some(Variant::V15), Some(1e-3)));
-        let layout = SourceArgs { source_layout: Zoo::named("torchvision"), ..SourceArgs::default() };
+        let layout = SourceArgs { source_layout: ModelLibrary::named("torchvision"), ..SourceArgs::default() };
         assert_ne!(layout.with_each_changed()[0].1.source_layout.unwrap().name, "torchvision");
         assert!(SourceArgs::default().with_each_changed().is_empty());
         let zero = SourceArgs { epsilon: Some(0.0), ..SourceArgs::default() };

@@ -51,10 +51,10 @@ impl Layout {
         let Some(model) = model else { return plain };
         match Fit::of(model, layout) {
             Ok(fit) => {
-                let held = fit.held();
-                let settings = held.map_or_else(Vec::new, |held| held.settings.clone());
-                let notes = held.map_or_else(Vec::new, |held| held.notes.clone());
-                Self { holds: Some(true), settings, notes, moves: held.map_or_else(Vec::new, fit::moves), ..plain }
+                let fitted = fit.fitted();
+                let settings = fitted.map_or_else(Vec::new, |fitted| fitted.settings.clone());
+                let notes = fitted.map_or_else(Vec::new, |fitted| fitted.notes.clone());
+                Self { holds: Some(true), settings, notes, moves: fitted.map_or_else(Vec::new, fit::moves), ..plain }
             }
             Err(reasons) => Self { holds: Some(false), reason: Some(reasons.join("; ")), reasons, ..plain },
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use residua_ir::{Checked, DType, Endian, GraphError, LazyBytes, NodeId, Source, Tensor, TensorError, validate};
-use residua_resnet::layouts::Zoo;
-use residua_resnet::recipe::{Bound, Classifier, Head, HeadPool, Input, KerasKin, Norms, Sizes};
+use residua_resnet::layouts::ModelLibrary;
+use residua_resnet::recipe::{Bound, Classifier, Head, HeadPool, Input, KerasModelClass, Norms, Sizes};
 use residua_resnet::{Form, Recipe, analyse};
 use serde_json::Value;
 
@@ -44,23 +44,23 @@ fn built(recipe: &Recipe, framework: &str) -> Checked {
 
 /// A network of torchvision or, with `timm/` before its name, timm.
 fn torch(name: &str) -> Checked {
-    let (zoo, name) = match name.strip_prefix("timm/") {
+    let (library, name) = match name.strip_prefix("timm/") {
         Some(name) => ("timm", name),
         None => ("torchvision", name),
     };
     let form = Form::named(name).remove(0);
-    let kins = Zoo::named(zoo).unwrap().kins;
-    let kin = kins.iter().find(|kin| kin.settings(&form, 1).is_ok()).unwrap();
-    let norms = if form.group_norm { Norms::Group(32) } else { kin.conventions.norms };
+    let model_classes = ModelLibrary::named(library).unwrap().model_classes;
+    let class = model_classes.iter().find(|class| class.settings(&form, 1).is_ok()).unwrap();
+    let norms = if form.group_norm { Norms::Group(32) } else { class.conventions.norms };
     let gates = form.stages.iter().map(|stage| (stage.outputs / 16).max(8)).collect();
-    let classifier = Classifier { as_conv: kin.classifier_as_conv, ..Classifier::dense(1000, false) };
+    let classifier = Classifier { as_conv: class.classifier_as_conv, ..Classifier::dense(1000, false) };
     let recipe = Recipe {
         name: name.to_owned(),
         sizes: Sizes { deep_stem: [form.stem_width / 2; 2], gates },
         form,
         input: PICTURE,
         head: Some(Head::new(HeadPool::Global, Some(classifier))),
-        conventions: residua_resnet::recipe::Conventions { norms, ..kin.conventions.clone() },
+        conventions: residua_resnet::recipe::Conventions { norms, ..class.conventions.clone() },
         names: Vec::new(),
         pace: Default::default(),
         own: Default::default(),
@@ -146,7 +146,7 @@ fn keras_counts_the_same_parameters() {
             Some(name) => format!("{}v2", name.to_lowercase()),
             None => format!("{}v1", name.to_lowercase()),
         };
-        let model = built(&KerasKin::named(&ours, PICTURE, Some(1000)).unwrap(), "keras");
+        let model = built(&KerasModelClass::named(&ours, PICTURE, Some(1000)).unwrap(), "keras");
         for count in [Count::Residua, Count::Keras] {
             let [total, trainable, _] = totals(&model, count);
             assert_eq!(total, expected["count_params"].as_u64().unwrap(), "{name}");

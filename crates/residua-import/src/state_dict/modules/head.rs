@@ -97,7 +97,7 @@ pub(in crate::state_dict) fn of<'a>(
 
 /// What stands before the layout's own names in a file, which may name the module that the network is in (`backbone.`).
 fn prefix(network: &Network) -> String {
-    let layout = network.recognised.kin.layout();
+    let layout = network.recognised.class.layout();
     let mut body = network.recognised.slots.iter().filter(|(slot, _)| !matches!(slot.place, Place::Dense(_)));
     let found = body.find_map(|(slot, &index)| {
         let name = uncompiled(&network.names.get(index)?.name);
@@ -219,7 +219,7 @@ impl<'a> Outline<'a> {
         let prefix = prefix(network);
         let root = prefix.trim_end_matches('.').to_owned();
         let mut outline = Self { items, by_path, children, tensors, body, classifier, start: None, root };
-        let named = network.recognised.kin.layout().layer(Place::Dense(0));
+        let named = network.recognised.class.layout().layer(Place::Dense(0));
         let named = named.map(|layer| format!("{prefix}{layer}"));
         outline.start = outline.classifier.clone().or(named).and_then(|path| outline.start(path));
         outline

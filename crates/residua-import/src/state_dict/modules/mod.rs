@@ -6,7 +6,7 @@
 
 mod class;
 pub(super) mod head;
-mod hold;
+mod layout_fit;
 mod own;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +15,7 @@ use residua_formats::NamedTensor;
 use residua_formats::torch::{Attribute, Module, StateDict};
 use residua_ir::{Activation, Shown};
 use residua_resnet::anatomy::BlockKind;
-use residua_resnet::layouts::{Headless, Zoo};
+use residua_resnet::layouts::{Headless, ModelLibrary};
 use residua_resnet::recipe::HeadPool;
 use residua_resnet::recognise::{Choice, Entry, Given, GivenStem, Recognised};
 use residua_resnet::{Part, Place, recognise};
@@ -142,9 +142,9 @@ fn by_class(tree: &Tree, network: &Network, given: &Given) -> Option<Recognised>
         .modules
         .iter()
         .find(|module| format!("{}.", prefix::uncompiled(&module.path)).trim_start_matches('.') == tree.prefix)?;
-    let (_, zoo) = LIBRARIES.iter().find(|(start, _)| root.class.starts_with(start))?;
-    let zoo = given.zoo.or_else(|| Zoo::named(zoo)).filter(|zoo| zoo.name != network.recognised.zoo.name)?;
-    recognise(&entries_of(&network.recognised, &network.names), &Given { zoo: Some(zoo), ..given.clone() }).ok()
+    let (_, library) = LIBRARIES.iter().find(|(start, _)| root.class.starts_with(start))?;
+    let library = given.library.or_else(|| ModelLibrary::named(library)).filter(|library| library.name != network.recognised.library.name)?;
+    recognise(&entries_of(&network.recognised, &network.names), &Given { library: Some(library), ..given.clone() }).ok()
 }
 
 /// What names and shapes leave open and no option says, from the modules.
@@ -175,7 +175,7 @@ fn complete(tree: &Tree, told: &Recognised, mut given: Given) -> Given {
     given.head_pool = functions.get(&Place::HeadPool).and_then(|class| pooled(*class)).or(given.head_pool);
     let own = if told.recipe.head.is_some() { Headless::Features } else { Headless::Map };
     given.headless = given.headless.or(Some(own));
-    given.zoo = Some(told.zoo);
+    given.library = Some(told.library);
     given
 }
 
@@ -217,7 +217,7 @@ pub(super) fn entries_of(told: &Recognised, names: &[&NamedTensor]) -> Vec<Entry
     let mut entries: Vec<Entry> =
         names.iter().map(|named| Entry { name: named.name.clone(), shape: named.tensor.shape().to_vec() }).collect();
     for (slot, &index) in &told.slots {
-        if let (Some(name), Some(entry)) = (told.kin.layout().tensor(*slot), entries.get_mut(index)) {
+        if let (Some(name), Some(entry)) = (told.class.layout().tensor(*slot), entries.get_mut(index)) {
             entry.name = name;
         }
     }
@@ -238,7 +238,7 @@ fn unknown_code(tree: &Tree, settled: &Recognised) -> Option<Choice> {
         taken: format!(
             "that the code of {}{more} joins its modules as {} does",
             shown.join(", "),
-            settled.kin.describe
+            settled.class.describe
         ),
         option: None,
     })

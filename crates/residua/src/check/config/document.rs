@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use globset::{GlobBuilder, GlobMatcher};
 use residua_ir::{Activation, Level, Shown};
 use residua_resnet::Form;
-use residua_resnet::layouts::Zoo;
+use residua_resnet::layouts::ModelLibrary;
 use residua_resnet::recognise::GivenStem;
 use residua_verify::targets::Runtime;
 use serde::{Deserialize, Deserializer, de};
@@ -216,7 +216,7 @@ macro_rules! number {
 text!(Expected, String, known_architecture);
 text!(Target, &'static Runtime, parse_target);
 text!(Shape, NamedShape, parse_shape);
-text!(Layout, &'static Zoo, known_layout);
+text!(Layout, &'static ModelLibrary, known_layout);
 text!(Strides, open::Strides, open::parse_strides);
 text!(Dilations, open::StageDilations, open::parse_dilations);
 text!(Stem, GivenStem, open::parse_stem);
@@ -285,9 +285,9 @@ fn known_architecture(name: &str) -> Result<String, String> {
     Ok(name.to_owned())
 }
 
-fn known_layout(name: &str) -> Result<&'static Zoo, String> {
-    let names = residua_resnet::layouts::ZOOS.map(|zoo| zoo.name);
-    Zoo::named(name).ok_or_else(|| format!("there is no layout `{name}`{}", suggest::hint(name, names)))
+fn known_layout(name: &str) -> Result<&'static ModelLibrary, String> {
+    let names = residua_resnet::layouts::MODEL_LIBRARIES.map(|library| library.name);
+    ModelLibrary::named(name).ok_or_else(|| format!("there is no layout `{name}`{}", suggest::hint(name, names)))
 }
 
 impl Template {

@@ -73,7 +73,7 @@ fn refuse_other_formats(args: &ConvertArgs, format: OutputFormat) -> Result<()> 
                     "--fold-bn changes tensors, --layout {} keeps the source's own; choose one of them",
                     layout.name()
                 ),
-                Some(LayoutName::Zoo(name)) => bail!(
+                Some(LayoutName::Library(name)) => bail!(
                     "--fold-bn takes the batch norms away, the code that reads --layout {name} has them; choose one of them"
                 ),
             }

@@ -55,7 +55,7 @@ impl Written<'_> {
         let Self { source, rewritten, target, staged, frees, .. } = *self;
         let settings = &Settings {
             // Another framework's code may leave the softmax to whoever uses it.
-            before_softmax: target.held().is_some(),
+            before_softmax: target.fitted().is_some(),
             written: target.input_layout().map(|layout| interface(self.model, layout)),
             ..settings.clone()
         };
@@ -94,12 +94,12 @@ impl Written<'_> {
         relation: Relation,
         settings: &Settings,
     ) -> Result<Verification> {
-        let computed = match self.target.held() {
-            Some(held) if held.is_computed() => {
+        let computed = match self.target.fitted() {
+            Some(fitted) if fitted.is_computed() => {
                 // The same checkpoint unrounded, as it is read.
                 let out = &self.staged.emitted().files[0];
                 let source = self.rewritten.map_or(self.source, |(model, _)| model);
-                Some(self::read_back(&checkpoint::stage(source, held, None, out)?)?)
+                Some(self::read_back(&checkpoint::stage(source, fitted, None, out)?)?)
             }
             Some(_) | None => None,
         };

@@ -86,7 +86,7 @@ impl Report<'_> {
                 output: holds.then(|| text(file)),
                 format: target.format(),
                 layout: target.layout(),
-                settings: target.held().map_or(&[], |held| &held.settings),
+                settings: target.fitted().map_or(&[], |fitted| &fitted.settings),
                 files: emitted.files.iter().filter(|_| holds).map(|file| text(file)).collect(),
                 bytes: emitted.bytes,
                 seconds,
@@ -145,12 +145,12 @@ impl Report<'_> {
         } else {
             writeln!(out, "{from} → {to}: {}", style.error("not written"))?;
         }
-        if let Some(held) = target.held() {
-            writeln!(out, "  names and axes of {}", held.kin.describe)?;
-            for setting in &held.settings {
+        if let Some(fitted) = target.fitted() {
+            writeln!(out, "  names and axes of {}", fitted.class.describe)?;
+            for setting in &fitted.settings {
                 writeln!(out, "  {}", style.warning(&render::said(setting)))?;
             }
-            for how in fit::moves(held) {
+            for how in fit::moves(fitted) {
                 writeln!(out, "  computed: {}", render::said(&how))?;
             }
         }

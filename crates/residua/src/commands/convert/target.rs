@@ -8,7 +8,7 @@ use residua_emit::safetensors::{Layout, SafetensorsOptions, checkpoint};
 use residua_emit::{Staged, onnx, safetensors};
 use residua_ir::rewrite::cast_weights;
 use residua_ir::{Checked, DType, Graph, Parameter, ParameterId, Role, Shown, TensorError, Text, validate};
-use residua_resnet::hold::Held;
+use residua_resnet::layout_fit::Fitted;
 use residua_resnet::{anatomy, naming};
 
 use crate::args::{ConvertArgs, Dtype, InputLayout, LayoutName, OutputFormat};
@@ -69,15 +69,17 @@ impl Target {
     pub(super) fn layout(&self) -> Option<&'static str> {
         match self {
             Self::Onnx(..) => None,
-            Self::Safetensors { layout, fit, .. } => Some(fit.held().map_or(layout.name(), |held| held.zoo.name)),
+            Self::Safetensors { layout, fit, .. } => {
+                Some(fit.fitted().map_or(layout.name(), |fitted| fitted.library.name))
+            }
         }
     }
 
     /// The tensors, where another framework's code is to read them.
-    pub(super) fn held(&self) -> Option<&Held> {
+    pub(super) fn fitted(&self) -> Option<&Fitted> {
         match self {
             Self::Onnx(..) => None,
-            Self::Safetensors { fit, .. } => fit.held(),
+            Self::Safetensors { fit, .. } => fit.fitted(),
         }
     }
 
@@ -103,7 +105,7 @@ impl Target {
         };
         let whole = |layout| safetensors::stage(model, &SafetensorsOptions { layout, float }, out);
         Ok(match fit {
-            Fit::Held(held) => checkpoint::stage(model, held, float, out)?,
+            Fit::Fitted(fitted) => checkpoint::stage(model, fitted, float, out)?,
             Fit::OfSource => whole(Layout::Source)?,
             Fit::Own => {
                 let names = naming::slots(model, &anatomy::analyse(model));
@@ -119,7 +121,7 @@ impl Target {
         let graph = match self {
             Self::Onnx(options, _) => onnx::representable(model, options)?,
             Self::Safetensors { float: None, .. } => graph,
-            Self::Safetensors { float: Some(dtype), fit: Fit::Held(_), .. } => round_what_is_stored(graph, *dtype)?,
+            Self::Safetensors { float: Some(dtype), fit: Fit::Fitted(_), .. } => round_what_is_stored(graph, *dtype)?,
             Self::Safetensors { float: Some(dtype), fit: Fit::Own | Fit::OfSource, .. } => cast_weights(graph, *dtype),
         };
         Ok(validate(graph)?)

@@ -1,6 +1,6 @@
 //! Model zoos: collections of model code that read weights under names of their own.
 //!
-//! A [`Zoo`] is what `--layout` names. Each of its [`Kin`] is one model class: the names it reads, what its code settles
+//! A [`ModelLibrary`] is what `--layout` names. Each [`ModelClass`] in it says which names it reads, what its code settles
 //! (padding, epsilons, where the stride is), and what of a form it can build at all. Weights say none of that, which is
 //! why a file can fit a class by its shapes and be another function there.
 
@@ -12,18 +12,18 @@ use super::Layout;
 
 /// Model code that reads weights under names of its own.
 #[derive(Debug)]
-pub struct Zoo {
+pub struct ModelLibrary {
     /// Its name on the command line.
     pub name: &'static str,
     /// What it is, for people.
     pub about: &'static str,
     /// Its model classes, the commonest first.
-    pub kins: &'static [&'static Kin],
+    pub model_classes: &'static [&'static ModelClass],
 }
 
 /// Networks that one model class builds.
 #[derive(Debug)]
-pub struct Kin {
+pub struct ModelClass {
     /// What it is, for messages: `torchvision's ResNet`.
     pub describe: &'static str,
     /// What its code settles, the names of its layers among it.
@@ -147,7 +147,7 @@ pub(super) const PLAIN: Can = Can {
     configured: false,
 };
 
-impl Kin {
+impl ModelClass {
     /// Names of its layers.
     #[must_use]
     pub fn layout(&self) -> &'static Layout {
@@ -226,9 +226,9 @@ impl Kin {
     ///
     /// # Errors
     /// Why not, in one sentence.
-    pub(crate) fn reads(&self, zoo: &Zoo, form: &Form) -> Result<(), String> {
+    pub(crate) fn reads(&self, library: &ModelLibrary, form: &Form) -> Result<(), String> {
         let mut form = form.clone();
-        let builds = |stem: StemForm| zoo.kins.iter().any(|kin| find(kin.can.stems, stem).is_some());
+        let builds = |stem: StemForm| library.model_classes.iter().any(|class| find(class.can.stems, stem).is_some());
         let single = matches!(form.stem, StemForm::Large | StemForm::Small | StemForm::Other);
         if let (true, false, Some((usual, _))) = (single, builds(form.stem), self.can.stems.first()) {
             form.stem = *usual;
@@ -241,7 +241,7 @@ impl Kin {
         self.settings(&form, self.conventions.first_stride).map(|_| ()).map_err(|reasons| reasons.join("; "))
     }
 
-    /// As [`Kin::settings`], for what stands before and behind the blocks: channels of pictures, and whether the network
+    /// As [`ModelClass::settings`], for what stands before and behind the blocks: channels of pictures, and whether the network
     /// classifies, or at least takes the mean of its last map.
     ///
     /// # Errors

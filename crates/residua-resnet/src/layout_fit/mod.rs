@@ -1,8 +1,8 @@
-//! Whether the model code of a zoo can hold a network, and the tensors under that code's names if it can.
+//! Layout fit: whether the model code of a library can build a network, and the tensors under that code's names if it can.
 //!
 //! The network that the code would build is built: its form from anatomy, everything else as the code settles it, its
 //! tensors from the source with moves that keep the function (biases into norms, epsilons into variances, axes). It
-//! is then held against the source, block by block. What differs is a reason to refuse, in the user's terms: shapes alone
+//! is then compared with the source, block by block. What differs is a reason to refuse, in the user's terms: shapes alone
 //! would often fit, and the result would be another function.
 //!
 //! Not done here: proof. Whoever writes the tensors reads them back and runs both networks.
@@ -19,7 +19,7 @@ use residua_ir::{Checked, GraphError, NodeId, Op, ParameterId, Role, Tensor, Ten
 
 use crate::anatomy::{Anatomy, Block, BlockKind, ShortcutKind, Stage, analyse};
 use crate::form::{Form, StrideIn};
-use crate::layouts::{Axes, Headless, Kin, Zoo};
+use crate::layouts::{Axes, Headless, ModelClass, ModelLibrary};
 use crate::recipe::{
     Bound, Classifier, Conventions, Framework, Head, HeadPool, Input, Norms, Projections, Recipe, Sizes,
 };
@@ -29,7 +29,7 @@ use source::Tensors;
 
 /// A tensor under the name of a layout.
 #[derive(Debug, Clone)]
-pub struct Placed {
+pub struct FittedTensor {
     /// What it is.
     pub slot: Slot,
     /// Its name in the layout.
@@ -42,17 +42,17 @@ pub struct Placed {
     pub moves: Vec<String>,
 }
 
-/// A network as the model code of a zoo has it.
+/// A network as the model code of a library has it.
 #[derive(Debug)]
-pub struct Held {
-    /// The zoo.
-    pub zoo: &'static Zoo,
+pub struct Fitted {
+    /// The library.
+    pub library: &'static ModelLibrary,
     /// The model class.
-    pub kin: &'static Kin,
+    pub class: &'static ModelClass,
     /// The network as the class builds it.
     pub recipe: Recipe,
     /// Its tensors, in the order of its layers.
-    pub tensors: Vec<Placed>,
+    pub tensors: Vec<FittedTensor>,
     /// Tensors of the source that it has no place for and the function does not need, with the reason.
     pub dropped: Vec<(ParameterId, String)>,
     /// What whoever builds the model has to set, beyond what the class does by itself.
@@ -61,7 +61,7 @@ pub struct Held {
     pub notes: Vec<String>,
 }
 
-impl Held {
+impl Fitted {
     /// Whether elements were computed, not only moved.
     #[must_use]
     pub fn is_computed(&self) -> bool {
@@ -72,23 +72,23 @@ impl Held {
     /// for the metadata of a file.
     #[must_use]
     pub fn hints(&self) -> Vec<(&'static str, String)> {
-        let Self { kin, recipe, .. } = self;
-        let mut hints = vec![("residua.layout", self.zoo.name.to_owned())];
+        let Self { class, recipe, .. } = self;
+        let mut hints = vec![("residua.layout", self.library.name.to_owned())];
         let stride_on = recipe.form.stride_on;
-        if kin.can.stride_on.iter().skip(1).any(|(other, _)| *other == stride_on) {
+        if class.can.stride_on.iter().skip(1).any(|(other, _)| *other == stride_on) {
             hints.push(("residua.stride_on", stride_on.to_string()));
         }
-        if recipe.conventions.first_stride != kin.conventions.first_stride {
+        if recipe.conventions.first_stride != class.conventions.first_stride {
             hints.push(("residua.first_stride", recipe.conventions.first_stride.to_string()));
         }
         if let (Norms::Group(groups), true) =
-            (recipe.conventions.norms, recipe.conventions.norms != kin.conventions.norms)
+            (recipe.conventions.norms, recipe.conventions.norms != class.conventions.norms)
         {
             hints.push(("residua.norm_groups", groups.to_string()));
         }
         let pools = recipe.head.is_some();
         if recipe.head.as_ref().is_none_or(|head| head.classifier.is_none())
-            && pools != (kin.headless == Headless::Features)
+            && pools != (class.headless == Headless::Features)
         {
             hints.push(("residua.headless", if pools { "features" } else { "map" }.to_owned()));
         }
@@ -127,24 +127,24 @@ impl Problem {
     }
 }
 
-/// The network under the names of a zoo.
+/// The network under the names of a library.
 ///
 /// # Errors
-/// Why the zoo's model code cannot hold it, a sentence each; of several classes, the reasons of the nearest.
-pub fn hold(model: &Checked, anatomy: &Anatomy, zoo: &'static Zoo) -> Result<Held, Vec<String>> {
+/// Why the library's model code cannot build it, a sentence each; of several classes, the reasons of the nearest.
+pub fn fit_layout(model: &Checked, anatomy: &Anatomy, library: &'static ModelLibrary) -> Result<Fitted, Vec<String>> {
     let Some(form) = Form::observed(anatomy) else {
         return Err(vec!["it has no residual blocks".to_owned()]);
     };
     let outside: Vec<String> = outside_of_forms(model, anatomy).into_iter().chain(uneven(anatomy)).collect();
     let first_stride = first_stride(anatomy, &form);
     let mut nearest: Option<(bool, Vec<String>)> = None;
-    for &kin in zoo.kins {
-        let shortcuts = shortcut_reason(anatomy, kin).map_or_else(|| Ok(Vec::new()), |reason| Err(vec![reason]));
-        let ends = kin.ends(channels(anatomy), !anatomy.head.dense.is_empty(), anatomy.head.pool.is_some());
-        let settings = all_of([kin.settings(&form, first_stride), shortcuts, ends]);
+    for &class in library.model_classes {
+        let shortcuts = shortcut_reason(anatomy, class).map_or_else(|| Ok(Vec::new()), |reason| Err(vec![reason]));
+        let ends = class.ends(channels(anatomy), !anatomy.head.dense.is_empty(), anatomy.head.pool.is_some());
+        let settings = all_of([class.settings(&form, first_stride), shortcuts, ends]);
         let (of_form, reasons) = match settings {
-            Ok(settings) if outside.is_empty() => match hold_in(model, anatomy, &form, zoo, kin, settings) {
-                Ok(held) => return Ok(held),
+            Ok(settings) if outside.is_empty() => match fit_class(model, anatomy, &form, library, class, settings) {
+                Ok(fitted) => return Ok(fitted),
                 Err(reasons) => (false, reasons),
             },
             Ok(_) => (false, outside.clone()),
@@ -178,9 +178,9 @@ fn first_stride(anatomy: &Anatomy, form: &Form) -> usize {
 }
 
 /// Whether shortcuts that change channels are of another kind than the class's.
-fn shortcut_reason(anatomy: &Anatomy, kin: &Kin) -> Option<String> {
+fn shortcut_reason(anatomy: &Anatomy, class: &ModelClass) -> Option<String> {
     let has = |kind: ShortcutKind| anatomy.blocks.iter().any(|block| block.shortcut == kind);
-    let pads = kin.conventions.projections == Projections::Pad;
+    let pads = class.conventions.projections == Projections::Pad;
     let text = if has(ShortcutKind::Pad) && !pads {
         "its shortcuts add channels of zeros (option A), the layout's code has projections there"
     } else if has(ShortcutKind::Projection) && pads {
@@ -286,23 +286,29 @@ fn not_a_global_mean(model: &Checked, node: NodeId) -> Option<String> {
     }
 }
 
-fn hold_in(
+fn fit_class(
     model: &Checked,
     anatomy: &Anatomy,
     form: &Form,
-    zoo: &'static Zoo,
-    kin: &'static Kin,
+    library: &'static ModelLibrary,
+    class: &'static ModelClass,
     settings: Vec<String>,
-) -> Result<Held, Vec<String>> {
+) -> Result<Fitted, Vec<String>> {
     let tensors = Tensors::new(model, anatomy);
-    let recipe = recipe(model, anatomy, form, kin, &tensors);
-    let mut placed: Vec<Placed> = Vec::new();
+    let recipe = recipe(model, anatomy, form, class, &tensors);
+    let mut placed: Vec<FittedTensor> = Vec::new();
     let built = recipe.build::<Problem>(Default::default(), Vec::new(), &mut |wanted| {
         let found = tensors.find(&recipe, wanted)?;
-        let name = kin.layout().tensor(wanted.slot).map(|name| kin.layout().saved(name, recipe.head.is_some()));
+        let name = class.layout().tensor(wanted.slot).map(|name| class.layout().saved(name, recipe.head.is_some()));
         let name = name.ok_or_else(|| Problem::Reason(format!("it has a {}, which has no name there", wanted.slot)))?;
-        let tensor = kin.layout().stored(wanted.slot, &found.tensor)?;
-        placed.push(Placed { slot: wanted.slot, name: name.clone(), tensor, from: found.from, moves: found.moves });
+        let tensor = class.layout().stored(wanted.slot, &found.tensor)?;
+        placed.push(FittedTensor {
+            slot: wanted.slot,
+            name: name.clone(),
+            tensor,
+            from: found.from,
+            moves: found.moves,
+        });
         Ok(Bound { tensor: found.tensor, name, location: String::new() })
     });
     let graph = built.map_err(|problem| vec![problem.text()])?;
@@ -311,22 +317,23 @@ fn hold_in(
     if !reasons.is_empty() {
         return Err(reasons);
     }
-    if kin.counters {
-        placed = with_counters(placed, kin, recipe.head.is_some(), &tensors).map_err(|problem| vec![problem.text()])?;
+    if class.counters {
+        placed =
+            with_counters(placed, class, recipe.head.is_some(), &tensors).map_err(|problem| vec![problem.text()])?;
     }
     let dropped = dropped(model, &placed).map_err(|reason| vec![reason])?;
-    Ok(Held { zoo, kin, recipe, tensors: placed, dropped, settings, notes: notes(anatomy, kin) })
+    Ok(Fitted { library, class, recipe, tensors: placed, dropped, settings, notes: notes(anatomy, class) })
 }
 
 /// The network as the class builds it in this form.
-fn recipe(model: &Checked, anatomy: &Anatomy, form: &Form, kin: &Kin, tensors: &Tensors) -> Recipe {
-    let mut conventions: Conventions = kin.conventions.clone();
+fn recipe(model: &Checked, anatomy: &Anatomy, form: &Form, class: &ModelClass, tensors: &Tensors) -> Recipe {
+    let mut conventions: Conventions = class.conventions.clone();
     conventions.first_stride = first_stride(anatomy, form);
-    if let Some(activation) = tensors.activation().filter(|_| kin.can.configured) {
+    if let Some(activation) = tensors.activation().filter(|_| class.can.configured) {
         conventions.activation = activation;
     }
     if let (true, Some(groups)) = (form.group_norm, tensors.norm_groups()) {
-        conventions.norms = if kin.sets_groups || matches!(conventions.norms, Norms::Batch) {
+        conventions.norms = if class.sets_groups || matches!(conventions.norms, Norms::Batch) {
             Norms::Group(groups)
         } else {
             conventions.norms
@@ -349,9 +356,9 @@ fn recipe(model: &Checked, anatomy: &Anatomy, form: &Form, kin: &Kin, tensors: &
     let input = Input { channels: channels(anatomy), size: size.filter(|_| conventions.framework == Framework::Keras) };
     let classifier = anatomy.head.classes.filter(|_| !anatomy.head.dense.is_empty()).map(|classes| Classifier {
         classes,
-        softmax: kin.softmax,
+        softmax: class.softmax,
         bias: true,
-        as_conv: kin.classifier_as_conv,
+        as_conv: class.classifier_as_conv,
     });
     let head = anatomy.head.pool.map(|_| Head::new(HeadPool::Global, classifier));
     Recipe {
@@ -371,7 +378,7 @@ fn recipe(model: &Checked, anatomy: &Anatomy, form: &Form, kin: &Kin, tensors: &
 ///
 /// # Errors
 /// The first that the function needs.
-fn dropped(model: &Checked, placed: &[Placed]) -> Result<Vec<(ParameterId, String)>, String> {
+fn dropped(model: &Checked, placed: &[FittedTensor]) -> Result<Vec<(ParameterId, String)>, String> {
     let used: BTreeSet<ParameterId> = placed.iter().flat_map(|placed| placed.from.iter().copied()).collect();
     let graph = model.graph();
     let mut dropped = Vec::new();
@@ -393,32 +400,37 @@ fn dropped(model: &Checked, placed: &[Placed]) -> Result<Vec<(ParameterId, Strin
 }
 
 /// Adds to each batch norm its counter: the source's, or 0.
-fn with_counters(placed: Vec<Placed>, kin: &Kin, has_head: bool, tensors: &Tensors) -> Result<Vec<Placed>, Problem> {
+fn with_counters(
+    placed: Vec<FittedTensor>,
+    class: &ModelClass,
+    has_head: bool,
+    tensors: &Tensors,
+) -> Result<Vec<FittedTensor>, Problem> {
     let mut all = Vec::with_capacity(placed.len());
     let counters = tensors.counters();
     let none = || Ok::<_, Problem>((Tensor::from_i64(Vec::new(), &[0])?, Vec::new()));
     for tensor in placed {
         let slot = Slot { field: Field::Batches, ..tensor.slot };
-        let counts = tensor.slot.field == Field::Variance && kin.layout().axes == Axes::Torch;
+        let counts = tensor.slot.field == Field::Variance && class.layout().axes == Axes::Torch;
         all.push(tensor);
-        if let (true, Some(name)) = (counts, kin.layout().tensor(slot)) {
-            let name = kin.layout().saved(name, has_head);
+        if let (true, Some(name)) = (counts, class.layout().tensor(slot)) {
+            let name = class.layout().saved(name, has_head);
             let (tensor, from) = counters.get(&slot.place).cloned().map_or_else(none, Ok)?;
-            all.push(Placed { slot, name, tensor, from, moves: Vec::new() });
+            all.push(FittedTensor { slot, name, tensor, from, moves: Vec::new() });
         }
     }
     Ok(all)
 }
 
-fn notes(anatomy: &Anatomy, kin: &Kin) -> Vec<String> {
+fn notes(anatomy: &Anatomy, class: &ModelClass) -> Vec<String> {
     let ends_in = anatomy.head.dense.first().and_then(|dense| dense.activation.as_deref());
-    match (ends_in, kin.softmax) {
+    match (ends_in, class.softmax) {
         (Some("Softmax"), true) | (None, false) => Vec::new(),
         (Some(activation), false) => vec![format!(
             "{activation} behind the classifier is no part of {}: it gives what goes into it (logits)",
-            kin.describe
+            class.describe
         )],
         (None, true) if anatomy.head.dense.is_empty() => Vec::new(),
-        (_, true) => vec![format!("{} puts a softmax behind the classifier", kin.describe)],
+        (_, true) => vec![format!("{} puts a softmax behind the classifier", class.describe)],
     }
 }

@@ -1,10 +1,10 @@
-//! Networks of every zoo, held by every other.
+//! Networks of every library, in the layouts of all others.
 
 use residua_ir::{Checked, DType, Graph, GraphError, Tensor, validate};
 
 use super::*;
 use crate::form::StageForm;
-use crate::layouts::ZOOS;
+use crate::layouts::MODEL_LIBRARIES;
 use crate::recipe::PoolEdge;
 use crate::recognise::{Entry, Given, recognise};
 
@@ -20,16 +20,17 @@ fn value(seed: u64) -> f64 {
     ((mixed ^ (mixed >> 31)).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 40) as f64 / f64::from(1 << 24)
 }
 
-/// The network of a form as a class of a zoo builds it, its tensors filled.
-fn network(zoo: &str, form: &Form) -> Checked {
-    let zoo = Zoo::named(zoo).unwrap();
-    let kin = zoo.kins.iter().find(|kin| kin.settings(form, 1).is_ok());
-    let kin = kin.unwrap_or_else(|| panic!("no class of {} builds {form:?}", zoo.name));
-    network_of(kin, form, kin.conventions.clone())
+/// The network of a form as a class of a library builds it, its tensors filled.
+fn network(library: &str, form: &Form) -> Checked {
+    let library = ModelLibrary::named(library).unwrap();
+    let class = library.model_classes.iter().find(|class| class.settings(form, 1).is_ok());
+    let class = class.unwrap_or_else(|| panic!("no class of {} builds {form:?}", library.name));
+    network_of(class, form, class.conventions.clone())
 }
 
-fn network_of(kin: &Kin, form: &Form, conventions: Conventions) -> Checked {
-    let classifier = Some(Classifier { classes: 5, softmax: kin.softmax, bias: true, as_conv: kin.classifier_as_conv });
+fn network_of(class: &ModelClass, form: &Form, conventions: Conventions) -> Checked {
+    let classifier =
+        Some(Classifier { classes: 5, softmax: class.softmax, bias: true, as_conv: class.classifier_as_conv });
     let norms = if form.group_norm { Norms::Group(32) } else { conventions.norms };
     let recipe = Recipe {
         name: "net".to_owned(),
@@ -63,11 +64,11 @@ fn network_of(kin: &Kin, form: &Form, conventions: Conventions) -> Checked {
     validate(graph).unwrap()
 }
 
-fn held(model: &Checked, zoo: &str) -> Result<Held, Vec<String>> {
-    hold(model, &analyse(model), Zoo::named(zoo).unwrap())
+fn fitted(model: &Checked, library: &str) -> Result<Fitted, Vec<String>> {
+    fit_layout(model, &analyse(model), ModelLibrary::named(library).unwrap())
 }
 
-/// Every network here, and the zoos that hold it.
+/// Every network here, and the libraries that it fits.
 const NETWORKS: [(&str, &str, usize, &[&str]); 14] = [
     ("torchvision", "resnet18", 16, &["torchvision", "timm", "huggingface", "mmpretrain", "detectron2"]),
     ("torchvision", "resnet50", 16, &["torchvision", "timm", "huggingface", "mmpretrain", "detectron2"]),
@@ -96,22 +97,28 @@ fn what_a_zoo_holds_is_told_from_its_names_and_shapes_as_the_same_network() {
         let model = network(from, &thin(name, by));
         let form = Form::observed(&analyse(&model)).unwrap();
         let mut holds = Vec::new();
-        for zoo in ZOOS {
-            let Ok(held) = held(&model, zoo.name) else { continue };
-            holds.push(zoo.name);
-            let entry = |placed: &Placed| Entry { name: placed.name.clone(), shape: placed.tensor.shape().to_vec() };
-            let entries: Vec<Entry> = held.tensors.iter().map(entry).collect();
+        for library in MODEL_LIBRARIES {
+            let Ok(fitted) = fitted(&model, library.name) else { continue };
+            holds.push(library.name);
+            let entry =
+                |placed: &FittedTensor| Entry { name: placed.name.clone(), shape: placed.tensor.shape().to_vec() };
+            let entries: Vec<Entry> = fitted.tensors.iter().map(entry).collect();
             let stride_on =
-                held.hints().iter().find(|(key, _)| *key == "residua.stride_on").map(|(_, n)| n.parse().unwrap());
+                fitted.hints().iter().find(|(key, _)| *key == "residua.stride_on").map(|(_, n)| n.parse().unwrap());
             // Where the stride is stands in config.json.
-            let stride_on = if zoo.name == "huggingface" { Some(form.stride_on) } else { stride_on };
-            let given = Given { zoo: Some(zoo), stride_on: stride_on.filter(|n| *n > 0), ..Given::default() };
-            let again = recognise(&entries, &given).unwrap_or_else(|e| panic!("{from} {name} in {}: {e:?}", zoo.name));
-            assert_eq!(again.recipe.form, form, "{from} {name} in {}", zoo.name);
+            let stride_on = if library.name == "huggingface" { Some(form.stride_on) } else { stride_on };
+            let given = Given { library: Some(library), stride_on: stride_on.filter(|n| *n > 0), ..Given::default() };
+            let again =
+                recognise(&entries, &given).unwrap_or_else(|e| panic!("{from} {name} in {}: {e:?}", library.name));
+            assert_eq!(again.recipe.form, form, "{from} {name} in {}", library.name);
             assert_eq!(again.slots.len(), entries.len());
         }
-        for zoo in expected {
-            assert!(holds.contains(zoo), "{zoo} does not hold {from}'s {name}: {:?}", held(&model, zoo).unwrap_err());
+        for library in expected {
+            assert!(
+                holds.contains(library),
+                "{library} does not hold {from}'s {name}: {:?}",
+                fitted(&model, library).unwrap_err()
+            );
         }
         assert_eq!(holds.len(), expected.len(), "{from}'s {name} is held by {holds:?}");
     }
@@ -134,13 +141,13 @@ fn what_a_zoo_cannot_hold_is_refused_with_the_reason() {
         ("akamaster", "resnet20_cifar", 4, "torchvision", "option A"),
     ] {
         let model = network(from, &thin(name, by));
-        let reasons = held(&model, to).unwrap_err();
+        let reasons = fitted(&model, to).unwrap_err();
         assert!(reasons.iter().any(|text| text.contains(reason)), "{name} to {to}: {reasons:?}");
     }
 }
 
-fn placed<'h>(held: &'h Held, name: &str) -> &'h Placed {
-    held.tensors.iter().find(|placed| placed.name == name).unwrap()
+fn placed<'h>(fitted: &'h Fitted, name: &str) -> &'h FittedTensor {
+    fitted.tensors.iter().find(|placed| placed.name == name).unwrap()
 }
 
 #[test]
@@ -151,37 +158,37 @@ fn biases_go_into_means_and_epsilons_into_variances() {
         let parameter = graph.parameters().iter().find(|parameter| parameter.name == name).unwrap();
         parameter.tensor.to_f64().unwrap()
     };
-    let held = held(&model, "huggingface").unwrap();
-    assert!(held.is_computed());
+    let fitted = fitted(&model, "huggingface").unwrap();
+    assert!(fitted.is_computed());
     let prefix = "resnet.encoder.stages.1.layers.0.layer.1.normalization";
-    let mean = placed(&held, &format!("{prefix}.running_mean"));
+    let mean = placed(&fitted, &format!("{prefix}.running_mean"));
     let (own, bias) = (values("stages.1.blocks.0.norm2.mean"), values("stages.1.blocks.0.conv2.bias"));
     for ((moved, own), bias) in mean.tensor.to_f64().unwrap().iter().zip(own).zip(bias) {
         assert!((moved - (own - bias)).abs() < 1e-7);
     }
     assert_eq!(mean.from.len(), 2);
-    let variance = placed(&held, &format!("{prefix}.running_var"));
+    let variance = placed(&fitted, &format!("{prefix}.running_var"));
     for (moved, own) in variance.tensor.to_f64().unwrap().iter().zip(values("stages.1.blocks.0.norm2.variance")) {
         assert!((moved - (own + 1.001e-5 - 1e-5)).abs() < 1e-7, "{moved} {own}");
     }
-    let kernel = placed(&held, "resnet.encoder.stages.1.layers.0.layer.1.convolution.weight");
+    let kernel = placed(&fitted, "resnet.encoder.stages.1.layers.0.layer.1.convolution.weight");
     assert!(kernel.moves.is_empty());
     // And back: biases that the source does not have are 0.
     let model = network("detectron2", &thin("resnet50v1", 16));
-    let held = hold(&model, &analyse(&model), Zoo::named("keras-applications").unwrap()).unwrap();
-    let bias = placed(&held, "conv2_block1_1_conv/bias");
+    let fitted = fit_layout(&model, &analyse(&model), ModelLibrary::named("keras-applications").unwrap()).unwrap();
+    let bias = placed(&fitted, "conv2_block1_1_conv/bias");
     assert_eq!(bias.tensor.to_f64().unwrap(), vec![0.0; 4]);
-    assert_eq!(placed(&held, "conv2_block1_2_conv/kernel").tensor.shape(), [3, 3, 4, 4]);
-    assert_eq!(placed(&held, "predictions/kernel").tensor.shape(), [128, 5]);
+    assert_eq!(placed(&fitted, "conv2_block1_2_conv/kernel").tensor.shape(), [3, 3, 4, 4]);
+    assert_eq!(placed(&fitted, "predictions/kernel").tensor.shape(), [128, 5]);
 }
 
 #[test]
 fn a_variance_that_would_become_negative_gives_the_difference_to_the_factor() {
     // From a small epsilon to a large one, over variances near 0.
-    let kin = Zoo::named("detectron2").unwrap().kins[0];
+    let class = ModelLibrary::named("detectron2").unwrap().model_classes[0];
     let form = thin("resnet50v1", 16);
-    let conventions = Conventions { epsilon: 1e-9, ..kin.conventions.clone() };
-    let model = network_of(kin, &form, conventions);
+    let conventions = Conventions { epsilon: 1e-9, ..class.conventions.clone() };
+    let model = network_of(class, &form, conventions);
     let tiny = |parameter: &residua_ir::Parameter| {
         let is_variance = parameter.name.raw().ends_with(".variance");
         let tensor = &parameter.tensor;
@@ -192,13 +199,13 @@ fn a_variance_that_would_become_negative_gives_the_difference_to_the_factor() {
         })
     };
     let model = validate(model.into_graph().map_tensors(tiny).unwrap()).unwrap();
-    let held = held(&model, "detectron2").unwrap();
+    let fitted = fitted(&model, "detectron2").unwrap();
     let own = |name: &str| {
         let parameter = model.graph().parameters().iter().find(|parameter| parameter.name == name).unwrap();
         parameter.tensor.to_f64().unwrap()
     };
-    let scales = placed(&held, "res2.0.conv1.norm.weight").tensor.to_f64().unwrap();
-    let variances = placed(&held, "res2.0.conv1.norm.running_var").tensor.to_f64().unwrap();
+    let scales = placed(&fitted, "res2.0.conv1.norm.weight").tensor.to_f64().unwrap();
+    let variances = placed(&fitted, "res2.0.conv1.norm.running_var").tensor.to_f64().unwrap();
     for ((scale, variance), own) in scales.iter().zip(variances).zip(own("stages.0.blocks.0.norm1.scale")) {
         let (before, after) = (own / (1e-6f64 + 1e-9).sqrt(), scale / (variance + 1e-5).sqrt());
         assert!((before - after).abs() <= 1e-6 * before.abs(), "{before} {after}");
@@ -207,13 +214,18 @@ fn a_variance_that_would_become_negative_gives_the_difference_to_the_factor() {
 
 #[test]
 fn a_pool_over_signed_values_with_zeros_at_the_edge_is_no_other_pool() {
-    let kin = Zoo::named("timm").unwrap().kins.iter().find(|kin| kin.describe.contains("pre-activated")).unwrap();
+    let class = ModelLibrary::named("timm")
+        .unwrap()
+        .model_classes
+        .iter()
+        .find(|class| class.describe.contains("pre-activated"))
+        .unwrap();
     let form = thin("resnetv2_50", 16);
-    let zeros = Conventions { pool_edge: PoolEdge::Zeros, ..kin.conventions.clone() };
-    let reasons = held(&network_of(kin, &form, zeros), "timm").unwrap_err();
+    let zeros = Conventions { pool_edge: PoolEdge::Zeros, ..class.conventions.clone() };
+    let reasons = fitted(&network_of(class, &form, zeros), "timm").unwrap_err();
     assert!(reasons.iter().any(|text| text.contains("they differ at the edges")), "{reasons:?}");
     // Behind a ReLU they are the same.
-    let kin = Zoo::named("torchvision").unwrap().kins[0];
-    let zeros = Conventions { pool_edge: PoolEdge::Zeros, ..kin.conventions.clone() };
-    assert!(held(&network_of(kin, &thin("resnet18", 16), zeros), "torchvision").is_ok());
+    let class = ModelLibrary::named("torchvision").unwrap().model_classes[0];
+    let zeros = Conventions { pool_edge: PoolEdge::Zeros, ..class.conventions.clone() };
+    assert!(fitted(&network_of(class, &thin("resnet18", 16), zeros), "torchvision").is_ok());
 }
