@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use residua_emit::onnx::{InputLayout, OnnxOptions, representable};
-use residua_emit::safetensors::{Layout, SafetensorsOptions};
+use residua_emit::safetensors::{SafetensorsOptions, TensorLayout};
 use residua_emit::{Exactness, onnx, safetensors};
 use residua_exec::{Array, Executor, Options, Precision};
 use residua_formats::Container;
@@ -56,7 +56,7 @@ fn try_fixture(fixture: &Fixture, folder: &Path) -> Result<(), String> {
     let expected = run(&model, &inputs)?;
 
     let path = folder.join("model.safetensors");
-    let options = SafetensorsOptions { layout: Layout::Source, float: None };
+    let options = SafetensorsOptions { layout: TensorLayout::Source, float: None };
     safetensors::write(&model, &options, &path).map_err(|error| error.to_string())?;
     let difference = largest_difference(&expected, &run(&read(&path)?, &inputs)?);
     if difference != 0.0 {

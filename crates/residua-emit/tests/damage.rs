@@ -9,7 +9,7 @@ mod zoo;
 use std::path::Path;
 
 use residua_emit::onnx::{self, OnnxOptions};
-use residua_emit::safetensors::{self, Layout, SafetensorsOptions};
+use residua_emit::safetensors::{self, SafetensorsOptions, TensorLayout};
 use residua_ir::validate;
 use zoo::zoo;
 
@@ -55,7 +55,7 @@ fn a_damaged_file_is_an_error_or_another_model() {
         let opset = options.opset.max(case.since);
         onnx::write(&case.model, &OnnxOptions { opset, ..options }, &onnx).unwrap();
         damage(&onnx);
-        let options = SafetensorsOptions { layout: Layout::Source, float: None };
+        let options = SafetensorsOptions { layout: TensorLayout::Source, float: None };
         safetensors::write(&case.model, &options, &tensors).unwrap();
         damage(&tensors);
     }

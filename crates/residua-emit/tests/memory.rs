@@ -8,7 +8,7 @@ mod zoo;
 use std::path::{Path, PathBuf};
 
 use residua_emit::onnx::{self, ExternalData, OnnxOptions};
-use residua_emit::safetensors::{self, Layout, SafetensorsOptions};
+use residua_emit::safetensors::{self, SafetensorsOptions, TensorLayout};
 use residua_emit::{EmitError, Emitted, InMemory};
 use residua_ir::{Checked, Conv, DType, GraphBuilder, Op, Shape, Tensor, validate};
 use zoo::zoo;
@@ -72,7 +72,7 @@ fn safetensors_in_memory_is_safetensors_on_disk() {
     let folder = tempfile::tempdir().unwrap();
     let (model, path) = (large(), folder.path().join("m.safetensors"));
     for float in [None, Some(DType::F16)] {
-        let options = SafetensorsOptions { layout: Layout::Source, float };
+        let options = SafetensorsOptions { layout: TensorLayout::Source, float };
         let disk = safetensors::write(&model, &options, &path).unwrap();
         hold(&safetensors::to_memory(&model, &options, "m.safetensors").unwrap(), folder.path(), &disk);
         let mut streamed = Vec::new();

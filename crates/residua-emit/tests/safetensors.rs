@@ -5,7 +5,7 @@
 #[allow(dead_code, reason = "tensors are of every operator set")]
 mod zoo;
 
-use residua_emit::safetensors::{Layout, SafetensorsOptions, write};
+use residua_emit::safetensors::{SafetensorsOptions, TensorLayout, write};
 use residua_ir::{DType, ParameterId, rewrite, validate};
 use zoo::{difference, inputs, run, zoo};
 
@@ -16,7 +16,9 @@ fn every_model_comes_back_from_its_tensors_and_metadata() {
         let graph = case.model.graph();
         let names = |id: ParameterId| format!("tensor {}", id.index());
         let inputs = inputs(&case.model);
-        for (label, layout) in [("source", Layout::Source), ("graph", Layout::Graph { name: "test", names: &names })] {
+        for (label, layout) in
+            [("source", TensorLayout::Source), ("graph", TensorLayout::Graph { name: "test", names: &names })]
+        {
             let path = folder.path().join(format!("{}-{label}.safetensors", case.name));
             write(&case.model, &SafetensorsOptions { layout, float: None }, &path).unwrap();
             let back = validate(residua_import::load(&path).unwrap()).unwrap();
@@ -37,7 +39,7 @@ fn rounded_weights_come_back_as_the_rounded_model() {
     let case = zoo().into_iter().find(|case| case.name == "conv").unwrap();
     let wanted = validate(rewrite::cast_weights(case.model.graph().clone(), DType::BF16)).unwrap();
     let path = folder.path().join("conv.safetensors");
-    write(&case.model, &SafetensorsOptions { layout: Layout::Source, float: Some(DType::BF16) }, &path).unwrap();
+    write(&case.model, &SafetensorsOptions { layout: TensorLayout::Source, float: Some(DType::BF16) }, &path).unwrap();
     let back = validate(residua_import::load(&path).unwrap()).unwrap();
     let inputs = inputs(&case.model);
     assert_eq!(difference(&run(&wanted, &inputs), &run(&back, &inputs)), 0.0);

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::layouts::{Layout, MODEL_LIBRARIES, ModelClass};
-use crate::recognise::{Entry, Found, Given, Recognised, attempt, last_outputs, place};
-use crate::slot::{Field, Place, Slot};
+use crate::layouts::{MODEL_LIBRARIES, ModelClass, NamingLayout};
+use crate::recognise::{Entry, Found, Given, Recognised, assign, attempt, last_outputs};
+use crate::slot::{Field, Position, Slot};
 
 /// A network, and what lies beside it.
 #[derive(Debug)]
@@ -34,12 +34,12 @@ pub fn recognise_body(
     let mut model_classes =
         libraries.flat_map(|library| library.model_classes.iter().map(move |&class| (library, class)));
     model_classes.find_map(|(library, class)| {
-        let (mut found, mut left) = place(class, entries);
+        let (mut found, mut left) = assign(class, entries);
         // Where a norm alone stands in the place of the classifier, it is none.
-        let head = Slot { place: Place::Dense(0), field: Field::Weight };
+        let head = Slot { position: Position::Dense(0), field: Field::Weight };
         if headless || found.get(&head).is_some_and(|(_, shape)| shape.len() == 1) {
             let classifier: Vec<Slot> =
-                found.keys().filter(|slot| matches!(slot.place, Place::Dense(_))).copied().collect();
+                found.keys().filter(|slot| matches!(slot.position, Position::Dense(_))).copied().collect();
             left.extend(classifier.iter().filter_map(|slot| found.remove(slot)).map(|(index, _)| index));
             left.sort_unstable();
         }
@@ -55,7 +55,7 @@ pub fn recognise_body(
 /// Whether none of the entries that are left lies in the stem, in a block, or where the layout has one of their functions.
 fn outside(class: &ModelClass, entries: &[Entry], found: &Found, left: &[usize]) -> bool {
     let first = |index: usize| entries[index].name.split('.').next().unwrap_or_default();
-    let of_body = |slot: &Slot| !matches!(slot.place, Place::Dense(_));
+    let of_body = |slot: &Slot| !matches!(slot.position, Position::Dense(_));
     let body: BTreeSet<&str> =
         found.iter().filter(|(slot, _)| of_body(slot)).map(|(_, (index, _))| first(*index)).collect();
     left.iter().all(|&index| {
@@ -65,6 +65,6 @@ fn outside(class: &ModelClass, entries: &[Entry], found: &Found, left: &[usize])
 }
 
 /// Whether a module is one that the layout has for a layer before the classifier, such as its pools.
-fn is_layer(layout: &Layout, module: &str) -> bool {
-    layout.place(module).is_some_and(|place| !matches!(place, Place::Dense(_)))
+fn is_layer(layout: &NamingLayout, module: &str) -> bool {
+    layout.position(module).is_some_and(|position| !matches!(position, Position::Dense(_)))
 }

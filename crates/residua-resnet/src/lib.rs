@@ -25,4 +25,4 @@ pub use naming::slots;
 pub use preprocessing::{Preprocessing, preprocessing_for};
 pub use recipe::Recipe;
 pub use recognise::recognise;
-pub use slot::{Field, Part, Place, Slot};
+pub use slot::{Component, Field, Position, Slot};

@@ -7,19 +7,19 @@ use std::collections::HashSet;
 use residua_ir::{Checked, Graph, NodeId, Op, ParameterId, ValueKind};
 
 use crate::anatomy::{Anatomy, Block};
-use crate::slot::{Field, Part, Place};
+use crate::slot::{Component, Field, Position};
 
 /// A name for each parameter, in the graph's order: `stages.2.blocks.0.conv1.weight`; `<layer>.<field>` outside of stem,
 /// blocks and head.
 #[must_use]
 pub fn slots(model: &Checked, anatomy: &Anatomy) -> Vec<(ParameterId, String)> {
     let graph = model.graph();
-    let places = places(anatomy);
+    let positions = positions(anatomy);
     let mut wanted: Vec<Option<String>> = vec![None; graph.parameters().len()];
-    let of_places = places.iter().map(|(node, place)| (*node, Some(place.to_string())));
+    let of_places = positions.iter().map(|(node, position)| (*node, Some(position.to_string())));
     let rest = graph.node_ids().map(|node| (node, None));
-    for (node, place) in of_places.chain(rest) {
-        name_operands(graph, node, place, &mut wanted);
+    for (node, position) in of_places.chain(rest) {
+        name_operands(graph, node, position, &mut wanted);
     }
     let mut taken = HashSet::new();
     graph
@@ -46,13 +46,13 @@ fn unique(name: String, taken: &mut HashSet<String>) -> String {
 }
 
 /// Names the parameters among a node's operands that have no name yet.
-fn name_operands(graph: &Graph, node: NodeId, place: Option<String>, wanted: &mut [Option<String>]) {
+fn name_operands(graph: &Graph, node: NodeId, position: Option<String>, wanted: &mut [Option<String>]) {
     let node = graph.node(node);
-    let place = place.unwrap_or_else(|| graph.layer(node.layer).name.raw().to_owned());
+    let position = position.unwrap_or_else(|| graph.layer(node.layer).name.raw().to_owned());
     for (index, &operand) in node.inputs.iter().enumerate() {
         let ValueKind::Parameter(parameter) = graph.value(operand).kind else { continue };
         if let Some(field) = field_of(&node.op, index) {
-            wanted[parameter.index()].get_or_insert_with(|| format!("{place}.{field}"));
+            wanted[parameter.index()].get_or_insert_with(|| format!("{position}.{field}"));
         }
     }
 }
@@ -110,48 +110,48 @@ fn field_of(op: &Op, index: usize) -> Option<Field> {
 
 /// The nodes of a network that have a place in it, with that place.
 #[must_use]
-pub fn places(anatomy: &Anatomy) -> Vec<(NodeId, Place)> {
-    let mut places = Vec::new();
+pub fn positions(anatomy: &Anatomy) -> Vec<(NodeId, Position)> {
+    let mut positions = Vec::new();
     let single = |n: usize, count: usize| if count == 1 { 0 } else { n };
     let stem = &anatomy.stem.convs;
     for (n, conv) in (1..).zip(stem) {
         let n = single(n, stem.len());
-        places.push((conv.node, Place::Stem(Part::Conv(n))));
-        places.extend(conv.norm.map(|norm| (norm, Place::Stem(Part::Norm(n)))));
-        places.extend(conv.activation.map(|node| (node, Place::Stem(Part::Activation(n)))));
+        positions.push((conv.node, Position::Stem(Component::Conv(n))));
+        positions.extend(conv.norm.map(|norm| (norm, Position::Stem(Component::Norm(n)))));
+        positions.extend(conv.activation.map(|node| (node, Position::Stem(Component::Activation(n)))));
     }
-    places.extend(anatomy.stem.pool.map(|pool| (pool, Place::Pool)));
+    positions.extend(anatomy.stem.pool.map(|pool| (pool, Position::Pool)));
     for block in &anatomy.blocks {
-        block_places(block, &mut places);
+        block_places(block, &mut positions);
     }
-    places.extend(anatomy.head.norm.map(|norm| (norm, Place::FinalNorm)));
-    places.extend(anatomy.head.pool.map(|pool| (pool, Place::HeadPool)));
+    positions.extend(anatomy.head.norm.map(|norm| (norm, Position::FinalNorm)));
+    positions.extend(anatomy.head.pool.map(|pool| (pool, Position::HeadPool)));
     let dense = &anatomy.head.dense;
     for (n, layer) in (1..).zip(dense) {
-        places.push((layer.node, Place::Dense(single(n, dense.len()))));
+        positions.push((layer.node, Position::Dense(single(n, dense.len()))));
     }
-    places
+    positions
 }
 
-fn block_places(block: &Block, places: &mut Vec<(NodeId, Place)>) {
-    let mut put = |node: NodeId, part: Part| {
-        places.push((node, Place::Block { stage: block.stage, block: block.index, part }));
+fn block_places(block: &Block, positions: &mut Vec<(NodeId, Position)>) {
+    let mut put = |node: NodeId, component: Component| {
+        positions.push((node, Position::Block { stage: block.stage, block: block.index, component }));
     };
     for (n, conv) in (1..).zip(&block.convs) {
-        put(conv.node, Part::Conv(n));
-        conv.norm.into_iter().for_each(|norm| put(norm, Part::Norm(n)));
-        conv.activation.into_iter().for_each(|node| put(node, Part::Activation(n)));
+        put(conv.node, Component::Conv(n));
+        conv.norm.into_iter().for_each(|norm| put(norm, Component::Norm(n)));
+        conv.activation.into_iter().for_each(|node| put(node, Component::Activation(n)));
     }
     if let Some(conv) = &block.path.conv {
-        put(conv.node, Part::ShortcutConv);
+        put(conv.node, Component::ShortcutConv);
     }
-    block.path.norm.into_iter().for_each(|norm| put(norm, Part::ShortcutNorm));
+    block.path.norm.into_iter().for_each(|norm| put(norm, Component::ShortcutNorm));
     if let Some(gate) = &block.squeeze_excite {
         for (n, &layer) in (1..).zip(&gate.layers) {
-            put(layer, Part::Gate(n));
+            put(layer, Component::Gate(n));
         }
     }
-    put(block.add, Part::Add);
+    put(block.add, Component::Add);
 }
 
 #[cfg(test)]

@@ -4,10 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::anatomy::Order;
+use crate::anatomy::ActivationOrder;
 use crate::layouts::{MODEL_LIBRARIES, ModelClass};
-use crate::recognise::{Entry, Found, Given, deduce, place};
-use crate::slot::{Field, Part, Place, Slot};
+use crate::recognise::{Entry, Found, Given, assign, deduce};
+use crate::slot::{Component, Field, Position, Slot};
 
 /// A model class, and what keeps tensors from being a network of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,20 +43,20 @@ pub fn nearest(entries: &[Entry], given: &Given) -> Option<Nearest> {
 
 /// What keeps these tensors from being a network of a class.
 fn compare(class: &'static ModelClass, entries: &[Entry], given: &Given) -> Option<Nearest> {
-    let (mut found, mut left) = place(class, entries);
+    let (mut found, mut left) = assign(class, entries);
     let gap = behind_gap(&mut found, &mut left);
     let whole = completed(class, &found)?;
     let recipe = deduce(class, &whole, given).ok()?;
     let (mut missing, mut misshapen, mut wanted) = (Vec::new(), Vec::new(), BTreeSet::new());
     missing.extend(gap.and_then(|(stage, block)| {
-        let place = Place::Block { stage, block, part: Part::Conv(1) };
-        class.layout().tensor(Slot { place, field: Field::Weight })
+        let position = Position::Block { stage, block, component: Component::Conv(1) };
+        class.layout().tensor(Slot { position, field: Field::Weight })
     }));
     for (slot, shape) in recipe.layers().iter().flat_map(|layer| layer.tensors()) {
         match found.get(&slot) {
             Some((_, there)) if *there == shape => {}
             // The last stage that is read may not be the last that there is.
-            Some(_) if gap.is_some() && matches!(slot.place, Place::Dense(_)) => {}
+            Some(_) if gap.is_some() && matches!(slot.position, Position::Dense(_)) => {}
             Some((index, _)) => misshapen.push((*index, shape)),
             None => missing.push(class.layout().tensor(slot).unwrap_or_else(|| slot.to_string())),
         }
@@ -79,8 +79,8 @@ fn behind_gap(found: &mut Found, left: &mut Vec<usize>) -> Option<(usize, usize)
         stages.chain((0..=block).map(|block| (stage, block))).find(|block| !blocks.contains(block))
     };
     let mut gap = None;
-    found.retain(|slot, (index, _)| match slot.place {
-        Place::Block { stage, block, .. } => match first_gap(stage, block) {
+    found.retain(|slot, (index, _)| match slot.position {
+        Position::Block { stage, block, .. } => match first_gap(stage, block) {
             Some(first) => {
                 gap = gap.or(Some(first));
                 left.push(*index);
@@ -94,8 +94,8 @@ fn behind_gap(found: &mut Found, left: &mut Vec<usize>) -> Option<(usize, usize)
 }
 
 fn blocks(found: &Found) -> BTreeSet<(usize, usize)> {
-    let block = |slot: &Slot| match slot.place {
-        Place::Block { stage, block, .. } => Some((stage, block)),
+    let block = |slot: &Slot| match slot.position {
+        Position::Block { stage, block, .. } => Some((stage, block)),
         _ => None,
     };
     found.keys().filter_map(block).collect()
@@ -106,23 +106,25 @@ fn completed(class: &ModelClass, found: &Found) -> Option<Found> {
     let mut whole = found.clone();
     let blocks = blocks(found);
     let with_three = blocks.iter().filter(|&&(stage, block)| {
-        [Part::Conv(3), Part::Norm(3)].into_iter().any(|part| {
-            found.keys().any(|slot| slot.place == Place::Block { stage, block, part } && slot.field != Field::Batches)
+        [Component::Conv(3), Component::Norm(3)].into_iter().any(|component| {
+            found.keys().any(|slot| {
+                slot.position == Position::Block { stage, block, component } && slot.field != Field::Batches
+            })
         })
     });
     let convolutions = if with_three.count() * 2 > blocks.len() { 3 } else { 2 };
-    let stem = Slot { place: Place::Stem(Part::Conv(0)), field: Field::Weight };
-    let deep = found.keys().any(|slot| matches!(slot.place, Place::Stem(Part::Conv(1..))));
+    let stem = Slot { position: Position::Stem(Component::Conv(0)), field: Field::Weight };
+    let deep = found.keys().any(|slot| matches!(slot.position, Position::Stem(Component::Conv(1..))));
     if !deep && !whole.contains_key(&stem) {
-        let channels = channels(found, Place::Stem(Part::Norm(0)))?;
+        let channels = channels(found, Position::Stem(Component::Norm(0)))?;
         whole.insert(stem, (usize::MAX, vec![channels, 3, 7, 7]));
     }
     let mut before = None;
     let stages: BTreeMap<usize, usize> = blocks.into_iter().collect();
     for &stage in stages.keys() {
         for n in 1..=convolutions {
-            let place = Place::Block { stage, block: 0, part: Part::Conv(n) };
-            let slot = Slot { place, field: Field::Weight };
+            let position = Position::Block { stage, block: 0, component: Component::Conv(n) };
+            let slot = Slot { position, field: Field::Weight };
             let there = whole.get(&slot).filter(|(_, shape)| shape.len() == 4).map(|(_, shape)| shape[0]);
             if let Some(outputs) = there {
                 before = Some(outputs);
@@ -132,9 +134,9 @@ fn completed(class: &ModelClass, found: &Found) -> Option<Found> {
             let shape = match of_next_block(found, stage, n) {
                 Some(outputs) => vec![outputs, before.unwrap_or(outputs), size, size],
                 None => {
-                    let norm = if class.can.order == Order::Pre { n + 1 } else { n };
-                    let part = Part::Norm(norm);
-                    let outputs = channels(found, Place::Block { stage, block: 0, part })?;
+                    let norm = if class.can.order == ActivationOrder::Pre { n + 1 } else { n };
+                    let component = Component::Norm(norm);
+                    let outputs = channels(found, Position::Block { stage, block: 0, component })?;
                     vec![outputs, before.unwrap_or(outputs), size, size]
                 }
             };
@@ -147,15 +149,15 @@ fn completed(class: &ModelClass, found: &Found) -> Option<Found> {
 
 /// Channels that the same convolution of the second block gives.
 fn of_next_block(found: &Found, stage: usize, n: usize) -> Option<usize> {
-    let place = Place::Block { stage, block: 1, part: Part::Conv(n) };
-    let (_, shape) = found.get(&Slot { place, field: Field::Weight })?;
+    let position = Position::Block { stage, block: 1, component: Component::Conv(n) };
+    let (_, shape) = found.get(&Slot { position, field: Field::Weight })?;
     shape.first().copied()
 }
 
 /// Channels of a norm, by whichever of its tensors there is.
-fn channels(found: &Found, place: Place) -> Option<usize> {
+fn channels(found: &Found, position: Position) -> Option<usize> {
     let fields = [Field::Scale, Field::Offset, Field::Mean, Field::Variance];
-    fields.into_iter().find_map(|field| match found.get(&Slot { place, field })?.1[..] {
+    fields.into_iter().find_map(|field| match found.get(&Slot { position, field })?.1[..] {
         [channels] => Some(channels),
         _ => None,
     })

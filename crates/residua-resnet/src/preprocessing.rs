@@ -9,7 +9,7 @@ use serde::Serialize;
 
 pub use residua_ir::preparation::Preprocessing;
 
-use crate::anatomy::{Anatomy, Order};
+use crate::anatomy::{ActivationOrder, Anatomy};
 use crate::form::Family;
 
 /// A part of a preparation, and where it is from.
@@ -164,7 +164,8 @@ fn of_architecture(model: &Checked, anatomy: &Anatomy, scales: bool) -> (Option<
             "CIFAR networks take 0 to 1; the Keras example also subtracts a mean that no file holds",
         );
     }
-    let strided_last = anatomy.blocks.iter().any(|b| b.stride > 1 && b.activation == Order::Pre && b.index > 0);
+    let strided_last =
+        anatomy.blocks.iter().any(|b| b.stride > 1 && b.activation == ActivationOrder::Pre && b.index > 0);
     match (architecture.family, model.graph().source().framework.as_str()) {
         (Family::V1, _) if base.ends_with("v1") => {
             known(Preprocessing::Caffe, "as Keras Applications and Caffe train it")

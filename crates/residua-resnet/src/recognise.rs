@@ -15,7 +15,7 @@ use crate::anatomy::BlockKind;
 use crate::form::{Form, StageForm, StemForm, StrideIn};
 use crate::layouts::{Headless, MODEL_LIBRARIES, ModelClass, ModelLibrary};
 use crate::recipe::{Biases, Classifier, Framework, Head, HeadPool, Input, Norms, Own, Projections, Recipe, Sizes};
-use crate::slot::{Field, Part, Place, Slot};
+use crate::slot::{Component, Field, Position, Slot};
 
 pub use open::{GivenDilation, GivenStem, Impossible, StemPool};
 
@@ -48,7 +48,7 @@ pub struct Given {
     /// Epsilon of all norms.
     pub epsilon: Option<f64>,
     /// What single layers are said to have.
-    pub own: BTreeMap<Place, Own>,
+    pub own: BTreeMap<Position, Own>,
     /// Groups of group norms.
     pub norm_groups: Option<usize>,
     /// Activation of stem and blocks.
@@ -90,15 +90,15 @@ pub struct Recognised {
 impl Recognised {
     /// The place of a layer by its name; [`None`] for a name that is not of the layout.
     #[must_use]
-    pub fn place(&self, layer: &str) -> Option<Place> {
-        place_of(self.class, self.recipe.form.stem, layer)
+    pub fn position(&self, layer: &str) -> Option<Position> {
+        position_of(self.class, self.recipe.form.stem, layer)
     }
 }
 
-fn place_of(class: &ModelClass, stem: StemForm, layer: &str) -> Option<Place> {
+fn position_of(class: &ModelClass, stem: StemForm, layer: &str) -> Option<Position> {
     let layout = class.layout();
-    let place = layout.place(layer).or_else(|| layout.place(&format!("{}{layer}", layout.optional)))?;
-    Some(if stem == StemForm::Deep { behind_deep_stem(place) } else { place })
+    let position = layout.position(layer).or_else(|| layout.position(&format!("{}{layer}", layout.optional)))?;
+    Some(if stem == StemForm::Deep { behind_deep_stem(position) } else { position })
 }
 
 /// Why a model class is not the one.
@@ -126,7 +126,7 @@ pub fn recognise(entries: &[Entry], given: &Given) -> Result<Recognised, Vec<Mis
         MODEL_LIBRARIES.into_iter().filter(|library| given.library.is_none_or(|wanted| wanted.name == library.name));
     for library in libraries {
         for &class in library.model_classes {
-            let (found, left) = place(class, entries);
+            let (found, left) = assign(class, entries);
             match attempt(library, class, entries, &found, &left, given) {
                 Ok(recognised) if recognised.exact => return Ok(recognised),
                 Ok(recognised) => nearly = nearly.or(Some(recognised)),
@@ -142,21 +142,21 @@ pub fn recognise(entries: &[Entry], given: &Given) -> Result<Recognised, Vec<Mis
 }
 
 /// The tensors that a class's layout names, and those that it does not.
-pub(crate) fn place(class: &ModelClass, entries: &[Entry]) -> (Found, Vec<usize>) {
+pub(crate) fn assign(class: &ModelClass, entries: &[Entry]) -> (Found, Vec<usize>) {
     let layout = class.layout();
     let bare = !layout.optional.is_empty() && !entries.iter().any(|entry| entry.name.starts_with(layout.optional));
     let mut found = Found::new();
     let mut left = Vec::new();
     // Of several tables of one layout, single and triple stems share names: the norm behind `conv1.6` is `bn1` too.
-    let deep = entries
-        .iter()
-        .any(|entry| matches!(layout.slot(&entry.name), Some(Slot { place: Place::Stem(Part::Conv(1..)), .. })));
+    let deep = entries.iter().any(|entry| {
+        matches!(layout.slot(&entry.name), Some(Slot { position: Position::Stem(Component::Conv(1..)), .. }))
+    });
     for (index, entry) in entries.iter().enumerate() {
         let slot = layout.slot(&entry.name);
         let slot = slot.or_else(|| bare.then(|| layout.slot(&format!("{}{}", layout.optional, entry.name)))?);
         match slot {
             Some(slot) => {
-                let slot = if deep { Slot { place: behind_deep_stem(slot.place), ..slot } } else { slot };
+                let slot = if deep { Slot { position: behind_deep_stem(slot.position), ..slot } } else { slot };
                 let shape = layout.shape(slot, &entry.shape);
                 if found.insert(slot, (index, shape)).is_some() {
                     left.push(index);
@@ -169,10 +169,10 @@ pub(crate) fn place(class: &ModelClass, entries: &[Entry]) -> (Found, Vec<usize>
 }
 
 /// Layouts name what follows the stem alike, be it one convolution or three.
-fn behind_deep_stem(place: Place) -> Place {
-    match place {
-        Place::Stem(Part::Norm(0)) => Place::Stem(Part::Norm(3)),
-        Place::Stem(Part::Activation(0)) => Place::Stem(Part::Activation(3)),
+fn behind_deep_stem(position: Position) -> Position {
+    match position {
+        Position::Stem(Component::Norm(0)) => Position::Stem(Component::Norm(3)),
+        Position::Stem(Component::Activation(0)) => Position::Stem(Component::Activation(3)),
         other => other,
     }
 }
@@ -206,7 +206,7 @@ pub(crate) fn attempt(
     let form = Form { stride_on: own_stride, ..recipe.form.clone() };
     class.reads(library, &form)?;
     if given.says_strides() || !given.own.is_empty() {
-        let has = |place: Place| found.contains_key(&Slot { place, field: Field::Weight });
+        let has = |position: Position| found.contains_key(&Slot { position, field: Field::Weight });
         recipe.pace.projecting = Some(open::projecting(&recipe, has));
     }
     bind(class, &recipe, entries, &found)?;
@@ -219,7 +219,10 @@ pub(crate) fn attempt(
 /// What is given, with what some names and shapes tell beyond the form.
 fn complete(class: &ModelClass, entries: &[Entry], found: &Found, given: &Given) -> Given {
     let mut given = given.clone();
-    let shortcut = Slot { place: Place::Block { stage: 0, block: 0, part: Part::ShortcutConv }, field: Field::Weight };
+    let shortcut = Slot {
+        position: Position::Block { stage: 0, block: 0, component: Component::ShortcutConv },
+        field: Field::Weight,
+    };
     // A projection that changes no channels has a stride.
     let thins = matches!(found.get(&shortcut), Some((_, shape)) if shape.len() == 4 && shape[0] == shape[1]);
     let open = given.strides.is_none() && given.output_stride.is_none();
@@ -243,7 +246,7 @@ fn classifier_of_another_name(
     found: &mut Found,
     left: &[usize],
 ) -> Option<String> {
-    let head = Slot { place: Place::Dense(0), field: Field::Weight };
+    let head = Slot { position: Position::Dense(0), field: Field::Weight };
     if class.conventions.framework != Framework::Torch || found.contains_key(&head) {
         return None;
     }
@@ -272,7 +275,7 @@ fn classifier_of_another_name(
 /// Channels that the last block gives.
 pub(crate) fn last_outputs(found: &Found) -> Option<usize> {
     let last = found.iter().filter_map(|(slot, (_, shape))| match slot {
-        Slot { place: Place::Block { stage, block, part: Part::Conv(n) }, field: Field::Weight } => {
+        Slot { position: Position::Block { stage, block, component: Component::Conv(n) }, field: Field::Weight } => {
             Some(((*stage, *block, *n), shape.first().copied()?))
         }
         _ => None,
@@ -282,28 +285,29 @@ pub(crate) fn last_outputs(found: &Found) -> Option<usize> {
 
 /// The network that these shapes are of.
 pub(crate) fn deduce(class: &ModelClass, found: &Found, given: &Given) -> Result<Recipe, String> {
-    let shape = |place: Place, field: Field| found.get(&Slot { place, field }).map(|(_, shape)| &shape[..]);
-    let kernel = |place: Place| match shape(place, Field::Weight) {
+    let shape = |position: Position, field: Field| found.get(&Slot { position, field }).map(|(_, shape)| &shape[..]);
+    let kernel = |position: Position| match shape(position, Field::Weight) {
         Some(&[o, i, h, w]) => Some([o, i, h, w]),
         Some(_) | None => None,
     };
     let (stem, [stem_width, channels], deep_stem) = stem(&kernel, given)?;
     let stages = stages(found, &kernel)?;
-    let first = |part: Part| Place::Block { stage: 0, block: 0, part };
-    let block = if kernel(first(Part::Conv(3))).is_some() { BlockKind::Bottleneck } else { BlockKind::Basic };
-    let groups = match (block, kernel(first(Part::Conv(1))), kernel(first(Part::Conv(2)))) {
+    let first = |component: Component| Position::Block { stage: 0, block: 0, component };
+    let block = if kernel(first(Component::Conv(3))).is_some() { BlockKind::Bottleneck } else { BlockKind::Basic };
+    let groups = match (block, kernel(first(Component::Conv(1))), kernel(first(Component::Conv(2)))) {
         (BlockKind::Bottleneck, Some([width, ..]), Some([_, per_group, ..])) => {
             width.checked_div(per_group).unwrap_or(1)
         }
         _ => 1,
     };
-    let gates = (0..stages.len())
-        .map_while(|stage| kernel(Place::Block { stage, block: 0, part: Part::Gate(1) }).map(|[width, ..]| width));
+    let gates = (0..stages.len()).map_while(|stage| {
+        kernel(Position::Block { stage, block: 0, component: Component::Gate(1) }).map(|[width, ..]| width)
+    });
     let gates: Vec<usize> = gates.collect();
     let group_norm = !found.keys().any(|slot| slot.field == Field::Mean);
-    let biased = found
-        .keys()
-        .any(|slot| slot.field == Field::Bias && matches!(slot.place, Place::Block { part: Part::Conv(_), .. }));
+    let biased = found.keys().any(|slot| {
+        slot.field == Field::Bias && matches!(slot.position, Position::Block { component: Component::Conv(_), .. })
+    });
 
     let can = &class.can;
     let stride_on = match (block, can.stride_in) {
@@ -342,14 +346,14 @@ pub(crate) fn deduce(class: &ModelClass, found: &Found, given: &Given) -> Result
     let name = form.standard_name().unwrap_or_default();
     let input = Input { channels, size: None };
     let mut own = widths::own(&form, &gates, &kernel);
-    for (&place, given) in &given.own {
-        let merged = given.clone().or(own.remove(&place).unwrap_or_default());
-        own.insert(place, merged);
+    for (&position, given) in &given.own {
+        let merged = given.clone().or(own.remove(&position).unwrap_or_default());
+        own.insert(position, merged);
     }
-    if let (StemForm::Other, Some([.., rows, _])) = (form.stem, kernel(Place::Stem(Part::Conv(0)))) {
-        own.entry(Place::Stem(Part::Conv(0))).or_default().kernel = Some(rows);
+    if let (StemForm::Other, Some([.., rows, _])) = (form.stem, kernel(Position::Stem(Component::Conv(0)))) {
+        own.entry(Position::Stem(Component::Conv(0))).or_default().kernel = Some(rows);
     }
-    let head = head(class, shape(Place::Dense(0), Field::Weight), shape(Place::Dense(0), Field::Bias), given)?;
+    let head = head(class, shape(Position::Dense(0), Field::Weight), shape(Position::Dense(0), Field::Bias), given)?;
     Ok(Recipe {
         name,
         form,
@@ -365,11 +369,11 @@ pub(crate) fn deduce(class: &ModelClass, found: &Found, given: &Given) -> Result
 
 /// Form of the stem, channels that it gives and takes, widths within.
 fn stem(
-    kernel: &dyn Fn(Place) -> Option<[usize; 4]>,
+    kernel: &dyn Fn(Position) -> Option<[usize; 4]>,
     given: &Given,
 ) -> Result<(StemForm, [usize; 2], [usize; 2]), String> {
-    let known = given.stem.stride.is_some() || given.own.contains_key(&Place::Stem(Part::Conv(0)));
-    let stem = |n: usize| kernel(Place::Stem(Part::Conv(n)));
+    let known = given.stem.stride.is_some() || given.own.contains_key(&Position::Stem(Component::Conv(0)));
+    let stem = |n: usize| kernel(Position::Stem(Component::Conv(n)));
     match (stem(0), stem(1), stem(2), stem(3)) {
         (Some([out, channels, 7, 7]), None, None, None) => Ok((StemForm::Large, [out, channels], [0; 2])),
         (Some([out, channels, 3, 3]), None, None, None) => Ok((StemForm::Small, [out, channels], [0; 2])),
@@ -387,11 +391,11 @@ fn stem(
 }
 
 /// Blocks, inner widths and channels of the stages.
-fn stages(found: &Found, kernel: &dyn Fn(Place) -> Option<[usize; 4]>) -> Result<Vec<StageForm>, String> {
+fn stages(found: &Found, kernel: &dyn Fn(Position) -> Option<[usize; 4]>) -> Result<Vec<StageForm>, String> {
     let blocks: BTreeSet<(usize, usize)> = found
         .keys()
-        .filter_map(|slot| match slot.place {
-            Place::Block { stage, block, .. } => Some((stage, block)),
+        .filter_map(|slot| match slot.position {
+            Position::Block { stage, block, .. } => Some((stage, block)),
             _ => None,
         })
         .collect();
@@ -402,7 +406,7 @@ fn stages(found: &Found, kernel: &dyn Fn(Place) -> Option<[usize; 4]>) -> Result
         if count == 0 || !blocks.contains(&(stage, count - 1)) {
             return Err(format!("blocks of its stage {stage} are missing"));
         }
-        let first = |n: usize| kernel(Place::Block { stage, block: 0, part: Part::Conv(n) });
+        let first = |n: usize| kernel(Position::Block { stage, block: 0, component: Component::Conv(n) });
         let widths = match (first(1), first(2), first(3)) {
             (Some(_), Some([width, ..]), Some([outputs, ..])) => Some((width, outputs)),
             (Some([width, ..]), Some([outputs, ..]), None) => Some((width, outputs)),

@@ -1,6 +1,6 @@
 //! Places in a residual network and the tensors in them: the one vocabulary that layouts, recipes and our own files share.
 //!
-//! A [`Place`] is filled by a layer, a [`Slot`] by a tensor of that layer. Stages and blocks count from 0, the
+//! A [`Position`] is filled by a layer, a [`Slot`] by a tensor of that layer. Stages and blocks count from 0, the
 //! convolutions of a block from 1. Norm `n` is the one that belongs to convolution `n`: behind it in a post-activated
 //! block, before it in a pre-activated one; activations likewise.
 
@@ -8,7 +8,7 @@ use std::fmt;
 
 /// What a layer is within the stem or a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Part {
+pub enum Component {
     /// Convolution of the main path; 0 where there is only one.
     Conv(usize),
     /// Normalisation of that convolution.
@@ -41,11 +41,11 @@ pub enum Part {
 
 /// What a layer is in a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Place {
+pub enum Position {
     /// The picture.
     Input,
     /// Before the stem's pool.
-    Stem(Part),
+    Stem(Component),
     /// Padding before the stem's pool.
     PoolPad,
     /// The stem's pool.
@@ -57,7 +57,7 @@ pub enum Place {
         /// Block in the stage, from 0.
         block: usize,
         /// What it is there.
-        part: Part,
+        component: Component,
     },
     /// Normalisation behind the last block of a pre-activated network.
     FinalNorm,
@@ -71,7 +71,7 @@ pub enum Place {
     Dense(usize),
     /// A layer of a head that is more than one dense layer, from 1.
     Head(usize),
-    /// One of two pools of the head, from 1; [`Place::HeadPool`] joins what they give.
+    /// One of two pools of the head, from 1; [`Position::HeadPool`] joins what they give.
     OneHeadPool(usize),
 }
 
@@ -98,7 +98,7 @@ pub enum Field {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot {
     /// The layer.
-    pub place: Place,
+    pub position: Position,
     /// Which of its tensors.
     pub field: Field,
 }
@@ -112,42 +112,42 @@ impl fmt::Display for Count {
     }
 }
 
-impl fmt::Display for Part {
+impl fmt::Display for Component {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Part::Conv(n) => write!(f, "conv{}", Count(n)),
-            Part::Norm(n) => write!(f, "norm{}", Count(n)),
-            Part::Activation(n) => write!(f, "act{}", Count(n)),
-            Part::Pad(n) => write!(f, "pad{}", Count(n)),
-            Part::ShortcutPool => f.write_str("shortcut.pool"),
-            Part::ShortcutConv => f.write_str("shortcut.conv"),
-            Part::ShortcutNorm => f.write_str("shortcut.norm"),
-            Part::ShortcutPad => f.write_str("shortcut.pad"),
-            Part::GatePool => f.write_str("se.pool"),
-            Part::Gate(n) => write!(f, "se.fc{}", Count(n)),
-            Part::GateActivation(n) => write!(f, "se.act{}", Count(n)),
-            Part::GateProduct => f.write_str("se.mul"),
-            Part::Add => f.write_str("add"),
-            Part::Output => f.write_str("out"),
+            Component::Conv(n) => write!(f, "conv{}", Count(n)),
+            Component::Norm(n) => write!(f, "norm{}", Count(n)),
+            Component::Activation(n) => write!(f, "act{}", Count(n)),
+            Component::Pad(n) => write!(f, "pad{}", Count(n)),
+            Component::ShortcutPool => f.write_str("shortcut.pool"),
+            Component::ShortcutConv => f.write_str("shortcut.conv"),
+            Component::ShortcutNorm => f.write_str("shortcut.norm"),
+            Component::ShortcutPad => f.write_str("shortcut.pad"),
+            Component::GatePool => f.write_str("se.pool"),
+            Component::Gate(n) => write!(f, "se.fc{}", Count(n)),
+            Component::GateActivation(n) => write!(f, "se.act{}", Count(n)),
+            Component::GateProduct => f.write_str("se.mul"),
+            Component::Add => f.write_str("add"),
+            Component::Output => f.write_str("out"),
         }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Place::Input => f.write_str("input"),
-            Place::Stem(part) => write!(f, "stem.{part}"),
-            Place::PoolPad => f.write_str("stem.pool_pad"),
-            Place::Pool => f.write_str("stem.pool"),
-            Place::Block { stage, block, part } => write!(f, "stages.{stage}.blocks.{block}.{part}"),
-            Place::FinalNorm => f.write_str("norm"),
-            Place::FinalActivation => f.write_str("act"),
-            Place::HeadPool => f.write_str("head.pool"),
-            Place::Flatten => f.write_str("head.flatten"),
-            Place::Dense(n) => write!(f, "head.fc{}", Count(n)),
-            Place::Head(n) => write!(f, "head.{n}"),
-            Place::OneHeadPool(n) => write!(f, "head.pool{n}"),
+            Position::Input => f.write_str("input"),
+            Position::Stem(component) => write!(f, "stem.{component}"),
+            Position::PoolPad => f.write_str("stem.pool_pad"),
+            Position::Pool => f.write_str("stem.pool"),
+            Position::Block { stage, block, component } => write!(f, "stages.{stage}.blocks.{block}.{component}"),
+            Position::FinalNorm => f.write_str("norm"),
+            Position::FinalActivation => f.write_str("act"),
+            Position::HeadPool => f.write_str("head.pool"),
+            Position::Flatten => f.write_str("head.flatten"),
+            Position::Dense(n) => write!(f, "head.fc{}", Count(n)),
+            Position::Head(n) => write!(f, "head.{n}"),
+            Position::OneHeadPool(n) => write!(f, "head.pool{n}"),
         }
     }
 }
@@ -168,6 +168,6 @@ impl fmt::Display for Field {
 
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.place, self.field)
+        write!(f, "{}.{}", self.position, self.field)
     }
 }

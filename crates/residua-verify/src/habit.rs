@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use residua_ir::{Graph, Level, NodeId};
 use residua_resnet::Anatomy;
-use residua_resnet::anatomy::{Block, ConvUnit, Order, ShortcutKind, Step};
+use residua_resnet::anatomy::{ActivationOrder, Block, ConvNormAct, ShortcutKind, Step};
 
 use crate::wiring::{self, Wiring};
 
@@ -34,7 +34,7 @@ pub(crate) struct Habit {
     /// Kernels of the main path.
     pub(crate) kernels: Vec<[usize; 2]>,
     /// Where normalisation and activation are.
-    pub(crate) order: Order,
+    pub(crate) order: ActivationOrder,
     /// Parts of the main path.
     pub(crate) parts: Vec<Part>,
     /// Activation behind the sum.
@@ -53,7 +53,7 @@ pub(crate) struct Habit {
 #[derive(Debug)]
 pub(crate) struct Lost {
     /// Its convolutions.
-    pub(crate) convs: Vec<ConvUnit>,
+    pub(crate) convs: Vec<ConvNormAct>,
     /// The block before it; none at the very beginning.
     pub(crate) behind: Option<usize>,
 }
@@ -116,7 +116,7 @@ impl Habit {
     /// commonly begins with its convolution, as the stem is normalised and activated already.
     pub(crate) fn first_exception(&self, parts: &[Part], block: &Block) -> Option<usize> {
         let usual = &self.parts[..];
-        let bare = self.order == Order::Pre && (block.stage, block.index) == (0, 0);
+        let bare = self.order == ActivationOrder::Pre && (block.stage, block.index) == (0, 0);
         let leading = usual.iter().take_while(|part| **part != Part::Conv).count();
         if bare && parts.first() == Some(&Part::Conv) && parts == &usual[leading..] {
             return None;
@@ -137,8 +137,8 @@ impl Habit {
         let starts_with_conv = matches!(no_norms.first(), Some(Part::Conv));
         let ends_with_conv = matches!(no_norms.last(), Some(Part::Conv));
         let order = match self.order {
-            Order::Post => starts_with_conv && activations + 1 == convs && self.after.is_some(),
-            Order::Pre => !starts_with_conv && activations == convs && self.after.is_none(),
+            ActivationOrder::Post => starts_with_conv && activations + 1 == convs && self.after.is_some(),
+            ActivationOrder::Pre => !starts_with_conv && activations == convs && self.after.is_none(),
         };
         (self.kernels == BASIC || self.kernels == BOTTLENECK) && alternate && ends_with_conv && order
     }
@@ -239,13 +239,13 @@ fn lost(anatomy: &Anatomy, habit: &Habit) -> Vec<Lost> {
         found.extend(runs(&loose.convs, habit, &wired).map(|convs| Lost { convs, behind: Some(loose.behind) }));
     }
     let of_stem = if anatomy.stem.unseen { &[] } else { behind_stem(anatomy) };
-    let like_first = |convs: &Vec<ConvUnit>| {
+    let like_first = |convs: &Vec<ConvNormAct>| {
         let first = anatomy.blocks.first().map(|block| &block.convs);
         first.is_some_and(|first| convs.iter().map(|c| c.outputs).eq(first.iter().map(|c| c.outputs)))
     };
     found.extend(runs(of_stem, habit, &wired).filter(like_first).map(|convs| Lost { convs, behind: None }));
     // Some networks have a shortcut only where nothing changes. There what changes is no lost block.
-    let changes = |convs: &[ConvUnit]| {
+    let changes = |convs: &[ConvNormAct]| {
         let stride = convs.iter().fold(1usize, |product, conv| product.saturating_mul(conv.stride));
         let (first, last) = (convs.first().map(|conv| conv.inputs), convs.last().map(|conv| conv.outputs));
         stride > 1 || first != last
@@ -262,7 +262,7 @@ fn lost(anatomy: &Anatomy, habit: &Habit) -> Vec<Lost> {
 }
 
 /// Convolutions before the first block that are not what a stem has: those behind its pool, or behind its first one.
-fn behind_stem(anatomy: &Anatomy) -> &[ConvUnit] {
+fn behind_stem(anatomy: &Anatomy) -> &[ConvNormAct] {
     let convs = &anatomy.stem.convs;
     let start = match anatomy.stem.pool {
         Some(pool) => convs.iter().position(|conv| conv.node > pool).unwrap_or(convs.len()),
@@ -272,11 +272,15 @@ fn behind_stem(anatomy: &Anatomy) -> &[ConvUnit] {
 }
 
 /// Convolutions in pieces as long as a block, where all of them are such pieces.
-fn runs<'a>(convs: &'a [ConvUnit], habit: &'a Habit, wired: &[NodeId]) -> impl Iterator<Item = Vec<ConvUnit>> + 'a {
+fn runs<'a>(
+    convs: &'a [ConvNormAct],
+    habit: &'a Habit,
+    wired: &[NodeId],
+) -> impl Iterator<Item = Vec<ConvNormAct>> + 'a {
     let size = habit.kernels.len().max(1);
-    let is_block = |run: &[ConvUnit]| run.iter().map(|conv| conv.kernel).eq(habit.kernels.iter().copied());
+    let is_block = |run: &[ConvNormAct]| run.iter().map(|conv| conv.kernel).eq(habit.kernels.iter().copied());
     let all = convs.len().is_multiple_of(size)
         && convs.chunks(size).all(is_block)
         && !convs.iter().any(|conv| wired.contains(&conv.node));
-    convs.chunks(size).filter(move |_| all).map(<[ConvUnit]>::to_vec)
+    convs.chunks(size).filter(move |_| all).map(<[ConvNormAct]>::to_vec)
 }

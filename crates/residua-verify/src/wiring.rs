@@ -82,7 +82,7 @@ fn is_unseen(graph: &Graph, path: &Stretch) -> bool {
 fn blocks_on(path: &Stretch, habit: &Habit) -> Option<usize> {
     let size = habit.kernels.len().max(1);
     let is_block = |convs: &[_]| {
-        let convs: &[residua_resnet::anatomy::ConvUnit] = convs;
+        let convs: &[residua_resnet::anatomy::ConvNormAct] = convs;
         convs.iter().map(|conv| conv.kernel).eq(habit.kernels.iter().copied())
     };
     let whole =

@@ -2,7 +2,7 @@
 
 use residua_resnet::layout_fit::{Fitted, FittedTensor, fit_layout};
 use residua_resnet::layouts::{MODEL_LIBRARIES, ModelLibrary};
-use residua_resnet::slot::Place;
+use residua_resnet::slot::Position;
 
 use crate::args::LayoutName;
 use crate::model::Model;
@@ -99,7 +99,7 @@ impl Named {
             _ => String::new(),
         };
         // A classifier of another name is told by its place alone.
-        let is_classifier = |placed: &FittedTensor| matches!(placed.slot.place, Place::Dense(_));
+        let is_classifier = |placed: &FittedTensor| matches!(placed.slot.position, Position::Dense(_));
         let mut trunk = fitted.tensors.iter().filter(|placed| !is_classifier(placed));
         let wrapper = Wrapper::between(&trunk.next()?.name, &name(fitted.tensors.first()?))?;
         if !trunk.all(|placed| Wrapper::between(&placed.name, &name(placed)).as_ref() == Some(&wrapper)) {

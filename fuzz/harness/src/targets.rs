@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use residua::emit::onnx::OnnxOptions;
-use residua::emit::safetensors::{Layout, SafetensorsOptions};
+use residua::emit::safetensors::{SafetensorsOptions, TensorLayout};
 use residua::emit::{EmitError, Staged};
 use residua::formats::{Container, open_bytes};
 use residua::import::{LoadOptions, from_container, load};
@@ -78,7 +78,7 @@ pub fn pipeline(data: &[u8]) {
     let at = |name: &str| folder.path().join(name);
     write_and_read(&model, "ONNX", |model| residua::emit::onnx::stage(model, &OnnxOptions::default(), &at("out.onnx")));
     write_and_read(&model, "safetensors", |model| {
-        let options = SafetensorsOptions { layout: Layout::Source, float: None };
+        let options = SafetensorsOptions { layout: TensorLayout::Source, float: None };
         residua::emit::safetensors::stage(model, &options, &at("out.safetensors"))
     });
 }

@@ -5,7 +5,7 @@
 
 use residua_ir::{Activation, DType};
 use residua_resnet::Form;
-use residua_resnet::anatomy::{BlockKind, Order};
+use residua_resnet::anatomy::{ActivationOrder, BlockKind};
 use residua_resnet::layout_fit::Fitted;
 use residua_resnet::recipe::Norms;
 use serde_json::{Map, Value, json};
@@ -19,8 +19,8 @@ pub(super) fn text(fitted: &Fitted, float: Option<DType>) -> Option<String> {
     let head = fitted.recipe.head.as_ref();
     let classes = head.map(|head| head.classifier.as_ref().map_or(0, |dense| dense.classes));
     let mut config = match fitted.recipe.form.order {
-        Order::Post => resnet(fitted, classes.is_some()),
-        Order::Pre => bit(fitted, classes.is_some()),
+        ActivationOrder::Post => resnet(fitted, classes.is_some()),
+        ActivationOrder::Pre => bit(fitted, classes.is_some()),
     };
     let mut put = |key: &str, value: Value| config.insert(key.to_owned(), value);
     if let Some(classes) = classes {

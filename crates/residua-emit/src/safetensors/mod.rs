@@ -32,7 +32,7 @@ const FILL_FROM_TEXT: usize = 1 << 16;
 
 /// Names and axes of the tensors.
 #[derive(Clone, Copy)]
-pub enum Layout<'a> {
+pub enum TensorLayout<'a> {
     /// As the source has them: its names, its axis order.
     Source,
     /// As the graph has them, OIHW, under these names.
@@ -48,7 +48,7 @@ pub enum Layout<'a> {
 #[derive(Clone, Copy)]
 pub struct SafetensorsOptions<'a> {
     /// Names and axes.
-    pub layout: Layout<'a>,
+    pub layout: TensorLayout<'a>,
     /// Float type of the weights; `None` leaves each as it is.
     pub float: Option<DType>,
 }
@@ -66,10 +66,10 @@ struct Store {
 
 impl Store {
     /// The number that all elements of a parameter are, where it may stand for them.
-    fn fill(&mut self, parameter: &Parameter, layout: Layout<'_>) -> Option<f64> {
+    fn fill(&mut self, parameter: &Parameter, layout: TensorLayout<'_>) -> Option<f64> {
         let own = match (parameter.role, layout) {
-            (Role::Literal, _) | (Role::Default, Layout::Source) => true,
-            (Role::Default, Layout::Graph { .. }) | (Role::Weight | Role::Statistic | Role::Counter, _) => false,
+            (Role::Literal, _) | (Role::Default, TensorLayout::Source) => true,
+            (Role::Default, TensorLayout::Graph { .. }) | (Role::Weight | Role::Statistic | Role::Counter, _) => false,
         };
         let (len, bytes) = (parameter.tensor.len(), parameter.tensor.byte_len() as u64);
         // The file has to be read where no limit is raised.
@@ -86,17 +86,17 @@ impl Store {
         })
     }
 
-    fn place(&mut self, graph: &Graph, id: ParameterId, layout: Layout<'_>) -> Place {
+    fn place(&mut self, graph: &Graph, id: ParameterId, layout: TensorLayout<'_>) -> Place {
         let parameter = graph.parameter(id);
         if let Some(number) = self.fill(parameter, layout) {
             return Place::Filled(number);
         }
         let (wanted, tensor, transforms) = match layout {
-            Layout::Source => {
+            TensorLayout::Source => {
                 let (stored, transforms) = parameter.tensor.source_view();
                 (parameter.name.raw().to_owned(), stored, transforms)
             }
-            Layout::Graph { names, .. } => (names(id), parameter.tensor.clone(), Vec::new()),
+            TensorLayout::Graph { names, .. } => (names(id), parameter.tensor.clone(), Vec::new()),
         };
         let identity = (parameter.location.clone(), tensor.transforms().to_vec());
         let (mut name, mut count) = (wanted.clone(), 1);
@@ -121,10 +121,10 @@ impl Store {
 }
 
 /// The metadata of a file that holds the whole model.
-fn about(graph: &Graph, layout: Layout<'_>, text: String) -> Map<String, Value> {
+fn about(graph: &Graph, layout: TensorLayout<'_>, text: String) -> Map<String, Value> {
     let layout = match layout {
-        Layout::Source => "source",
-        Layout::Graph { name, .. } => name,
+        TensorLayout::Source => "source",
+        TensorLayout::Graph { name, .. } => name,
     };
     let mut about = Map::new();
     about.insert("format".to_owned(), json!("residua"));
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn the_source_layout_is_what_the_source_stored() {
-        let (bytes, emitted) = written(&SafetensorsOptions { layout: Layout::Source, float: None });
+        let (bytes, emitted) = written(&SafetensorsOptions { layout: TensorLayout::Source, float: None });
         let file = SafeTensors::deserialize(&bytes).unwrap();
         let mut names = file.names();
         names.sort_unstable();
@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn the_graphs_layout_has_its_names_and_axes_and_rounded_weights() {
         let names = |id: ParameterId| format!("p{}", id.index());
-        let layout = Layout::Graph { name: "test", names: &names };
+        let layout = TensorLayout::Graph { name: "test", names: &names };
         let (bytes, emitted) = written(&SafetensorsOptions { layout, float: Some(DType::F16) });
         let file = SafeTensors::deserialize(&bytes).unwrap();
         let kernel = file.tensor("p0").unwrap();
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn the_file_is_laid_out_as_the_crate_would() {
-        let (bytes, _) = written(&SafetensorsOptions { layout: Layout::Source, float: None });
+        let (bytes, _) = written(&SafetensorsOptions { layout: TensorLayout::Source, float: None });
         let file = SafeTensors::deserialize(&bytes).unwrap();
         let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
         let again = ::safetensors::serialize(file.tensors(), None).unwrap();
@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn what_is_staged_and_dropped_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let options = SafetensorsOptions { layout: Layout::Source, float: None };
+        let options = SafetensorsOptions { layout: TensorLayout::Source, float: None };
         let staged = stage(&model(), &options, &folder.path().join("m.safetensors")).unwrap();
         assert!(staged.path().is_file());
         drop(staged);

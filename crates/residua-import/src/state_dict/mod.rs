@@ -32,7 +32,7 @@ use residua_ir::{Graph, Source, Unused};
 use residua_resnet::layouts::{Axes, Headless, ModelLibrary};
 use residua_resnet::recipe::{Bound, Head, Recipe, Wanted};
 use residua_resnet::recognise::{Choice, Given, Recognised};
-use residua_resnet::{Field, Place, Slot, recognise};
+use residua_resnet::{Field, Position, Slot, recognise};
 use serde_json::Value;
 
 use crate::LoadOptions;
@@ -278,8 +278,8 @@ fn build(
         Some(tensor.map(|tensor| Bound { tensor, name: named.name.clone(), location: named.location.clone() }))
     };
     let counters = recognised.slots.keys().filter(|slot| slot.field == Field::Batches);
-    let counters: Result<BTreeMap<Place, Bound>> =
-        counters.filter_map(|slot| Some(bound(*slot)?.map(|bound| (slot.place, bound)))).collect();
+    let counters: Result<BTreeMap<Position, Bound>> =
+        counters.filter_map(|slot| Some(bound(*slot)?.map(|bound| (slot.position, bound)))).collect();
     recipe.build_with(source, unused, counters?, &mut |wanted: &Wanted| {
         bound(wanted.slot).unwrap_or_else(|| {
             Err(Error::MissingTensor {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use residua_ir::{Activation, Graph, Source, Tensor, TensorError, Unused};
 use residua_resnet::layouts::{fields, snake_case};
 use residua_resnet::recipe::{Bound, KerasModelClass, Layer, LayerKind, Recipe, Wanted};
-use residua_resnet::{Field, Part, Place};
+use residua_resnet::{Component, Field, Position};
 
 use super::describe_group;
 use super::group::{Group, Groups, Kind};
@@ -55,7 +55,7 @@ pub(super) fn match_layers<'g, 'a>(
         let fits =
             |group: &Group| if named { group.name.as_deref() == Some(&layer.name) } else { class_fits(layer, group) };
         let Some(group) = pool.take(fits) else {
-            return Err(format!("the file has nothing for its {} `{}` ({})", layer.class, layer.name, layer.place));
+            return Err(format!("the file has nothing for its {} `{}` ({})", layer.class, layer.name, layer.position));
         };
         check_shapes(layer, group)?;
         *slot = Some(group);
@@ -119,7 +119,7 @@ fn check_shapes(layer: &Layer, group: &Group) -> Result<(), String> {
     Err(format!(
         "its {} `{name}` ({}) has tensors {expected}, `{}` has {found}",
         layer.class,
-        layer.place,
+        layer.position,
         group.label()
     ))
 }
@@ -145,12 +145,12 @@ fn match_weightless<'g, 'a>(
     }
     let first = empty.groups.first().map(|(group, _)| *group);
     for (layer, slot) in layers.iter().zip(matched.iter_mut()).filter(|(_, slot)| slot.is_none()) {
-        if layer.place == Place::Input {
+        if layer.position == Position::Input {
             // It may have any name, and a sequential model lists none.
             *slot = empty.take(|group| first.is_some_and(|first| std::ptr::eq(first, group)));
         } else if complete {
-            let (class, name, place) = (layer.class, &layer.name, layer.place);
-            return Err(format!("the file lists no layer that is its {class} `{name}` ({place}){}", says(place)));
+            let (class, name, position) = (layer.class, &layer.name, layer.position);
+            return Err(format!("the file lists no layer that is its {class} `{name}` ({position}){}", says(position)));
         }
     }
     let mut notes = Vec::new();
@@ -161,20 +161,20 @@ fn match_weightless<'g, 'a>(
 }
 
 /// The option that says that a layer without weights is not there.
-fn says(place: Place) -> &'static str {
-    match place {
-        Place::Pool | Place::PoolPad => "; `--stem nopool` says that it has none",
-        Place::Block { part: Part::ShortcutPool, .. } => "; `--stride` says which stages have a stride",
-        Place::Input
-        | Place::Stem(_)
-        | Place::Block { .. }
-        | Place::FinalNorm
-        | Place::FinalActivation
-        | Place::HeadPool
-        | Place::OneHeadPool(_)
-        | Place::Flatten
-        | Place::Dense(_)
-        | Place::Head(_) => "",
+fn says(position: Position) -> &'static str {
+    match position {
+        Position::Pool | Position::PoolPad => "; `--stem nopool` says that it has none",
+        Position::Block { component: Component::ShortcutPool, .. } => "; `--stride` says which stages have a stride",
+        Position::Input
+        | Position::Stem(_)
+        | Position::Block { .. }
+        | Position::FinalNorm
+        | Position::FinalActivation
+        | Position::HeadPool
+        | Position::OneHeadPool(_)
+        | Position::Flatten
+        | Position::Dense(_)
+        | Position::Head(_) => "",
     }
 }
 
@@ -216,12 +216,12 @@ fn extra(group: &Group) -> Result<Option<String>, String> {
 /// [`Error::Tensor`] for a tensor that cannot be viewed as it must; matched shapes leave none.
 pub(super) fn build(
     recipe: &Recipe,
-    groups: &BTreeMap<Place, &Group>,
+    groups: &BTreeMap<Position, &Group>,
     source: Source,
     unused: Vec<Unused>,
 ) -> Result<Graph> {
     recipe.build(source, unused, &mut |wanted: &Wanted| {
-        let named = groups.get(&wanted.slot.place).and_then(|group| group.tensors.get(wanted.index));
+        let named = groups.get(&wanted.slot.position).and_then(|group| group.tensors.get(wanted.index));
         let Some(named) = named else {
             return Err(Error::MissingTensor {
                 layer: wanted.layer.name.clone().into(),

@@ -6,7 +6,7 @@ use residua_resnet::form::{Form, StageForm};
 use residua_resnet::layouts::Headless;
 use residua_resnet::recipe::{Classifier, Head, HeadPool, Input, KerasModelClass, Recipe};
 use residua_resnet::recognise::{Given, Impossible};
-use residua_resnet::{Part, Place};
+use residua_resnet::{Component, Position};
 
 use super::describe_group;
 use super::group::{Group, Groups, Kind};
@@ -47,11 +47,11 @@ pub(super) fn speaks(model_class: KerasModelClass, groups: &Groups) -> bool {
     let mut blocks = 0;
     let mut own = false;
     for name in groups.layers.iter().filter(|g| !g.tensors.is_empty()).filter_map(|g| g.name.as_deref()) {
-        if let Some(Place::Block { part, .. }) = layout.place(name) {
+        if let Some(Position::Block { component, .. }) = layout.position(name) {
             blocks += 1;
             own |= match model_class {
-                KerasModelClass::V1 => part == Part::Norm(3),
-                KerasModelClass::V2 => part == Part::Norm(1),
+                KerasModelClass::V1 => component == Component::Norm(3),
+                KerasModelClass::V2 => component == Component::Norm(1),
                 KerasModelClass::Old | KerasModelClass::CifarV1 | KerasModelClass::CifarV2 => true,
             };
         }
@@ -63,8 +63,8 @@ pub(super) fn speaks(model_class: KerasModelClass, groups: &Groups) -> bool {
 pub(super) fn from_names(model_class: KerasModelClass, groups: &Groups, given: &Given) -> Result<Guess, Why> {
     let layout = model_class.conventions().layout;
     let weighted: Vec<&Group> = groups.layers.iter().filter(|group| !group.tensors.is_empty()).collect();
-    let conv = |place: Place| {
-        let name = layout.layer(place).unwrap_or_default();
+    let conv = |position: Position| {
+        let name = layout.layer(position).unwrap_or_default();
         let group = weighted.iter().find(|group| group.name.as_deref() == Some(name.as_str()));
         match group.map(|group| group.kind()) {
             Some(Kind::Conv { kernel, .. }) => Ok(kernel),
@@ -72,21 +72,25 @@ pub(super) fn from_names(model_class: KerasModelClass, groups: &Groups, given: &
             None => Err(format!("there is no layer `{name}`").into()),
         }
     };
-    let places = weighted.iter().filter_map(|group| layout.place(group.name.as_deref()?));
+    let positions = weighted.iter().filter_map(|group| layout.position(group.name.as_deref()?));
     let mut blocks: Vec<usize> = Vec::new();
-    for place in places {
-        let Place::Block { stage, block, .. } = place else { continue };
+    for position in positions {
+        let Position::Block { stage, block, .. } = position else { continue };
         if stage >= 8 || block >= MAX_BLOCKS {
-            return Err(format!("more stages or blocks than any such network has ({place})").into());
+            return Err(format!("more stages or blocks than any such network has ({position})").into());
         }
         blocks.resize(blocks.len().max(stage + 1), 0);
         blocks[stage] = blocks[stage].max(block + 1);
     }
-    let [_, _, channels, stem_width] = conv(Place::Stem(Part::Conv(0)))?;
+    let [_, _, channels, stem_width] = conv(Position::Stem(Component::Conv(0)))?;
     let mut stages = Vec::new();
     for (stage, &blocks) in blocks.iter().enumerate() {
-        let at = |part: Part| Place::Block { stage, block: 0, part };
-        stages.push(StageForm { blocks, width: conv(at(Part::Conv(2)))?[3], outputs: conv(at(Part::Conv(3)))?[3] });
+        let at = |component: Component| Position::Block { stage, block: 0, component };
+        stages.push(StageForm {
+            blocks,
+            width: conv(at(Component::Conv(2)))?[3],
+            outputs: conv(at(Component::Conv(3)))?[3],
+        });
     }
     assemble(model_class, model_class.form(stem_width, stages), channels, groups, given)
 }
@@ -153,7 +157,13 @@ pub(super) fn from_order(model_class: KerasModelClass, groups: &Groups, given: &
 }
 
 /// Adds picture and head to a form.
-fn assemble(model_class: KerasModelClass, form: Form, channels: usize, groups: &Groups, given: &Given) -> Result<Guess, Why> {
+fn assemble(
+    model_class: KerasModelClass,
+    form: Form,
+    channels: usize,
+    groups: &Groups,
+    given: &Given,
+) -> Result<Guess, Why> {
     let dense = groups.layers.iter().filter_map(|group| match group.kind() {
         Kind::Dense(shape) => Some((group, shape)),
         Kind::Conv { .. } | Kind::Norm(_) | Kind::Empty | Kind::Other => None,
@@ -161,7 +171,7 @@ fn assemble(model_class: KerasModelClass, form: Form, channels: usize, groups: &
     let dense: Vec<(&Group, [usize; 2])> = dense.collect();
     let mut recipe = model_class.recipe("", form, Input { channels, size: None }, None);
     // A pool that the file lists behind a network without a classifier is what it ends with.
-    let pool = model_class.conventions().layout.layer(Place::HeadPool);
+    let pool = model_class.conventions().layout.layer(Position::HeadPool);
     let is_global = |group: &Group| group.class == "global_average_pooling2d" || pool.is_some() && group.name == pool;
     let lists_global = groups.layers.iter().any(|group| group.tensors.is_empty() && is_global(group));
     let pools = lists_global.then_some(Headless::Features);

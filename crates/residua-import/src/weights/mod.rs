@@ -80,7 +80,8 @@ pub fn import(file: KerasFile, name: &str, given: &Given) -> Result<Graph> {
 
 /// Networks to try: those whose layout names the layers; where none does, all whose layers Keras may have named.
 fn candidates(groups: &Groups) -> Vec<KerasModelClass> {
-    let named: Vec<KerasModelClass> = KerasModelClass::ALL.into_iter().filter(|&model_class| guess::speaks(model_class, groups)).collect();
+    let named: Vec<KerasModelClass> =
+        KerasModelClass::ALL.into_iter().filter(|&model_class| guess::speaks(model_class, groups)).collect();
     if named.is_empty() {
         // The old package's names are all that tells its networks from the new ones.
         KerasModelClass::ALL.into_iter().filter(|&model_class| model_class != KerasModelClass::Old).collect()
@@ -98,7 +99,11 @@ fn attempt(
     given: &Given,
 ) -> Result<(Recipe, Vec<String>, Graph), Why> {
     let by_name = guess::speaks(model_class, groups);
-    let guess = if by_name { guess::from_names(model_class, groups, given)? } else { guess::from_order(model_class, groups, given)? };
+    let guess = if by_name {
+        guess::from_names(model_class, groups, given)?
+    } else {
+        guess::from_order(model_class, groups, given)?
+    };
     let mut recipe = guess.recipe;
     recipe.name = groups.model.clone().or_else(|| recipe.standard_name()).unwrap_or_else(|| name.to_owned());
     let layers = recipe.layers();
@@ -106,8 +111,8 @@ fn attempt(
     let mut placed = BTreeMap::new();
     for (layer, group) in layers.iter().zip(&matched.groups) {
         if let Some(group) = group {
-            recipe.names.extend(group.name.clone().map(|name| (layer.place, name)));
-            placed.insert(layer.place, *group);
+            recipe.names.extend(group.name.clone().map(|name| (layer.position, name)));
+            placed.insert(layer.position, *group);
         }
     }
     let mut notes = vec![summary(&recipe, by_name)];

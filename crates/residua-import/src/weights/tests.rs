@@ -94,13 +94,14 @@ fn nested(head: Vec<LayerWeights>) -> Vec<LayerWeights> {
 fn every_kin_is_found_from_its_own_file() {
     for model_class in KerasModelClass::ALL {
         for classes in [Some(5), None] {
-            let graph =
-                load(legacy(&thin(model_class, classes))).unwrap_or_else(|error| panic!("{model_class:?} {classes:?}: {error}"));
+            let graph = load(legacy(&thin(model_class, classes)))
+                .unwrap_or_else(|error| panic!("{model_class:?} {classes:?}: {error}"));
             let epsilons = graph.nodes().iter().filter_map(|node| match node.op {
                 Op::BatchNorm(norm) => Some(norm.epsilon),
                 _ => None,
             });
-            let expected = if matches!(model_class, KerasModelClass::V1 | KerasModelClass::V2) { 1.001e-5 } else { 1e-3 };
+            let expected =
+                if matches!(model_class, KerasModelClass::V1 | KerasModelClass::V2) { 1.001e-5 } else { 1e-3 };
             assert!(epsilons.into_iter().all(|epsilon| epsilon == expected), "{model_class:?}");
             let notes = graph.source().notes.join("\n");
             assert!(notes.contains(model_class.describe()), "{model_class:?}: {notes}");
@@ -183,8 +184,8 @@ fn a_base_with_one_dense_layer_is_taken_and_one_with_more_is_refused() {
     assert!(notes.contains("head taken as global average pooling and a dense layer with softmax"), "{notes}");
 
     let error = load(nested(vec![dense("hidden", [64, 16]), dense("cats", [16, 2])])).unwrap_err();
-    for part in ["the base is recognised (depth 26", "`hidden` [64, 16] [16]", "`cats` [16, 2] [2]"] {
-        assert!(error.contains(part), "{error}");
+    for component in ["the base is recognised (depth 26", "`hidden` [64, 16] [16]", "`cats` [16, 2] [2]"] {
+        assert!(error.contains(component), "{error}");
     }
     let error = load(nested(vec![dense("cats", [64, 1])])).unwrap_err();
     assert!(error.contains("sigmoid"), "{error}");

@@ -7,7 +7,7 @@ use residua_ir::{NodeId, Op, ValueId};
 use super::flow::{Flow, Step};
 use super::path::{self, Path};
 use super::unseen;
-use super::{Block, BlockKind, ConvUnit, LongSkip, Order, Reads, Shortcut, ShortcutKind};
+use super::{ActivationOrder, Block, BlockKind, ConvNormAct, LongSkip, Reads, Shortcut, ShortcutKind};
 
 /// What the sums of a graph are.
 #[derive(Debug, Default)]
@@ -50,7 +50,7 @@ struct Candidate {
 /// Whether a path can be the main one.
 fn is_main(flow: &Flow, path: &Path) -> bool {
     let convs = path.convs(flow, false);
-    convs.len() > 1 || convs.iter().any(ConvUnit::is_wide) || !path.merges.is_empty()
+    convs.len() > 1 || convs.iter().any(ConvNormAct::is_wide) || !path.merges.is_empty()
 }
 
 impl Candidate {
@@ -82,7 +82,7 @@ impl Candidate {
         let reads = if entry == self.fork { Reads::Raw } else { Reads::Preactivated };
         let mut main = self.main;
         main.nodes.splice(0..0, preactivation);
-        let convs = main.convs(flow, order == Order::Pre);
+        let convs = main.convs(flow, order == ActivationOrder::Pre);
         let outputs = flow.channels(sum);
         let block_kind = kind_of(&convs, outputs);
         let of_step = |step: Step| main.steps(flow).filter(move |&(_, s)| s == step).map(|(node, _)| node);
@@ -128,7 +128,7 @@ impl Candidate {
     }
 
     /// Where normalisation and activation are; what the block is given; its pre-activation before the fork.
-    fn order(&self, flow: &Flow, shortcut: ShortcutKind, activated: bool) -> (Order, ValueId, Vec<NodeId>) {
+    fn order(&self, flow: &Flow, shortcut: ShortcutKind, activated: bool) -> (ActivationOrder, ValueId, Vec<NodeId>) {
         let (leading, closed) = self.edges(flow);
         let (entry, before) = self
             .preactivation(flow, shortcut, leading.is_empty(), activated && closed)
@@ -139,7 +139,7 @@ impl Candidate {
             // The first block behind a normalised stem begins with a bare convolution; its end tells.
             || (!activated && !closed && self.has_inner_norm(flow))
             || (!activated && !closed && leads_to_norm_and_activation(flow, flow.output(self.add)));
-        (if pre { Order::Pre } else { Order::Post }, entry, before)
+        (if pre { ActivationOrder::Pre } else { ActivationOrder::Post }, entry, before)
     }
 
     fn shortcut_kind(&self, flow: &Flow) -> ShortcutKind {
@@ -206,7 +206,7 @@ impl Candidate {
     }
 }
 
-fn kind_of(convs: &[ConvUnit], outputs: Option<usize>) -> BlockKind {
+fn kind_of(convs: &[ConvNormAct], outputs: Option<usize>) -> BlockKind {
     // One filter a channel is another kind of block: MobileNet's, ShuffleNet's.
     if convs.iter().any(|conv| conv.is_wide() && conv.groups > 1 && conv.groups == conv.outputs) {
         return BlockKind::Other;
@@ -262,7 +262,7 @@ fn leads_to_norm_and_activation(flow: &Flow, sum: ValueId) -> bool {
 }
 
 /// What the names of a block's convolutions begin with, cut at a separator.
-fn hint(flow: &Flow, convs: &[ConvUnit]) -> Option<String> {
+fn hint(flow: &Flow, convs: &[ConvNormAct]) -> Option<String> {
     let mut names = convs.iter().map(|conv| flow.graph.layer(flow.graph.node(conv.node).layer).name.raw());
     let first = names.next()?;
     let shared = names.fold(first, |shared, name| {

@@ -93,7 +93,7 @@ impl Hidden {
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Stem {
     /// Convolutions; none in some networks.
-    pub convs: Vec<ConvUnit>,
+    pub convs: Vec<ConvNormAct>,
     /// The pool behind them.
     #[serde(skip)]
     pub pool: Option<NodeId>,
@@ -137,7 +137,7 @@ pub enum BlockKind {
 /// Where normalisation and activation are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Order {
+pub enum ActivationOrder {
     /// Behind each convolution, and an activation behind the sum.
     Post,
     /// Before each convolution, and nothing behind the sum.
@@ -188,7 +188,7 @@ pub enum NormKind {
 
 /// One convolution and what is bound to it.
 #[derive(Debug, Clone, Serialize)]
-pub struct ConvUnit {
+pub struct ConvNormAct {
     /// The node.
     #[serde(skip)]
     pub node: NodeId,
@@ -217,7 +217,7 @@ pub struct ConvUnit {
     pub activation: Option<NodeId>,
 }
 
-impl ConvUnit {
+impl ConvNormAct {
     /// Whether its kernel is wider than 1x1.
     #[must_use]
     pub fn is_wide(&self) -> bool {
@@ -253,7 +253,7 @@ pub struct Shortcut {
     #[serde(skip)]
     pub norm: Option<NodeId>,
     /// Its convolution.
-    pub conv: Option<ConvUnit>,
+    pub conv: Option<ConvNormAct>,
     /// Its nodes, in order; empty where the shortcut is the value itself.
     #[serde(skip)]
     pub nodes: Vec<NodeId>,
@@ -301,7 +301,7 @@ pub struct Block {
     /// Shape of the main path.
     pub kind: BlockKind,
     /// Where normalisation and activation are.
-    pub activation: Order,
+    pub activation: ActivationOrder,
     /// What is done on the shortcut.
     pub shortcut: ShortcutKind,
     /// Product of the strides of the main path.
@@ -341,7 +341,7 @@ pub struct Block {
     #[serde(rename = "shortcut_path")]
     pub path: Shortcut,
     /// Convolutions of the main path.
-    pub convs: Vec<ConvUnit>,
+    pub convs: Vec<ConvNormAct>,
     /// Where the paths part.
     #[serde(skip)]
     pub fork: ValueId,
@@ -374,7 +374,7 @@ pub struct Loose {
     /// Which of [`Anatomy::blocks`] they follow.
     pub behind: usize,
     /// The convolutions.
-    pub convs: Vec<ConvUnit>,
+    pub convs: Vec<ConvNormAct>,
     /// Whether something that is not known lies between the two blocks: it may be the sum that seems to be missing.
     #[serde(skip)]
     pub unseen: bool,

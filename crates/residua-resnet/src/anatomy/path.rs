@@ -3,7 +3,7 @@
 use residua_ir::{Activation, Conv, NodeId, Op, Role, ValueId};
 
 use super::flow::{Flow, Step};
-use super::{ConvUnit, NormKind, SqueezeExcite};
+use super::{ConvNormAct, NormKind, SqueezeExcite};
 
 /// More nodes than a branch of any residual block has; a bound on graphs made to be slow.
 const MAX_NODES: usize = 512;
@@ -98,8 +98,8 @@ impl Path {
     }
 
     /// The convolutions with the normalisation and activation of each: those behind it, or, with `before`, in front.
-    pub(crate) fn convs(&self, flow: &Flow, before: bool) -> Vec<ConvUnit> {
-        let mut units: Vec<ConvUnit> = Vec::new();
+    pub(crate) fn convs(&self, flow: &Flow, before: bool) -> Vec<ConvNormAct> {
+        let mut units: Vec<ConvNormAct> = Vec::new();
         let mut waiting = (None, None);
         for (node, step) in self.steps(flow) {
             if step == Step::Conv {
@@ -178,11 +178,11 @@ pub(crate) fn stride(flow: &Flow, node: NodeId) -> usize {
 }
 
 /// What there is to know about one convolution.
-pub(crate) fn conv_unit(flow: &Flow, node: NodeId) -> ConvUnit {
+pub(crate) fn conv_unit(flow: &Flow, node: NodeId) -> ConvNormAct {
     let shape = flow.operand_shape(node, 1).unwrap_or_default();
     let at = |axis: usize| shape.get(axis).copied().unwrap_or(0);
     let conv = if let Op::Conv(conv) = flow.graph.node(node).op { conv } else { Conv::default() };
-    ConvUnit {
+    ConvNormAct {
         node,
         kernel: [at(2), at(3)],
         stride: stride(flow, node),

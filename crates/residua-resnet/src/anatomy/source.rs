@@ -3,7 +3,7 @@
 use residua_ir::rewrite::Origin;
 use residua_ir::{Graph, NodeId, ValueId};
 
-use super::{Anatomy, Block, ConvUnit, Head, Shortcut, SqueezeExcite, Stem, Step};
+use super::{Anatomy, Block, ConvNormAct, Head, Shortcut, SqueezeExcite, Stem, Step};
 
 /// Handles of one graph as those of another.
 struct Source<'o> {
@@ -66,7 +66,7 @@ impl Source<'_> {
         *value = self.origin.value(*value).or_else(made).unwrap_or(*value);
     }
 
-    fn convs(&self, convs: &mut [ConvUnit]) {
+    fn convs(&self, convs: &mut [ConvNormAct]) {
         for conv in convs {
             self.node(&mut conv.node);
             self.optional(&mut conv.norm);

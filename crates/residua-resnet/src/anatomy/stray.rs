@@ -3,7 +3,7 @@
 use residua_ir::{NodeId, ValueId};
 use serde::Serialize;
 
-use super::ConvUnit;
+use super::ConvNormAct;
 use super::block::Sums;
 use super::flow::{Flow, Step};
 use super::path::{Path, gate_kind};
@@ -36,7 +36,7 @@ pub struct Stretch {
     #[serde(skip)]
     pub nodes: Vec<NodeId>,
     /// Its convolutions.
-    pub convs: Vec<ConvUnit>,
+    pub convs: Vec<ConvNormAct>,
 }
 
 /// All of them, in topological order.

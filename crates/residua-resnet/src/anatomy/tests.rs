@@ -41,7 +41,7 @@ fn a_basic_block_with_identity_is_found_whatever_the_order_of_operands() {
             net.relu(y)
         });
         let block = only_block(&model);
-        assert_eq!((block.kind, block.activation), (BlockKind::Basic, Order::Post));
+        assert_eq!((block.kind, block.activation), (BlockKind::Basic, ActivationOrder::Post));
         assert_eq!((block.shortcut, block.stride, &block.stride_on), (ShortcutKind::Identity, 1, &None));
         assert_eq!(block.after_add.as_deref(), Some("Relu"));
         assert_eq!(block.norm, Some(NormKind::Batch));
@@ -80,7 +80,7 @@ fn a_pre_activated_block_owns_its_pre_activation_even_where_the_shortcut_reads_i
     let anatomy = analyse(&net.classifier(x, 10));
     assert_eq!(anatomy.blocks.len(), 3);
     for block in &anatomy.blocks {
-        assert_eq!(block.activation, Order::Pre, "{}", block.name);
+        assert_eq!(block.activation, ActivationOrder::Pre, "{}", block.name);
         assert_eq!(block.norms.len(), 2, "{}", block.name);
         assert!(block.convs.iter().all(|conv| conv.norm.is_some()), "{}", block.name);
     }
@@ -105,7 +105,7 @@ fn the_first_block_behind_a_normalised_stem_is_pre_activated_too() {
         net.bn_relu(y)
     });
     let block = only_block(&model);
-    assert_eq!((block.activation, block.path.reads), (Order::Pre, Reads::Raw));
+    assert_eq!((block.activation, block.path.reads), (ActivationOrder::Pre, Reads::Raw));
     assert_eq!(block.convs.iter().map(|conv| conv.norm.is_some()).collect::<Vec<_>>(), [false, true, true]);
     assert_eq!(analyse(&model).stem.convs.len(), 1);
 }
@@ -159,7 +159,7 @@ fn folded_norms_other_norms_and_other_activations_change_nothing_in_the_shape_of
         net.relu(y)
     });
     let block = only_block(&folded);
-    assert_eq!((block.kind, block.activation, block.norm), (BlockKind::Basic, Order::Post, None));
+    assert_eq!((block.kind, block.activation, block.norm), (BlockKind::Basic, ActivationOrder::Post, None));
 
     let grouped = with_block(|net, x| {
         let y = net.conv(x, 8, 3, 1);
@@ -173,7 +173,10 @@ fn folded_norms_other_norms_and_other_activations_change_nothing_in_the_shape_of
         net.act(y, Activation::Silu)
     });
     let block = only_block(&grouped);
-    assert_eq!((block.kind, block.activation, block.norm), (BlockKind::Basic, Order::Post, Some(NormKind::Group)));
+    assert_eq!(
+        (block.kind, block.activation, block.norm),
+        (BlockKind::Basic, ActivationOrder::Post, Some(NormKind::Group))
+    );
     assert_eq!((block.shortcut, block.after_add.as_deref()), (ShortcutKind::Identity, Some("Silu")));
 }
 
@@ -192,7 +195,7 @@ fn what_an_exporter_leaves_of_a_batch_norm_counts_as_one() {
         net.add(x, y)
     });
     let block = only_block(&model);
-    assert_eq!((block.activation, block.norm), (Order::Pre, Some(NormKind::Affine)));
+    assert_eq!((block.activation, block.norm), (ActivationOrder::Pre, Some(NormKind::Affine)));
 }
 
 #[test]
@@ -321,7 +324,7 @@ fn blocks_with_one_filter_a_channel_are_residual_and_no_resnet() {
         net.add(x, y)
     });
     let block = only_block(&model);
-    assert_eq!((block.kind, block.activation, block.after_add), (BlockKind::Other, Order::Post, None));
+    assert_eq!((block.kind, block.activation, block.after_add), (BlockKind::Other, ActivationOrder::Post, None));
     let architecture = analyse(&model).architecture.unwrap();
     assert_eq!((architecture.name.as_str(), architecture.family), ("residual5", Family::Residual));
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use residua_ir::NodeId;
 
 use super::{Form, StemForm, StrideIn, known};
-use crate::anatomy::{Anatomy, Block, BlockKind, Order, ShortcutKind};
+use crate::anatomy::{ActivationOrder, Anatomy, Block, BlockKind, ShortcutKind};
 
 /// One thing in which a network differs from what a name stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,7 +154,7 @@ impl Comparison {
         self.hold("", "filter before strides", yes_no(expected.blurred), yes_no(found.blurred), blurred);
         self.hold("", "group norms", yes_no(expected.group_norm), yes_no(found.group_norm), block(&|_| true));
         // A network that was cut behind its last block has no norm there either.
-        if expected.order == Order::Pre && anatomy.head.pool.is_some() {
+        if expected.order == ActivationOrder::Pre && anatomy.head.pool.is_some() {
             let has = yes_no(anatomy.head.norm.is_some());
             self.hold("", "norm behind the last block", yes_no(true), has, anatomy.head.pool);
         }
@@ -210,7 +210,7 @@ fn block_differences(anatomy: &Anatomy, form: &Form, block: &Block) -> Vec<Diffe
         found.hold(place, "activation", text(form.order), text(block.activation), add);
     }
     let ends_bare = block.after_add.is_none() && !block.unseen.behind;
-    if block.activation == form.order && form.order == Order::Post && ends_bare {
+    if block.activation == form.order && form.order == ActivationOrder::Post && ends_bare {
         found.hold(place, "behind the sum", "an activation", "none", add);
     }
     for (number, conv) in (1..).zip(&block.convs) {

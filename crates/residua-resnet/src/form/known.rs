@@ -1,7 +1,7 @@
 //! Names to forms and forms to names.
 
 use super::{Form, StageForm, StemForm, StrideIn};
-use crate::anatomy::{BlockKind, Order};
+use crate::anatomy::{ActivationOrder, BlockKind};
 
 /// Blocks a stage by kind and depth; He et al. 2015, and timm for 26 and 200.
 const DEPTHS: [(BlockKind, usize, [usize; 4]); 7] = [
@@ -41,11 +41,11 @@ pub(crate) fn name(form: &Form, depth: usize) -> Option<String> {
         return None;
     }
     if form.stem == StemForm::Small && form.stages.len() <= 3 {
-        let v2 = if form.order == Order::Pre { "v2" } else { "" };
+        let v2 = if form.order == ActivationOrder::Pre { "v2" } else { "" };
         return Some(format!("resnet{depth}{v2}_cifar"));
     }
     let gn = if form.group_norm { "_gn" } else { "" };
-    if form.order == Order::Pre {
+    if form.order == ActivationOrder::Pre {
         return Some(match form.stride_in {
             StrideIn::Last => format!("resnet{depth}v2"),
             StrideIn::First => format!("resnetv2_{depth}{}{gn}", if form.pooled_shortcut { "d" } else { "" }),
@@ -86,8 +86,8 @@ pub(crate) fn named(name: &str) -> Vec<Form> {
 fn cifar(name: &str) -> Vec<Form> {
     let Some(rest) = name.strip_prefix("resnet") else { return Vec::new() };
     let (digits, order) = match rest.strip_suffix("v2") {
-        Some(digits) => (digits, Order::Pre),
-        None => (rest, Order::Post),
+        Some(digits) => (digits, ActivationOrder::Pre),
+        None => (rest, ActivationOrder::Post),
     };
     let Ok(depth) = digits.parse::<usize>() else { return Vec::new() };
     let form = |block: BlockKind, per_block: usize, stride_on: usize, sizes: [(usize, usize); 3]| {
@@ -113,8 +113,8 @@ fn cifar(name: &str) -> Vec<Form> {
     const KERAS: [(usize, usize); 3] = [(16, 64), (64, 128), (128, 256)];
     const HE: [(usize, usize); 3] = [(16, 64), (32, 128), (64, 256)];
     let forms = match order {
-        Order::Post => vec![form(BlockKind::Basic, 2, 1, BASIC)],
-        Order::Pre => vec![
+        ActivationOrder::Post => vec![form(BlockKind::Basic, 2, 1, BASIC)],
+        ActivationOrder::Pre => vec![
             form(BlockKind::Bottleneck, 3, 1, KERAS),
             form(BlockKind::Bottleneck, 3, 1, HE),
             form(BlockKind::Basic, 2, 1, BASIC),
@@ -125,7 +125,7 @@ fn cifar(name: &str) -> Vec<Form> {
 
 /// What a name of the ImageNet family says besides its depth.
 struct Traits {
-    order: Order,
+    order: ActivationOrder,
     stride_on: usize,
     stride_in: StrideIn,
     groups: usize,
@@ -138,7 +138,7 @@ fn imagenet(name: &str) -> Option<Form> {
     let (name, group_norm) = strip_suffix(name, "_gn");
     let (squeeze_excite, name) = strip_prefix(name, "se");
     let mut traits = Traits {
-        order: Order::Post,
+        order: ActivationOrder::Post,
         stride_on: 2,
         stride_in: StrideIn::First,
         groups: 1,
@@ -161,7 +161,7 @@ fn imagenet(name: &str) -> Option<Form> {
         traits.base_width = 64 * factor.parse::<usize>().ok().filter(|f| (2..=16).contains(f))?;
         depth
     } else if let Some(rest) = name.strip_prefix("resnetv2_") {
-        traits.order = Order::Pre;
+        traits.order = ActivationOrder::Pre;
         if let Some(depth) = rest.strip_suffix('d') {
             (traits.stem, traits.pooled) = (StemForm::Deep, true);
             depth
@@ -174,7 +174,7 @@ fn imagenet(name: &str) -> Option<Form> {
         match &rest[at..] {
             "" => {}
             "v1" => traits.stride_on = 1,
-            "v2" => (traits.order, traits.stride_in) = (Order::Pre, StrideIn::Last),
+            "v2" => (traits.order, traits.stride_in) = (ActivationOrder::Pre, StrideIn::Last),
             "c" => traits.stem = StemForm::Deep,
             "d" => (traits.stem, traits.pooled) = (StemForm::Deep, true),
             _ => return None,

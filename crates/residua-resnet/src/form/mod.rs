@@ -15,7 +15,7 @@ mod known;
 
 use serde::Serialize;
 
-use crate::anatomy::{Anatomy, Block, BlockKind, NormKind, Order, ShortcutKind};
+use crate::anatomy::{ActivationOrder, Anatomy, Block, BlockKind, NormKind, ShortcutKind};
 
 pub use compare::Difference;
 
@@ -111,7 +111,7 @@ pub struct Form {
     /// Kind of every block.
     pub block: BlockKind,
     /// Where normalisation and activation are.
-    pub order: Order,
+    pub order: ActivationOrder,
     /// How it begins.
     pub stem: StemForm,
     /// Channels behind the stem.
@@ -162,9 +162,9 @@ impl Form {
     pub fn family(&self) -> Family {
         match (self.order, self.block) {
             (_, BlockKind::Other) => Family::Residual,
-            (Order::Pre, _) => Family::V2,
-            (Order::Post, BlockKind::Bottleneck) if self.stride_on == 2 || self.blurred => Family::V15,
-            (Order::Post, BlockKind::Bottleneck | BlockKind::Basic) => Family::V1,
+            (ActivationOrder::Pre, _) => Family::V2,
+            (ActivationOrder::Post, BlockKind::Bottleneck) if self.stride_on == 2 || self.blurred => Family::V15,
+            (ActivationOrder::Post, BlockKind::Bottleneck | BlockKind::Basic) => Family::V1,
         }
     }
 
@@ -184,7 +184,11 @@ impl Form {
         let in_last = !strided.is_empty() && strided.iter().all(|b| last_of_stage(b));
         Some(Self {
             block: anatomy.block_kind()?,
-            order: if most(&|b| b.activation == Order::Pre) { Order::Pre } else { Order::Post },
+            order: if most(&|b| b.activation == ActivationOrder::Pre) {
+                ActivationOrder::Pre
+            } else {
+                ActivationOrder::Post
+            },
             stem: observed_stem(anatomy),
             stem_width: anatomy.stem.convs.last().map(|conv| conv.outputs).or(first.inputs).unwrap_or(0),
             stages: anatomy

@@ -3,7 +3,7 @@
 use residua_ir::shape::window::{Window, resolve};
 use residua_ir::{Checked, MaxPool, NodeId, Op, Pads, ValueId};
 
-use crate::anatomy::{Anatomy, Block, ConvUnit, Order, Reads};
+use crate::anatomy::{ActivationOrder, Anatomy, Block, ConvNormAct, Reads};
 
 /// A network and what it is made of.
 type Network<'m> = (&'m Checked, &'m Anatomy);
@@ -54,7 +54,7 @@ fn activation(model: &Checked, node: Option<NodeId>) -> Option<String> {
     node.map(|node| model.graph().node(node).op.name().to_owned())
 }
 
-fn has_bias(model: &Checked, conv: &ConvUnit) -> bool {
+fn has_bias(model: &Checked, conv: &ConvNormAct) -> bool {
     let graph = model.graph();
     let bias = graph.node(conv.node).inputs.get(2).and_then(|&value| graph.as_parameter(value));
     bias.is_some_and(|bias| !bias.tensor.to_f64().is_ok_and(|values| values.iter().all(|value| *value == 0.0)))
@@ -63,9 +63,9 @@ fn has_bias(model: &Checked, conv: &ConvUnit) -> bool {
 fn conv_difference(
     place: &str,
     model: &Checked,
-    conv: &ConvUnit,
+    conv: &ConvNormAct,
     other_model: &Checked,
-    other: &ConvUnit,
+    other: &ConvNormAct,
 ) -> Option<String> {
     let differs = |what: &str, has: String, gets: String| {
         (has != gets).then(|| format!("{place}: {what} {has}, the layout's code has {gets}"))
@@ -99,7 +99,7 @@ fn block_difference(model: &Checked, block: &Block, other_model: &Checked, other
             let behind = |block: &Block| block.after_add.clone().unwrap_or_else(|| "nothing".to_owned());
             differs("behind the sum", behind(block), behind(other))
         });
-    if found.is_none() && block.activation == Order::Pre && block.path.conv.is_some() {
+    if found.is_none() && block.activation == ActivationOrder::Pre && block.path.conv.is_some() {
         let reads = |reads: Reads| match reads {
             Reads::Raw => "what the block is given",
             Reads::Preactivated => "the normalised and activated value",
@@ -114,9 +114,9 @@ fn block_difference(model: &Checked, block: &Block, other_model: &Checked, other
         let place = format!("{name} {place}");
         found = found.or_else(|| conv_difference(&place, model, conv, other_model, other_conv));
         let moves = match block.activation {
-            Order::Post => conv.norm.is_some() || other_conv.norm.is_some(),
+            ActivationOrder::Post => conv.norm.is_some() || other_conv.norm.is_some(),
             // A norm that was folded away is there again, and does nothing but add the bias.
-            Order::Pre => followed_by_norm(other_model, other_conv.node),
+            ActivationOrder::Pre => followed_by_norm(other_model, other_conv.node),
         };
         let keeps = other_conv.bias || moves;
         if found.is_none() && !keeps && !followed_by_norm(model, conv.node) && has_bias(model, conv) {
@@ -127,7 +127,7 @@ fn block_difference(model: &Checked, block: &Block, other_model: &Checked, other
 }
 
 /// Convolutions of a block, with what they are called.
-fn units(block: &Block) -> Vec<(String, &ConvUnit)> {
+fn units(block: &Block) -> Vec<(String, &ConvNormAct)> {
     let main = (1..).zip(&block.convs).map(|(n, conv): (usize, _)| (format!("convolution {n}"), conv));
     main.chain(block.path.conv.iter().map(|conv| ("projection".to_owned(), conv))).collect()
 }

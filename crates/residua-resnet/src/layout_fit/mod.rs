@@ -160,7 +160,8 @@ pub fn fit_layout(model: &Checked, anatomy: &Anatomy, library: &'static ModelLib
 
 /// All settings, or all reasons.
 fn all_of<const N: usize>(parts: [Result<Vec<String>, Vec<String>>; N]) -> Result<Vec<String>, Vec<String>> {
-    let reasons: Vec<String> = parts.iter().filter_map(|part| part.as_ref().err()).flatten().cloned().collect();
+    let reasons: Vec<String> =
+        parts.iter().filter_map(|component| component.as_ref().err()).flatten().cloned().collect();
     if reasons.is_empty() { Ok(parts.into_iter().flatten().flatten().collect()) } else { Err(reasons) }
 }
 
@@ -415,7 +416,7 @@ fn with_counters(
         all.push(tensor);
         if let (true, Some(name)) = (counts, class.layout().tensor(slot)) {
             let name = class.layout().saved(name, has_head);
-            let (tensor, from) = counters.get(&slot.place).cloned().map_or_else(none, Ok)?;
+            let (tensor, from) = counters.get(&slot.position).cloned().map_or_else(none, Ok)?;
             all.push(FittedTensor { slot, name, tensor, from, moves: Vec::new() });
         }
     }

@@ -7,10 +7,10 @@ use residua_ir::{
 };
 
 use super::Problem;
-use crate::anatomy::{Anatomy, Order};
-use crate::naming::places;
+use crate::anatomy::{ActivationOrder, Anatomy};
+use crate::naming::positions;
 use crate::recipe::{Biases, Norms, Recipe, Wanted};
-use crate::slot::{Field, Part, Place, Slot};
+use crate::slot::{Component, Field, Position, Slot};
 
 /// A tensor in this project's order, and where it is from.
 pub(super) struct Found {
@@ -32,19 +32,19 @@ impl Found {
 /// The nodes of a network by their place.
 pub(super) struct Tensors<'m> {
     graph: &'m Graph,
-    order: Order,
-    nodes: BTreeMap<Place, NodeId>,
+    order: ActivationOrder,
+    nodes: BTreeMap<Position, NodeId>,
     /// Number of the last convolution of a block.
     last: usize,
 }
 
 impl<'m> Tensors<'m> {
     pub(super) fn new(model: &'m Checked, anatomy: &Anatomy) -> Self {
-        let nodes = places(anatomy).into_iter().map(|(node, place)| (place, node)).collect();
+        let nodes = positions(anatomy).into_iter().map(|(node, position)| (position, node)).collect();
         let first = anatomy.blocks.first();
         Self {
             graph: model.graph(),
-            order: first.map_or(Order::Post, |block| block.activation),
+            order: first.map_or(ActivationOrder::Post, |block| block.activation),
             nodes,
             last: first.map_or(0, |block| block.convs.len()),
         }
@@ -60,9 +60,10 @@ impl<'m> Tensors<'m> {
 
     /// Activation of the stem, or of a block where stems have none, of those that a configuration can name.
     pub(super) fn activation(&self) -> Option<Activation> {
-        let in_block = Place::Block { stage: 0, block: 0, part: Part::Activation(self.last) };
-        let place = if self.order == Order::Pre { in_block } else { Place::Stem(Part::Activation(0)) };
-        let node = self.node(place)?;
+        let in_block = Position::Block { stage: 0, block: 0, component: Component::Activation(self.last) };
+        let position =
+            if self.order == ActivationOrder::Pre { in_block } else { Position::Stem(Component::Activation(0)) };
+        let node = self.node(position)?;
         match node.op {
             Op::Activation(
                 activation @ (Activation::Gelu { tanh_approximation: false }
@@ -76,15 +77,15 @@ impl<'m> Tensors<'m> {
 
     /// The tensor that a layer of a recipe wants.
     pub(super) fn find(&self, recipe: &Recipe, wanted: &Wanted) -> Result<Found, Problem> {
-        let Slot { place, field } = wanted.slot;
+        let Slot { position, field } = wanted.slot;
         let found = match field {
-            Field::Weight => self.weight(recipe, place)?,
-            Field::Bias => match self.bias(place)? {
+            Field::Weight => self.weight(recipe, position)?,
+            Field::Bias => match self.bias(position)? {
                 Some(found) => found,
                 None => Found::made(Tensor::filled(DType::F32, wanted.shape.to_vec(), 0.0)?, "zeros: it has no bias"),
             },
             Field::Scale | Field::Offset | Field::Mean | Field::Variance => {
-                self.norm(recipe, place, field, wanted.shape)?
+                self.norm(recipe, position, field, wanted.shape)?
             }
             Field::Batches => return Err(Problem::Reason(format!("{} is no operand", wanted.slot))),
         };
@@ -94,7 +95,10 @@ impl<'m> Tensors<'m> {
         }
         // A classifier is a matrix here and a 1x1 kernel there.
         let matrix = |shape: &[usize]| shape.iter().skip(2).all(|&size| size == 1);
-        if matches!(place, Place::Dense(_)) && matrix(shape) && matrix(wanted.shape) && shape[..2] == wanted.shape[..2]
+        if matches!(position, Position::Dense(_))
+            && matrix(shape)
+            && matrix(wanted.shape)
+            && shape[..2] == wanted.shape[..2]
         {
             return Ok(Found { tensor: found.tensor.reshape(wanted.shape)?, ..found });
         }
@@ -104,33 +108,32 @@ impl<'m> Tensors<'m> {
         )))
     }
 
-    fn node(&self, place: Place) -> Option<&'m residua_ir::Node> {
-        self.nodes.get(&place).map(|&node| self.graph.node(node))
+    fn node(&self, position: Position) -> Option<&'m residua_ir::Node> {
+        self.nodes.get(&position).map(|&node| self.graph.node(node))
     }
 
     /// Operand `index` of a node, which has to be a parameter.
-    fn operand(&self, place: Place, index: usize) -> Result<Option<(ParameterId, &'m Tensor)>, Problem> {
-        let Some(&value) = self.node(place).and_then(|node| node.inputs.get(index)) else { return Ok(None) };
+    fn operand(&self, position: Position, index: usize) -> Result<Option<(ParameterId, &'m Tensor)>, Problem> {
+        let Some(&value) = self.node(position).and_then(|node| node.inputs.get(index)) else { return Ok(None) };
         match self.graph.value(value).kind {
             ValueKind::Parameter(id) => Ok(Some((id, &self.graph.parameter(id).tensor))),
             ValueKind::Input(_) | ValueKind::Computed { .. } => {
-                Err(Problem::Reason(format!("a tensor of its {place} is computed when it runs")))
+                Err(Problem::Reason(format!("a tensor of its {position} is computed when it runs")))
             }
         }
     }
 
-    fn weight(&self, recipe: &Recipe, place: Place) -> Result<Found, Problem> {
+    fn weight(&self, recipe: &Recipe, position: Position) -> Result<Found, Problem> {
         let (id, tensor) = self
-            .operand(place, 1)?
-            .ok_or_else(|| Problem::Reason(format!("it has no {place}, which the layout's code has")))?;
-        if self.node(place).is_some_and(|node| matches!(node.op, Op::MatMul)) {
+            .operand(position, 1)?
+            .ok_or_else(|| Problem::Reason(format!("it has no {position}, which the layout's code has")))?;
+        if self.node(position).is_some_and(|node| matches!(node.op, Op::MatMul)) {
             return Ok(Found::plain(tensor.permute(&[1, 0])?, id));
         }
         let standardised = tensor.before_standardisation();
-        let wanted = recipe
-            .conventions
-            .standardised
-            .filter(|_| !matches!(place, Place::Dense(_) | Place::Block { part: Part::Gate(_), .. }));
+        let wanted = recipe.conventions.standardised.filter(|_| {
+            !matches!(position, Position::Dense(_) | Position::Block { component: Component::Gate(_), .. })
+        });
         match (standardised, wanted) {
             (None, None) => Ok(Found::plain(tensor.clone(), id)),
             (Some((raw, has)), Some(wants)) if has.to_bits() == wants.to_bits() => Ok(Found::plain(raw, id)),
@@ -149,11 +152,11 @@ impl<'m> Tensors<'m> {
     }
 
     /// The bias of a convolution or dense layer.
-    fn bias(&self, place: Place) -> Result<Option<Found>, Problem> {
-        if let Some((id, tensor)) = self.operand(place, 2)? {
+    fn bias(&self, position: Position) -> Result<Option<Found>, Problem> {
+        if let Some((id, tensor)) = self.operand(position, 2)? {
             return Ok(Some(Found::plain(tensor.clone(), id)));
         }
-        let Some(node) = self.node(place).filter(|node| matches!(node.op, Op::MatMul)) else { return Ok(None) };
+        let Some(node) = self.node(position).filter(|node| matches!(node.op, Op::MatMul)) else { return Ok(None) };
         // A matrix product with a sum behind it, as some exporters write a dense layer.
         let adds = |other: &residua_ir::Node| {
             matches!(other.op, Op::Elementwise(Elementwise::Add)) && other.inputs.contains(&node.outputs[0])
@@ -168,27 +171,31 @@ impl<'m> Tensors<'m> {
     }
 
     /// The convolution whose output a norm takes, where nothing lies between them.
-    fn convolution_before(&self, norm: Place) -> Option<Place> {
-        let in_block = |stage, block, part| Place::Block { stage, block, part };
+    fn convolution_before(&self, norm: Position) -> Option<Position> {
+        let in_block = |stage, block, component| Position::Block { stage, block, component };
         let conv = match norm {
-            Place::Stem(Part::Norm(n)) => Place::Stem(Part::Conv(n)),
-            Place::Block { stage, block, part: Part::Norm(n) } => {
-                let n = if self.order == Order::Pre { n.checked_sub(1).filter(|n| *n > 0)? } else { n };
-                in_block(stage, block, Part::Conv(n))
+            Position::Stem(Component::Norm(n)) => Position::Stem(Component::Conv(n)),
+            Position::Block { stage, block, component: Component::Norm(n) } => {
+                let n = if self.order == ActivationOrder::Pre { n.checked_sub(1).filter(|n| *n > 0)? } else { n };
+                in_block(stage, block, Component::Conv(n))
             }
-            Place::Block { stage, block, part: Part::ShortcutNorm } => in_block(stage, block, Part::ShortcutConv),
+            Position::Block { stage, block, component: Component::ShortcutNorm } => {
+                in_block(stage, block, Component::ShortcutConv)
+            }
             _ => return None,
         };
         Some(conv)
     }
 
     /// The bias that has to go into a norm, since the other convolution has none.
-    fn moved_bias(&self, recipe: &Recipe, norm: Place) -> Result<Option<(ParameterId, Vec<f64>)>, Problem> {
+    fn moved_bias(&self, recipe: &Recipe, norm: Position) -> Result<Option<(ParameterId, Vec<f64>)>, Problem> {
         let Some(conv) = self.convolution_before(norm) else { return Ok(None) };
         let keeps = match recipe.conventions.biases {
             Biases::All => true,
             Biases::None => false,
-            Biases::BeforeSums => !matches!(conv, Place::Block { part: Part::Conv(n), .. } if n < self.last),
+            Biases::BeforeSums => {
+                !matches!(conv, Position::Block { component: Component::Conv(n), .. } if n < self.last)
+            }
         };
         if keeps {
             return Ok(None);
@@ -198,25 +205,25 @@ impl<'m> Tensors<'m> {
         Ok(values.iter().any(|value| *value != 0.0).then_some((id, values)))
     }
 
-    fn norm(&self, recipe: &Recipe, place: Place, field: Field, shape: &[usize]) -> Result<Found, Problem> {
+    fn norm(&self, recipe: &Recipe, position: Position, field: Field, shape: &[usize]) -> Result<Found, Problem> {
         let epsilon = recipe.conventions.epsilon;
-        let bias = self.moved_bias(recipe, place)?;
+        let bias = self.moved_bias(recipe, position)?;
         let index = match field {
             Field::Scale => 1,
             Field::Offset => 2,
             Field::Mean => 3,
             _ => 4,
         };
-        let own = match self.node(place).map(|node| &node.op) {
+        let own = match self.node(position).map(|node| &node.op) {
             None => return absent(field, shape, epsilon, bias),
             Some(Op::BatchNorm(norm)) if matches!(recipe.conventions.norms, Norms::Batch) => norm.epsilon,
-            Some(Op::GroupNorm(norm)) => return self.group_norm(recipe, place, index, *norm, bias.is_some()),
+            Some(Op::GroupNorm(norm)) => return self.group_norm(recipe, position, index, *norm, bias.is_some()),
             Some(op) => {
-                return Err(Problem::Reason(format!("its {place} is a {}, the layout has another norm", op.name())));
+                return Err(Problem::Reason(format!("its {position} is a {}, the layout has another norm", op.name())));
             }
         };
         let operand = |index: usize| {
-            self.operand(place, index)?.ok_or_else(|| Problem::Reason(format!("its {place} lacks a tensor")))
+            self.operand(position, index)?.ok_or_else(|| Problem::Reason(format!("its {position} lacks a tensor")))
         };
         let (id, tensor) = operand(index)?;
         let plain = Found::plain(tensor.clone(), id);
@@ -250,14 +257,14 @@ impl<'m> Tensors<'m> {
     fn group_norm(
         &self,
         recipe: &Recipe,
-        place: Place,
+        position: Position,
         index: usize,
         norm: residua_ir::GroupNorm,
         biased: bool,
     ) -> Result<Found, Problem> {
         let epsilon = recipe.conventions.epsilon;
         let Norms::Group(groups) = recipe.conventions.norms else {
-            return Err(Problem::Reason(format!("its {place} is a group norm, the layout has batch norms")));
+            return Err(Problem::Reason(format!("its {position} is a group norm, the layout has batch norms")));
         };
         if norm.groups != groups {
             let reason = format!("its group norms have {} groups, the layout's code has {groups}", norm.groups);
@@ -273,17 +280,17 @@ impl<'m> Tensors<'m> {
         }
         if biased {
             return Err(Problem::Reason(format!(
-                "its convolution before {place} has a bias, which no group norm can take"
+                "its convolution before {position} has a bias, which no group norm can take"
             )));
         }
-        let found = self.operand(place, index)?;
+        let found = self.operand(position, index)?;
         found
             .map(|(id, tensor)| Found::plain(tensor.clone(), id))
-            .ok_or_else(|| Problem::Reason(format!("its {place} lacks a tensor")))
+            .ok_or_else(|| Problem::Reason(format!("its {position} lacks a tensor")))
     }
 
     /// Counters of batch norms, where the source has them.
-    pub(super) fn counters(&self) -> BTreeMap<Place, (Tensor, Vec<ParameterId>)> {
+    pub(super) fn counters(&self) -> BTreeMap<Position, (Tensor, Vec<ParameterId>)> {
         let by_layer: BTreeMap<LayerId, ParameterId> = self
             .graph
             .parameter_ids()
@@ -293,9 +300,9 @@ impl<'m> Tensors<'m> {
             })
             .map(|id| (self.graph.parameter(id).layer, id))
             .collect();
-        let counter = |(&place, &node): (&Place, &NodeId)| {
+        let counter = |(&position, &node): (&Position, &NodeId)| {
             let id = *by_layer.get(&self.graph.node(node).layer)?;
-            Some((place, (self.graph.parameter(id).tensor.clone(), vec![id])))
+            Some((position, (self.graph.parameter(id).tensor.clone(), vec![id])))
         };
         self.nodes.iter().filter_map(counter).collect()
     }

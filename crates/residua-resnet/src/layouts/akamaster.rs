@@ -6,11 +6,11 @@
 use super::keras::block;
 use super::library::PLAIN;
 use super::torchvision::BLOCK;
-use super::{Axes, Can, Headless, Layout, ModelClass, ModelLibrary, Row};
+use super::{Axes, Can, Headless, ModelClass, ModelLibrary, NamingLayout, Row};
 use crate::anatomy::BlockKind;
 use crate::form::StemForm;
 use crate::recipe::{Conventions, Projections, TORCH};
-use crate::slot::{Part, Place};
+use crate::slot::{Component, Position};
 
 pub(super) static LIBRARY: ModelLibrary = ModelLibrary {
     name: "akamaster",
@@ -49,7 +49,7 @@ static OPTION_B_KIN: ModelClass = ModelClass {
 };
 
 /// Names of CIFAR ResNets.
-static CIFAR: Layout = Layout {
+static CIFAR: NamingLayout = NamingLayout {
     name: "akamaster",
     first_stage: 1,
     first_block: 0,
@@ -59,9 +59,11 @@ static CIFAR: Layout = Layout {
     rows: &[STEM, BLOCK, SHORTCUT, HEAD],
 };
 
-const STEM: &[Row] = &[(Place::Stem(Part::Conv(0)), "conv1"), (Place::Stem(Part::Norm(0)), "bn1")];
+const STEM: &[Row] = &[(Position::Stem(Component::Conv(0)), "conv1"), (Position::Stem(Component::Norm(0)), "bn1")];
 
-const SHORTCUT: &[Row] =
-    &[(block(Part::ShortcutConv), "layer{s}.{b}.shortcut.0"), (block(Part::ShortcutNorm), "layer{s}.{b}.shortcut.1")];
+const SHORTCUT: &[Row] = &[
+    (block(Component::ShortcutConv), "layer{s}.{b}.shortcut.0"),
+    (block(Component::ShortcutNorm), "layer{s}.{b}.shortcut.1"),
+];
 
-const HEAD: &[Row] = &[(Place::Dense(0), "linear")];
+const HEAD: &[Row] = &[(Position::Dense(0), "linear")];

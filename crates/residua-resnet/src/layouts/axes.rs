@@ -2,8 +2,8 @@
 
 use residua_ir::{Tensor, TensorError};
 
-use super::Layout;
-use crate::slot::{Field, Part, Place, Slot};
+use super::NamingLayout;
+use crate::slot::{Component, Field, Position, Slot};
 
 /// Names and axis orders of tensors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,8 +20,8 @@ pub enum Axes {
 type Names = &'static [(Field, &'static str)];
 
 impl Axes {
-    fn fields(self, place: Place) -> Names {
-        let Some(is_norm) = is_norm(place) else { return &[] };
+    fn fields(self, position: Position) -> Names {
+        let Some(is_norm) = is_norm(position) else { return &[] };
         match (self, is_norm) {
             (Self::Torch | Self::Burn, false) => &[(Field::Weight, "weight"), (Field::Bias, "bias")],
             (Self::Keras, false) => &[(Field::Weight, "kernel"), (Field::Bias, "bias")],
@@ -56,44 +56,44 @@ impl Axes {
 }
 
 /// Whether the layer in a place normalises; [`None`] where it has no tensors.
-fn is_norm(place: Place) -> Option<bool> {
-    match place {
-        Place::FinalNorm => Some(true),
-        Place::Dense(_) => Some(false),
-        Place::Stem(part) | Place::Block { part, .. } => match part {
-            Part::Norm(_) | Part::ShortcutNorm => Some(true),
-            Part::Conv(_) | Part::ShortcutConv | Part::Gate(_) => Some(false),
-            Part::Activation(_)
-            | Part::Pad(_)
-            | Part::ShortcutPool
-            | Part::ShortcutPad
-            | Part::GatePool
-            | Part::GateActivation(_)
-            | Part::GateProduct
-            | Part::Add
-            | Part::Output => None,
+fn is_norm(position: Position) -> Option<bool> {
+    match position {
+        Position::FinalNorm => Some(true),
+        Position::Dense(_) => Some(false),
+        Position::Stem(component) | Position::Block { component, .. } => match component {
+            Component::Norm(_) | Component::ShortcutNorm => Some(true),
+            Component::Conv(_) | Component::ShortcutConv | Component::Gate(_) => Some(false),
+            Component::Activation(_)
+            | Component::Pad(_)
+            | Component::ShortcutPool
+            | Component::ShortcutPad
+            | Component::GatePool
+            | Component::GateActivation(_)
+            | Component::GateProduct
+            | Component::Add
+            | Component::Output => None,
         },
-        Place::Input
-        | Place::PoolPad
-        | Place::Pool
-        | Place::FinalActivation
-        | Place::HeadPool
-        | Place::OneHeadPool(_)
-        | Place::Flatten
+        Position::Input
+        | Position::PoolPad
+        | Position::Pool
+        | Position::FinalActivation
+        | Position::HeadPool
+        | Position::OneHeadPool(_)
+        | Position::Flatten
         // No layout has names for these.
-        | Place::Head(_) => None,
+        | Position::Head(_) => None,
     }
 }
 
-impl Layout {
+impl NamingLayout {
     /// Name of a tensor; [`None`] where the layout has none for it.
     #[must_use]
     pub fn tensor(&self, slot: Slot) -> Option<String> {
-        if !self.has(slot.place) {
+        if !self.has(slot.position) {
             return None;
         }
-        let (_, field) = self.axes.fields(slot.place).iter().find(|(field, _)| *field == slot.field)?;
-        Some(format!("{}{}{field}", self.layer(slot.place)?, self.axes.separator()))
+        let (_, field) = self.axes.fields(slot.position).iter().find(|(field, _)| *field == slot.field)?;
+        Some(format!("{}{}{field}", self.layer(slot.position)?, self.axes.separator()))
     }
 
     /// A name as a model is saved that gives its last map (without `head`): without what stands before all names.
@@ -113,9 +113,9 @@ impl Layout {
             Axes::Torch | Axes::Burn => name.rsplit_once('.')?,
             Axes::Keras => name.strip_suffix(":0").unwrap_or(name).rsplit_once(['/', '.'])?,
         };
-        let place = self.place(layer)?;
-        let (field, _) = self.axes.fields(place).iter().find(|(_, name)| *name == field)?;
-        Some(Slot { place, field: *field })
+        let position = self.position(layer)?;
+        let (field, _) = self.axes.fields(position).iter().find(|(_, name)| *name == field)?;
+        Some(Slot { position, field: *field })
     }
 
     /// A tensor as the layout stores it, from one in this project's order: OIHW, `[out, in]`.

@@ -6,10 +6,10 @@
 
 use super::keras::block;
 use super::library::PLAIN;
-use super::{Axes, Can, Headless, Layout, ModelClass, ModelLibrary, Row};
+use super::{Axes, Can, Headless, ModelClass, ModelLibrary, NamingLayout, Row};
 use crate::anatomy::BlockKind;
 use crate::recipe::{Conventions, TORCH};
-use crate::slot::{Part, Place};
+use crate::slot::{Component, Position};
 
 pub(super) static LIBRARY: ModelLibrary = ModelLibrary {
     name: "burn",
@@ -54,7 +54,7 @@ static SKIPPED_KIN: ModelClass = ModelClass {
 };
 
 /// Names of resnet-burn with basic blocks.
-static BASIC: Layout = Layout {
+static BASIC: NamingLayout = NamingLayout {
     name: "burn",
     first_stage: 1,
     first_block: 0,
@@ -64,19 +64,19 @@ static BASIC: Layout = Layout {
     rows: &[
         STEM,
         &[
-            (block(Part::Conv(1)), "layer{s}.blocks.{b}.Basic.conv1"),
-            (block(Part::Norm(1)), "layer{s}.blocks.{b}.Basic.bn1"),
-            (block(Part::Conv(2)), "layer{s}.blocks.{b}.Basic.conv2"),
-            (block(Part::Norm(2)), "layer{s}.blocks.{b}.Basic.bn2"),
-            (block(Part::ShortcutConv), "layer{s}.blocks.{b}.Basic.downsample.conv"),
-            (block(Part::ShortcutNorm), "layer{s}.blocks.{b}.Basic.downsample.bn"),
+            (block(Component::Conv(1)), "layer{s}.blocks.{b}.Basic.conv1"),
+            (block(Component::Norm(1)), "layer{s}.blocks.{b}.Basic.bn1"),
+            (block(Component::Conv(2)), "layer{s}.blocks.{b}.Basic.conv2"),
+            (block(Component::Norm(2)), "layer{s}.blocks.{b}.Basic.bn2"),
+            (block(Component::ShortcutConv), "layer{s}.blocks.{b}.Basic.downsample.conv"),
+            (block(Component::ShortcutNorm), "layer{s}.blocks.{b}.Basic.downsample.bn"),
         ],
         HEAD,
     ],
 };
 
 /// Names of resnet-burn with bottlenecks.
-static BOTTLENECK: Layout = Layout {
+static BOTTLENECK: NamingLayout = NamingLayout {
     name: "burn",
     first_stage: 1,
     first_block: 0,
@@ -86,21 +86,21 @@ static BOTTLENECK: Layout = Layout {
     rows: &[
         STEM,
         &[
-            (block(Part::Conv(1)), "layer{s}.blocks.{b}.Bottleneck.conv1"),
-            (block(Part::Norm(1)), "layer{s}.blocks.{b}.Bottleneck.bn1"),
-            (block(Part::Conv(2)), "layer{s}.blocks.{b}.Bottleneck.conv2"),
-            (block(Part::Norm(2)), "layer{s}.blocks.{b}.Bottleneck.bn2"),
-            (block(Part::Conv(3)), "layer{s}.blocks.{b}.Bottleneck.conv3"),
-            (block(Part::Norm(3)), "layer{s}.blocks.{b}.Bottleneck.bn3"),
-            (block(Part::ShortcutConv), "layer{s}.blocks.{b}.Bottleneck.downsample.conv"),
-            (block(Part::ShortcutNorm), "layer{s}.blocks.{b}.Bottleneck.downsample.bn"),
+            (block(Component::Conv(1)), "layer{s}.blocks.{b}.Bottleneck.conv1"),
+            (block(Component::Norm(1)), "layer{s}.blocks.{b}.Bottleneck.bn1"),
+            (block(Component::Conv(2)), "layer{s}.blocks.{b}.Bottleneck.conv2"),
+            (block(Component::Norm(2)), "layer{s}.blocks.{b}.Bottleneck.bn2"),
+            (block(Component::Conv(3)), "layer{s}.blocks.{b}.Bottleneck.conv3"),
+            (block(Component::Norm(3)), "layer{s}.blocks.{b}.Bottleneck.bn3"),
+            (block(Component::ShortcutConv), "layer{s}.blocks.{b}.Bottleneck.downsample.conv"),
+            (block(Component::ShortcutNorm), "layer{s}.blocks.{b}.Bottleneck.downsample.bn"),
         ],
         HEAD,
     ],
 };
 
 /// The same without the variants.
-static SKIPPED: Layout = Layout {
+static SKIPPED: NamingLayout = NamingLayout {
     name: "burn",
     first_stage: 1,
     first_block: 0,
@@ -110,19 +110,19 @@ static SKIPPED: Layout = Layout {
     rows: &[
         STEM,
         &[
-            (block(Part::Conv(1)), "layer{s}.blocks.{b}.conv1"),
-            (block(Part::Norm(1)), "layer{s}.blocks.{b}.bn1"),
-            (block(Part::Conv(2)), "layer{s}.blocks.{b}.conv2"),
-            (block(Part::Norm(2)), "layer{s}.blocks.{b}.bn2"),
-            (block(Part::Conv(3)), "layer{s}.blocks.{b}.conv3"),
-            (block(Part::Norm(3)), "layer{s}.blocks.{b}.bn3"),
-            (block(Part::ShortcutConv), "layer{s}.blocks.{b}.downsample.conv"),
-            (block(Part::ShortcutNorm), "layer{s}.blocks.{b}.downsample.bn"),
+            (block(Component::Conv(1)), "layer{s}.blocks.{b}.conv1"),
+            (block(Component::Norm(1)), "layer{s}.blocks.{b}.bn1"),
+            (block(Component::Conv(2)), "layer{s}.blocks.{b}.conv2"),
+            (block(Component::Norm(2)), "layer{s}.blocks.{b}.bn2"),
+            (block(Component::Conv(3)), "layer{s}.blocks.{b}.conv3"),
+            (block(Component::Norm(3)), "layer{s}.blocks.{b}.bn3"),
+            (block(Component::ShortcutConv), "layer{s}.blocks.{b}.downsample.conv"),
+            (block(Component::ShortcutNorm), "layer{s}.blocks.{b}.downsample.bn"),
         ],
         HEAD,
     ],
 };
 
-const STEM: &[Row] = &[(Place::Stem(Part::Conv(0)), "conv1"), (Place::Stem(Part::Norm(0)), "bn1")];
+const STEM: &[Row] = &[(Position::Stem(Component::Conv(0)), "conv1"), (Position::Stem(Component::Norm(0)), "bn1")];
 
-const HEAD: &[Row] = &[(Place::Dense(0), "fc")];
+const HEAD: &[Row] = &[(Position::Dense(0), "fc")];

@@ -5,9 +5,9 @@
 
 use super::keras::block;
 use super::library::PLAIN;
-use super::{Axes, Can, Headless, Layout, ModelClass, ModelLibrary};
+use super::{Axes, Can, Headless, ModelClass, ModelLibrary, NamingLayout};
 use crate::recipe::{Conventions, TORCH};
-use crate::slot::{Part, Place};
+use crate::slot::{Component, Position};
 
 pub(super) static LIBRARY: ModelLibrary = ModelLibrary {
     name: "detectron2",
@@ -31,7 +31,7 @@ static KIN: ModelClass = ModelClass {
 };
 
 /// Names of detectron2's ResNet.
-static DETECTRON2: Layout = Layout {
+static DETECTRON2: NamingLayout = NamingLayout {
     name: "detectron2",
     first_stage: 2,
     first_block: 0,
@@ -39,19 +39,19 @@ static DETECTRON2: Layout = Layout {
     optional: "",
     axes: Axes::Torch,
     rows: &[&[
-        (Place::Stem(Part::Conv(0)), "stem.conv1"),
-        (Place::Stem(Part::Norm(0)), "stem.conv1.norm"),
-        (block(Part::Conv(1)), "res{s}.{b}.conv1"),
-        (block(Part::Norm(1)), "res{s}.{b}.conv1.norm"),
-        (block(Part::Conv(2)), "res{s}.{b}.conv2"),
-        (block(Part::Norm(2)), "res{s}.{b}.conv2.norm"),
-        (block(Part::Conv(3)), "res{s}.{b}.conv3"),
-        (block(Part::Norm(3)), "res{s}.{b}.conv3.norm"),
-        (block(Part::ShortcutConv), "res{s}.{b}.shortcut"),
-        (block(Part::ShortcutNorm), "res{s}.{b}.shortcut.norm"),
-        (Place::HeadPool, "avgpool"),
+        (Position::Stem(Component::Conv(0)), "stem.conv1"),
+        (Position::Stem(Component::Norm(0)), "stem.conv1.norm"),
+        (block(Component::Conv(1)), "res{s}.{b}.conv1"),
+        (block(Component::Norm(1)), "res{s}.{b}.conv1.norm"),
+        (block(Component::Conv(2)), "res{s}.{b}.conv2"),
+        (block(Component::Norm(2)), "res{s}.{b}.conv2.norm"),
+        (block(Component::Conv(3)), "res{s}.{b}.conv3"),
+        (block(Component::Norm(3)), "res{s}.{b}.conv3.norm"),
+        (block(Component::ShortcutConv), "res{s}.{b}.shortcut"),
+        (block(Component::ShortcutNorm), "res{s}.{b}.shortcut.norm"),
+        (Position::HeadPool, "avgpool"),
         // The class calls it `linear`; its own model zoo and the Caffe weights call it `stem.fc`.
-        (Place::Dense(0), "linear"),
-        (Place::Dense(0), "stem.fc"),
+        (Position::Dense(0), "linear"),
+        (Position::Dense(0), "stem.fc"),
     ]],
 };

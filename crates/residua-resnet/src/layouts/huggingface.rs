@@ -7,10 +7,10 @@ use residua_ir::Activation;
 
 use super::keras::block;
 use super::library::{Inner, PLAIN};
-use super::{Axes, Can, Headless, Layout, ModelClass, ModelLibrary};
-use crate::anatomy::{BlockKind, Order, Reads};
+use super::{Axes, Can, Headless, ModelClass, ModelLibrary, NamingLayout};
+use crate::anatomy::{ActivationOrder, BlockKind, Reads};
 use crate::recipe::{Conventions, Norms, PoolEdge, TORCH};
-use crate::slot::{Part, Place};
+use crate::slot::{Component, Position};
 
 pub(super) static LIBRARY: ModelLibrary = ModelLibrary {
     name: "huggingface",
@@ -52,7 +52,7 @@ static BIT_KIN: ModelClass = ModelClass {
     },
     can: Can {
         blocks: &[BlockKind::Bottleneck],
-        order: Order::Pre,
+        order: ActivationOrder::Pre,
         inner: Inner::QuarterInEights,
         configured: true,
         groups: false,
@@ -67,7 +67,7 @@ static BIT_KIN: ModelClass = ModelClass {
 };
 
 /// Names of transformers' ResNet.
-static RESNET: Layout = Layout {
+static RESNET: NamingLayout = NamingLayout {
     name: "huggingface-resnet",
     first_stage: 0,
     first_block: 0,
@@ -75,29 +75,29 @@ static RESNET: Layout = Layout {
     optional: "resnet.",
     axes: Axes::Torch,
     rows: &[&[
-        (Place::Stem(Part::Conv(0)), "resnet.embedder.embedder.convolution"),
-        (Place::Stem(Part::Norm(0)), "resnet.embedder.embedder.normalization"),
-        (Place::Stem(Part::Activation(0)), "resnet.embedder.embedder.activation"),
-        (Place::Pool, "resnet.embedder.pooler"),
-        (block(Part::Conv(1)), "resnet.encoder.stages.{s}.layers.{b}.layer.0.convolution"),
-        (block(Part::Norm(1)), "resnet.encoder.stages.{s}.layers.{b}.layer.0.normalization"),
-        (block(Part::Activation(1)), "resnet.encoder.stages.{s}.layers.{b}.layer.0.activation"),
-        (block(Part::Conv(2)), "resnet.encoder.stages.{s}.layers.{b}.layer.1.convolution"),
-        (block(Part::Norm(2)), "resnet.encoder.stages.{s}.layers.{b}.layer.1.normalization"),
-        (block(Part::Activation(2)), "resnet.encoder.stages.{s}.layers.{b}.layer.1.activation"),
-        (block(Part::Conv(3)), "resnet.encoder.stages.{s}.layers.{b}.layer.2.convolution"),
-        (block(Part::Norm(3)), "resnet.encoder.stages.{s}.layers.{b}.layer.2.normalization"),
-        (block(Part::ShortcutConv), "resnet.encoder.stages.{s}.layers.{b}.shortcut.convolution"),
-        (block(Part::ShortcutNorm), "resnet.encoder.stages.{s}.layers.{b}.shortcut.normalization"),
-        (block(Part::Output), "resnet.encoder.stages.{s}.layers.{b}.activation"),
-        (Place::HeadPool, "resnet.pooler"),
-        (Place::Flatten, "classifier.0"),
-        (Place::Dense(0), "classifier.1"),
+        (Position::Stem(Component::Conv(0)), "resnet.embedder.embedder.convolution"),
+        (Position::Stem(Component::Norm(0)), "resnet.embedder.embedder.normalization"),
+        (Position::Stem(Component::Activation(0)), "resnet.embedder.embedder.activation"),
+        (Position::Pool, "resnet.embedder.pooler"),
+        (block(Component::Conv(1)), "resnet.encoder.stages.{s}.layers.{b}.layer.0.convolution"),
+        (block(Component::Norm(1)), "resnet.encoder.stages.{s}.layers.{b}.layer.0.normalization"),
+        (block(Component::Activation(1)), "resnet.encoder.stages.{s}.layers.{b}.layer.0.activation"),
+        (block(Component::Conv(2)), "resnet.encoder.stages.{s}.layers.{b}.layer.1.convolution"),
+        (block(Component::Norm(2)), "resnet.encoder.stages.{s}.layers.{b}.layer.1.normalization"),
+        (block(Component::Activation(2)), "resnet.encoder.stages.{s}.layers.{b}.layer.1.activation"),
+        (block(Component::Conv(3)), "resnet.encoder.stages.{s}.layers.{b}.layer.2.convolution"),
+        (block(Component::Norm(3)), "resnet.encoder.stages.{s}.layers.{b}.layer.2.normalization"),
+        (block(Component::ShortcutConv), "resnet.encoder.stages.{s}.layers.{b}.shortcut.convolution"),
+        (block(Component::ShortcutNorm), "resnet.encoder.stages.{s}.layers.{b}.shortcut.normalization"),
+        (block(Component::Output), "resnet.encoder.stages.{s}.layers.{b}.activation"),
+        (Position::HeadPool, "resnet.pooler"),
+        (Position::Flatten, "classifier.0"),
+        (Position::Dense(0), "classifier.1"),
     ]],
 };
 
 /// Names of transformers' BiT.
-static BIT: Layout = Layout {
+static BIT: NamingLayout = NamingLayout {
     name: "huggingface-bit",
     first_stage: 0,
     first_block: 0,
@@ -105,20 +105,20 @@ static BIT: Layout = Layout {
     optional: "bit.",
     axes: Axes::Torch,
     rows: &[&[
-        (Place::Stem(Part::Conv(0)), "bit.embedder.convolution"),
-        (Place::PoolPad, "bit.embedder.pad"),
-        (Place::Pool, "bit.embedder.pooler"),
-        (block(Part::Norm(1)), "bit.encoder.stages.{s}.layers.{b}.norm1"),
-        (block(Part::Conv(1)), "bit.encoder.stages.{s}.layers.{b}.conv1"),
-        (block(Part::Norm(2)), "bit.encoder.stages.{s}.layers.{b}.norm2"),
-        (block(Part::Conv(2)), "bit.encoder.stages.{s}.layers.{b}.conv2"),
-        (block(Part::Norm(3)), "bit.encoder.stages.{s}.layers.{b}.norm3"),
-        (block(Part::Conv(3)), "bit.encoder.stages.{s}.layers.{b}.conv3"),
-        (block(Part::ShortcutConv), "bit.encoder.stages.{s}.layers.{b}.downsample.conv"),
-        (Place::FinalNorm, "bit.norm"),
-        (Place::FinalActivation, "bit.norm.activation"),
-        (Place::HeadPool, "bit.pooler"),
-        (Place::Flatten, "classifier.0"),
-        (Place::Dense(0), "classifier.1"),
+        (Position::Stem(Component::Conv(0)), "bit.embedder.convolution"),
+        (Position::PoolPad, "bit.embedder.pad"),
+        (Position::Pool, "bit.embedder.pooler"),
+        (block(Component::Norm(1)), "bit.encoder.stages.{s}.layers.{b}.norm1"),
+        (block(Component::Conv(1)), "bit.encoder.stages.{s}.layers.{b}.conv1"),
+        (block(Component::Norm(2)), "bit.encoder.stages.{s}.layers.{b}.norm2"),
+        (block(Component::Conv(2)), "bit.encoder.stages.{s}.layers.{b}.conv2"),
+        (block(Component::Norm(3)), "bit.encoder.stages.{s}.layers.{b}.norm3"),
+        (block(Component::Conv(3)), "bit.encoder.stages.{s}.layers.{b}.conv3"),
+        (block(Component::ShortcutConv), "bit.encoder.stages.{s}.layers.{b}.downsample.conv"),
+        (Position::FinalNorm, "bit.norm"),
+        (Position::FinalActivation, "bit.norm.activation"),
+        (Position::HeadPool, "bit.pooler"),
+        (Position::Flatten, "classifier.0"),
+        (Position::Dense(0), "classifier.1"),
     ]],
 };

@@ -1,19 +1,19 @@
 //! How Keras names layers: its Applications in both generations, and the names it makes up on its own.
 
-use crate::slot::{Field, Part, Place};
+use crate::slot::{Component, Field, Position};
 
 use super::library::PLAIN;
-use super::{Axes, Can, Headless, Layout, ModelClass, ModelLibrary};
-use crate::anatomy::{BlockKind, Order};
+use super::{Axes, Can, Headless, ModelClass, ModelLibrary, NamingLayout};
+use crate::anatomy::{ActivationOrder, BlockKind};
 use crate::form::StrideIn;
 use crate::recipe::{APPLICATIONS, APPLICATIONS_V2};
 
-pub(super) const fn block(part: Part) -> Place {
-    Place::Block { stage: 0, block: 0, part }
+pub(super) const fn block(component: Component) -> Position {
+    Position::Block { stage: 0, block: 0, component }
 }
 
 /// ResNet50, 101 and 152 of Keras Applications.
-pub static KERAS_APPLICATIONS_V1: Layout = Layout {
+pub static KERAS_APPLICATIONS_V1: NamingLayout = NamingLayout {
     name: "keras-applications",
     first_stage: 2,
     first_block: 1,
@@ -21,31 +21,31 @@ pub static KERAS_APPLICATIONS_V1: Layout = Layout {
     optional: "",
     axes: Axes::Keras,
     rows: &[&[
-        (Place::Stem(Part::Pad(0)), "conv1_pad"),
-        (Place::Stem(Part::Conv(0)), "conv1_conv"),
-        (Place::Stem(Part::Norm(0)), "conv1_bn"),
-        (Place::Stem(Part::Activation(0)), "conv1_relu"),
-        (Place::PoolPad, "pool1_pad"),
-        (Place::Pool, "pool1_pool"),
-        (block(Part::ShortcutConv), "conv{s}_block{b}_0_conv"),
-        (block(Part::ShortcutNorm), "conv{s}_block{b}_0_bn"),
-        (block(Part::Conv(1)), "conv{s}_block{b}_1_conv"),
-        (block(Part::Norm(1)), "conv{s}_block{b}_1_bn"),
-        (block(Part::Activation(1)), "conv{s}_block{b}_1_relu"),
-        (block(Part::Conv(2)), "conv{s}_block{b}_2_conv"),
-        (block(Part::Norm(2)), "conv{s}_block{b}_2_bn"),
-        (block(Part::Activation(2)), "conv{s}_block{b}_2_relu"),
-        (block(Part::Conv(3)), "conv{s}_block{b}_3_conv"),
-        (block(Part::Norm(3)), "conv{s}_block{b}_3_bn"),
-        (block(Part::Add), "conv{s}_block{b}_add"),
-        (block(Part::Output), "conv{s}_block{b}_out"),
-        (Place::HeadPool, "avg_pool"),
-        (Place::Dense(0), "predictions"),
+        (Position::Stem(Component::Pad(0)), "conv1_pad"),
+        (Position::Stem(Component::Conv(0)), "conv1_conv"),
+        (Position::Stem(Component::Norm(0)), "conv1_bn"),
+        (Position::Stem(Component::Activation(0)), "conv1_relu"),
+        (Position::PoolPad, "pool1_pad"),
+        (Position::Pool, "pool1_pool"),
+        (block(Component::ShortcutConv), "conv{s}_block{b}_0_conv"),
+        (block(Component::ShortcutNorm), "conv{s}_block{b}_0_bn"),
+        (block(Component::Conv(1)), "conv{s}_block{b}_1_conv"),
+        (block(Component::Norm(1)), "conv{s}_block{b}_1_bn"),
+        (block(Component::Activation(1)), "conv{s}_block{b}_1_relu"),
+        (block(Component::Conv(2)), "conv{s}_block{b}_2_conv"),
+        (block(Component::Norm(2)), "conv{s}_block{b}_2_bn"),
+        (block(Component::Activation(2)), "conv{s}_block{b}_2_relu"),
+        (block(Component::Conv(3)), "conv{s}_block{b}_3_conv"),
+        (block(Component::Norm(3)), "conv{s}_block{b}_3_bn"),
+        (block(Component::Add), "conv{s}_block{b}_add"),
+        (block(Component::Output), "conv{s}_block{b}_out"),
+        (Position::HeadPool, "avg_pool"),
+        (Position::Dense(0), "predictions"),
     ]],
 };
 
 /// ResNet50V2, 101V2 and 152V2 of Keras Applications.
-pub static KERAS_APPLICATIONS_V2: Layout = Layout {
+pub static KERAS_APPLICATIONS_V2: NamingLayout = NamingLayout {
     name: "keras-applications-v2",
     first_stage: 2,
     first_block: 1,
@@ -53,31 +53,31 @@ pub static KERAS_APPLICATIONS_V2: Layout = Layout {
     optional: "",
     axes: Axes::Keras,
     rows: &[&[
-        (Place::Stem(Part::Pad(0)), "conv1_pad"),
-        (Place::Stem(Part::Conv(0)), "conv1_conv"),
-        (Place::PoolPad, "pool1_pad"),
-        (Place::Pool, "pool1_pool"),
-        (block(Part::Norm(1)), "conv{s}_block{b}_preact_bn"),
-        (block(Part::Activation(1)), "conv{s}_block{b}_preact_relu"),
-        (block(Part::ShortcutConv), "conv{s}_block{b}_0_conv"),
-        (block(Part::Conv(1)), "conv{s}_block{b}_1_conv"),
-        (block(Part::Norm(2)), "conv{s}_block{b}_1_bn"),
-        (block(Part::Activation(2)), "conv{s}_block{b}_1_relu"),
-        (block(Part::Pad(2)), "conv{s}_block{b}_2_pad"),
-        (block(Part::Conv(2)), "conv{s}_block{b}_2_conv"),
-        (block(Part::Norm(3)), "conv{s}_block{b}_2_bn"),
-        (block(Part::Activation(3)), "conv{s}_block{b}_2_relu"),
-        (block(Part::Conv(3)), "conv{s}_block{b}_3_conv"),
-        (block(Part::Add), "conv{s}_block{b}_out"),
-        (Place::FinalNorm, "post_bn"),
-        (Place::FinalActivation, "post_relu"),
-        (Place::HeadPool, "avg_pool"),
-        (Place::Dense(0), "predictions"),
+        (Position::Stem(Component::Pad(0)), "conv1_pad"),
+        (Position::Stem(Component::Conv(0)), "conv1_conv"),
+        (Position::PoolPad, "pool1_pad"),
+        (Position::Pool, "pool1_pool"),
+        (block(Component::Norm(1)), "conv{s}_block{b}_preact_bn"),
+        (block(Component::Activation(1)), "conv{s}_block{b}_preact_relu"),
+        (block(Component::ShortcutConv), "conv{s}_block{b}_0_conv"),
+        (block(Component::Conv(1)), "conv{s}_block{b}_1_conv"),
+        (block(Component::Norm(2)), "conv{s}_block{b}_1_bn"),
+        (block(Component::Activation(2)), "conv{s}_block{b}_1_relu"),
+        (block(Component::Pad(2)), "conv{s}_block{b}_2_pad"),
+        (block(Component::Conv(2)), "conv{s}_block{b}_2_conv"),
+        (block(Component::Norm(3)), "conv{s}_block{b}_2_bn"),
+        (block(Component::Activation(3)), "conv{s}_block{b}_2_relu"),
+        (block(Component::Conv(3)), "conv{s}_block{b}_3_conv"),
+        (block(Component::Add), "conv{s}_block{b}_out"),
+        (Position::FinalNorm, "post_bn"),
+        (Position::FinalActivation, "post_relu"),
+        (Position::HeadPool, "avg_pool"),
+        (Position::Dense(0), "predictions"),
     ]],
 };
 
 /// ResNet50 as the package `keras_applications` named it until 2019; the names are those of the Caffe model.
-pub static KERAS_APPLICATIONS_OLD: Layout = Layout {
+pub static KERAS_APPLICATIONS_OLD: NamingLayout = NamingLayout {
     name: "keras-applications-old",
     first_stage: 2,
     first_block: 1,
@@ -85,20 +85,20 @@ pub static KERAS_APPLICATIONS_OLD: Layout = Layout {
     optional: "",
     axes: Axes::Keras,
     rows: &[&[
-        (Place::Stem(Part::Pad(0)), "conv1_pad"),
-        (Place::Stem(Part::Conv(0)), "conv1"),
-        (Place::Stem(Part::Norm(0)), "bn_conv1"),
-        (Place::PoolPad, "pool1_pad"),
-        (block(Part::ShortcutConv), "res{s}{l}_branch1"),
-        (block(Part::ShortcutNorm), "bn{s}{l}_branch1"),
-        (block(Part::Conv(1)), "res{s}{l}_branch2a"),
-        (block(Part::Norm(1)), "bn{s}{l}_branch2a"),
-        (block(Part::Conv(2)), "res{s}{l}_branch2b"),
-        (block(Part::Norm(2)), "bn{s}{l}_branch2b"),
-        (block(Part::Conv(3)), "res{s}{l}_branch2c"),
-        (block(Part::Norm(3)), "bn{s}{l}_branch2c"),
-        (Place::HeadPool, "avg_pool"),
-        (Place::Dense(0), "fc1000"),
+        (Position::Stem(Component::Pad(0)), "conv1_pad"),
+        (Position::Stem(Component::Conv(0)), "conv1"),
+        (Position::Stem(Component::Norm(0)), "bn_conv1"),
+        (Position::PoolPad, "pool1_pad"),
+        (block(Component::ShortcutConv), "res{s}{l}_branch1"),
+        (block(Component::ShortcutNorm), "bn{s}{l}_branch1"),
+        (block(Component::Conv(1)), "res{s}{l}_branch2a"),
+        (block(Component::Norm(1)), "bn{s}{l}_branch2a"),
+        (block(Component::Conv(2)), "res{s}{l}_branch2b"),
+        (block(Component::Norm(2)), "bn{s}{l}_branch2b"),
+        (block(Component::Conv(3)), "res{s}{l}_branch2c"),
+        (block(Component::Norm(3)), "bn{s}{l}_branch2c"),
+        (Position::HeadPool, "avg_pool"),
+        (Position::Dense(0), "fc1000"),
     ]],
 };
 
@@ -131,7 +131,7 @@ static APPLICATIONS_V1_KIN: ModelClass = ModelClass {
 static APPLICATIONS_V2_KIN: ModelClass = ModelClass {
     describe: "ResNet50V2 and kin of Keras Applications",
     conventions: APPLICATIONS_V2,
-    can: Can { order: Order::Pre, stride_in: StrideIn::Last, ..CAN },
+    can: Can { order: ActivationOrder::Pre, stride_in: StrideIn::Last, ..CAN },
     headless: Headless::Map,
     classifier_as_conv: false,
     softmax: true,
@@ -140,7 +140,7 @@ static APPLICATIONS_V2_KIN: ModelClass = ModelClass {
 };
 
 /// No names at all: Keras makes them from the class, `conv2d_7`.
-pub static KERAS_AUTO: Layout = Layout {
+pub static KERAS_AUTO: NamingLayout = NamingLayout {
     name: "keras-auto",
     first_stage: 0,
     first_block: 0,

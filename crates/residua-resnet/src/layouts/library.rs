@@ -4,11 +4,11 @@
 //! (padding, epsilons, where the stride is), and what of a form it can build at all. Weights say none of that, which is
 //! why a file can fit a class by its shapes and be another function there.
 
-use crate::anatomy::{BlockKind, Order};
+use crate::anatomy::{ActivationOrder, BlockKind};
 use crate::form::{Form, StageForm, StemForm, StrideIn};
 use crate::recipe::{Conventions, Norms};
 
-use super::Layout;
+use super::NamingLayout;
 
 /// Model code that reads weights under names of its own.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ pub struct Can {
     /// Kinds of blocks.
     pub blocks: &'static [BlockKind],
     /// Where normalisation and activation are.
-    pub order: Order,
+    pub order: ActivationOrder,
     /// Stems.
     pub stems: &'static [Setting<StemForm>],
     /// Convolution of a bottleneck that carries the stride.
@@ -131,7 +131,7 @@ pub struct Can {
 /// What nearly all classes share; each says in what it differs.
 pub(super) const PLAIN: Can = Can {
     blocks: &[BlockKind::Basic, BlockKind::Bottleneck],
-    order: Order::Post,
+    order: ActivationOrder::Post,
     stems: &[(StemForm::Large, None)],
     stride_on: &[(2, None)],
     stride_in: StrideIn::First,
@@ -150,7 +150,7 @@ pub(super) const PLAIN: Can = Can {
 impl ModelClass {
     /// Names of its layers.
     #[must_use]
-    pub fn layout(&self) -> &'static Layout {
+    pub fn layout(&self) -> &'static NamingLayout {
         self.conventions.layout
     }
 
@@ -277,18 +277,20 @@ impl ModelClass {
         let mut reasons = Vec::new();
         if form.order != can.order {
             reasons.push(match form.order {
-                Order::Pre => {
+                ActivationOrder::Pre => {
                     "it is pre-activated (v2: norm and ReLU before each convolution), the layout's blocks are \
                                post-activated (v1: ReLU behind the sum)"
                         .to_owned()
                 }
-                Order::Post => "it is post-activated (v1: ReLU behind the sum), the layout's blocks are pre-activated \
+                ActivationOrder::Post => {
+                    "it is post-activated (v1: ReLU behind the sum), the layout's blocks are pre-activated \
                                 (v2: norm and ReLU before each convolution)"
-                    .to_owned(),
+                        .to_owned()
+                }
             });
         }
         if form.stride_in != can.stride_in {
-            let text = |place: StrideIn| match place {
+            let text = |position: StrideIn| match position {
                 StrideIn::First => "the first block of a stage",
                 StrideIn::Last => "the last block of a stage, with a pool as its shortcut",
             };

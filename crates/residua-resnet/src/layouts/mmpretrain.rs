@@ -5,10 +5,10 @@
 
 use super::keras::block;
 use super::library::PLAIN;
-use super::{Axes, Can, Headless, Layout, ModelClass, ModelLibrary, Row};
+use super::{Axes, Can, Headless, ModelClass, ModelLibrary, NamingLayout, Row};
 use crate::form::StemForm;
 use crate::recipe::{Conventions, TORCH};
-use crate::slot::{Part, Place};
+use crate::slot::{Component, Position};
 
 pub(super) static LIBRARY: ModelLibrary = ModelLibrary {
     name: "mmpretrain",
@@ -46,7 +46,7 @@ static RESNET_D_KIN: ModelClass = ModelClass {
 };
 
 /// Names of mmpretrain's ResNet.
-static RESNET: Layout = Layout {
+static RESNET: NamingLayout = NamingLayout {
     name: "mmpretrain",
     first_stage: 1,
     first_block: 0,
@@ -57,7 +57,7 @@ static RESNET: Layout = Layout {
 };
 
 /// Names of mmpretrain's ResNetV1d.
-static RESNET_D: Layout = Layout {
+static RESNET_D: NamingLayout = NamingLayout {
     name: "mmpretrain-d",
     first_stage: 1,
     first_block: 0,
@@ -68,42 +68,43 @@ static RESNET_D: Layout = Layout {
 };
 
 const STEM: &[Row] = &[
-    (Place::Stem(Part::Conv(0)), "backbone.conv1"),
-    (Place::Stem(Part::Norm(0)), "backbone.bn1"),
-    (Place::Stem(Part::Activation(0)), "backbone.relu"),
-    (Place::Stem(Part::Conv(1)), "backbone.stem.0.conv"),
-    (Place::Stem(Part::Norm(1)), "backbone.stem.0.bn"),
-    (Place::Stem(Part::Activation(1)), "backbone.stem.0.activate"),
-    (Place::Stem(Part::Conv(2)), "backbone.stem.1.conv"),
-    (Place::Stem(Part::Norm(2)), "backbone.stem.1.bn"),
-    (Place::Stem(Part::Activation(2)), "backbone.stem.1.activate"),
-    (Place::Stem(Part::Conv(3)), "backbone.stem.2.conv"),
-    (Place::Stem(Part::Norm(3)), "backbone.stem.2.bn"),
-    (Place::Stem(Part::Activation(3)), "backbone.stem.2.activate"),
-    (Place::Pool, "backbone.maxpool"),
+    (Position::Stem(Component::Conv(0)), "backbone.conv1"),
+    (Position::Stem(Component::Norm(0)), "backbone.bn1"),
+    (Position::Stem(Component::Activation(0)), "backbone.relu"),
+    (Position::Stem(Component::Conv(1)), "backbone.stem.0.conv"),
+    (Position::Stem(Component::Norm(1)), "backbone.stem.0.bn"),
+    (Position::Stem(Component::Activation(1)), "backbone.stem.0.activate"),
+    (Position::Stem(Component::Conv(2)), "backbone.stem.1.conv"),
+    (Position::Stem(Component::Norm(2)), "backbone.stem.1.bn"),
+    (Position::Stem(Component::Activation(2)), "backbone.stem.1.activate"),
+    (Position::Stem(Component::Conv(3)), "backbone.stem.2.conv"),
+    (Position::Stem(Component::Norm(3)), "backbone.stem.2.bn"),
+    (Position::Stem(Component::Activation(3)), "backbone.stem.2.activate"),
+    (Position::Pool, "backbone.maxpool"),
 ];
 
 const BLOCK: &[Row] = &[
-    (block(Part::Conv(1)), "backbone.layer{s}.{b}.conv1"),
-    (block(Part::Norm(1)), "backbone.layer{s}.{b}.bn1"),
-    (block(Part::Conv(2)), "backbone.layer{s}.{b}.conv2"),
-    (block(Part::Norm(2)), "backbone.layer{s}.{b}.bn2"),
-    (block(Part::Conv(3)), "backbone.layer{s}.{b}.conv3"),
-    (block(Part::Norm(3)), "backbone.layer{s}.{b}.bn3"),
+    (block(Component::Conv(1)), "backbone.layer{s}.{b}.conv1"),
+    (block(Component::Norm(1)), "backbone.layer{s}.{b}.bn1"),
+    (block(Component::Conv(2)), "backbone.layer{s}.{b}.conv2"),
+    (block(Component::Norm(2)), "backbone.layer{s}.{b}.bn2"),
+    (block(Component::Conv(3)), "backbone.layer{s}.{b}.conv3"),
+    (block(Component::Norm(3)), "backbone.layer{s}.{b}.bn3"),
 ];
 
 const SHORTCUT: &[Row] = &[
-    (block(Part::ShortcutConv), "backbone.layer{s}.{b}.downsample.0"),
-    (block(Part::ShortcutNorm), "backbone.layer{s}.{b}.downsample.1"),
+    (block(Component::ShortcutConv), "backbone.layer{s}.{b}.downsample.0"),
+    (block(Component::ShortcutNorm), "backbone.layer{s}.{b}.downsample.1"),
 ];
 
 /// Where a block has no stride there is no pool either, and what is behind it moves up.
 const POOLED_SHORTCUT: &[Row] = &[
-    (block(Part::ShortcutPool), "backbone.layer{S}.{b}.downsample.0"),
-    (block(Part::ShortcutConv), "backbone.layer{S}.{b}.downsample.1"),
-    (block(Part::ShortcutConv), "backbone.layer1.{b}.downsample.0"),
-    (block(Part::ShortcutNorm), "backbone.layer{S}.{b}.downsample.2"),
-    (block(Part::ShortcutNorm), "backbone.layer1.{b}.downsample.1"),
+    (block(Component::ShortcutPool), "backbone.layer{S}.{b}.downsample.0"),
+    (block(Component::ShortcutConv), "backbone.layer{S}.{b}.downsample.1"),
+    (block(Component::ShortcutConv), "backbone.layer1.{b}.downsample.0"),
+    (block(Component::ShortcutNorm), "backbone.layer{S}.{b}.downsample.2"),
+    (block(Component::ShortcutNorm), "backbone.layer1.{b}.downsample.1"),
 ];
 
-const HEAD: &[Row] = &[(Place::HeadPool, "neck.gap"), (Place::Flatten, "neck.flatten"), (Place::Dense(0), "head.fc")];
+const HEAD: &[Row] =
+    &[(Position::HeadPool, "neck.gap"), (Position::Flatten, "neck.flatten"), (Position::Dense(0), "head.fc")];

@@ -19,7 +19,7 @@ mod order;
 mod timm;
 mod torchvision;
 
-use crate::slot::Place;
+use crate::slot::Position;
 
 pub use axes::Axes;
 pub use keras::{KERAS_APPLICATIONS_OLD, KERAS_APPLICATIONS_V1, KERAS_APPLICATIONS_V2, KERAS_AUTO, fields, snake_case};
@@ -50,7 +50,7 @@ impl ModelLibrary {
 
 /// Names of the layers of a network.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Layout {
+pub struct NamingLayout {
     /// Its name.
     pub name: &'static str,
     /// Number of the first stage in names.
@@ -68,32 +68,32 @@ pub struct Layout {
 }
 
 /// A place and the pattern of the names of layers there.
-type Row = (Place, &'static str);
+type Row = (Position, &'static str);
 
-impl Layout {
+impl NamingLayout {
     /// The layer in a place; [`None`] where the layout leaves its name to the framework.
     #[must_use]
-    pub fn layer(&self, place: Place) -> Option<String> {
-        if self.has(place) {
-            let mut rows = self.rows().filter(|(row, _)| *row == at(place, 0, 0));
-            return rows.find_map(|(_, pattern)| self.fill(pattern, place));
+    pub fn layer(&self, position: Position) -> Option<String> {
+        if self.has(position) {
+            let mut rows = self.rows().filter(|(row, _)| *row == at(position, 0, 0));
+            return rows.find_map(|(_, pattern)| self.fill(pattern, position));
         }
-        match place {
-            Place::Block { part, .. } if !self.block.is_empty() => {
-                Some(format!("{}.{part}", self.fill(self.block, place)?))
+        match position {
+            Position::Block { component, .. } if !self.block.is_empty() => {
+                Some(format!("{}.{component}", self.fill(self.block, position)?))
             }
-            Place::Block { .. }
-            | Place::Input
-            | Place::Stem(_)
-            | Place::PoolPad
-            | Place::Pool
-            | Place::FinalNorm
-            | Place::FinalActivation
-            | Place::HeadPool
-            | Place::Flatten
-            | Place::Dense(_)
-            | Place::Head(_)
-            | Place::OneHeadPool(_) => None,
+            Position::Block { .. }
+            | Position::Input
+            | Position::Stem(_)
+            | Position::PoolPad
+            | Position::Pool
+            | Position::FinalNorm
+            | Position::FinalActivation
+            | Position::HeadPool
+            | Position::Flatten
+            | Position::Dense(_)
+            | Position::Head(_)
+            | Position::OneHeadPool(_) => None,
         }
     }
 
@@ -101,8 +101,8 @@ impl Layout {
         self.rows.iter().copied().flatten()
     }
 
-    fn fill(&self, pattern: &str, place: Place) -> Option<String> {
-        let (stage, block) = indices(place).unwrap_or_default();
+    fn fill(&self, pattern: &str, position: Position) -> Option<String> {
+        let (stage, block) = indices(position).unwrap_or_default();
         let letter = u32::try_from(block).ok().and_then(|b| char::from_u32('a' as u32 + b));
         let letter = letter.filter(char::is_ascii_lowercase);
         if pattern.contains("{l}") && letter.is_none() || pattern.contains("{S}") && stage == 0 {
@@ -120,16 +120,16 @@ impl Layout {
 
     /// Whether the layout has a name for a place, in any block.
     #[must_use]
-    pub fn has(&self, place: Place) -> bool {
-        self.rows().any(|(row, _)| *row == at(place, 0, 0))
+    pub fn has(&self, position: Position) -> bool {
+        self.rows().any(|(row, _)| *row == at(position, 0, 0))
     }
 
     /// The place of a layer; [`None`] for a name that is not of this layout.
     #[must_use]
-    pub fn place(&self, name: &str) -> Option<Place> {
-        self.rows().find_map(|&(place, pattern)| {
+    pub fn position(&self, name: &str) -> Option<Position> {
+        self.rows().find_map(|&(position, pattern)| {
             let (stage, block) = self.parse(pattern, name)?;
-            Some(at(place, stage, block))
+            Some(at(position, stage, block))
         })
     }
 
@@ -162,54 +162,54 @@ fn number(text: &str) -> Option<usize> {
     (text == "0" || text.len() <= 4 && !text.starts_with('0')).then(|| text.parse().ok())?
 }
 
-fn indices(place: Place) -> Option<(usize, usize)> {
-    match place {
-        Place::Block { stage, block, .. } => Some((stage, block)),
-        Place::Input
-        | Place::Stem(_)
-        | Place::PoolPad
-        | Place::Pool
-        | Place::FinalNorm
-        | Place::FinalActivation
-        | Place::HeadPool
-        | Place::Flatten
-        | Place::Dense(_)
-        | Place::Head(_)
-        | Place::OneHeadPool(_) => None,
+fn indices(position: Position) -> Option<(usize, usize)> {
+    match position {
+        Position::Block { stage, block, .. } => Some((stage, block)),
+        Position::Input
+        | Position::Stem(_)
+        | Position::PoolPad
+        | Position::Pool
+        | Position::FinalNorm
+        | Position::FinalActivation
+        | Position::HeadPool
+        | Position::Flatten
+        | Position::Dense(_)
+        | Position::Head(_)
+        | Position::OneHeadPool(_) => None,
     }
 }
 
 /// The same place in another block.
-fn at(place: Place, stage: usize, block: usize) -> Place {
-    match place {
-        Place::Block { part, .. } => Place::Block { stage, block, part },
-        Place::Input
-        | Place::Stem(_)
-        | Place::PoolPad
-        | Place::Pool
-        | Place::FinalNorm
-        | Place::FinalActivation
-        | Place::HeadPool
-        | Place::Flatten
-        | Place::Dense(_)
-        | Place::Head(_)
-        | Place::OneHeadPool(_) => place,
+fn at(position: Position, stage: usize, block: usize) -> Position {
+    match position {
+        Position::Block { component, .. } => Position::Block { stage, block, component },
+        Position::Input
+        | Position::Stem(_)
+        | Position::PoolPad
+        | Position::Pool
+        | Position::FinalNorm
+        | Position::FinalActivation
+        | Position::HeadPool
+        | Position::Flatten
+        | Position::Dense(_)
+        | Position::Head(_)
+        | Position::OneHeadPool(_) => position,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::slot::Part;
+    use crate::slot::Component;
 
     #[test]
     fn names_and_places_are_each_others_inverse() {
         for layout in [&KERAS_APPLICATIONS_V1, &KERAS_APPLICATIONS_V2, &KERAS_APPLICATIONS_OLD] {
             for &(row, _) in layout.rows() {
                 for (stage, block) in [(0, 0), (3, 2), (2, 22)] {
-                    let place = at(row, stage, block);
-                    let name = layout.layer(place).unwrap();
-                    assert_eq!(layout.place(&name), Some(place), "{} {name}", layout.name);
+                    let position = at(row, stage, block);
+                    let name = layout.layer(position).unwrap();
+                    assert_eq!(layout.position(&name), Some(position), "{} {name}", layout.name);
                 }
             }
         }
@@ -224,16 +224,17 @@ mod tests {
             let mut names = std::collections::BTreeMap::new();
             for &(row, _) in layout.rows() {
                 for (stage, block) in [(0, 0), (3, 2), (2, 22)] {
-                    let place = at(row, stage, block);
-                    for slot in fields.map(|field| Slot { place, field }) {
+                    let position = at(row, stage, block);
+                    for slot in fields.map(|field| Slot { position, field }) {
                         let Some(name) = layout.tensor(slot) else { continue };
                         let known = names.insert(name.clone(), slot);
                         // The norm of a stem of three convolutions has the name of that of a single one.
-                        let twice = matches!(place, Place::Stem(Part::Norm(3))) || known.is_none_or(|k| k == slot);
+                        let twice =
+                            matches!(position, Position::Stem(Component::Norm(3))) || known.is_none_or(|k| k == slot);
                         assert!(twice, "{} {name}", layout.name);
                         let again = layout.slot(&name).map(|slot| slot.field);
                         assert_eq!(again, Some(slot.field), "{} {name}", layout.name);
-                        if !matches!(place, Place::Stem(Part::Norm(3))) {
+                        if !matches!(position, Position::Stem(Component::Norm(3))) {
                             assert_eq!(layout.slot(&name), Some(slot), "{} {name}", layout.name);
                         }
                     }
@@ -244,14 +245,14 @@ mod tests {
 
     #[test]
     fn names_are_those_of_keras() {
-        let place = |stage, block, part| Place::Block { stage, block, part };
-        let name = |layout: &Layout, place| layout.layer(place).unwrap();
-        assert_eq!(name(&KERAS_APPLICATIONS_V1, place(0, 0, Part::ShortcutConv)), "conv2_block1_0_conv");
-        assert_eq!(name(&KERAS_APPLICATIONS_V1, place(3, 2, Part::Norm(3))), "conv5_block3_3_bn");
-        assert_eq!(name(&KERAS_APPLICATIONS_V2, place(1, 3, Part::Norm(1))), "conv3_block4_preact_bn");
-        assert_eq!(name(&KERAS_APPLICATIONS_V2, place(1, 3, Part::Norm(2))), "conv3_block4_1_bn");
-        assert_eq!(name(&KERAS_APPLICATIONS_OLD, place(2, 5, Part::Conv(2))), "res4f_branch2b");
-        assert_eq!(KERAS_APPLICATIONS_OLD.layer(place(2, 26, Part::Conv(2))), None);
+        let position = |stage, block, component| Position::Block { stage, block, component };
+        let name = |layout: &NamingLayout, position| layout.layer(position).unwrap();
+        assert_eq!(name(&KERAS_APPLICATIONS_V1, position(0, 0, Component::ShortcutConv)), "conv2_block1_0_conv");
+        assert_eq!(name(&KERAS_APPLICATIONS_V1, position(3, 2, Component::Norm(3))), "conv5_block3_3_bn");
+        assert_eq!(name(&KERAS_APPLICATIONS_V2, position(1, 3, Component::Norm(1))), "conv3_block4_preact_bn");
+        assert_eq!(name(&KERAS_APPLICATIONS_V2, position(1, 3, Component::Norm(2))), "conv3_block4_1_bn");
+        assert_eq!(name(&KERAS_APPLICATIONS_OLD, position(2, 5, Component::Conv(2))), "res4f_branch2b");
+        assert_eq!(KERAS_APPLICATIONS_OLD.layer(position(2, 26, Component::Conv(2))), None);
     }
 
     #[test]
@@ -259,20 +260,20 @@ mod tests {
         let layouts = |library: &str| {
             ModelLibrary::named(library).unwrap().model_classes.iter().map(|class| class.layout()).collect::<Vec<_>>()
         };
-        let shortcut = |stage, part| Place::Block { stage, block: 0, part };
+        let shortcut = |stage, component| Position::Block { stage, block: 0, component };
         let pooled = layouts("mmpretrain")[1];
-        for (stage, part, name) in [
-            (0, Part::ShortcutConv, "backbone.layer1.0.downsample.0"),
-            (0, Part::ShortcutNorm, "backbone.layer1.0.downsample.1"),
-            (1, Part::ShortcutConv, "backbone.layer2.0.downsample.1"),
-            (3, Part::ShortcutNorm, "backbone.layer4.0.downsample.2"),
+        for (stage, component, name) in [
+            (0, Component::ShortcutConv, "backbone.layer1.0.downsample.0"),
+            (0, Component::ShortcutNorm, "backbone.layer1.0.downsample.1"),
+            (1, Component::ShortcutConv, "backbone.layer2.0.downsample.1"),
+            (3, Component::ShortcutNorm, "backbone.layer4.0.downsample.2"),
         ] {
-            assert_eq!(pooled.layer(shortcut(stage, part)).as_deref(), Some(name));
-            assert_eq!(pooled.place(name), Some(shortcut(stage, part)));
+            assert_eq!(pooled.layer(shortcut(stage, component)).as_deref(), Some(name));
+            assert_eq!(pooled.position(name), Some(shortcut(stage, component)));
         }
-        assert_eq!(pooled.layer(Place::Stem(Part::Norm(3))).as_deref(), Some("backbone.stem.2.bn"));
+        assert_eq!(pooled.layer(Position::Stem(Component::Norm(3))).as_deref(), Some("backbone.stem.2.bn"));
         let names: Vec<_> =
-            layouts("burn").iter().map(|burn| burn.layer(shortcut(1, Part::Norm(2))).unwrap()).collect();
+            layouts("burn").iter().map(|burn| burn.layer(shortcut(1, Component::Norm(2))).unwrap()).collect();
         assert_eq!(names, ["layer2.blocks.0.Basic.bn2", "layer2.blocks.0.Bottleneck.bn2", "layer2.blocks.0.bn2"]);
     }
 
@@ -281,7 +282,7 @@ mod tests {
         for name in
             ["", "conv1", "conv2_block0_1_conv", "conv1_block1_1_conv", "conv2_block01_1_conv", "conv2_blockx_1_conv"]
         {
-            assert_eq!(KERAS_APPLICATIONS_V1.place(name), None, "{name}");
+            assert_eq!(KERAS_APPLICATIONS_V1.position(name), None, "{name}");
         }
     }
 }

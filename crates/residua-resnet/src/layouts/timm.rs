@@ -7,11 +7,11 @@
 use super::keras::block;
 use super::library::PLAIN;
 use super::torchvision::{BLOCK, POOLED_SHORTCUT, SHORTCUT};
-use super::{Axes, Can, Headless, Layout, ModelClass, ModelLibrary, Row};
-use crate::anatomy::{Order, Reads};
+use super::{Axes, Can, Headless, ModelClass, ModelLibrary, NamingLayout, Row};
+use crate::anatomy::{ActivationOrder, Reads};
 use crate::form::StemForm;
 use crate::recipe::{Biases, Conventions, Norms, PoolEdge, Projections, TORCH};
-use crate::slot::{Part, Place};
+use crate::slot::{Component, Position};
 
 pub(super) static LIBRARY: ModelLibrary = ModelLibrary {
     name: "timm",
@@ -64,7 +64,7 @@ const V2: Conventions = Conventions {
     ..TORCH
 };
 
-const V2_CAN: Can = Can { order: Order::Pre, channels: CHANNELS, bare: BARE, ..PLAIN };
+const V2_CAN: Can = Can { order: ActivationOrder::Pre, channels: CHANNELS, bare: BARE, ..PLAIN };
 
 static RESNET_V2_KIN: ModelClass = ModelClass {
     describe: "timm's pre-activated ResNet",
@@ -105,7 +105,7 @@ static BIT_KIN: ModelClass = ModelClass {
 };
 
 /// Names of timm's ResNet, where projections do not pool.
-static RESNET: Layout = Layout {
+static RESNET: NamingLayout = NamingLayout {
     name: "timm-resnet",
     first_stage: 1,
     first_block: 0,
@@ -116,7 +116,7 @@ static RESNET: Layout = Layout {
 };
 
 /// Names of timm's ResNet, where projections pool.
-static RESNET_D: Layout = Layout {
+static RESNET_D: NamingLayout = NamingLayout {
     name: "timm-resnet-d",
     first_stage: 1,
     first_block: 0,
@@ -127,33 +127,33 @@ static RESNET_D: Layout = Layout {
 };
 
 const STEM: &[Row] = &[
-    (Place::Stem(Part::Conv(0)), "conv1"),
-    (Place::Stem(Part::Norm(0)), "bn1"),
-    (Place::Stem(Part::Activation(0)), "act1"),
-    (Place::Stem(Part::Conv(1)), "conv1.0"),
-    (Place::Stem(Part::Norm(1)), "conv1.1"),
-    (Place::Stem(Part::Activation(1)), "conv1.2"),
-    (Place::Stem(Part::Conv(2)), "conv1.3"),
-    (Place::Stem(Part::Norm(2)), "conv1.4"),
-    (Place::Stem(Part::Activation(2)), "conv1.5"),
-    (Place::Stem(Part::Conv(3)), "conv1.6"),
-    (Place::Stem(Part::Norm(3)), "bn1"),
-    (Place::Stem(Part::Activation(3)), "act1"),
-    (Place::Pool, "maxpool"),
+    (Position::Stem(Component::Conv(0)), "conv1"),
+    (Position::Stem(Component::Norm(0)), "bn1"),
+    (Position::Stem(Component::Activation(0)), "act1"),
+    (Position::Stem(Component::Conv(1)), "conv1.0"),
+    (Position::Stem(Component::Norm(1)), "conv1.1"),
+    (Position::Stem(Component::Activation(1)), "conv1.2"),
+    (Position::Stem(Component::Conv(2)), "conv1.3"),
+    (Position::Stem(Component::Norm(2)), "conv1.4"),
+    (Position::Stem(Component::Activation(2)), "conv1.5"),
+    (Position::Stem(Component::Conv(3)), "conv1.6"),
+    (Position::Stem(Component::Norm(3)), "bn1"),
+    (Position::Stem(Component::Activation(3)), "act1"),
+    (Position::Pool, "maxpool"),
 ];
 
 const GATE: &[Row] = &[
-    (block(Part::Gate(1)), "layer{s}.{b}.se.fc1"),
-    (block(Part::GateActivation(1)), "layer{s}.{b}.se.act"),
-    (block(Part::Gate(2)), "layer{s}.{b}.se.fc2"),
-    (block(Part::GateActivation(2)), "layer{s}.{b}.se.gate"),
+    (block(Component::Gate(1)), "layer{s}.{b}.se.fc1"),
+    (block(Component::GateActivation(1)), "layer{s}.{b}.se.act"),
+    (block(Component::Gate(2)), "layer{s}.{b}.se.fc2"),
+    (block(Component::GateActivation(2)), "layer{s}.{b}.se.gate"),
 ];
 
 const HEAD: &[Row] =
-    &[(Place::HeadPool, "global_pool.pool"), (Place::Flatten, "global_pool.flatten"), (Place::Dense(0), "fc")];
+    &[(Position::HeadPool, "global_pool.pool"), (Position::Flatten, "global_pool.flatten"), (Position::Dense(0), "fc")];
 
 /// Names of timm's pre-activated networks.
-static RESNET_V2: Layout = Layout {
+static RESNET_V2: NamingLayout = NamingLayout {
     name: "timm-resnetv2",
     first_stage: 0,
     first_block: 0,
@@ -161,28 +161,28 @@ static RESNET_V2: Layout = Layout {
     optional: "",
     axes: Axes::Torch,
     rows: &[&[
-        (Place::Stem(Part::Conv(0)), "stem.conv"),
-        (Place::Stem(Part::Conv(1)), "stem.conv1"),
-        (Place::Stem(Part::Norm(1)), "stem.norm1"),
-        (Place::Stem(Part::Activation(1)), "stem.act1"),
-        (Place::Stem(Part::Conv(2)), "stem.conv2"),
-        (Place::Stem(Part::Norm(2)), "stem.norm2"),
-        (Place::Stem(Part::Activation(2)), "stem.act2"),
-        (Place::Stem(Part::Conv(3)), "stem.conv3"),
-        (Place::PoolPad, "stem.pad"),
-        (Place::Pool, "stem.pool"),
-        (block(Part::Norm(1)), "stages.{s}.blocks.{b}.norm1"),
-        (block(Part::Conv(1)), "stages.{s}.blocks.{b}.conv1"),
-        (block(Part::Norm(2)), "stages.{s}.blocks.{b}.norm2"),
-        (block(Part::Conv(2)), "stages.{s}.blocks.{b}.conv2"),
-        (block(Part::Norm(3)), "stages.{s}.blocks.{b}.norm3"),
-        (block(Part::Conv(3)), "stages.{s}.blocks.{b}.conv3"),
-        (block(Part::ShortcutPool), "stages.{s}.blocks.{b}.downsample.pool"),
-        (block(Part::ShortcutConv), "stages.{s}.blocks.{b}.downsample.conv"),
-        (Place::FinalNorm, "norm"),
-        (Place::FinalActivation, "norm.act"),
-        (Place::HeadPool, "head.global_pool"),
-        (Place::Flatten, "head.flatten"),
-        (Place::Dense(0), "head.fc"),
+        (Position::Stem(Component::Conv(0)), "stem.conv"),
+        (Position::Stem(Component::Conv(1)), "stem.conv1"),
+        (Position::Stem(Component::Norm(1)), "stem.norm1"),
+        (Position::Stem(Component::Activation(1)), "stem.act1"),
+        (Position::Stem(Component::Conv(2)), "stem.conv2"),
+        (Position::Stem(Component::Norm(2)), "stem.norm2"),
+        (Position::Stem(Component::Activation(2)), "stem.act2"),
+        (Position::Stem(Component::Conv(3)), "stem.conv3"),
+        (Position::PoolPad, "stem.pad"),
+        (Position::Pool, "stem.pool"),
+        (block(Component::Norm(1)), "stages.{s}.blocks.{b}.norm1"),
+        (block(Component::Conv(1)), "stages.{s}.blocks.{b}.conv1"),
+        (block(Component::Norm(2)), "stages.{s}.blocks.{b}.norm2"),
+        (block(Component::Conv(2)), "stages.{s}.blocks.{b}.conv2"),
+        (block(Component::Norm(3)), "stages.{s}.blocks.{b}.norm3"),
+        (block(Component::Conv(3)), "stages.{s}.blocks.{b}.conv3"),
+        (block(Component::ShortcutPool), "stages.{s}.blocks.{b}.downsample.pool"),
+        (block(Component::ShortcutConv), "stages.{s}.blocks.{b}.downsample.conv"),
+        (Position::FinalNorm, "norm"),
+        (Position::FinalActivation, "norm.act"),
+        (Position::HeadPool, "head.global_pool"),
+        (Position::Flatten, "head.flatten"),
+        (Position::Dense(0), "head.fc"),
     ]],
 };

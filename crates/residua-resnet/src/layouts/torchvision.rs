@@ -2,10 +2,10 @@
 
 use super::keras::block;
 use super::library::PLAIN;
-use super::{Axes, Can, Headless, Layout, ModelClass, ModelLibrary, Row};
+use super::{Axes, Can, Headless, ModelClass, ModelLibrary, NamingLayout, Row};
 use crate::form::StemForm;
 use crate::recipe::TORCH;
-use crate::slot::{Part, Place};
+use crate::slot::{Component, Position};
 
 pub(super) static LIBRARY: ModelLibrary = ModelLibrary {
     name: "torchvision",
@@ -37,7 +37,7 @@ static KIN: ModelClass = ModelClass {
 };
 
 /// Names of torchvision's ResNet.
-pub static TORCHVISION: Layout = Layout {
+pub static TORCHVISION: NamingLayout = NamingLayout {
     name: "torchvision",
     first_stage: 1,
     first_block: 0,
@@ -49,34 +49,34 @@ pub static TORCHVISION: Layout = Layout {
 
 /// The stem and its pool.
 const STEM: &[Row] = &[
-    (Place::Stem(Part::Conv(0)), "conv1"),
-    (Place::Stem(Part::Norm(0)), "bn1"),
-    (Place::Stem(Part::Activation(0)), "relu"),
-    (Place::Pool, "maxpool"),
+    (Position::Stem(Component::Conv(0)), "conv1"),
+    (Position::Stem(Component::Norm(0)), "bn1"),
+    (Position::Stem(Component::Activation(0)), "relu"),
+    (Position::Pool, "maxpool"),
 ];
 
 /// The main path of a block.
 pub(super) const BLOCK: &[Row] = &[
-    (block(Part::Conv(1)), "layer{s}.{b}.conv1"),
-    (block(Part::Norm(1)), "layer{s}.{b}.bn1"),
-    (block(Part::Conv(2)), "layer{s}.{b}.conv2"),
-    (block(Part::Norm(2)), "layer{s}.{b}.bn2"),
-    (block(Part::Conv(3)), "layer{s}.{b}.conv3"),
-    (block(Part::Norm(3)), "layer{s}.{b}.bn3"),
+    (block(Component::Conv(1)), "layer{s}.{b}.conv1"),
+    (block(Component::Norm(1)), "layer{s}.{b}.bn1"),
+    (block(Component::Conv(2)), "layer{s}.{b}.conv2"),
+    (block(Component::Norm(2)), "layer{s}.{b}.bn2"),
+    (block(Component::Conv(3)), "layer{s}.{b}.conv3"),
+    (block(Component::Norm(3)), "layer{s}.{b}.bn3"),
 ];
 
 /// A projection.
 pub(super) const SHORTCUT: &[Row] = &[
-    (block(Part::ShortcutConv), "layer{s}.{b}.downsample.0"),
-    (block(Part::ShortcutNorm), "layer{s}.{b}.downsample.1"),
+    (block(Component::ShortcutConv), "layer{s}.{b}.downsample.0"),
+    (block(Component::ShortcutNorm), "layer{s}.{b}.downsample.1"),
 ];
 
 /// A projection behind a pool.
 pub(super) const POOLED_SHORTCUT: &[Row] = &[
-    (block(Part::ShortcutPool), "layer{s}.{b}.downsample.0"),
-    (block(Part::ShortcutConv), "layer{s}.{b}.downsample.1"),
-    (block(Part::ShortcutNorm), "layer{s}.{b}.downsample.2"),
+    (block(Component::ShortcutPool), "layer{s}.{b}.downsample.0"),
+    (block(Component::ShortcutConv), "layer{s}.{b}.downsample.1"),
+    (block(Component::ShortcutNorm), "layer{s}.{b}.downsample.2"),
 ];
 
 /// Pool and classifier.
-const HEAD: &[Row] = &[(Place::HeadPool, "avgpool"), (Place::Flatten, "flatten"), (Place::Dense(0), "fc")];
+const HEAD: &[Row] = &[(Position::HeadPool, "avgpool"), (Position::Flatten, "flatten"), (Position::Dense(0), "fc")];

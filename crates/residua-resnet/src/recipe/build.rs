@@ -10,7 +10,7 @@ use residua_ir::{
 
 use super::layers::ConvPadding;
 use super::{Framework, Layer, LayerKind, Recipe};
-use crate::slot::{Field, Place, Slot};
+use crate::slot::{Field, Position, Slot};
 
 /// A tensor that a layer needs.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl Recipe {
         &self,
         source: Source,
         unused: Vec<Unused>,
-        mut counters: BTreeMap<Place, Bound>,
+        mut counters: BTreeMap<Position, Bound>,
         find: &mut dyn FnMut(&Wanted) -> Result<Bound, E>,
     ) -> Result<Graph, E> {
         let layers = self.layers();
@@ -71,7 +71,7 @@ impl Recipe {
         let mut values: Vec<ValueId> = Vec::with_capacity(layers.len());
         for layer in &layers {
             let operands: Vec<ValueId> = layer.inputs.iter().map(|&input| values[input]).collect();
-            let value = self.layer(&mut g, &layers, layer, operands, counters.remove(&layer.place), find)?;
+            let value = self.layer(&mut g, &layers, layer, operands, counters.remove(&layer.position), find)?;
             values.push(value);
         }
         if let Some(&last) = values.last() {

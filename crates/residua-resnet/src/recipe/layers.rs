@@ -7,7 +7,7 @@ use super::own::Pool;
 use super::plan::Plan;
 use super::{Framework, Recipe};
 use crate::layouts::keras_order;
-use crate::slot::{Field, Place, Slot};
+use crate::slot::{Field, Position, Slot};
 
 /// What a layer computes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -82,7 +82,7 @@ pub enum ConvPadding {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layer {
     /// Where in the network.
-    pub place: Place,
+    pub position: Position,
     /// Its name.
     pub name: String,
     /// Class in its framework.
@@ -103,7 +103,7 @@ impl Layer {
     /// Its tensors and their shapes in this project's axis order, in the order in which Keras stores them.
     #[must_use]
     pub fn tensors(&self) -> Vec<(Slot, Vec<usize>)> {
-        let slot = |field: Field| Slot { place: self.place, field };
+        let slot = |field: Field| Slot { position: self.position, field };
         match self.kind {
             LayerKind::Conv { kernel, groups, bias, .. } => {
                 let weight = (slot(Field::Weight), vec![self.gives, self.takes / groups.max(1), kernel, kernel]);

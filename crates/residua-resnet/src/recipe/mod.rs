@@ -19,12 +19,12 @@ use std::collections::BTreeMap;
 
 use residua_ir::{Activation, Shape};
 
-use crate::anatomy::{BlockKind, Order, Reads};
+use crate::anatomy::{ActivationOrder, BlockKind, Reads};
 use crate::form::{Form, StageForm, StemForm, StrideIn};
 use crate::layouts::{
-    KERAS_APPLICATIONS_OLD, KERAS_APPLICATIONS_V1, KERAS_APPLICATIONS_V2, KERAS_AUTO, Layout, TORCHVISION,
+    KERAS_APPLICATIONS_OLD, KERAS_APPLICATIONS_V1, KERAS_APPLICATIONS_V2, KERAS_AUTO, NamingLayout, TORCHVISION,
 };
-use crate::slot::Place;
+use crate::slot::Position;
 
 pub use build::{Bound, Wanted};
 pub use head::{Classifier, Head, HeadLayer, HeadPool};
@@ -47,11 +47,11 @@ pub struct Recipe {
     /// What its maker settled.
     pub conventions: Conventions,
     /// Names that layers have instead of those of the layout.
-    pub names: Vec<(Place, String)>,
+    pub names: Vec<(Position, String)>,
     /// How its stages walk over pixels.
     pub pace: Pace,
     /// What single layers have otherwise than form and conventions say.
-    pub own: BTreeMap<Place, Own>,
+    pub own: BTreeMap<Position, Own>,
 }
 
 impl Recipe {
@@ -66,7 +66,7 @@ impl Recipe {
     #[must_use]
     pub fn simplified(self) -> Self {
         let epsilon = |own: &Own| Some(Own { epsilon: Some(own.epsilon?), ..Own::default() });
-        let own = self.own.iter().filter_map(|(place, own)| Some((*place, epsilon(own)?))).collect();
+        let own = self.own.iter().filter_map(|(position, own)| Some((*position, epsilon(own)?))).collect();
         let plain = Self { own, pace: Pace::default(), ..self.clone() };
         if plain.layers() == self.layers() { plain } else { self }
     }
@@ -156,7 +156,7 @@ pub enum Projections {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conventions {
     /// Names of layers.
-    pub layout: &'static Layout,
+    pub layout: &'static NamingLayout,
     /// Whose habits are followed.
     pub framework: Framework,
     /// What normalises.
@@ -299,7 +299,7 @@ impl KerasModelClass {
         let cifar = matches!(self, Self::CifarV1 | Self::CifarV2);
         Form {
             block: if self == Self::CifarV1 { BlockKind::Basic } else { BlockKind::Bottleneck },
-            order: if matches!(self, Self::V2 | Self::CifarV2) { Order::Pre } else { Order::Post },
+            order: if matches!(self, Self::V2 | Self::CifarV2) { ActivationOrder::Pre } else { ActivationOrder::Post },
             stem: if cifar { StemForm::Small } else { StemForm::Large },
             stem_width,
             stages,

@@ -13,10 +13,10 @@ use super::{
     Biases, Classifier, Framework, Head, HeadLayer, HeadPool, Layer, LayerKind, Norms, Own, Pool, PoolEdge,
     Projections, Recipe,
 };
-use crate::anatomy::{BlockKind, Order, Reads};
+use crate::anatomy::{ActivationOrder, BlockKind, Reads};
 use crate::form::{StageForm, StemForm, StrideIn};
 use crate::layouts::snake_case;
-use crate::slot::{Part, Place};
+use crate::slot::{Component, Position};
 
 /// Layers in the order in which the model's code makes them.
 pub(super) struct Plan<'a> {
@@ -36,8 +36,8 @@ struct Site {
 }
 
 impl Site {
-    fn place(self, part: Part) -> Place {
-        Place::Block { stage: self.stage, block: self.block, part }
+    fn position(self, component: Component) -> Position {
+        Position::Block { stage: self.stage, block: self.block, component }
     }
 }
 
@@ -51,9 +51,9 @@ impl<'a> Plan<'a> {
                 x = plan.block(x, Site { stage, block, sizes, stride });
             }
         }
-        if recipe.form.order == Order::Pre {
-            x = plan.norm(Place::FinalNorm, x);
-            x = plan.activation(Place::FinalActivation, x);
+        if recipe.form.order == ActivationOrder::Pre {
+            x = plan.norm(Position::FinalNorm, x);
+            x = plan.activation(Position::FinalActivation, x);
         }
         if let Some(head) = &recipe.head {
             plan.head(x, head);
@@ -63,7 +63,7 @@ impl<'a> Plan<'a> {
 
     fn push(
         &mut self,
-        place: Place,
+        position: Position,
         kind: LayerKind,
         inputs: Vec<usize>,
         gives: usize,
@@ -71,78 +71,78 @@ impl<'a> Plan<'a> {
     ) -> usize {
         let framework = self.recipe.conventions.framework;
         let class = class_of(kind, framework);
-        let given = self.recipe.names.iter().find(|(at, _)| *at == place).map(|(_, name)| name.clone());
+        let given = self.recipe.names.iter().find(|(at, _)| *at == position).map(|(_, name)| name.clone());
         let count = self.counts.entry(class).or_default();
-        let named = self.recipe.conventions.layout.layer(place);
+        let named = self.recipe.conventions.layout.layer(position);
         let name = given.or_else(|| named.clone()).unwrap_or_else(|| match (framework, *count) {
-            (Framework::Torch, _) if place == Place::Input => "x".to_owned(),
-            (Framework::Torch, _) => place.to_string(),
+            (Framework::Torch, _) if position == Position::Input => "x".to_owned(),
+            (Framework::Torch, _) => position.to_string(),
             (Framework::Keras, 0) => snake_case(class),
             (Framework::Keras, n) => format!("{}_{n}", snake_case(class)),
         });
         *count += usize::from(named.is_none());
         let takes = inputs.first().map_or(gives, |&input| self.layers[input].gives);
-        self.layers.push(Layer { place, name, class, kind, inputs, takes, gives, size });
+        self.layers.push(Layer { position, name, class, kind, inputs, takes, gives, size });
         self.layers.len() - 1
     }
 
     /// A layer that keeps the channels.
-    fn keep(&mut self, place: Place, kind: LayerKind, inputs: Vec<usize>, size: Option<[usize; 2]>) -> usize {
+    fn keep(&mut self, position: Position, kind: LayerKind, inputs: Vec<usize>, size: Option<[usize; 2]>) -> usize {
         let gives = inputs.first().map_or(0, |&x| self.layers[x].gives);
-        self.push(place, kind, inputs, gives, size)
+        self.push(position, kind, inputs, gives, size)
     }
 
-    fn norm(&mut self, place: Place, x: usize) -> usize {
-        let epsilon = self.own(place).and_then(|own| own.epsilon).unwrap_or(self.recipe.conventions.epsilon);
+    fn norm(&mut self, position: Position, x: usize) -> usize {
+        let epsilon = self.own(position).and_then(|own| own.epsilon).unwrap_or(self.recipe.conventions.epsilon);
         let kind = match self.recipe.conventions.norms {
             Norms::Batch => LayerKind::BatchNorm { epsilon, affine: true },
             Norms::Group(groups) => LayerKind::GroupNorm { groups, epsilon },
         };
-        self.keep(place, kind, vec![x], self.layers[x].size)
+        self.keep(position, kind, vec![x], self.layers[x].size)
     }
 
     /// What a layer has of its own.
-    fn own(&self, place: Place) -> Option<&'a Own> {
-        self.recipe.own.get(&place)
+    fn own(&self, position: Position) -> Option<&'a Own> {
+        self.recipe.own.get(&position)
     }
 
-    fn activation(&mut self, place: Place, x: usize) -> usize {
+    fn activation(&mut self, position: Position, x: usize) -> usize {
         let conventions = &self.recipe.conventions;
-        let inner = matches!(place, Place::Block { part: Part::Activation(_), .. });
-        let inner = conventions.inner_activation.filter(|_| inner && self.recipe.form.order == Order::Post);
-        self.function(place, inner.unwrap_or(conventions.activation), x)
+        let inner = matches!(position, Position::Block { component: Component::Activation(_), .. });
+        let inner = conventions.inner_activation.filter(|_| inner && self.recipe.form.order == ActivationOrder::Post);
+        self.function(position, inner.unwrap_or(conventions.activation), x)
     }
 
     /// An activation, unless the place has another or none.
-    fn function(&mut self, place: Place, usual: Activation, x: usize) -> usize {
-        match self.own(place).and_then(|own| own.activation).unwrap_or(Some(usual)) {
-            Some(activation) => self.keep(place, LayerKind::Activation(activation), vec![x], self.layers[x].size),
+    fn function(&mut self, position: Position, usual: Activation, x: usize) -> usize {
+        match self.own(position).and_then(|own| own.activation).unwrap_or(Some(usual)) {
+            Some(activation) => self.keep(position, LayerKind::Activation(activation), vec![x], self.layers[x].size),
             None => x,
         }
     }
 
-    fn pad(&mut self, place: Place, x: usize, amount: usize) -> usize {
+    fn pad(&mut self, position: Position, x: usize, amount: usize) -> usize {
         let size = self.layers[x].size.map(|size| size.map(|n| n + 2 * amount));
-        self.keep(place, LayerKind::Pad(amount), vec![x], size)
+        self.keep(position, LayerKind::Pad(amount), vec![x], size)
     }
 
     /// A convolution; `valid` where a layer before it pads.
-    fn conv(&mut self, place: Place, x: usize, gives: usize, usual: Window, valid: bool) -> usize {
+    fn conv(&mut self, position: Position, x: usize, gives: usize, usual: Window, valid: bool) -> usize {
         let conventions = &self.recipe.conventions;
-        let own = self.own(place).cloned().unwrap_or_default();
+        let own = self.own(position).cloned().unwrap_or_default();
         let window = Window {
             kernel: own.kernel.unwrap_or(usual.kernel),
             stride: own.stride.map_or(usual.stride, |[rows, _]| rows),
             dilation: own.dilation.map_or(usual.dilation, |[rows, _]| rows),
         };
-        let in_block = matches!(place, Place::Block { part: Part::Conv(_), .. });
+        let in_block = matches!(position, Position::Block { component: Component::Conv(_), .. });
         let groups = if in_block && window.kernel > 1 { self.recipe.form.groups } else { 1 };
         let last = if self.recipe.form.block == BlockKind::Basic { 2 } else { 3 };
-        let in_gate = matches!(place, Place::Block { part: Part::Gate(_), .. });
-        let bias = match (conventions.biases, place) {
+        let in_gate = matches!(position, Position::Block { component: Component::Gate(_), .. });
+        let bias = match (conventions.biases, position) {
             (Biases::All, _) => true,
             (Biases::None, _) => in_gate,
-            (Biases::BeforeSums, Place::Block { part: Part::Conv(n), .. }) => n == last,
+            (Biases::BeforeSums, Position::Block { component: Component::Conv(n), .. }) => n == last,
             (Biases::BeforeSums, _) => true,
         };
         let before = self.layers[x].size;
@@ -159,12 +159,12 @@ impl<'a> Plan<'a> {
             padding: own.pads.map_or(padding, ConvPadding::Amounts),
             standardised: conventions.standardised.filter(|_| !in_gate),
         };
-        self.push(place, kind, vec![x], own.gives.unwrap_or(gives), size.filter(|_| own.pads.is_none()))
+        self.push(position, kind, vec![x], own.gives.unwrap_or(gives), size.filter(|_| own.pads.is_none()))
     }
 
     fn stem(&mut self) -> usize {
         let recipe = self.recipe;
-        let mut x = self.push(Place::Input, LayerKind::Input, Vec::new(), recipe.input.channels, recipe.input.size);
+        let mut x = self.push(Position::Input, LayerKind::Input, Vec::new(), recipe.input.channels, recipe.input.size);
         let large = recipe.form.stem != StemForm::Small;
         let pads = recipe.conventions.pad_layers && large;
         let [first, second] = recipe.sizes.deep_stem;
@@ -176,15 +176,15 @@ impl<'a> Plan<'a> {
         };
         for (at, &(n, kernel, stride, gives)) in convs.iter().enumerate() {
             if pads {
-                x = self.pad(Place::Stem(Part::Pad(n)), x, kernel / 2);
+                x = self.pad(Position::Stem(Component::Pad(n)), x, kernel / 2);
             }
-            x = self.conv(Place::Stem(Part::Conv(n)), x, gives, Window { kernel, stride, dilation: 1 }, pads);
+            x = self.conv(Position::Stem(Component::Conv(n)), x, gives, Window { kernel, stride, dilation: 1 }, pads);
             if recipe.conventions.stem_norm || at + 1 < convs.len() {
-                x = self.norm(Place::Stem(Part::Norm(n)), x);
-                x = self.activation(Place::Stem(Part::Activation(n)), x);
+                x = self.norm(Position::Stem(Component::Norm(n)), x);
+                x = self.activation(Position::Stem(Component::Activation(n)), x);
             }
         }
-        let pool = self.own(Place::Pool).and_then(|own| own.pool);
+        let pool = self.own(Position::Pool).and_then(|own| own.pool);
         match pool.unwrap_or(large.then(|| recipe.conventions.stem_pool())) {
             Some(pool) => self.stem_pool(x, pool),
             None => x,
@@ -196,16 +196,16 @@ impl<'a> Plan<'a> {
         // A pool that pads by itself has no layer before it that does, nor has another one that Keras's code would have.
         let own = self.recipe.conventions.framework == Framework::Keras && !usual;
         if self.recipe.conventions.pool_edge == PoolEdge::Zeros && pool.pads.is_zero() && !own {
-            x = self.pad(Place::PoolPad, x, 1);
+            x = self.pad(Position::PoolPad, x, 1);
         }
         let size = self.layers[x].size.filter(|_| usual);
         let size = size.map(|size| size.map(|n| valid_size(n + 2 * pool.pads.top, 3, 2)));
-        self.keep(Place::Pool, LayerKind::MaxPool(pool), vec![x], size)
+        self.keep(Position::Pool, LayerKind::MaxPool(pool), vec![x], size)
     }
 
     fn stride(&self, stage: usize, block: usize, blocks: usize) -> usize {
         let form = &self.recipe.form;
-        let own = |n: usize| self.own(Place::Block { stage, block, part: Part::Conv(n) })?.stride;
+        let own = |n: usize| self.own(Position::Block { stage, block, component: Component::Conv(n) })?.stride;
         let own = (1..=3).filter_map(own).map(|[rows, _]| rows).reduce(usize::saturating_mul);
         if let Some(own) = own {
             return own;
@@ -227,13 +227,13 @@ impl<'a> Plan<'a> {
 
     fn block(&mut self, x: usize, site: Site) -> usize {
         let recipe = self.recipe;
-        let pre = recipe.form.order == Order::Pre;
+        let pre = recipe.form.order == ActivationOrder::Pre;
         // Behind a normalised stem the first block needs no pre-activation.
         let bare = recipe.conventions.stem_norm && site.stage == 0 && site.block == 0;
         let mut y = x;
         if pre && !bare {
-            y = self.norm(site.place(Part::Norm(1)), y);
-            y = self.activation(site.place(Part::Activation(1)), y);
+            y = self.norm(site.position(Component::Norm(1)), y);
+            y = self.activation(site.position(Component::Activation(1)), y);
         }
         let source = if recipe.conventions.shortcut_reads == Reads::Preactivated { y } else { x };
         let projects = self.projects(x, site);
@@ -247,8 +247,8 @@ impl<'a> Plan<'a> {
         if !early {
             shortcut = self.projection(source, site);
         }
-        let y = self.keep(site.place(Part::Add), LayerKind::Add, vec![shortcut, y], self.layers[y].size);
-        if pre { y } else { self.activation(site.place(Part::Output), y) }
+        let y = self.keep(site.position(Component::Add), LayerKind::Add, vec![shortcut, y], self.layers[y].size);
+        if pre { y } else { self.activation(site.position(Component::Output), y) }
     }
 
     fn projects(&self, x: usize, site: Site) -> bool {
@@ -273,13 +273,13 @@ impl<'a> Plan<'a> {
         if stride > 1 {
             let size = self.layers[x].size.map(|size| size.map(|n| valid_size(n, 1, stride)));
             let pool = LayerKind::MaxPool(Pool::square(1, stride, 0));
-            x = self.keep(site.place(Part::ShortcutPool), pool, vec![x], size);
+            x = self.keep(site.position(Component::ShortcutPool), pool, vec![x], size);
         }
         let outputs = site.sizes.outputs;
         let missing = outputs.saturating_sub(self.layers[x].gives);
         if missing > 0 {
             let pad = LayerKind::PadChannels([missing / 2, missing - missing / 2]);
-            x = self.push(site.place(Part::ShortcutPad), pad, vec![x], outputs, self.layers[x].size);
+            x = self.push(site.position(Component::ShortcutPad), pad, vec![x], outputs, self.layers[x].size);
         }
         x
     }
@@ -296,22 +296,22 @@ impl<'a> Plan<'a> {
             let pads = Pads { bottom: 1, right: 1, ..Pads::default() };
             Pool { pads, counts_pads: true, ..Pool::square(2, 1, 0) }
         };
-        let place = site.place(Part::ShortcutPool);
-        if let Some(pool) = self.own(place).and_then(|own| own.pool).unwrap_or(pools.then_some(usual)) {
+        let position = site.position(Component::ShortcutPool);
+        if let Some(pool) = self.own(position).and_then(|own| own.pool).unwrap_or(pools.then_some(usual)) {
             let size = self.layers[x].size.filter(|_| pool == usual);
             let size = size.map(|size| size.map(|n| n.div_ceil(stride)));
-            x = self.keep(place, LayerKind::AvgPool(pool), vec![x], size);
+            x = self.keep(position, LayerKind::AvgPool(pool), vec![x], size);
             stride = 1;
         }
         let window = Window { kernel: 1, stride, dilation: 1 };
-        x = self.conv(site.place(Part::ShortcutConv), x, site.sizes.outputs, window, false);
-        if self.recipe.conventions.shortcut_norm { self.norm(site.place(Part::ShortcutNorm), x) } else { x }
+        x = self.conv(site.position(Component::ShortcutConv), x, site.sizes.outputs, window, false);
+        if self.recipe.conventions.shortcut_norm { self.norm(site.position(Component::ShortcutNorm), x) } else { x }
     }
 
     /// Convolutions with what lies between them; the first one's pre-activation is there already.
     fn main_path(&mut self, mut y: usize, site: Site) -> usize {
         let form = &self.recipe.form;
-        let pre = form.order == Order::Pre;
+        let pre = form.order == ActivationOrder::Pre;
         let StageForm { width, outputs, .. } = site.sizes;
         let convs: &[(usize, usize)] = match form.block {
             BlockKind::Basic => &[(3, width), (3, outputs)],
@@ -326,20 +326,20 @@ impl<'a> Plan<'a> {
                 _ => dilations.rest,
             };
             if pre && n > 1 {
-                y = self.norm(site.place(Part::Norm(n)), y);
-                y = self.activation(site.place(Part::Activation(n)), y);
+                y = self.norm(site.position(Component::Norm(n)), y);
+                y = self.activation(site.position(Component::Activation(n)), y);
             }
             // Only the pre-activated nets of Keras Applications pad the 3x3 of a block by a layer.
             let pads = pre && kernel > 1 && self.recipe.conventions.pad_layers;
             if pads {
-                y = self.pad(site.place(Part::Pad(n)), y, kernel / 2 * dilation);
+                y = self.pad(site.position(Component::Pad(n)), y, kernel / 2 * dilation);
             }
             let stride = if n == form.stride_on { site.stride } else { 1 };
-            y = self.conv(site.place(Part::Conv(n)), y, gives, Window { kernel, stride, dilation }, pads);
+            y = self.conv(site.position(Component::Conv(n)), y, gives, Window { kernel, stride, dilation }, pads);
             if !pre {
-                y = self.norm(site.place(Part::Norm(n)), y);
+                y = self.norm(site.position(Component::Norm(n)), y);
                 if n < convs.len() {
-                    y = self.activation(site.place(Part::Activation(n)), y);
+                    y = self.activation(site.position(Component::Activation(n)), y);
                 }
             }
         }
@@ -354,16 +354,16 @@ impl<'a> Plan<'a> {
         let pixel = Some([1, 1]);
         let window = Window { kernel: 1, stride: 1, dilation: 1 };
         let mut y = self.keep(
-            site.place(Part::GatePool),
+            site.position(Component::GatePool),
             LayerKind::GlobalPool { keep_dims: true, max: false },
             vec![x],
             pixel,
         );
-        y = self.conv(site.place(Part::Gate(1)), y, width, window, false);
-        y = self.function(site.place(Part::GateActivation(1)), Activation::RELU, y);
-        y = self.conv(site.place(Part::Gate(2)), y, gives, window, false);
-        y = self.function(site.place(Part::GateActivation(2)), Activation::Sigmoid, y);
-        self.keep(site.place(Part::GateProduct), LayerKind::Mul, vec![x, y], self.layers[x].size)
+        y = self.conv(site.position(Component::Gate(1)), y, width, window, false);
+        y = self.function(site.position(Component::GateActivation(1)), Activation::RELU, y);
+        y = self.conv(site.position(Component::Gate(2)), y, gives, window, false);
+        y = self.function(site.position(Component::GateActivation(2)), Activation::Sigmoid, y);
+        self.keep(site.position(Component::GateProduct), LayerKind::Mul, vec![x, y], self.layers[x].size)
     }
 
     fn head(&mut self, mut x: usize, head: &Head) {
@@ -373,20 +373,20 @@ impl<'a> Plan<'a> {
         let pixel = keep_dims.then_some([1, 1]);
         let over_all = |max: bool| LayerKind::GlobalPool { keep_dims, max };
         x = match head.pool {
-            HeadPool::Global => self.keep(Place::HeadPool, over_all(false), vec![x], pixel),
-            HeadPool::Max => self.keep(Place::HeadPool, over_all(true), vec![x], pixel),
+            HeadPool::Global => self.keep(Position::HeadPool, over_all(false), vec![x], pixel),
+            HeadPool::Max => self.keep(Position::HeadPool, over_all(true), vec![x], pixel),
             HeadPool::MeanOfBoth | HeadPool::Both => {
-                let mean = self.keep(Place::OneHeadPool(1), over_all(false), vec![x], pixel);
-                let max = self.keep(Place::OneHeadPool(2), over_all(true), vec![x], pixel);
+                let mean = self.keep(Position::OneHeadPool(1), over_all(false), vec![x], pixel);
+                let max = self.keep(Position::OneHeadPool(2), over_all(true), vec![x], pixel);
                 let (kind, times) =
                     if head.pool == HeadPool::Both { (LayerKind::Concat, 2) } else { (LayerKind::Mean, 1) };
                 let gives = self.layers[x].gives.saturating_mul(times);
-                self.push(Place::HeadPool, kind, vec![mean, max], gives, pixel)
+                self.push(Position::HeadPool, kind, vec![mean, max], gives, pixel)
             }
             HeadPool::Window(kernel) => {
                 let size = self.layers[x].size.map(|size| size.map(|n| valid_size(n, kernel, kernel)));
                 let pool = LayerKind::AvgPool(Pool::square(kernel, kernel, 0));
-                self.keep(Place::HeadPool, pool, vec![x], size)
+                self.keep(Position::HeadPool, pool, vec![x], size)
             }
         };
         let is_map = matches!(head.pool, HeadPool::Window(_)) || keep_dims;
@@ -394,21 +394,21 @@ impl<'a> Plan<'a> {
             x = self.flatten(x);
         }
         for (n, &layer) in (1..).zip(&head.layers) {
-            x = self.head_layer(Place::Head(n), layer, x);
+            x = self.head_layer(Position::Head(n), layer, x);
         }
         let Some(Classifier { classes, softmax, bias, .. }) = head.classifier else { return };
         let pixel = as_conv.then_some([1, 1]);
-        x = self.push(Place::Dense(0), LayerKind::Dense { softmax, bias, as_conv }, vec![x], classes, pixel);
+        x = self.push(Position::Dense(0), LayerKind::Dense { softmax, bias, as_conv }, vec![x], classes, pixel);
         if as_conv {
             self.flatten(x);
         }
     }
 
-    fn head_layer(&mut self, place: Place, layer: HeadLayer, x: usize) -> usize {
+    fn head_layer(&mut self, position: Position, layer: HeadLayer, x: usize) -> usize {
         let kind = match layer {
             HeadLayer::Dense { outputs, bias } => {
                 let dense = LayerKind::Dense { softmax: false, bias, as_conv: false };
-                return self.push(place, dense, vec![x], outputs, None);
+                return self.push(position, dense, vec![x], outputs, None);
             }
             HeadLayer::BatchNorm { epsilon, affine } => LayerKind::BatchNorm { epsilon, affine },
             HeadLayer::LayerNorm { epsilon } => LayerKind::LayerNorm { epsilon },
@@ -417,14 +417,14 @@ impl<'a> Plan<'a> {
             HeadLayer::Softmax => LayerKind::Softmax { log: false },
             HeadLayer::LogSoftmax => LayerKind::Softmax { log: true },
         };
-        self.keep(place, kind, vec![x], None)
+        self.keep(position, kind, vec![x], None)
     }
 
     /// Features of a map; their size is the map's.
     fn flatten(&mut self, x: usize) -> usize {
         let Layer { gives, size, .. } = self.layers[x];
         let features = size.map_or(0, |[h, w]| h * w * gives);
-        self.push(Place::Flatten, LayerKind::Flatten, vec![x], features, size)
+        self.push(Position::Flatten, LayerKind::Flatten, vec![x], features, size)
     }
 }
 

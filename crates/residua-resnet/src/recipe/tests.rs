@@ -100,7 +100,7 @@ fn what_a_recipe_builds_is_recognised_as_it() {
             assert_eq!(found.head.classes, classes, "{name}");
             let v2 = name.contains("v2");
             assert_eq!(architecture.family, if v2 { Family::V2 } else { Family::V1 }, "{name}");
-            assert!(found.blocks.iter().all(|b| (b.activation == Order::Pre) == v2), "{name}");
+            assert!(found.blocks.iter().all(|b| (b.activation == ActivationOrder::Pre) == v2), "{name}");
             assert!(found.loose.is_empty() && found.merges == 0 && found.elsewhere == 0, "{name}");
         }
     }

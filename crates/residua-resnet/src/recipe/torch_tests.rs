@@ -6,7 +6,7 @@ use residua_ir::{Activation, Checked, DType, GraphError, Op, Padding, Pads, Sour
 use super::tests::{built, parameters};
 use super::*;
 use crate::anatomy::{Anatomy, ShortcutKind, analyse};
-use crate::slot::{Field, Part};
+use crate::slot::{Component, Field};
 
 /// timm's pre-activated networks.
 const V2: Conventions = Conventions {
@@ -125,7 +125,7 @@ fn assert_blocks(found: &Anatomy, recipe: &Recipe) {
         let gate = block.squeeze_excite.as_ref().map(|gate| gate.width.unwrap());
         assert_eq!(gate, form.squeeze_excite.then(|| recipe.sizes.gates[block.stage]), "{}", block.name);
         let convs = if form.block == BlockKind::Basic { 2 } else { 3 };
-        let activations = vec![conventions.activation.name(); convs - usize::from(form.order == Order::Post)];
+        let activations = vec![conventions.activation.name(); convs - usize::from(form.order == ActivationOrder::Post)];
         assert_eq!(block.activations, activations, "{}", block.name);
         inputs = stage.outputs;
     }
@@ -266,7 +266,7 @@ fn layers_come_in_forward_order_under_the_names_of_the_layout_or_of_their_place(
     );
     let mut nameless = small("seresnet18", &stages[..1], Conventions { layout: &KERAS_AUTO, ..TORCH });
     nameless.form.stem = StemForm::Deep;
-    nameless.names.push((Place::Dense(0), "classes".to_owned()));
+    nameless.names.push((Position::Dense(0), "classes".to_owned()));
     assert_eq!(
         names(&nameless),
         "x stem.conv1 stem.norm1 stem.act1 stem.conv2 stem.norm2 stem.act2 stem.conv3 stem.norm3 stem.act3 stem.pool \
@@ -286,22 +286,22 @@ fn layers_come_in_forward_order_under_the_names_of_the_layout_or_of_their_place(
 
 #[test]
 fn an_unnormalised_stem_goes_bare_into_the_pool_and_the_first_block_begins_with_a_norm() {
-    let places = |name: &str| {
+    let positions = |name: &str| {
         let layers = small(name, &[(1, 8, 16)], V2).layers();
         layers
             .iter()
-            .take_while(|layer| layer.place != Place::Block { stage: 0, block: 0, part: Part::Conv(2) })
-            .map(|layer| layer.place.to_string())
+            .take_while(|layer| layer.position != Position::Block { stage: 0, block: 0, component: Component::Conv(2) })
+            .map(|layer| layer.position.to_string())
             .collect::<Vec<_>>()
     };
-    let block = ["norm1", "act1", "conv1", "norm2", "act2"].map(|part| format!("stages.0.blocks.0.{part}"));
+    let block = ["norm1", "act1", "conv1", "norm2", "act2"].map(|component| format!("stages.0.blocks.0.{component}"));
     assert_eq!(
-        places("resnetv2_50"),
+        positions("resnetv2_50"),
         [&["input", "stem.conv", "stem.pool"].map(str::to_owned)[..], &block[..]].concat()
     );
     let stem = "input stem.conv1 stem.norm1 stem.act1 stem.conv2 stem.norm2 stem.act2 stem.conv3 stem.pool";
     let stem: Vec<String> = stem.split(' ').map(str::to_owned).collect();
-    assert_eq!(places("resnetv2_50d"), [&stem[..], &block[..]].concat());
+    assert_eq!(positions("resnetv2_50d"), [&stem[..], &block[..]].concat());
 }
 
 #[test]
@@ -321,7 +321,8 @@ fn kernels_of_stem_and_blocks_are_standardised_and_those_of_gates_and_classifier
             None => assert_eq!(parameter.tensor.transforms(), []),
         }
     }
-    let block = ["conv1", "conv2", "conv3", "shortcut.conv"].map(|part| format!("stages.0.blocks.0.{part}.weight"));
+    let block =
+        ["conv1", "conv2", "conv3", "shortcut.conv"].map(|component| format!("stages.0.blocks.0.{component}.weight"));
     assert_eq!(standardised, [&["stem.conv.weight".to_owned()], &block[..]].concat());
     let norms = ops(&model).into_iter().filter(|(_, op)| matches!(op, Op::GroupNorm(norm) if norm.groups == 32));
     assert_eq!(norms.count(), 4);
@@ -330,11 +331,11 @@ fn kernels_of_stem_and_blocks_are_standardised_and_those_of_gates_and_classifier
 #[test]
 fn one_norm_can_have_an_epsilon_of_its_own() {
     let mut recipe = small("resnet18", &[(1, 8, 8)], TORCH);
-    let place = Place::Block { stage: 0, block: 0, part: Part::Norm(2) };
-    recipe.own.insert(place, Own { epsilon: Some(0.25), ..Own::default() });
+    let position = Position::Block { stage: 0, block: 0, component: Component::Norm(2) };
+    recipe.own.insert(position, Own { epsilon: Some(0.25), ..Own::default() });
     for layer in recipe.layers() {
         if let LayerKind::BatchNorm { epsilon, .. } = layer.kind {
-            assert_eq!(epsilon, if layer.place == place { 0.25 } else { 1e-5 }, "{}", layer.place);
+            assert_eq!(epsilon, if layer.position == position { 0.25 } else { 1e-5 }, "{}", layer.position);
         }
     }
 }
@@ -365,7 +366,7 @@ fn heads_give_classes_features_or_the_map() {
     let tensors = |classifier: &Classifier| {
         let mut recipe = small("resnet18", &[(1, 8, 8)], TORCH);
         recipe.head = head(HeadPool::Global, Some(classifier));
-        let layer = recipe.layers().into_iter().find(|layer| layer.place == Place::Dense(0)).unwrap();
+        let layer = recipe.layers().into_iter().find(|layer| layer.position == Position::Dense(0)).unwrap();
         layer.tensors().into_iter().map(|(_, shape)| shape).collect::<Vec<_>>()
     };
     assert_eq!(tensors(&dense), [vec![5, 8], vec![5]]);

@@ -11,7 +11,7 @@ use crate::anatomy::BlockKind;
 use crate::form::{StemForm, StrideIn};
 use crate::layouts::Headless;
 use crate::recipe::{Dilations, Head, HeadPool, Norms, Own, Pool, Projections, Recipe};
-use crate::slot::{Part, Place};
+use crate::slot::{Component, Position};
 
 /// The stem, as far as it is known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -78,13 +78,13 @@ impl Given {
 }
 
 /// Stages and blocks that have a projection: those whose tensors are there, and those that cannot be without.
-pub(super) fn projecting(recipe: &Recipe, has: impl Fn(Place) -> bool) -> BTreeSet<(usize, usize)> {
+pub(super) fn projecting(recipe: &Recipe, has: impl Fn(Position) -> bool) -> BTreeSet<(usize, usize)> {
     let mut projecting = BTreeSet::new();
     let mut takes = recipe.form.stem_width;
     for (stage, sizes) in recipe.form.stages.iter().enumerate() {
         for block in 0..sizes.blocks {
             let changes = takes != sizes.outputs && recipe.conventions.projections != Projections::Pad;
-            if changes || has(Place::Block { stage, block, part: Part::ShortcutConv }) {
+            if changes || has(Position::Block { stage, block, component: Component::ShortcutConv }) {
                 projecting.insert((stage, block));
             }
             takes = sizes.outputs;
@@ -111,7 +111,7 @@ impl Recipe {
         }
         if given.says_strides() {
             let layers = self.layers();
-            let has = |place: Place| layers.iter().any(|layer| layer.place == place);
+            let has = |position: Position| layers.iter().any(|layer| layer.position == position);
             self.pace.projecting = Some(projecting(self, has));
         }
         settle(self, given)
@@ -282,8 +282,8 @@ fn hold_shortcuts(recipe: &Recipe) -> Result<(), Impossible> {
 }
 
 /// Where a stem has its stride.
-fn first_conv(recipe: &Recipe) -> Place {
-    Place::Stem(Part::Conv(usize::from(recipe.form.stem == StemForm::Deep)))
+fn first_conv(recipe: &Recipe) -> Position {
+    Position::Stem(Component::Conv(usize::from(recipe.form.stem == StemForm::Deep)))
 }
 
 fn stem(recipe: &mut Recipe, given: GivenStem) -> Result<(), Impossible> {
@@ -298,7 +298,7 @@ fn stem(recipe: &mut Recipe, given: GivenStem) -> Result<(), Impossible> {
             StemPool::Ceil => Some(Pool { ceil: true, ..Pool::square(3, 2, 0) }),
             StemPool::Two => Some(Pool::square(2, 2, 0)),
         };
-        recipe.own.entry(Place::Pool).or_default().pool = Some(pool);
+        recipe.own.entry(Position::Pool).or_default().pool = Some(pool);
     }
     Ok(())
 }
@@ -312,7 +312,7 @@ fn usual_stem_stride(stem: StemForm) -> usize {
 
 /// The pool of a stem, where it has one.
 fn pool_of(recipe: &Recipe) -> Option<Pool> {
-    let own = recipe.own.get(&Place::Pool).and_then(|own| own.pool);
+    let own = recipe.own.get(&Position::Pool).and_then(|own| own.pool);
     own.unwrap_or_else(|| (recipe.form.stem != StemForm::Small).then(|| recipe.conventions.stem_pool()))
 }
 

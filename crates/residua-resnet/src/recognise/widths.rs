@@ -6,21 +6,25 @@ use std::collections::BTreeMap;
 use crate::anatomy::BlockKind;
 use crate::form::Form;
 use crate::recipe::Own;
-use crate::slot::{Part, Place};
+use crate::slot::{Component, Position};
 
 /// What the convolutions within blocks give, and their groups, where that is not as the first block of their stage has it.
-pub(super) fn own(form: &Form, gates: &[usize], kernel: &dyn Fn(Place) -> Option<[usize; 4]>) -> BTreeMap<Place, Own> {
+pub(super) fn own(
+    form: &Form,
+    gates: &[usize],
+    kernel: &dyn Fn(Position) -> Option<[usize; 4]>,
+) -> BTreeMap<Position, Own> {
     let mut all = BTreeMap::new();
     let last = if form.block == BlockKind::Basic { 2 } else { 3 };
     let mut enters = form.stem_width;
     for (stage, sizes) in form.stages.iter().enumerate() {
         for block in 0..sizes.blocks {
-            let place = |part: Part| Place::Block { stage, block, part };
+            let position = |component: Component| Position::Block { stage, block, component };
             let mut takes = enters;
             // Of a network without groups, a kernel for some of the channels is a mistake and no group.
             let grouped = form.groups > 1;
             for n in 1..=last {
-                let Some([gives, per_group, rows, _]) = kernel(place(Part::Conv(n))) else { continue };
+                let Some([gives, per_group, rows, _]) = kernel(position(Component::Conv(n))) else { continue };
                 let own = Own {
                     gives: (n < last && gives != sizes.width).then_some(gives),
                     groups: groups(takes, per_group, gives)
@@ -28,13 +32,13 @@ pub(super) fn own(form: &Form, gates: &[usize], kernel: &dyn Fn(Place) -> Option
                     ..Own::default()
                 };
                 if own != Own::default() {
-                    all.insert(place(Part::Conv(n)), own);
+                    all.insert(position(Component::Conv(n)), own);
                 }
                 takes = gives;
             }
-            let gate = kernel(place(Part::Gate(1))).map(|[width, ..]| width);
+            let gate = kernel(position(Component::Gate(1))).map(|[width, ..]| width);
             if let Some(width) = gate.filter(|width| gates.get(stage) != Some(width)) {
-                all.insert(place(Part::Gate(1)), Own { gives: Some(width), ..Own::default() });
+                all.insert(position(Component::Gate(1)), Own { gives: Some(width), ..Own::default() });
             }
             enters = sizes.outputs;
         }

@@ -1,7 +1,7 @@
 //! Shortcuts that start within their block, or beside what it is given.
 
 use residua_ir::{Finding, NodeId};
-use residua_resnet::anatomy::{Block, ConvUnit, Order, ShortcutKind};
+use residua_resnet::anatomy::{ActivationOrder, Block, ConvNormAct, ShortcutKind};
 
 use crate::Subject;
 use crate::habit::{Habit, Part, few, kernels, parts, usual};
@@ -58,7 +58,7 @@ fn within(subject: &Subject, habit: &Habit, block: &Block) -> Option<String> {
     let found = kernels(block);
     let missing = habit.kernels.len().checked_sub(found.len()).filter(|&missing| missing > 0)?;
     let at = anatomy.blocks.iter().position(|other| other.add == block.add)?;
-    let units: &[ConvUnit] = match at.checked_sub(1) {
+    let units: &[ConvNormAct] = match at.checked_sub(1) {
         Some(behind) => {
             let loose = anatomy.loose.iter().find(|loose| loose.behind == behind)?;
             if loose.unseen {
@@ -82,8 +82,8 @@ fn within(subject: &Subject, habit: &Habit, block: &Block) -> Option<String> {
 }
 
 /// Whether these convolutions and those of a block are together what another block has.
-fn is_like_another(subject: &Subject, before: &[ConvUnit], block: &Block) -> bool {
-    let shape = |conv: &ConvUnit| (conv.kernel, conv.outputs, conv.groups);
+fn is_like_another(subject: &Subject, before: &[ConvNormAct], block: &Block) -> bool {
+    let shape = |conv: &ConvNormAct| (conv.kernel, conv.outputs, conv.groups);
     let all: Vec<_> = before.iter().chain(&block.convs).map(shape).collect();
     subject.anatomy.blocks.iter().any(|other| other.convs.iter().map(shape).eq(all.iter().copied()))
 }
@@ -94,7 +94,7 @@ pub(super) fn before_activation(subject: &Subject, habit: &Habit, block: &Block)
     let usual_first = habit.parts.first()?;
     match (habit.order, usual_first, &parts[..]) {
         _ if block.unseen.shortcut => None,
-        (Order::Post, Part::Conv, [Part::Activation(_), rest @ ..]) if rest == &habit.parts[..] => {
+        (ActivationOrder::Post, Part::Conv, [Part::Activation(_), rest @ ..]) if rest == &habit.parts[..] => {
             Some(format!("the main path starts behind `{}`, the shortcut before it", subject.layer(*nodes.first()?)))
         }
         _ => None,
@@ -105,7 +105,7 @@ pub(super) fn before_activation(subject: &Subject, habit: &Habit, block: &Block)
 fn reads_otherwise(subject: &Subject, habit: &Habit) -> Option<(NodeId, String)> {
     // A projection that need not be there has a finding of its own, and so has what was lost before a block.
     let projects = |block: &&Block| {
-        habit.order == Order::Pre
+        habit.order == ActivationOrder::Pre
             && block.shortcut == ShortcutKind::Projection
             && (block.stage, block.index) != (0, 0)
             && !block.unseen.any()

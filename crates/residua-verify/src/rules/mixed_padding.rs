@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use residua_ir::shape::window::{Window, same_upper};
 use residua_ir::{Finding, NodeId, Op, Padding, Pads};
-use residua_resnet::anatomy::{Block, ConvUnit, Step};
+use residua_resnet::anatomy::{Block, ConvNormAct, Step};
 
 use crate::Subject;
 use crate::habit::few;
@@ -97,7 +97,7 @@ fn amounts(pads: Pads) -> String {
 }
 
 /// [`None`] where what is directly before the convolution is not known: it may pad.
-fn padded(subject: &Subject, block: &Block, conv: &ConvUnit) -> Option<Padded> {
+fn padded(subject: &Subject, block: &Block, conv: &ConvNormAct) -> Option<Padded> {
     let before = layer_before(subject, block, conv)?;
     let pads = match conv.padding {
         Padding::Explicit(own) => Some(Pads {
@@ -129,7 +129,7 @@ fn padded(subject: &Subject, block: &Block, conv: &ConvUnit) -> Option<Padded> {
 }
 
 /// What a layer of its own pads directly before the convolution; [`None`] where that is not known.
-fn layer_before(subject: &Subject, block: &Block, conv: &ConvUnit) -> Option<Pads> {
+fn layer_before(subject: &Subject, block: &Block, conv: &ConvNormAct) -> Option<Pads> {
     let at = block.main.iter().position(|&node| node == conv.node);
     let before = at.and_then(|at| at.checked_sub(1));
     let op = before.and_then(|at| Some(&subject.model.graph().node(*block.main.get(at)?).op));

@@ -1,7 +1,7 @@
 //! Names that say another network than the one in the file.
 
 use residua_ir::Finding;
-use residua_resnet::anatomy::{BlockKind, Order};
+use residua_resnet::anatomy::{ActivationOrder, BlockKind};
 
 use crate::Subject;
 
@@ -43,7 +43,7 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
         if depth != anatomy.depth() {
             report(format!("the name says depth {depth}, the network has {}", anatomy.depth()));
         }
-        let post = anatomy.blocks.iter().all(|block| block.activation == Order::Post);
+        let post = anatomy.blocks.iter().all(|block| block.activation == ActivationOrder::Post);
         if v2 && post {
             report("the name says v2 (pre-activation), the blocks of the network are post-activated (v1)".to_owned());
         }

@@ -1,7 +1,7 @@
 //! Blocks that are built differently from all their siblings.
 
 use residua_ir::{Finding, Level, NodeId};
-use residua_resnet::anatomy::{Block, ConvUnit};
+use residua_resnet::anatomy::{Block, ConvNormAct};
 
 use crate::Subject;
 use crate::habit::{Habit, few, usual};
@@ -147,7 +147,7 @@ fn lacks_whole_groups(subject: &Subject, block: &Block) -> bool {
 /// All projections have one kernel.
 fn projections(subject: &Subject, habit: &Habit, findings: &mut Vec<Finding>) {
     let of_blocks = subject.anatomy.blocks.iter().filter_map(|block| Some((block, block.path.conv.as_ref()?)));
-    let all: Vec<(&Block, &ConvUnit)> = of_blocks.collect();
+    let all: Vec<(&Block, &ConvNormAct)> = of_blocks.collect();
     let Some(most) = usual(all.iter().map(|(_, conv)| conv.kernel)) else { return };
     if !habit.known || most.total < 3 || most.total - most.count != 1 {
         return;

@@ -1,7 +1,7 @@
 //! Shortcuts that do more than those of the other blocks.
 
 use residua_ir::{Finding, NodeId, Op};
-use residua_resnet::anatomy::{Block, Order, ShortcutKind, Step};
+use residua_resnet::anatomy::{ActivationOrder, Block, ShortcutKind, Step};
 
 use crate::Subject;
 use crate::habit::{Habit, Part, few, parts, usual};
@@ -78,7 +78,7 @@ fn steps(block: &Block) -> Vec<Step> {
 /// Pre-activated blocks whose identity starts behind their activation, with that activation.
 pub(super) fn activated<'s>(subject: &'s Subject, habit: &'s Habit) -> impl Iterator<Item = (&'s Block, NodeId)> {
     let graph = subject.model.graph();
-    let leads = habit.order == Order::Pre && habit.parts.first() != Some(&Part::Conv);
+    let leads = habit.order == ActivationOrder::Pre && habit.parts.first() != Some(&Part::Conv);
     subject.anatomy.blocks.iter().filter_map(move |block| {
         let identity = leads && block.shortcut == ShortcutKind::Identity && (block.stage, block.index) != (0, 0);
         // Where a projection belongs, that is what has to be said.

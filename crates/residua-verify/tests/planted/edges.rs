@@ -2,7 +2,7 @@
 
 use residua_ir::{Activation, AvgPool, Conv, Elementwise, Op, Padding, Pads};
 use residua_resnet::Anatomy;
-use residua_resnet::anatomy::{Block, BlockKind, Order, ShortcutKind};
+use residua_resnet::anatomy::{ActivationOrder, Block, BlockKind, ShortcutKind};
 
 use crate::network::Network;
 
@@ -77,14 +77,14 @@ pub(crate) fn shortcut_from_within(network: &mut Network, anatomy: &Anatomy, at:
     let (_, block) = inner(anatomy, at).filter(|(_, block)| block.kind == BlockKind::Basic)?;
     let side = shortcut_end(network, block);
     // The activated value before the second convolution, whether it belongs to that one or to the first.
-    let owner = if block.activation == Order::Pre { &block.convs[1] } else { &block.convs[0] };
+    let owner = if block.activation == ActivationOrder::Pre { &block.convs[1] } else { &block.convs[0] };
     let inner = network.output(owner.activation?);
     network.rewire(block.add, &side, &inner)?;
     Some(network.layer(block.add))
 }
 
 pub(crate) fn shortcut_before_activation(network: &mut Network, anatomy: &Anatomy, at: usize) -> Option<String> {
-    let (before, block) = inner(anatomy, at).filter(|(_, block)| block.activation == Order::Post)?;
+    let (before, block) = inner(anatomy, at).filter(|(_, block)| block.activation == ActivationOrder::Post)?;
     let side = shortcut_end(network, block);
     network.rewire(block.add, &side, &network.name(before.sum))?;
     Some(network.layer(block.add))
@@ -122,7 +122,7 @@ pub(crate) fn needless_projection(network: &mut Network, anatomy: &Anatomy, at: 
 pub(crate) fn lose_last_activation(network: &mut Network, anatomy: &Anatomy, at: usize) -> Option<String> {
     let block = &anatomy.blocks[at];
     // Networks whose features are taken before their last activation are common.
-    if block.activation != Order::Post || at + 1 == anatomy.blocks.len() {
+    if block.activation != ActivationOrder::Post || at + 1 == anatomy.blocks.len() {
         return None;
     }
     let relu = after(network, block)?;
@@ -134,7 +134,7 @@ pub(crate) fn lose_last_activation(network: &mut Network, anatomy: &Anatomy, at:
 
 pub(crate) fn activate_sum(network: &mut Network, anatomy: &Anatomy, at: usize) -> Option<String> {
     let block = &anatomy.blocks[at];
-    if block.activation != Order::Pre || at + 1 == anatomy.blocks.len() {
+    if block.activation != ActivationOrder::Pre || at + 1 == anatomy.blocks.len() {
         return None;
     }
     let sum = network.name(block.sum);
@@ -146,7 +146,7 @@ pub(crate) fn activate_sum(network: &mut Network, anatomy: &Anatomy, at: usize) 
 pub(crate) fn lose_inner_activation(network: &mut Network, anatomy: &Anatomy, at: usize) -> Option<String> {
     let block = &anatomy.blocks[at];
     // In front of the second convolution in v2, behind the first one in v1.
-    let conv = if block.activation == Order::Pre { &block.convs[1] } else { &block.convs[0] };
+    let conv = if block.activation == ActivationOrder::Pre { &block.convs[1] } else { &block.convs[0] };
     network.bypass(conv.activation?);
     Some(network.layer(conv.norm.unwrap_or(block.convs[0].node)))
 }
@@ -160,14 +160,14 @@ pub(crate) fn other_activation(network: &mut Network, anatomy: &Anatomy, at: usi
 
 pub(crate) fn lose_norm(network: &mut Network, anatomy: &Anatomy, at: usize) -> Option<String> {
     let block = &anatomy.blocks[at];
-    let conv = if block.activation == Order::Pre { &block.convs[1] } else { &block.convs[0] };
+    let conv = if block.activation == ActivationOrder::Pre { &block.convs[1] } else { &block.convs[0] };
     network.bypass(conv.norm?);
     Some(network.layer(block.convs[0].node))
 }
 
 pub(crate) fn activated_identity(network: &mut Network, anatomy: &Anatomy, at: usize) -> Option<String> {
     let block = &anatomy.blocks[at];
-    if block.activation != Order::Pre || block.shortcut != ShortcutKind::Identity {
+    if block.activation != ActivationOrder::Pre || block.shortcut != ShortcutKind::Identity {
         return None;
     }
     let (side, activation) = (shortcut_end(network, block), block.convs[0].activation?);

@@ -2,7 +2,7 @@
 //!
 //! The surest sign counts first: the same name and the same weights; the same weights, where no other operator has
 //! them; the same name and shapes. Operators without weights follow those that they take their operands from: all of
-//! them, or the one that nothing else of their kind takes. Then the same place in the network ([`places`]) counts, which one
+//! them, or the one that nothing else of their kind takes. Then the same place in the network ([`positions`]) counts, which one
 //! shortcut that leads elsewhere moves for all blocks behind it, and last the same name. Nothing corresponds to two.
 
 use std::collections::BTreeMap;
@@ -11,8 +11,8 @@ use std::mem::discriminant;
 use anyhow::{Context, Result};
 use rayon::prelude::*;
 use residua_ir::{Graph, Node, NodeId, Op, ParameterId, ValueKind};
-use residua_resnet::naming::places;
-use residua_resnet::slot::{Part, Place};
+use residua_resnet::naming::positions;
+use residua_resnet::slot::{Component, Position};
 
 use super::{Side, elements};
 
@@ -43,7 +43,7 @@ enum Taken {
 struct Facts<'a> {
     graph: &'a Graph,
     nodes: Vec<NodeId>,
-    places: BTreeMap<NodeId, Place>,
+    positions: BTreeMap<NodeId, Position>,
     samples: Vec<Option<u64>>,
 }
 
@@ -57,7 +57,7 @@ impl<'a> Facts<'a> {
         Ok(Self {
             graph,
             nodes: graph.node_ids().collect(),
-            places: places(side.anatomy).into_iter().collect(),
+            positions: positions(side.anatomy).into_iter().collect(),
             samples,
         })
     }
@@ -117,9 +117,9 @@ impl Alignment {
         alignment.by_operands(&a, &b, Taken::All);
         alignment.by_operands(&a, &b, Taken::One);
         alignment.by(&a, &b, |facts, id| {
-            let place = facts.places.get(&id).copied()?;
+            let place = facts.positions.get(&id).copied()?;
             // A classifier is a matrix here and a product there.
-            let dense = matches!(place, Place::Dense(_) | Place::Block { part: Part::Gate(_), .. });
+            let dense = matches!(place, Position::Dense(_) | Position::Block { component: Component::Gate(_), .. });
             Some((place, (!dense).then(|| facts.kind(id))))
         });
         alignment.by(&a, &b, |facts, id| Some((name(facts, id)?, facts.kind(id))));

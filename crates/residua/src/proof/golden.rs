@@ -54,10 +54,10 @@ pub fn golden(model: &Checked, golden: &Golden, settings: &Settings) -> Result<V
     if let Some(tolerance) = settings.tolerance {
         let bounds = vec![Bound::tolerance(tolerance); exact.exact.len()];
         let method = method(&format!("{tolerance:e}"));
-        return fit_layout(&model, golden, &exact, &bounds, &method, settings);
+        return hold(&model, golden, &exact, &bounds, &method, settings);
     }
     let bounds = whole(&model, exact.noise(settings, "the model")?);
-    let held = fit_layout(&model, golden, &exact, &bounds, &method("f32 rounding noise"), settings)?;
+    let held = hold(&model, golden, &exact, &bounds, &method("f32 rounding noise"), settings)?;
     let Some(narrow) = Narrow::of(&model)? else { return Ok(held) };
     if held.verdict == Verdict::Same || held.outputs.len() < exact.exact.len() {
         return Ok(held);
@@ -66,7 +66,7 @@ pub fn golden(model: &Checked, golden: &Golden, settings: &Settings) -> Result<V
     let bounds = whole(&model, narrow.noise(&inputs, &exact.exact, bounds, settings)?);
     let dtype = narrow.dtype;
     let noise = format!("what rounding to {dtype} after each operation does to them, since the source computes in it,");
-    fit_layout(&model, golden, &exact, &bounds, &method(&noise), settings)
+    hold(&model, golden, &exact, &bounds, &method(&noise), settings)
 }
 
 /// What gives the other form of a network without a classifier, where the ranks are those of a map and a vector.

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use residua_ir::{Checked, Graph, NodeId, Op, ValueId};
-use residua_resnet::slot::Place;
+use residua_resnet::slot::Position;
 
 /// More units than this are not aligned: alignment takes time and memory proportional to the product of both numbers.
 const MAX_UNITS: usize = 4096;
@@ -28,7 +28,7 @@ pub(super) struct Landmark {
     /// Norms, activations and the like behind it, in order.
     pub followers: Vec<NodeId>,
     /// Where in a residual network it is.
-    pub place: Option<Place>,
+    pub place: Option<Position>,
     /// Units on the longest path up to here.
     depth: usize,
     /// What must be the same in both models for two landmarks to be the same place.
@@ -116,9 +116,9 @@ fn part(graph: &Graph, constant: &[bool], id: NodeId) -> Part {
 }
 
 /// The landmarks of a model whose sizes are all known, by depth; `places` of its nodes in a residual network.
-pub(super) fn landmarks(model: &Checked, places: &[(NodeId, Place)]) -> Vec<Landmark> {
+pub(super) fn landmarks(model: &Checked, places: &[(NodeId, Position)]) -> Vec<Landmark> {
     let graph = model.graph();
-    let places: HashMap<NodeId, Place> = places.iter().copied().collect();
+    let places: HashMap<NodeId, Position> = places.iter().copied().collect();
     let consumers = graph.consumers();
     let constant = constants(graph);
     let follows = |id: NodeId| matches!(part(graph, &constant, id), Part::Follower);
@@ -176,12 +176,12 @@ pub(super) fn landmarks(model: &Checked, places: &[(NodeId, Place)]) -> Vec<Land
 pub(super) fn align(a: &[Landmark], b: &[Landmark]) -> Vec<(usize, usize)> {
     let (blocks_a, blocks_b) = (blocks(a), blocks(b));
     // Where a stage of one has more blocks, numbers do not say which is which.
-    let counts = |place: &Place| match place {
-        Place::Block { stage, .. } => blocks_a.get(stage) == blocks_b.get(stage),
+    let counts = |place: &Position| match place {
+        Position::Block { stage, .. } => blocks_a.get(stage) == blocks_b.get(stage),
         _ => true,
     };
     let place = |mark: &Landmark| mark.place.filter(counts);
-    let places: BTreeMap<Place, usize> =
+    let places: BTreeMap<Position, usize> =
         b.iter().enumerate().filter_map(|(at, mark)| Some((place(mark)?, at))).collect();
     let mut pairs: Vec<(usize, usize)> =
         a.iter().enumerate().filter_map(|(at, mark)| Some((at, *places.get(&place(mark)?)?))).collect();
@@ -200,7 +200,7 @@ pub(super) fn align(a: &[Landmark], b: &[Landmark]) -> Vec<(usize, usize)> {
 fn blocks(marks: &[Landmark]) -> BTreeMap<usize, usize> {
     let mut blocks = BTreeMap::new();
     for mark in marks {
-        if let Some(Place::Block { stage, block, .. }) = mark.place {
+        if let Some(Position::Block { stage, block, .. }) = mark.place {
             let count = blocks.entry(stage).or_default();
             *count = (block + 1).max(*count);
         }

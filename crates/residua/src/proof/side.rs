@@ -8,7 +8,7 @@ use residua_exec::{Array, Precision, order};
 use residua_ir::rewrite::normalise;
 use residua_ir::{Checked, Graph, NodeId, ValueId, validate};
 use residua_resnet::anatomy;
-use residua_resnet::naming::places;
+use residua_resnet::naming::positions;
 
 use super::Settings;
 use super::landmarks::{Landmark, landmarks};
@@ -43,7 +43,7 @@ impl Side {
 
     fn of(model: Checked, inputs: Vec<Array>) -> Self {
         let anatomy = anatomy::analyse_as_it_is(&model);
-        let marks = landmarks(&model, &places(&anatomy));
+        let marks = landmarks(&model, &positions(&anatomy));
         Self { model, inputs, marks, results: OnceCell::new() }
     }
 

@@ -1,6 +1,6 @@
 //! Words for an architecture and its blocks.
 
-use residua_resnet::anatomy::{Block, BlockKind, Order, ShortcutKind};
+use residua_resnet::anatomy::{ActivationOrder, Block, BlockKind, ShortcutKind};
 use residua_resnet::{Architecture, Family};
 
 use super::table::{Column, numbers, words};
@@ -26,10 +26,10 @@ pub(crate) fn shortcut(kind: ShortcutKind) -> &'static str {
 }
 
 /// `post`.
-pub(crate) fn order(order: Order) -> &'static str {
+pub(crate) fn order(order: ActivationOrder) -> &'static str {
     match order {
-        Order::Post => "post",
-        Order::Pre => "pre",
+        ActivationOrder::Post => "post",
+        ActivationOrder::Pre => "pre",
     }
 }
 

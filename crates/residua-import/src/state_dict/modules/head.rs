@@ -11,7 +11,7 @@ use residua_formats::torch::{Attribute, Module, StateDict};
 use residua_ir::Shown;
 use residua_resnet::recipe::{Head, HeadLayer, HeadPool};
 use residua_resnet::recognise::Given;
-use residua_resnet::{Field, Place, Slot};
+use residua_resnet::{Field, Position, Slot};
 
 use super::class::{Class, class};
 use crate::state_dict::bodies::cuts;
@@ -98,7 +98,7 @@ pub(in crate::state_dict) fn of<'a>(
 /// What stands before the layout's own names in a file, which may name the module that the network is in (`backbone.`).
 fn prefix(network: &Network) -> String {
     let layout = network.recognised.class.layout();
-    let mut body = network.recognised.slots.iter().filter(|(slot, _)| !matches!(slot.place, Place::Dense(_)));
+    let mut body = network.recognised.slots.iter().filter(|(slot, _)| !matches!(slot.position, Position::Dense(_)));
     let found = body.find_map(|(slot, &index)| {
         let name = uncompiled(&network.names.get(index)?.name);
         let own = layout.tensor(*slot)?;
@@ -148,12 +148,12 @@ impl<'a> Stated<'a> {
         let mut head = recognised.recipe.head.take().unwrap_or_else(|| Head::new(HeadPool::Global, None));
         head.classifier = None;
         for (n, step) in (1..).zip(&self.steps) {
-            let place = Place::Head(n);
+            let position = Position::Head(n);
             head.layers.push(step.layer);
             let name = step.path.strip_prefix(&network.prefix).unwrap_or(&step.path);
-            recognised.recipe.names.push((place, name.to_owned()));
+            recognised.recipe.names.push((position, name.to_owned()));
             for (field, tensor) in &step.tensors {
-                recognised.slots.insert(Slot { place, field: *field }, network.names.len());
+                recognised.slots.insert(Slot { position, field: *field }, network.names.len());
                 network.names.push(tensor);
             }
         }
@@ -210,7 +210,7 @@ impl<'a> Outline<'a> {
             let Some(named) = network.names.get(index) else { continue };
             let name = uncompiled(&named.name);
             let Some((module, _)) = name.rsplit_once('.') else { continue };
-            if matches!(slot.place, Place::Dense(_)) {
+            if matches!(slot.position, Position::Dense(_)) {
                 classifier = Some(module.to_owned());
             } else {
                 body.extend(ancestors(module).map(str::to_owned));
@@ -219,7 +219,7 @@ impl<'a> Outline<'a> {
         let prefix = prefix(network);
         let root = prefix.trim_end_matches('.').to_owned();
         let mut outline = Self { items, by_path, children, tensors, body, classifier, start: None, root };
-        let named = network.recognised.class.layout().layer(Place::Dense(0));
+        let named = network.recognised.class.layout().layer(Position::Dense(0));
         let named = named.map(|layer| format!("{prefix}{layer}"));
         outline.start = outline.classifier.clone().or(named).and_then(|path| outline.start(path));
         outline

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use residua_formats::torch::{Attribute, Module};
 use residua_resnet::recipe::{ConvPadding, Layer, LayerKind, Pool, Projections};
 use residua_resnet::recognise::{Choice, Recognised};
-use residua_resnet::{Part, Place};
+use residua_resnet::{Component, Position};
 
 use super::class::{Class, class};
 use super::own;
@@ -15,18 +15,18 @@ use crate::error::{Error, Result};
 /// Holds all modules against the network; what is the same in the usual case only is noted.
 pub(super) fn all(tree: &Tree, settled: &Recognised) -> Result<Vec<Choice>> {
     let layers = settled.recipe.layers();
-    let by_place: BTreeMap<Place, &Layer> = layers.iter().map(|layer| (layer.place, layer)).collect();
+    let by_place: BTreeMap<Position, &Layer> = layers.iter().map(|layer| (layer.position, layer)).collect();
     let mut notes = Vec::new();
     // What is not known at all says more than what it changes elsewhere.
     let unknown = tree.leaves().find(|module| class(module) == Class::Unknown);
     for module in unknown.into_iter().chain(tree.leaves()) {
-        let places = tree.places(settled, module);
-        let place = places.first().copied();
-        let layer = place.and_then(|place| by_place.get(&place).copied());
-        notes.extend(leaf(tree, settled, module, place, layer)?);
+        let positions = tree.positions(settled, module);
+        let position = positions.first().copied();
+        let layer = position.and_then(|position| by_place.get(&position).copied());
+        notes.extend(leaf(tree, settled, module, position, layer)?);
     }
-    for (place, module) in &tree.holders {
-        if let Some(layer) = by_place.get(place) {
+    for (position, module) in &tree.holders {
+        if let Some(layer) = by_place.get(position) {
             holder(module, layer)?;
         }
     }
@@ -36,7 +36,7 @@ pub(super) fn all(tree: &Tree, settled: &Recognised) -> Result<Vec<Choice>> {
 
 /// Whether a module lies in the network and not with its classifier, by the start of its path.
 pub(super) fn in_body(tree: &Tree, module: &Module) -> bool {
-    let classifier = tree.holders.get(&Place::Dense(0)).and_then(|holder| tree.within(holder));
+    let classifier = tree.holders.get(&Position::Dense(0)).and_then(|holder| tree.within(holder));
     let first = |path: &str| path.split('.').next().map(str::to_owned);
     tree.within(module).is_some_and(|path| classifier.is_none_or(|classifier| first(&classifier) != first(&path)))
 }
@@ -53,9 +53,9 @@ fn differs(module: &Module, attribute: &str, found: &str, expected: &str) -> Err
 fn sums(tree: &Tree, layers: &[Layer]) -> Result<()> {
     let mut blocks: BTreeMap<(usize, usize), [Vec<&Layer>; 2]> = BTreeMap::new();
     for layer in layers {
-        let Place::Block { stage, block, part } = layer.place else { continue };
-        if matches!(part, Part::Conv(_) | Part::ShortcutConv | Part::ShortcutPool) {
-            let shortcut = usize::from(!matches!(part, Part::Conv(_)));
+        let Position::Block { stage, block, component } = layer.position else { continue };
+        if matches!(component, Component::Conv(_) | Component::ShortcutConv | Component::ShortcutPool) {
+            let shortcut = usize::from(!matches!(component, Component::Conv(_)));
             blocks.entry((stage, block)).or_default()[shortcut].push(layer);
         }
     }
@@ -72,7 +72,7 @@ fn sums(tree: &Tree, layers: &[Layer]) -> Result<()> {
             .find(|layer| stride(layer) != Some([1; 2]))
             .or(main.get(usize::from(main.len() > 2)))
             .or(main.first());
-        let wrong = |problem: String| match carrier.and_then(|layer| tree.holders.get(&layer.place)) {
+        let wrong = |problem: String| match carrier.and_then(|layer| tree.holders.get(&layer.position)) {
             Some(module) => Err(error(module, problem)),
             None => Ok(()),
         };
@@ -81,7 +81,7 @@ fn sums(tree: &Tree, layers: &[Layer]) -> Result<()> {
         }
         if let Some(layer) = main.iter().find(|layer| edges(layer).is_some_and(|edges| edges != [0; 2]))
             && main.iter().filter_map(|layer| edges(layer)).fold([0i64; 2], |[h, w], [y, x]| [h + y, w + x]) != [0; 2]
-            && let Some(module) = tree.holders.get(&layer.place)
+            && let Some(module) = tree.holders.get(&layer.position)
         {
             let problem =
                 "its padding does not make up for its kernel, and the shortcut of its block would not fit".to_owned();
@@ -113,7 +113,7 @@ fn leaf(
     tree: &Tree,
     settled: &Recognised,
     module: &Module,
-    place: Option<Place>,
+    position: Option<Position>,
     layer: Option<&Layer>,
 ) -> Result<Option<Choice>> {
     let kind = layer.map(|layer| layer.kind);
@@ -127,10 +127,12 @@ fn leaf(
     match (class(module), kind) {
         (Class::Beside, _) | (Class::Flatten, None | Some(LayerKind::Flatten)) => Ok(None),
         // Where the classifier has another name, nothing may stand in its place.
-        (Class::Nothing, None | Some(LayerKind::Flatten | LayerKind::Dense { .. })) => not_an_activation(module, place),
+        (Class::Nothing, None | Some(LayerKind::Flatten | LayerKind::Dense { .. })) => {
+            not_an_activation(module, position)
+        }
         (Class::Activation(has), Some(LayerKind::Activation(wants))) if has == wants => Ok(None),
         // Where the layout leaves their names to the code, all activations of a body are the same.
-        (Class::Activation(has), None) if place.is_none() && in_body(tree, module) => {
+        (Class::Activation(has), None) if position.is_none() && in_body(tree, module) => {
             let wants = settled.recipe.conventions.activation;
             let problem = || format!("the network told from names and shapes has {} there", wants.name());
             if has == wants { Ok(None) } else { Err(error(module, problem())) }
@@ -148,7 +150,7 @@ fn leaf(
         },
         // Code that gives the map of the last block has a pool all the same.
         (Class::GlobalPool | Class::GlobalMaxPool, None)
-            if place == Some(Place::HeadPool) && settled.recipe.head.is_none() =>
+            if position == Some(Position::HeadPool) && settled.recipe.head.is_none() =>
         {
             Ok(None)
         }
@@ -173,9 +175,9 @@ fn leaf(
 }
 
 /// What computes nothing must not stand where the code of all layouts has an activation.
-fn not_an_activation(module: &Module, place: Option<Place>) -> Result<Option<Choice>> {
+fn not_an_activation(module: &Module, position: Option<Position>) -> Result<Option<Choice>> {
     let last = module.path.rsplit('.').next().unwrap_or_default();
-    match place.is_none() && matches!(last, "relu" | "relu1" | "relu2" | "relu3" | "act1" | "act2" | "act3") {
+    match position.is_none() && matches!(last, "relu" | "relu1" | "relu2" | "relu3" | "act1" | "act2" | "act3") {
         true => Err(error(module, "the network told from names and shapes has an activation there".to_owned())),
         false => Ok(None),
     }

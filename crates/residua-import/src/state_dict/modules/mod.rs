@@ -6,7 +6,7 @@
 
 mod class;
 pub(super) mod head;
-mod layout_fit;
+mod hold;
 mod own;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +18,7 @@ use residua_resnet::anatomy::BlockKind;
 use residua_resnet::layouts::{Headless, ModelLibrary};
 use residua_resnet::recipe::HeadPool;
 use residua_resnet::recognise::{Choice, Entry, Given, GivenStem, Recognised};
-use residua_resnet::{Part, Place, recognise};
+use residua_resnet::{Component, Position, recognise};
 
 use super::prefix::{self, Network};
 use crate::error::{Error, Result};
@@ -28,7 +28,7 @@ use class::{Class, class};
 struct Tree<'a> {
     modules: &'a [Module],
     /// The modules that hold the tensors of a place.
-    holders: BTreeMap<Place, &'a Module>,
+    holders: BTreeMap<Position, &'a Module>,
     /// Paths below which there are other modules, or tensors.
     inner: BTreeSet<&'a str>,
     /// Stage and block of the modules that are blocks.
@@ -45,7 +45,7 @@ impl<'a> Tree<'a> {
         for (slot, &index) in &network.recognised.slots {
             let path = network.names.get(index).and_then(|named| named.name.rsplit_once('.')).map(|(path, _)| path);
             if let Some(&module) = path.and_then(|path| by_path.get(path)) {
-                holders.entry(slot.place).or_insert(module);
+                holders.entry(slot.position).or_insert(module);
             }
         }
         let mut inner = BTreeSet::new();
@@ -71,34 +71,34 @@ impl<'a> Tree<'a> {
     }
 
     /// The place of a module, where the layout has a name for it.
-    fn place(&self, told: &Recognised, module: &Module) -> Option<Place> {
+    fn position(&self, told: &Recognised, module: &Module) -> Option<Position> {
         let path = self.within(module)?;
-        told.place(&path).or_else(|| {
+        told.position(&path).or_else(|| {
             // timm's pool of the head is a module of two.
             let (above, last) = path.rsplit_once('.')?;
-            match (told.place(above)?, last) {
-                (Place::HeadPool, "pool") => Some(Place::HeadPool),
-                (Place::HeadPool, "flatten") => Some(Place::Flatten),
+            match (told.position(above)?, last) {
+                (Position::HeadPool, "pool") => Some(Position::HeadPool),
+                (Position::HeadPool, "flatten") => Some(Position::Flatten),
                 _ => None,
             }
         })
     }
 
     /// The places of a module without tensors, whether the layout names them or not.
-    fn places(&self, told: &Recognised, module: &Module) -> Vec<Place> {
-        own::places(self, told, module)
+    fn positions(&self, told: &Recognised, module: &Module) -> Vec<Position> {
+        own::positions(self, told, module)
     }
 
-    fn attribute(&self, place: Place, key: &str) -> Option<&'a Attribute> {
-        self.holders.get(&place)?.attributes.get(key)
+    fn attribute(&self, position: Position, key: &str) -> Option<&'a Attribute> {
+        self.holders.get(&position)?.attributes.get(key)
     }
 }
 
 /// The modules that hold all of a block, and nothing else.
-fn blocks<'a>(holders: &BTreeMap<Place, &'a Module>) -> BTreeMap<&'a str, (usize, usize)> {
+fn blocks<'a>(holders: &BTreeMap<Position, &'a Module>) -> BTreeMap<&'a str, (usize, usize)> {
     let mut paths: BTreeMap<(usize, usize), &'a str> = BTreeMap::new();
-    for (place, module) in holders {
-        let Place::Block { stage, block, .. } = *place else { continue };
+    for (position, module) in holders {
+        let Position::Block { stage, block, .. } = *position else { continue };
         let path = paths.entry((stage, block)).or_insert(module.path.as_str());
         while !module.path.strip_prefix(*path).is_some_and(|rest| rest.starts_with('.')) {
             match path.rsplit_once('.') {
@@ -143,15 +143,18 @@ fn by_class(tree: &Tree, network: &Network, given: &Given) -> Option<Recognised>
         .iter()
         .find(|module| format!("{}.", prefix::uncompiled(&module.path)).trim_start_matches('.') == tree.prefix)?;
     let (_, library) = LIBRARIES.iter().find(|(start, _)| root.class.starts_with(start))?;
-    let library = given.library.or_else(|| ModelLibrary::named(library)).filter(|library| library.name != network.recognised.library.name)?;
+    let library = given
+        .library
+        .or_else(|| ModelLibrary::named(library))
+        .filter(|library| library.name != network.recognised.library.name)?;
     recognise(&entries_of(&network.recognised, &network.names), &Given { library: Some(library), ..given.clone() }).ok()
 }
 
 /// What names and shapes leave open and no option says, from the modules.
 fn complete(tree: &Tree, told: &Recognised, mut given: Given) -> Given {
     let stride = |stage: usize, n: usize| {
-        let place = Place::Block { stage, block: 0, part: Part::Conv(n) };
-        pair(tree.attribute(place, "stride")?).map(|[stride, _]| stride)
+        let position = Position::Block { stage, block: 0, component: Component::Conv(n) };
+        pair(tree.attribute(position, "stride")?).map(|[stride, _]| stride)
     };
     if told.recipe.form.stages.len() > 1 && told.recipe.form.block == BlockKind::Bottleneck {
         let on = (1..=3).find(|&n| stride(1, n).is_some_and(|stride| stride > 1));
@@ -165,14 +168,14 @@ fn complete(tree: &Tree, told: &Recognised, mut given: Given) -> Given {
     (given.strides, given.dilations, given.output_stride) = (None, None, None);
     given.stem = GivenStem::default();
     given.own = own::of(tree, told);
-    let functions: BTreeMap<Place, Class> =
-        tree.leaves().filter_map(|leaf| Some((tree.place(told, leaf)?, class(leaf)))).collect();
+    let functions: BTreeMap<Position, Class> =
+        tree.leaves().filter_map(|leaf| Some((tree.position(told, leaf)?, class(leaf)))).collect();
     given.activation = given.activation.or_else(|| activation(tree, told, &functions));
-    let nothing = |place: Place| functions.get(&place) == Some(&Class::Nothing);
-    if nothing(Place::HeadPool) && nothing(Place::Flatten) {
+    let nothing = |position: Position| functions.get(&position) == Some(&Class::Nothing);
+    if nothing(Position::HeadPool) && nothing(Position::Flatten) {
         given.headless = given.headless.or(Some(Headless::Map));
     }
-    given.head_pool = functions.get(&Place::HeadPool).and_then(|class| pooled(*class)).or(given.head_pool);
+    given.head_pool = functions.get(&Position::HeadPool).and_then(|class| pooled(*class)).or(given.head_pool);
     let own = if told.recipe.head.is_some() { Headless::Features } else { Headless::Map };
     given.headless = given.headless.or(Some(own));
     given.library = Some(told.library);
@@ -199,16 +202,16 @@ fn pooled(class: Class) -> Option<HeadPool> {
 }
 
 /// The activation of stem and blocks: that of a place that always has it, or the first in a block.
-fn activation(tree: &Tree, told: &Recognised, functions: &BTreeMap<Place, Class>) -> Option<Activation> {
+fn activation(tree: &Tree, told: &Recognised, functions: &BTreeMap<Position, Class>) -> Option<Activation> {
     let function = |class: &Class| match class {
         Class::Activation(activation) => Some(*activation),
         _ => None,
     };
-    let outer = functions.iter().filter(|(place, _)| {
-        matches!(place, Place::Stem(Part::Activation(_)) | Place::FinalActivation)
-            || matches!(place, Place::Block { part: Part::Output, .. })
+    let outer = functions.iter().filter(|(position, _)| {
+        matches!(position, Position::Stem(Component::Activation(_)) | Position::FinalActivation)
+            || matches!(position, Position::Block { component: Component::Output, .. })
     });
-    let of_blocks = tree.leaves().filter(|leaf| tree.place(told, leaf).is_none() && hold::in_body(tree, leaf));
+    let of_blocks = tree.leaves().filter(|leaf| tree.position(told, leaf).is_none() && hold::in_body(tree, leaf));
     outer.map(|(_, class)| class).find_map(function).or_else(|| of_blocks.map(class).find_map(|class| function(&class)))
 }
 

@@ -9,25 +9,25 @@ use residua_formats::torch::{Attribute, Module};
 use residua_ir::Pads;
 use residua_resnet::recipe::{Own, Pool};
 use residua_resnet::recognise::Recognised;
-use residua_resnet::{Part, Place};
+use residua_resnet::{Component, Position};
 
 use super::class::{Class, class};
 use super::{Tree, pair};
 
 /// What all modules say of their layers, by the places of these.
-pub(super) fn of(tree: &Tree, told: &Recognised) -> BTreeMap<Place, Own> {
-    let mut all: BTreeMap<Place, Own> = BTreeMap::new();
-    for (&place, module) in &tree.holders {
-        let own = holder(place, module);
+pub(super) fn of(tree: &Tree, told: &Recognised) -> BTreeMap<Position, Own> {
+    let mut all: BTreeMap<Position, Own> = BTreeMap::new();
+    for (&position, module) in &tree.holders {
+        let own = holder(position, module);
         if own != Own::default() {
-            all.insert(place, own);
+            all.insert(position, own);
         }
     }
     for leaf in tree.leaves() {
-        for place in places(tree, told, leaf) {
-            let own = function(place, leaf);
+        for position in positions(tree, told, leaf) {
+            let own = function(position, leaf);
             if own != Own::default() {
-                all.insert(place, own);
+                all.insert(position, own);
             }
         }
     }
@@ -35,12 +35,12 @@ pub(super) fn of(tree: &Tree, told: &Recognised) -> BTreeMap<Place, Own> {
 }
 
 /// What a module without tensors says of an activation or a pool in its place.
-fn function(place: Place, leaf: &Module) -> Own {
+fn function(position: Position, leaf: &Module) -> Own {
     let what = class(leaf);
-    let pooled = match place {
-        Place::Pool => what == Class::MaxPool,
-        Place::Block { part: Part::ShortcutPool, .. } => what == Class::AvgPool,
-        _ if is_activation(place) => {
+    let pooled = match position {
+        Position::Pool => what == Class::MaxPool,
+        Position::Block { component: Component::ShortcutPool, .. } => what == Class::AvgPool,
+        _ if is_activation(position) => {
             return match what {
                 Class::Activation(activation) => Own { activation: Some(Some(activation)), ..Own::default() },
                 Class::Nothing => Own { activation: Some(None), ..Own::default() },
@@ -68,56 +68,56 @@ fn function(place: Place, leaf: &Module) -> Own {
 }
 
 /// Whether a layer in this place is an activation.
-pub(super) fn is_activation(place: Place) -> bool {
-    match place {
-        Place::FinalActivation => true,
-        Place::Stem(part) | Place::Block { part, .. } => {
-            matches!(part, Part::Activation(_) | Part::GateActivation(_) | Part::Output)
+pub(super) fn is_activation(position: Position) -> bool {
+    match position {
+        Position::FinalActivation => true,
+        Position::Stem(component) | Position::Block { component, .. } => {
+            matches!(component, Component::Activation(_) | Component::GateActivation(_) | Component::Output)
         }
-        Place::Input
-        | Place::PoolPad
-        | Place::Pool
-        | Place::FinalNorm
-        | Place::HeadPool
-        | Place::Flatten
-        | Place::Dense(_)
-        | Place::Head(_)
-        | Place::OneHeadPool(_) => false,
+        Position::Input
+        | Position::PoolPad
+        | Position::Pool
+        | Position::FinalNorm
+        | Position::HeadPool
+        | Position::Flatten
+        | Position::Dense(_)
+        | Position::Head(_)
+        | Position::OneHeadPool(_) => false,
     }
 }
 
 /// What a convolution or a norm says of itself.
-fn holder(place: Place, module: &Module) -> Own {
+fn holder(position: Position, module: &Module) -> Own {
     let epsilon = || match module.attributes.get("eps")? {
         Attribute::Float(epsilon) => Some(*epsilon),
         Attribute::Int(0) => Some(0.0),
         _ => None,
     };
-    match place {
-        Place::Stem(part) | Place::Block { part, .. } => match part {
-            Part::Conv(_) | Part::ShortcutConv => convolution(module),
-            Part::Norm(_) | Part::ShortcutNorm => Own { epsilon: epsilon(), ..Own::default() },
-            Part::Gate(_)
-            | Part::Activation(_)
-            | Part::Pad(_)
-            | Part::ShortcutPool
-            | Part::ShortcutPad
-            | Part::GatePool
-            | Part::GateActivation(_)
-            | Part::GateProduct
-            | Part::Add
-            | Part::Output => Own::default(),
+    match position {
+        Position::Stem(component) | Position::Block { component, .. } => match component {
+            Component::Conv(_) | Component::ShortcutConv => convolution(module),
+            Component::Norm(_) | Component::ShortcutNorm => Own { epsilon: epsilon(), ..Own::default() },
+            Component::Gate(_)
+            | Component::Activation(_)
+            | Component::Pad(_)
+            | Component::ShortcutPool
+            | Component::ShortcutPad
+            | Component::GatePool
+            | Component::GateActivation(_)
+            | Component::GateProduct
+            | Component::Add
+            | Component::Output => Own::default(),
         },
-        Place::FinalNorm => Own { epsilon: epsilon(), ..Own::default() },
-        Place::Input
-        | Place::PoolPad
-        | Place::Pool
-        | Place::FinalActivation
-        | Place::HeadPool
-        | Place::Flatten
-        | Place::Dense(_)
-        | Place::Head(_)
-        | Place::OneHeadPool(_) => Own::default(),
+        Position::FinalNorm => Own { epsilon: epsilon(), ..Own::default() },
+        Position::Input
+        | Position::PoolPad
+        | Position::Pool
+        | Position::FinalActivation
+        | Position::HeadPool
+        | Position::Flatten
+        | Position::Dense(_)
+        | Position::Head(_)
+        | Position::OneHeadPool(_) => Own::default(),
     }
 }
 
@@ -178,45 +178,45 @@ pub(super) fn pool(module: &Module) -> Option<Pool> {
 }
 
 /// The places of a module without tensors.
-pub(super) fn places(tree: &Tree, told: &Recognised, leaf: &Module) -> Vec<Place> {
-    if let Some(place) = tree.place(told, leaf) {
-        return vec![place];
+pub(super) fn positions(tree: &Tree, told: &Recognised, leaf: &Module) -> Vec<Position> {
+    if let Some(position) = tree.position(told, leaf) {
+        return vec![position];
     }
     let Some((above, last)) = leaf.path.rsplit_once('.') else { return Vec::new() };
     // What a norm activates by itself, as timm's do.
-    if let Some(norm) = tree.holders.iter().find(|(_, module)| module.path == above).map(|(place, _)| *place) {
+    if let Some(norm) = tree.holders.iter().find(|(_, module)| module.path == above).map(|(position, _)| *position) {
         return if last == "act" { activation_of(norm).into_iter().collect() } else { Vec::new() };
     }
     let Some(&(stage, block)) = tree.blocks.get(above) else { return Vec::new() };
     in_block(told, stage, block, last)
 }
 
-fn activation_of(norm: Place) -> Option<Place> {
+fn activation_of(norm: Position) -> Option<Position> {
     match norm {
-        Place::Stem(Part::Norm(n)) => Some(Place::Stem(Part::Activation(n))),
-        Place::Block { stage, block, part: Part::Norm(n) } => {
-            Some(Place::Block { stage, block, part: Part::Activation(n) })
+        Position::Stem(Component::Norm(n)) => Some(Position::Stem(Component::Activation(n))),
+        Position::Block { stage, block, component: Component::Norm(n) } => {
+            Some(Position::Block { stage, block, component: Component::Activation(n) })
         }
-        Place::FinalNorm => Some(Place::FinalActivation),
+        Position::FinalNorm => Some(Position::FinalActivation),
         _ => None,
     }
 }
 
 /// The activations of a block that a module of this name is.
-fn in_block(told: &Recognised, stage: usize, block: usize, name: &str) -> Vec<Place> {
-    use residua_resnet::anatomy::{BlockKind, Order};
+fn in_block(told: &Recognised, stage: usize, block: usize, name: &str) -> Vec<Position> {
+    use residua_resnet::anatomy::{ActivationOrder, BlockKind};
     let form = &told.recipe.form;
     let convs = if form.block == BlockKind::Basic { 2 } else { 3 };
-    let post = form.order == Order::Post;
-    let place = |part: Part| Place::Block { stage, block, part };
-    let numbered = |n: usize| if post && n == convs { Part::Output } else { Part::Activation(n) };
+    let post = form.order == ActivationOrder::Post;
+    let position = |component: Component| Position::Block { stage, block, component };
+    let numbered = |n: usize| if post && n == convs { Component::Output } else { Component::Activation(n) };
     let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
     if !matches!(stem, "relu" | "act" | "activation" | "nonlinearity" | "non_linearity" | "prelu") {
         return Vec::new();
     }
     match name[stem.len()..].parse::<usize>() {
-        Ok(n) if (1..=convs).contains(&n) => vec![place(numbered(n))],
+        Ok(n) if (1..=convs).contains(&n) => vec![position(numbered(n))],
         Ok(_) => Vec::new(),
-        Err(_) => (1..=convs).map(|n| place(numbered(n))).collect(),
+        Err(_) => (1..=convs).map(|n| position(numbered(n))).collect(),
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use residua_emit::onnx::{ExternalData, FloatTypes, OnnxOptions};
-use residua_emit::safetensors::{Layout, SafetensorsOptions, checkpoint};
+use residua_emit::safetensors::{SafetensorsOptions, TensorLayout, checkpoint};
 use residua_emit::{Staged, onnx, safetensors};
 use residua_ir::rewrite::cast_weights;
 use residua_ir::{Checked, DType, Graph, Parameter, ParameterId, Role, Shown, TensorError, Text, validate};
@@ -106,11 +106,11 @@ impl Target {
         let whole = |layout| safetensors::stage(model, &SafetensorsOptions { layout, float }, out);
         Ok(match fit {
             Fit::Fitted(fitted) => checkpoint::stage(model, fitted, float, out)?,
-            Fit::OfSource => whole(Layout::Source)?,
+            Fit::OfSource => whole(TensorLayout::Source)?,
             Fit::Own => {
                 let names = naming::slots(model, &anatomy::analyse(model));
                 let name_of = |id: ParameterId| names[id.index()].1.clone();
-                whole(Layout::Graph { name: "residua", names: &name_of })?
+                whole(TensorLayout::Graph { name: "residua", names: &name_of })?
             }
         })
     }

@@ -3,20 +3,20 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use residua_resnet::slot::{Part, Place};
+use residua_resnet::slot::{Component, Position};
 
 use super::super::landmarks::Landmark;
 use super::super::unit::Weights;
 use super::{Case, Change, Trial, with_weights};
 
 /// Units of a block by what they are there.
-type Units<'c> = BTreeMap<Part, &'c Landmark>;
+type Units<'c> = BTreeMap<Component, &'c Landmark>;
 
 fn blocks(marks: &[Landmark]) -> BTreeMap<(usize, usize), Units<'_>> {
     let mut blocks: BTreeMap<(usize, usize), Units<'_>> = BTreeMap::new();
     for mark in marks {
-        if let Some(Place::Block { stage, block, part }) = mark.place {
-            blocks.entry((stage, block)).or_default().insert(part, mark);
+        if let Some(Position::Block { stage, block, component }) = mark.place {
+            blocks.entry((stage, block)).or_default().insert(component, mark);
         }
     }
     blocks
@@ -42,8 +42,10 @@ pub(super) fn trials(case: &Case<'_>) -> Result<Vec<Trial>> {
     }
     let graph = case.edited(|edits| {
         for (at, twin) in &from {
-            for (part, &mark) in &of_b[at] {
-                let Some(weights) = of_b[twin].get(part).and_then(|twin| Weights::of(case.b(), twin)) else { continue };
+            for (component, &mark) in &of_b[at] {
+                let Some(weights) = of_b[twin].get(component).and_then(|twin| Weights::of(case.b(), twin)) else {
+                    continue;
+                };
                 let (Some(own), Some(expr)) = (Weights::of(case.b(), mark), with_weights(case.b(), mark, &weights))
                 else {
                     continue;
@@ -59,7 +61,7 @@ pub(super) fn trials(case: &Case<'_>) -> Result<Vec<Trial>> {
 
 /// Whether the first convolutions of two blocks are the same.
 fn first_conv(case: &Case<'_>, a: &Units<'_>, b: &Units<'_>) -> Option<bool> {
-    let part = Part::Conv(1);
-    let (x, y) = (Weights::of(case.a(), a.get(&part)?)?, Weights::of(case.b(), b.get(&part)?)?);
+    let component = Component::Conv(1);
+    let (x, y) = (Weights::of(case.a(), a.get(&component)?)?, Weights::of(case.b(), b.get(&component)?)?);
     Some(x.differences(&y)?.is_none())
 }

@@ -1,7 +1,7 @@
 //! The words in the boxes.
 
 use residua_ir::{AvgPool, Checked, Dim, Elementwise, GlobalPool, MaxPool, Node, Op, PoolKind, Reduce, Shape, ValueId};
-use residua_resnet::anatomy::ConvUnit;
+use residua_resnet::anatomy::ConvNormAct;
 
 use super::{Bound, Cell, CellKind};
 
@@ -9,7 +9,7 @@ use super::{Bound, Cell, CellKind};
 const LONGEST: usize = 40;
 
 /// `3×3, 64, /2`: kernel, channels, stride; groups and dilation where there are any.
-pub(super) fn conv(unit: &ConvUnit, bound: Bound) -> Cell {
+pub(super) fn conv(unit: &ConvNormAct, bound: Bound) -> Cell {
     let mut parts = Vec::new();
     parts.push(if unit.kernel[0] == 0 { "conv".to_owned() } else { window(unit.kernel) });
     parts.push(unit.outputs.to_string());

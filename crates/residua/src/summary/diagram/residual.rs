@@ -2,7 +2,7 @@
 
 use residua_ir::{Checked, NodeId, Op};
 use residua_resnet::Anatomy;
-use residua_resnet::anatomy::{Block, BlockKind, ConvUnit, Order, Stage, Step};
+use residua_resnet::anatomy::{ActivationOrder, Block, BlockKind, ConvNormAct, Stage, Step};
 
 use super::cells::{self, cut};
 use super::{Bound, Cell, CellKind, Column, Diagram, Item, Shortcut, Stack, Tone, shortened, stack};
@@ -23,11 +23,11 @@ pub(super) fn diagram(model: &Checked, sized: &Checked, anatomy: &Anatomy) -> Di
 }
 
 /// Where norm and activation of a convolution are drawn.
-fn bound(unit: &ConvUnit, order: Order) -> Bound {
+fn bound(unit: &ConvNormAct, order: ActivationOrder) -> Bound {
     match (unit.norm.is_some() || unit.activation.is_some(), order) {
         (false, _) => Bound::Nowhere,
-        (true, Order::Pre) => Bound::Before,
-        (true, Order::Post) => Bound::Behind,
+        (true, ActivationOrder::Pre) => Bound::Before,
+        (true, ActivationOrder::Post) => Bound::Behind,
     }
 }
 
@@ -39,7 +39,7 @@ fn stem(model: &Checked, sized: &Checked, anatomy: &Anatomy) -> Column {
     let mut items: Vec<Item> = model.graph().inputs().iter().map(|&id| stack(vec![cells::end(model, id)])).collect();
     let stem = &anatomy.stem;
     let scaling = (!stem.scaling.is_empty()).then(|| Cell::new("scale", CellKind::Other));
-    let convs = stem.convs.iter().map(|unit| cells::conv(unit, bound(unit, Order::Post)));
+    let convs = stem.convs.iter().map(|unit| cells::conv(unit, bound(unit, ActivationOrder::Post)));
     let pool = stem.pool.and_then(|id| node(sized, id));
     items.extend(scaling.into_iter().chain(convs).chain(pool).map(|cell| stack(vec![cell])));
     let last = stem.pool.or_else(|| Some(stem.convs.last()?.node)).map(|id| sized.graph().node(id).output());
@@ -140,10 +140,10 @@ fn behind(sized: &Checked, readers: &[Vec<NodeId>], conv: NodeId) -> Bound {
 }
 
 fn drawn(sized: &Checked, block: &Block) -> Stack {
-    let bound = |unit: &ConvUnit| bound(unit, block.activation);
+    let bound = |unit: &ConvNormAct| bound(unit, block.activation);
     let main = block.main.iter().zip(&block.steps);
     let on_path = block.path.nodes.iter().zip(&block.path.steps);
-    let of_path = |_: &ConvUnit| if block.path.normed { Bound::Behind } else { Bound::Nowhere };
+    let of_path = |_: &ConvNormAct| if block.path.normed { Bound::Behind } else { Bound::Nowhere };
     Stack {
         blocks: vec![block.name.clone()],
         times: 1,
@@ -162,8 +162,8 @@ fn drawn(sized: &Checked, block: &Block) -> Stack {
 fn step(
     sized: &Checked,
     block: &Block,
-    convs: &[ConvUnit],
-    bound: impl Fn(&ConvUnit) -> Bound,
+    convs: &[ConvNormAct],
+    bound: impl Fn(&ConvNormAct) -> Bound,
     id: NodeId,
     step: Step,
 ) -> Option<Cell> {
