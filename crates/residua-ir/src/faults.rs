@@ -16,7 +16,7 @@ crate::code! {
     /// `layer2.0.conv1: it depends on its own result, through layer2.0.bn1, layer2.0.relu and layer2.0.add`: the block
     /// reads its own sum where it should read that of the block before it.
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Connect the first of them to what it is meant to read, and export the model again.
     pub static CYCLE = Error R109 "cycle";
@@ -34,7 +34,7 @@ crate::code! {
     ///
     /// `layer3.1.add: it reads layer3.0.relu_2, which nothing gives; did a name change?`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Connect the node to what it is meant to read, and export the model again.
     pub static UNDEFINED = Error R110 "undefined-value";
@@ -53,7 +53,7 @@ crate::code! {
     ///
     /// `layer1.0.conv2: its result layer1.0.conv1_out is the result of layer1.0.conv1 too`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Give each its own name, in whatever reads it as well.
     pub static REPEATED_NAME = Error R111 "repeated-name";

@@ -48,7 +48,7 @@ pub struct Code {
 }
 
 impl Code {
-    /// What it means, why it matters, an example, how to mend it: paragraphs with an empty line between them, and
+    /// What it means, why it matters, an example, how to fix it: paragraphs with an empty line between them, and
     /// headings that start with `## `. What `explain` prints.
     #[must_use]
     pub fn explanation(&self) -> String {
@@ -65,7 +65,7 @@ impl Code {
 }
 
 /// Declares a [`Code`](crate::Code). The doc comment is what `residua explain` prints: first what it means, then under
-/// the headings `## Why it matters`, `## Example` and `## How to mend it` what they say.
+/// the headings `## Why it matters`, `## Example` and `## How to fix it` what they say.
 ///
 /// ```
 /// residua_ir::code! {

@@ -24,7 +24,7 @@ crate::code! {
     /// `layer2.0.conv1: Conv: the kernel takes 64 channels, found 128`: a weight of another network was bound to this
     /// layer, or a channel count was edited on one side only.
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// The message says what was expected and what was found. Compare the layer's attributes and weights, and those of
     /// the layers before it, with the code that built the model, and export it again.
@@ -46,7 +46,7 @@ crate::code! {
     ///
     /// ``conv1: onnx `Conv`: attribute `strides` must be a size for each spatial axis, found [2, 2, 1]``
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Compare the file with the code that built the model, and export it again.
     pub static BAD_ATTRIBUTE = Error R102 "bad-attribute";
@@ -63,7 +63,7 @@ crate::code! {
     ///
     /// An ONNX file whose `graph.output` is empty, as left by a tool that cut the model.
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Export the model again, or declare the value that it should give.
     pub static NO_OUTPUT = Error R103 "no-output";
@@ -81,7 +81,7 @@ crate::code! {
     ///
     /// `layer3.0.downsample.0: Conv reaches no output`: the projection is there, and the addition reads something else.
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Connect it where it belongs, or remove it.
     pub static DEAD_NODE = Warning R104 "dead-node";
@@ -100,7 +100,7 @@ crate::code! {
     ///
     /// ``keras `Lambda`: its function is code``
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Replace the layer by built-in ones with the same function, or cut the model before it.
     pub static OPAQUE = Warning R105 "unknown-operator";
@@ -119,7 +119,7 @@ crate::code! {
     /// `layer2.0.add: the branches are [N, 128, 28, 28] and [N, 64, 56, 56]`: the projection was lost, and the shortcut
     /// is the block's input as it is.
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Give the block a projection (a 1x1 convolution with the stride of the main path), or the stride and the width
     /// that its shortcut has.

@@ -4,7 +4,7 @@
 //! check. A rule only adds findings; it never stops the others. What runtimes can load is data, under [`targets`]. Not
 //! here: shapes and operands ([`residua_ir::validate()`]), numbers that come out of a run.
 
-mod habit;
+mod dominant;
 pub mod manifest;
 pub mod numbers;
 mod onnx;
@@ -112,11 +112,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_says_what_it_means_why_it_matters_and_how_to_mend_it() {
+    fn every_code_says_what_it_means_why_it_matters_and_how_to_fix_it() {
         for code in codes() {
             let text = code.explanation();
             let headings: Vec<&str> = text.lines().filter(|line| line.starts_with("## ")).collect();
-            assert_eq!(headings, ["## Why it matters", "## Example", "## How to mend it"], "{}", code.id);
+            assert_eq!(headings, ["## Why it matters", "## Example", "## How to fix it"], "{}", code.id);
             let parts: Vec<&str> = text.split("## ").collect();
             assert!(parts.iter().all(|part| part.lines().count() > 1 || *part == parts[0]), "{}: {text}", code.id);
             assert!(code.summary().ends_with('.') && code.summary().len() > 20, "{}: {}", code.id, code.summary());

@@ -19,7 +19,7 @@ residua_ir::code! {
     ///
     /// The output was opened and saved again by another tool, which wrote its own name as the producer.
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Nothing, where the change is known. Otherwise take the file of the conversion, or convert again.
     pub static CHANGED_FILE = Warning R500 "changed-file";
@@ -37,7 +37,7 @@ residua_ir::code! {
     ///
     /// `layer1.0.bn1.num_batches_tracked` was stripped from a checkpoint.
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Give the files of this conversion, or convert again.
     pub static MISSING_TENSOR = Error R501 "missing-from-file";
@@ -55,7 +55,7 @@ residua_ir::code! {
     ///
     /// A second head was saved into the file.
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Give the files of this conversion, or convert again.
     pub static EXTRA_TENSOR = Error R502 "unknown-to-manifest";
@@ -72,7 +72,7 @@ residua_ir::code! {
     ///
     /// `fc.weight: expected f32 [1000, 2048], found f32 [10, 2048]`: the head was replaced after the conversion.
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Give the files of this conversion, or convert again.
     pub static CHANGED_SHAPE = Error R503 "changed-shape";
@@ -90,7 +90,7 @@ residua_ir::code! {
     ///
     /// The source is `last.pth`, the conversion was made of `best.pth`.
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Give the files of this conversion, or convert again.
     pub static CHANGED_VALUES = Error R504 "changed-values";
@@ -110,7 +110,7 @@ residua_ir::code! {
     ///
     /// `permute(3,2,0,1)` was edited to `permute(3,2,1,0)`.
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Take the manifest that `convert` wrote, or convert again.
     pub static BROKEN_TRANSFORM = Error R505 "broken-transform";

@@ -18,7 +18,7 @@ residua_ir::code! {
     ///
     /// `on the inputs of digits.golden.npz: output probabilities is off by 0.31, where 2.1e-6 is the bound`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Hold the file against its source (`residua compare`): where both differ, the export went wrong, and the first layer
     /// that diverges is named. Where they do not, compute the golden outputs anew, in inference mode, on the inputs that
@@ -40,7 +40,7 @@ residua_ir::code! {
     /// `not the function of resnet50.keras: output predictions is off by 0.02, where 1.4e-6 is the bound; the difference
     /// begins at pool1 (there: maxpool)`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// The first layer that diverges is where to look; `residua compare` shows more. Where the model is meant to be another
     /// one (quantised, trained further), allow for it with `--tolerance`, or name the right reference.
@@ -59,7 +59,7 @@ residua_ir::code! {
     ///
     /// `not built as resnet50.keras: stages.1.blocks.0: stride on conv2, the reference has conv1`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Export the network that was trained, from the same code; or name the reference that this one was made of.
     pub static REFERENCE_STRUCTURE = Error R702 "reference-structure";

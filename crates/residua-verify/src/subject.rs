@@ -12,7 +12,7 @@ use residua_ir::{
 use residua_resnet::Anatomy;
 use residua_resnet::anatomy::Block;
 
-use crate::habit::Habit;
+use crate::dominant::DominantPattern;
 use crate::onnx::OnnxText;
 use crate::targets::{Fit, Onnx, Runtime, Takes};
 
@@ -36,7 +36,7 @@ pub struct Subject<'a> {
     pub(crate) targets: &'a [&'static Runtime],
     fits: OnceLock<Vec<Option<Fit>>>,
     statistics: OnceLock<Vec<Result<Statistics, TensorError>>>,
-    habit: OnceLock<Option<Habit>>,
+    dominant: OnceLock<Option<DominantPattern>>,
     contradictions: OnceLock<Vec<Contradiction>>,
 }
 
@@ -66,7 +66,7 @@ impl<'a> Subject<'a> {
             targets: &[],
             fits: OnceLock::new(),
             statistics: OnceLock::new(),
-            habit: OnceLock::new(),
+            dominant: OnceLock::new(),
             contradictions: OnceLock::new(),
         }
     }
@@ -123,13 +123,13 @@ impl<'a> Subject<'a> {
     }
 
     /// What most blocks have in common; none where there are too few.
-    pub(crate) fn habit(&self) -> Option<&Habit> {
-        self.habit.get_or_init(|| Habit::of(self.model.graph(), self.anatomy)).as_ref()
+    pub(crate) fn dominant(&self) -> Option<&DominantPattern> {
+        self.dominant.get_or_init(|| DominantPattern::of(self.model.graph(), self.anatomy)).as_ref()
     }
 
     /// The same, where an exception to it means anything.
-    pub(crate) fn judged_habit(&self) -> Option<&Habit> {
-        self.habit().filter(|habit| habit.judges())
+    pub(crate) fn judged_dominant(&self) -> Option<&DominantPattern> {
+        self.dominant().filter(|dominant| dominant.judges())
     }
 
     /// Free sizes that the graph contradicts; none is looked for where the graph does not hold together at all.

@@ -4,7 +4,7 @@ use residua_ir::{Graph, NodeId, Op, ValueId};
 use residua_resnet::Anatomy;
 use residua_resnet::anatomy::{Stray, Stretch};
 
-use crate::habit::{Habit, few};
+use crate::dominant::{DominantPattern, few};
 
 /// What is wired in another way than a block.
 #[derive(Debug)]
@@ -35,38 +35,38 @@ impl Wiring {
 }
 
 /// All of them; none where there are too many to be exceptions.
-pub(crate) fn find(graph: &Graph, anatomy: &Anatomy, habit: &Habit) -> Vec<Wiring> {
-    let found: Vec<Wiring> = anatomy.strays.iter().filter_map(|stray| of(graph, anatomy, habit, stray)).collect();
+pub(crate) fn find(graph: &Graph, anatomy: &Anatomy, dominant: &DominantPattern) -> Vec<Wiring> {
+    let found: Vec<Wiring> = anatomy.strays.iter().filter_map(|stray| of(graph, anatomy, dominant, stray)).collect();
     if few(found.len(), anatomy.blocks.len() + found.len()) { found } else { Vec::new() }
 }
 
-fn of(graph: &Graph, anatomy: &Anatomy, habit: &Habit, stray: &Stray) -> Option<Wiring> {
+fn of(graph: &Graph, anatomy: &Anatomy, dominant: &DominantPattern, stray: &Stray) -> Option<Wiring> {
     let [a, b] = &stray.paths[..] else { return None };
     if [a, b].into_iter().any(|path| is_unseen(graph, path)) {
         return None;
     }
-    let (main, side) = if b.convs.len() > a.convs.len() { (b, a) } else { (a, b) };
-    let blocks = blocks_on(main, habit)?;
-    let kind = if main.nodes == side.nodes && main.from == side.from {
+    let (main, shortcut) = if b.convs.len() > a.convs.len() { (b, a) } else { (a, b) };
+    let blocks = blocks_on(main, dominant)?;
+    let kind = if main.nodes == shortcut.nodes && main.from == shortcut.from {
         Kind::Twice
-    } else if side.convs.len() > 1 {
+    } else if shortcut.convs.len() > 1 {
         return None;
-    } else if main.from == side.from {
+    } else if main.from == shortcut.from {
         if stray.is_sum || blocks > 1 {
             return None;
         }
         Kind::NotAdded
     } else if !stray.is_sum {
         return None;
-    } else if place(graph, side.from) < place(graph, main.from) {
+    } else if computed_at(graph, shortcut.from) < computed_at(graph, main.from) {
         if blocks > 1 {
             return None;
         }
         let skip = anatomy.long_skips.iter().find(|skip| skip.add == stray.node);
-        Kind::Long { from: side.from, spans: skip.map_or(1, |skip| skip.spans) }
+        Kind::Long { from: shortcut.from, spans: skip.map_or(1, |skip| skip.spans) }
     } else {
-        let reader = main.convs.get((blocks - 1) * habit.kernels.len())?.node;
-        Kind::SkipsSum { reader, from: main.from, sum: side.from }
+        let reader = main.convs.get((blocks - 1) * dominant.kernels.len())?.node;
+        Kind::SkipsSum { reader, from: main.from, sum: shortcut.from }
     };
     let convs = stray.paths.iter().flat_map(|path| &path.convs).map(|conv| conv.node).collect();
     Some(Wiring { kind, node: stray.node, convs })
@@ -79,11 +79,11 @@ fn is_unseen(graph: &Graph, path: &Stretch) -> bool {
 }
 
 /// How many blocks' main paths a stretch consists of.
-fn blocks_on(path: &Stretch, habit: &Habit) -> Option<usize> {
-    let size = habit.kernels.len().max(1);
+fn blocks_on(path: &Stretch, dominant: &DominantPattern) -> Option<usize> {
+    let size = dominant.kernels.len().max(1);
     let is_block = |convs: &[_]| {
         let convs: &[residua_resnet::anatomy::ConvNormAct] = convs;
-        convs.iter().map(|conv| conv.kernel).eq(habit.kernels.iter().copied())
+        convs.iter().map(|conv| conv.kernel).eq(dominant.kernels.iter().copied())
     };
     let whole =
         !path.convs.is_empty() && path.convs.len().is_multiple_of(size) && path.convs.chunks(size).all(is_block);
@@ -91,6 +91,6 @@ fn blocks_on(path: &Stretch, habit: &Habit) -> Option<usize> {
 }
 
 /// Values in the order in which they are computed; inputs come first.
-fn place(graph: &Graph, value: ValueId) -> usize {
+fn computed_at(graph: &Graph, value: ValueId) -> usize {
     graph.producer(value).map_or(0, |node| node.index() + 1)
 }

@@ -4,7 +4,7 @@ use residua_ir::{Finding, Level, NodeId};
 use residua_resnet::anatomy::Block;
 
 use crate::Subject;
-use crate::habit::{Habit, Part, few, kernels, parts};
+use crate::dominant::{DominantPattern, PathLayer, few, kernels, path_layers};
 
 residua_ir::code! {
     /// In one block a normalisation or an activation is missing, one too many, or in another place than in the others:
@@ -20,17 +20,17 @@ residua_ir::code! {
     ///
     /// `layer2.1.add: no activation behind the sum of block stages.1.blocks.1; behind the other 7 there is Relu`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Put the layer back, or compare the block with its siblings in the code that built the model.
     pub(super) static CODE = Warning R209 "activation-order";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
-    let Some(habit) = subject.judged_habit() else { return };
-    main_paths(subject, habit, findings);
-    projections(subject, habit, findings);
-    sums(subject, habit, findings);
+    let Some(dominant) = subject.judged_dominant() else { return };
+    main_paths(subject, dominant, findings);
+    projections(subject, dominant, findings);
+    sums(subject, dominant, findings);
 }
 
 fn finding(subject: &Subject, node: NodeId, message: String, level: Level) -> Finding {
@@ -38,60 +38,76 @@ fn finding(subject: &Subject, node: NodeId, message: String, level: Level) -> Fi
     Finding::new(&CODE, message, help).at(subject.layer(node)).leveled(level)
 }
 
-fn main_paths(subject: &Subject, habit: &Habit, findings: &mut Vec<Finding>) {
+fn main_paths(subject: &Subject, dominant: &DominantPattern, findings: &mut Vec<Finding>) {
     let blocks: Vec<&Block> =
-        subject.anatomy.blocks.iter().filter(|block| kernels(block).len() == habit.kernels.len()).collect();
-    let odd: Vec<(&Block, usize)> =
-        blocks.iter().filter_map(|block| Some((*block, habit.first_exception(&parts(block).0, block)?))).collect();
-    if !few(odd.len(), blocks.len()) || (!habit.known && odd.len() > 1) {
+        subject.anatomy.blocks.iter().filter(|block| kernels(block).len() == dominant.kernels.len()).collect();
+    let odd: Vec<(&Block, usize)> = blocks
+        .iter()
+        .filter_map(|block| Some((*block, dominant.first_exception(&path_layers(block).0, block)?)))
+        .collect();
+    if !few(odd.len(), blocks.len()) || (!dominant.known && odd.len() > 1) {
         return;
     }
-    let explained: Vec<NodeId> = super::foreign_shortcut::of_blocks(subject, habit)
+    let explained: Vec<NodeId> = super::foreign_shortcut::of_blocks(subject, dominant)
         .map(|(block, _)| block.add)
-        .chain(super::unclean_shortcut::activated(subject, habit).map(|(block, _)| block.add))
-        .chain(subject.anatomy.blocks.iter().filter(|block| follows_from_another(subject, habit, block)).map(|b| b.add))
+        .chain(super::unclean_shortcut::activated(subject, dominant).map(|(block, _)| block.add))
+        .chain(
+            subject.anatomy.blocks.iter().filter(|block| follows_from_another(subject, dominant, block)).map(|b| b.add),
+        )
         .collect();
     for (block, at) in odd.into_iter().filter(|(block, _)| !explained.contains(&block.add)) {
-        let (parts, nodes) = parts(block);
+        let (path_layers, nodes) = path_layers(block);
         // Networks of a form of their own have two activations on purpose: cheap ones in front, others behind.
-        let other_kind =
-            matches!((habit.parts.get(at), parts.get(at)), (Some(Part::Activation(_)), Some(Part::Activation(_))));
-        if other_kind && !habit.known {
+        let other_kind = matches!(
+            (dominant.path_layers.get(at), path_layers.get(at)),
+            (Some(PathLayer::Activation(_)), Some(PathLayer::Activation(_)))
+        );
+        if other_kind && !dominant.known {
             continue;
         }
-        let (node, what) = exception(habit, &parts, &nodes, at);
+        let (node, what) = exception(dominant, &path_layers, &nodes, at);
         let message = format!("in block {} {what}; the other {} have it otherwise", block.name, blocks.len() - 1);
-        findings.push(finding(subject, node.unwrap_or(block.add), message, habit.level()));
+        findings.push(finding(subject, node.unwrap_or(block.add), message, dominant.level()));
     }
 }
 
 /// Whether a block lacks its leading norm because of what has a finding of its own: there its activation is taken for
 /// that of what comes before it.
-fn follows_from_another(subject: &Subject, habit: &Habit, block: &Block) -> bool {
-    habit.is_behind_lost(subject.anatomy, block) || !super::identity_changes_shape::changes(subject, block).is_empty()
+fn follows_from_another(subject: &Subject, dominant: &DominantPattern, block: &Block) -> bool {
+    dominant.is_behind_lost(subject.anatomy, block)
+        || !super::identity_changes_shape::changes(subject, block).is_empty()
 }
 
-/// Where a main path differs from the habit first, and how.
-fn exception(habit: &Habit, parts: &[Part], nodes: &[NodeId], at: usize) -> (Option<NodeId>, String) {
+/// Where a main path differs from the dominant pattern first, and how.
+fn exception(
+    dominant: &DominantPattern,
+    path_layers: &[PathLayer],
+    nodes: &[NodeId],
+    at: usize,
+) -> (Option<NodeId>, String) {
     let before = at.checked_sub(1).and_then(|at| nodes.get(at)).or(nodes.first()).copied();
     let here = nodes.get(at).copied();
     let side = if at == 0 { "before" } else { "behind" };
-    match (habit.parts.get(at), parts.get(at)) {
-        (Some(Part::Activation(usual)), Some(Part::Activation(found))) => {
+    match (dominant.path_layers.get(at), path_layers.get(at)) {
+        (Some(PathLayer::Activation(usual)), Some(PathLayer::Activation(found))) => {
             (here, format!("the activation is {found} and not {usual}"))
         }
-        (Some(Part::Activation(usual)), _) => (before, format!("there is no activation ({usual}) {side} this layer")),
-        (Some(Part::Norm), _) => (before, format!("there is no normalisation {side} this layer")),
-        (Some(Part::Conv) | None, Some(Part::Activation(found))) => {
+        (Some(PathLayer::Activation(usual)), _) => {
+            (before, format!("there is no activation ({usual}) {side} this layer"))
+        }
+        (Some(PathLayer::Norm), _) => (before, format!("there is no normalisation {side} this layer")),
+        (Some(PathLayer::Conv) | None, Some(PathLayer::Activation(found))) => {
             (here, format!("there is one activation ({found}) more"))
         }
-        (Some(Part::Conv) | None, Some(Part::Norm)) => (here, "there is one normalisation more".to_owned()),
-        (Some(Part::Conv | Part::Unknown) | None, _) => (here.or(before), "there is another layer".to_owned()),
+        (Some(PathLayer::Conv) | None, Some(PathLayer::Norm)) => (here, "there is one normalisation more".to_owned()),
+        (Some(PathLayer::Conv | PathLayer::Unknown) | None, _) => {
+            (here.or(before), "there is another layer".to_owned())
+        }
     }
 }
 
 /// The only projection without the normalisation that the others have.
-fn projections(subject: &Subject, habit: &Habit, findings: &mut Vec<Finding>) {
+fn projections(subject: &Subject, dominant: &DominantPattern, findings: &mut Vec<Finding>) {
     let blocks = &subject.anatomy.blocks;
     let seen = blocks.iter().filter(|block| !block.unseen.shortcut);
     let of_projections = seen.filter_map(|block| Some((block, block.path.conv.as_ref()?)));
@@ -103,27 +119,28 @@ fn projections(subject: &Subject, habit: &Habit, findings: &mut Vec<Finding>) {
             block.name,
             normed.len()
         );
-        findings.push(finding(subject, conv.node, message, habit.level()));
+        findings.push(finding(subject, conv.node, message, dominant.level()));
     }
 }
 
-fn sums(subject: &Subject, habit: &Habit, findings: &mut Vec<Finding>) {
+fn sums(subject: &Subject, dominant: &DominantPattern, findings: &mut Vec<Finding>) {
     let blocks = &subject.anatomy.blocks;
     // A sum that only the shortcut of the next block takes as it is has an activation behind it all the same.
     let taken = |block: &Block| {
         let mut behind = blocks.iter().filter(|other| other.fork == block.sum);
-        behind.any(|other| super::foreign_shortcut::before_activation(subject, habit, other).is_some())
+        behind.any(|other| super::foreign_shortcut::before_activation(subject, dominant, other).is_some())
     };
     let seen = blocks.iter().enumerate().filter(|(_, block)| !block.unseen.behind);
-    let odd: Vec<(usize, &Block)> = seen.filter(|(_, block)| block.after_add != habit.after && !taken(block)).collect();
-    if !few(odd.len(), blocks.len()) || (!habit.known && odd.len() > 1) {
+    let odd: Vec<(usize, &Block)> =
+        seen.filter(|(_, block)| block.after_add != dominant.after && !taken(block)).collect();
+    if !few(odd.len(), blocks.len()) || (!dominant.known && odd.len() > 1) {
         return;
     }
     let others = blocks.len() - odd.len();
     for (at, block) in odd {
         let is_last = at + 1 == blocks.len();
         // Networks that end in a sum are common: features are taken from there.
-        if is_last && !habit.known {
+        if is_last && !dominant.known {
             continue;
         }
         let text = |name: &Option<String>| name.clone().unwrap_or_else(|| "none".to_owned());
@@ -131,9 +148,9 @@ fn sums(subject: &Subject, habit: &Habit, findings: &mut Vec<Finding>) {
             "the activation behind the sum of block {} is {}; behind the other {others} it is {}",
             block.name,
             text(&block.after_add),
-            text(&habit.after)
+            text(&dominant.after)
         );
-        let level = if is_last { Level::Warning } else { habit.level() };
+        let level = if is_last { Level::Warning } else { dominant.level() };
         findings.push(finding(subject, block.add, message, level));
     }
 }

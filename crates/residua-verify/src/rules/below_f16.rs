@@ -19,7 +19,7 @@ residua_ir::code! {
     /// `conv1: 9000 of the 9408 values of conv1.weight are zero in float16`: the kernel is small and the scale of its norm
     /// large.
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Fold batch norms into the convolutions first, keep this layer in float32, or use bfloat16.
     pub(super) static CODE = Warning R310 "below-float16";

@@ -17,7 +17,7 @@ residua_ir::code! {
     ///
     /// `bn1: 2 of the 64 values of bn1.running_var are beyond 65504, the largest magnitude is 1.2e5`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Fold batch norms into the convolutions first (their variances are what is large as a rule), keep this layer in
     /// float32, or use bfloat16.

@@ -4,7 +4,7 @@ use residua_ir::{Dim, Finding, Level, Shape};
 use residua_resnet::anatomy::Block;
 
 use crate::Subject;
-use crate::habit::{few, kernels};
+use crate::dominant::{few, kernels};
 
 residua_ir::code! {
     /// The branches of a block have different shapes, and the addition repeats the smaller one: one channel is added to
@@ -20,7 +20,7 @@ residua_ir::code! {
     ///
     /// `layer2.0.add: the branches are [N, 128, 28, 28] and [N, 1, 28, 28], and the smaller one is repeated`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Give the branch the channels, the stride and the pools that the other one has.
     pub(super) static CODE = Warning R217 "broadcast-branches";
@@ -38,8 +38,8 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
         let list: Vec<String> = shapes.iter().map(ToString::to_string).collect();
         let message = format!("the branches are {}, and the smaller one is repeated", list.join(" and "));
         let help = "give the branch the channels, the stride and the pools that the other one has";
-        let usual = subject.habit().filter(|habit| habit.kernels == kernels(block));
-        let level = usual.map_or(Level::Warning, |habit| habit.level());
+        let usual = subject.dominant().filter(|dominant| dominant.kernels == kernels(block));
+        let level = usual.map_or(Level::Warning, |dominant| dominant.level());
         findings.push(Finding::new(&CODE, message, help).at(subject.layer(block.add)).leveled(level));
     }
 }

@@ -20,7 +20,7 @@ residua_ir::code! {
     /// `flatten: input `image` leaves N free, and it is 1 in truth: Reshape: [2, 2048, 1, 1] cannot be reshaped to
     /// [1, 2048]`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Export again with the batch as a free axis, or let `residua convert --free-batch` make it one, which is proved.
     /// Where the size is meant to be fixed, declare it so: `residua convert --input-shape`.

@@ -18,7 +18,7 @@ residua_ir::code! {
     ///
     /// `layer1.0.conv1: 12 of 64 filters of layer1.0.conv1.weight are zero, the first is 3`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Nothing for a network that was pruned. Otherwise take the checkpoint that was meant.
     pub(super) static CODE = Warning R305 "dead-channel";

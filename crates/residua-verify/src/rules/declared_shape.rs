@@ -21,7 +21,7 @@ residua_ir::code! {
     /// `layer2.0.conv2: /layer2/conv2_output_0 is declared [1, 128, 28, 28], and follows as [1, 128, 56, 56]`: the stride
     /// was changed after the export.
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Export the model again. Where the graph is what is meant, `residua convert MODEL.onnx OUT.onnx` declares what
     /// follows from it.

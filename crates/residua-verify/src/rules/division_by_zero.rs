@@ -17,7 +17,7 @@ residua_ir::code! {
     ///
     /// `bn1: 2 of 64 channels are divided by zero: bn1.running_var is 0 there, and the epsilon is 0`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Where the epsilon was not meant to be 0, say the right one (`--epsilon`). Otherwise the channel was never used, or
     /// the tensor was not loaded: take the checkpoint that was meant.

@@ -20,7 +20,7 @@ residua_ir::code! {
     ///
     /// `layer2.1.conv2: layer2.1.conv2.weight has the same values as layer2.1.conv1.weight`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Compare the names of the tensors with those of the checkpoint that it came from.
     pub(super) static CODE = Warning R306 "duplicated-kernel";

@@ -4,7 +4,7 @@ use residua_ir::{Finding, NodeId};
 use residua_resnet::anatomy::{ActivationOrder, Block, ConvNormAct, ShortcutKind};
 
 use crate::Subject;
-use crate::habit::{Habit, Part, few, kernels, parts, usual};
+use crate::dominant::{DominantPattern, PathLayer, few, kernels, path_layers, usual};
 
 residua_ir::code! {
     /// A shortcut does not start from what its block is given: it starts within the block, behind its first
@@ -21,42 +21,45 @@ residua_ir::code! {
     /// `layer1.1.add: the shortcut starts within the block, behind layer1.1.relu1; the block begins with
     /// layer1.1.conv1`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Start the shortcut from what the main path starts from.
     pub(super) static CODE = Warning R205 "foreign-shortcut";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
-    let Some(habit) = subject.judged_habit() else { return };
+    let Some(dominant) = subject.judged_dominant() else { return };
     let help = "start the shortcut from what the main path starts from";
-    let found: Vec<(&Block, String)> = of_blocks(subject, habit).collect();
+    let found: Vec<(&Block, String)> = of_blocks(subject, dominant).collect();
     if few(found.len(), subject.anatomy.blocks.len()) {
         findings.extend(found.into_iter().map(|(block, message)| {
-            Finding::new(&CODE, message, help).at(subject.layer(block.add)).leveled(habit.level())
+            Finding::new(&CODE, message, help).at(subject.layer(block.add)).leveled(dominant.level())
         }));
     }
-    if let Some((node, message)) = reads_otherwise(subject, habit) {
-        findings.push(Finding::new(&CODE, message, help).at(subject.layer(node)).leveled(habit.level()));
+    if let Some((node, message)) = reads_otherwise(subject, dominant) {
+        findings.push(Finding::new(&CODE, message, help).at(subject.layer(node)).leveled(dominant.level()));
     }
 }
 
 /// Blocks whose shortcut starts beside what they are given, and how.
-pub(super) fn of_blocks<'s>(subject: &'s Subject, habit: &'s Habit) -> impl Iterator<Item = (&'s Block, String)> {
+pub(super) fn of_blocks<'s>(
+    subject: &'s Subject,
+    dominant: &'s DominantPattern,
+) -> impl Iterator<Item = (&'s Block, String)> {
     subject.anatomy.blocks.iter().filter_map(|block| {
-        let message = within(subject, habit, block).or_else(|| before_activation(subject, habit, block))?;
+        let message = within(subject, dominant, block).or_else(|| before_activation(subject, dominant, block))?;
         Some((block, message))
     })
 }
 
-/// The block has the last convolutions of the habit only, and the first ones lie before it.
-fn within(subject: &Subject, habit: &Habit, block: &Block) -> Option<String> {
+/// The block has the last convolutions of the dominant pattern only, and the first ones lie before it.
+fn within(subject: &Subject, dominant: &DominantPattern, block: &Block) -> Option<String> {
     let anatomy = subject.anatomy;
     if block.unseen.main || block.unseen.before {
         return None;
     }
     let found = kernels(block);
-    let missing = habit.kernels.len().checked_sub(found.len()).filter(|&missing| missing > 0)?;
+    let missing = dominant.kernels.len().checked_sub(found.len()).filter(|&missing| missing > 0)?;
     let at = anatomy.blocks.iter().position(|other| other.add == block.add)?;
     let units: &[ConvNormAct] = match at.checked_sub(1) {
         Some(behind) => {
@@ -73,9 +76,9 @@ fn within(subject: &Subject, habit: &Habit, block: &Block) -> Option<String> {
         }
     };
     let before: Vec<[usize; 2]> = units.iter().map(|conv| conv.kernel).collect();
-    let is_rest = before == habit.kernels[..missing] && found == habit.kernels[missing..];
+    let is_rest = before == dominant.kernels[..missing] && found == dominant.kernels[missing..];
     // A network of no known form may well have other blocks with fewer convolutions, behind others without a sum.
-    let is_rest = is_rest && (habit.known || is_like_another(subject, units, block));
+    let is_rest = is_rest && (dominant.known || is_like_another(subject, units, block));
     let fork = subject.origin(block.fork);
     is_rest
         .then(|| format!("the shortcut starts within the block, from `{fork}`, and not from what the block is given"))
@@ -89,12 +92,14 @@ fn is_like_another(subject: &Subject, before: &[ConvNormAct], block: &Block) -> 
 }
 
 /// The main path starts behind an activation, the shortcut before it.
-pub(super) fn before_activation(subject: &Subject, habit: &Habit, block: &Block) -> Option<String> {
-    let (parts, nodes) = parts(block);
-    let usual_first = habit.parts.first()?;
-    match (habit.order, usual_first, &parts[..]) {
+pub(super) fn before_activation(subject: &Subject, dominant: &DominantPattern, block: &Block) -> Option<String> {
+    let (path_layers, nodes) = path_layers(block);
+    let usual_first = dominant.path_layers.first()?;
+    match (dominant.order, usual_first, &path_layers[..]) {
         _ if block.unseen.shortcut => None,
-        (ActivationOrder::Post, Part::Conv, [Part::Activation(_), rest @ ..]) if rest == &habit.parts[..] => {
+        (ActivationOrder::Post, PathLayer::Conv, [PathLayer::Activation(_), rest @ ..])
+            if rest == &dominant.path_layers[..] =>
+        {
             Some(format!("the main path starts behind `{}`, the shortcut before it", subject.layer(*nodes.first()?)))
         }
         _ => None,
@@ -102,15 +107,15 @@ pub(super) fn before_activation(subject: &Subject, habit: &Habit, block: &Block)
 }
 
 /// Of the projections of pre-activated blocks, the only one that reads something else than the others.
-fn reads_otherwise(subject: &Subject, habit: &Habit) -> Option<(NodeId, String)> {
+fn reads_otherwise(subject: &Subject, dominant: &DominantPattern) -> Option<(NodeId, String)> {
     // A projection that need not be there has a finding of its own, and so has what was lost before a block.
     let projects = |block: &&Block| {
-        habit.order == ActivationOrder::Pre
+        dominant.order == ActivationOrder::Pre
             && block.shortcut == ShortcutKind::Projection
             && (block.stage, block.index) != (0, 0)
             && !block.unseen.any()
             && !super::needless_projection::keeps(block)
-            && !habit.is_behind_lost(subject.anatomy, block)
+            && !dominant.is_behind_lost(subject.anatomy, block)
     };
     let blocks: Vec<&Block> = subject.anatomy.blocks.iter().filter(projects).collect();
     let most = usual(blocks.iter().map(|block| block.path.reads))?;

@@ -17,7 +17,7 @@ residua_ir::code! {
     ///
     /// `layer2.0.add: the main path makes 128 channels of 64 and has stride 2, the shortcut is the identity`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Give the block a projection: a 1x1 convolution with the stride of the main path.
     pub(super) static CODE = Error R207 "identity-changes-shape";

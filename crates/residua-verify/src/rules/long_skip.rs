@@ -19,21 +19,21 @@ residua_ir::code! {
     ///
     /// `layer3.4.add: the shortcut comes from layer3.2.relu and spans 2 sums; in the other blocks it spans none`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Check which layer the shortcut should start from.
     pub(super) static CODE = Warning R204 "long-skip";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
-    let Some(habit) = subject.judged_habit() else { return };
-    for wiring in &habit.wirings {
+    let Some(dominant) = subject.judged_dominant() else { return };
+    for wiring in &dominant.wirings {
         let Kind::Long { from, spans } = wiring.kind else { continue };
         let message = format!(
             "the shortcut comes from `{}`, before {spans} other sums, and not from what the block is given",
             subject.origin(from)
         );
         let help = "check which layer the shortcut should start from";
-        findings.push(Finding::new(&CODE, message, help).at(subject.layer(wiring.node)).leveled(habit.level()));
+        findings.push(Finding::new(&CODE, message, help).at(subject.layer(wiring.node)).leveled(dominant.level()));
     }
 }

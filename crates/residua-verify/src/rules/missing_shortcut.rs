@@ -22,16 +22,16 @@ residua_ir::code! {
     /// `3 convolutions behind block stages.2.blocks.1 have no shortcut around them; the blocks have 3 of the same
     /// kernels`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Check whether the addition of a block was lost when the model was built or exported.
     pub(super) static CODE = Warning R202 "missing-shortcut";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
-    let Some(habit) = subject.judged_habit() else { return };
+    let Some(dominant) = subject.judged_dominant() else { return };
     let help = "check whether the addition of a block was lost";
-    for lost in &habit.lost {
+    for lost in &dominant.lost {
         let (Some(first), Some(last)) = (lost.convs.first(), lost.convs.last()) else { continue };
         let behind = match lost.behind.and_then(|block| subject.anatomy.blocks.get(block)) {
             Some(block) => format!("block {}", block.name),
@@ -45,14 +45,14 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
         // The second convolution of a stem without a pool and a first block without its sum look alike; networks of a
         // form of their own leave shortcuts out on purpose.
         let certain = lost.behind.is_some() || subject.anatomy.stem.pool.is_some();
-        let level = match (habit.known, certain) {
+        let level = match (dominant.known, certain) {
             (true, true) => Level::Error,
             (true, false) => CODE.level,
             (false, _) => Level::Note,
         };
         findings.push(Finding::new(&CODE, message, help).at(subject.layer(first.node)).leveled(level));
     }
-    for wiring in &habit.wirings {
+    for wiring in &dominant.wirings {
         let message = match wiring.kind {
             Kind::Twice => "both operands are the main path; the block has no shortcut".to_owned(),
             Kind::NotAdded => {
@@ -61,6 +61,6 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
             }
             Kind::Long { .. } | Kind::SkipsSum { .. } => continue,
         };
-        findings.push(Finding::new(&CODE, message, help).at(subject.layer(wiring.node)).leveled(habit.level()));
+        findings.push(Finding::new(&CODE, message, help).at(subject.layer(wiring.node)).leveled(dominant.level()));
     }
 }

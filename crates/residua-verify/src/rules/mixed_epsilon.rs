@@ -3,7 +3,7 @@
 use residua_ir::{Finding, NodeId, Op};
 
 use crate::Subject;
-use crate::habit::usual;
+use crate::dominant::usual;
 
 residua_ir::code! {
     /// A few normalisations have another epsilon than the rest.
@@ -18,7 +18,7 @@ residua_ir::code! {
     ///
     /// `conv3_block2_1_bn: epsilon is 1e-3 here and 1.001e-5 in the other 52 norms`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Set the epsilon to the one that the layer was trained with.
     pub(super) static CODE = Warning R203 "mixed-epsilon";

@@ -7,7 +7,7 @@ use residua_ir::{Finding, NodeId, Op, Padding, Pads};
 use residua_resnet::anatomy::{Block, ConvNormAct, Step};
 
 use crate::Subject;
-use crate::habit::few;
+use crate::dominant::few;
 
 residua_ir::code! {
     /// One convolution pads otherwise than the others of the same kernel and stride: not at all, on one side only, by
@@ -22,7 +22,7 @@ residua_ir::code! {
     ///
     /// `layer3.0.conv2: pads 0 at the top and 1 at the bottom; the other 2 of 3x3 with stride 2 pad 1 on each side`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Give it the padding that the others have.
     pub(super) static CODE = Warning R214 "mixed-padding";
@@ -44,8 +44,8 @@ struct Padded {
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
-    // Networks that were searched for pad as it came; too few blocks to have a habit are of one pattern all the same.
-    if subject.habit().is_some() && subject.judged_habit().is_none() {
+    // Networks that were searched for pad as it came; too few blocks to have a dominant pattern are of one pattern all the same.
+    if subject.dominant().is_some() && subject.judged_dominant().is_none() {
         return;
     }
     let mut groups: BTreeMap<([usize; 2], usize, usize), Vec<Padded>> = BTreeMap::new();

@@ -6,7 +6,7 @@ use residua_ir::{AvgPool, Finding, MaxPool, NodeId, Op};
 use residua_resnet::anatomy::Step;
 
 use crate::Subject;
-use crate::habit::usual;
+use crate::dominant::usual;
 
 residua_ir::code! {
     /// The pool on the shortcut of one block is another than on those of the others: a mean instead of a maximum,
@@ -20,7 +20,7 @@ residua_ir::code! {
     ///
     /// `conv4_block6 shortcut: AvgPool 2x2 with stride 2; the other 2 are MaxPool 1x1 with stride 2`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Give it the pool that the others have.
     pub(super) static CODE = Warning R215 "mixed-pooling";

@@ -4,7 +4,7 @@ use residua_ir::Finding;
 use residua_resnet::anatomy::{Block, BlockKind};
 
 use crate::Subject;
-use crate::habit::usual;
+use crate::dominant::usual;
 
 residua_ir::code! {
     /// In one block the stride is on another convolution than in the others that have one.
@@ -19,30 +19,30 @@ residua_ir::code! {
     ///
     /// `layer3.0.conv1: the stride of block stages.2.blocks.0 is on conv1; in the other 2 it is on conv2`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Give the stride to the convolution that has it in the other blocks.
     pub(super) static CODE = Warning R211 "moved-stride";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
-    let Some(habit) = subject.judged_habit() else { return };
+    let Some(dominant) = subject.judged_dominant() else { return };
     let strided: Vec<(&Block, &str)> = subject
         .anatomy
         .blocks
         .iter()
         // Blocks of another kind have it elsewhere.
-        .filter(|block| block.stride > 1 && !block.unseen.main && block.convs.len() == habit.kernels.len())
+        .filter(|block| block.stride > 1 && !block.unseen.main && block.convs.len() == dominant.kernels.len())
         .filter_map(|block| Some((block, block.stride_on.as_deref()?)))
         // A block that halves in another way altogether is another kind of block.
         .filter(|(_, on)| on.starts_with("conv"))
         .collect();
     // Of two blocks neither is the exception; basic blocks have the stride on their first convolution.
-    let basic = subject.anatomy.block_kind() == Some(BlockKind::Basic) && habit.known;
+    let basic = subject.anatomy.block_kind() == Some(BlockKind::Basic) && dominant.known;
     let most = match usual(strided.iter().map(|(_, on)| *on)) {
         Some(most) if most.total >= 3 && most.total - most.count == 1 => most,
         Some(most) if most.total == 2 && most.count == 1 && basic && strided.iter().any(|(_, on)| *on == "conv1") => {
-            crate::habit::Usual { value: "conv1", ..most }
+            crate::dominant::Usual { value: "conv1", ..most }
         }
         Some(_) | None => return,
     };
@@ -53,6 +53,6 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
         );
         let carrier = block.convs.iter().find(|conv| conv.stride > 1).map_or(block.add, |conv| conv.node);
         let help = "give the stride to the convolution that has it in the other blocks";
-        findings.push(Finding::new(&CODE, message, help).at(subject.layer(carrier)).leveled(habit.level()));
+        findings.push(Finding::new(&CODE, message, help).at(subject.layer(carrier)).leveled(dominant.level()));
     }
 }

@@ -17,7 +17,7 @@ residua_ir::code! {
     ///
     /// `resnet50: the name says depth 50, the network has 47`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Rename it, or look for the block that is missing.
     pub(super) static CODE = Warning R213 "name-mismatch";

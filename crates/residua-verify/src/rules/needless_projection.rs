@@ -4,7 +4,7 @@ use residua_ir::Finding;
 use residua_resnet::anatomy::{Block, ShortcutKind};
 
 use crate::Subject;
-use crate::habit::few;
+use crate::dominant::few;
 
 residua_ir::code! {
     /// One block has a projection on its shortcut although it changes neither channels nor size, and the blocks like it
@@ -19,14 +19,14 @@ residua_ir::code! {
     ///
     /// `layer3.2.downsample.0: the block keeps channels and size; the other 11 blocks that do have the identity`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Compare this block with its siblings in the code that built the model.
     pub(super) static CODE = Warning R208 "needless-projection";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
-    let Some(habit) = subject.judged_habit() else { return };
+    let Some(dominant) = subject.judged_dominant() else { return };
     let keeping: Vec<&Block> = subject.anatomy.blocks.iter().filter(|block| keeps(block)).collect();
     let (projecting, others): (Vec<&Block>, Vec<&Block>) =
         keeping.iter().partition(|block| block.shortcut == ShortcutKind::Projection);
@@ -41,7 +41,7 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
         );
         let node = block.path.conv.as_ref().map_or(block.add, |conv| conv.node);
         let help = "compare this block with its siblings in the code that built the model";
-        let level = habit.at_most_warning();
+        let level = dominant.at_most_warning();
         findings.push(Finding::new(&CODE, message, help).at(subject.layer(node)).leveled(level));
     }
 }

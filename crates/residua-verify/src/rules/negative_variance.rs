@@ -18,7 +18,7 @@ residua_ir::code! {
     /// `bn1: the smallest value of bn1.running_var is -1.3e-1`: mean and variance were exchanged by whoever renamed the
     /// tensors.
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Compare the order of the tensors in the file with what the layer expects: scale, offset, mean, variance.
     pub(super) static CODE = Error R302 "negative-variance";

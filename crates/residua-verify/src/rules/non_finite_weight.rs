@@ -16,7 +16,7 @@ residua_ir::code! {
     /// `2 of the 36864 values of conv2/kernel are infinite or NaN`: training diverged, or a value was beyond the range
     /// of float16 when it was saved.
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Take an earlier checkpoint, or convert again with a wider float type.
     pub(super) static CODE = Error R301 "non-finite-weight";

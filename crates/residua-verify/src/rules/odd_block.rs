@@ -4,7 +4,7 @@ use residua_ir::{Finding, Level, NodeId};
 use residua_resnet::anatomy::{Block, ConvNormAct};
 
 use crate::Subject;
-use crate::habit::{Habit, few, usual};
+use crate::dominant::{DominantPattern, few, usual};
 
 residua_ir::code! {
     /// One residual block is built differently from the others of the network: other kernels, another kind of block or
@@ -21,7 +21,7 @@ residua_ir::code! {
     ///
     /// `in block stages.2.blocks.3 the kernels are 1x1 5x5 1x1; in the other 15 they are 1x1 3x3 1x1`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Compare this block with its siblings in the code that built the model.
     pub(super) static CODE = Warning R201 "odd-block";
@@ -31,9 +31,9 @@ residua_ir::code! {
 struct Trait {
     /// `the kernels are`.
     text: &'static str,
-    of: fn(&Block, &Habit) -> Option<String>,
+    of: fn(&Block, &DominantPattern) -> Option<String>,
     /// The node of a block that has it, where one has.
-    node: fn(&Block, &Habit) -> Option<NodeId>,
+    node: fn(&Block, &DominantPattern) -> Option<NodeId>,
     /// Whether networks of no known form are compared by it.
     everywhere: bool,
 }
@@ -43,14 +43,14 @@ fn word(value: impl std::fmt::Debug) -> String {
 }
 
 /// Whether all convolutions of a block are seen: what is not known may be one that is missing.
-fn shows_convs(block: &Block, habit: &Habit) -> bool {
-    !block.unseen.main || block.convs.len() == habit.kernels.len()
+fn shows_convs(block: &Block, dominant: &DominantPattern) -> bool {
+    !block.unseen.main || block.convs.len() == dominant.kernels.len()
 }
 
-fn kernels(block: &Block, habit: &Habit) -> Option<String> {
+fn kernels(block: &Block, dominant: &DominantPattern) -> Option<String> {
     let kernels: Vec<String> =
         block.convs.iter().map(|conv| format!("{}x{}", conv.kernel[0], conv.kernel[1])).collect();
-    shows_convs(block, habit).then(|| kernels.join(" "))
+    shows_convs(block, dominant).then(|| kernels.join(" "))
 }
 
 const TRAITS: [Trait; 6] = [
@@ -69,7 +69,7 @@ const TRAITS: [Trait; 6] = [
     },
     Trait {
         text: "the number of groups is",
-        of: |block, habit| shows_convs(block, habit).then(|| block.groups.to_string()),
+        of: |block, dominant| shows_convs(block, dominant).then(|| block.groups.to_string()),
         node: |block, _| block.convs.iter().find(|conv| conv.is_wide()).map(|conv| conv.node),
         everywhere: false,
     },
@@ -83,21 +83,21 @@ const TRAITS: [Trait; 6] = [
 ];
 
 /// The first convolution whose kernel is another than the others have in its place.
-fn odd_kernel(block: &Block, habit: &Habit) -> Option<NodeId> {
-    let same_number = block.convs.len() == habit.kernels.len();
-    let mut pairs = block.convs.iter().zip(&habit.kernels).filter(|_| same_number);
+fn odd_kernel(block: &Block, dominant: &DominantPattern) -> Option<NodeId> {
+    let same_number = block.convs.len() == dominant.kernels.len();
+    let mut pairs = block.convs.iter().zip(&dominant.kernels).filter(|_| same_number);
     pairs.find(|(conv, usual)| conv.kernel != **usual).map(|(conv, _)| conv.node)
 }
 
-fn blurred(block: &Block, _: &Habit) -> Option<String> {
+fn blurred(block: &Block, _: &DominantPattern) -> Option<String> {
     (block.stride > 1 && !block.unseen.main).then(|| word(block.blurred))
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
-    let Some(habit) = subject.judged_habit() else { return };
+    let Some(dominant) = subject.judged_dominant() else { return };
     let blocks = &subject.anatomy.blocks;
     let explained: Vec<NodeId> =
-        super::foreign_shortcut::of_blocks(subject, habit).map(|(block, _)| block.add).collect();
+        super::foreign_shortcut::of_blocks(subject, dominant).map(|(block, _)| block.add).collect();
     let explained = |block: &Block| {
         explained.contains(&block.add)
             || subject.is_broken(block)
@@ -105,36 +105,36 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
             || lacks_whole_groups(subject, block)
     };
     for Trait { text, of, node, everywhere } in TRAITS {
-        if !everywhere && !habit.known {
+        if !everywhere && !dominant.known {
             continue;
         }
         let values: Vec<(&Block, String)> =
-            blocks.iter().filter_map(|block| Some((block, of(block, habit)?))).collect();
+            blocks.iter().filter_map(|block| Some((block, of(block, dominant)?))).collect();
         let Some(most) = usual(values.iter().map(|(_, value)| value)) else { continue };
         if !few(most.total - most.count, most.total) {
             continue;
         }
         let odd = |block: &Block, value: &String| {
-            value != most.value && !explained(block) && !is_meant(subject, habit, block)
+            value != most.value && !explained(block) && !is_meant(subject, dominant, block)
         };
         for (block, value) in values.iter().filter(|(block, value)| odd(block, value)) {
             let message = format!("in block {} {text} {value}; in the other {} {}", block.name, most.count, most.value);
-            findings.push(exception(subject, node(block, habit).unwrap_or(block.add), message, habit.level()));
+            findings.push(exception(subject, node(block, dominant).unwrap_or(block.add), message, dominant.level()));
         }
     }
-    projections(subject, habit, findings);
-    biases(subject, habit, findings);
-    widths(subject, habit, findings);
+    projections(subject, dominant, findings);
+    biases(subject, dominant, findings);
+    widths(subject, dominant, findings);
 }
 
 /// Whether a block is another one on purpose: one of a stage whose blocks all have so many convolutions, or the first one of
 /// a network of no known form, whose first activation may be that of the stem.
-fn is_meant(subject: &Subject, habit: &Habit, block: &Block) -> bool {
+fn is_meant(subject: &Subject, dominant: &DominantPattern, block: &Block) -> bool {
     let convs = block.convs.len();
     let of_stage = subject.anatomy.stages.get(block.stage).map(|stage| subject.anatomy.stage_blocks(stage));
     let whole_stage = of_stage.is_some_and(|blocks| blocks.iter().all(|other| other.convs.len() == convs));
     let first = (block.stage, block.index) == (0, 0);
-    (whole_stage && convs != habit.kernels.len()) || (first && !habit.known)
+    (whole_stage && convs != dominant.kernels.len()) || (first && !dominant.known)
 }
 
 /// Whether the groups of a block are as wide as those of its stage, and only fewer: whole groups were pruned.
@@ -145,11 +145,11 @@ fn lacks_whole_groups(subject: &Subject, block: &Block) -> bool {
 }
 
 /// All projections have one kernel.
-fn projections(subject: &Subject, habit: &Habit, findings: &mut Vec<Finding>) {
+fn projections(subject: &Subject, dominant: &DominantPattern, findings: &mut Vec<Finding>) {
     let of_blocks = subject.anatomy.blocks.iter().filter_map(|block| Some((block, block.path.conv.as_ref()?)));
     let all: Vec<(&Block, &ConvNormAct)> = of_blocks.collect();
     let Some(most) = usual(all.iter().map(|(_, conv)| conv.kernel)) else { return };
-    if !habit.known || most.total < 3 || most.total - most.count != 1 {
+    if !dominant.known || most.total < 3 || most.total - most.count != 1 {
         return;
     }
     let text = |kernel: [usize; 2]| format!("{}x{}", kernel[0], kernel[1]);
@@ -157,15 +157,15 @@ fn projections(subject: &Subject, habit: &Habit, findings: &mut Vec<Finding>) {
         let (found, others) = (text(conv.kernel), text(most.value));
         let message =
             format!("the projection of block {} is {found}; the other {} are {others}", block.name, most.count);
-        findings.push(exception(subject, conv.node, message, habit.level()));
+        findings.push(exception(subject, conv.node, message, dominant.level()));
     }
 }
 
 /// The convolutions at one place of all blocks have a bias, or none has.
-fn biases(subject: &Subject, habit: &Habit, findings: &mut Vec<Finding>) {
-    let blocks = subject.anatomy.blocks.iter().filter(|block| block.convs.len() == habit.kernels.len());
-    let blocks: Vec<&Block> = blocks.filter(|_| habit.known).collect();
-    for at in 0..habit.kernels.len() {
+fn biases(subject: &Subject, dominant: &DominantPattern, findings: &mut Vec<Finding>) {
+    let blocks = subject.anatomy.blocks.iter().filter(|block| block.convs.len() == dominant.kernels.len());
+    let blocks: Vec<&Block> = blocks.filter(|_| dominant.known).collect();
+    for at in 0..dominant.kernels.len() {
         let Some(most) = usual(blocks.iter().map(|block| block.convs[at].bias)) else { continue };
         if most.total == most.count || !few(most.total - most.count, most.total) {
             continue;
@@ -180,13 +180,13 @@ fn biases(subject: &Subject, habit: &Habit, findings: &mut Vec<Finding>) {
 }
 
 /// Within a stage all blocks have one inner width.
-fn widths(subject: &Subject, habit: &Habit, findings: &mut Vec<Finding>) {
-    if !habit.known {
+fn widths(subject: &Subject, dominant: &DominantPattern, findings: &mut Vec<Finding>) {
+    if !dominant.known {
         return;
     }
     for stage in &subject.anatomy.stages {
         let of_stage = subject.anatomy.stage_blocks(stage).iter();
-        let blocks: Vec<&Block> = of_stage.filter(|block| shows_convs(block, habit)).collect();
+        let blocks: Vec<&Block> = of_stage.filter(|block| shows_convs(block, dominant)).collect();
         let Some(most) = usual(blocks.iter().map(|block| block.width)) else { continue };
         if most.total < 3 || most.total - most.count != 1 {
             continue;

@@ -6,7 +6,7 @@ use residua_resnet::anatomy::{Block, BlockKind};
 use residua_resnet::form::{StemForm, StrideIn};
 
 use crate::Subject;
-use crate::habit::{Habit, usual};
+use crate::dominant::{DominantPattern, usual};
 
 residua_ir::code! {
     /// One stage breaks the pattern of the others: its number of blocks, its width, or the factor by which it makes the
@@ -28,18 +28,18 @@ residua_ir::code! {
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
-    let Some((habit, form)) = subject.habit().zip(Form::observed(subject.anatomy)) else { return };
+    let Some((dominant, form)) = subject.dominant().zip(Form::observed(subject.anatomy)) else { return };
     // What was lost has a finding of its own, and stages cannot be told reliably around it.
     let bridged = |block: &Block| super::identity_changes_shape::changes(subject, block).is_empty();
     let whole = !subject.anatomy.hidden.any()
-        && habit.lost.is_empty()
-        && habit.wirings.is_empty()
+        && dominant.lost.is_empty()
+        && dominant.wirings.is_empty()
         && subject.anatomy.blocks.iter().all(bridged);
-    if !habit.known || !whole || subject.anatomy.stages.len() < 3 {
+    if !dominant.known || !whole || subject.anatomy.stages.len() < 3 {
         return;
     }
     widths(subject, findings);
-    strides(subject, habit, &form, findings);
+    strides(subject, dominant, &form, findings);
     depths(subject, &form, findings);
 }
 
@@ -61,10 +61,10 @@ fn widths(subject: &Subject, findings: &mut Vec<Finding>) {
         return;
     }
     for at in 1..outputs.len() {
-        let mut mended = outputs.clone();
+        let mut corrected = outputs.clone();
         let would_be = outputs[at - 1] * 2;
-        mended[at] = would_be;
-        if doubles(&mended)
+        corrected[at] = would_be;
+        if doubles(&corrected)
             && let Some(node) = first_block(subject, at).and_then(|block| block.convs.last())
         {
             let found = outputs[at];
@@ -75,7 +75,7 @@ fn widths(subject: &Subject, findings: &mut Vec<Finding>) {
 }
 
 /// Each stage halves the picture, but for one; stages that are dilated instead do so on purpose.
-fn strides(subject: &Subject, habit: &Habit, form: &Form, findings: &mut Vec<Finding>) {
+fn strides(subject: &Subject, dominant: &DominantPattern, form: &Form, findings: &mut Vec<Finding>) {
     let stages = &subject.anatomy.stages;
     let halving = match form.stride_in {
         StrideIn::First => 1..stages.len(),
@@ -84,7 +84,7 @@ fn strides(subject: &Subject, habit: &Habit, form: &Form, findings: &mut Vec<Fin
     let dilated = subject.anatomy.blocks.iter().any(|block| block.dilation > 1);
     let odd: Vec<usize> = halving.clone().filter(|&at| stages[at].stride != 2).collect();
     let [at] = odd[..] else { return };
-    if dilated || halving.len() < 2 || !habit.known {
+    if dilated || halving.len() < 2 || !dominant.known {
         return;
     }
     if let Some(block) = first_block(subject, at) {

@@ -20,7 +20,7 @@ residua_ir::code! {
     ///
     /// `fused_1: FusedConv is of com.microsoft, which the model does not declare`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Declare the domain with its version, or save the model again with the tool that put the operator there.
     pub(super) static CODE = Error R602 "undeclared-domain";

@@ -20,7 +20,7 @@ residua_ir::code! {
     ///
     /// `conv1.weight and 53 more lie in /home/me/model.onnx.data, an absolute path`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Keep the file of weights beside the model, under the name that the model says. Where it is lost, export again.
     pub(super) static CODE = Error R605 "external-data";

@@ -16,7 +16,7 @@ residua_ir::code! {
     ///
     /// `output probs has no shape`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// `residua convert MODEL.onnx OUT.onnx` writes them. A shape whose sizes are not known has sizes without a value, and
     /// not no sizes.

@@ -16,7 +16,7 @@ residua_ir::code! {
     ///
     /// `the metadata has the key labels twice`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Remove what is not meant.
     pub(super) static CODE = Error R608 "onnx-metadata";

@@ -18,7 +18,7 @@ residua_ir::code! {
     ///
     /// `Conv_12: 2 nodes have this name, a Conv and a Relu`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Give each its own name.
     pub(super) static CODE = Warning R604 "repeated-node-name";

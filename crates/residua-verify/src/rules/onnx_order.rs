@@ -21,7 +21,7 @@ residua_ir::code! {
     ///
     /// `Relu_4: it stands before Conv_3, whose result it reads`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// `residua convert MODEL.onnx OUT.onnx` writes the nodes in order.
     pub(super) static CODE = Error R609 "unsorted-nodes";

@@ -19,7 +19,7 @@ residua_ir::code! {
     ///
     /// `conv1.weight and 61 more tensors are inputs too, which whoever runs the model may replace`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Export with `keep_initializers_as_inputs=False`, which is the default today, or remove them from the inputs.
     pub(super) static CODE = Note R607 "replaceable-tensor";

@@ -17,7 +17,7 @@ residua_ir::code! {
     ///
     /// `conv1.weight: expected as many elements as the shape says, found 37632 bytes for [64, 3, 7, 7] of f32`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Export the model again.
     pub(super) static CODE = Error R606 "malformed-tensor";

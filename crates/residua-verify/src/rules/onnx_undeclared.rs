@@ -17,7 +17,7 @@ residua_ir::code! {
     ///
     /// `/relu/Relu_output_0 and 120 more values have no declared type`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Nothing, where your runtime infers them. `residua convert MODEL.onnx OUT.onnx` declares all of them, and so does
     /// `onnx.shape_inference`.

@@ -21,7 +21,7 @@ residua_ir::code! {
     ///
     /// `operator set 21 came with IR version 10, the model is of 3`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// `residua convert MODEL.onnx OUT.onnx --opset N` writes versions that belong together.
     pub(super) static CODE = Error R601 "onnx-version";

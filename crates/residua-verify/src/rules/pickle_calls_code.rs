@@ -18,7 +18,7 @@ residua_ir::code! {
     ///
     /// `posix.system` in a checkpoint that was downloaded.
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Convert the file to safetensors, which can hold no code, and ask where it came from.
     pub(super) static CODE = Warning R107 "pickle-calls-code";

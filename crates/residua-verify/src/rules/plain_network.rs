@@ -18,7 +18,7 @@ residua_ir::code! {
     ///
     /// `plain50: 16 times 1x1, 3x3, 1x1 without a shortcut`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Nothing for a network that is meant to be plain. Otherwise look for where the additions went when the model was
     /// exported.

@@ -18,15 +18,15 @@ residua_ir::code! {
     ///
     /// `layer2.1.conv1: reads around the sum layer2.0.add, which the shortcut of its block starts from`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Let the block read the result of the sum.
     pub(super) static CODE = Warning R206 "skipped-sum";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
-    let Some(habit) = subject.judged_habit() else { return };
-    for wiring in &habit.wirings {
+    let Some(dominant) = subject.judged_dominant() else { return };
+    for wiring in &dominant.wirings {
         let Kind::SkipsSum { reader, from, sum } = wiring.kind else { continue };
         let message = format!(
             "the main path that ends in `{}` comes from `{}` around the sum `{}`, which its shortcut starts from",
@@ -35,6 +35,6 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
             subject.origin(sum)
         );
         let help = "let the block read the result of the sum";
-        findings.push(Finding::new(&CODE, message, help).at(subject.layer(reader)).leveled(habit.level()));
+        findings.push(Finding::new(&CODE, message, help).at(subject.layer(reader)).leveled(dominant.level()));
     }
 }

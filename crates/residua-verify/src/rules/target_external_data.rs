@@ -17,7 +17,7 @@ residua_ir::code! {
     ///
     /// `wonnx 0.5 reads no external data: conv1.weight and 53 more`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// `residua convert MODEL.onnx OUT.onnx` puts all weights into the model, up to 2 GiB.
     pub(super) static CODE = Error R404 "target-external-data";

@@ -21,7 +21,7 @@ residua_ir::code! {
     ///
     /// `wonnx 0.5 takes fixed sizes only, input pixels leaves its sizes 0, 2 and 3 free`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Fix them when the model is written: `residua convert MODEL OUT.onnx --input-shape 1,3,224,224`.
     pub(super) static CODE = Error R405 "target-free-size";

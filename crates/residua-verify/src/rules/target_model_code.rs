@@ -17,7 +17,7 @@ residua_ir::code! {
     ///
     /// `candle-transformers 0.11 cannot build it: it is pre-activated (v2: norm and ReLU before each convolution), the layout's blocks are post-activated (v1: ReLU behind the sum)`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// `residua layouts MODEL` says whose code can build the network. Or write it as ONNX, for a runtime that reads that.
     pub(super) static CODE = Error R407 "target-model-code";

@@ -16,7 +16,7 @@ residua_ir::code! {
     ///
     /// A checkpoint of Hugging Face, for candle's ResNet, which asks for torchvision's names.
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// `residua convert MODEL OUT.safetensors --layout candle`, which proves that the function is kept.
     pub(super) static CODE = Note R409 "target-names";

@@ -17,7 +17,7 @@ residua_ir::code! {
     ///
     /// `stem_pool: candle-onnx 0.11: MaxPool with padding is not supported`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// The message says what is refused. Often another operator set has the operator in a form that is taken
     /// (`residua convert --opset`), and `residua convert` writes padding, dense layers and pools in the plainest form

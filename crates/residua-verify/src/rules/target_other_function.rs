@@ -21,7 +21,7 @@ residua_ir::code! {
     /// bottlenecks have the stride on the first 1x1 (v1, as Keras Applications and Caffe), the layout's code has it on the
     /// 3x3 (v1.5, as torchvision)`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Where only elements have to change, `residua convert --layout` writes the weights that make the runtime compute
     /// the right function. Otherwise take model code that builds this network (`residua layouts MODEL`), or a runtime

@@ -24,7 +24,7 @@ residua_ir::code! {
     ///
     /// `rten 0.27 takes no bfloat16, of which conv1.weight and 53 more tensors are`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// `residua convert --dtype f32` writes a model that every runtime computes in.
     pub(super) static CODE = Error R403 "target-type";

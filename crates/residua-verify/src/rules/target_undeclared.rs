@@ -16,7 +16,7 @@ residua_ir::code! {
     ///
     /// `relu1: wonnx 0.5 needs the type of every value declared, /relu/Relu_output_0 and 120 more have none`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// `residua convert MODEL.onnx OUT.onnx` declares all of them, and so does `onnx.shape_inference`.
     pub(super) static CODE = Error R406 "target-undeclared-type";

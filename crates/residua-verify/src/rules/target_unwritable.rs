@@ -17,7 +17,7 @@ residua_ir::code! {
     /// `tract takes ONNX models, and this one cannot be written: augment (Lambda) cannot be written: its function is
     /// code`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Replace the layer that is named by built-in ones with the same function, or cut the model before it.
     pub(super) static CODE = Error R400 "target-unwritable";

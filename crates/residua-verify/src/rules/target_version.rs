@@ -21,7 +21,7 @@ residua_ir::code! {
     ///
     /// `ONNX Runtime 1.17 opens IR versions 3 to 9, the model is of 10`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Write the model with older versions: `residua convert MODEL OUT.onnx --opset 17` is of IR version 8, which nearly
     /// all runtimes open. Or take a newer release of the runtime.

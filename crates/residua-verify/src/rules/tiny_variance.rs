@@ -18,7 +18,7 @@ residua_ir::code! {
     ///
     /// `layer4.2.bn1: 7 of 512 variances are below 1e-12, the smallest is 5.6e-45`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Nothing for a few channels. Where all are 0, read the file with the framework that wrote it and compare.
     pub(super) static CODE = Note R308 "tiny-variance";

@@ -4,7 +4,7 @@ use residua_ir::{Finding, NodeId, Op};
 use residua_resnet::anatomy::{ActivationOrder, Block, ShortcutKind, Step};
 
 use crate::Subject;
-use crate::habit::{Habit, Part, few, parts, usual};
+use crate::dominant::{DominantPattern, PathLayer, few, path_layers, usual};
 
 residua_ir::code! {
     /// On the shortcut of one block there is an activation or a normalisation, and the shortcuts of the others have
@@ -20,20 +20,20 @@ residua_ir::code! {
     /// `conv3_block2_preact_relu: the shortcut of block stages.1.blocks.1 starts behind this activation; in the other
     /// 15 the identity is clean`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Let the shortcut start from the sum of the block before, with nothing on it.
     pub(super) static CODE = Warning R210 "unclean-shortcut";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
-    let Some(habit) = subject.judged_habit() else { return };
+    let Some(dominant) = subject.judged_dominant() else { return };
     let help = "let the shortcut start from what the block is given, with nothing more on it than the others have";
     let mut report = |node: NodeId, message: String| {
-        findings.push(Finding::new(&CODE, message, help).at(subject.layer(node)).leveled(habit.level()));
+        findings.push(Finding::new(&CODE, message, help).at(subject.layer(node)).leveled(dominant.level()));
     };
     let identities = subject.anatomy.blocks.iter().filter(|block| block.shortcut == ShortcutKind::Identity).count();
-    let activated: Vec<(&Block, NodeId)> = activated(subject, habit).collect();
+    let activated: Vec<(&Block, NodeId)> = activated(subject, dominant).collect();
     if few(activated.len(), identities) {
         for (block, node) in activated {
             let message = format!(
@@ -76,9 +76,12 @@ fn steps(block: &Block) -> Vec<Step> {
 }
 
 /// Pre-activated blocks whose identity starts behind their activation, with that activation.
-pub(super) fn activated<'s>(subject: &'s Subject, habit: &'s Habit) -> impl Iterator<Item = (&'s Block, NodeId)> {
+pub(super) fn activated<'s>(
+    subject: &'s Subject,
+    dominant: &'s DominantPattern,
+) -> impl Iterator<Item = (&'s Block, NodeId)> {
     let graph = subject.model.graph();
-    let leads = habit.order == ActivationOrder::Pre && habit.parts.first() != Some(&Part::Conv);
+    let leads = dominant.order == ActivationOrder::Pre && dominant.path_layers.first() != Some(&PathLayer::Conv);
     subject.anatomy.blocks.iter().filter_map(move |block| {
         let identity = leads && block.shortcut == ShortcutKind::Identity && (block.stage, block.index) != (0, 0);
         // Where a projection belongs, that is what has to be said.
@@ -91,7 +94,7 @@ pub(super) fn activated<'s>(subject: &'s Subject, habit: &'s Habit) -> impl Iter
         }
         let node = graph.producer(fork)?;
         let is_activation = matches!(graph.node(node).op, Op::Activation(_) | Op::PRelu);
-        let bare = parts(block).0.first() == Some(&Part::Conv);
+        let bare = path_layers(block).0.first() == Some(&PathLayer::Conv);
         (identity && is_activation && bare).then_some((block, node))
     })
 }

@@ -23,7 +23,7 @@ residua_ir::code! {
     ///
     /// `layer2.0.conv1: expected resnet50: stages.1.blocks.0: stride on: expected conv2, found conv1`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Export the right model, or change what is expected.
     pub(super) static CODE = Error R200 "unexpected-architecture";

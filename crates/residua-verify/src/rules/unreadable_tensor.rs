@@ -16,7 +16,7 @@ residua_ir::code! {
     ///
     /// `conv1/kernel cannot be read: chunk [0, 0, 0, 0]: the checksum does not match`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Copy the file again and compare checksums.
     pub(super) static CODE = Error R304 "unreadable-tensor";

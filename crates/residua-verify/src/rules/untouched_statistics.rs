@@ -19,7 +19,7 @@ residua_ir::code! {
     /// `bn1: mean 0 and variance 1 in all 64 channels, as in 3 of 53 batch norms`: the names of three layers did not
     /// match the checkpoint.
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Load the checkpoint strictly, so that a tensor without a place is an error, and export again. For a model that
     /// is meant to be untrained, nothing.

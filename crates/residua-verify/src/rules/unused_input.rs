@@ -17,7 +17,7 @@ residua_ir::code! {
     ///
     /// `input mask is read by nothing`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Connect it where it belongs, or remove it from the inputs.
     pub(super) static CODE = Warning R113 "unused-input";

@@ -16,7 +16,7 @@ residua_ir::code! {
     ///
     /// `fc_old.weight is not used: no node reads it`: the head was replaced and the old one stayed in the file.
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Nothing, unless you expected them in the model. Saving the inference model alone makes the file smaller.
     pub(super) static CODE = Note R106 "unused-tensor";

@@ -17,7 +17,7 @@ residua_ir::code! {
     ///
     /// `all 36864 values of layer1.0.conv1.weight are zero`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Read the file with the framework that wrote it and compare.
     pub(super) static CODE = Warning R303 "zero-kernel";

@@ -48,8 +48,8 @@ pub(crate) fn lose_shortcut(network: &mut Network, anatomy: &Anatomy, at: usize)
 
 pub(crate) fn add_twice(network: &mut Network, anatomy: &Anatomy, at: usize) -> Option<String> {
     let (_, block) = inner(anatomy, at)?;
-    let (main, side) = (main_end(network, block), shortcut_end(network, block));
-    network.rewire(block.add, &side, &main)?;
+    let (main, shortcut) = (main_end(network, block), shortcut_end(network, block));
+    network.rewire(block.add, &shortcut, &main)?;
     Some(network.layer(block.add))
 }
 
@@ -68,25 +68,25 @@ pub(crate) fn subtract(network: &mut Network, anatomy: &Anatomy, at: usize) -> O
 pub(crate) fn long_skip(network: &mut Network, anatomy: &Anatomy, at: usize) -> Option<String> {
     let (before, block) = inner(anatomy, at)?;
     let (_, before) = inner(anatomy, at - 1).filter(|(_, other)| other.name == before.name)?;
-    let side = shortcut_end(network, block);
-    network.rewire(block.add, &side, &network.name(before.entry))?;
+    let shortcut = shortcut_end(network, block);
+    network.rewire(block.add, &shortcut, &network.name(before.entry))?;
     Some(network.layer(block.add))
 }
 
 pub(crate) fn shortcut_from_within(network: &mut Network, anatomy: &Anatomy, at: usize) -> Option<String> {
     let (_, block) = inner(anatomy, at).filter(|(_, block)| block.kind == BlockKind::Basic)?;
-    let side = shortcut_end(network, block);
+    let shortcut = shortcut_end(network, block);
     // The activated value before the second convolution, whether it belongs to that one or to the first.
     let owner = if block.activation == ActivationOrder::Pre { &block.convs[1] } else { &block.convs[0] };
     let inner = network.output(owner.activation?);
-    network.rewire(block.add, &side, &inner)?;
+    network.rewire(block.add, &shortcut, &inner)?;
     Some(network.layer(block.add))
 }
 
 pub(crate) fn shortcut_before_activation(network: &mut Network, anatomy: &Anatomy, at: usize) -> Option<String> {
     let (before, block) = inner(anatomy, at).filter(|(_, block)| block.activation == ActivationOrder::Post)?;
-    let side = shortcut_end(network, block);
-    network.rewire(block.add, &side, &network.name(before.sum))?;
+    let shortcut = shortcut_end(network, block);
+    network.rewire(block.add, &shortcut, &network.name(before.sum))?;
     Some(network.layer(block.add))
 }
 
@@ -102,8 +102,8 @@ pub(crate) fn identity_for_projection(network: &mut Network, anatomy: &Anatomy, 
     if block.shortcut != ShortcutKind::Projection || block.inputs == block.outputs {
         return None;
     }
-    let side = shortcut_end(network, block);
-    network.rewire(block.add, &side, &network.name(block.fork))?;
+    let shortcut = shortcut_end(network, block);
+    network.rewire(block.add, &shortcut, &network.name(block.fork))?;
     for node in block.path.nodes.iter().rev() {
         network.remove(*node);
     }
@@ -112,10 +112,10 @@ pub(crate) fn identity_for_projection(network: &mut Network, anatomy: &Anatomy, 
 
 pub(crate) fn needless_projection(network: &mut Network, anatomy: &Anatomy, at: usize) -> Option<String> {
     let (_, block) = inner(anatomy, at)?;
-    let (channels, side) = (block.outputs?, shortcut_end(network, block));
+    let (channels, shortcut) = (block.outputs?, shortcut_end(network, block));
     network.weight("needless/kernel", &[channels, channels, 1, 1]);
-    network.insert("needless", Op::Conv(Conv::default()), &[&side, "needless/kernel"]);
-    network.rewire(block.add, &side, "needless")?;
+    network.insert("needless", Op::Conv(Conv::default()), &[&shortcut, "needless/kernel"]);
+    network.rewire(block.add, &shortcut, "needless")?;
     Some("needless".to_owned())
 }
 
@@ -170,20 +170,20 @@ pub(crate) fn activated_identity(network: &mut Network, anatomy: &Anatomy, at: u
     if block.activation != ActivationOrder::Pre || block.shortcut != ShortcutKind::Identity {
         return None;
     }
-    let (side, activation) = (shortcut_end(network, block), block.convs[0].activation?);
+    let (shortcut, activation) = (shortcut_end(network, block), block.convs[0].activation?);
     let activated = network.output(activation);
-    network.rewire(block.add, &side, &activated)?;
+    network.rewire(block.add, &shortcut, &activated)?;
     Some(network.layer(activation))
 }
 
 pub(crate) fn relu_on_identity(network: &mut Network, anatomy: &Anatomy, at: usize) -> Option<String> {
     let block = &anatomy.blocks[at];
-    let side = shortcut_end(network, block);
+    let shortcut = shortcut_end(network, block);
     if block.shortcut != ShortcutKind::Identity {
         return None;
     }
-    network.insert("on_identity", relu(), &[&side]);
-    network.rewire(block.add, &side, "on_identity")?;
+    network.insert("on_identity", relu(), &[&shortcut]);
+    network.rewire(block.add, &shortcut, "on_identity")?;
     Some("on_identity".to_owned())
 }
 
@@ -194,12 +194,12 @@ fn projections(anatomy: &Anatomy) -> usize {
 
 pub(crate) fn relu_on_projection(network: &mut Network, anatomy: &Anatomy, at: usize) -> Option<String> {
     let block = &anatomy.blocks[at];
-    let side = shortcut_end(network, block);
+    let shortcut = shortcut_end(network, block);
     if block.shortcut != ShortcutKind::Projection || projections(anatomy) < 3 {
         return None;
     }
-    network.insert("on_projection", relu(), &[&side]);
-    network.rewire(block.add, &side, "on_projection")?;
+    network.insert("on_projection", relu(), &[&shortcut]);
+    network.rewire(block.add, &shortcut, "on_projection")?;
     Some("on_projection".to_owned())
 }
 

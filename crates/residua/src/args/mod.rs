@@ -303,7 +303,7 @@ pub(crate) struct LayoutsArgs {
     pub(crate) source: SourceArgs,
 }
 
-/// What a finding means and how to mend it; without a code, all codes
+/// What a finding means and how to fix it; without a code, all codes
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:

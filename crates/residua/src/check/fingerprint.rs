@@ -28,7 +28,7 @@ pub(crate) fn fingerprint(finding: &FindingRecord) -> String {
     text
 }
 
-/// What a message says that stays when the model is trained further, or mended elsewhere: numbers in findings about values
+/// What a message says that stays when the model is trained further, or fixed elsewhere: numbers in findings about values
 /// and outputs are measured, those about graphs, shapes and topology are what was found, but for how many others are sound.
 fn core(code: &str, message: &str) -> String {
     /// What such a number follows.

@@ -25,7 +25,7 @@ fn times(random: &mut Rng) -> usize {
     [1, 1, 1, 2, 2, 3, 4].get(random.usize(..7)).copied().unwrap_or(1)
 }
 
-/// A file whose header is changed, with the length before it mended.
+/// A file whose header is changed, with the length before it corrected.
 fn safetensors(data: &[u8], random: &mut Rng) -> Option<Vec<u8>> {
     let (length, rest) = data.split_first_chunk::<8>()?;
     let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;

@@ -1,11 +1,11 @@
 //! What the blocks of a network have in common, and whether that is a form that the literature knows.
 //!
 //! A residual network repeats one block. What most blocks have is taken for what was meant; a few that are otherwise
-//! are exceptions. Where the habit is a known form, an exception is an error: nobody builds ResNet-50 with one ReLU less.
+//! are exceptions. Where the dominant pattern is a known form, an exception is an error: nobody builds ResNet-50 with one ReLU less.
 //! Where it is not, it is a warning where all other blocks are alike in everything, and nothing where they are not: nobody
 //! knows what was meant, and networks that were searched for have blocks of many kinds.
 //!
-//! What cannot be seen is not judged: an operator that is not known may be whatever fits, and blocks have no habit by it.
+//! What cannot be seen is not judged: an operator that is not known may be whatever fits, and blocks have no dominant pattern because of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,25 +18,25 @@ use crate::wiring::{self, Wiring};
 /// Fewer blocks than this have nothing in common that would mean something.
 const LEAST: usize = 3;
 
-/// A part of a main path.
+/// A layer of a main path, as far as patterns go.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Part {
+pub(crate) enum PathLayer {
     Conv,
     Norm,
     Activation(String),
-    /// What is not known: any parts, or none.
+    /// What is not known: any layers, or none.
     Unknown,
 }
 
 /// What most blocks have in common.
 #[derive(Debug)]
-pub(crate) struct Habit {
+pub(crate) struct DominantPattern {
     /// Kernels of the main path.
     pub(crate) kernels: Vec<[usize; 2]>,
     /// Where normalisation and activation are.
     pub(crate) order: ActivationOrder,
-    /// Parts of the main path.
-    pub(crate) parts: Vec<Part>,
+    /// Layers of the main path.
+    pub(crate) path_layers: Vec<PathLayer>,
     /// Activation behind the sum.
     pub(crate) after: Option<String>,
     /// Whether it is a known form, and most blocks are of it.
@@ -58,7 +58,7 @@ pub(crate) struct Lost {
     pub(crate) behind: Option<usize>,
 }
 
-impl Habit {
+impl DominantPattern {
     /// [`None`] where there are too few blocks to have one.
     pub(crate) fn of(graph: &Graph, anatomy: &Anatomy) -> Option<Self> {
         let blocks: Vec<&Block> = anatomy.blocks.iter().filter(|block| !block.unseen.main).collect();
@@ -68,21 +68,21 @@ impl Habit {
         let ordered = || blocks.iter().filter(|block| !block.unseen.hides_order());
         let kernels = usual(blocks.iter().map(|block| kernels(block)))?.value;
         let order = usual(ordered().map(|block| block.activation))?.value;
-        let parts = usual(ordered().map(|block| parts(block).0))?.value;
+        let path_layers = usual(ordered().map(|block| path_layers(block).0))?.value;
         let after = usual(ordered().map(|block| block.after_add.clone()))?.value;
         let uniform = is_uniform(&anatomy.blocks);
-        let mut habit =
-            Self { kernels, order, parts, after, known: false, uniform, wirings: Vec::new(), lost: Vec::new() };
-        habit.wirings = wiring::find(graph, anatomy, &habit);
-        habit.lost = lost(anatomy, &habit);
-        let alike = blocks.iter().filter(|block| habit.is_followed_by(block)).count();
-        let others = blocks.len() - alike + habit.wirings.len() + habit.lost.len();
+        let mut dominant =
+            Self { kernels, order, path_layers, after, known: false, uniform, wirings: Vec::new(), lost: Vec::new() };
+        dominant.wirings = wiring::find(graph, anatomy, &dominant);
+        dominant.lost = lost(anatomy, &dominant);
+        let alike = blocks.iter().filter(|block| dominant.is_followed_by(block)).count();
+        let others = blocks.len() - alike + dominant.wirings.len() + dominant.lost.len();
         // Networks that join such blocks in ways of their own, as HRNet and DLA do, are of another form.
         let joined = anatomy.inner_merges + anatomy.elsewhere;
         // What is known is known from elsewhere: it holds for most blocks, not for nearly all.
         let mostly = |others: usize| others * 4 <= alike + others;
-        habit.known = habit.is_known_form() && alike >= LEAST && mostly(others) && mostly(joined);
-        Some(habit)
+        dominant.known = dominant.is_known_form() && alike >= LEAST && mostly(others) && mostly(joined);
+        Some(dominant)
     }
 
     /// Whether an exception means anything.
@@ -109,33 +109,36 @@ impl Habit {
     fn is_followed_by(&self, block: &Block) -> bool {
         kernels(block) == self.kernels
             && block.activation == self.order
-            && self.first_exception(&parts(block).0, block).is_none()
+            && self.first_exception(&path_layers(block).0, block).is_none()
     }
 
-    /// The first place in which the parts of a main path are not those of the habit. The very first pre-activated block
+    /// The first place in which the layers of a main path are not those of the dominant pattern. The very first pre-activated block
     /// commonly begins with its convolution, as the stem is normalised and activated already.
-    pub(crate) fn first_exception(&self, parts: &[Part], block: &Block) -> Option<usize> {
-        let usual = &self.parts[..];
+    pub(crate) fn first_exception(&self, path_layers: &[PathLayer], block: &Block) -> Option<usize> {
+        let usual = &self.path_layers[..];
         let bare = self.order == ActivationOrder::Pre && (block.stage, block.index) == (0, 0);
-        let leading = usual.iter().take_while(|part| **part != Part::Conv).count();
-        if bare && parts.first() == Some(&Part::Conv) && parts == &usual[leading..] {
+        let leading = usual.iter().take_while(|part| **part != PathLayer::Conv).count();
+        if bare && path_layers.first() == Some(&PathLayer::Conv) && path_layers == &usual[leading..] {
             return None;
         }
-        if may_be(parts, usual) || (block.unseen.before && (0..usual.len()).any(|at| may_be(parts, &usual[at..]))) {
+        if may_be(path_layers, usual)
+            || (block.unseen.before && (0..usual.len()).any(|at| may_be(path_layers, &usual[at..])))
+        {
             return None;
         }
-        (0..usual.len().max(parts.len())).find(|&at| usual.get(at) != parts.get(at))
+        (0..usual.len().max(path_layers.len())).find(|&at| usual.get(at) != path_layers.get(at))
     }
 
     /// Convolutions with norms and activations where He et al. have them, in 2015 or 2016.
     fn is_known_form(&self) -> bool {
         const BASIC: &[[usize; 2]] = &[[3, 3], [3, 3]];
         const BOTTLENECK: &[[usize; 2]] = &[[1, 1], [3, 3], [1, 1]];
-        let no_norms: Vec<&Part> = self.parts.iter().filter(|part| **part != Part::Norm).collect();
+        let no_norms: Vec<&PathLayer> = self.path_layers.iter().filter(|part| **part != PathLayer::Norm).collect();
         let (convs, activations) = (self.kernels.len(), no_norms.len() - self.kernels.len().min(no_norms.len()));
-        let alternate = no_norms.windows(2).all(|pair| matches!(pair[0], Part::Conv) != matches!(pair[1], Part::Conv));
-        let starts_with_conv = matches!(no_norms.first(), Some(Part::Conv));
-        let ends_with_conv = matches!(no_norms.last(), Some(Part::Conv));
+        let alternate =
+            no_norms.windows(2).all(|pair| matches!(pair[0], PathLayer::Conv) != matches!(pair[1], PathLayer::Conv));
+        let starts_with_conv = matches!(no_norms.first(), Some(PathLayer::Conv));
+        let ends_with_conv = matches!(no_norms.last(), Some(PathLayer::Conv));
         let order = match self.order {
             ActivationOrder::Post => starts_with_conv && activations + 1 == convs && self.after.is_some(),
             ActivationOrder::Pre => !starts_with_conv && activations == convs && self.after.is_none(),
@@ -149,20 +152,20 @@ fn is_uniform(blocks: &[Block]) -> bool {
     let signature = |block: &Block| {
         let wide = block.convs.iter().map(|conv| (conv.kernel, conv.groups > 1)).collect::<Vec<_>>();
         let gates = (block.squeeze_excite.is_some(), block.other_gate, block.parted);
-        (wide, gates, block.after_add.clone(), parts(block).0)
+        (wide, gates, block.after_add.clone(), path_layers(block).0)
     };
     let usual = usual(blocks.iter().filter(|block| !block.unseen.main).map(signature));
     usual.is_some_and(|usual| usual.total >= 2 * LEAST && usual.total - usual.count <= 1)
 }
 
-/// Whether parts may be these, whatever what is not known among them is.
-fn may_be(parts: &[Part], usual: &[Part]) -> bool {
+/// Whether layers may be these, whatever what is not known among them is.
+fn may_be(path_layers: &[PathLayer], usual: &[PathLayer]) -> bool {
     // Which lengths of `usual` what came so far may be: only what is not known may be several.
     let mut ends: BTreeSet<usize> = BTreeSet::from([0]);
-    for part in parts {
+    for part in path_layers {
         ends = match (part, ends.first()) {
             (_, None) => return false,
-            (Part::Unknown, Some(&least)) => (least..=usual.len()).collect(),
+            (PathLayer::Unknown, Some(&least)) => (least..=usual.len()).collect(),
             (known, Some(_)) => ends.into_iter().filter(|&at| usual.get(at) == Some(known)).map(|at| at + 1).collect(),
         };
     }
@@ -199,17 +202,17 @@ pub(crate) fn kernels(block: &Block) -> Vec<[usize; 2]> {
     block.convs.iter().map(|conv| conv.kernel).collect()
 }
 
-/// Parts of a main path, and the node of each; norms that follow each other are one.
-pub(crate) fn parts(block: &Block) -> (Vec<Part>, Vec<NodeId>) {
-    let (mut parts, mut nodes) = (Vec::new(), Vec::new());
+/// Layers of a main path, and the node of each; norms that follow each other are one.
+pub(crate) fn path_layers(block: &Block) -> (Vec<PathLayer>, Vec<NodeId>) {
+    let (mut path_layers, mut nodes) = (Vec::new(), Vec::new());
     let mut names = block.activations.iter();
     for (&node, step) in block.main.iter().zip(&block.steps) {
         let part = match step {
-            Step::Conv => Part::Conv,
-            Step::Norm if parts.last() == Some(&Part::Norm) => continue,
-            Step::Norm => Part::Norm,
-            Step::Activation => Part::Activation(names.next().cloned().unwrap_or_default()),
-            Step::Unknown => Part::Unknown,
+            Step::Conv => PathLayer::Conv,
+            Step::Norm if path_layers.last() == Some(&PathLayer::Norm) => continue,
+            Step::Norm => PathLayer::Norm,
+            Step::Activation => PathLayer::Activation(names.next().cloned().unwrap_or_default()),
+            Step::Unknown => PathLayer::Unknown,
             Step::Blur
             | Step::Pool
             | Step::GlobalPool
@@ -225,25 +228,25 @@ pub(crate) fn parts(block: &Block) -> (Vec<Part>, Vec<NodeId>) {
             | Step::Merge
             | Step::Other => continue,
         };
-        parts.push(part);
+        path_layers.push(part);
         nodes.push(node);
     }
-    (parts, nodes)
+    (path_layers, nodes)
 }
 
 /// Runs of convolutions that are what a block has, and that no sum follows.
-fn lost(anatomy: &Anatomy, habit: &Habit) -> Vec<Lost> {
-    let wired: Vec<NodeId> = habit.wirings.iter().flat_map(Wiring::convs).copied().collect();
+fn lost(anatomy: &Anatomy, dominant: &DominantPattern) -> Vec<Lost> {
+    let wired: Vec<NodeId> = dominant.wirings.iter().flat_map(Wiring::convs).copied().collect();
     let mut found = Vec::new();
     for loose in anatomy.loose.iter().filter(|loose| !loose.unseen) {
-        found.extend(runs(&loose.convs, habit, &wired).map(|convs| Lost { convs, behind: Some(loose.behind) }));
+        found.extend(runs(&loose.convs, dominant, &wired).map(|convs| Lost { convs, behind: Some(loose.behind) }));
     }
     let of_stem = if anatomy.stem.unseen { &[] } else { behind_stem(anatomy) };
     let like_first = |convs: &Vec<ConvNormAct>| {
         let first = anatomy.blocks.first().map(|block| &block.convs);
         first.is_some_and(|first| convs.iter().map(|c| c.outputs).eq(first.iter().map(|c| c.outputs)))
     };
-    found.extend(runs(of_stem, habit, &wired).filter(like_first).map(|convs| Lost { convs, behind: None }));
+    found.extend(runs(of_stem, dominant, &wired).filter(like_first).map(|convs| Lost { convs, behind: None }));
     // Some networks have a shortcut only where nothing changes. There what changes is no lost block.
     let changes = |convs: &[ConvNormAct]| {
         let stride = convs.iter().fold(1usize, |product, conv| product.saturating_mul(conv.stride));
@@ -274,11 +277,11 @@ fn behind_stem(anatomy: &Anatomy) -> &[ConvNormAct] {
 /// Convolutions in pieces as long as a block, where all of them are such pieces.
 fn runs<'a>(
     convs: &'a [ConvNormAct],
-    habit: &'a Habit,
+    dominant: &'a DominantPattern,
     wired: &[NodeId],
 ) -> impl Iterator<Item = Vec<ConvNormAct>> + 'a {
-    let size = habit.kernels.len().max(1);
-    let is_block = |run: &[ConvNormAct]| run.iter().map(|conv| conv.kernel).eq(habit.kernels.iter().copied());
+    let size = dominant.kernels.len().max(1);
+    let is_block = |run: &[ConvNormAct]| run.iter().map(|conv| conv.kernel).eq(dominant.kernels.iter().copied());
     let all = convs.len().is_multiple_of(size)
         && convs.chunks(size).all(is_block)
         && !convs.iter().any(|conv| wired.contains(&conv.node));
