@@ -4,14 +4,14 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: a panic is how a test fails")]
 
 #[allow(dead_code, reason = "nothing is run here")]
-mod zoo;
+mod cases;
 
 use std::path::Path;
 
+use cases::cases;
 use residua_emit::onnx::{self, OnnxOptions};
 use residua_emit::safetensors::{self, SafetensorsOptions, TensorLayout};
 use residua_ir::validate;
-use zoo::zoo;
 
 /// Changes of one file that are tried.
 const TRIES: u64 = 25;
@@ -50,7 +50,7 @@ fn damage(path: &Path) {
 fn a_damaged_file_is_an_error_or_another_model() {
     let folder = tempfile::tempdir().unwrap();
     let (onnx, tensors) = (folder.path().join("m.onnx"), folder.path().join("m.safetensors"));
-    for case in zoo() {
+    for case in cases() {
         let options = OnnxOptions::default();
         let opset = options.opset.max(case.since);
         onnx::write(&case.model, &OnnxOptions { opset, ..options }, &onnx).unwrap();

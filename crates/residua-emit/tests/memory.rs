@@ -3,15 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: a panic is how a test fails")]
 
 #[allow(dead_code, reason = "nothing is run")]
-mod zoo;
+mod cases;
 
 use std::path::{Path, PathBuf};
 
+use cases::cases;
 use residua_emit::onnx::{self, ExternalData, OnnxOptions};
 use residua_emit::safetensors::{self, SafetensorsOptions, TensorLayout};
 use residua_emit::{EmitError, Emitted, InMemory};
 use residua_ir::{Checked, Conv, DType, GraphBuilder, Op, Shape, Tensor, validate};
-use zoo::zoo;
 
 /// A convolution of 4.5 MiB, stored as Keras does: its elements have to be moved, in several pieces.
 fn large() -> Checked {
@@ -41,7 +41,7 @@ fn hold(memory: &InMemory, folder: &Path, disk: &Emitted) {
 #[test]
 fn onnx_in_memory_is_onnx_on_disk() {
     let folder = tempfile::tempdir().unwrap();
-    let models = zoo().into_iter().map(|case| case.model).chain([large()]);
+    let models = cases().into_iter().map(|case| case.model).chain([large()]);
     for (at, model) in models.enumerate() {
         let name = format!("m{at}.onnx");
         let options = OnnxOptions { opset: 17, ..OnnxOptions::default() };

@@ -6,19 +6,19 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: a panic is how a test fails")]
 
-mod zoo;
+mod cases;
 
 use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use cases::{Case, cases, difference, inputs, run};
 use onnx_protobuf::ModelProto;
 use protobuf::Message;
 use residua_emit::onnx::{InputLayout, NEWEST, OLDEST, OnnxOptions, PORTABLE, representable, write};
 use residua_emit::{EmitError, Emitted, Exactness};
 use residua_exec::{Array, order};
 use residua_ir::{Checked, DType, Dim, validate};
-use zoo::{Case, difference, inputs, run, zoo};
 
 /// Before 13 numbers were attributes that are operands since, before 9 there were fewer operators; 21 and 22 have more.
 const OPSETS: [i64; 8] = [OLDEST, 9, 11, 13, PORTABLE, 20, 22, NEWEST];
@@ -106,7 +106,7 @@ fn first_that_can(model: &Checked, mut opset: i64) -> i64 {
 
 #[test]
 fn every_operator_survives_at_every_operator_set() {
-    for case in zoo() {
+    for case in cases() {
         let inputs = inputs(&case.model);
         for opset in OPSETS {
             let label = format!("{}-{opset}", case.name);
@@ -129,7 +129,7 @@ fn every_operator_survives_at_every_operator_set() {
 
 #[test]
 fn an_nhwc_interface_takes_and_gives_what_the_source_does() {
-    let case = zoo().into_iter().find(|case| case.name == "channels_last").unwrap();
+    let case = cases().into_iter().find(|case| case.name == "channels_last").unwrap();
     let graph = case.model.graph();
     let inputs = inputs(&case.model);
     let expected = run(&case.model, &inputs);
@@ -150,7 +150,7 @@ fn an_nhwc_interface_takes_and_gives_what_the_source_does() {
 
 #[test]
 fn half_precision_is_the_rounded_model_and_bfloat16_says_which_set_it_needs() {
-    let case = zoo().into_iter().find(|case| case.name == "conv").unwrap();
+    let case = cases().into_iter().find(|case| case.name == "conv").unwrap();
     let path = folder().join("conv-f16.onnx");
     let options = OnnxOptions { float: DType::F16, ..OnnxOptions::default() };
     let emitted = write(&case.model, &options, &path).unwrap();

@@ -3,16 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: a panic is how a test fails")]
 
 #[allow(dead_code, reason = "tensors are of every operator set")]
-mod zoo;
+mod cases;
 
+use cases::{cases, difference, inputs, run};
 use residua_emit::safetensors::{SafetensorsOptions, TensorLayout, write};
 use residua_ir::{DType, ParameterId, rewrite, validate};
-use zoo::{difference, inputs, run, zoo};
 
 #[test]
 fn every_model_comes_back_from_its_tensors_and_metadata() {
     let folder = tempfile::tempdir().unwrap();
-    for case in zoo() {
+    for case in cases() {
         let graph = case.model.graph();
         let names = |id: ParameterId| format!("tensor {}", id.index());
         let inputs = inputs(&case.model);
@@ -36,7 +36,7 @@ fn every_model_comes_back_from_its_tensors_and_metadata() {
 #[test]
 fn rounded_weights_come_back_as_the_rounded_model() {
     let folder = tempfile::tempdir().unwrap();
-    let case = zoo().into_iter().find(|case| case.name == "conv").unwrap();
+    let case = cases().into_iter().find(|case| case.name == "conv").unwrap();
     let wanted = validate(rewrite::cast_weights(case.model.graph().clone(), DType::BF16)).unwrap();
     let path = folder.path().join("conv.safetensors");
     write(&case.model, &SafetensorsOptions { layout: TensorLayout::Source, float: Some(DType::BF16) }, &path).unwrap();

@@ -13,7 +13,7 @@ use residua_ir::{
 use super::lower::{self, Dynamic};
 use super::names::Names;
 use super::version::{self, TooOld};
-use super::{FloatTypes, OnnxOptions, old, proto, types};
+use super::{FloatTypes, OnnxOptions, legalise, proto, types};
 use crate::{EmitError, TensorMapping};
 
 /// A tensor of the output.
@@ -305,8 +305,8 @@ impl<'a> Lowering<'a> {
         attributes: Vec<AttributeProto>,
     ) -> Result<(), EmitError> {
         let refuse = |too_old| refused(name, op, too_old);
-        let form = old::Form { op: op.to_owned(), inputs, attributes };
-        let form = old::form(self, form).map_err(refuse)?;
+        let form = legalise::Form { op: op.to_owned(), inputs, attributes };
+        let form = legalise::legalise(self, form).map_err(refuse)?;
         if let Some(too_old) = version::too_old_for(&form.op, self.float, self.opset) {
             return Err(refuse(too_old));
         }

@@ -4,12 +4,12 @@
 //! kept; `Gemm` without transposition; types of all intermediate values; no `Transpose` but at an NHWC interface. Where
 //! an operator set lacks an operator, it is written by others, and the [`Emitted`] says so.
 
+mod legalise;
 mod lower;
 mod lowering;
 mod message;
 mod model;
 mod names;
-mod old;
 mod plan;
 mod proto;
 mod representable;

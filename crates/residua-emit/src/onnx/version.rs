@@ -53,7 +53,7 @@ fn bfloat16_since(op: &str) -> Option<i64> {
 }
 
 /// First operator set that has an operator with the meaning it has today. How its operands were given is another matter
-/// ([`super::old`]).
+/// ([`super::legalise`]).
 fn introduced(op: &str) -> i64 {
     match op {
         // Before, operands of one shape only.

@@ -21,7 +21,7 @@ residua_ir::code! {
     ///
     /// `layer3.5.add: stage 2 has 5 blocks; ResNet-50 has 3, 4, 6, 3`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Compare the stages with the code that built the model.
     pub(super) static CODE = Warning R212 "odd-stage";

@@ -4,12 +4,12 @@ mod activation;
 mod arithmetic;
 mod axes;
 mod extent;
+mod gather;
 mod norm;
 mod opaque;
-mod pick;
 mod quantised;
-mod rank;
 mod resize;
+mod top_k;
 mod window;
 
 pub(crate) use arithmetic::before_transpose;
@@ -170,20 +170,20 @@ pub(crate) fn lower(out: &mut Lowering<'_>, id: NodeId) -> Result<(), EmitError>
         Op::Linear => arithmetic::linear(out, node),
         Op::MatMul => arithmetic::same(out, node, "MatMul"),
         Op::Reduce(reduce) => axes::reduce(out, node, reduce.kind, &reduce.axes, reduce.keep_dims),
-        Op::ArgExtremum(arg) => rank::arg_extremum(out, node, *arg),
-        Op::TopK(top) => rank::top_k(out, node, *top),
+        Op::ArgExtremum(arg) => top_k::arg_extremum(out, node, *arg),
+        Op::TopK(top) => top_k::top_k(out, node, *top),
         Op::Concat { axis } => axes::concat(out, node, *axis),
         Op::Flatten { axis } => axes::flatten(out, node, *axis),
         Op::Reshape { shape } => axes::reshape(out, node, shape),
         Op::Transpose { perm } => axes::transpose(out, node, perm),
         Op::Squeeze { axes } => axes::squeeze(out, node, "Squeeze", axes),
         Op::Unsqueeze { axes } => axes::squeeze(out, node, "Unsqueeze", axes),
-        Op::Slice { axis, start, end, step } => pick::slice(out, node, *axis, (start, end.as_ref(), *step)),
-        Op::Gather { axis } => pick::along(out, node, "Gather", *axis),
-        Op::GatherElements { axis } => pick::along(out, node, "GatherElements", *axis),
-        Op::GatherNd { batch_dims } => pick::gather_nd(out, node, *batch_dims),
-        Op::Expand { shape } => pick::sized(out, node, "Expand", shape),
-        Op::Tile { repeats } => pick::sized(out, node, "Tile", repeats),
+        Op::Slice { axis, start, end, step } => gather::slice(out, node, *axis, (start, end.as_ref(), *step)),
+        Op::Gather { axis } => gather::along(out, node, "Gather", *axis),
+        Op::GatherElements { axis } => gather::along(out, node, "GatherElements", *axis),
+        Op::GatherNd { batch_dims } => gather::gather_nd(out, node, *batch_dims),
+        Op::Expand { shape } => gather::sized(out, node, "Expand", shape),
+        Op::Tile { repeats } => gather::sized(out, node, "Tile", repeats),
         Op::Sizes { sizes, scalar } => extent::sizes(out, node, sizes, *scalar),
         Op::Softmax { axis } => axes::softmax(out, node, "Softmax", *axis),
         Op::LogSoftmax { axis } => axes::softmax(out, node, "LogSoftmax", *axis),

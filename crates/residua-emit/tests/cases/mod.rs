@@ -111,9 +111,9 @@ fn since(name: &str) -> i64 {
     }
 }
 
-struct Zoo(Vec<Case>);
+struct Cases(Vec<Case>);
 
-impl Zoo {
+impl Cases {
     fn add(&mut self, name: &str, shape: Shape, build: impl FnOnce(&mut GraphBuilder, ValueId) -> ValueId) {
         let mut g = GraphBuilder::new(name);
         let x = g.input("x", shape);
@@ -142,7 +142,7 @@ fn explicit(top: usize, left: usize, bottom: usize, right: usize) -> Padding {
     Padding::Explicit(Pads { top, left, bottom, right })
 }
 
-fn convolutions(z: &mut Zoo) {
+fn convolutions(z: &mut Cases) {
     let plain = Conv::default();
     z.conv("conv", fixed(), [5, 4, 3, 2], plain, true);
     z.conv("conv_no_bias", fixed(), [5, 4, 1, 1], Conv { strides: [2, 2], ..plain }, false);
@@ -215,7 +215,7 @@ fn convolutions(z: &mut Zoo) {
     z.op("pad_channels", fixed(), zeros([2, 1], 0.0));
 }
 
-fn pools(z: &mut Zoo) {
+fn pools(z: &mut Cases) {
     let max =
         MaxPool { kernel: [3, 2], strides: [2, 2], padding: explicit(1, 0, 1, 1), dilations: [1, 1], ceil_mode: false };
     z.op("max_pool", fixed(), Op::MaxPool(max));
@@ -271,7 +271,7 @@ fn pools(z: &mut Zoo) {
     z.op("reduce_nothing", fixed(), Op::Reduce(Reduce { kind: PoolKind::Max, axes: vec![], keep_dims: true }));
 }
 
-fn norms(z: &mut Zoo) {
+fn norms(z: &mut Cases) {
     z.op("lrn", fixed(), Op::Lrn(Lrn { size: 3, alpha: 0.5, beta: 0.75, bias: 1.5 }));
     for (name, shape) in [("batch_norm", fixed()), ("batch_norm_matrix", Shape::batch(&[4]))] {
         z.add(name, shape, |g, x| {
@@ -298,7 +298,7 @@ fn norms(z: &mut Zoo) {
     }
 }
 
-fn ranks(z: &mut Zoo) {
+fn ranks(z: &mut Cases) {
     for (name, of, last) in [
         ("arg_max", Extremum::Largest, false),
         ("arg_max_last", Extremum::Largest, true),
@@ -317,7 +317,7 @@ fn ranks(z: &mut Zoo) {
     z.op("log_softmax", fixed(), Op::LogSoftmax { axis: 1 });
 }
 
-fn resizes(z: &mut Zoo) {
+fn resizes(z: &mut Cases) {
     let plain = Resize {
         axes: vec![2, 3],
         target: ResizeTarget::Scales(vec![2.0, 1.5]),
@@ -357,7 +357,7 @@ fn resizes(z: &mut Zoo) {
     }
 }
 
-fn picks(z: &mut Zoo) {
+fn gathers(z: &mut Cases) {
     let of = |axis| Extent::Of { operand: 0, axis };
     let compute = |by, a, b| Extent::compute(by, a, b).unwrap();
     let slice = |axis, start, end: Option<Extent>, step| Op::Slice { axis, start, end, step };
@@ -410,7 +410,7 @@ fn picks(z: &mut Zoo) {
     });
 }
 
-fn activations(z: &mut Zoo) {
+fn activations(z: &mut Cases) {
     let relu = |negative_slope, threshold, max_value| Activation::Relu { negative_slope, threshold, max_value };
     for (name, function) in [
         ("relu", Activation::RELU),
@@ -482,7 +482,7 @@ fn activations(z: &mut Zoo) {
     }
 }
 
-fn arithmetic(z: &mut Zoo) {
+fn arithmetic(z: &mut Cases) {
     for op in [
         Elementwise::Add,
         Elementwise::Sub,
@@ -534,7 +534,7 @@ fn arithmetic(z: &mut Zoo) {
     });
 }
 
-fn axes(z: &mut Zoo) {
+fn axes(z: &mut Cases) {
     z.add("concat", fixed(), |g, x| {
         let negative = g.add("neg", Op::Activation(Activation::Neg), &[x]);
         g.add("y", Op::Concat { axis: 1 }, &[x, negative, x])
@@ -565,7 +565,7 @@ fn integer(g: &mut GraphBuilder, name: &str, dtype: DType, value: u8) -> ValueId
     g.weight(name, Tensor::from_bytes(dtype, Endian::Little, Vec::new(), vec![value].into()).unwrap())
 }
 
-fn quantized(z: &mut Zoo) {
+fn quantized(z: &mut Cases) {
     let whole = Grain::default();
     let u8s = |grain| Op::Quantize(Quantize { dtype: DType::U8, grain });
     z.add("quantize", fixed(), |g, x| {
@@ -620,7 +620,7 @@ fn quantized(z: &mut Zoo) {
     });
 }
 
-fn interfaces(z: &mut Zoo) {
+fn interfaces(z: &mut Cases) {
     z.op("identity", fixed(), Op::Identity(IdentityReason::Linear));
     z.add("identities_behind", fixed(), |g, x| {
         let y = g.add("relu", Op::Activation(Activation::RELU), &[x]);
@@ -671,23 +671,23 @@ fn channels_last() -> Graph {
 }
 
 /// All of them.
-pub(crate) fn zoo() -> Vec<Case> {
-    let mut zoo = Zoo(Vec::new());
-    convolutions(&mut zoo);
-    pools(&mut zoo);
-    norms(&mut zoo);
-    activations(&mut zoo);
-    arithmetic(&mut zoo);
-    ranks(&mut zoo);
-    resizes(&mut zoo);
-    picks(&mut zoo);
-    axes(&mut zoo);
-    quantized(&mut zoo);
-    interfaces(&mut zoo);
-    zoo.0
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = Cases(Vec::new());
+    convolutions(&mut cases);
+    pools(&mut cases);
+    norms(&mut cases);
+    activations(&mut cases);
+    arithmetic(&mut cases);
+    ranks(&mut cases);
+    resizes(&mut cases);
+    gathers(&mut cases);
+    axes(&mut cases);
+    quantized(&mut cases);
+    interfaces(&mut cases);
+    cases.0
 }
 
-/// Inputs in the graph's order; free sizes are the zoo's.
+/// Inputs in the graph's order; free sizes are those of the cases.
 pub(crate) fn inputs(model: &Checked) -> Vec<Array> {
     let sizes = [2, 4, 7, 6];
     let graph = model.graph();

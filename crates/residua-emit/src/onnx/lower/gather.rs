@@ -1,4 +1,4 @@
-//! Operators that pick elements or repeat them.
+//! Operators that gather elements or repeat them.
 
 use residua_ir::{Extent, Node};
 

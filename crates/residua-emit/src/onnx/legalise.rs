@@ -1,4 +1,5 @@
-//! How operators were written before opset 13: numbers that are operands today were attributes then.
+//! Opset legalisation: operators as older operator sets have them. Numbers that are operands today were attributes before
+//! opset 13.
 //!
 //! A node comes here as it is written today, and leaves in the form that its operator set has. Constants that become
 //! attributes are taken out of the initializers again: they were made for this node alone.
@@ -19,48 +20,48 @@ pub(super) struct Form {
 }
 
 /// The form that the operator set has.
-pub(super) fn form(out: &mut Lowering<'_>, form: Form) -> Result<Form, TooOld> {
+pub(super) fn legalise(out: &mut Lowering<'_>, form: Form) -> Result<Form, TooOld> {
     let opset = out.opset;
     if opset >= 13 {
         return Ok(form);
     }
-    let mut old = Old { out, form };
-    match old.form.op.as_str() {
-        "Squeeze" | "Unsqueeze" | "ReduceSum" => old.list_becomes(1, "axes", 13)?,
-        "QuantizeLinear" | "DequantizeLinear" => old.refuse("axis", "a scale for each channel", 13)?,
-        "ArgMax" | "ArgMin" if opset < 12 => old.refuse("select_last_index", "the last of equals", 12)?,
-        "GatherND" if opset < 12 && old.int("batch_dims") != Some(0) => {
-            old.refuse("batch_dims", "picking for each of a batch", 12)?
+    let mut node = Legalisation { out, form };
+    match node.form.op.as_str() {
+        "Squeeze" | "Unsqueeze" | "ReduceSum" => node.list_becomes(1, "axes", 13)?,
+        "QuantizeLinear" | "DequantizeLinear" => node.refuse("axis", "a scale for each channel", 13)?,
+        "ArgMax" | "ArgMin" if opset < 12 => node.refuse("select_last_index", "the last of equals", 12)?,
+        "GatherND" if opset < 12 && node.int("batch_dims") != Some(0) => {
+            node.refuse("batch_dims", "gathering for each of a batch", 12)?
         }
-        "GatherND" if opset < 12 => old.drop("batch_dims"),
+        "GatherND" if opset < 12 => node.drop("batch_dims"),
         "Pad" if opset < 11 => {
-            old.list_becomes(1, "pads", 11)?;
-            old.number_becomes(1, "value", 11)?;
+            node.list_becomes(1, "pads", 11)?;
+            node.number_becomes(1, "value", 11)?;
         }
         "Clip" if opset < 11 => {
-            old.number_becomes(2, "max", 11)?;
-            old.number_becomes(1, "min", 11)?;
+            node.number_becomes(2, "max", 11)?;
+            node.number_becomes(1, "min", 11)?;
         }
-        "Gemm" if opset < 11 => old.bias()?,
-        "TopK" if opset < 11 => old.top_k()?,
-        "Resize" if opset < 11 => old.resize()?,
-        "Resize" => old.nothing_left_out()?,
-        "Slice" if opset < 10 => old.slice()?,
+        "Gemm" if opset < 11 => node.bias()?,
+        "TopK" if opset < 11 => node.top_k()?,
+        "Resize" if opset < 11 => node.resize()?,
+        "Resize" => node.nothing_left_out()?,
+        "Slice" if opset < 10 => node.slice()?,
         "MaxPool" | "AveragePool" if opset < 10 => {
-            old.refuse("ceil_mode", "rounding its size up", 10)?;
-            old.refuse("dilations", "dilation", 10)?;
+            node.refuse("ceil_mode", "rounding its size up", 10)?;
+            node.refuse("dilations", "dilation", 10)?;
         }
         _ => {}
     }
-    Ok(old.form)
+    Ok(node.form)
 }
 
-struct Old<'a, 'm> {
+struct Legalisation<'a, 'm> {
     out: &'a mut Lowering<'m>,
     form: Form,
 }
 
-impl Old<'_, '_> {
+impl Legalisation<'_, '_> {
     fn too_old(&self, what: &str, since: i64) -> TooOld {
         TooOld::new(what, since, self.out.opset)
     }
@@ -136,7 +137,7 @@ impl Old<'_, '_> {
     /// Only the largest could be asked for; they always came sorted. The count was an attribute before opset 10.
     fn top_k(&mut self) -> Result<(), TooOld> {
         if self.int("largest") == Some(0) {
-            return Err(self.too_old("picking the smallest", 11));
+            return Err(self.too_old("the smallest of a top-k", 11));
         }
         self.drop("largest");
         self.drop("sorted");

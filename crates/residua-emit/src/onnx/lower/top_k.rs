@@ -1,4 +1,4 @@
-//! Operators that rank elements.
+//! Operators that give the largest or smallest elements, or where they are.
 
 use residua_ir::{ArgExtremum, DType, Extremum, Node, TopK};
 
