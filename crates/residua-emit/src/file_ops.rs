@@ -37,13 +37,13 @@ pub(crate) fn write_all(file: &mut File, path: &Path, bytes: &[u8]) -> io::Resul
     file.write_all(bytes)
 }
 
-pub(super) fn make_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     gate("make folder", path)?;
     fs::create_dir(path)
 }
 
 /// A folder that nobody else may look into.
-pub(super) fn make_private_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn make_private_folder(path: &Path) -> io::Result<()> {
     gate("make folder", path)?;
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
@@ -51,13 +51,13 @@ pub(super) fn make_private_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-pub(super) fn sync(path: &Path) -> io::Result<()> {
+pub(crate) fn sync(path: &Path) -> io::Result<()> {
     gate("sync", path)?;
     File::open(path)?.sync_all()
 }
 
 /// Syncs the names in a folder. Some systems cannot; the files themselves are safe by then.
-pub(super) fn sync_folder(path: &Path) {
+pub(crate) fn sync_folder(path: &Path) {
     if gate("sync folder", path).is_ok()
         && let Ok(folder) = File::open(path)
     {
@@ -65,13 +65,13 @@ pub(super) fn sync_folder(path: &Path) {
     }
 }
 
-pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     gate("rename", to)?;
     fs::rename(from, to)
 }
 
 /// A second name for a file; where the file system has none of that kind, a copy.
-pub(super) fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
     gate("link", to)?;
     match fs::hard_link(from, to) {
         Err(error) if has_no_links(&error) => copy(from, to),
@@ -80,7 +80,7 @@ pub(super) fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// A second file of the same bytes, synced.
-pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     gate("copy", to)?;
     let mut copy = OpenOptions::new().write(true).create_new(true).open(to)?;
     io::copy(&mut File::open(from)?, &mut copy)?;
@@ -98,18 +98,18 @@ fn has_no_links(error: &io::Error) -> bool {
     )
 }
 
-pub(super) fn remove(path: &Path) -> io::Result<()> {
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
     gate("remove", path)?;
     fs::remove_file(path)
 }
 
-pub(super) fn remove_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn remove_folder(path: &Path) -> io::Result<()> {
     gate("remove folder", path)?;
     fs::remove_dir(path)
 }
 
 #[cfg(test)]
-pub(super) mod gates {
+pub(crate) mod gates {
     //! Gates of tests, each for the files of one folder, since tests run beside each other.
 
     use std::io;
@@ -121,10 +121,10 @@ pub(super) mod gates {
     static GATES: Mutex<Vec<(PathBuf, Gate)>> = Mutex::new(Vec::new());
 
     /// A gate for as long as it lives.
-    pub(in crate::place) struct Closed(PathBuf);
+    pub(crate) struct Closed(PathBuf);
 
     /// Puts a gate before all operations on files of a folder.
-    pub(in crate::place) fn close(
+    pub(crate) fn close(
         folder: &Path,
         gate: impl Fn(&'static str, &Path) -> io::Result<()> + Send + Sync + 'static,
     ) -> Closed {
@@ -138,7 +138,7 @@ pub(super) mod gates {
         }
     }
 
-    pub(super) fn pass(what: &'static str, path: &Path) -> io::Result<()> {
+    pub(crate) fn pass(what: &'static str, path: &Path) -> io::Result<()> {
         let gates = GATES.lock().unwrap_or_else(PoisonError::into_inner);
         let gate = gates.iter().find(|(folder, _)| path.starts_with(folder)).map(|(_, gate)| Arc::clone(gate));
         drop(gates);

@@ -12,6 +12,7 @@
 //! What a target cannot represent is an [`EmitError`] that names the node, never something close to it.
 
 mod error;
+mod file_ops;
 mod float;
 mod mapping;
 mod memory;

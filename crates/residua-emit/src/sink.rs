@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use residua_ir::{Tensor, files};
 
 use crate::EmitError;
-use crate::place::ops;
+use crate::file_ops;
 
 /// Bytes that are gathered before they are written.
 const BATCH: usize = 2 << 20;
@@ -133,8 +133,8 @@ fn batches(segments: &[Segment]) -> (Vec<Batch<'_>>, u64) {
 pub(crate) fn write(path: &Path, shown: &Path, segments: &[Segment]) -> Result<(), EmitError> {
     let (batches, len) = batches(segments);
     let failed = || EmitError::io("cannot write", shown);
-    let file = ops::create_new(path).map_err(failed())?;
-    ops::set_len(&file, path, len).map_err(failed())?;
+    let file = file_ops::create_new(path).map_err(failed())?;
+    file_ops::set_len(&file, path, len).map_err(failed())?;
     let workers = rayon::current_num_threads().min(batches.len());
     let next = AtomicUsize::new(0);
     let first_error = Mutex::new(None);
@@ -150,7 +150,7 @@ pub(crate) fn write(path: &Path, shown: &Path, segments: &[Segment]) -> Result<(
         for _ in 0..workers {
             scope.spawn(|| {
                 // Each worker has a cursor of its own.
-                if let Err(error) = work(ops::open_to_write(path)) {
+                if let Err(error) = work(file_ops::open_to_write(path)) {
                     next.store(batches.len(), Ordering::Relaxed);
                     first_error.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
                 }
@@ -180,7 +180,7 @@ fn write_batch(
     [path, shown]: [&Path; 2],
 ) -> Result<(), EmitError> {
     let bytes = batch.bytes(buffer)?;
-    let written = file.seek(SeekFrom::Start(batch.offset)).and_then(|_| ops::write_all(file, path, bytes));
+    let written = file.seek(SeekFrom::Start(batch.offset)).and_then(|_| file_ops::write_all(file, path, bytes));
     written.map_err(|error| match files::shrunk::found().filter(|_| is_bad_address(&error)) {
         // It was the source that could not be read: the system was handed bytes that are gone.
         Some(source) => EmitError::io("cannot read", &source)(std::io::Error::new(

@@ -7,9 +7,10 @@
 //! Source: the history of operator schemas of onnx 1.23 (`onnx.defs.get_all_schemas_with_history`).
 
 use residua_formats::onnx::schema::AttributeProto;
+use residua_ir::DType;
 
-use super::lowering::Lowering;
 use super::proto::{self, float, int};
+use super::tensors::Tensors;
 use super::version::TooOld;
 
 /// A node in the making.
@@ -19,13 +20,22 @@ pub(super) struct Form {
     pub(super) attributes: Vec<AttributeProto>,
 }
 
+/// What a node is written for.
+#[derive(Clone, Copy)]
+pub(super) struct Target {
+    /// Operator set.
+    pub(super) opset: i64,
+    /// Type of its reals.
+    pub(super) float: DType,
+}
+
 /// The form that the operator set has.
-pub(super) fn legalise(out: &mut Lowering<'_>, form: Form) -> Result<Form, TooOld> {
-    let opset = out.opset;
+pub(super) fn legalise(tensors: &mut Tensors, target: Target, form: Form) -> Result<Form, TooOld> {
+    let opset = target.opset;
     if opset >= 13 {
         return Ok(form);
     }
-    let mut node = Legalisation { out, form };
+    let mut node = Legalisation { tensors, target, form };
     match node.form.op.as_str() {
         "Squeeze" | "Unsqueeze" | "ReduceSum" => node.list_becomes(1, "axes", 13)?,
         "QuantizeLinear" | "DequantizeLinear" => node.refuse("axis", "a scale for each channel", 13)?,
@@ -56,14 +66,15 @@ pub(super) fn legalise(out: &mut Lowering<'_>, form: Form) -> Result<Form, TooOl
     Ok(node.form)
 }
 
-struct Legalisation<'a, 'm> {
-    out: &'a mut Lowering<'m>,
+struct Legalisation<'a> {
+    tensors: &'a mut Tensors,
+    target: Target,
     form: Form,
 }
 
-impl Legalisation<'_, '_> {
+impl Legalisation<'_> {
     fn too_old(&self, what: &str, since: i64) -> TooOld {
-        TooOld::new(what, since, self.out.opset)
+        TooOld::new(what, since, self.target.opset)
     }
 
     fn int(&self, name: &str) -> Option<i64> {
@@ -91,7 +102,7 @@ impl Legalisation<'_, '_> {
         if name.is_empty() {
             return Ok(None);
         }
-        let tensor = self.out.take_constant(&name);
+        let tensor = self.tensors.take_constant(&name);
         tensor.map(Some).ok_or_else(|| self.too_old("a number that is computed when it is run", since))
     }
 
@@ -127,9 +138,9 @@ impl Legalisation<'_, '_> {
             return Ok(());
         }
         let axis = usize::from(self.int("transB") != Some(1));
-        let columns = self.form.inputs.get(1).and_then(|weight| self.out.size_of(weight, axis));
+        let columns = self.form.inputs.get(1).and_then(|weight| self.tensors.size_of(weight, axis));
         let columns = columns.ok_or_else(|| self.too_old("a product without a bias", 11))?;
-        let zeros = self.out.zeros(&format!("{}/bias", self.form.inputs[0]), vec![columns]);
+        let zeros = self.tensors.zeros(&format!("{}/bias", self.form.inputs[0]), self.target.float, vec![columns]);
         self.form.inputs.push(zeros.map_err(|_| self.too_old("a product without a bias", 11))?);
         Ok(())
     }
@@ -141,7 +152,7 @@ impl Legalisation<'_, '_> {
         }
         self.drop("largest");
         self.drop("sorted");
-        if self.out.opset < 10
+        if self.target.opset < 10
             && let Some(&[count]) = self.list(1, 11)?.as_deref()
         {
             self.form.attributes.push(int("k", count));
@@ -165,7 +176,7 @@ impl Legalisation<'_, '_> {
     fn nothing_left_out(&mut self) -> Result<(), TooOld> {
         for at in 0..self.form.inputs.len() {
             if self.form.inputs[at].is_empty() {
-                let empty = self.out.f32s(&format!("{}/none", self.form.inputs[0]), &[]);
+                let empty = self.tensors.f32s(&format!("{}/none", self.form.inputs[0]), &[]);
                 self.form.inputs[at] = empty.map_err(|_| self.too_old("a list that is left out", 13))?;
             }
         }
@@ -192,10 +203,10 @@ impl Legalisation<'_, '_> {
         }
         self.form.attributes.retain(|attribute| attribute.name == "mode");
         self.form.inputs.remove(1);
-        if self.out.opset < 10 {
+        if self.target.opset < 10 {
             "Upsample".clone_into(&mut self.form.op);
         }
-        if self.out.opset < 9
+        if self.target.opset < 9
             && let Some(scales) = self.numbers(1, 9)?
         {
             self.form.attributes.push(proto::floats("scales", &scales));

@@ -1,7 +1,7 @@
-//! The graph under construction: nodes, initializers and types, and the names that tie them together.
+//! The graph under construction: nodes, types, and what stands for the values of the source.
 //!
-//! Invariant: every name is given once. Names of the source's values are reserved before any other is made, so that
-//! inputs, outputs and layers keep theirs.
+//! Invariant: names of the source's values are reserved before any other is made, so that inputs, outputs and layers
+//! keep theirs.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -10,19 +10,13 @@ use residua_ir::{
     Checked, DType, Graph, Node, NodeId, ParameterId, Remarks, Shape, Tensor, Text, Transform, ValueId, ValueKind,
 };
 
-use super::lower::{self, Dynamic};
+use super::dynamic::{self, Dynamic};
 use super::names::Names;
+use super::options::{FloatTypes, OnnxOptions};
+use super::tensors::{Initializer, Tensors};
 use super::version::{self, TooOld};
-use super::{FloatTypes, OnnxOptions, legalise, proto, types};
+use super::{legalise, proto, types};
 use crate::{EmitError, TensorMapping};
-
-/// A tensor of the output.
-#[derive(Debug)]
-pub(crate) struct Initializer {
-    pub(crate) name: String,
-    pub(crate) tensor: Tensor,
-    pub(crate) remarks: Remarks,
-}
 
 /// See the [module](self).
 pub(crate) struct Lowering<'a> {
@@ -30,23 +24,18 @@ pub(crate) struct Lowering<'a> {
     pub(crate) opset: i64,
     /// What the reals of the node that is being written are; of all nodes, where there is one type.
     pub(crate) float: DType,
-    /// What the tensors that it reads are; `None` for each its own type.
-    pub(crate) tensors: Option<DType>,
+    /// The type in which it reads tensors; `None` for each its own.
+    pub(crate) tensor_type: Option<DType>,
     /// Which reals have which type.
     pub(crate) types_of: FloatTypes,
     /// For each value, the one that stands for it: identities are left out.
     pub(crate) roots: Vec<ValueId>,
     /// Names in the output of inputs and computed values.
     pub(crate) names: HashMap<ValueId, String>,
-    taken: HashSet<String>,
-    /// The numbers that were last put behind names.
-    counts: HashMap<String, usize>,
-    /// Names in subgraphs.
-    inner: HashSet<String>,
     /// What the source calls its nodes, and says of them and of its values.
     pub(crate) said: Names<'a>,
     pub(crate) nodes: Vec<NodeProto>,
-    pub(crate) initializers: Vec<Initializer>,
+    pub(crate) tensors: Tensors,
     /// For each parameter, the views of it that are written, their types and their names.
     stored: HashMap<ParameterId, Vec<(Vec<Transform>, DType, String)>>,
     /// Padding nodes that went into the convolution behind them.
@@ -63,22 +52,19 @@ pub(crate) struct Lowering<'a> {
 
 impl<'a> Lowering<'a> {
     pub(crate) fn new(model: &'a Checked, opset: i64, options: &OnnxOptions, roots: Vec<ValueId>) -> Self {
-        let dynamic = lower::dynamic(model.graph(), &roots);
+        let dynamic = dynamic::find(model.graph(), &roots);
         let taken = model.graph().values().iter().map(|value| value.name.raw().to_owned()).collect();
         Self {
             model,
             opset,
             float: options.float,
-            tensors: Some(options.float),
+            tensor_type: Some(options.float),
             types_of: options.types,
             roots,
             names: HashMap::new(),
-            taken,
-            counts: HashMap::new(),
-            inner: HashSet::new(),
             said: Names::of(model.graph()),
             nodes: Vec::new(),
-            initializers: Vec::new(),
+            tensors: Tensors::new(taken),
             stored: HashMap::new(),
             absorbed: HashSet::new(),
             dynamic,
@@ -94,35 +80,6 @@ impl<'a> Lowering<'a> {
         self.model.graph()
     }
 
-    /// A name that no value has yet.
-    pub(crate) fn fresh(&mut self, wanted: &str) -> String {
-        if self.taken.insert(wanted.to_owned()) {
-            return wanted.to_owned();
-        }
-        // The next of this name need not count again.
-        let mut count = self.counts.get(wanted).copied().unwrap_or(1);
-        let name = loop {
-            count += 1;
-            let name = format!("{wanted}_{count}");
-            if self.taken.insert(name.clone()) {
-                break name;
-            }
-        };
-        self.counts.insert(wanted.to_owned(), count);
-        name
-    }
-
-    /// A name for what stands in a subgraph: its own, unless something of the graph has it. Subgraphs beside each other may
-    /// use the same names.
-    pub(crate) fn inner_name(&mut self, wanted: &str) -> String {
-        if self.inner.contains(wanted) {
-            return wanted.to_owned();
-        }
-        let name = self.fresh(wanted);
-        self.inner.insert(name.clone());
-        name
-    }
-
     /// The name of a value of the source; an empty one would be an input left out.
     pub(crate) fn own_name(&self, id: ValueId) -> String {
         let name = &self.graph().value(id).name;
@@ -133,14 +90,14 @@ impl<'a> Lowering<'a> {
     pub(crate) fn turn_to(&mut self, node: &Node) {
         if self.types_of == FloatTypes::Own {
             self.float = types::of_node(self.model, node);
-            self.tensors = types::of_tensors(self.model, node);
+            self.tensor_type = types::of_tensors(self.model, node);
         }
     }
 
     /// Turns to what stands behind all nodes.
     pub(crate) fn turn_to_interface(&mut self) {
         if self.types_of == FloatTypes::Own {
-            self.tensors = None;
+            self.tensor_type = None;
         }
     }
 
@@ -162,7 +119,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// Shape of a value. Where it is not known, the node is one of those that can do without
-    /// ([`needs_shapes`](super::lower::needs_shapes)).
+    /// (`lower::needs_shapes`).
     pub(crate) fn shape(&self, id: ValueId) -> Shape {
         self.model.shape_of(id).cloned().unwrap_or_else(|| Shape::new(Vec::new()))
     }
@@ -183,7 +140,7 @@ impl<'a> Lowering<'a> {
             return Ok(self.names.get(&id).cloned().unwrap_or_else(|| self.own_name(id)));
         };
         let stored = self.graph().parameter(parameter).tensor.dtype();
-        let dtype = self.tensors.filter(|_| stored.is_float()).unwrap_or(stored);
+        let dtype = self.tensor_type.filter(|_| stored.is_float()).unwrap_or(stored);
         let known = self.stored.get(&parameter).map(Vec::as_slice).unwrap_or_default();
         if let Some((_, _, name)) = known.iter().find(|(other, of, _)| other == views && *of == dtype) {
             return Ok(name.clone());
@@ -198,7 +155,7 @@ impl<'a> Lowering<'a> {
         let tensor = if tensor.dtype().is_float() { tensor.cast(dtype) } else { tensor };
         self.mapping.push(TensorMapping::new(self.graph(), &[parameter], &name, &tensor));
         let remarks = self.said.of_value(source.name.raw());
-        self.initializers.push(Initializer { name: name.clone(), tensor, remarks });
+        self.tensors.add(Initializer { name: name.clone(), tensor, remarks });
         self.stored.entry(parameter).or_default().push((views.to_vec(), dtype, name.clone()));
         Ok(name)
     }
@@ -220,30 +177,15 @@ impl<'a> Lowering<'a> {
         self.stored.contains_key(&id)
     }
 
-    /// A constant of the output's own.
-    fn constant(&mut self, name: &str, tensor: Result<Tensor, residua_ir::TensorError>) -> Result<String, EmitError> {
-        let name = self.fresh(name);
-        let tensor = tensor.map_err(|error| EmitError::Tensor { tensor: name.clone().into(), error })?;
-        self.initializers.push(Initializer { name: name.clone(), tensor, remarks: Remarks::default() });
-        Ok(name)
-    }
-
-    /// Takes a constant of the output's own back, whose only reader has it as an attribute.
-    pub(crate) fn take_constant(&mut self, name: &str) -> Option<Tensor> {
-        let at = self.initializers.iter().rposition(|initializer| initializer.name == name)?;
-        Some(self.initializers.remove(at).tensor)
-    }
-
-    /// Size of a tensor of the output along an axis.
-    pub(crate) fn size_of(&self, name: &str, axis: usize) -> Option<usize> {
-        let tensor = self.initializers.iter().rfind(|initializer| initializer.name == name)?;
-        tensor.tensor.shape().get(axis).copied()
+    /// A name that no value has yet.
+    pub(crate) fn fresh(&mut self, wanted: &str) -> String {
+        self.tensors.fresh(wanted)
     }
 
     /// A number, rounded to f32 first, as an attribute is.
     #[expect(clippy::cast_possible_truncation, reason = "real attributes of ONNX are f32")]
     pub(crate) fn scalar(&mut self, name: &str, value: f64) -> Result<String, EmitError> {
-        self.constant(name, Tensor::filled(self.float, Vec::new(), f64::from(value as f32)))
+        self.tensors.constant(name, Tensor::filled(self.float, Vec::new(), f64::from(value as f32)))
     }
 
     /// A number of the type of this value.
@@ -253,34 +195,27 @@ impl<'a> Lowering<'a> {
             return self.scalar(name, value);
         }
         #[expect(clippy::cast_possible_truncation, reason = "integers of attributes are small")]
-        self.constant(name, Tensor::from_i64(Vec::new(), &[value as i64]).map(|tensor| tensor.cast(dtype)))
+        self.tensors.constant(name, Tensor::from_i64(Vec::new(), &[value as i64]).map(|tensor| tensor.cast(dtype)))
     }
 
     /// Numbers of f32, whatever the float type of the output.
-    #[expect(clippy::cast_possible_truncation, reason = "these operands are f32")]
     pub(crate) fn f32s(&mut self, name: &str, values: &[f64]) -> Result<String, EmitError> {
-        let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
-        self.constant(name, Tensor::from_f32(vec![values.len()], &values))
+        self.tensors.f32s(name, values)
     }
 
     /// A vector of one number.
     pub(crate) fn filled(&mut self, name: &str, len: usize, value: f64) -> Result<String, EmitError> {
-        self.constant(name, Tensor::filled(self.float, vec![len], value))
+        self.tensors.constant(name, Tensor::filled(self.float, vec![len], value))
     }
 
     /// A tensor of zeros.
     pub(crate) fn zeros(&mut self, name: &str, shape: Vec<usize>) -> Result<String, EmitError> {
-        self.constant(name, Tensor::filled(self.float, shape, 0.0))
-    }
-
-    /// A tensor of integers that are 0.
-    pub(crate) fn integer_zeros(&mut self, name: &str, dtype: DType, shape: Vec<usize>) -> Result<String, EmitError> {
-        self.constant(name, lower::zeros(dtype, shape))
+        self.tensors.zeros(name, self.float, shape)
     }
 
     /// A list of integers.
     pub(crate) fn list(&mut self, name: &str, values: &[i64]) -> Result<String, EmitError> {
-        self.constant(name, Tensor::from_i64(vec![values.len()], values))
+        self.tensors.constant(name, Tensor::from_i64(vec![values.len()], values))
     }
 
     /// Adds a node.
@@ -306,7 +241,8 @@ impl<'a> Lowering<'a> {
     ) -> Result<(), EmitError> {
         let refuse = |too_old| refused(name, op, too_old);
         let form = legalise::Form { op: op.to_owned(), inputs, attributes };
-        let form = legalise::legalise(self, form).map_err(refuse)?;
+        let target = legalise::Target { opset: self.opset, float: self.float };
+        let form = legalise::legalise(&mut self.tensors, target, form).map_err(refuse)?;
         if let Some(too_old) = version::too_old_for(&form.op, self.float, self.opset) {
             return Err(refuse(too_old));
         }

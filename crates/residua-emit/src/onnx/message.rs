@@ -7,8 +7,8 @@ use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint};
 use residua_formats::onnx::schema::{DataLocation, GraphProto, ModelProto, TensorProto};
 
-use super::lowering::Initializer;
 use super::proto::{data_type, entries, entry, to_i64};
+use super::tensors::Initializer;
 use crate::EmitError;
 use crate::sink::Segment;
 

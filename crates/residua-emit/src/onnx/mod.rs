@@ -4,15 +4,18 @@
 //! kept; `Gemm` without transposition; types of all intermediate values; no `Transpose` but at an NHWC interface. Where
 //! an operator set lacks an operator, it is written by others, and the [`Emitted`] says so.
 
+mod dynamic;
 mod legalise;
 mod lower;
 mod lowering;
 mod message;
 mod model;
 mod names;
+mod options;
 mod plan;
 mod proto;
 mod representable;
+mod tensors;
 mod types;
 mod version;
 
@@ -20,103 +23,17 @@ use std::io::Write;
 use std::path::Path;
 
 use residua_formats::onnx::schema::{GraphProto, ModelProto};
-use residua_ir::{Checked, DType, Shown, SourceOrder};
+use residua_ir::{Checked, Shown};
 
 use crate::place::{Stage, Staged, With};
 use crate::{Dropped, EmitError, Emitted, Exactness, InMemory, float, memory};
-use lowering::{Initializer, Lowering};
+use lowering::Lowering;
 pub use model::{natural_float, natural_opset, opset_for};
+pub use options::{ExternalData, FloatTypes, InputLayout, OnnxOptions};
 pub use representable::representable;
+use tensors::Initializer;
 pub use types::own_types;
 pub use version::{NEWEST, OLDEST, PORTABLE};
-
-/// Axis order of the model's inputs and outputs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum InputLayout {
-    /// Pictures are NCHW, and everything else is in the order of the graph.
-    #[default]
-    Nchw,
-    /// Pictures are NHWC, and everything else is in the source's order.
-    Nhwc,
-    /// Everything is in the source's order.
-    Source,
-}
-
-impl InputLayout {
-    fn name(self) -> &'static str {
-        match self {
-            InputLayout::Nchw => "nchw",
-            InputLayout::Nhwc => "nhwc",
-            InputLayout::Source => "source",
-        }
-    }
-
-    /// How an input or output of so many axes lies in the file, of which `order` says how it lies in the source.
-    #[must_use]
-    pub fn order_of(self, rank: usize, order: &SourceOrder) -> SourceOrder {
-        match self {
-            InputLayout::Nchw => SourceOrder::Same,
-            InputLayout::Nhwc if rank == 4 => SourceOrder::channels_last(),
-            InputLayout::Nhwc | InputLayout::Source => order.clone(),
-        }
-    }
-}
-
-/// Which reals of a written model have which type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum FloatTypes {
-    /// All are of one type: weights, inputs, outputs, and what is between them.
-    #[default]
-    One,
-    /// All but those of inputs and outputs, which are f32 behind casts, or f64 where the graph's are.
-    WideInterface,
-    /// Each is of the type that it has in the graph, with the graph's casts between them. Only where
-    /// [`own_types`] says that this can be.
-    Own,
-}
-
-/// Where the elements of tensors go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ExternalData {
-    /// Into the model, unless it would have more than 2 GiB, the most a protobuf message can have.
-    #[default]
-    Auto,
-    /// Into a file beside the model, named as the model with `.data` behind.
-    Always,
-    /// Into the model; one of more than 2 GiB is an error.
-    Never,
-}
-
-/// How to write.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OnnxOptions {
-    /// Operator set, [`OLDEST`] to [`NEWEST`]; [`PORTABLE`] unless said otherwise. [`opset_for`] finds that of the source.
-    pub opset: i64,
-    /// Axis order of the interface.
-    pub input_layout: InputLayout,
-    /// Float type of the model. f32 unless said otherwise, the one that every runtime computes in. [`natural_float`] is
-    /// that of the source.
-    pub float: DType,
-    /// Which reals have it.
-    pub types: FloatTypes,
-    /// Where tensors go.
-    pub external_data: ExternalData,
-    /// What the file says wrote it, unless an ONNX source says that something else did.
-    pub producer: String,
-}
-
-impl Default for OnnxOptions {
-    fn default() -> Self {
-        Self {
-            opset: PORTABLE,
-            input_layout: InputLayout::default(),
-            float: DType::F32,
-            types: FloatTypes::default(),
-            external_data: ExternalData::default(),
-            producer: "residua".to_owned(),
-        }
-    }
-}
 
 /// Writes the model beside `target`, to be read back and then [committed](Staged::commit).
 ///
@@ -182,7 +99,8 @@ impl Lowered {
             FloatTypes::One | FloatTypes::WideInterface => float::rounds(float::weights(model.graph()), kind),
             FloatTypes::Own => false,
         };
-        let Lowering { initializers, mapping, rearranged, notes, .. } = out;
+        let Lowering { tensors, mapping, rearranged, notes, .. } = out;
+        let initializers = tensors.into_initializers();
         let elements: u64 = initializers.iter().map(|initializer| initializer.tensor.byte_len() as u64).sum();
         let external = match options.external_data {
             ExternalData::Auto => elements > message::PROTOBUF_LIMIT - (64 << 20),
@@ -223,7 +141,7 @@ fn data_names(target: &Path, stage: &Stage) -> Result<(String, String), EmitErro
 /// As [`stage`], but for what the disk says.
 pub fn draft(model: &Checked, options: &OnnxOptions) -> Result<ModelProto, EmitError> {
     let (header, body, out, _) = texts(model, options)?;
-    let initializer = out.initializers.iter().map(message::header).collect();
+    let initializer = out.tensors.initializers().iter().map(message::header).collect();
     Ok(ModelProto { graph: Some(GraphProto { initializer, ..body }), ..header })
 }
 
@@ -241,7 +159,7 @@ fn texts<'a>(
     let plan::Plan { mut out, inputs, outputs, dropped } = plan::plan(model, opset, options)?;
     let graph = model.graph();
     let header = model::header(graph, options, &out.domains);
-    let inputs = model::with_tensors(inputs, graph, header.ir_version, &out.initializers);
+    let inputs = model::with_tensors(inputs, graph, header.ir_version, out.tensors.initializers());
     let said = graph.source().onnx.as_ref().map(|header| header.graph.clone()).unwrap_or_default();
     let body = GraphProto {
         name: if graph.name().is_empty() { "graph".to_owned() } else { graph.name().to_owned().into_raw() },

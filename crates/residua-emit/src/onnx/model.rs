@@ -6,8 +6,10 @@ use residua_formats::onnx::ir_version;
 use residua_formats::onnx::schema::{ModelProto, OperatorSetIdProto, StringStringEntryProto, ValueInfoProto};
 use residua_ir::{Checked, DType, Graph, Shape, ValueKind};
 
-use super::lowering::Initializer;
-use super::{NEWEST, OLDEST, OnnxOptions, PORTABLE, proto};
+use super::options::OnnxOptions;
+use super::proto;
+use super::tensors::Initializer;
+use super::version::{NEWEST, OLDEST, PORTABLE};
 use crate::{EmitError, float, metadata};
 
 /// From this version of the format on, tensors need not be listed among the inputs.

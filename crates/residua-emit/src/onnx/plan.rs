@@ -8,8 +8,8 @@ use residua_ir::{Checked, DType, LayerId, Node, NodeId, Op, Role, Shape, SourceO
 
 use super::lower::{self, passes_through};
 use super::lowering::{Lowering, unsupported};
+use super::options::{FloatTypes, InputLayout, OnnxOptions};
 use super::proto::{self, int, ints};
-use super::{FloatTypes, InputLayout, OnnxOptions};
 use crate::mapping::origin;
 use crate::{Dropped, EmitError};
 

@@ -6,7 +6,8 @@ use residua_ir::{
     Activation, Border, Checked, Coordinates, DType, Graph, Interpolation, Lrn, Op, Pad, PadAxes, Resize, ResizeTarget,
 };
 
-use super::{FloatTypes, OnnxOptions, types};
+use super::options::{FloatTypes, OnnxOptions};
+use super::types;
 use crate::EmitError;
 use crate::float;
 

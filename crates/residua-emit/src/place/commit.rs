@@ -19,8 +19,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::staging::{FORMER, Identity, Record, SWITCH, busy};
-use super::{Pending, With, folder_of, leftovers, named, ops, refuse_input, refuse_twice};
-use crate::EmitError;
+use super::{Pending, With, folder_of, leftovers, named, refuse_input, refuse_twice};
+use crate::{EmitError, file_ops};
 
 /// How a step is taken back.
 #[derive(Debug)]
@@ -34,8 +34,8 @@ enum Inverse {
 impl Inverse {
     fn take(&self) -> io::Result<()> {
         match self {
-            Self::Remove(path) => ops::remove(path),
-            Self::Move { from, to } => ops::rename(from, to),
+            Self::Remove(path) => file_ops::remove(path),
+            Self::Move { from, to } => file_ops::rename(from, to),
         }
     }
 }
@@ -74,7 +74,7 @@ pub fn commit_together(mut outputs: Vec<Pending>) -> Result<(), EmitError> {
     }
     for path in steps.last {
         // Nothing names it any more; what stays is removed by the next process.
-        let _ = ops::remove(&path);
+        let _ = file_ops::remove(&path);
     }
     for output in outputs.iter().filter(|output| output.staging.sweep_again) {
         leftovers::sweep(folder_of(&output.target), &output.staging);
@@ -130,7 +130,7 @@ impl Steps {
                     .map_err(EmitError::io("cannot write", &target))?;
             }
         }
-        ops::sync_folder(folder_of(&target));
+        file_ops::sync_folder(folder_of(&target));
         Ok(())
     }
 
@@ -139,9 +139,9 @@ impl Steps {
         let former = former(output, to);
         let was_there = fs::symlink_metadata(to).is_ok();
         if was_there && keep {
-            ops::link_or_copy(to, &former)?;
+            file_ops::link_or_copy(to, &former)?;
         }
-        ops::rename(from, to)?;
+        file_ops::rename(from, to)?;
         if keep {
             let to = to.to_owned();
             self.done.push(if was_there { Inverse::Move { from: former, to } } else { Inverse::Remove(to) });
@@ -162,15 +162,15 @@ impl Steps {
         let of_main = || EmitError::io("cannot write", target);
         // To go back from the last main file to the one before.
         let switch_back = inside(".switch-back");
-        ops::link_or_copy(&inside(SWITCH), &switch_back).map_err(of_main())?;
+        file_ops::link_or_copy(&inside(SWITCH), &switch_back).map_err(of_main())?;
         self.done.push(Inverse::Remove(transit.clone()));
-        ops::copy(&output.staged(data), &transit).map_err(of_data())?;
-        ops::sync_folder(folder);
+        file_ops::copy(&output.staged(data), &transit).map_err(of_data())?;
+        file_ops::sync_folder(folder);
         self.replace(output, &inside(SWITCH), target, true).map_err(of_main())?;
-        ops::sync_folder(folder);
+        file_ops::sync_folder(folder);
         self.replace(output, &output.staged(data), data, true).map_err(of_data())?;
-        ops::sync_folder(folder);
-        ops::rename(&output.staged(target), target).map_err(of_main())?;
+        file_ops::sync_folder(folder);
+        file_ops::rename(&output.staged(target), target).map_err(of_main())?;
         self.done.push(Inverse::Move { from: switch_back, to: target.clone() });
         self.last.push(transit);
         Ok(())
@@ -184,7 +184,7 @@ impl Steps {
         let record = Record { main: name(&target), beside: Vec::new(), data: identity };
         output.staging.record(&record).map_err(EmitError::io("cannot write", data))?;
         self.replace(output, &output.staged(data), data, true).map_err(EmitError::io("cannot write", data))?;
-        ops::sync_folder(folder_of(&target));
+        file_ops::sync_folder(folder_of(&target));
         self.replace(output, &output.staged(&target), &target, more).map_err(EmitError::io("cannot write", &target))
     }
 
@@ -197,16 +197,16 @@ impl Steps {
         output.staging.record(&Record { main, beside, data: None }).map_err(of_main())?;
         let former = former(output, &target);
         if fs::symlink_metadata(&target).is_ok() {
-            ops::rename(&target, &former).map_err(of_main())?;
+            file_ops::rename(&target, &former).map_err(of_main())?;
             self.done.push(Inverse::Move { from: former, to: target.clone() });
         }
         for name in new {
             let place = target.with_file_name(name);
-            ops::link_or_copy(&output.staged(&place), &place).map_err(EmitError::io("cannot write", &place))?;
+            file_ops::link_or_copy(&output.staged(&place), &place).map_err(EmitError::io("cannot write", &place))?;
             self.done.push(Inverse::Remove(place));
         }
-        ops::sync_folder(folder_of(&target));
-        ops::rename(&output.staged(&target), &target).map_err(of_main())?;
+        file_ops::sync_folder(folder_of(&target));
+        file_ops::rename(&output.staged(&target), &target).map_err(of_main())?;
         self.done.push(Inverse::Remove(target));
         Ok(())
     }
@@ -243,7 +243,7 @@ impl Pending {
         let staged = self.places();
         let switch = self.is_exchanged().then(|| (self.staging.path().join(SWITCH), self.target.clone()));
         for (path, place) in staged.into_iter().map(|place| (self.staged(&place), place)).chain(switch) {
-            ops::sync(&path).map_err(EmitError::io("cannot write", &place))?;
+            file_ops::sync(&path).map_err(EmitError::io("cannot write", &place))?;
         }
         Ok(())
     }

@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::staging::{FORMER, Identity, LOCK, PREFIX, Record, Staging, remove};
-use super::{is_token, ops, text_of};
+use super::{is_token, text_of};
+use crate::file_ops;
 
 /// What stands before the token in the name of data that a main file is exchanged with.
 pub(super) const MARK: &str = ".residua-";
@@ -41,7 +42,7 @@ pub(super) fn sweep(folder: &Path, own: &Staging) -> bool {
         match (name.strip_prefix(PREFIX), name.rsplit_once(MARK)) {
             (Some(token), _) if is_token(token) && about.is_dir() => sweep_folder(&path, folder),
             // Former versions wrote single files like that.
-            (Some(token), _) if is_token(token) && about.is_file() && is_old(&about) => _ = ops::remove(&path),
+            (Some(token), _) if is_token(token) && about.is_file() && is_old(&about) => _ = file_ops::remove(&path),
             (None, Some((of, token))) if is_token(token) && about.is_file() => data.push((path, of.to_owned(), token)),
             (Some(_) | None, _) => {}
         }
@@ -53,7 +54,7 @@ pub(super) fn sweep(folder: &Path, own: &Staging) -> bool {
         match at_work {
             true => {}
             false if names_it(&main, &path) => named = true,
-            false => _ = ops::remove(&path),
+            false => _ = file_ops::remove(&path),
         }
     }
     named
@@ -76,7 +77,7 @@ fn is_old(about: &Metadata) -> bool {
 
 fn sweep_folder(path: &Path, beside: &Path) {
     // A folder of that moment before its lock is made is empty; whoever made it makes another.
-    if ops::remove_folder(path).is_ok() {
+    if file_ops::remove_folder(path).is_ok() {
         return;
     }
     let lock = path.join(LOCK);
@@ -115,18 +116,18 @@ fn put_right(left: &Path, beside: &Path, record: &Record) {
     for name in &record.beside {
         let place = beside.join(name);
         if same_file(&left.join(name), &place) {
-            let _ = ops::remove(&place);
+            let _ = file_ops::remove(&place);
         }
     }
     if let Some((name, identity)) = &record.data
         && Identity::of(&beside.join(name)).as_ref() == Some(identity)
     {
-        let _ = ops::remove(&beside.join(name));
+        let _ = file_ops::remove(&beside.join(name));
     }
     let (former, place) = (left.join(format!("{FORMER}{}", record.main)), beside.join(&record.main));
     if is_there(&former) && fs::symlink_metadata(&place).is_err() {
         // Fails, as it should, where there is a new one by now.
-        let _ = ops::link_or_copy(&former, &place);
+        let _ = file_ops::link_or_copy(&former, &place);
     }
 }
 

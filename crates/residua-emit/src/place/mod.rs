@@ -7,7 +7,6 @@
 
 mod commit;
 mod leftovers;
-pub(crate) mod ops;
 mod staging;
 #[cfg(test)]
 mod tests;
@@ -22,7 +21,7 @@ use residua_ir::Shown;
 use residua_ir::files::inputs;
 
 use crate::sink::{self, Segment};
-use crate::{EmitError, Emitted};
+use crate::{EmitError, Emitted, file_ops};
 pub use commit::commit_together;
 use staging::Staging;
 pub use staging::{MadeFolder, abandon_all};
@@ -101,7 +100,7 @@ impl Stage {
     /// Writes a small file that will be beside `target` under this name.
     pub(crate) fn write_beside(&self, name: &str, text: &[u8]) -> Result<(), EmitError> {
         let path = self.staging.path().join(name);
-        let written = ops::create_new(&path).and_then(|mut file| ops::write_all(&mut file, &path, text));
+        let written = file_ops::create_new(&path).and_then(|mut file| file_ops::write_all(&mut file, &path, text));
         written.map_err(EmitError::io("cannot write", &self.target.with_file_name(name)))
     }
 
@@ -173,7 +172,7 @@ impl Pending {
         let stage = Stage::new(target)?;
         let path = stage.path("");
         let failed = || EmitError::io("cannot write", target);
-        let mut file = std::io::BufWriter::new(Gated { file: ops::create_new(&path).map_err(failed())?, path });
+        let mut file = std::io::BufWriter::new(Gated { file: file_ops::create_new(&path).map_err(failed())?, path });
         write(&mut file)?;
         file.flush().map_err(failed())?;
         Ok(Self { staging: stage.staging, target: target.to_owned(), with: With::Nothing })
@@ -217,7 +216,7 @@ struct Gated {
 
 impl Write for Gated {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        ops::write_all(&mut self.file, &self.path, bytes)?;
+        file_ops::write_all(&mut self.file, &self.path, bytes)?;
         Ok(bytes.len())
     }
 

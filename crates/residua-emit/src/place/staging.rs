@@ -8,8 +8,8 @@ use std::io::{ErrorKind, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{leftovers, ops};
-use crate::EmitError;
+use super::leftovers;
+use crate::{EmitError, file_ops};
 
 /// What the names of such folders begin with.
 pub(super) const PREFIX: &str = ".residua-";
@@ -116,7 +116,7 @@ impl Staging {
         for _ in 0..ATTEMPTS {
             let made = tempfile::Builder::new().prefix(PREFIX).rand_bytes(12).make_in(parent, |path| {
                 // What is on its way is its owner's alone; the files in it are not, once they are moved.
-                ops::make_private_folder(path)
+                file_ops::make_private_folder(path)
             });
             let path = made.map_err(failed())?.into_temp_path().keep().map_err(|error| failed()(error.error))?;
             live().push(Live::Staging(path.clone()));
@@ -142,7 +142,7 @@ impl Staging {
     /// Makes the file that is locked; not where another process has taken the folder for one that was left.
     fn lock(&mut self) -> std::io::Result<bool> {
         let path = self.path.join(LOCK);
-        let file = match ops::create_new(&path) {
+        let file = match file_ops::create_new(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(error),
@@ -169,8 +169,8 @@ impl Staging {
         let Some(lock) = &mut self.lock else { return Ok(()) };
         let path = self.path.join(LOCK);
         lock.seek(SeekFrom::Start(0))?;
-        ops::set_len(lock, &path, 0)?;
-        ops::write_all(lock, &path, &serde_json::to_vec(record)?)?;
+        file_ops::set_len(lock, &path, 0)?;
+        file_ops::write_all(lock, &path, &serde_json::to_vec(record)?)?;
         lock.sync_all()
     }
 
@@ -204,14 +204,14 @@ pub(super) fn remove(path: &Path, lock: Option<File>) {
     let mut empty = true;
     for entry in fs::read_dir(path).into_iter().flatten().flatten() {
         if entry.file_name() != LOCK {
-            empty &= ops::remove(&entry.path()).is_ok();
+            empty &= file_ops::remove(&entry.path()).is_ok();
         }
     }
     // Windows removes no file that is open.
     drop(lock);
     if empty {
-        let _ = ops::remove(&path.join(LOCK));
-        let _ = ops::remove_folder(path);
+        let _ = file_ops::remove(&path.join(LOCK));
+        let _ = file_ops::remove_folder(path);
     }
 }
 
@@ -231,7 +231,7 @@ impl MadeFolder {
         let mut made = Self(Vec::new());
         let _busy = busy();
         for folder in missing.into_iter().rev() {
-            ops::make_folder(folder).map_err(EmitError::io("cannot make the folder", folder))?;
+            file_ops::make_folder(folder).map_err(EmitError::io("cannot make the folder", folder))?;
             live().push(Live::Made(folder.to_owned()));
             made.0.push(folder.to_owned());
         }
@@ -244,7 +244,7 @@ impl Drop for MadeFolder {
         let _busy = busy();
         for folder in self.0.drain(..).rev() {
             // Fails, as it should, where an output is in it.
-            let _ = ops::remove_folder(&folder);
+            let _ = file_ops::remove_folder(&folder);
             forget(&Live::Made(folder));
         }
     }

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use residua_ir::{DType, Dim, GraphBuilder, InputType, Op, Shape, Tensor, validate};
 
-use super::ops::gates;
 use super::*;
+use crate::file_ops::gates;
 use crate::onnx::{ExternalData, OnnxOptions};
 use crate::place::staging::PREFIX;
 

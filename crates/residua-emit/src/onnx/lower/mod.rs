@@ -13,13 +13,12 @@ mod top_k;
 mod window;
 
 pub(crate) use arithmetic::before_transpose;
-pub(crate) use quantised::{Dynamic, dynamic, zeros};
 pub(crate) use window::padding_before;
 
 use residua_ir::{Activation, Checked, Node, NodeId, Op, Padding, PoolKind};
 
-use super::FloatTypes;
 use super::lowering::Lowering;
+use super::options::FloatTypes;
 use crate::EmitError;
 
 /// Whether a node gives its first operand on as it is.

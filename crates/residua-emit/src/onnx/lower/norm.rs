@@ -8,7 +8,7 @@ use super::axes::{reduce_step, reduce_step_of};
 use crate::EmitError;
 
 pub(super) fn batch_norm(out: &mut Lowering<'_>, node: &Node, epsilon: f64) -> Result<(), EmitError> {
-    if out.opset < 15 && out.tensors != Some(out.float) {
+    if out.opset < 15 && out.tensor_type != Some(out.float) {
         return Err(needs(out, node, &format!("a norm of {} whose tensors are wider", out.float), 15));
     }
     let inputs = node.inputs.iter().map(|&id| out.operand(id)).collect::<Result<_, _>>()?;

@@ -85,7 +85,7 @@ fn rename(
         .cloned()
         .collect();
     for name in own {
-        let new = out.inner_name(&name);
+        let new = out.tensors.inner_name(&name);
         names.insert(name, new);
     }
     let change = |name: &mut String| {

@@ -1,47 +1,12 @@
 //! Quantised values.
 
-use std::collections::HashMap;
-
-use bytes::Bytes;
 use residua_formats::onnx::schema::{AttributeProto, NodeProto};
-use residua_ir::{DType, DynamicRange, Endian, Grain, Graph, Node, NodeId, Op, Quantize, Shape, Tensor, ValueId};
+use residua_ir::{DType, DynamicRange, Grain, Node, NodeId, Op, Quantize, Shape};
 
+use super::super::dynamic::Dynamic;
 use super::super::lowering::{Lowering, needs, unsupported};
 use super::super::proto::{self, int};
 use crate::EmitError;
-
-/// What one `DynamicQuantizeLinear` gives: the nodes of the integers, of their scale and of their zero point.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Dynamic {
-    quantize: NodeId,
-    scale: NodeId,
-    zero: NodeId,
-}
-
-/// For each node that is part of a dynamic quantisation, that one.
-pub(crate) fn dynamic(graph: &Graph, roots: &[ValueId]) -> HashMap<NodeId, Dynamic> {
-    let mut found = HashMap::new();
-    for quantize in graph.node_ids() {
-        let node = graph.node(quantize);
-        let (Op::Quantize(Quantize { dtype: DType::U8, .. }), &[x, scale, zero]) = (&node.op, &node.inputs[..]) else {
-            continue;
-        };
-        let part = |value: ValueId, part: DynamicRange| {
-            let id = graph.producer(roots[value.index()])?;
-            let node = graph.node(id);
-            let same = node.op == Op::DynamicRange(part) && roots[node.inputs[0].index()] == roots[x.index()];
-            same.then_some(id)
-        };
-        let (Some(scale), Some(zero)) = (part(scale, DynamicRange::Scale), part(zero, DynamicRange::ZeroPoint)) else {
-            continue;
-        };
-        if !found.contains_key(&scale) && !found.contains_key(&zero) {
-            let dynamic = Dynamic { quantize, scale, zero };
-            found.extend([quantize, scale, zero].map(|id| (id, dynamic)));
-        }
-    }
-    found
-}
 
 /// Refuses what the operator set does not have.
 fn check(out: &Lowering<'_>, node: &Node, steps: DType, grain: Grain) -> Result<(), EmitError> {
@@ -84,7 +49,7 @@ pub(super) fn quantize(out: &mut Lowering<'_>, id: NodeId, quantize: &Quantize) 
     if inputs.len() == 2 && quantize.dtype != DType::U8 {
         let shape = out.shape(node.inputs[1]).as_fixed();
         let shape = shape.ok_or_else(|| unsupported(node, "the shape of its scale must be known"))?;
-        inputs.push(out.integer_zeros(&format!("{}/zero_point", node.name.raw()), quantize.dtype, shape)?);
+        inputs.push(out.tensors.zeros(&format!("{}/zero_point", node.name.raw()), quantize.dtype, shape)?);
     }
     out.result(node, "QuantizeLinear", inputs, attributes)
 }
@@ -139,10 +104,4 @@ pub(super) fn dynamic_range(out: &mut Lowering<'_>, id: NodeId) -> Result<(), Em
         ..NodeProto::default()
     });
     Ok(())
-}
-
-/// Zeros of an integer type.
-pub(crate) fn zeros(dtype: DType, shape: Vec<usize>) -> Result<Tensor, residua_ir::TensorError> {
-    let bytes = residua_ir::tensor::element_count(&shape)? * dtype.size();
-    Tensor::from_bytes(dtype, Endian::Little, shape, Bytes::from(vec![0; bytes]))
 }
