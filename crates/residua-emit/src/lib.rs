@@ -11,6 +11,8 @@
 //!
 //! What a target cannot represent is an [`EmitError`] that names the node, never something close to it.
 
+#![deny(clippy::wildcard_enum_match_arm, reason = "a new operator must not be misread in silence")]
+
 mod error;
 mod file_ops;
 mod float;

@@ -4,6 +4,7 @@
 //! done. The engine adds up again what its own plan holds; here each value lives from the node that gives it to the last one that reads it.
 
 use residua_ir::budget::{self, Limit};
+use residua_ir::op::description::{Class, Flow, Statistics, Windows};
 use residua_ir::{Checked, Graph, Name, Op, TensorType, ValueId, ValueKind, cost};
 
 use crate::error::ExecError;
@@ -86,55 +87,14 @@ fn elements(ty: &TensorType) -> Option<u64> {
 /// Operations that a node takes: its products, what it reads, and what it writes, a window once for each of its taps.
 fn operations(op: &Op, operands: &[TensorType], result: &TensorType) -> u64 {
     let Some(written) = elements(result) else { return 0 };
-    let window = |kernel: [usize; 2]| kernel[0].saturating_mul(kernel[1]);
-    let taps = match op {
-        Op::MaxPool(pool) => window(pool.kernel),
-        Op::AvgPool(pool) => window(pool.kernel),
-        Op::LpPool(pool) => window(pool.kernel),
-        Op::Lrn(lrn) => lrn.size,
-        Op::Conv(_)
-        | Op::Linear
-        | Op::MatMul
-        | Op::ConvTranspose(_)
-        | Op::BatchNorm(_)
-        | Op::GroupNorm(_)
-        | Op::LayerNorm(_)
-        | Op::Activation(_)
-        | Op::PRelu
-        | Op::Where
-        | Op::Elementwise(_)
-        | Op::GlobalPool(_)
-        | Op::Reduce(_)
-        | Op::Pad(_)
-        | Op::PadAxes(_)
-        | Op::Compare(_)
-        | Op::Is(_)
-        | Op::ArgExtremum(_)
-        | Op::TopK(_)
-        | Op::Resize(_)
-        | Op::Gather { .. }
-        | Op::GatherElements { .. }
-        | Op::GatherNd { .. }
-        | Op::Expand { .. }
-        | Op::Tile { .. }
-        | Op::Sizes { .. }
-        | Op::LogSoftmax { .. }
-        | Op::Hardmax { .. }
-        | Op::CumSum(_)
-        | Op::Concat { .. }
-        | Op::Flatten { .. }
-        | Op::Reshape { .. }
-        | Op::Transpose { .. }
-        | Op::Squeeze { .. }
-        | Op::Unsqueeze { .. }
-        | Op::Slice { .. }
-        | Op::Softmax { .. }
-        | Op::Identity(_)
-        | Op::Cast { .. }
-        | Op::Quantize(_)
-        | Op::Dequantize(_)
-        | Op::DynamicRange(_)
-        | Op::Opaque(_) => 1,
+    let described = op.describe();
+    // Taps of a convolution are among its products.
+    let taps = if let Flow::Window(Windows { kernel: Some([rows, columns]), .. }) = described.flow {
+        rows.saturating_mul(columns)
+    } else if let Class::Norm(Statistics::Neighbours(size)) = described.class {
+        size
+    } else {
+        1
     };
     let products = cost::macs(op, operands, result).unwrap_or(0);
     let read = operands.iter().filter_map(elements).fold(0u64, u64::saturating_add);

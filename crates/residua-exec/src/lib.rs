@@ -9,6 +9,8 @@
 //!
 //! This crate knows nothing of files or residual networks, and reads no picture.
 
+#![deny(clippy::wildcard_enum_match_arm, reason = "a new operator must not be misread in silence")]
+
 mod array;
 mod buffer;
 pub mod compare;

@@ -7,7 +7,8 @@
 use std::borrow::Borrow;
 
 use crate::graph::{Graph, Node, Role, ValueId};
-use crate::op::{GlobalPool, Op, PoolKind};
+use crate::op::description::{Class, Products, Statistics};
+use crate::op::{Op, PoolKind};
 use crate::shape::TensorType;
 use crate::validate::Checked;
 
@@ -54,57 +55,12 @@ fn batch(result: &TensorType) -> u64 {
 #[must_use]
 pub fn macs<T: Borrow<TensorType>>(op: &Op, operands: &[T], result: &TensorType) -> Option<u64> {
     let operand = |index: usize| operands.get(index).map(Borrow::borrow);
-    let per_element = match op {
-        Op::Conv(_) => elements(operand(1)?, 1)?,
-        Op::Linear => operand(1)?.shape.dims().get(1)?.fixed()? as u64,
-        Op::MatMul => operand(0)?.shape.dims().last()?.fixed()? as u64,
+    let per_element = match op.describe().products {
+        Products::None => return Some(0),
+        Products::Filter => elements(operand(1)?, 1)?,
+        Products::Inner => operand(0)?.shape.dims().last()?.fixed()? as u64,
         // Every element of `x` meets every tap of its group's kernels.
-        Op::ConvTranspose(_) => {
-            return elements(operand(0)?, 0)?.checked_mul(elements(operand(1)?, 1)?);
-        }
-        Op::BatchNorm(_)
-        | Op::GroupNorm(_)
-        | Op::LayerNorm(_)
-        | Op::Activation(_)
-        | Op::PRelu
-        | Op::Elementwise(_)
-        | Op::MaxPool(_)
-        | Op::AvgPool(_)
-        | Op::GlobalPool(_)
-        | Op::Reduce(_)
-        | Op::Pad(_)
-        | Op::PadAxes(_)
-        | Op::Lrn(_)
-        | Op::Compare(_)
-        | Op::Is(_)
-        | Op::Where
-        | Op::LpPool(_)
-        | Op::ArgExtremum(_)
-        | Op::TopK(_)
-        | Op::Resize(_)
-        | Op::Gather { .. }
-        | Op::GatherElements { .. }
-        | Op::GatherNd { .. }
-        | Op::Expand { .. }
-        | Op::Tile { .. }
-        | Op::Sizes { .. }
-        | Op::LogSoftmax { .. }
-        | Op::Hardmax { .. }
-        | Op::CumSum(_)
-        | Op::Concat { .. }
-        | Op::Flatten { .. }
-        | Op::Reshape { .. }
-        | Op::Transpose { .. }
-        | Op::Squeeze { .. }
-        | Op::Unsqueeze { .. }
-        | Op::Slice { .. }
-        | Op::Softmax { .. }
-        | Op::Identity(_)
-        | Op::Cast { .. }
-        | Op::Quantize(_)
-        | Op::Dequantize(_)
-        | Op::DynamicRange(_)
-        | Op::Opaque(_) => return Some(0),
+        Products::SpreadFilter => return elements(operand(0)?, 0)?.checked_mul(elements(operand(1)?, 1)?),
     };
     elements(result, 0)?.checked_mul(per_element)
 }
@@ -120,7 +76,8 @@ fn learned_numbers(graph: &Graph, node: &Node, operands: &[&TensorType], result:
     if count == 0 {
         return Some(0);
     }
-    let is_conv = matches!(node.op, Op::Conv(_) | Op::ConvTranspose(_));
+    let class = node.op.describe().class;
+    let is_conv = matches!(class, Class::Convolution { .. } | Class::TransposedConvolution { .. });
     let places = if is_conv { elements(result, 2)? } else { 1 };
     count.checked_mul(places)?.checked_mul(batch(result))
 }
@@ -128,14 +85,38 @@ fn learned_numbers(graph: &Graph, node: &Node, operands: &[&TensorType], result:
 /// What fvcore adds to the products.
 fn touched(graph: &Graph, node: &Node, operands: &[&TensorType]) -> Option<u64> {
     let scaled = node.inputs.iter().skip(1).any(|&id| is_learned(graph, id));
-    let per_element = if matches!(node.op, Op::BatchNorm(_)) {
-        1 + u64::from(scaled)
-    } else if matches!(node.op, Op::GroupNorm(_) | Op::LayerNorm(_)) {
-        4 + u64::from(scaled)
-    } else if matches!(node.op, Op::GlobalPool(GlobalPool { kind: PoolKind::Mean, .. })) {
-        1
-    } else {
-        return Some(0);
+    let per_element = match node.op.describe().class {
+        Class::Norm(Statistics::Stored) => 1 + u64::from(scaled),
+        Class::Norm(Statistics::Own) => 4 + u64::from(scaled),
+        Class::GlobalPool(PoolKind::Mean) => 1,
+        Class::Norm(Statistics::Neighbours(_))
+        | Class::GlobalPool(_)
+        | Class::Convolution { .. }
+        | Class::TransposedConvolution { .. }
+        | Class::Dense
+        | Class::MatrixProduct
+        | Class::Activation
+        | Class::Arithmetic(_)
+        | Class::Logic
+        | Class::Pool
+        | Class::Reduction(_)
+        | Class::Ranking
+        | Class::Scan
+        | Class::Padding
+        | Class::Resampling
+        | Class::Concatenation
+        | Class::Reshape
+        | Class::Slice
+        | Class::Gather
+        | Class::Repetition
+        | Class::Sizes
+        | Class::Softmax
+        | Class::Identity
+        | Class::Cast
+        | Class::Quantisation
+        | Class::Dequantisation
+        | Class::DynamicRange
+        | Class::Unknown => return Some(0),
     };
     elements(operands.first()?, 0)?.checked_mul(per_element)
 }
@@ -143,7 +124,7 @@ fn touched(graph: &Graph, node: &Node, operands: &[&TensorType]) -> Option<u64> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{BatchNorm, Conv, GraphBuilder, Shape, Tensor, validate};
+    use crate::{BatchNorm, Conv, GlobalPool, GraphBuilder, Shape, Tensor, validate};
 
     /// A convolution with a bias, its batch norm and a global pool; MACs of each as this convention counts.
     fn counted(batch: Shape, counting: Counting) -> Vec<Option<u64>> {

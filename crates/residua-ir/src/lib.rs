@@ -9,6 +9,8 @@
 //!
 //! This crate knows nothing of formats, frameworks or residual networks; of files, how their bytes are had ([`files`]).
 
+#![deny(clippy::wildcard_enum_match_arm, reason = "a new operator must not be misread in silence")]
+
 pub mod budget;
 pub mod computes;
 pub mod cost;

@@ -8,7 +8,7 @@
 //! norm) is left out as long as another path is there, or every field behind it would be the picture.
 
 use crate::graph::{Node, ValueId, ValueKind};
-use crate::op::Op;
+use crate::op::description::{Axes, Flow};
 use crate::shape::window::Window;
 use crate::validate::Checked;
 
@@ -87,79 +87,56 @@ fn join(a: Seen, b: Seen) -> Option<Seen> {
 
 /// What is seen behind a node whose operands, joined, see this.
 fn step(model: &Checked, node: &Node, seen: Seen, paths: usize) -> Option<Seen> {
+    let flow = node.op.describe().flow;
     let Seen::Part { size, step, axes } = seen else {
         // A product of two computed values may bring anything together; so may what is not known.
-        return (!matches!(node.op, Op::Opaque(_))).then_some(seen);
+        return (flow != Flow::Unknown).then_some(seen);
     };
     let with_axes = |axes: Option<[usize; 2]>| Some(Seen::Part { size, step, axes });
-    let is_pixel_axis = |axis: usize| axes.is_some_and(|axes| axes.contains(&axis));
-    let windows = |windows: [Window; 2]| window(size, step, axes, windows);
-    match &node.op {
-        Op::Conv(conv) => {
-            let kernel = model.shape_of(*node.inputs.get(1)?)?.as_fixed()?;
-            let kernel = [*kernel.get(2)?, *kernel.get(3)?];
-            windows(pair(kernel, conv.strides, conv.dilations))
+    match flow {
+        Flow::SamePlace | Flow::Scaled(_) | Flow::Padded(_) | Flow::Joined { .. } => Some(seen),
+        Flow::Window(windows) => {
+            let kernel = match windows.kernel {
+                Some(kernel) => kernel,
+                None => {
+                    let kernel = model.shape_of(*node.inputs.get(1)?)?.as_fixed()?;
+                    [*kernel.get(2)?, *kernel.get(3)?]
+                }
+            };
+            window(size, step, axes, pair(kernel, windows.strides, windows.dilations))
         }
-        Op::MaxPool(pool) => windows(pair(pool.kernel, pool.strides, pool.dilations)),
-        Op::AvgPool(pool) => windows(pair(pool.kernel, pool.strides, pool.dilations)),
-        Op::LpPool(pool) => windows(pair(pool.kernel, pool.strides, pool.dilations)),
-        Op::GlobalPool(_) => Some(Seen::Whole),
-        Op::Reduce(reduce) => reduced(model, node, seen, &reduce.axes, reduce.keep_dims),
-        Op::ArgExtremum(extremum) => reduced(model, node, seen, &[extremum.axis], extremum.keep_dims),
-        Op::BatchNorm(_)
-        | Op::GroupNorm(_)
-        | Op::LayerNorm(_)
-        | Op::Lrn(_)
-        | Op::Activation(_)
-        | Op::PRelu
-        | Op::Elementwise(_)
-        | Op::Compare(_)
-        | Op::Is(_)
-        | Op::Where
-        | Op::Pad(_)
-        | Op::PadAxes(_)
-        | Op::Concat { .. }
-        | Op::Identity(_)
-        | Op::Cast { .. }
-        | Op::Quantize(_)
-        | Op::Dequantize(_) => Some(seen),
-        Op::DynamicRange(_) => Some(Seen::Whole),
-        Op::Softmax { axis } | Op::LogSoftmax { axis } | Op::Hardmax { axis } => {
-            Some(if is_pixel_axis(*axis) { Seen::Whole } else { seen })
-        }
-        Op::CumSum(sum) => Some(if is_pixel_axis(sum.axis) { Seen::Whole } else { seen }),
-        Op::TopK(top) => Some(if is_pixel_axis(top.axis) { Seen::Whole } else { seen }),
-        Op::Linear => mixed_along_last(model, node, seen),
-        Op::MatMul if paths == 1 => mixed_along_last(model, node, seen),
-        // Attention, what makes pictures larger, what picks by position: not the windows that this is about.
-        Op::MatMul
-        | Op::ConvTranspose(_)
-        | Op::Resize(_)
-        | Op::Gather { .. }
-        | Op::GatherElements { .. }
-        | Op::GatherNd { .. }
-        | Op::Expand { .. }
-        | Op::Tile { .. }
-        | Op::Sizes { .. }
-        | Op::Opaque(_) => None,
-        Op::Flatten { .. } | Op::Reshape { .. } => reshaped(model, node, seen),
-        Op::Transpose { perm } => {
+        Flow::AllPixels | Flow::Everything => Some(Seen::Whole),
+        Flow::Reduced { axes, keep } => reduced(model, node, seen, axes, keep),
+        Flow::Along(mixed) => mixed_along(model, node, seen, &mixed),
+        Flow::MatrixProduct if paths == 1 => mixed_along(model, node, seen, &Axes::Last(1)),
+        // Attention, what makes images larger, what takes by position: not the windows that this is about.
+        Flow::MatrixProduct
+        | Flow::Spread
+        | Flow::Resampled(_)
+        | Flow::Gathered { .. }
+        | Flow::Anywhere
+        | Flow::Expanded(_)
+        | Flow::Tiled(_)
+        | Flow::SizesAlone
+        | Flow::Unknown => None,
+        Flow::Flattened { .. } | Flow::Reshaped(_) => reshaped(model, node, seen),
+        Flow::Transposed(perm) => {
             let place = |axis: usize| perm.iter().position(|&from| from == axis);
             match axes {
                 Some([rows, columns]) => with_axes(Some([place(rows)?, place(columns)?])),
                 None => Some(seen),
             }
         }
-        Op::Squeeze { axes: gone } => with_axes(
+        Flow::Squeezed(gone) => with_axes(
             axes.filter(|axes| !axes.iter().any(|axis| gone.contains(axis)))
                 .map(|axes| axes.map(|axis| axis - gone.iter().filter(|&&gone| gone < axis).count())),
         ),
-        Op::Unsqueeze { axes: new } => with_axes(axes.map(|axes| {
+        Flow::Unsqueezed(new) => with_axes(axes.map(|axes| {
             axes.map(|axis| new.iter().fold(axis, |axis, &new| if new <= axis { axis + 1 } else { axis }))
         })),
-        Op::Slice { axis, step: every, .. } => {
+        Flow::Sliced { axis, step: every } => {
             let thinned = |index: usize| match axes {
-                Some(axes) if axes[index] == *axis => step[index].saturating_mul(every.unsigned_abs()),
+                Some(axes) if axes[index] == axis => step[index].saturating_mul(every.unsigned_abs()),
                 Some(_) | None => step[index],
             };
             Some(Seen::Part { size, step: [thinned(0), thinned(1)], axes })
@@ -197,11 +174,11 @@ fn window(size: [u64; 2], step: [u64; 2], axes: Option<[usize; 2]>, windows: [Wi
     Some(Seen::Part { size: [grown(0)?, grown(1)?], step: [stepped(0)?, stepped(1)?], axes: Some([2, 3]) })
 }
 
-/// Behind a matrix that mixes the last axis.
-fn mixed_along_last(model: &Checked, node: &Node, seen: Seen) -> Option<Seen> {
-    let last = model.shape_of(*node.inputs.first()?)?.rank().checked_sub(1)?;
+/// Behind what mixes elements along some axes, which stay.
+fn mixed_along(model: &Checked, node: &Node, seen: Seen, mixed: &Axes<'_>) -> Option<Seen> {
+    let rank = model.shape_of(*node.inputs.first()?)?.rank();
     Some(match seen {
-        Seen::Part { axes: Some(axes), .. } if axes.contains(&last) => Seen::Whole,
+        Seen::Part { axes: Some(axes), .. } if axes.iter().any(|&axis| mixed.contain(axis, rank)) => Seen::Whole,
         Seen::Part { .. } | Seen::Whole => seen,
     })
 }
@@ -229,7 +206,7 @@ fn reshaped(model: &Checked, node: &Node, seen: Seen) -> Option<Seen> {
 mod tests {
     use super::*;
     use crate::{
-        Activation, AvgPool, Conv, Dim, Elementwise, GlobalPool, GraphBuilder, MaxPool, Padding, Pads, PoolKind,
+        Activation, AvgPool, Conv, Dim, Elementwise, GlobalPool, GraphBuilder, MaxPool, Op, Padding, Pads, PoolKind,
         ReshapeDim, Shape, Tensor, validate,
     };
 

@@ -317,58 +317,12 @@ fn listed(items: impl Iterator<Item = String>) -> String {
 }
 
 fn bad_attribute(op: &Op) -> Option<String> {
-    let epsilon = match op {
-        Op::BatchNorm(norm) => norm.epsilon,
-        Op::GroupNorm(norm) => norm.epsilon,
-        Op::LayerNorm(norm) => norm.epsilon,
-        Op::Pad(pad) if !pad.value.is_finite() => {
-            return Some(format!("the padding value must be finite, found {}", pad.value));
-        }
-        Op::Pad(_)
-        | Op::PadAxes(_)
-        | Op::Conv(_)
-        | Op::ConvTranspose(_)
-        | Op::Lrn(_)
-        | Op::Compare(_)
-        | Op::Is(_)
-        | Op::Where
-        | Op::LpPool(_)
-        | Op::ArgExtremum(_)
-        | Op::TopK(_)
-        | Op::Resize(_)
-        | Op::Gather { .. }
-        | Op::GatherElements { .. }
-        | Op::GatherNd { .. }
-        | Op::Expand { .. }
-        | Op::Tile { .. }
-        | Op::Sizes { .. }
-        | Op::LogSoftmax { .. }
-        | Op::Hardmax { .. }
-        | Op::CumSum(_)
-        | Op::Activation(_)
-        | Op::PRelu
-        | Op::Elementwise(_)
-        | Op::MaxPool(_)
-        | Op::AvgPool(_)
-        | Op::GlobalPool(_)
-        | Op::Reduce(_)
-        | Op::Linear
-        | Op::MatMul
-        | Op::Concat { .. }
-        | Op::Flatten { .. }
-        | Op::Reshape { .. }
-        | Op::Transpose { .. }
-        | Op::Squeeze { .. }
-        | Op::Unsqueeze { .. }
-        | Op::Slice { .. }
-        | Op::Softmax { .. }
-        | Op::Identity(_)
-        | Op::Cast { .. }
-        | Op::Quantize(_)
-        | Op::Dequantize(_)
-        | Op::DynamicRange(_)
-        | Op::Opaque(_) => return None,
-    };
+    if let Op::Pad(pad) = op
+        && !pad.value.is_finite()
+    {
+        return Some(format!("the padding value must be finite, found {}", pad.value));
+    }
+    let epsilon = op.describe().epsilon?;
     (!epsilon.is_finite() || epsilon < 0.0).then(|| format!("epsilon must be at least 0 and finite, found {epsilon}"))
 }
 

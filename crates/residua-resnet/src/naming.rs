@@ -4,7 +4,8 @@
 
 use std::collections::HashSet;
 
-use residua_ir::{Checked, Graph, NodeId, Op, ParameterId, ValueKind};
+use residua_ir::op::description::Operand;
+use residua_ir::{Checked, Graph, NodeId, ParameterId, ValueKind};
 
 use crate::anatomy::{Anatomy, Block};
 use crate::slot::{Component, Field, Position};
@@ -49,63 +50,32 @@ fn unique(name: String, taken: &mut HashSet<String>) -> String {
 fn name_operands(graph: &Graph, node: NodeId, position: Option<String>, wanted: &mut [Option<String>]) {
     let node = graph.node(node);
     let position = position.unwrap_or_else(|| graph.layer(node.layer).name.raw().to_owned());
+    let operands = node.op.describe().operands;
     for (index, &operand) in node.inputs.iter().enumerate() {
         let ValueKind::Parameter(parameter) = graph.value(operand).kind else { continue };
-        if let Some(field) = field_of(&node.op, index) {
+        if let Some(field) = field_of(operands.role(index)) {
             wanted[parameter.index()].get_or_insert_with(|| format!("{position}.{field}"));
         }
     }
 }
 
-/// What operand `index` of an operator is.
-fn field_of(op: &Op, index: usize) -> Option<Field> {
-    let fields: &[Field] = match op {
-        Op::Conv(_) | Op::ConvTranspose(_) | Op::Linear => &[Field::Weight, Field::Bias],
-        Op::BatchNorm(_) => &[Field::Scale, Field::Offset, Field::Mean, Field::Variance],
-        Op::GroupNorm(_) | Op::LayerNorm(_) => &[Field::Scale, Field::Offset],
-        Op::MatMul => &[Field::Weight],
-        Op::Activation(_)
-        | Op::PRelu
-        | Op::Elementwise(_)
-        | Op::MaxPool(_)
-        | Op::AvgPool(_)
-        | Op::GlobalPool(_)
-        | Op::Reduce(_)
-        | Op::Pad(_)
-        | Op::PadAxes(_)
-        | Op::Lrn(_)
-        | Op::Compare(_)
-        | Op::Is(_)
-        | Op::Where
-        | Op::LpPool(_)
-        | Op::ArgExtremum(_)
-        | Op::TopK(_)
-        | Op::Resize(_)
-        | Op::Gather { .. }
-        | Op::GatherElements { .. }
-        | Op::GatherNd { .. }
-        | Op::Expand { .. }
-        | Op::Tile { .. }
-        | Op::Sizes { .. }
-        | Op::LogSoftmax { .. }
-        | Op::Hardmax { .. }
-        | Op::CumSum(_)
-        | Op::Concat { .. }
-        | Op::Flatten { .. }
-        | Op::Reshape { .. }
-        | Op::Transpose { .. }
-        | Op::Squeeze { .. }
-        | Op::Unsqueeze { .. }
-        | Op::Slice { .. }
-        | Op::Softmax { .. }
-        | Op::Identity(_)
-        | Op::Cast { .. }
-        | Op::Quantize(_)
-        | Op::Dequantize(_)
-        | Op::DynamicRange(_)
-        | Op::Opaque(_) => &[],
-    };
-    fields.get(index.checked_sub(1)?).copied()
+/// What a tensor is called that is such an operand; some have no name of ours.
+fn field_of(operand: Operand) -> Option<Field> {
+    match operand {
+        Operand::Weight => Some(Field::Weight),
+        Operand::Bias => Some(Field::Bias),
+        Operand::Scale => Some(Field::Scale),
+        Operand::Offset => Some(Field::Offset),
+        Operand::Mean => Some(Field::Mean),
+        Operand::Variance => Some(Field::Variance),
+        Operand::Data
+        | Operand::Slope
+        | Operand::Condition
+        | Operand::Indices
+        | Operand::Step
+        | Operand::ZeroPoint
+        | Operand::Size => None,
+    }
 }
 
 /// The nodes of a network that have a place in it, with that place.
@@ -159,6 +129,7 @@ mod tests {
     use super::*;
     use crate::anatomy::analyse;
     use crate::testing::Net;
+    use residua_ir::Op;
 
     #[test]
     fn every_tensor_has_one_name_that_says_where_it_is() {

@@ -4,6 +4,8 @@
 //! check. A rule only adds findings; it never stops the others. What runtimes can load is data, under [`targets`]. Not
 //! here: shapes and operands ([`residua_ir::validate()`]), numbers that come out of a run.
 
+#![deny(clippy::wildcard_enum_match_arm, reason = "a new operator must not be misread in silence")]
+
 mod dominant;
 pub mod manifest;
 pub mod numbers;

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use rayon::prelude::*;
 use residua_ir::free_sizes::{self, Contradiction};
+use residua_ir::op::description::Products;
 use residua_ir::{
     Checked, Code, DType, Finding, Invalid, NodeId, Op, Parameter, ParameterId, Role, Statistics, TensorError, Typed,
     ValueId, ValueKind,
@@ -181,7 +182,7 @@ impl<'a> Subject<'a> {
     /// added to pictures, is none, and what only an operator reads that is not known may be anything.
     pub(crate) fn kernels(&self) -> impl Iterator<Item = (&'a Parameter, &Result<Statistics, TensorError>)> {
         let graph = self.model.graph();
-        let multiplies = |op: &Op| matches!(op, Op::Conv(_) | Op::ConvTranspose(_) | Op::Linear | Op::MatMul);
+        let multiplies = |op: &Op| op.describe().products != Products::None;
         let parameter_of = |value: ValueId| match graph.value(value).kind {
             ValueKind::Parameter(id) => Some(id),
             ValueKind::Input(_) | ValueKind::Computed { .. } => None,

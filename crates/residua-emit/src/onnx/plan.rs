@@ -343,9 +343,9 @@ fn dropped(out: &Lowering<'_>) -> Vec<Dropped> {
 /// Refuses what has no counterpart before anything is written.
 pub(crate) fn refuse_opaque(model: &Checked) -> Result<(), EmitError> {
     let graph = model.graph();
-    let unwritable = model.opaque_nodes().find_map(|id| match &graph.node(id).op {
-        Op::Opaque(opaque) if opaque.verbatim.is_none() => Some((graph.node(id), opaque)),
-        _ => None,
+    let unwritable = model.opaque_nodes().find_map(|id| {
+        let Op::Opaque(opaque) = &graph.node(id).op else { return None };
+        opaque.verbatim.is_none().then(|| (graph.node(id), opaque))
     });
     let Some((node, opaque)) = unwritable else { return Ok(()) };
     Err(EmitError::Unsupported {

@@ -2,6 +2,7 @@
 //!
 //! Executors here compute in one type and take reals of several widths together; ONNX does not.
 
+use residua_ir::op::description::Class;
 use residua_ir::{Checked, DType, Node, Op, ValueId};
 
 use crate::float::holds;
@@ -26,7 +27,10 @@ pub(crate) fn of_node(model: &Checked, node: &Node) -> DType {
 
 /// Whether the operands of a node are of types that have nothing to do with each other.
 fn mixes_types(op: &Op) -> bool {
-    matches!(op, Op::Quantize(_) | Op::Dequantize(_) | Op::DynamicRange(_) | Op::Cast { .. } | Op::Opaque(_))
+    matches!(
+        op.describe().class,
+        Class::Quantisation | Class::Dequantisation | Class::DynamicRange | Class::Cast | Class::Unknown
+    )
 }
 
 /// The type in which the tensors of a node are written; `None` for each its own.

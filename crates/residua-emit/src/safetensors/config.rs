@@ -73,15 +73,9 @@ fn sizes(fitted: &Fitted, model_type: &str, architecture: String) -> Map<String,
     sizes
 }
 
-/// Transformers' name of an activation that [`residua_resnet::fit_layout()`] lets through.
-fn activation(activation: Activation) -> &'static str {
-    match activation {
-        Activation::Gelu { .. } => "gelu",
-        Activation::Silu => "silu",
-        Activation::Tanh => "tanh",
-        Activation::Mish => "mish",
-        _ => "relu",
-    }
+/// Transformers' name of an activation: those that [`residua_resnet::fit_layout()`] lets through are called as here, in small letters.
+fn activation(activation: Activation) -> String {
+    activation.name().to_lowercase()
 }
 
 fn resnet(fitted: &Fitted, classifies: bool) -> Map<String, Value> {

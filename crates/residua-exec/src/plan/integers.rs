@@ -191,10 +191,8 @@ fn side(model: &Checked, id: ValueId) -> Option<Side> {
 fn weight(model: &Checked, id: ValueId, axis: usize) -> Option<Weight> {
     let graph = model.graph();
     let node = graph.node(graph.producer(id)?);
-    let (side, turned) = match &node.op {
-        Op::Transpose { perm } if perm[..] == [1, 0] => (side(model, node.inputs[0])?, true),
-        _ => (side(model, id)?, false),
-    };
+    let turned = matches!(&node.op, Op::Transpose { perm } if perm[..] == [1, 0]);
+    let side = side(model, if turned { node.inputs[0] } else { id })?;
     let (tensor, name) = tensor_of(model, side.value)?;
     let fits = side.is_whole() || side.axis == if turned { 1 - axis } else { axis };
     let tensor = if turned { tensor.permute(&[1, 0]).ok()? } else { tensor.clone() };

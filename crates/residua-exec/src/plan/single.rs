@@ -59,11 +59,8 @@ pub(super) fn nodes(model: &Checked, consumers: &[Vec<NodeId>]) -> Vec<bool> {
 
 /// Whether a node makes numbers of integers, exactly: to round them to f32 is left to who reads them.
 fn restores(model: &Checked, node: &Node) -> bool {
-    match node.op {
-        Op::Dequantize(_) => true,
-        Op::Cast { dtype: DType::F32 } => !is_float(model, node.inputs[0]),
-        _ => false,
-    }
+    matches!(node.op, Op::Dequantize(_))
+        || (matches!(node.op, Op::Cast { dtype: DType::F32 }) && !is_float(model, node.inputs[0]))
 }
 
 fn rounds(node: &Node) -> bool {

@@ -185,18 +185,7 @@ impl Node {
     /// Operands whose elements it reads; of the others it reads sizes alone.
     #[must_use]
     pub fn read(&self) -> &[ValueId] {
-        let first_alone = matches!(
-            self.op,
-            Op::Reshape { .. } | Op::Slice { .. } | Op::Expand { .. } | Op::Tile { .. } | Op::Resize(_)
-        );
-        let most = if matches!(self.op, Op::Sizes { .. }) {
-            0
-        } else if first_alone {
-            1
-        } else {
-            usize::MAX
-        };
-        &self.inputs[..most.min(self.inputs.len())]
+        &self.inputs[..self.op.describe().operands.read().min(self.inputs.len())]
     }
 }
 

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::description::Real;
+
 /// Elementwise functions of one value.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -186,6 +188,55 @@ impl Activation {
             Activation::Asinh => "Asinh",
             Activation::Acosh => "Acosh",
             Activation::Atanh => "Atanh",
+        }
+    }
+
+    /// Its real numbers, each with what it is in ONNX.
+    pub(super) fn reals_mut(&mut self) -> Vec<(Real, &mut f64)> {
+        match self {
+            Activation::Relu { negative_slope, threshold, max_value } => {
+                let bound = max_value.as_mut().map(|max| (Real::Operand, max));
+                [negative_slope, threshold].map(|real| (Real::Attribute, real)).into_iter().chain(bound).collect()
+            }
+            Activation::Elu { alpha } | Activation::Celu { alpha } => vec![(Real::Attribute, alpha)],
+            Activation::HardSigmoid { slope: a, offset: b } | Activation::Shrink { limit: a, bias: b } => {
+                vec![(Real::Attribute, a), (Real::Attribute, b)]
+            }
+            Activation::Clip { min, max } => {
+                min.iter_mut().chain(max.iter_mut()).map(|bound| (Real::Operand, bound)).collect()
+            }
+            Activation::Selu
+            | Activation::Gelu { .. }
+            | Activation::Silu
+            | Activation::Sigmoid
+            | Activation::HardSwish
+            | Activation::Tanh
+            | Activation::Softplus
+            | Activation::Softsign
+            | Activation::Mish
+            | Activation::Exp
+            | Activation::Log
+            | Activation::Sqrt
+            | Activation::Reciprocal
+            | Activation::Abs
+            | Activation::Neg
+            | Activation::Erf
+            | Activation::Floor
+            | Activation::Ceil
+            | Activation::Round
+            | Activation::Sign
+            | Activation::Not
+            | Activation::Sin
+            | Activation::Cos
+            | Activation::Tan
+            | Activation::Asin
+            | Activation::Acos
+            | Activation::Atan
+            | Activation::Sinh
+            | Activation::Cosh
+            | Activation::Asinh
+            | Activation::Acosh
+            | Activation::Atanh => Vec::new(),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod activation;
 mod axes;
+pub mod description;
 mod elementwise;
 pub mod extent;
 mod norm;
@@ -21,6 +22,7 @@ use crate::opaque::Opaque;
 use crate::tensor::DType;
 pub use activation::Activation;
 pub use axes::{Border, Pad, PadAxes, ReshapeDim};
+pub use description::Description;
 pub use elementwise::{Comparison, Elementwise, Property};
 pub use extent::{Arithmetic, Extent};
 pub use norm::{BatchNorm, GroupNorm, LayerNorm, Lrn};
@@ -213,84 +215,5 @@ impl Op {
     pub fn slice(axis: usize, start: usize, end: Option<usize>, step: usize) -> Self {
         let step = i64::try_from(step).unwrap_or(i64::MAX);
         Op::Slice { axis, start: Extent::from(start), end: end.map(Extent::from), step }
-    }
-
-    /// Short name, as printed in tables.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        match self {
-            Op::Conv(_) => "Conv",
-            Op::ConvTranspose(_) => "ConvTranspose",
-            Op::BatchNorm(_) => "BatchNorm",
-            Op::GroupNorm(_) => "GroupNorm",
-            Op::LayerNorm(_) => "LayerNorm",
-            Op::Lrn(_) => "Lrn",
-            Op::Activation(activation) => activation.name(),
-            Op::PRelu => "PRelu",
-            Op::Elementwise(op) => op.name(),
-            Op::Compare(comparison) => comparison.name(),
-            Op::Is(property) => property.name(),
-            Op::Where => "Where",
-            Op::MaxPool(_) => "MaxPool",
-            Op::AvgPool(_) => "AvgPool",
-            Op::LpPool(_) => "LpPool",
-            Op::GlobalPool(GlobalPool { kind, .. }) => match kind {
-                PoolKind::Max => "GlobalMaxPool",
-                PoolKind::Mean => "GlobalAvgPool",
-                PoolKind::Sum => "GlobalSumPool",
-                PoolKind::Min => "GlobalMinPool",
-                PoolKind::L1
-                | PoolKind::L2
-                | PoolKind::Product
-                | PoolKind::SumSquare
-                | PoolKind::LogSum
-                | PoolKind::LogSumExp => "GlobalPool",
-            },
-            Op::Reduce(Reduce { kind, .. }) => match kind {
-                PoolKind::Max => "ReduceMax",
-                PoolKind::Mean => "ReduceMean",
-                PoolKind::Sum => "ReduceSum",
-                PoolKind::Min => "ReduceMin",
-                PoolKind::Product => "ReduceProd",
-                PoolKind::L1 => "ReduceL1",
-                PoolKind::L2 => "ReduceL2",
-                PoolKind::SumSquare => "ReduceSumSquare",
-                PoolKind::LogSum => "ReduceLogSum",
-                PoolKind::LogSumExp => "ReduceLogSumExp",
-            },
-            Op::ArgExtremum(ArgExtremum { of, .. }) => match of {
-                Extremum::Largest => "ArgMax",
-                Extremum::Smallest => "ArgMin",
-            },
-            Op::TopK(_) => "TopK",
-            Op::Pad(_) | Op::PadAxes(_) => "Pad",
-            Op::Resize(_) => "Resize",
-            Op::Linear => "Linear",
-            Op::MatMul => "MatMul",
-            Op::Concat { .. } => "Concat",
-            Op::Flatten { .. } => "Flatten",
-            Op::Reshape { .. } => "Reshape",
-            Op::Transpose { .. } => "Transpose",
-            Op::Squeeze { .. } => "Squeeze",
-            Op::Unsqueeze { .. } => "Unsqueeze",
-            Op::Slice { .. } => "Slice",
-            Op::Gather { .. } => "Gather",
-            Op::GatherElements { .. } => "GatherElements",
-            Op::GatherNd { .. } => "GatherNd",
-            Op::Expand { .. } => "Expand",
-            Op::Tile { .. } => "Tile",
-            Op::Sizes { .. } => "Sizes",
-            Op::Softmax { .. } => "Softmax",
-            Op::LogSoftmax { .. } => "LogSoftmax",
-            Op::Hardmax { .. } => "Hardmax",
-            Op::CumSum(_) => "CumSum",
-            Op::Identity(_) => "Identity",
-            Op::Cast { .. } => "Cast",
-            Op::Quantize(_) => "Quantize",
-            Op::Dequantize(_) => "Dequantize",
-            Op::DynamicRange(DynamicRange::Scale) => "DynamicScale",
-            Op::DynamicRange(DynamicRange::ZeroPoint) => "DynamicZeroPoint",
-            Op::Opaque(opaque) => &opaque.op_type,
-        }
     }
 }

@@ -14,6 +14,7 @@ use crate::budget::{self, Limit, Meter};
 use crate::cost;
 use crate::graph::{Graph, GraphBuilder, Node, NodeId, Parameter, Role, ValueId, ValueKind};
 use crate::op::Op;
+use crate::op::description::Class;
 use crate::shape::TensorType;
 use crate::tensor::{Endian, LazyBytes, Tensor, TensorError, element_count};
 use crate::validate::{Checked, Typed, validate};
@@ -261,7 +262,33 @@ fn view(op: &Op, x: &Tensor) -> Option<Tensor> {
 
 /// Whether a node of tensors alone becomes a tensor.
 fn can_be_folded(op: &Op) -> bool {
-    !matches!(op, Op::Opaque(_) | Op::Quantize(_) | Op::Dequantize(_) | Op::DynamicRange(_) | Op::Sizes { .. })
+    match op.describe().class {
+        // How a quantised network stores its weights is part of it; sizes are found where they are asked for.
+        Class::Unknown | Class::Quantisation | Class::Dequantisation | Class::DynamicRange | Class::Sizes => false,
+        Class::Convolution { .. }
+        | Class::TransposedConvolution { .. }
+        | Class::Dense
+        | Class::MatrixProduct
+        | Class::Norm(_)
+        | Class::Activation
+        | Class::Arithmetic(_)
+        | Class::Logic
+        | Class::Pool
+        | Class::GlobalPool(_)
+        | Class::Reduction(_)
+        | Class::Ranking
+        | Class::Scan
+        | Class::Padding
+        | Class::Resampling
+        | Class::Concatenation
+        | Class::Reshape
+        | Class::Slice
+        | Class::Gather
+        | Class::Repetition
+        | Class::Softmax
+        | Class::Identity
+        | Class::Cast => true,
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use residua_ir::op::description::{Class, Flow as DataFlow, Statistics};
 use residua_ir::{Elementwise, Graph, Node, NodeId, Op, PoolKind, Role, Typed, ValueId};
 
 /// What a node is to a convolutional network.
@@ -134,16 +135,9 @@ impl<'a> Flow<'a> {
         let step = self.kind(node, operands.len());
         self.steps[node.index()] = step;
         // A scale that is found when it is run is no path, though it depends on the input.
-        let constant = operands.is_empty() || matches!(self.graph.node(node).op, Op::DynamicRange(_));
+        let constant = operands.is_empty() || self.graph.node(node).op.describe().class == Class::DynamicRange;
         let first = operands.first().map_or(1, |value| self.axis[value.index()]);
-        let op = &self.graph.node(node).op;
-        let axis = if let Op::Transpose { perm } = op {
-            perm.iter().position(|&axis| axis == first).unwrap_or(1)
-        } else if matches!(op, Op::Conv(_) | Op::Linear | Op::MatMul | Op::Flatten { .. } | Op::Reshape { .. }) {
-            1
-        } else {
-            first
-        };
+        let axis = self.channel_axis(node, first);
         let longest = operands.iter().map(|value| self.convs[value.index()]).max().unwrap_or(0);
         let above = operands.into_iter().map(Some).reduce(|a, b| self.nearest_common(a?, b?)).flatten();
         for &output in &self.graph.node(node).outputs {
@@ -167,6 +161,37 @@ impl<'a> Flow<'a> {
             if step == Step::Pass { self.operand(node).and_then(|x| self.givers[x.index()]) } else { Some(node) };
         for output in &self.graph.node(node).outputs {
             self.givers[output.index()] = giver;
+        }
+    }
+
+    /// Axis of the channels of what a node gives, from that of its first operand.
+    fn channel_axis(&self, node: NodeId, before: usize) -> usize {
+        let described = self.graph.node(node).op.describe();
+        match described.flow {
+            DataFlow::Transposed(perm) => perm.iter().position(|&axis| axis == before).unwrap_or(1),
+            DataFlow::Flattened { .. } | DataFlow::Reshaped(_) | DataFlow::MatrixProduct => 1,
+            DataFlow::Window(_) | DataFlow::Along(_) => {
+                let multiplies = matches!(described.class, Class::Convolution { .. } | Class::Dense);
+                if multiplies { 1 } else { before }
+            }
+            DataFlow::SamePlace
+            | DataFlow::Scaled(_)
+            | DataFlow::Padded(_)
+            | DataFlow::Spread
+            | DataFlow::AllPixels
+            | DataFlow::Reduced { .. }
+            | DataFlow::Resampled(_)
+            | DataFlow::Joined { .. }
+            | DataFlow::Squeezed(_)
+            | DataFlow::Unsqueezed(_)
+            | DataFlow::Sliced { .. }
+            | DataFlow::Gathered { .. }
+            | DataFlow::Anywhere
+            | DataFlow::Expanded(_)
+            | DataFlow::Tiled(_)
+            | DataFlow::SizesAlone
+            | DataFlow::Everything
+            | DataFlow::Unknown => before,
         }
     }
 
@@ -292,54 +317,41 @@ impl<'a> Flow<'a> {
 
     /// Channels that a node gives where its shape is not known, as behind an operator that is not.
     fn channels_behind(&self, node: NodeId) -> Option<usize> {
-        match self.graph.node(node).op {
-            Op::Conv(_) | Op::Linear | Op::BatchNorm(_) => self.operand_shape(node, 1)?.first().copied(),
-            Op::ConvTranspose(conv) => self.operand_shape(node, 1)?.get(1)?.checked_mul(conv.groups),
-            Op::Activation(_)
-            | Op::PRelu
-            | Op::Elementwise(_)
-            | Op::MaxPool(_)
-            | Op::AvgPool(_)
-            | Op::LpPool(_)
-            | Op::GlobalPool(_)
-            | Op::Lrn(_)
-            | Op::Is(_)
-            | Op::GroupNorm(_)
-            | Op::LayerNorm(_)
-            | Op::Identity(_)
-            | Op::Quantize(_)
-            | Op::Dequantize(_)
-            | Op::Cast { .. } => self.operands(node).into_iter().find_map(|value| self.channels(value)),
-            Op::Pad(pad) => {
+        let described = self.graph.node(node).op.describe();
+        let of_operands = || self.operands(node).into_iter().find_map(|value| self.channels(value));
+        match described.class {
+            Class::Convolution { .. } | Class::Dense | Class::Norm(Statistics::Stored) => {
+                self.operand_shape(node, 1)?.first().copied()
+            }
+            Class::TransposedConvolution { groups } => self.operand_shape(node, 1)?.get(1)?.checked_mul(groups),
+            Class::Norm(Statistics::Own | Statistics::Neighbours(_))
+            | Class::Activation
+            | Class::Arithmetic(_)
+            | Class::Logic
+            | Class::Pool
+            | Class::GlobalPool(_)
+            | Class::Identity
+            | Class::Cast
+            | Class::Quantisation
+            | Class::Dequantisation => of_operands(),
+            Class::Padding => {
+                let Op::Pad(pad) = &self.graph.node(node).op else { return None };
                 self.channels(self.operand(node)?)?.checked_add(pad.channels[0])?.checked_add(pad.channels[1])
             }
-            Op::Reduce(_)
-            | Op::PadAxes(_)
-            | Op::Compare(_)
-            | Op::Where
-            | Op::ArgExtremum(_)
-            | Op::TopK(_)
-            | Op::Resize(_)
-            | Op::Gather { .. }
-            | Op::GatherElements { .. }
-            | Op::GatherNd { .. }
-            | Op::Expand { .. }
-            | Op::Tile { .. }
-            | Op::Sizes { .. }
-            | Op::LogSoftmax { .. }
-            | Op::Hardmax { .. }
-            | Op::CumSum(_)
-            | Op::MatMul
-            | Op::Concat { .. }
-            | Op::Flatten { .. }
-            | Op::Reshape { .. }
-            | Op::Transpose { .. }
-            | Op::Squeeze { .. }
-            | Op::Unsqueeze { .. }
-            | Op::Slice { .. }
-            | Op::Softmax { .. }
-            | Op::DynamicRange(_)
-            | Op::Opaque(_) => None,
+            Class::MatrixProduct
+            | Class::Reduction(_)
+            | Class::Ranking
+            | Class::Scan
+            | Class::Resampling
+            | Class::Concatenation
+            | Class::Reshape
+            | Class::Slice
+            | Class::Gather
+            | Class::Repetition
+            | Class::Sizes
+            | Class::Softmax
+            | Class::DynamicRange
+            | Class::Unknown => None,
         }
     }
 
@@ -361,52 +373,43 @@ impl<'a> Flow<'a> {
 
     /// What a node is whose operands were visited; `paths` of them depend on the graph's inputs.
     fn kind(&self, id: NodeId, paths: usize) -> Step {
-        let node = self.graph.node(id);
-        match &node.op {
-            Op::Conv(conv) => self.conv_step(id, conv.groups),
-            Op::BatchNorm(_) | Op::GroupNorm(_) | Op::LayerNorm(_) | Op::Lrn(_) => Step::Norm,
-            Op::Activation(_) | Op::PRelu => Step::Activation,
-            Op::Elementwise(Elementwise::Add) if paths > 1 => Step::Join,
-            Op::Elementwise(Elementwise::Mul) if paths > 1 => Step::Gate,
-            Op::Elementwise(_) if paths > 1 => Step::Merge,
-            Op::Elementwise(_) => self.constant_step(id),
-            Op::MaxPool(_) | Op::AvgPool(_) | Op::LpPool(_) => Step::Pool,
-            Op::GlobalPool(_) => Step::GlobalPool,
-            Op::Reduce(reduce) => {
-                let pixels = reduce.axes == [2, 3] && matches!(reduce.kind, PoolKind::Mean | PoolKind::Max);
-                if pixels { Step::GlobalPool } else { Step::Other }
+        let described = self.graph.node(id).op.describe();
+        match described.class {
+            Class::Convolution { groups } => self.conv_step(id, groups),
+            Class::Norm(_) => Step::Norm,
+            Class::Activation => Step::Activation,
+            Class::Arithmetic(Elementwise::Add) if paths > 1 => Step::Join,
+            Class::Arithmetic(Elementwise::Mul) if paths > 1 => Step::Gate,
+            Class::Arithmetic(_) if paths > 1 => Step::Merge,
+            Class::Arithmetic(_) => self.constant_step(id),
+            Class::Pool => Step::Pool,
+            Class::GlobalPool(_) => Step::GlobalPool,
+            Class::Reduction(kind) => {
+                let pixels = matches!(described.flow, DataFlow::Reduced { axes: [2, 3], .. });
+                if pixels && matches!(kind, PoolKind::Mean | PoolKind::Max) { Step::GlobalPool } else { Step::Other }
             }
-            Op::Pad(_) | Op::PadAxes(_) => Step::Pad,
-            Op::Linear => Step::Dense,
-            Op::MatMul if paths == 1 => Step::Dense,
-            Op::MatMul => Step::Merge,
-            Op::Concat { .. } if paths == 1 => Step::Pad,
-            Op::Concat { .. } => Step::Merge,
-            Op::Flatten { .. }
-            | Op::Reshape { .. }
-            | Op::Transpose { .. }
-            | Op::Squeeze { .. }
-            | Op::Unsqueeze { .. } => Step::Reshape,
-            Op::Slice { .. } => Step::Slice,
-            Op::Softmax { .. } | Op::LogSoftmax { .. } => Step::Softmax,
-            Op::Quantize(_) if self.cuts_below_zero(id) => Step::Activation,
-            Op::Identity(_) | Op::Cast { .. } | Op::Quantize(_) | Op::Dequantize(_) | Op::DynamicRange(_) => Step::Pass,
-            Op::ConvTranspose(_)
-            | Op::Compare(_)
-            | Op::Is(_)
-            | Op::Where
-            | Op::ArgExtremum(_)
-            | Op::TopK(_)
-            | Op::Resize(_)
-            | Op::Gather { .. }
-            | Op::GatherElements { .. }
-            | Op::GatherNd { .. }
-            | Op::Expand { .. }
-            | Op::Tile { .. }
-            | Op::Sizes { .. }
-            | Op::Hardmax { .. }
-            | Op::CumSum(_) => Step::Other,
-            Op::Opaque(_) => Step::Unknown,
+            Class::Padding => Step::Pad,
+            Class::Dense => Step::Dense,
+            Class::MatrixProduct if paths == 1 => Step::Dense,
+            Class::MatrixProduct => Step::Merge,
+            Class::Concatenation if paths == 1 => Step::Pad,
+            Class::Concatenation => Step::Merge,
+            Class::Reshape => Step::Reshape,
+            Class::Slice => Step::Slice,
+            Class::Softmax => Step::Softmax,
+            Class::Quantisation if self.cuts_below_zero(id) => Step::Activation,
+            Class::Identity | Class::Cast | Class::Quantisation | Class::Dequantisation | Class::DynamicRange => {
+                Step::Pass
+            }
+            Class::TransposedConvolution { .. }
+            | Class::Logic
+            | Class::Ranking
+            | Class::Scan
+            | Class::Resampling
+            | Class::Gather
+            | Class::Repetition
+            | Class::Sizes => Step::Other,
+            Class::Unknown => Step::Unknown,
         }
     }
 

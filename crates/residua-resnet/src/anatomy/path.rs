@@ -1,5 +1,6 @@
 //! One way from where paths part to where they are joined again, read from its end to its start.
 
+use residua_ir::op::description::Flow as DataFlow;
 use residua_ir::{Activation, Conv, NodeId, Op, Role, ValueId};
 
 use super::flow::{Flow, Step};
@@ -123,56 +124,33 @@ impl Path {
 
 /// The larger stride of a node; 1 for whatever has none.
 pub(crate) fn stride(flow: &Flow, node: NodeId) -> usize {
-    let strides = match &flow.graph.node(node).op {
-        Op::Conv(conv) => conv.strides,
-        Op::MaxPool(pool) => pool.strides,
-        Op::AvgPool(pool) => pool.strides,
-        Op::LpPool(pool) => pool.strides,
+    let strides = match flow.graph.node(node).op.describe().flow {
+        DataFlow::Window(windows) => windows.strides,
         // A picture is thinned along both axes; one of them counts.
-        Op::Slice { axis: 2, step, .. } => [usize::try_from(*step).unwrap_or(1); 2],
-        Op::Slice { .. }
-        | Op::BatchNorm(_)
-        | Op::GroupNorm(_)
-        | Op::LayerNorm(_)
-        | Op::Activation(_)
-        | Op::PRelu
-        | Op::Elementwise(_)
-        | Op::GlobalPool(_)
-        | Op::Reduce(_)
-        | Op::Pad(_)
-        | Op::PadAxes(_)
-        | Op::ConvTranspose(_)
-        | Op::Lrn(_)
-        | Op::Compare(_)
-        | Op::Is(_)
-        | Op::Where
-        | Op::ArgExtremum(_)
-        | Op::TopK(_)
-        | Op::Resize(_)
-        | Op::Gather { .. }
-        | Op::GatherElements { .. }
-        | Op::GatherNd { .. }
-        | Op::Expand { .. }
-        | Op::Tile { .. }
-        | Op::Sizes { .. }
-        | Op::LogSoftmax { .. }
-        | Op::Hardmax { .. }
-        | Op::CumSum(_)
-        | Op::Linear
-        | Op::MatMul
-        | Op::Concat { .. }
-        | Op::Flatten { .. }
-        | Op::Reshape { .. }
-        | Op::Transpose { .. }
-        | Op::Squeeze { .. }
-        | Op::Unsqueeze { .. }
-        | Op::Softmax { .. }
-        | Op::Identity(_)
-        | Op::Cast { .. }
-        | Op::Quantize(_)
-        | Op::Dequantize(_)
-        | Op::DynamicRange(_)
-        | Op::Opaque(_) => [1; 2],
+        DataFlow::Sliced { axis: 2, step } => [usize::try_from(step).unwrap_or(1); 2],
+        DataFlow::Sliced { .. }
+        | DataFlow::SamePlace
+        | DataFlow::Scaled(_)
+        | DataFlow::Padded(_)
+        | DataFlow::Spread
+        | DataFlow::AllPixels
+        | DataFlow::Along(_)
+        | DataFlow::Reduced { .. }
+        | DataFlow::Resampled(_)
+        | DataFlow::MatrixProduct
+        | DataFlow::Joined { .. }
+        | DataFlow::Flattened { .. }
+        | DataFlow::Reshaped(_)
+        | DataFlow::Transposed(_)
+        | DataFlow::Squeezed(_)
+        | DataFlow::Unsqueezed(_)
+        | DataFlow::Gathered { .. }
+        | DataFlow::Anywhere
+        | DataFlow::Expanded(_)
+        | DataFlow::Tiled(_)
+        | DataFlow::SizesAlone
+        | DataFlow::Everything
+        | DataFlow::Unknown => [1; 2],
     };
     strides[0].max(strides[1])
 }

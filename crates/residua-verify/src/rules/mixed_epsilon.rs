@@ -28,11 +28,8 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     let graph = subject.model.graph();
     let epsilons: Vec<(NodeId, f64)> = norms(subject)
         .into_iter()
-        .filter_map(|node| match graph.node(node).op {
-            Op::BatchNorm(norm) => Some((node, norm.epsilon)),
-            Op::GroupNorm(norm) => Some((node, norm.epsilon)),
-            _ => None,
-        })
+        .filter(|&node| matches!(graph.node(node).op, Op::BatchNorm(_) | Op::GroupNorm(_)))
+        .filter_map(|node| Some((node, graph.node(node).op.describe().epsilon?)))
         .collect();
     let Some(most) = usual(epsilons.iter().map(|(_, epsilon)| key(*epsilon))) else { return };
     // Few exceptions among many are worth a word; two halves are two models joined on purpose.

@@ -132,11 +132,9 @@ fn kind_is_float(kind: DataType) -> bool {
 
 /// As ONNX writes it.
 fn name_of(kind: DataType) -> String {
-    match kind {
-        DataType::Float => "float32".to_owned(),
-        DataType::Double => "float64".to_owned(),
-        other => format!("{other:?}").to_lowercase(),
-    }
+    let widths = [(DataType::Float, "float32"), (DataType::Double, "float64")];
+    let known = widths.iter().find(|(known, _)| *known == kind);
+    known.map_or_else(|| format!("{kind:?}").to_lowercase(), |(_, name)| (*name).to_owned())
 }
 
 fn listed(names: &[&str]) -> String {

@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use residua_ir::op::description;
 use residua_ir::{Checked, Graph, NodeId, Op, ValueId};
 use residua_resnet::slot::Position;
 
@@ -68,50 +69,15 @@ fn constants(graph: &Graph) -> Vec<bool> {
 
 fn part(graph: &Graph, constant: &[bool], id: NodeId) -> Part {
     let node = graph.node(id);
-    match &node.op {
-        Op::Conv(_) | Op::ConvTranspose(_) => Part::Anchor("conv"),
-        Op::Linear | Op::MatMul => Part::Anchor("linear"),
-        Op::MaxPool(_) => Part::Anchor("max pool"),
-        Op::LpPool(_) => Part::Anchor("power pool"),
-        Op::AvgPool(_) => Part::Anchor("average pool"),
-        Op::GlobalPool(_) | Op::Reduce(_) | Op::CumSum(_) | Op::ArgExtremum(_) | Op::TopK(_) => {
-            Part::Anchor("reduction")
-        }
-        Op::Resize(_) => Part::Anchor("resize"),
-        Op::Concat { .. } => Part::Anchor("concat"),
-        Op::Softmax { .. } | Op::LogSoftmax { .. } | Op::Hardmax { .. } => Part::Anchor("softmax"),
-        Op::Opaque(_) => Part::Anchor("opaque"),
+    match node.op.describe().landmark {
+        description::Landmark::Work(word) => Part::Anchor(word),
         // With a constant it is part of a norm or a bias that was written out.
-        Op::Elementwise(_) if node.inputs.iter().filter(|x| !constant[x.index()]).count() < 2 => Part::Follower,
-        Op::Elementwise(op) => Part::Anchor(op.name()),
-        Op::BatchNorm(_)
-        | Op::GroupNorm(_)
-        | Op::LayerNorm(_)
-        | Op::Lrn(_)
-        | Op::Activation(_)
-        | Op::Compare(_)
-        | Op::Is(_)
-        | Op::PRelu
-        | Op::Identity(_)
-        | Op::Quantize(_)
-        | Op::Dequantize(_)
-        | Op::Cast { .. } => Part::Follower,
-        Op::Pad(_)
-        | Op::PadAxes(_)
-        | Op::Where
-        | Op::Gather { .. }
-        | Op::GatherElements { .. }
-        | Op::GatherNd { .. }
-        | Op::Expand { .. }
-        | Op::Tile { .. }
-        | Op::Sizes { .. }
-        | Op::Flatten { .. }
-        | Op::Reshape { .. }
-        | Op::Transpose { .. }
-        | Op::Squeeze { .. }
-        | Op::Unsqueeze { .. }
-        | Op::DynamicRange(_)
-        | Op::Slice { .. } => Part::Mover,
+        description::Landmark::Arithmetic(_) if node.inputs.iter().filter(|x| !constant[x.index()]).count() < 2 => {
+            Part::Follower
+        }
+        description::Landmark::Arithmetic(word) => Part::Anchor(word),
+        description::Landmark::Follower => Part::Follower,
+        description::Landmark::Mover => Part::Mover,
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use residua_exec::{Array, Executor, Options, Precision};
 use residua_ir::computes::narrow_nodes;
-use residua_ir::{Checked, DType, Graph, Op, ValueId, ValueKind, validate};
+use residua_ir::{Checked, DType, Graph, ValueId, ValueKind, validate};
 
 use super::Settings;
 use super::bound::Bound;
@@ -41,7 +41,7 @@ impl Narrow {
             let Some(dtype) = *dtype else { continue };
             round.extend(node.outputs.iter().map(|&id| (id, dtype)));
             // Frameworks keep the statistics of norms in f32, and compute with them in it.
-            if !matches!(node.op, Op::BatchNorm(_) | Op::GroupNorm(_) | Op::LayerNorm(_)) {
+            if node.op.describe().epsilon.is_none() {
                 tensors.extend(node.inputs.iter().map(|&id| (id, dtype)));
             }
         }

@@ -77,10 +77,7 @@ pub(super) fn is(out: &mut Lowering<'_>, node: &Node, property: Property) -> Res
 pub(crate) fn before_transpose(out: &Lowering<'_>, linear: &Node) -> Option<(NodeId, ValueId)> {
     let id = out.graph().producer(out.roots[linear.inputs[1].index()])?;
     let node = out.graph().node(id);
-    match &node.op {
-        Op::Transpose { perm } if perm[..] == [1, 0] => Some((id, node.inputs[0])),
-        _ => None,
-    }
+    matches!(&node.op, Op::Transpose { perm } if perm[..] == [1, 0]).then(|| (id, node.inputs[0]))
 }
 
 /// `Gemm` for matrices, with the weight as it is stored; `MatMul` and `Add` for the rest.

@@ -90,9 +90,10 @@ pub(super) fn dynamic_range(out: &mut Lowering<'_>, id: NodeId) -> Result<(), Em
                 name
             };
             let integers = unread("quantized", DType::U8, &full);
-            match node.op {
-                Op::DynamicRange(DynamicRange::ZeroPoint) => [integers, unread("scale", DType::F32, &scalar), own],
-                _ => [integers, own, unread("zero_point", DType::U8, &scalar)],
+            if node.op == Op::DynamicRange(DynamicRange::ZeroPoint) {
+                [integers, unread("scale", DType::F32, &scalar), own]
+            } else {
+                [integers, own, unread("zero_point", DType::U8, &scalar)]
             }
         }
     };

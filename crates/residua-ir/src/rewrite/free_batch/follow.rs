@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::Lane;
 use crate::graph::{Node, NodeId, ValueId};
+use crate::op::description::{Axes, Flow};
 use crate::op::{Arithmetic, Extent, Op, ReshapeDim};
 use crate::rewrite::{Edits, Expr};
 use crate::shape::Dim;
@@ -89,72 +90,49 @@ impl<'m> Follower<'m> {
     }
 
     fn step(&self, node: &Node) -> Result<Step> {
-        let x = *node.inputs.first().ok_or("it has no operands")?;
-        let lane = self.lane(x);
-        match &node.op {
-            Op::Conv(_)
-            | Op::ConvTranspose(_)
-            | Op::BatchNorm(_)
-            | Op::GroupNorm(_)
-            | Op::Lrn(_)
-            | Op::MaxPool(_)
-            | Op::AvgPool(_)
-            | Op::LpPool(_)
-            | Op::GlobalPool(_)
-            | Op::Pad(_) => self.of_pictures(node, lane),
-            Op::Activation(_) | Op::Is(_) | Op::Identity(_) | Op::Cast { .. } => self.only(node, lane, &[]),
-            Op::Quantize(quantize) => self.only(node, lane, &[quantize.grain.axis]),
-            Op::Dequantize(grain) => self.only(node, lane, &[grain.axis]),
-            Op::LayerNorm(norm) => self.only(node, lane, &norm.axes),
-            Op::Softmax { axis } | Op::LogSoftmax { axis } | Op::Hardmax { axis } => self.only(node, lane, &[*axis]),
-            Op::CumSum(sum) => self.only(node, lane, &[sum.axis]),
-            Op::TopK(top) => self.only(node, lane, &[top.axis]),
-            Op::Resize(resize) => self.only(node, lane, &resize.axes),
-            Op::Reduce(reduce) => Ok(self.only(node, lane, &reduce.axes)?.without(&reduce.axes, reduce.keep_dims)),
-            Op::ArgExtremum(arg) => Ok(self.only(node, lane, &[arg.axis])?.without(&[arg.axis], arg.keep_dims)),
-            Op::PadAxes(pad) => {
-                let padded = pad.amounts.iter().enumerate().filter(|(_, amounts)| **amounts != [0, 0]);
-                self.only(node, lane, &padded.map(|(axis, _)| axis).collect::<Vec<_>>())
-            }
-            Op::Linear => self.only(node, lane, &[self.rank(x)?.saturating_sub(1)]),
-            Op::PRelu | Op::Elementwise(_) | Op::Compare(_) | Op::Where => self.broadcast(node, 0),
-            Op::MatMul => self.mat_mul(node),
-            Op::Concat { axis } => self.concat(node, *axis),
-            Op::Flatten { axis } => self.flatten(node, *axis),
-            Op::Reshape { shape } => self.reshape(node, shape),
-            Op::Transpose { perm } => {
+        let lane = self.lane(*node.inputs.first().ok_or("it has no operands")?);
+        match node.op.describe().flow {
+            Flow::Window(_) | Flow::Spread | Flow::AllPixels => self.of_images(node, lane),
+            Flow::Scaled(axes) | Flow::Padded(axes) | Flow::Along(axes) => self.apart_from(node, lane, &axes),
+            Flow::Resampled(axes) => self.only(node, lane, axes),
+            Flow::Reduced { axes, keep } => Ok(self.only(node, lane, axes)?.without(axes, keep)),
+            Flow::SamePlace if node.inputs.len() == 1 => self.only(node, lane, &[]),
+            Flow::SamePlace => self.broadcast(node, 0),
+            Flow::MatrixProduct => self.mat_mul(node),
+            Flow::Joined { axis } => self.concat(node, axis),
+            Flow::Flattened { axis } => self.flatten(node, axis),
+            Flow::Reshaped(shape) => self.reshape(node, shape),
+            Flow::Transposed(perm) => {
                 let lane = self.alone(node, lane)?;
                 let axis = perm.iter().position(|&from| from == lane.axis).ok_or("the axis of the batch is lost")?;
                 Ok(Step::same(Lane { axis, ..lane }))
             }
-            Op::Squeeze { axes } => {
+            Flow::Squeezed(axes) => {
                 let lane = self.alone(node, lane)?;
                 if axes.contains(&lane.axis) {
                     return Err("it removes the axis of the batch".to_owned());
                 }
                 Ok(Step::same(lane).without(axes, false))
             }
-            Op::Unsqueeze { axes } => {
+            Flow::Unsqueezed(axes) => {
                 let lane = self.alone(node, lane)?;
                 let axis = axes.iter().fold(lane.axis, |axis, &new| if new <= axis { axis + 1 } else { axis });
                 Ok(Step::same(Lane { axis, ..lane }))
             }
-            Op::Slice { axis, step, .. } => self.slice(node, *axis, *step),
-            Op::Gather { axis } => self.gather(node, *axis),
-            Op::Expand { shape } => self.expand(node, shape),
-            Op::Tile { repeats } => {
+            Flow::Sliced { axis, step } => self.slice(node, axis, step),
+            Flow::Gathered { axis } => self.gather(node, axis),
+            Flow::Expanded(shape) => self.expand(node, shape),
+            Flow::Tiled(repeats) => {
                 let lane = self.alone(node, lane)?;
                 match repeats.get(lane.axis) {
                     Some(Extent::Known(1)) => Ok(Step::same(lane)),
                     Some(_) | None => Err("it repeats pictures".to_owned()),
                 }
             }
-            Op::Sizes { .. } => Ok(Step { lane: None, instead: None }),
-            Op::DynamicRange(_) => Err("it looks for the range of all pictures of a batch together".to_owned()),
-            Op::GatherElements { .. } | Op::GatherNd { .. } => {
-                Err(format!("{} is not followed for a free batch", node.op.name()))
-            }
-            Op::Opaque(_) => Err("nothing is known of this operator, nor what it does to a batch".to_owned()),
+            Flow::SizesAlone => Ok(Step { lane: None, instead: None }),
+            Flow::Everything => Err("it looks for the range of all pictures of a batch together".to_owned()),
+            Flow::Anywhere => Err(format!("{} is not followed for a free batch", node.op.name())),
+            Flow::Unknown => Err("nothing is known of this operator, nor what it does to a batch".to_owned()),
         }
     }
 
@@ -165,7 +143,7 @@ impl<'m> Follower<'m> {
     }
 
     /// An operator on `[N, C, H, W]`.
-    fn of_pictures(&self, node: &Node, lane: Option<Lane>) -> Result<Step> {
+    fn of_images(&self, node: &Node, lane: Option<Lane>) -> Result<Step> {
         let lane = self.alone(node, lane)?;
         if lane.axis != 0 {
             return Err(format!("pictures lie along axis {} of its operand", lane.axis));
@@ -180,6 +158,18 @@ impl<'m> Follower<'m> {
             return Err(format!("{} mixes the pictures of a batch", node.op.name()));
         }
         Ok(Step::same(lane))
+    }
+
+    /// The same of axes that may depend on the operand's rank.
+    fn apart_from(&self, node: &Node, lane: Option<Lane>, axes: &Axes<'_>) -> Result<Step> {
+        match axes {
+            Axes::OfImage => self.of_images(node, lane),
+            Axes::Last(count) => {
+                let rank = self.rank(node.inputs[0])?;
+                self.only(node, lane, &(rank.saturating_sub(*count)..rank).collect::<Vec<_>>())
+            }
+            Axes::These(axes) => self.only(node, lane, axes),
+        }
     }
 
     /// Operands that are broadcast against each other, but for so many axes at their ends.

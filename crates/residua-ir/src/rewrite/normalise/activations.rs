@@ -58,13 +58,14 @@ fn commuting(m: &Matcher<'_>, node: &Node, op: Elementwise) -> Option<(ValueId, 
 
 /// Bounds of a clip or of a ReLU that has one.
 fn bounds(op: &Op) -> Option<[f64; 2]> {
-    match *op {
-        Op::Activation(
-            Activation::Clip { min: Some(min), max: Some(max) }
-            | Activation::Relu { negative_slope: 0.0, threshold: min, max_value: Some(max) },
-        ) if min == 0.0 => Some([min, max]),
-        _ => None,
-    }
+    let Op::Activation(
+        Activation::Clip { min: Some(min), max: Some(max) }
+        | Activation::Relu { negative_slope: 0.0, threshold: min, max_value: Some(max) },
+    ) = *op
+    else {
+        return None;
+    };
+    (min == 0.0).then_some([min, max])
 }
 
 /// `clip(slope · x + offset, 0, 1)`.
@@ -118,6 +119,7 @@ fn of_gate(m: &Matcher<'_>, number: f64, x: ValueId, gate: ValueId) -> Option<(A
     Some((activation, x))
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "a pattern: whatever else stands here is no such gate")]
 fn of_function(m: &Matcher<'_>, x: ValueId, gate: ValueId) -> Option<Activation> {
     let (_, function) = m.inner(gate)?;
     let &[operand] = &function.inputs[..] else { return None };
@@ -136,6 +138,7 @@ fn of_function(m: &Matcher<'_>, x: ValueId, gate: ValueId) -> Option<Activation>
 }
 
 /// What is multiplied with `x / 2`: `1 + erf(x / √2)`, or `1 + tanh(√(2/π) (x + 0.044715 x³))`.
+#[expect(clippy::wildcard_enum_match_arm, reason = "a pattern: whatever else stands here is no such gate")]
 fn gelu(m: &Matcher<'_>, x: ValueId, gate: ValueId) -> Option<Activation> {
     let (_, sum) = m.inner(gate)?;
     let (function, _) = m.with_number(sum, Elementwise::Add).filter(|(_, one)| *one == 1.0)?;

@@ -29,10 +29,12 @@ fn biased<'m>(m: &Matcher<'m>, value: ValueId, bias: ValueId) -> Option<(NodeId,
     let (is, producer) = m.inner(value)?;
     let parameter = m.parameter(bias)?;
     let rank = m.rank(value)?;
-    let axis = match producer.op {
-        Op::Conv(_) => 1,
-        Op::Linear => rank.checked_sub(1)?,
-        _ => return None,
+    let axis = if let Op::Conv(_) = producer.op {
+        1
+    } else if producer.op == Op::Linear {
+        rank.checked_sub(1)?
+    } else {
+        return None;
     };
     let shape = parameter.tensor.shape();
     let outputs = m.size(value, axis)?;

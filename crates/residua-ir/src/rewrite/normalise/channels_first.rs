@@ -284,6 +284,7 @@ impl<'p, 'm> Plan<'p, 'm> {
     }
 
     /// The node on operands as they are held; `None` where it needs them in their own order.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what is not known here is given in its own order")]
     fn moved(&mut self, node: &Node) -> Result<Option<(Expr, Held)>, RewriteError> {
         let output = node.output();
         if node.outputs.len() != 1 || node.inputs.is_empty() {
@@ -411,6 +412,7 @@ impl<'p, 'm> Plan<'p, 'm> {
     }
 
     /// Whether only matrix products read a value, through what treats every element alike.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else reads it needs it in its own order")]
     fn ends_in_products(&self, value: ValueId) -> bool {
         let mut pending = vec![value];
         while let Some(value) = pending.pop() {
@@ -430,6 +432,7 @@ impl<'p, 'm> Plan<'p, 'm> {
     }
 
     /// What reads a flattened picture.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what is not known here is given in its own order")]
     fn flattened(&mut self, node: &Node, sizes: [usize; 3]) -> Result<Option<(Expr, Held)>, RewriteError> {
         let x = node.inputs[0];
         Ok(match &node.op {

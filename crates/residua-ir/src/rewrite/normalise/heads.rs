@@ -28,6 +28,7 @@ fn find(m: &Matcher<'_>, edits: &mut Edits<'_>) -> Result<Found, RewriteError> {
 }
 
 /// A reduction over height and width, or an average over a window as large as the picture.
+#[expect(clippy::wildcard_enum_match_arm, reason = "a pattern: whatever else stands here stays as it is")]
 fn over_pixels(m: &Matcher<'_>, node: &Node) -> Option<(ValueId, GlobalPool)> {
     let &[x] = &node.inputs[..] else { return None };
     if m.rank(x) != Some(4) {
@@ -47,6 +48,7 @@ fn over_pixels(m: &Matcher<'_>, node: &Node) -> Option<(ValueId, GlobalPool)> {
 }
 
 /// A global pool and what makes `[N, C]` of its `[N, C, 1, 1]`.
+#[expect(clippy::wildcard_enum_match_arm, reason = "a pattern: whatever else stands here stays as it is")]
 fn flattened(m: &Matcher<'_>, node: &Node) -> Option<(NodeId, ValueId, GlobalPool)> {
     let flattens = match &node.op {
         Op::Flatten { axis: 1 } => true,
@@ -58,10 +60,8 @@ fn flattened(m: &Matcher<'_>, node: &Node) -> Option<(NodeId, ValueId, GlobalPoo
         _ => false,
     };
     let (is, pool) = m.inner(*node.inputs.first()?).filter(|_| flattens)?;
-    match (&pool.op, &pool.inputs[..]) {
-        (Op::GlobalPool(GlobalPool { kind, keep_dims: true }), &[x]) => {
-            Some((is, x, GlobalPool { kind: *kind, keep_dims: false }))
-        }
-        _ => None,
-    }
+    let (Op::GlobalPool(GlobalPool { kind, keep_dims: true }), &[x]) = (&pool.op, &pool.inputs[..]) else {
+        return None;
+    };
+    Some((is, x, GlobalPool { kind: *kind, keep_dims: false }))
 }

@@ -15,10 +15,12 @@ pub(super) const PASS: Pass =
 fn find(m: &Matcher<'_>, edits: &mut Edits<'_>) -> Result<Found, RewriteError> {
     let mut found = Found::default();
     for (id, node) in m.nodes() {
-        let padded = match node.op {
-            Op::Conv(conv) => before(m, node, conv.padding).map(|(x, padding)| (x, Op::Conv(Conv { padding, ..conv }))),
-            Op::AvgPool(pool) => average(m, node, pool),
-            _ => None,
+        let padded = if let Op::Conv(conv) = node.op {
+            before(m, node, conv.padding).map(|(x, padding)| (x, Op::Conv(Conv { padding, ..conv })))
+        } else if let Op::AvgPool(pool) = node.op {
+            average(m, node, pool)
+        } else {
+            None
         };
         let Some((x, op)) = padded else { continue };
         let mut operands = vec![x.into()];

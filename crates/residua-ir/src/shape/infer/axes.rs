@@ -48,7 +48,7 @@ pub(super) fn reshape(target: &[ReshapeDim], operands: &[TensorType]) -> Result<
             }
             ReshapeDim::Computed(extent) => match extent.size(operands)? {
                 Dim::Fixed(size) => fixed(size)?,
-                free => {
+                free @ (Dim::Symbolic { .. } | Dim::Unknown) => {
                     match rest.iter_mut().find(|dim| dim.is_some_and(|dim| dim.is_equal(&free))) {
                         Some(same) => *same = None,
                         None => open = true,
