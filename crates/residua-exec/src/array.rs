@@ -212,6 +212,13 @@ pub(crate) fn offsets(shape: &[usize], axes: &[usize]) -> Vec<usize> {
     }
 }
 
+/// Elements in the type that is computed in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Elements<'a> {
+    F32(&'a [f32]),
+    F64(&'a [f64]),
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,9 +8,9 @@ use std::ops::{Add, AddAssign, Div, Mul, Neg, Rem, Sub};
 use pulp::Arch;
 use residua_ir::{Tensor, TensorError};
 
-use crate::array::{Array, Data};
-use crate::executor::Elements;
-use crate::kernels::micro::{Shape, ShapeOf, Strip};
+use crate::array::{Array, Data, Elements};
+use crate::kernels::micro::{ShapeOf, Strip};
+use crate::kernels::tile::Shape;
 
 /// f32 or f64.
 pub(crate) trait Element:

@@ -11,13 +11,15 @@ use residua_ir::shape::infer;
 use residua_ir::{Checked, DType, Graph, Shape, TensorType, ValueId, ValueKind};
 
 use crate::array::{Array, element_count};
-use crate::buffer::{Buffer, FreeList};
+use crate::buffer::FreeList;
 use crate::element::Element;
 use crate::error::ExecError;
 use crate::estimate::of_graph;
-use crate::executor::{Computed, Options, Results, Watch};
+use crate::options::{Computed, Options, Results, Watch};
 use crate::parallel;
-use crate::plan::{Constants, Plan, integer};
+use crate::plan::Plan;
+use crate::run::Run;
+use crate::step::integer;
 use crate::steps;
 
 /// A plan with what it needs to run.
@@ -99,9 +101,9 @@ impl<T: Element> Engine<T> {
             if let ValueKind::Input(declared) = &self.graph.value(id).kind
                 && let Some(dtype) = integer(declared.dtype)
             {
-                steps::whole::check(&values, dtype, self.graph.value(id).name.raw())?;
+                steps::integer::check(&values, dtype, self.graph.value(id).name.raw())?;
             }
-            run.slots[id.index()] = Some(Arc::new(values.into()));
+            run.put(id, Arc::new(values.into()));
         }
         self.pool.install(|| {
             parallel::awake(|| {
@@ -125,7 +127,7 @@ impl<T: Element> Engine<T> {
             outputs: self.graph.outputs().iter().map(|&id| run.array(id)).collect::<Result<_, _>>()?,
             kept: self.keep.iter().map(|&id| Ok((id, run.array(id)?))).collect::<Result<_, ExecError>>()?,
         };
-        *self.buffers.lock().unwrap_or_else(PoisonError::into_inner) = run.free;
+        *self.buffers.lock().unwrap_or_else(PoisonError::into_inner) = run.into_free();
         Ok(results)
     }
 
@@ -211,93 +213,5 @@ impl<T: Element> Engine<T> {
             }
         }
         Ok(())
-    }
-}
-
-/// One run: the values that live, and buffers to use again.
-pub(crate) struct Run<'a, T> {
-    pub(crate) arch: Arch,
-    pub(crate) shapes: Arc<[Vec<usize>]>,
-    slots: Vec<Option<Arc<Buffer<T>>>>,
-    free: FreeList<T>,
-    constants: &'a Constants<T>,
-}
-
-impl<'a, T: Element> Run<'a, T> {
-    /// A run of values of these shapes, with these buffers at hand.
-    pub(crate) fn new(arch: Arch, shapes: Arc<[Vec<usize>]>, free: FreeList<T>, constants: &'a Constants<T>) -> Self {
-        let slots = vec![None; shapes.len()];
-        Self { arch, shapes, slots, free, constants }
-    }
-
-    /// Keeps what a step gave.
-    pub(crate) fn put(&mut self, id: ValueId, values: Arc<Buffer<T>>) {
-        self.slots[id.index()] = Some(values);
-    }
-
-    /// Takes an array instead of what a step gave.
-    fn replace(&mut self, id: ValueId, array: &Array) -> Result<(), ExecError> {
-        if array.shape() != self.shape(id) {
-            return Err(ExecError::Compare { reference: self.shape(id).to_vec(), other: array.shape().to_vec() });
-        }
-        self.release(id);
-        self.put(id, Arc::new(T::of_array(array).into()));
-        Ok(())
-    }
-
-    /// Elements of a value that lives.
-    pub(crate) fn values(&self, id: ValueId) -> &[T] {
-        match &self.slots[id.index()] {
-            Some(values) => values,
-            None => self.constants.get(&id).map_or(&[], Vec::as_slice),
-        }
-    }
-
-    pub(crate) fn shape(&self, id: ValueId) -> &[usize] {
-        &self.shapes[id.index()]
-    }
-
-    /// A buffer of this many elements of any value.
-    pub(crate) fn buffer(&mut self, len: usize) -> Buffer<T> {
-        self.free.take(len).unwrap_or_else(|| Buffer::new(len))
-    }
-
-    /// Gives a buffer back.
-    pub(crate) fn recycle(&mut self, buffer: Buffer<T>) {
-        self.free.push(buffer);
-    }
-
-    /// The value itself, to pass on.
-    pub(crate) fn share(&mut self, id: ValueId) -> Arc<Buffer<T>> {
-        match &self.slots[id.index()] {
-            Some(values) => values.clone(),
-            None => Arc::new(self.values(id).to_vec().into()),
-        }
-    }
-
-    /// The elements of a value, to be changed: its own buffer where it is not read again, a copy otherwise.
-    pub(crate) fn take(&mut self, id: ValueId, dead: &[ValueId]) -> Buffer<T> {
-        if dead.contains(&id)
-            && let Some(values) = self.slots[id.index()].take()
-        {
-            match Arc::try_unwrap(values) {
-                Ok(values) => return values,
-                Err(shared) => self.slots[id.index()] = Some(shared),
-            }
-        }
-        let mut copy = self.buffer(self.values(id).len());
-        copy.copy_from_slice(self.values(id));
-        copy
-    }
-
-    /// Takes the buffer of a value that is not read again.
-    pub(crate) fn release(&mut self, id: ValueId) {
-        if let Some(buffer) = self.slots[id.index()].take().and_then(|values| Arc::try_unwrap(values).ok()) {
-            self.free.push(buffer);
-        }
-    }
-
-    fn array(&self, id: ValueId) -> Result<Array, ExecError> {
-        Array::new(self.shape(id).to_vec(), T::into_data(self.values(id).to_vec()))
     }
 }

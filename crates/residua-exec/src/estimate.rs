@@ -8,7 +8,7 @@ use residua_ir::op::description::{Class, Flow, Statistics, Windows};
 use residua_ir::{Checked, Graph, Name, Op, TensorType, ValueId, ValueKind, cost};
 
 use crate::error::ExecError;
-use crate::executor::Precision;
+use crate::options::Precision;
 
 /// What a run takes, as shapes tell it.
 #[derive(Debug, Clone, PartialEq, Eq)]

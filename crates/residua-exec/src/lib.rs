@@ -20,12 +20,16 @@ mod error;
 mod estimate;
 mod executor;
 mod kernels;
+mod options;
 pub mod order;
 mod parallel;
 mod plan;
+mod run;
+mod step;
 mod steps;
 
 pub use array::{Array, Data};
 pub use error::ExecError;
 pub use estimate::{Estimate, estimate};
-pub use executor::{Computed, Executor, Options, Precision, Results, Watch};
+pub use executor::Executor;
+pub use options::{Computed, Options, Precision, Results, Watch};

@@ -2,7 +2,7 @@
 //!
 //! The common axis is cut into blocks, so that a panel of columns stays in the first cache while all filters go over it;
 //! what is done after the sums happens while the tile is in cache still. Sums of f32 are rounded as they are ordered, and
-//! a deep network can make a hundred roundings of one; so their [`Order`] is that of ONNX Runtime.
+//! a deep network can make a hundred roundings of one; so their [`SumOrder`] is that of ONNX Runtime.
 
 use std::ops::Range;
 
@@ -11,8 +11,8 @@ use residua_ir::Activation;
 
 use super::activation;
 use super::image::Geometry;
-use super::micro::{BLOCK, Finish, Like, Shape, Strip, prefetch};
-use super::panels::column_panels;
+use super::micro::{Finish, Like, Strip, prefetch};
+use super::tile::{BLOCK, Shape, column_panels};
 use crate::buffer::Buffer;
 use crate::element::Element;
 use crate::parallel;
@@ -89,14 +89,14 @@ struct Task<'a, T> {
 /// The common axis runs over groups of channels, in a group over kernel rows and columns, and at each of them over the
 /// channels of the group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Order {
+pub(crate) struct SumOrder {
     /// Channels of a group.
     pub(crate) channels: usize,
     /// Steps that are summed before they are added to the result.
     pub(crate) block: usize,
 }
 
-impl Order {
+impl SumOrder {
     /// Products in the order in which filters lie.
     pub(crate) const PLAIN: Self = Self { channels: 1, block: BLOCK };
 
@@ -146,7 +146,7 @@ impl Order {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Filters<'a, T> {
     pub(crate) packed: &'a [T],
-    pub(crate) order: Order,
+    pub(crate) order: SumOrder,
 }
 
 /// Convolves prepared pictures ([`Geometry::prepare`]).
@@ -259,7 +259,7 @@ struct Product<'a, T> {
     picture: &'a [T],
     /// All filters of the group.
     filters: &'a [T],
-    order: Order,
+    order: SumOrder,
     /// Length of the common axis.
     depth: usize,
     /// First filter of the task.
@@ -322,7 +322,7 @@ impl Gather {
     fn gather<T: Element>(
         &self,
         picture: &[T],
-        order: Order,
+        order: SumOrder,
         block: Range<usize>,
         pieces: &[Piece],
         width: usize,

@@ -3,8 +3,9 @@
 use pulp::Arch;
 
 use super::conv::Epilogue;
-use super::micro::{BLOCK, Shape, Strip};
-use super::panels::{Axis, column_panels, pack_rows};
+use super::micro::Strip;
+use super::panels::{Axis, pack_rows};
+use super::tile::{BLOCK, Shape, column_panels};
 use crate::element::Element;
 use crate::parallel;
 

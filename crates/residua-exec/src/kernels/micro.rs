@@ -1,6 +1,6 @@
 //! The matrix kernel: a strip of packed columns times panels of packed rows, in vector registers.
 //!
-//! Every element of the result is a sum of blocks of [`BLOCK`] steps along the common axis (others for convolutions),
+//! Every element of the result is a sum of blocks of [`BLOCK`](super::tile::BLOCK) steps along the common axis (others for convolutions),
 //! each a chain of fused multiply-adds in ascending order, whatever the tile it lies in and the width of the machine's
 //! vectors. So results do not depend on how work is cut up, and are the same bits on all machines that
 //! have fused multiply-add. Blocks also keep the rounding error of long sums down: it grows with their length and number,
@@ -11,13 +11,8 @@ use std::ops::{Add, Mul};
 
 use pulp::{Simd, WithSimd};
 
-use super::panels::row_panels;
+use super::tile::{Shape, row_panels};
 
-/// Steps along the common axis that are summed before they are added to the result. Three vectors of f32 or f64 a
-/// step, of 64 bytes each, take 24 KiB: what of a first-level cache of 32 KiB the rows leave.
-pub(crate) const BLOCK: usize = 128;
-/// Vectors side by side in a tile.
-const VECTORS: usize = 3;
 /// Columns at the end of a row for which a vector holds rows instead: of a whole vector of columns most would be dropped.
 const FEW: usize = 4;
 /// Panels of rows that few columns are multiplied with at once, so that sums wait for no other.
@@ -25,22 +20,6 @@ const ABREAST: usize = 4;
 
 /// Elements of the widest vector of the narrowest type.
 const MOST_LANES: usize = 16;
-
-/// How tiles are shaped on a machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Shape {
-    /// Rows of a tile.
-    pub(crate) rows: usize,
-    /// Elements of one vector.
-    pub(crate) lanes: usize,
-}
-
-impl Shape {
-    /// Columns of a full tile.
-    pub(crate) fn columns(self) -> usize {
-        VECTORS * self.lanes
-    }
-}
 
 /// One strip of columns: `rows[i][column..] (+)= Σ a[i][k] · b[k]` over one block of the common axis.
 pub(crate) struct Strip<'a, 'r, T> {

@@ -22,13 +22,15 @@ pub(crate) mod matmul;
 pub(crate) mod micro;
 pub(crate) mod moves;
 pub(crate) mod norm;
+pub(crate) mod pack;
 pub(crate) mod panels;
 pub(crate) mod pool;
 pub(crate) mod quantise;
-pub(crate) mod rank;
 pub(crate) mod reduce;
 pub(crate) mod resize;
 pub(crate) mod select;
+pub(crate) mod tile;
+pub(crate) mod top_k;
 pub(crate) mod transposed;
 
 use pulp::{Arch, Simd, WithSimd};

@@ -7,29 +7,9 @@
 
 use std::ops::Range;
 
-use super::micro::{BLOCK, Shape};
+use super::tile::{BLOCK, Shape, column_panels, row_panels};
 use crate::element::Element;
 use crate::parallel;
-
-/// The panels that `rows` rows are cut into.
-pub(crate) fn row_panels(rows: usize, full: usize) -> impl Iterator<Item = Range<usize>> {
-    let mut start = 0;
-    std::iter::from_fn(move || {
-        let rest = rows - start;
-        let width = if rest >= full { full } else { (rest > 0).then(|| 1 << rest.ilog2())? };
-        start += width;
-        Some(start - width..start)
-    })
-}
-
-/// The panels that `columns` columns are cut into, with their padded widths.
-pub(crate) fn column_panels(columns: usize, shape: Shape) -> impl Iterator<Item = (Range<usize>, usize)> {
-    let full = shape.columns();
-    (0..columns).step_by(full.max(1)).map(move |start| {
-        let end = columns.min(start + full);
-        (start..end, (end - start).next_multiple_of(shape.lanes))
-    })
-}
 
 /// An element of a matrix that is packed: a number, or what becomes one on the way, so that a file is packed as it is read.
 pub(crate) trait Raw<T>: Copy + Sync {

@@ -1,6 +1,6 @@
 //! Numbers to integers and back.
 //!
-//! Integers are kept as numbers of the type that is computed in. All up to 16 bits are exact in it, and so are sums of
+//! IntegerChain are kept as numbers of the type that is computed in. All up to 16 bits are exact in it, and so are sums of
 //! them below 2^24.
 
 use pulp::Arch;

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use residua_ir::{Activation, Elementwise, NodeId, Op, ValueId};
 
 use super::Scene;
-use super::integers::Chain;
+use super::integer_chains::Chain;
 use crate::element::Element;
-use crate::executor::Precision;
+use crate::options::Precision;
 
 /// Nodes that become one step.
 #[derive(Debug, Clone)]

@@ -10,12 +10,13 @@ use pulp::Arch;
 use residua_ir::rewrite::computed_constants;
 use residua_ir::{Checked, DType, Node, NodeId, Tensor, ValueId, ValueKind};
 
-use super::{Constants, Step, read, tensor_of, weights};
+use super::{read, tensor_of, weights};
 use crate::array::element_count;
 use crate::buffer::FreeList;
 use crate::element::Element;
-use crate::engine::Run;
 use crate::error::ExecError;
+use crate::run::{Constants, Run};
+use crate::step::Step;
 use crate::steps;
 
 /// Computed values that do not depend on the inputs.

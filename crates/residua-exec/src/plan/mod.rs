@@ -1,87 +1,26 @@
 //! The plan: steps in the order in which they run, with their weights packed.
 //!
-//! [`integers`] finds chains that are computed in integers, [`known`] computes what depends on tensors alone, [`fuse`] says
-//! which nodes become one step, [`single`] which of them the reference computes in f32, and [`weights`] makes steps of them.
+//! [`integer_chains`] finds chains that are computed in integers, [`known`] computes what depends on tensors alone, [`fuse`] says
+//! which nodes become one step, [`f32_islands`] which of them the reference computes in f32, and [`weights`] makes steps of them.
 
+mod f32_islands;
 mod fuse;
-pub(crate) mod integers;
+mod integer_chains;
 mod known;
-mod single;
-pub(crate) mod weights;
-
-use std::collections::BTreeMap;
+mod weights;
 
 use pulp::Arch;
 use rayon::prelude::*;
-use residua_ir::{Activation, Checked, Conv, DType, NodeId, Op, Parameter, Tensor, ValueId};
+use residua_ir::{Checked, DType, NodeId, Parameter, Tensor, ValueId};
 
 use crate::element::Element;
 use crate::error::ExecError;
-use crate::executor::Precision;
-use crate::kernels::conv::Order;
-use crate::steps::whole;
-use integers::{Chain, Integers};
+use crate::options::Precision;
+use crate::run::Constants;
+use crate::step::{self, Step};
+use crate::steps::integer;
+use integer_chains::Chain;
 use known::Known;
-pub(crate) use single::Single;
-
-/// What a step computes.
-#[derive(Debug)]
-pub(crate) enum Work<T> {
-    /// A convolution of operand 0, with its packed filters and bias; [`None`] where those are operands 1 and 2.
-    Conv { conv: Conv, weights: Option<Weights<T>> },
-    /// A linear layer of operand 0, likewise.
-    Linear { weights: Option<Weights<T>> },
-    /// `(x - mean) * factor + offset` by channel: a batch norm, prepared.
-    Scale { mean: Vec<T>, factor: Vec<T>, offset: Vec<T> },
-    /// A chain of integers.
-    Integers(Integers<T>),
-    /// One step that is computed in f32 whatever the engine computes in.
-    Single(Box<Single>),
-    /// The operator as it is.
-    Op(Op),
-}
-
-/// Packed weights.
-#[derive(Debug)]
-pub(crate) struct Weights<T> {
-    pub(crate) shape: Vec<usize>,
-    pub(crate) packed: Vec<T>,
-    /// In which order a convolution sums.
-    pub(crate) order: Order,
-    /// What each output is multiplied by before the bias: the batch norm that was folded in.
-    pub(crate) factor: Option<Vec<T>>,
-    pub(crate) bias: Option<Vec<T>>,
-}
-
-/// One node, or several that are computed at once.
-#[derive(Debug)]
-pub(crate) struct Step<T> {
-    /// The first node's name.
-    pub(crate) name: String,
-    pub(crate) work: Work<T>,
-    pub(crate) operands: Vec<ValueId>,
-    /// Added to the result.
-    pub(crate) residual: Option<ValueId>,
-    /// Applied last.
-    pub(crate) activation: Option<Activation>,
-    pub(crate) output: ValueId,
-    /// Type of the result where that is whole numbers.
-    pub(crate) integer: Option<DType>,
-    /// Whether the result is truth values.
-    pub(crate) truth: bool,
-    /// What the result is rounded to.
-    pub(crate) round: Option<DType>,
-}
-
-impl<T> Step<T> {
-    /// Everything that the step reads.
-    pub(crate) fn reads(&self) -> impl Iterator<Item = ValueId> + '_ {
-        self.operands.iter().copied().chain(self.residual)
-    }
-}
-
-/// Values that do not depend on the inputs, read as they are.
-pub(crate) type Constants<T> = BTreeMap<ValueId, Vec<T>>;
 
 /// Steps, and what they read besides what others of them give.
 #[derive(Debug)]
@@ -102,25 +41,26 @@ impl<T: Element> Plan<T> {
     ) -> Result<Self, ExecError> {
         let graph = model.graph();
         let consumers = graph.consumers();
-        let chains: Vec<Option<Chain>> = graph.node_ids().map(|id| integers::chain(model, &consumers, id)).collect();
+        let chains: Vec<Option<Chain>> =
+            graph.node_ids().map(|id| integer_chains::chain(model, &consumers, id)).collect();
         let needed = needed(model, &chains, pinned);
         let known = Known::compute(model, &consumers, &needed, pinned, memory_limit, arch)?;
-        let single = match precision {
+        let in_f32 = match precision {
             Precision::F32 => Vec::new(),
-            Precision::F64 => single::nodes(model, &consumers),
+            Precision::F64 => f32_islands::nodes(model, &consumers),
         };
-        let known_single = if single.contains(&true) {
+        let known_in_f32 = if in_f32.contains(&true) {
             Some(Known::<f32>::compute(model, &consumers, &needed, pinned, memory_limit, arch)?)
         } else {
             None
         };
-        let scene = Scene { model, pinned, consumers: &consumers, known: &known, single: known_single.as_ref() };
+        let scene = Scene { model, pinned, consumers: &consumers, known: &known, in_f32: known_in_f32.as_ref() };
         let groups = fuse::groups(&scene, chains, &needed, precision);
         let steps: Vec<Step<T>> = groups
             .into_par_iter()
-            .map(|group| match scene.single {
-                Some(known) if group.chain.is_none() && single[group.head.index()] => {
-                    single::step(&scene, known, group, arch)
+            .map(|group| match scene.in_f32 {
+                Some(known) if group.chain.is_none() && in_f32[group.head.index()] => {
+                    f32_islands::step(&scene, known, group, arch)
                 }
                 _ => weights::step(&scene, group, precision, arch),
             })
@@ -136,8 +76,8 @@ impl<T: Element> Plan<T> {
             .collect();
         let constants = constants.into_par_iter().map(|(id, parameter)| {
             let values = read(&parameter.tensor, parameter.name.raw())?;
-            if let Some(dtype) = integer(parameter.tensor.dtype()) {
-                whole::check(&values, dtype, parameter.name.raw())?;
+            if let Some(dtype) = step::integer(parameter.tensor.dtype()) {
+                integer::check(&values, dtype, parameter.name.raw())?;
             }
             Ok((id, values))
         });
@@ -154,7 +94,7 @@ struct Scene<'a, T> {
     consumers: &'a [Vec<NodeId>],
     known: &'a Known<T>,
     /// The same in f32, where some nodes are computed in it.
-    single: Option<&'a Known<f32>>,
+    in_f32: Option<&'a Known<f32>>,
 }
 
 impl<T: Element> Scene<'_, T> {
@@ -203,11 +143,6 @@ fn needed(model: &Checked, chains: &[Option<Chain>], pinned: &[bool]) -> Vec<boo
         }
     }
     needed
-}
-
-/// A type that whole numbers have to be exact in.
-pub(crate) fn integer(dtype: DType) -> Option<DType> {
-    (!dtype.is_float() && dtype != DType::Bool).then_some(dtype)
 }
 
 /// All elements of a parameter.

@@ -6,13 +6,14 @@
 use pulp::Arch;
 use residua_ir::{Checked, DType, IdentityReason, Node, NodeId, Op};
 
+use super::Scene;
 use super::fuse::Group;
-use super::{Scene, Step, Weights, Work, integer};
 use crate::element::Element;
 use crate::error::ExecError;
-use crate::executor::Precision;
-use crate::kernels::conv::Order;
-use crate::kernels::panels::{Axis, Raw, pack_rows, pack_transposed};
+use crate::kernels::conv::SumOrder;
+use crate::kernels::pack::pack;
+use crate::options::Precision;
+use crate::step::{Step, Weights, Work, integer};
 
 /// What a batch norm does to each channel, in f64: `(x - mean) * factor + offset`.
 struct Scale {
@@ -123,7 +124,7 @@ fn weights<T: Element>(
     let node = scene.model.graph().node(group.head);
     let shape = scene.model.shape_of(node.inputs[1]).and_then(|shape| shape.as_fixed());
     let Some(shape) = shape else { return Ok(None) };
-    let order = groups.map_or(Order::PLAIN, |groups| order(scene.model, node, &shape, groups));
+    let order = groups.map_or(SumOrder::PLAIN, |groups| order(scene.model, node, &shape, groups));
     let packed = match scene.stored(node.inputs[1]) {
         Some(bytes) => pack(bytes, &shape, groups, order, arch),
         None => match scene.elements(node.inputs[1]) {
@@ -156,46 +157,16 @@ fn folded<T: Element>(scene: &Scene<'_, T>, norm: NodeId) -> Result<Option<Scale
 }
 
 /// In which order a convolution sums products.
-fn order(model: &Checked, node: &Node, weights: &[usize], groups: usize) -> Order {
+fn order(model: &Checked, node: &Node, weights: &[usize], groups: usize) -> SumOrder {
     let graph = model.graph();
     let is_restored = graph.producer(node.inputs[1]).is_some_and(|id| matches!(graph.node(id).op, Op::Dequantize(_)));
-    if let Some(order) = Order::of_blocked(weights, groups).filter(|_| !is_restored) {
+    if let Some(order) = SumOrder::of_blocked(weights, groups).filter(|_| !is_restored) {
         return order;
     }
     let depth = weights[1..].iter().product();
     let size = |axis: usize| model.shape_of(node.output())?.dims().get(axis)?.fixed();
     match (size(2), size(3)) {
-        (Some(height), Some(width)) => Order::of_product(depth, height.saturating_mul(width)),
-        _ => Order::PLAIN,
+        (Some(height), Some(width)) => SumOrder::of_product(depth, height.saturating_mul(width)),
+        _ => SumOrder::PLAIN,
     }
-}
-
-/// Packs row-major weights: of a convolution, filters group by group (depthwise ones stay as they are); of a linear
-/// layer, as columns.
-pub(crate) fn pack<T: Element>(
-    values: &[impl Raw<T>],
-    shape: &[usize],
-    groups: Option<usize>,
-    order: Order,
-    arch: Arch,
-) -> Vec<T> {
-    let tile = T::tile_shape(arch);
-    let (outputs, depth) = (shape[0], shape[1..].iter().product::<usize>());
-    let Some(groups) = groups else { return pack_transposed(values, depth, tile) };
-    if is_depthwise(shape, groups) || values.is_empty() {
-        return values.iter().map(|value| value.number()).collect();
-    }
-    let mut packed = vec![T::default(); values.len()];
-    let group = outputs / groups * depth;
-    let steps = order.steps(shape[1], shape[2..].iter().product());
-    let axis = Axis { depth, block: order.block, steps: steps.as_deref() };
-    for (packed, values) in packed.chunks_mut(group).zip(values.chunks(group)) {
-        pack_rows(values, axis, tile, packed);
-    }
-    packed
-}
-
-/// Whether filters of this shape slide over one channel each.
-pub(crate) fn is_depthwise(shape: &[usize], groups: usize) -> bool {
-    groups > 1 && shape[1] == 1
 }

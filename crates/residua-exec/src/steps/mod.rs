@@ -1,11 +1,11 @@
 //! Steps: from what a step of the plan says to the kernels that compute it.
 //!
-//! Here is what has weights; [`plain`] has the operators as they are, [`integers`] chains of integers, and [`whole`] keeps
+//! Here is what has weights; [`plain`] has the operators as they are, [`integer_chain`] chains of integers, and [`integer`] keeps
 //! integers exact.
 
-mod integers;
+pub(crate) mod integer;
+mod integer_chain;
 mod plain;
-pub(crate) mod whole;
 
 use std::sync::Arc;
 
@@ -16,14 +16,14 @@ use residua_ir::{Conv, DType, ValueId};
 use crate::array::element_count;
 use crate::buffer::{Buffer, FreeList};
 use crate::element::Element;
-use crate::engine::Run;
 use crate::error::ExecError;
-use crate::kernels::conv::{Epilogue, Filters, Order, conv};
+use crate::kernels::conv::{Epilogue, Filters, SumOrder, conv};
 use crate::kernels::depthwise::depthwise;
 use crate::kernels::image::Geometry;
+use crate::kernels::pack::{is_depthwise, pack};
 use crate::kernels::{matmul, norm};
-use crate::plan::weights::{is_depthwise, pack};
-use crate::plan::{Single, Step, Weights, Work};
+use crate::run::Run;
+use crate::step::{F32Island, Step, Weights, Work};
 
 type Values<T> = Arc<Buffer<T>>;
 
@@ -35,7 +35,7 @@ pub(crate) fn run<T: Element>(run: &mut Run<'_, T>, step: &Step<T>, dead: &[Valu
         None => values,
     };
     match step.integer {
-        Some(dtype) => whole::wrapped(values, dtype, &step.name),
+        Some(dtype) => integer::wrapped(values, dtype, &step.name),
         None => Ok(values),
     }
 }
@@ -66,14 +66,14 @@ fn compute<T: Element>(run: &mut Run<'_, T>, step: &Step<T>, dead: &[ValueId]) -
             norm::centre_and_scale(run.arch, &mut values, [mean, factor, offset], plane, step.activation);
             Ok(Arc::new(values))
         }
-        Work::Integers(chain) => integers::run(run, step, chain, dead),
-        Work::Single(inner) => run_single(run, step, inner),
+        Work::Integers(chain) => integer_chain::run(run, step, chain, dead),
+        Work::F32Island(inner) => run_f32_island(run, step, inner),
         Work::Op(op) => plain::run_op(run, op, step, dead),
     }
 }
 
 /// Runs a step in f32 on the values that the outer one reads.
-fn run_single<T: Element>(outer: &Run<'_, T>, step: &Step<T>, inner: &Single) -> Result<Values<T>, ExecError> {
+fn run_f32_island<T: Element>(outer: &Run<'_, T>, step: &Step<T>, inner: &F32Island) -> Result<Values<T>, ExecError> {
     let mut single = Run::new(outer.arch, outer.shapes.clone(), FreeList::default(), &inner.constants);
     for &id in &step.operands {
         let values: Vec<f32> = outer.values(id).iter().map(|value| value.to_f32()).collect();
@@ -94,8 +94,8 @@ pub(crate) fn scratch<T>(step: &Step<T>, shapes: &[Vec<usize>]) -> Option<usize>
             };
             geometry(conv, &shapes[step.operands[0].index()], kernel, &shapes[step.output.index()])?.prepared_len()
         }
-        Work::Integers(chain) => integers::scratch(step, chain, shapes),
-        Work::Single(inner) => {
+        Work::Integers(chain) => integer_chain::scratch(step, chain, shapes),
+        Work::F32Island(inner) => {
             let own = scratch(&inner.step, shapes)?;
             let mut values = step.operands.iter().chain([&step.output]);
             values.try_fold(own, |sum, id| sum.checked_add(element_count(&shapes[id.index()])?))
@@ -129,11 +129,11 @@ fn geometry(conv: &Conv, x: &[usize], kernel: &[usize], out: &[usize]) -> Option
 fn computed_weights<T: Element>(run: &Run<'_, T>, step: &Step<T>, groups: Option<usize>) -> Weights<T> {
     let kernel = step.operands[1];
     let shape = run.shape(kernel).to_vec();
-    let packed = pack(run.values(kernel), &shape, groups, Order::PLAIN, run.arch);
+    let packed = pack(run.values(kernel), &shape, groups, SumOrder::PLAIN, run.arch);
     Weights {
         shape,
         packed,
-        order: Order::PLAIN,
+        order: SumOrder::PLAIN,
         factor: None,
         bias: step.operands.get(2).map(|&id| run.values(id).to_vec()),
     }
@@ -217,7 +217,7 @@ fn prepare<'a, T: Element>(geometry: &Geometry, pictures: &'a [T], buffer: &'a m
 fn run_linear<T: Element>(run: &mut Run<'_, T>, step: &Step<T>, weights: &Weights<T>) -> Result<Values<T>, ExecError> {
     let (features, depth) = (weights.shape[0], weights.shape[1]);
     if let Some(dtype) = step.integer {
-        whole::product(run.values(step.operands[0]), &weights.packed, depth, dtype, &step.name)?;
+        integer::product(run.values(step.operands[0]), &weights.packed, depth, dtype, &step.name)?;
     }
     let mut result = run.buffer(run.shape(step.output).iter().product());
     let epilogue = epilogue(run, step, weights)?;

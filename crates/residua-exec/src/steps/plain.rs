@@ -7,19 +7,19 @@ use residua_ir::shape::range::Range;
 use residua_ir::shape::window::{Window, resolve};
 use residua_ir::{Dim, Extent, Grain, Padding, Quantize, ResizeTarget, Shape, TensorType, ValueId};
 
-use super::{Values, whole};
+use super::{Values, integer};
 use crate::array::permute_into;
 use crate::buffer::Buffer;
 use crate::element::Element;
-use crate::engine::Run;
 use crate::error::ExecError;
 use crate::kernels::norm::{self, Statistics};
 use crate::kernels::panels::pack_columns;
 use crate::kernels::pool::{self, Axis};
 use crate::kernels::quantise::{self, Grid};
 use crate::kernels::transposed::Sizes;
-use crate::kernels::{activation, combine, map_in_place, matmul, moves, rank, reduce, resize, select, transposed};
-use crate::plan::Step;
+use crate::kernels::{activation, combine, map_in_place, matmul, moves, reduce, resize, select, top_k, transposed};
+use crate::run::Run;
+use crate::step::Step;
 
 /// Elements that an operator needs besides its result; [`None`] where the number overflows.
 pub(super) fn scratch<T>(op: &Op, step: &Step<T>, shapes: &[Vec<usize>]) -> Option<usize> {
@@ -51,7 +51,7 @@ pub(super) fn run_op<T: Element>(
             return Ok(run.share(step.operands[0]));
         }
         Op::Cast { dtype } if dtype.is_float() => return Ok(run.share(step.operands[0])),
-        Op::Cast { dtype } => return in_place(run, &|values| whole::cast(values, *dtype)),
+        Op::Cast { dtype } => return in_place(run, &|values| integer::cast(values, *dtype)),
         Op::Activation(function) => {
             let mut values = run.take(step.operands[0], dead);
             map_in_place(run.arch, &mut values, |values| activation::apply(*function, values));
@@ -159,11 +159,11 @@ fn fill<T: Element>(run: &Run<'_, T>, op: &Op, step: &Step<T>, out: &mut [T]) ->
         Op::GlobalPool(p) => reduce::reduce_last(p.kind, x, after(1), out),
         Op::Reduce(r) => {
             reduce::reduce(r.kind, x, shape, &r.axes, out);
-            whole::fill_empty(out, step.integer, step.truth);
+            integer::fill_empty(out, step.integer, step.truth);
         }
-        Op::ArgExtremum(arg) => rank::arg_extremum(x, arg, lanes(arg.axis), out),
-        Op::TopK(top) => rank::top_k(x, top, lanes(top.axis), out),
-        Op::Hardmax { axis } => rank::hardmax(x, lanes(*axis), out),
+        Op::ArgExtremum(arg) => top_k::arg_extremum(x, arg, lanes(arg.axis), out),
+        Op::TopK(top) => top_k::top_k(x, top, lanes(top.axis), out),
+        Op::Hardmax { axis } => top_k::hardmax(x, lanes(*axis), out),
         Op::Pad(pad) => {
             if let &[n, c, h, w] = shape {
                 moves::pad(x, [n, c, h, w], pad, out);
@@ -241,7 +241,7 @@ fn failed<T: Element>(run: &Run<'_, T>, op: &Op, step: &Step<T>, problem: String
 fn run_sizes<T: Element>(run: &Run<'_, T>, sizes: &[Extent], step: &Step<T>) -> Result<Values<T>, ExecError> {
     let operands = types(run, step);
     let number = |extent: &Extent| extent.resolve(&operands).ok().and_then(|resolved| resolved.number());
-    let values = sizes.iter().map(|size| number(size).map(whole::of_integer));
+    let values = sizes.iter().map(|size| number(size).map(integer::of_integer));
     // Shape inference has resolved the same for the same shapes.
     let known: Option<Vec<T>> = values.collect();
     known
@@ -344,7 +344,7 @@ fn run_elementwise<T: Element>(run: &mut Run<'_, T>, op: residua_ir::Elementwise
 fn run_matmul<T: Element>(run: &Run<'_, T>, step: &Step<T>, out: &mut [T]) -> Result<(), ExecError> {
     let [a, b] = [0, 1].map(|index| run.values(step.operands[index]));
     if let (Some(dtype), Some(&depth)) = (step.integer, run.shape(step.operands[0]).last()) {
-        whole::product(a, b, depth, dtype, &step.name)?;
+        integer::product(a, b, depth, dtype, &step.name)?;
     }
     matmul_into(run, step, [a, b], out);
     Ok(())

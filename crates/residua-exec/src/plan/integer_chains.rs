@@ -7,7 +7,7 @@
 //!
 //! On x86-64, ONNX Runtime computes with signed integers only where it may make them unsigned: in operators of integers,
 //! and between QuantizeLinear and DequantizeLinear where each value has one reader. Elsewhere it restores real numbers,
-//! computes in f32 and rounds, and so do both engines then ([`super::single`]).
+//! computes in f32 and rounds, and so do both engines then ([`super::f32_islands`]).
 //!
 //! A chain is a property of the graph: whether a value within it is asked for as well makes no difference to its result.
 
@@ -16,16 +16,17 @@ use residua_ir::{
     Activation, Checked, Conv, DType, Elementwise, GlobalPool, Grain, Node, NodeId, Op, PoolKind, Tensor, ValueId,
 };
 
-use super::weights::pack;
-use super::{Weights, read, tensor_of};
+use super::{read, tensor_of};
 use crate::element::Element;
 use crate::error::ExecError;
-use crate::kernels::conv::Order;
+use crate::kernels::conv::SumOrder;
+use crate::kernels::pack::pack;
 use crate::kernels::quantise::{Pair, Rounding};
+use crate::step::{IntegerChain, Weights};
 
 /// A value that is restored from integers of 8 bits.
 #[derive(Debug, Clone)]
-pub(super) struct Side {
+pub(super) struct Restored {
     /// The integers.
     value: ValueId,
     scale: Vec<f32>,
@@ -64,26 +65,11 @@ enum Function {
 pub(super) struct Chain {
     kind: Kind,
     /// Operands that are not weights.
-    sides: Vec<Side>,
+    restored: Vec<Restored>,
     scale: f32,
     rounding: Rounding,
     /// Whether signed integers are made unsigned.
     shifted: bool,
-}
-
-/// A chain with its weights packed.
-#[derive(Debug)]
-pub(crate) enum Integers<T> {
-    /// A convolution of operand 0 less `zero`.
-    Conv { conv: Conv, weights: Weights<T>, zero: T, factor: Vec<f32>, rounding: Rounding },
-    /// A linear layer of it.
-    Linear { weights: Weights<T>, zero: T, factor: Vec<f32>, rounding: Rounding },
-    /// A matrix product of operands 0 and 1 less their zero points.
-    MatMul { zeros: [T; 2], factor: f32, rounding: Rounding },
-    /// A function of operands 0 and 1.
-    Pair(Pair),
-    /// The mean over height and width.
-    Mean { scales: [f32; 2], zero: T, rounding: Rounding },
 }
 
 /// The chain that ends in a node, if one does.
@@ -103,10 +89,10 @@ pub(super) fn chain(model: &Checked, consumers: &[Vec<NodeId>], id: NodeId) -> O
     if cut {
         before = graph.node(graph.producer(before.inputs[0])?);
     }
-    let (kind, sides) = kind(model, before)?;
-    let signed = quantize.dtype == DType::I8 || sides.iter().any(|side| side.signed);
+    let (kind, restored) = kind(model, before)?;
+    let signed = quantize.dtype == DType::I8 || restored.iter().any(|operand| operand.signed);
     if signed && before.layer != node.layer {
-        let ends = sides.iter().map(|side| side.value).chain([node.output()]);
+        let ends = restored.iter().map(|operand| operand.value).chain([node.output()]);
         if !ends.into_iter().all(|value| becomes_unsigned(model, consumers, value)) || cut {
             return None;
         }
@@ -114,7 +100,7 @@ pub(super) fn chain(model: &Checked, consumers: &[Vec<NodeId>], id: NodeId) -> O
     #[expect(clippy::cast_possible_truncation, reason = "integers of 8 bits")]
     let (low, high) = (lowest as f32 - zero, highest as f32 - zero);
     let rounding = Rounding { zero, low: if cut { low.max(0.0) } else { low }, high };
-    Some(Chain { kind, sides, scale, rounding, shifted: signed && before.layer != node.layer })
+    Some(Chain { kind, restored, scale, rounding, shifted: signed && before.layer != node.layer })
 }
 
 /// Whether ONNX Runtime makes this value unsigned: one operator reads it, restored, and nothing else does.
@@ -129,10 +115,10 @@ fn becomes_unsigned(model: &Checked, consumers: &[Vec<NodeId>], value: ValueId) 
         && consumers[restored.index()].len() + graph.outputs().iter().filter(|&&output| output == restored).count() == 1
 }
 
-fn kind(model: &Checked, node: &Node) -> Option<(Kind, Vec<Side>)> {
-    let whole = |index: usize| side(model, *node.inputs.get(index)?).filter(Side::is_whole);
+fn kind(model: &Checked, node: &Node) -> Option<(Kind, Vec<Restored>)> {
+    let whole = |index: usize| side(model, *node.inputs.get(index)?).filter(Restored::is_whole);
     let first = whole(0)?;
-    let one = |kind: Kind, first: Side| Some((kind, vec![first]));
+    let one = |kind: Kind, first: Restored| Some((kind, vec![first]));
     let op = &node.op;
     if let Op::Conv(conv) = op {
         let weight = weight(model, node.inputs[1], 0)?;
@@ -166,13 +152,13 @@ fn numbers(model: &Checked, id: ValueId) -> Option<Vec<f32>> {
     plain.then(|| tensor.to_f32().ok())?
 }
 
-impl Side {
+impl Restored {
     fn is_whole(&self) -> bool {
         self.scale.len() == 1 && self.zero.len() == 1
     }
 }
 
-fn side(model: &Checked, id: ValueId) -> Option<Side> {
+fn side(model: &Checked, id: ValueId) -> Option<Restored> {
     let graph = model.graph();
     let node = graph.node(graph.producer(id)?);
     let Op::Dequantize(Grain { axis, block: None }) = node.op else { return None };
@@ -184,7 +170,7 @@ fn side(model: &Checked, id: ValueId) -> Option<Side> {
         None => vec![0.0],
     };
     let bytes = matches!(dtype, DType::U8 | DType::I8);
-    bytes.then_some(Side { value, scale, zero, axis, signed: dtype == DType::I8 })
+    bytes.then_some(Restored { value, scale, zero, axis, signed: dtype == DType::I8 })
 }
 
 /// A restored tensor whose scales, where there are several, lie along `axis`; behind a transpose along the other one.
@@ -207,7 +193,7 @@ fn columns(model: &Checked, id: ValueId) -> Option<Weight> {
 }
 
 /// What is added to the sums, in integers; `None` where it cannot be, and `Some(None)` where nothing is.
-fn bias(model: &Checked, node: &Node, x: &Side, weight: &Weight) -> Option<Option<Vec<f64>>> {
+fn bias(model: &Checked, node: &Node, x: &Restored, weight: &Weight) -> Option<Option<Vec<f64>>> {
     let Some(&id) = node.inputs.get(2) else { return Some(None) };
     let step = |index: usize| x.scale[0] * weight.scale[if weight.scale.len() == 1 { 0 } else { index }];
     // A bias that was left as it is has to be rounded to what sums are multiples of.
@@ -233,44 +219,44 @@ fn bias(model: &Checked, node: &Node, x: &Side, weight: &Weight) -> Option<Optio
 impl Chain {
     /// The integers that it reads.
     pub(super) fn reads(&self) -> impl Iterator<Item = ValueId> + '_ {
-        self.sides.iter().map(|side| side.value)
+        self.restored.iter().map(|operand| operand.value)
     }
 
     /// Packs its weights.
-    pub(super) fn pack<T: Element>(self, arch: Arch) -> Result<Integers<T>, ExecError> {
-        let Self { kind, sides, scale, rounding, shifted } = self;
-        let zero = |index: usize| T::from_f64(f64::from(sides[index].zero[0]));
-        let factors = |weight: &Weight| weight.scale.iter().map(|w| sides[0].scale[0] * w / scale).collect();
+    pub(super) fn pack<T: Element>(self, arch: Arch) -> Result<IntegerChain<T>, ExecError> {
+        let Self { kind, restored, scale, rounding, shifted } = self;
+        let zero = |index: usize| T::from_f64(f64::from(restored[index].zero[0]));
+        let factors = |weight: &Weight| weight.scale.iter().map(|w| restored[0].scale[0] * w / scale).collect();
         Ok(match kind {
-            Kind::Conv(conv, weight, bias) => Integers::Conv {
+            Kind::Conv(conv, weight, bias) => IntegerChain::Conv {
                 conv,
                 factor: factors(&weight),
                 weights: packed(&weight, bias, Some(conv.groups), arch)?,
                 zero: zero(0),
                 rounding,
             },
-            Kind::Linear(weight, bias) => Integers::Linear {
+            Kind::Linear(weight, bias) => IntegerChain::Linear {
                 factor: factors(&weight),
                 weights: packed(&weight, bias, None, arch)?,
                 zero: zero(0),
                 rounding,
             },
-            Kind::MatMul => Integers::MatMul {
+            Kind::MatMul => IntegerChain::MatMul {
                 zeros: [zero(0), zero(1)],
-                factor: sides[0].scale[0] * sides[1].scale[0] / scale,
+                factor: restored[0].scale[0] * restored[1].scale[0] / scale,
                 rounding,
             },
             Kind::Pair(function) => {
-                let [left, right] = [0, 1].map(|index| sides[index].scale[0]);
-                let zeros = [0, 1].map(|index| sides[index].zero[0]);
+                let [left, right] = [0, 1].map(|index| restored[index].scale[0]);
+                let zeros = [0, 1].map(|index| restored[index].zero[0]);
                 let (product, shift) = (function == Function::Mul, if shifted { 128.0 } else { 0.0 });
-                Integers::Pair(if product {
+                IntegerChain::Pair(if product {
                     Pair::Mul { factor: left * right / scale, zeros, rounding }
                 } else {
                     Pair::Add { ratios: [left / scale, right / scale], zeros, rounding, shift }
                 })
             }
-            Kind::Mean => Integers::Mean { scales: [sides[0].scale[0], scale], zero: zero(0), rounding },
+            Kind::Mean => IntegerChain::Mean { scales: [restored[0].scale[0], scale], zero: zero(0), rounding },
         })
     }
 }
@@ -290,7 +276,7 @@ fn packed<T: Element>(
         let zero = T::from_f64(f64::from(zero));
         values.iter_mut().for_each(|value| *value = *value - zero);
     }
-    let packed = pack(&values, &shape, groups, Order::PLAIN, arch);
+    let packed = pack(&values, &shape, groups, SumOrder::PLAIN, arch);
     let bias = bias.map(|bias| bias.into_iter().map(T::from_f64).collect());
-    Ok(Weights { shape, packed, order: Order::PLAIN, factor: None, bias })
+    Ok(Weights { shape, packed, order: SumOrder::PLAIN, factor: None, bias })
 }

@@ -9,29 +9,28 @@ use super::{Values, convolve, geometry, prepare};
 use crate::array::element_count;
 use crate::buffer::Buffer;
 use crate::element::Element;
-use crate::engine::Run;
 use crate::error::ExecError;
 use crate::kernels::conv::Epilogue;
 use crate::kernels::quantise::{self, Rescale};
 use crate::kernels::{map_in_place, matmul};
-use crate::plan::integers::Integers;
-use crate::plan::{Step, Weights};
+use crate::run::Run;
+use crate::step::{IntegerChain, Step, Weights};
 
 /// Runs the chain of a step.
 pub(super) fn run<T: Element>(
     run: &mut Run<'_, T>,
     step: &Step<T>,
-    chain: &Integers<T>,
+    chain: &IntegerChain<T>,
     dead: &[ValueId],
 ) -> Result<Values<T>, ExecError> {
     let x = step.operands[0];
     let mut out = run.buffer(run.shape(step.output).iter().product());
     match chain {
-        Integers::Conv { conv, weights, zero, factor, rounding } => {
+        IntegerChain::Conv { conv, weights, zero, factor, rounding } => {
             let rescale = Rescale { factor, bias: weights.bias.as_deref(), rounding: *rounding };
             run_conv(run, step, conv, (weights, *zero), rescale, dead, &mut out)?;
         }
-        Integers::Linear { weights, zero, factor, rounding } => {
+        IntegerChain::Linear { weights, zero, factor, rounding } => {
             let rows = centred(run, x, *zero, dead);
             let (features, depth) = (weights.shape[0], weights.shape[1]);
             matmul::matmul(run.arch, &rows, &weights.packed, depth, features, &mut out);
@@ -39,7 +38,7 @@ pub(super) fn run<T: Element>(
             rescale.columns(run.arch, features, &mut out);
             run.recycle(rows);
         }
-        Integers::MatMul { zeros, factor, rounding } => {
+        IntegerChain::MatMul { zeros, factor, rounding } => {
             let [a, b] = [0, 1].map(|index| centred(run, step.operands[index], zeros[index], &[]));
             matmul_into(run, step, [&a, &b], &mut out);
             let rescale = Rescale { factor: std::slice::from_ref(factor), bias: None, rounding: *rounding };
@@ -47,11 +46,11 @@ pub(super) fn run<T: Element>(
             rescale.columns(run.arch, columns, &mut out);
             [a, b].into_iter().for_each(|buffer| run.recycle(buffer));
         }
-        Integers::Pair(pair) => {
+        IntegerChain::Pair(pair) => {
             let shaped = |index: usize| (run.values(step.operands[index]), run.shape(step.operands[index]));
             quantise::pairs(run.arch, *pair, shaped(0), shaped(1), &mut out, run.shape(step.output));
         }
-        Integers::Mean { scales, zero, rounding } => {
+        IntegerChain::Mean { scales, zero, rounding } => {
             let len = run.shape(x).iter().skip(2).product();
             quantise::mean(run.values(x), len, *zero, *scales, *rounding, &mut out);
         }
@@ -60,21 +59,21 @@ pub(super) fn run<T: Element>(
 }
 
 /// Elements that a chain needs besides its result; [`None`] where the number overflows.
-pub(super) fn scratch<T>(step: &Step<T>, chain: &Integers<T>, shapes: &[Vec<usize>]) -> Option<usize> {
+pub(super) fn scratch<T>(step: &Step<T>, chain: &IntegerChain<T>, shapes: &[Vec<usize>]) -> Option<usize> {
     let shape = |index: usize| &shapes[step.operands[index].index()];
     let own = |index: usize| element_count(shape(index));
     match chain {
-        Integers::Conv { conv, weights, .. } => {
+        IntegerChain::Conv { conv, weights, .. } => {
             let geometry = geometry(conv, shape(0), &weights.shape, &shapes[step.output.index()])?;
             geometry.prepared_len()?.checked_add(own(0)?)
         }
-        Integers::Linear { .. } => own(0),
-        Integers::MatMul { .. } => own(0)?.checked_add(own(1)?),
-        Integers::Pair(_) | Integers::Mean { .. } => Some(0),
+        IntegerChain::Linear { .. } => own(0),
+        IntegerChain::MatMul { .. } => own(0)?.checked_add(own(1)?),
+        IntegerChain::Pair(_) | IntegerChain::Mean { .. } => Some(0),
     }
 }
 
-/// Integers less their zero point.
+/// IntegerChain less their zero point.
 fn centred<T: Element>(run: &mut Run<'_, T>, x: ValueId, zero: T, dead: &[ValueId]) -> Buffer<T> {
     let mut values = run.take(x, dead);
     if zero != T::default() {

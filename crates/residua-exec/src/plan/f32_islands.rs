@@ -9,17 +9,12 @@ use residua_ir::{Checked, DType, Node, NodeId, Op, ValueId};
 
 use super::fuse::Group;
 use super::known::Known;
-use super::{Constants, Scene, Step, Work, weights};
+use super::{Scene, weights};
 use crate::element::Element;
 use crate::error::ExecError;
-use crate::executor::Precision;
-
-/// A step that is computed in f32, with those of its operands that do not depend on the inputs.
-#[derive(Debug)]
-pub(crate) struct Single {
-    pub(crate) step: Step<f32>,
-    pub(crate) constants: Constants<f32>,
-}
+use crate::options::Precision;
+use crate::run::Constants;
+use crate::step::{F32Island, Step, Work};
 
 /// For each node, whether it is one: all numbers that it reads are restored from integers or come from such a node, and
 /// all that read its results round them to integers or are such nodes. The range by which numbers are rounded is one.
@@ -30,20 +25,20 @@ pub(super) fn nodes(model: &Checked, consumers: &[Vec<NodeId>]) -> Vec<bool> {
         return found;
     }
     let mut constant: Vec<bool> = graph.value_ids().map(|id| graph.as_parameter(id).is_some()).collect();
-    let mut single = vec![false; graph.values().len()];
+    let mut in_f32 = vec![false; graph.values().len()];
     for (node, found) in graph.nodes().iter().zip(&mut found) {
         let is_constant = node.inputs.iter().all(|id| constant[id.index()]);
         let restores = !is_constant && restores(model, node);
-        let known = |id: &ValueId| single[id.index()] || constant[id.index()] || !is_float(model, *id);
+        let known = |id: &ValueId| in_f32[id.index()] || constant[id.index()] || !is_float(model, *id);
         *found = is_range(node)
             || (!is_constant
                 && !restores
-                && node.inputs.iter().any(|id| single[id.index()])
+                && node.inputs.iter().any(|id| in_f32[id.index()])
                 && node.inputs.iter().all(known)
                 && node.outputs.iter().all(|&id| model.type_of(id).is_some_and(|ty| ty.dtype == DType::F32)));
         for id in &node.outputs {
             constant[id.index()] = is_constant;
-            single[id.index()] = *found || restores;
+            in_f32[id.index()] = *found || restores;
         }
     }
     for (id, node) in graph.node_ids().zip(graph.nodes()).rev() {
@@ -83,7 +78,7 @@ pub(super) fn step<T: Element>(
     arch: Arch,
 ) -> Result<Step<T>, ExecError> {
     let Scene { model, pinned, consumers, .. } = *scene;
-    let scene = Scene { model, pinned, consumers, known, single: None };
+    let scene = Scene { model, pinned, consumers, known, in_f32: None };
     let inner = weights::step(&scene, group, Precision::F32, arch)?;
     let (mut constants, mut operands) = (Constants::new(), Vec::new());
     for id in inner.reads() {
@@ -93,7 +88,7 @@ pub(super) fn step<T: Element>(
         }
     }
     let (name, output) = (inner.name.clone(), inner.output);
-    let work = Work::Single(Box::new(Single { step: inner, constants }));
+    let work = Work::F32Island(Box::new(F32Island { step: inner, constants }));
     Ok(Step {
         name,
         work,
