@@ -60,7 +60,12 @@ impl<'a, T: Element> Run<'a, T> {
 
     /// A buffer of this many elements of any value.
     pub(crate) fn buffer(&mut self, len: usize) -> Buffer<T> {
-        self.free.take(len).unwrap_or_else(|| Buffer::new(len))
+        let Some(mut used) = self.free.take(len) else { return Buffer::new(len) };
+        // What is not written shows in every test.
+        if cfg!(debug_assertions) {
+            used.fill(T::from_f64(f64::NAN));
+        }
+        used
     }
 
     /// Gives a buffer back.

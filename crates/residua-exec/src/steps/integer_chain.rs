@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use residua_ir::{Conv, ValueId};
+use residua_ir::{Conv, Op, ValueId};
 
-use super::plain::matmul_into;
+use super::plain::{failed, matmul_into};
 use super::{Values, convolve, geometry, prepare};
 use crate::array::element_count;
 use crate::buffer::Buffer;
@@ -40,7 +40,8 @@ pub(super) fn run<T: Element>(
         }
         IntegerChain::MatMul { zeros, factor, rounding } => {
             let [a, b] = [0, 1].map(|index| centred(run, step.operands[index], zeros[index], &[]));
-            matmul_into(run, step, [&a, &b], &mut out);
+            let product = matmul_into(run, step, [&a, &b], &mut out);
+            product.map_err(|problem| failed(run, &Op::MatMul, step, problem))?;
             let rescale = Rescale { factor: std::slice::from_ref(factor), bias: None, rounding: *rounding };
             let columns = run.shape(step.output).last().copied().unwrap_or(1);
             rescale.columns(run.arch, columns, &mut out);

@@ -34,6 +34,69 @@ pub(super) fn scratch<T>(op: &Op, step: &Step<T>, shapes: &[Vec<usize>]) -> Opti
     Some(sum)
 }
 
+/// What a step reads and gives, for what writes a buffer of its own.
+struct Site<'r, 'a, T> {
+    run: &'r Run<'a, T>,
+    step: &'r Step<T>,
+}
+
+impl<'r, T: Element> Site<'r, '_, T> {
+    fn values(&self, operand: usize) -> &'r [T] {
+        self.run.values(self.step.operands[operand])
+    }
+
+    fn shape(&self, operand: usize) -> &'r [usize] {
+        self.run.shape(self.step.operands[operand])
+    }
+
+    fn shaped(&self, operand: usize) -> (&'r [T], &'r [usize]) {
+        (self.values(operand), self.shape(operand))
+    }
+
+    /// Shape of the result.
+    fn result(&self) -> &'r [usize] {
+        self.run.shape(self.step.output)
+    }
+
+    /// Elements of operand 0 behind an axis.
+    fn after(&self, axis: usize) -> usize {
+        self.shape(0)[axis + 1..].iter().product()
+    }
+
+    /// Length of an axis of operand 0, and elements behind it.
+    fn lanes(&self, axis: usize) -> (usize, usize) {
+        (self.shape(0)[axis], self.after(axis))
+    }
+}
+
+/// What goes wrong where a step cannot be computed; that it is about this node is said by whoever calls.
+type Written = Result<(), String>;
+
+/// A value in a buffer of its own, which held anything before: `write` either writes all of it, or says why it cannot.
+fn written<T: Element>(
+    run: &mut Run<'_, T>,
+    op: &Op,
+    step: &Step<T>,
+    write: &dyn Fn(&Site<'_, '_, T>, &mut [T]) -> Written,
+) -> Result<Values<T>, ExecError> {
+    let mut out = run.buffer(run.shape(step.output).iter().product());
+    match write(&Site { run, step }, &mut out) {
+        Ok(()) => Ok(Arc::new(out)),
+        Err(problem) => Err(failed(run, op, step, problem)),
+    }
+}
+
+/// The same of what cannot fail.
+fn filled<T: Element>(
+    run: &mut Run<'_, T>,
+    step: &Step<T>,
+    write: &dyn Fn(&Site<'_, '_, T>, &mut [T]),
+) -> Result<Values<T>, ExecError> {
+    let mut out = run.buffer(run.shape(step.output).iter().product());
+    write(&Site { run, step }, &mut out);
+    Ok(Arc::new(out))
+}
+
 /// Runs an operator. Operands among `dead` are not read again.
 pub(super) fn run_op<T: Element>(
     run: &mut Run<'_, T>,
@@ -41,185 +104,146 @@ pub(super) fn run_op<T: Element>(
     step: &Step<T>,
     dead: &[ValueId],
 ) -> Result<Values<T>, ExecError> {
+    let arch = run.arch;
     let in_place = |run: &mut Run<'_, T>, f: &(dyn Fn(&mut [T]) + Sync)| {
         let mut values = run.take(step.operands[0], dead);
-        map_in_place(run.arch, &mut values, f);
+        map_in_place(arch, &mut values, f);
         Ok(Arc::new(values))
     };
     match op {
         Op::Identity(_) | Op::Flatten { .. } | Op::Reshape { .. } | Op::Squeeze { .. } | Op::Unsqueeze { .. } => {
-            return Ok(run.share(step.operands[0]));
+            Ok(run.share(step.operands[0]))
         }
-        Op::Cast { dtype } if dtype.is_float() => return Ok(run.share(step.operands[0])),
-        Op::Cast { dtype } => return in_place(run, &|values| integer::cast(values, *dtype)),
+        Op::Cast { dtype } if dtype.is_float() => Ok(run.share(step.operands[0])),
+        Op::Cast { dtype } => in_place(run, &|values| integer::cast(values, *dtype)),
         Op::Activation(function) => {
             let mut values = run.take(step.operands[0], dead);
-            map_in_place(run.arch, &mut values, |values| activation::apply(*function, values));
-            return Ok(Arc::new(values));
+            map_in_place(arch, &mut values, |values| activation::apply(*function, values));
+            Ok(Arc::new(values))
         }
-        Op::Is(property) => return in_place(run, &|values| combine::has(*property, values)),
-        Op::Elementwise(op) => return Ok(Arc::new(run_elementwise(run, *op, step))),
+        Op::Is(property) => in_place(run, &|values| combine::has(*property, values)),
+        Op::Elementwise(op) => Ok(Arc::new(run_elementwise(run, *op, step))),
         Op::Quantize(Quantize { dtype, grain }) => {
             let mut values = run.take(step.operands[0], dead);
-            quantise::quantize(run.arch, &grid(run, step, *grain), *dtype, &mut values);
-            return Ok(Arc::new(values));
+            quantise::quantize(arch, &grid(run, step, *grain), *dtype, &mut values);
+            Ok(Arc::new(values))
         }
         Op::Dequantize(grain) => {
             let mut values = run.take(step.operands[0], dead);
-            quantise::dequantize(run.arch, &grid(run, step, *grain), &mut values);
-            return Ok(Arc::new(values));
+            quantise::dequantize(arch, &grid(run, step, *grain), &mut values);
+            Ok(Arc::new(values))
         }
         Op::DynamicRange(part) => {
-            return Ok(Arc::new(vec![quantise::dynamic_range(*part, run.values(step.operands[0]))].into()));
+            Ok(Arc::new(vec![quantise::dynamic_range(*part, run.values(step.operands[0]))].into()))
         }
-        Op::Resize(attributes) => return Ok(Arc::new(run_resize(run, attributes, step))),
-        Op::Sizes { sizes, .. } => return run_sizes(run, sizes, step),
-        Op::Conv(_)
-        | Op::ConvTranspose(_)
-        | Op::Linear
-        | Op::BatchNorm(_)
-        | Op::GroupNorm(_)
-        | Op::LayerNorm(_)
-        | Op::Lrn(_)
-        | Op::PRelu
-        | Op::Compare(_)
-        | Op::Where
-        | Op::MaxPool(_)
-        | Op::AvgPool(_)
-        | Op::LpPool(_)
-        | Op::GlobalPool(_)
-        | Op::Reduce(_)
-        | Op::ArgExtremum(_)
-        | Op::TopK(_)
-        | Op::Pad(_)
-        | Op::PadAxes(_)
-        | Op::MatMul
-        | Op::Concat { .. }
-        | Op::Transpose { .. }
-        | Op::Slice { .. }
-        | Op::Gather { .. }
-        | Op::GatherElements { .. }
-        | Op::GatherNd { .. }
-        | Op::Expand { .. }
-        | Op::Tile { .. }
-        | Op::Softmax { .. }
-        | Op::LogSoftmax { .. }
-        | Op::Hardmax { .. }
-        | Op::CumSum(_)
-        | Op::Opaque(_) => {}
-    }
-    let mut result = run.buffer(run.shape(step.output).iter().product());
-    fill(run, op, step, &mut result)?;
-    Ok(Arc::new(result))
-}
-
-/// Operators that write a buffer of their own.
-fn fill<T: Element>(run: &Run<'_, T>, op: &Op, step: &Step<T>, out: &mut [T]) -> Result<(), ExecError> {
-    let values = |operand: usize| run.values(step.operands[operand]);
-    let shaped = |operand: usize| (values(operand), run.shape(step.operands[operand]));
-    let ((x, shape), result) = (shaped(0), run.shape(step.output));
-    let after = |axis: usize| shape[axis + 1..].iter().product::<usize>();
-    let lanes = |axis: usize| (shape[axis], after(axis));
-    match op {
-        Op::BatchNorm(norm) => {
-            let s = Statistics { scale: values(1), offset: values(2), mean: values(3), variance: values(4) };
-            norm::batch_norm(run.arch, x, s, norm.epsilon, after(1), out);
-        }
-        Op::GroupNorm(norm) => {
-            norm::group_norm(x, [values(1), values(2)], norm.groups, after(1), norm.epsilon, out);
-        }
-        Op::LayerNorm(norm) => {
-            norm::layer_norm(x, shape, &norm.axes, [values(1), values(2)], norm.epsilon, out);
-        }
-        Op::Lrn(lrn) => norm::lrn(x, lrn, shape[1], after(1), out),
-        Op::PRelu => combine::prelu(run.arch, (x, shape), shaped(1), out),
-        Op::Compare(comparison) => combine::compare(run.arch, *comparison, (x, shape), shaped(1), out, result),
-        Op::Where => select::choose((x, shape), shaped(1), shaped(2), out, result),
-        Op::MaxPool(p) => {
-            if let Some(axes) = pool_axes(p.kernel, p.strides, p.dilations, p.padding, shape, result) {
-                pool::max_pool(run.arch, x, axes, out);
-            }
-        }
-        Op::AvgPool(p) => {
-            if let Some(axes) = pool_axes(p.kernel, p.strides, p.dilations, p.padding, shape, result) {
-                pool::avg_pool(run.arch, x, axes, p.count_include_pad, out);
-            }
-        }
-        Op::LpPool(p) => {
-            if let Some(axes) = pool_axes(p.kernel, p.strides, p.dilations, p.padding, shape, result) {
-                pool::lp_pool(run.arch, x, axes, p.p, out);
-            }
-        }
-        Op::ConvTranspose(conv) => {
-            if let Some(sizes) = transposed_sizes(conv, shape, run.shape(step.operands[1]), result) {
-                let bias = step.operands.get(2).map(|&id| run.values(id));
-                transposed::conv_transpose(run.arch, &sizes, x, values(1), bias, out);
-            }
-        }
-        Op::GlobalPool(p) => reduce::reduce_last(p.kind, x, after(1), out),
-        Op::Reduce(r) => {
-            reduce::reduce(r.kind, x, shape, &r.axes, out);
+        Op::Resize(attributes) => Ok(Arc::new(run_resize(run, attributes, step))),
+        Op::Sizes { sizes, .. } => run_sizes(run, sizes, step),
+        Op::BatchNorm(norm) => filled(run, step, &|at, out| {
+            let [scale, offset, mean, variance] = [1, 2, 3, 4].map(|operand| at.values(operand));
+            let statistics = Statistics { scale, offset, mean, variance };
+            norm::batch_norm(arch, at.values(0), statistics, norm.epsilon, at.after(1), out);
+        }),
+        Op::GroupNorm(norm) => filled(run, step, &|at, out| {
+            let scales = [at.values(1), at.values(2)];
+            norm::group_norm(at.values(0), scales, norm.groups, at.after(1), norm.epsilon, out);
+        }),
+        Op::LayerNorm(norm) => filled(run, step, &|at, out| {
+            let scales = [at.values(1), at.values(2)];
+            norm::layer_norm(at.values(0), at.shape(0), &norm.axes, scales, norm.epsilon, out);
+        }),
+        Op::Lrn(lrn) => filled(run, step, &|at, out| norm::lrn(at.values(0), lrn, at.shape(0)[1], at.after(1), out)),
+        Op::PRelu => filled(run, step, &|at, out| combine::prelu(arch, at.shaped(0), at.shaped(1), out)),
+        Op::Compare(comparison) => filled(run, step, &|at, out| {
+            combine::compare(arch, *comparison, at.shaped(0), at.shaped(1), out, at.result());
+        }),
+        Op::Where => filled(run, step, &|at, out| {
+            select::choose(at.shaped(0), at.shaped(1), at.shaped(2), out, at.result());
+        }),
+        Op::MaxPool(p) => written(run, op, step, &|at, out| {
+            let axes = pool_axes(p.kernel, p.strides, p.dilations, p.padding, at)?;
+            pool::max_pool(arch, at.values(0), axes, out);
+            Ok(())
+        }),
+        Op::AvgPool(p) => written(run, op, step, &|at, out| {
+            let axes = pool_axes(p.kernel, p.strides, p.dilations, p.padding, at)?;
+            pool::avg_pool(arch, at.values(0), axes, p.count_include_pad, out);
+            Ok(())
+        }),
+        Op::LpPool(p) => written(run, op, step, &|at, out| {
+            let axes = pool_axes(p.kernel, p.strides, p.dilations, p.padding, at)?;
+            pool::lp_pool(arch, at.values(0), axes, p.p, out);
+            Ok(())
+        }),
+        Op::ConvTranspose(conv) => written(run, op, step, &|at, out| {
+            let sizes = transposed_sizes(conv, at.shape(0), at.shape(1), at.result()).ok_or("it takes no images")?;
+            let bias = step.operands.get(2).map(|&id| at.run.values(id));
+            transposed::conv_transpose(arch, &sizes, at.values(0), at.values(1), bias, out);
+            Ok(())
+        }),
+        Op::GlobalPool(p) => filled(run, step, &|at, out| reduce::reduce_last(p.kind, at.values(0), at.after(1), out)),
+        Op::Reduce(r) => filled(run, step, &|at, out| {
+            reduce::reduce(r.kind, at.values(0), at.shape(0), &r.axes, out);
             integer::fill_empty(out, step.integer, step.truth);
+        }),
+        Op::ArgExtremum(arg) => {
+            filled(run, step, &|at, out| top_k::arg_extremum(at.values(0), arg, at.lanes(arg.axis), out))
         }
-        Op::ArgExtremum(arg) => top_k::arg_extremum(x, arg, lanes(arg.axis), out),
-        Op::TopK(top) => top_k::top_k(x, top, lanes(top.axis), out),
-        Op::Hardmax { axis } => top_k::hardmax(x, lanes(*axis), out),
-        Op::Pad(pad) => {
-            if let &[n, c, h, w] = shape {
-                moves::pad(x, [n, c, h, w], pad, out);
+        Op::TopK(top) => filled(run, step, &|at, out| top_k::top_k(at.values(0), top, at.lanes(top.axis), out)),
+        Op::Hardmax { axis } => filled(run, step, &|at, out| top_k::hardmax(at.values(0), at.lanes(*axis), out)),
+        Op::Pad(pad) => written(run, op, step, &|at, out| {
+            let &[n, c, h, w] = at.shape(0) else { return Err("it takes no images".to_owned()) };
+            moves::pad(at.values(0), [n, c, h, w], pad, out);
+            Ok(())
+        }),
+        Op::PadAxes(pad) => {
+            filled(run, step, &|at, out| moves::pad_axes(at.values(0), at.shape(0), pad, at.result(), out))
+        }
+        Op::Expand { .. } => filled(run, step, &|at, out| moves::expand(at.values(0), at.shape(0), at.result(), out)),
+        Op::Tile { .. } => filled(run, step, &|at, out| moves::tile(at.values(0), at.shape(0), at.result(), out)),
+        Op::MatMul => {
+            if let (Some(dtype), Some(&depth)) = (step.integer, run.shape(step.operands[0]).last()) {
+                let [a, b] = [0, 1].map(|index| run.values(step.operands[index]));
+                integer::product(a, b, depth, dtype, &step.name)?;
             }
+            written(run, op, step, &|at, out| matmul_into(at.run, step, [at.values(0), at.values(1)], out))
         }
-        Op::PadAxes(pad) => moves::pad_axes(x, shape, pad, result, out),
-        Op::Expand { .. } => moves::expand(x, shape, result, out),
-        Op::Tile { .. } => moves::tile(x, shape, result, out),
-        Op::MatMul => run_matmul(run, step, out)?,
-        Op::Concat { axis } => {
-            let operands: Vec<(&[T], usize)> =
-                step.operands.iter().map(|&id| (run.values(id), run.shape(id)[*axis..].iter().product())).collect();
-            moves::concat(&operands, out);
-        }
-        Op::Transpose { perm } => permute_into(x, shape, perm, out),
-        Op::Slice { axis, start, end, step: stride } => {
-            let operands = types(run, step);
-            let bound = |extent: &Extent| extent.resolve(&operands).ok().and_then(|resolved| resolved.number());
-            let range = Range { start: bound(start).unwrap_or(0), end: end.as_ref().and_then(bound), step: *stride };
-            moves::slice(x, lanes(*axis), (range.of(shape[*axis]).first, *stride), result[*axis], out);
-        }
+        Op::Concat { axis } => filled(run, step, &|at, out| {
+            let operand = |&id: &ValueId| (at.run.values(id), at.run.shape(id)[*axis..].iter().product());
+            moves::concat(&step.operands.iter().map(operand).collect::<Vec<_>>(), out);
+        }),
+        Op::Transpose { perm } => filled(run, step, &|at, out| permute_into(at.values(0), at.shape(0), perm, out)),
+        Op::Slice { axis, start, end, step: stride } => written(run, op, step, &|at, out| {
+            let operands = types(at.run, step);
+            let bound = |extent: &Extent| {
+                let number = extent.resolve(&operands).ok().and_then(|resolved| resolved.number());
+                number.ok_or("its bounds do not follow from the sizes of its operands")
+            };
+            let range = Range { start: bound(start)?, end: end.as_ref().map(bound).transpose()?, step: *stride };
+            let first = range.of(at.shape(0)[*axis]).first;
+            moves::slice(at.values(0), at.lanes(*axis), (first, *stride), at.result()[*axis], out);
+            Ok(())
+        }),
         Op::Gather { axis } => {
-            let gathered = select::gather(x, lanes(*axis), values(1), out);
-            gathered.map_err(|problem| failed(run, op, step, problem))?;
+            written(run, op, step, &|at, out| select::gather(at.values(0), at.lanes(*axis), at.values(1), out))
         }
         Op::GatherElements { axis } => {
-            let gathered = select::gather_elements((x, shape), shaped(1), *axis, out);
-            gathered.map_err(|problem| failed(run, op, step, problem))?;
+            written(run, op, step, &|at, out| select::gather_elements(at.shaped(0), at.shaped(1), *axis, out))
         }
         Op::GatherNd { batch_dims } => {
-            let gathered = select::gather_nd((x, shape), shaped(1), *batch_dims, out);
-            gathered.map_err(|problem| failed(run, op, step, problem))?;
+            written(run, op, step, &|at, out| select::gather_nd(at.shaped(0), at.shaped(1), *batch_dims, out))
         }
-        Op::Softmax { axis } => reduce::softmax(x, shape[*axis], after(*axis), false, out),
-        Op::CumSum(sum) => reduce::cum_sum(x, sum, lanes(sum.axis), out),
-        Op::LogSoftmax { axis } => reduce::softmax(x, shape[*axis], after(*axis), true, out),
-        // These have steps of their own, make no buffer, or are refused when the plan is made.
-        Op::Conv(_)
-        | Op::Linear
-        | Op::Activation(_)
-        | Op::Is(_)
-        | Op::Elementwise(_)
-        | Op::Resize(_)
-        | Op::Sizes { .. }
-        | Op::Flatten { .. }
-        | Op::Reshape { .. }
-        | Op::Squeeze { .. }
-        | Op::Unsqueeze { .. }
-        | Op::Identity(_)
-        | Op::Cast { .. }
-        | Op::Quantize(_)
-        | Op::Dequantize(_)
-        | Op::DynamicRange(_)
-        | Op::Opaque(_) => {}
+        Op::Softmax { axis } => filled(run, step, &|at, out| {
+            reduce::softmax(at.values(0), at.shape(0)[*axis], at.after(*axis), false, out);
+        }),
+        Op::LogSoftmax { axis } => filled(run, step, &|at, out| {
+            reduce::softmax(at.values(0), at.shape(0)[*axis], at.after(*axis), true, out);
+        }),
+        Op::CumSum(sum) => filled(run, step, &|at, out| reduce::cum_sum(at.values(0), sum, at.lanes(sum.axis), out)),
+        // These have steps of their own, or are refused when the plan is made.
+        Op::Conv(_) | Op::Linear | Op::Opaque(_) => {
+            Err(failed(run, op, step, "it has no kernel that takes it as it is".to_owned()))
+        }
     }
-    Ok(())
 }
 
 /// The steps that a value is rounded to.
@@ -234,7 +258,7 @@ fn types<T: Element>(run: &Run<'_, T>, step: &Step<T>) -> Vec<TensorType> {
     step.operands.iter().map(ty).collect()
 }
 
-fn failed<T: Element>(run: &Run<'_, T>, op: &Op, step: &Step<T>, problem: String) -> ExecError {
+pub(super) fn failed<T: Element>(run: &Run<'_, T>, op: &Op, step: &Step<T>, problem: String) -> ExecError {
     ExecError::node(&step.name, op, &types(run, step), problem)
 }
 
@@ -293,17 +317,18 @@ fn run_resize<T: Element>(run: &mut Run<'_, T>, attributes: &residua_ir::Resize,
     values.unwrap_or_else(|| run.values(step.operands[0]).to_vec().into())
 }
 
-fn pool_axes(
+fn pool_axes<T: Element>(
     kernel: [usize; 2],
     strides: [usize; 2],
     dilations: [usize; 2],
     padding: Padding,
-    x: &[usize],
-    out: &[usize],
-) -> Option<[Axis; 2]> {
-    let (&[_, _, height, width], &[_, _, oh, ow]) = (x, out) else { return None };
+    at: &Site<'_, '_, T>,
+) -> Result<[Axis; 2], String> {
+    let (&[_, _, height, width], &[_, _, oh, ow]) = (at.shape(0), at.result()) else {
+        return Err("it takes no images".to_owned());
+    };
     let windows = [0, 1].map(|i| Window { kernel: kernel[i], stride: strides[i], dilation: dilations[i] });
-    let pads = resolve(padding, height, width, windows)?;
+    let pads = resolve(padding, height, width, windows).ok_or("its windows do not fit into its operand")?;
     let axis = |i: usize| Axis {
         size: [height, width][i],
         output: [oh, ow][i],
@@ -313,7 +338,7 @@ fn pool_axes(
         before: [pads.top, pads.left][i],
         after: [pads.bottom, pads.right][i],
     };
-    Some([axis(0), axis(1)])
+    Ok([axis(0), axis(1)])
 }
 
 /// Folds two or more operands from the left; each partial result has the shape of the operands so far.
@@ -341,21 +366,18 @@ fn run_elementwise<T: Element>(run: &mut Run<'_, T>, op: residua_ir::Elementwise
     result
 }
 
-fn run_matmul<T: Element>(run: &Run<'_, T>, step: &Step<T>, out: &mut [T]) -> Result<(), ExecError> {
-    let [a, b] = [0, 1].map(|index| run.values(step.operands[index]));
-    if let (Some(dtype), Some(&depth)) = (step.integer, run.shape(step.operands[0]).last()) {
-        integer::product(a, b, depth, dtype, &step.name)?;
-    }
-    matmul_into(run, step, [a, b], out);
-    Ok(())
-}
-
 /// Matrix products of all matrices of the elements of two operands, the leading axes broadcast.
-pub(super) fn matmul_into<T: Element>(run: &Run<'_, T>, step: &Step<T>, [left, right]: [&[T]; 2], out: &mut [T]) {
-    let (a, b) = (step.operands[0], step.operands[1]);
-    let ([batch_a @ .., rows, depth], [batch_b @ .., _, columns]) = (run.shape(a), run.shape(b)) else { return };
-    let result = run.shape(step.output);
-    let batch = &result[..result.len() - 2];
+pub(super) fn matmul_into<T: Element>(
+    run: &Run<'_, T>,
+    step: &Step<T>,
+    [left, right]: [&[T]; 2],
+    out: &mut [T],
+) -> Written {
+    let (a, b) = (run.shape(step.operands[0]), run.shape(step.operands[1]));
+    let ([batch_a @ .., rows, depth], [batch_b @ .., _, columns], [batch @ .., _, _]) = (a, b, run.shape(step.output))
+    else {
+        return Err("it takes no matrices".to_owned());
+    };
     let (a_steps, b_steps) = (combine::broadcast_strides(batch_a, batch), combine::broadcast_strides(batch_b, batch));
     let mut index = vec![0; batch.len()];
     let tile = T::tile_shape(run.arch);
@@ -372,5 +394,76 @@ pub(super) fn matmul_into<T: Element>(run: &Run<'_, T>, step: &Step<T>, [left, r
             matmul::matmul(run.arch, a, b, *depth, *columns, out);
         }
         crate::array::advance(&mut index, batch);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use pulp::Arch;
+    use residua_ir::{Checked, GraphBuilder, MaxPool, validate};
+
+    use super::*;
+    use crate::buffer::FreeList;
+    use crate::step::Work;
+
+    /// A graph of one node, for its handles.
+    fn two_values() -> Checked {
+        let mut g = GraphBuilder::new("net");
+        let x = g.input("x", Shape::fixed(&[1, 2, 4]));
+        let y = g.add("y", Op::Identity(residua_ir::IdentityReason::Linear), &[x]);
+        g.output(y);
+        validate(g.finish().unwrap()).unwrap()
+    }
+
+    /// What an operator makes of `[1, 2, 4]`, with the buffer of an earlier step at hand.
+    fn run(op: &Op) -> Result<Values<f32>, ExecError> {
+        let model = two_values();
+        let node = &model.graph().nodes()[0];
+        let (x, y) = (node.inputs[0], node.output());
+        let step = Step {
+            name: "y".to_owned(),
+            work: Work::Op(op.clone()),
+            operands: vec![x, x],
+            residual: None,
+            activation: None,
+            output: y,
+            integer: None,
+            truth: false,
+            round: None,
+        };
+        let mut free = FreeList::default();
+        free.push(Buffer::from(vec![7.0; 8]));
+        let constants = BTreeMap::new();
+        let mut run = Run::new(Arch::new(), [vec![1, 2, 4], vec![1, 2, 4]].into(), free, &constants);
+        run.put(x, Arc::new(vec![1.0; 8].into()));
+        run_op(&mut run, op, &step, &[])
+    }
+
+    #[test]
+    fn what_cannot_be_computed_is_an_error_and_not_what_a_buffer_held_before() {
+        let padding = Padding::default();
+        let pool = MaxPool { kernel: [1; 2], strides: [1; 2], padding, dilations: [1; 2], ceil_mode: false };
+        let pad = residua_ir::Pad { pads: residua_ir::Pads::default(), channels: [0; 2], value: 0.0 };
+        let slice = Op::Slice { axis: 2, start: Extent::Of { operand: 5, axis: 0 }, end: None, step: 1 };
+        let transposed = Op::ConvTranspose(residua_ir::ConvTranspose {
+            strides: [1; 2],
+            pads: residua_ir::Pads::default(),
+            output_padding: [0; 2],
+            dilations: [1; 2],
+            groups: 1,
+        });
+        for op in [Op::MaxPool(pool), Op::Pad(pad), slice, transposed, Op::Linear] {
+            let error = run(&op).unwrap_err().to_string();
+            assert!(error.contains("node `y`") && error.contains(op.name()), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_buffer_that_was_used_before_is_written_from_end_to_end() {
+        let values = run(&Op::Transpose { perm: vec![0, 2, 1] }).unwrap();
+        assert_eq!(values[..], [1.0; 8]);
     }
 }
