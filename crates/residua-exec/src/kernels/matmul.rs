@@ -2,6 +2,7 @@
 
 use pulp::Arch;
 
+use super::activation;
 use super::conv::Epilogue;
 use super::micro::Strip;
 use super::panels::{Axis, pack_rows};
@@ -44,6 +45,7 @@ pub(crate) fn matmul<T: Element>(arch: Arch, a: &[T], columns: &[T], depth: usiz
 pub(crate) fn finish<T: Element>(arch: Arch, epilogue: &Epilogue<'_, T>, features: usize, out: &mut [T]) {
     let rest = Epilogue { factor: None, bias: None, ..*epilogue };
     for (index, row) in out.chunks_mut(features.max(1)).enumerate() {
+        let mut left = None;
         vectorised!(arch, {
             if let Some(factor) = epilogue.factor {
                 row.iter_mut().zip(factor).for_each(|(y, &factor)| *y = *y * factor);
@@ -51,8 +53,11 @@ pub(crate) fn finish<T: Element>(arch: Arch, epilogue: &Epilogue<'_, T>, feature
             if let Some(bias) = epilogue.bias {
                 row.iter_mut().zip(bias).for_each(|(y, &bias)| *y += bias);
             }
-            rest.finish(0, index * features, row);
+            left = rest.finish(0, index * features, row);
         });
+        if let Some(function) = left {
+            activation::apply(arch, function, row);
+        }
     }
 }
 
