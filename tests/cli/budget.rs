@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use prost::Message;
-use residua_formats::onnx::schema::{
+use residua::formats::onnx::schema::{
     AttributeProto, AttributeType, DimensionProto, DimensionValue, FunctionProto, GraphProto, ModelProto, NodeProto,
     OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, TypeValue, ValueInfoProto,
 };
@@ -295,7 +295,7 @@ fn more_axes_than_a_tensor_has_are_refused_wherever_they_are() {
 fn all_limits_are_documented() {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/formats.md");
     let page = fs::read_to_string(page).unwrap();
-    for limit in residua_ir::budget::Limit::ALL {
+    for limit in residua::ir::budget::Limit::ALL {
         let row = format!("| `{}` | {} |", limit.name(), limit.what());
         let reason = limit.reason().trim_end_matches('.');
         assert!(page.contains(&row) && page.contains(reason), "{row} … | {reason} |");

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use prost::Message;
-use residua_formats::onnx::schema::{
+use residua::formats::onnx::schema::{
     AttributeProto, AttributeType, DataLocation, DimensionProto, DimensionValue, GraphProto, ModelProto, NodeProto,
     OperatorSetIdProto, StringStringEntryProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, TypeValue,
     ValueInfoProto,

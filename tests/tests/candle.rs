@@ -157,7 +157,7 @@ fn save_hugging_face(network: Network, folder: &Path, downsample_in_bottleneck: 
 /// The program.
 fn residua(arguments: &[&std::ffi::OsStr]) -> ExitCode {
     let program = OsString::from("residua");
-    residua::run([program].into_iter().chain(arguments.iter().map(|argument| argument.to_os_string())))
+    residua_cli::run([program].into_iter().chain(arguments.iter().map(|argument| argument.to_os_string())))
 }
 
 /// What the program computes of a picture.

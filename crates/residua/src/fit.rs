@@ -4,11 +4,12 @@ use residua_resnet::layout_fit::{Fitted, FittedTensor, fit_layout};
 use residua_resnet::layouts::{MODEL_LIBRARIES, ModelLibrary};
 use residua_resnet::slot::Position;
 
-use crate::args::LayoutName;
 use crate::model::Model;
+use crate::options::Layout;
 
 /// How a model is written in a layout.
-pub(crate) enum Fit {
+#[derive(Debug)]
+pub enum Fit {
     /// The whole model, its graph with it, under names of our own.
     Own,
     /// The whole model, its graph with it, under the source's names.
@@ -22,19 +23,19 @@ impl Fit {
     ///
     /// # Errors
     /// Why the layout cannot hold it, a sentence each.
-    pub(crate) fn of(model: &Model, layout: LayoutName) -> Result<Self, Vec<String>> {
+    pub fn of(model: &Model, layout: Layout) -> Result<Self, Vec<String>> {
         let keras = model.checked.graph().source().framework == "keras";
         match layout {
-            LayoutName::Residua => Ok(Self::Own),
-            LayoutName::Source => Ok(as_it_was(model).map_or(Self::OfSource, |fitted| Self::Fitted(Box::new(fitted)))),
-            LayoutName::Keras if keras => Ok(Self::OfSource),
-            LayoutName::Keras => in_library(model, "keras-applications"),
-            LayoutName::Library(name) => in_library(model, name),
+            Layout::Residua => Ok(Self::Own),
+            Layout::Source => Ok(as_it_was(model).map_or(Self::OfSource, |fitted| Self::Fitted(Box::new(fitted)))),
+            Layout::Keras if keras => Ok(Self::OfSource),
+            Layout::Keras => in_library(model, "keras-applications"),
+            Layout::Library(name) => in_library(model, name),
         }
     }
 
     /// The tensors, where the layout's own code is to read them.
-    pub(crate) fn fitted(&self) -> Option<&Fitted> {
+    pub fn fitted(&self) -> Option<&Fitted> {
         match self {
             Self::Fitted(fitted) => Some(fitted),
             Self::Own | Self::OfSource => None,
@@ -49,12 +50,12 @@ fn in_library(model: &Model, name: &str) -> Result<Fit, Vec<String>> {
 }
 
 /// Names of the layouts that can hold a model.
-pub(crate) fn names(model: &Model) -> Vec<&'static str> {
-    LayoutName::all().filter(|(layout, ..)| Fit::of(model, *layout).is_ok()).map(|(_, name, _)| name).collect()
+pub fn names(model: &Model) -> Vec<&'static str> {
+    Layout::all().filter(|(layout, ..)| Fit::of(model, *layout).is_ok()).map(|(_, name, _)| name).collect()
 }
 
 /// Whether a file held weights under PyTorch's names and nothing of ours.
-pub(crate) fn is_plain(model: &Model) -> bool {
+pub fn is_plain(model: &Model) -> bool {
     let source = model.checked.graph().source();
     let of_ours = source.notes.iter().any(|note| note.starts_with("written from "));
     source.framework == "pytorch" && source.format != "onnx" && !of_ours
@@ -140,7 +141,7 @@ impl Wrapper {
 }
 
 /// What is computed on the way, a phrase each with the number of tensors.
-pub(crate) fn moves(fitted: &Fitted) -> Vec<String> {
+pub fn moves(fitted: &Fitted) -> Vec<String> {
     let mut kinds: Vec<(&str, usize)> = Vec::new();
     for how in fitted.tensors.iter().flat_map(|placed| &placed.moves) {
         // What follows the first quoted name is about this tensor only.

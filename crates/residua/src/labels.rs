@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use crate::error::{Context, Result, bail};
 use residua_ir::budget::Limit;
 use residua_ir::{Shown, files};
 
@@ -10,17 +10,17 @@ static IMAGENET: &str = include_str!("../data/imagenet1k.txt");
 
 /// Names of classes by index.
 #[derive(Debug)]
-pub(crate) struct Labels(Vec<String>);
+pub struct Labels(Vec<String>);
 
 impl Labels {
     /// ImageNet's where there are 1000 classes, else none.
-    pub(crate) fn standard(classes: usize) -> Self {
+    pub fn standard(classes: usize) -> Self {
         let all: Vec<String> = IMAGENET.lines().map(str::to_owned).collect();
         Self(if all.len() == classes { all } else { Vec::new() })
     }
 
     /// From a text file with a name a line.
-    pub(crate) fn read(path: &Path, classes: usize) -> anyhow::Result<Self> {
+    pub fn read(path: &Path, classes: usize) -> Result<Self> {
         let cannot = || format!("cannot read labels {}", path.shown());
         let text =
             String::from_utf8(files::read(path, Limit::SettingsBytes).with_context(cannot)?).with_context(cannot)?;
@@ -32,7 +32,7 @@ impl Labels {
     }
 
     /// The name of a class.
-    pub(crate) fn get(&self, class: usize) -> Option<&str> {
+    pub fn get(&self, class: usize) -> Option<&str> {
         self.0.get(class).map(String::as_str)
     }
 }

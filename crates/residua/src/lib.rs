@@ -1,46 +1,43 @@
 //! Takes residual networks out of Keras, PyTorch, ONNX and safetensors files: reads, checks, runs and writes them, with
-//! proof that the numbers survived. This crate is the command line ([`run`]) and the library's face: the crates below it, under
-//! short names.
+//! proof that the numbers survived.
 //!
 //! ```no_run
-//! use residua::{anatomy, ir};
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let graph = residua::import::load("resnet50v2.h5".as_ref())?;
-//! let model = ir::validate(graph)?;
-//! let anatomy = anatomy::analyse(&model);
-//! assert_eq!(anatomy.standard_name(), Some("resnet50v2"));
+//! use residua::{Comparison, Model, Onnx, Proof};
+//! # fn main() -> Result<(), residua::Error> {
+//! let model = Model::open("resnet50v2.h5")?;
+//! assert_eq!(model.anatomy().standard_name(), Some("resnet50v2"));
+//! model.convert("resnet50v2.onnx", Onnx::default())?.prove(&Proof::default())?.commit()?;
+//! let written = Model::open("resnet50v2.onnx")?;
+//! assert!(residua::compare(&model, &written, &Comparison::default())?.is_same());
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! The crates below this one are here under short names.
 
-mod args;
-mod check;
-mod commands;
-mod console;
-mod diff;
-mod exit;
-mod fit;
+pub mod check;
+pub mod comparison;
+pub mod convert;
+pub mod diff;
+pub mod error;
+pub mod explain;
+pub mod fit;
 mod floats;
-mod input;
-mod labels;
-mod manifest;
-mod model;
-mod output;
+pub mod input;
+pub mod labels;
+pub mod layouts;
+pub mod manifest;
+pub mod model;
+pub mod options;
+pub mod output;
 mod paths;
-mod pooling;
-mod progress;
+pub mod pooling;
 pub mod proof;
-mod render;
-mod signals;
-mod suggest;
-mod summary;
-
-use std::ffi::OsString;
-use std::process::ExitCode;
-
-use clap::{CommandFactory, Parser};
-use residua_ir::budget;
-use residua_ir::name::printable;
+pub mod render;
+pub mod run;
+pub mod suggest;
+pub mod summary;
+mod watch;
 
 pub use residua_emit as emit;
 pub use residua_exec as exec;
@@ -48,56 +45,15 @@ pub use residua_formats as formats;
 pub use residua_import as import;
 pub use residua_ir as ir;
 pub use residua_resnet as resnet;
-pub use residua_resnet::anatomy;
 pub use residua_verify as verify;
 
-pub use signals::handle_signals;
-
-use args::{Cli, GlobalArgs};
-use console::Console;
-
-/// Runs the command line, the name of the program first, and gives the status to exit with: 0 where everything that was
-/// asked to hold holds, 1 where the model does not, 2 where it could not be done.
-#[must_use]
-pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let cli = match Cli::try_parse_from(&arguments) {
-        Ok(cli) => cli,
-        Err(error) => {
-            // Help that cannot be printed has no reader.
-            let _ = printable_usage(&arguments, &error).as_ref().unwrap_or(&error).print();
-            return if error.use_stderr() { exit::could_not() } else { ExitCode::SUCCESS };
-        }
-    };
-    let mut console = Console::new(&cli.global);
-    let (style, mut stderr) = (console.stderr_style(), console.err());
-    ir::files::inputs::start();
-    let result = set_budget(&cli.global).and_then(|()| commands::run(cli, &mut console));
-    let result = console.finish().map_err(anyhow::Error::from).and(result);
-    match result {
-        Ok(outcome) => outcome.into(),
-        Err(error) => exit::report(&error, style, &mut stderr),
-    }
-}
-
-/// The same error as it is where the arguments, which it quotes, are spelled out; none where nothing in them acts.
-fn printable_usage(arguments: &[OsString], error: &clap::Error) -> Option<clap::Error> {
-    let printable: Vec<OsString> =
-        arguments.iter().map(|argument| printable(&argument.to_string_lossy()).into_owned().into()).collect();
-    if printable == arguments {
-        return None;
-    }
-    let other = || Cli::command().error(error.kind(), "the arguments hold characters that cannot be shown");
-    Some(Cli::try_parse_from(printable).err().filter(|again| again.kind() == error.kind()).unwrap_or_else(other))
-}
-
-/// Sets the limits that the environment and the command line ask for.
-fn set_budget(global: &GlobalArgs) -> anyhow::Result<()> {
-    if let Some(text) = std::env::var_os(budget::VARIABLE) {
-        let text = text.to_string_lossy();
-        let limits = budget::parse(&text).map_err(|problem| anyhow::anyhow!("{}: {problem}", budget::VARIABLE))?;
-        budget::set(&limits);
-    }
-    global.budget.iter().for_each(|limits| budget::set(limits));
-    Ok(())
-}
+pub use check::{Check, Report};
+pub use comparison::{Compared, Comparison, compare};
+pub use convert::{Conversion, Convert, Onnx, Proof, Safetensors};
+pub use diff::{Differences, diff};
+pub use error::Error;
+pub use layouts::layouts;
+pub use model::Model;
+pub use options::OpenOptions;
+pub use run::{Engine, EngineOptions};
+pub use watch::Watch;

@@ -1,20 +1,20 @@
-//! From MODEL on the command line to a checked graph and its anatomy.
+//! A network with what is known of it: [`Model`], from a file to a checked graph and its anatomy.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use crate::error::{Context, Result, bail};
 use residua_ir::preparation::Values;
 use residua_ir::rewrite::{Applied, Change, Freed, free_batch, normalise};
 use residua_ir::{Checked, Graph, Shape, Shown, SourceOrder, ValueId, ValueKind, validate};
 use residua_resnet::preprocessing::{Known, preprocessing_for};
 use residua_resnet::{Anatomy, anatomy};
 
-use crate::args::{ModelArgs, NamedShape, SourceArgs};
-use crate::console::Console;
+use crate::options::{InputShape, OpenOptions};
 use crate::suggest;
 
 /// A model that holds together.
-pub(crate) struct Model {
+#[derive(Debug, Clone)]
+pub struct Model {
     /// Where it was read from.
     pub(crate) path: PathBuf,
     /// The network.
@@ -24,60 +24,85 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// Reads and validates a model.
+    /// Reads and validates the network in a file or folder.
     ///
     /// # Errors
-    /// What the reader says, or [`residua_ir::Invalid`] with all findings; an option of `source` that means nothing to
-    /// this file.
-    pub(crate) fn load(path: &Path, input_shapes: &[NamedShape], source: &SourceArgs) -> Result<Self> {
-        let graph = residua_import::load_with(path, &source.load_options())?;
-        refuse_idle(source, &[(path, &graph)])?;
-        Self::of(path, graph, input_shapes)
+    /// What the reader says, or [`residua_ir::Invalid`] with all findings.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path, &OpenOptions::default())
     }
 
-    /// As [`Model::load`], where options of `source` hold for many files and need not mean something to this one.
-    pub(crate) fn read(path: &Path, input_shapes: &[NamedShape], source: &SourceArgs) -> Result<Self> {
-        Self::of(path, residua_import::load_with(path, &source.load_options())?, input_shapes)
+    /// As [`Model::open`], with what the caller knows besides. Options that mean nothing to this file change nothing; see
+    /// [`refuse_idle`].
+    ///
+    /// # Errors
+    /// As [`Model::open`], and where a size or a free batch cannot be had.
+    pub fn open_with(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self> {
+        let path = path.as_ref();
+        Self::of(path, residua_import::load_with(path, &options.load_options())?, options)
     }
 
-    /// As [`Model::read`], with something to say of how it was read.
-    pub(crate) fn read_noting(
-        path: &Path,
-        input_shapes: &[NamedShape],
-        source: &SourceArgs,
-        note: String,
-    ) -> Result<Self> {
-        let mut graph = residua_import::load_with(path, &source.load_options())?;
+    /// As [`Model::open_with`], with something to say of how it was read.
+    pub(crate) fn open_noting(path: &Path, options: &OpenOptions, note: String) -> Result<Self> {
+        let mut graph = residua_import::load_with(path, &options.load_options())?;
         graph.source_mut().notes.push(note);
-        Self::of(path, graph, input_shapes)
+        Self::of(path, graph, options)
     }
 
-    /// Reads and validates two models; an option of `source` has to mean something to one of them.
+    /// As [`Model::open_with`], and refuses options that would change nothing whatever they said.
     ///
     /// # Errors
-    /// As [`Model::load`].
-    pub(crate) fn load_both(a: &Path, b: &Path, source: &SourceArgs) -> Result<(Self, Self)> {
-        let options = source.load_options();
-        let (first, second) = (residua_import::load_with(a, &options)?, residua_import::load_with(b, &options)?);
-        refuse_idle(source, &[(a, &first), (b, &second)])?;
-        Ok((Self::of(a, first, &[])?, Self::of(b, second, &[])?))
+    /// As [`Model::open_with`], and where an option means nothing to this file.
+    pub fn open_strict(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self> {
+        let path = path.as_ref();
+        let graph = residua_import::load_with(path, &options.load_options())?;
+        refuse_idle_in(options, &[(path, &graph)])?;
+        Self::of(path, graph, options)
     }
 
-    /// As [`Model::load`], from the options that most commands share.
-    pub(crate) fn from_args(args: &ModelArgs) -> Result<Self> {
-        if !args.free_batch {
-            return Self::load(&args.path, &args.input_shape, &args.source);
-        }
-        let mut model = Self::load(&args.path, &[], &args.source)?;
-        model.free_batch()?;
-        Self::of(&args.path, model.checked.into_graph(), &args.input_shape)
+    /// Reads and validates two models; each option has to mean something to one of them. Sizes are not fixed.
+    ///
+    /// # Errors
+    /// As [`Model::open_strict`].
+    pub fn open_both(a: impl AsRef<Path>, b: impl AsRef<Path>, options: &OpenOptions) -> Result<(Self, Self)> {
+        let (a, b, load) = (a.as_ref(), b.as_ref(), options.load_options());
+        let (first, second) = (residua_import::load_with(a, &load)?, residua_import::load_with(b, &load)?);
+        refuse_idle_in(options, &[(a, &first), (b, &second)])?;
+        let free = options.without_sizes();
+        Ok((Self::of(a, first, &free)?, Self::of(b, second, &free)?))
+    }
+
+    /// A network that is in memory already, under a name for messages.
+    ///
+    /// # Errors
+    /// [`residua_ir::Invalid`] with all findings.
+    pub fn from_graph(name: impl Into<PathBuf>, graph: Graph) -> Result<Self> {
+        Self::of(&name.into(), graph, &OpenOptions::default())
+    }
+
+    /// Where it was read from.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The network: operators, tensors and shapes that hold together.
+    #[must_use]
+    pub fn graph(&self) -> &Checked {
+        &self.checked
+    }
+
+    /// What it is made of: stem, stages, blocks and head, and what it is called.
+    #[must_use]
+    pub fn anatomy(&self) -> &Anatomy {
+        &self.anatomy
     }
 
     /// Makes a batch free that is frozen; what was done, and the model with the batch that it had.
     ///
     /// # Errors
     /// Where it is free, or something in the graph mixes pictures or is not known.
-    pub(crate) fn free_batch(&mut self) -> Result<(Applied, Checked)> {
+    pub(crate) fn make_batch_free(&mut self) -> Result<(Applied, Checked)> {
         let Freed { graph, frozen, changed } = free_batch(&self.checked).context("--free-batch")?;
         self.checked = validate(graph).context("with a free batch, the model does not hold together")?;
         self.anatomy = anatomy::analyse(&self.checked);
@@ -87,7 +112,7 @@ impl Model {
     }
 
     /// Makes of an exported model the network that it was before; what was done. Models of frameworks are that already.
-    pub(crate) fn as_it_was(&mut self) -> Result<Vec<Applied>> {
+    pub fn as_it_was(&mut self) -> Result<Vec<Applied>> {
         if self.checked.graph().source().format != "onnx" {
             return Ok(Vec::new());
         }
@@ -100,25 +125,31 @@ impl Model {
         Ok(normal.applied)
     }
 
-    fn of(path: &Path, graph: Graph, input_shapes: &[NamedShape]) -> Result<Self> {
+    fn of(path: &Path, graph: Graph, options: &OpenOptions) -> Result<Self> {
+        if !options.free_batch {
+            return Self::sized(path, graph, &options.input_shapes);
+        }
+        let mut model = Self::sized(path, graph, &[])?;
+        model.make_batch_free()?;
+        Self::sized(path, model.checked.into_graph(), &options.input_shapes)
+    }
+
+    fn sized(path: &Path, graph: Graph, input_shapes: &[InputShape]) -> Result<Self> {
         let shapes = shapes_for(&graph, input_shapes)?;
         let checked = validate(graph.with_input_shapes(&shapes)?)?;
         let anatomy = anatomy::analyse(&checked);
         Ok(Self { path: path.to_owned(), checked, anatomy })
     }
 
-    /// Says on stderr what was taken where the file leaves it open, and what in it would have run code elsewhere.
-    pub(crate) fn tell(&self, console: &Console) {
-        for danger in &self.checked.graph().source().dangers {
-            console.warn(format!("{}: {danger}", self.path.shown()));
-        }
-        for note in self.told() {
-            console.note(note);
-        }
+    /// What of it would have run code elsewhere; nothing of it was run.
+    #[must_use]
+    pub fn dangers(&self) -> &[String] {
+        &self.checked.graph().source().dangers
     }
 
     /// How the network was told, and what was taken where the file leaves it open.
-    pub(crate) fn told(&self) -> &[String] {
+    #[must_use]
+    pub fn told(&self) -> &[String] {
         let source = self.checked.graph().source();
         // A file that holds its graph leaves nothing open.
         let holds_graph = source.format == "onnx" || source.notes.iter().any(|note| note.starts_with("written from "));
@@ -130,23 +161,23 @@ impl Model {
 ///
 /// # Errors
 /// Where there is one.
-pub(crate) fn refuse_idle_in_all(source: &SourceArgs, paths: &[&Path]) -> Result<()> {
-    if source.with_each_changed().is_empty() {
+pub fn refuse_idle(options: &OpenOptions, paths: &[&Path]) -> Result<()> {
+    if options.with_each_changed().is_empty() {
         return Ok(());
     }
-    let load = |&path: &&Path| residua_import::load_with(path, &source.load_options()).ok();
+    let load = |&path: &&Path| residua_import::load_with(path, &options.load_options()).ok();
     let graphs: Vec<Option<Graph>> = paths.iter().map(load).collect();
     let readable = paths.iter().zip(&graphs).filter_map(|(&path, graph)| Some((path, graph.as_ref()?)));
     let readable: Vec<(&Path, &Graph)> = readable.collect();
-    if readable.is_empty() { Ok(()) } else { refuse_idle(source, &readable) }
+    if readable.is_empty() { Ok(()) } else { refuse_idle_in(options, &readable) }
 }
 
 /// Refuses an option that would change nothing whatever it said: none of the files leaves open what it is about.
-fn refuse_idle(source: &SourceArgs, files: &[(&Path, &Graph)]) -> Result<()> {
-    for (option, changed) in source.with_each_changed() {
-        let options = changed.load_options();
+fn refuse_idle_in(options: &OpenOptions, files: &[(&Path, &Graph)]) -> Result<()> {
+    for (option, changed) in options.with_each_changed() {
+        let load = changed.load_options();
         let idle = |(path, graph): &(&Path, &Graph)| {
-            residua_import::load_with(path, &options).is_ok_and(|other| other.to_string() == graph.to_string())
+            residua_import::load_with(path, &load).is_ok_and(|other| other.to_string() == graph.to_string())
         };
         if files.iter().all(idle) {
             let names: Vec<String> = files.iter().map(|(path, _)| path.shown().to_string()).collect();
@@ -157,18 +188,27 @@ fn refuse_idle(source: &SourceArgs, files: &[(&Path, &Graph)]) -> Result<()> {
 }
 
 impl Model {
+    /// The model at the sizes that figures of it are for: what [`crate::summary::Sized::summary`] and drawings are made of.
+    #[must_use]
+    pub fn sized_for_figures(&self) -> crate::summary::Sized<'_> {
+        crate::summary::Sized::new(self)
+    }
+
     /// How pictures are prepared, and how that is known.
-    pub(crate) fn preprocessing(&self) -> Known {
+    #[must_use]
+    pub fn preprocessing(&self) -> Known {
         preprocessing_for(&self.checked, &self.anatomy)
     }
 
     /// The values that a prepared picture has, where its preparation is known.
-    pub(crate) fn input_range(&self) -> Option<(f32, f32)> {
+    #[must_use]
+    pub fn input_range(&self) -> Option<(f32, f32)> {
         self.preprocessing().values.map(|told| range(told.value))
     }
 
     /// Height and width of the pictures that the architecture was published with; none for what is not standard.
-    pub(crate) fn usual_size(&self) -> Option<usize> {
+    #[must_use]
+    pub fn usual_size(&self) -> Option<usize> {
         let name = self.anatomy.standard_name()?;
         Some(if name.ends_with("_cifar") { 32 } else { 224 })
     }
@@ -199,10 +239,10 @@ pub(crate) fn input_shape(graph: &Graph, input: ValueId) -> Shape {
 ///
 /// # Errors
 /// Where an input is not there, or cannot have this shape.
-pub(crate) fn shapes_for(graph: &Graph, wanted: &[NamedShape]) -> Result<Vec<Option<Vec<usize>>>> {
+pub fn shapes_for(graph: &Graph, wanted: &[InputShape]) -> Result<Vec<Option<Vec<usize>>>> {
     let mut shapes = vec![None; graph.inputs().len()];
     let mut unnamed = 0;
-    for NamedShape { name, shape } in wanted {
+    for InputShape { name, shape } in wanted {
         let index = match name {
             Some(name) => input_named(graph, name)?,
             None => {
@@ -274,8 +314,8 @@ mod tests {
         g.finish().unwrap()
     }
 
-    fn named(name: Option<&str>, shape: &[usize]) -> NamedShape {
-        NamedShape { name: name.map(str::to_owned), shape: shape.to_vec() }
+    fn named(name: Option<&str>, shape: &[usize]) -> InputShape {
+        InputShape { name: name.map(str::to_owned), shape: shape.to_vec() }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{Cursor, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use crate::error::{Context, Result};
 use residua_emit::place::{self, Out, Pending};
 use residua_ir::Shown;
 use residua_ir::files::inputs;
@@ -14,7 +14,7 @@ use residua_ir::files::inputs;
 ///
 /// # Errors
 /// Where there is one.
-pub(crate) fn refuse<'a>(outputs: &[&Path], read: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+pub fn refuse<'a>(outputs: &[&Path], read: impl IntoIterator<Item = &'a Path>) -> Result<()> {
     read.into_iter().for_each(inputs::note);
     outputs.iter().try_for_each(|output| place::refuse_input(output))?;
     Ok(place::refuse_twice(outputs)?)
@@ -24,7 +24,7 @@ pub(crate) fn refuse<'a>(outputs: &[&Path], read: impl IntoIterator<Item = &'a P
 ///
 /// # Errors
 /// Where that fails; nothing is left then.
-pub(crate) fn stage(path: &Path, write: impl FnOnce(&mut dyn Out) -> Result<()>) -> Result<Pending> {
+pub fn stage(path: &Path, write: impl FnOnce(&mut dyn Out) -> Result<()>) -> Result<Pending> {
     Pending::file(path, |file| write(file).with_context(|| format!("cannot write {}", path.shown())))
 }
 
@@ -32,7 +32,7 @@ pub(crate) fn stage(path: &Path, write: impl FnOnce(&mut dyn Out) -> Result<()>)
 ///
 /// # Errors
 /// Where that fails; nothing is left then.
-pub(crate) fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Out) -> Result<()>) -> Result<()> {
+pub fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Out) -> Result<()>) -> Result<()> {
     write_together([(path, write)])
 }
 
@@ -40,7 +40,7 @@ pub(crate) fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Out) -> Resul
 ///
 /// # Errors
 /// As [`write_whole`].
-pub(crate) fn write_together<'a, W: FnOnce(&mut dyn Out) -> Result<()>>(
+pub fn write_together<'a, W: FnOnce(&mut dyn Out) -> Result<()>>(
     files: impl IntoIterator<Item = (&'a Path, W)>,
 ) -> Result<()> {
     let is_stream = |(path, _): &(&Path, W)| fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir());
@@ -61,7 +61,7 @@ fn write_stream(path: &Path, write: impl FnOnce(&mut dyn Out) -> Result<()>) -> 
 
 #[cfg(test)]
 mod tests {
-    use anyhow::bail;
+    use crate::error::bail;
 
     use super::*;
 

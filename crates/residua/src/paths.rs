@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Context, Result};
+use crate::error::{Context, Result};
 use residua_ir::Shown;
 
 /// What marks the root of a repository.

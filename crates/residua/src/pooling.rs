@@ -5,24 +5,19 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use crate::error::Result;
 use residua_ir::ValueId;
 
-use crate::args::{NamedShape, Pooling, SourceArgs};
 use crate::input;
 use crate::model::Model;
+use crate::options::{OpenOptions, Pooling};
 
 /// The model, or, where it has no classifier and golden outputs are of the other form, the one that gives that.
 ///
 /// # Errors
 /// Where the golden file cannot be read.
-pub(crate) fn as_golden(
-    model: Model,
-    golden: Option<&Path>,
-    input_shapes: &[NamedShape],
-    source: &SourceArgs,
-) -> Result<Model> {
-    let (Some(golden), None, Some(gives)) = (golden, source.pooling, rank(&model)) else { return Ok(model) };
+pub fn as_golden(model: Model, golden: Option<&Path>, options: &OpenOptions) -> Result<Model> {
+    let (Some(golden), None, Some(gives)) = (golden, options.pooling, rank(&model)) else { return Ok(model) };
     let sets = input::read_golden(golden, &model.checked)?;
     let mut ranks = sets.iter().filter_map(|set| Some(set.outputs.first()?.shape().len()));
     let (pooling, form) = match (gives, ranks.next()) {
@@ -30,10 +25,10 @@ pub(crate) fn as_golden(
         (4, Some(2)) => (Pooling::Avg, "the mean of the last map (as --pooling avg)"),
         _ => return Ok(model),
     };
-    let source = SourceArgs { pooling: Some(pooling), ..source.clone() };
+    let options = OpenOptions { pooling: Some(pooling), ..options.clone() };
     let note = format!("the golden file holds {form}, and so the network is taken to give that");
     // Where there is no other form, that is told when outputs are compared.
-    match Model::read_noting(&model.path, input_shapes, &source, note) {
+    match Model::open_noting(&model.path, &options, note) {
         Ok(other) if rank(&other).is_some_and(|rank| rank != gives) => Ok(other),
         Ok(_) | Err(_) => Ok(model),
     }

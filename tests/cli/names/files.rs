@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use prost::Message;
-use residua_formats::onnx::schema::{
+use residua::formats::onnx::schema::{
     AttributeProto, AttributeType, DataLocation, DimensionProto, DimensionValue, FunctionProto, GraphProto, ModelProto,
     NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto,
     TypeValue, ValueInfoProto,

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use crate::error::{Context, Result};
 use residua_ir::{Finding, Shown};
 use residua_resnet::Anatomy;
 use residua_resnet::anatomy::{Block, ShortcutKind};
 use residua_verify::numbers;
 
-use super::{Against, Settings};
+use super::{Against, Check};
 use crate::model::{Model, shapes_for};
 use crate::proof::{self, Verdict, Verification};
 use crate::render::small;
@@ -17,12 +17,12 @@ use crate::render::small;
 ///
 /// # Errors
 /// Where the reference cannot be read, or one of both not be run.
-pub(crate) fn hold_against(model: &Model, path: &Path, settings: &Settings, threads: Option<usize>) -> Result<Against> {
+pub(crate) fn hold_against(model: &Model, path: &Path, settings: &Check) -> Result<Against> {
     let named = || format!("the reference {}", path.shown());
-    let reference = Model::read(path, &[], &settings.source).with_context(named)?;
+    let reference = Model::open_with(path, &settings.open.without_sizes()).with_context(named)?;
     let how = proof::Settings {
-        threads,
-        input_shapes: shapes_for(reference.checked.graph(), &settings.input_shape).with_context(named)?,
+        threads: settings.threads,
+        input_shapes: shapes_for(reference.checked.graph(), &settings.open.input_shapes).with_context(named)?,
         input_range: reference.input_range(),
         tolerance: settings.tolerance,
         before_softmax: false,

@@ -8,7 +8,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use crate::error::{Context, Result, bail};
 use residua_emit::place::Pending;
 use residua_ir::budget::Limit;
 use residua_ir::{Level, Shown, files};
@@ -22,7 +22,7 @@ const SCHEMA: &str = "residua.baseline/1";
 
 /// Accepted findings.
 #[derive(Debug)]
-pub(crate) struct Baseline {
+pub struct Baseline {
     path: PathBuf,
     models: BTreeMap<String, Vec<Entry>>,
 }
@@ -38,16 +38,19 @@ struct Document {
 /// A finding that was accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Entry {
+pub struct Entry {
     /// What it is told by.
-    pub(crate) fingerprint: String,
+    pub fingerprint: String,
     /// The rest is for people.
-    pub(crate) code: String,
-    pub(crate) level: Level,
-    pub(crate) node: Option<String>,
-    pub(crate) message: String,
+    pub code: String,
+    /// Its level when it was accepted.
+    pub level: Level,
+    /// The layer that it is about.
+    pub node: Option<String>,
+    /// What it says.
+    pub message: String,
     /// How often it was there.
-    pub(crate) count: usize,
+    pub count: usize,
 }
 
 impl Baseline {
@@ -55,7 +58,7 @@ impl Baseline {
     ///
     /// # Errors
     /// Where it is none, or is not there.
-    pub(crate) fn read(path: &Path) -> Result<Self> {
+    pub fn read(path: &Path) -> Result<Self> {
         let named = || format!("baseline {}", path.shown());
         if !path.exists() {
             bail!("{}: there is no such file; --update-baseline makes it of what is found now", named());
@@ -76,7 +79,7 @@ impl Baseline {
     ///
     /// # Errors
     /// Where what is there is none.
-    pub(crate) fn read_or_new(path: &Path) -> Result<Self> {
+    pub fn read_or_new(path: &Path) -> Result<Self> {
         let named = || format!("baseline {}", path.shown());
         match fs::metadata(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -99,7 +102,7 @@ impl Baseline {
     ///
     /// # Errors
     /// Where the folder of the baseline cannot be found.
-    pub(crate) fn sift(&self, report: &mut Report) -> Result<()> {
+    pub fn sift(&self, report: &mut Report) -> Result<()> {
         let key = self.key(report)?;
         let entries = self.models.get(&key).map(Vec::as_slice).unwrap_or_default();
         let mut left: BTreeMap<&str, (usize, Level)> =
@@ -129,7 +132,7 @@ impl Baseline {
     ///
     /// # Errors
     /// Where the folder of the baseline cannot be found.
-    pub(crate) fn accept(&mut self, report: &Report) -> Result<()> {
+    pub fn accept(&mut self, report: &Report) -> Result<()> {
         if report.problem.is_some() {
             return Ok(());
         }
@@ -165,7 +168,7 @@ impl Baseline {
     ///
     /// # Errors
     /// Where that fails.
-    pub(crate) fn stage(self) -> Result<Pending> {
+    pub fn stage(self) -> Result<Pending> {
         let document = Document { schema: SCHEMA.to_owned(), models: self.models };
         output::stage(&self.path, |file| render::json(file, &document))
     }

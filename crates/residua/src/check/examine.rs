@@ -3,45 +3,37 @@
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use crate::error::{Context, Error, Result};
 use residua_emit::onnx::{self, OnnxOptions};
 use residua_import::ImportError;
-use residua_ir::{Code, Finding, Invalid, Level, Shown};
+use residua_ir::{Code, Finding, Level, Shown};
 use residua_resnet::anatomy;
 use residua_verify::targets::Takes;
 use residua_verify::{OnnxText, Subject, numbers};
 
-use super::{Held, Report, Settings, against};
-use crate::args::Dtype;
-use crate::console::Console;
+use super::{Check, Held, Report, against};
 use crate::input;
 use crate::manifest;
 use crate::model::Model;
+use crate::options::Dtype;
 use crate::pooling;
-use crate::progress::Progress;
 use crate::proof::{self, Golden, Verdict};
 use crate::render::FindingRecord;
 
 /// Checks one model; what cannot be done is part of the report.
-pub(crate) fn examine(
-    file: &Path,
-    settings: &Settings,
-    threads: Option<usize>,
-    progress: &Progress,
-    console: &Console,
-) -> Report {
+pub fn examine(file: &Path, settings: &Check) -> Report {
     let start = Instant::now();
     let mut report = Report::new(file.to_owned(), settings.fail_on);
     report.applied = applied(settings);
     report.config.clone_from(&settings.config);
-    report.problem = fill(&mut report, settings, threads, progress, console).err();
+    report.problem = fill(&mut report, settings).err();
     report.findings = settings.leveled(report.findings);
     report.seconds = start.elapsed().as_secs_f64();
     report
 }
 
 /// What came of replaying a manifest, as a report about the output.
-pub(crate) fn of_manifest(held: &manifest::Held, settings: &Settings) -> Report {
+pub fn of_manifest(held: &manifest::Held, settings: &Check) -> Report {
     let mut report = Report::new(held.output().to_owned(), settings.fail_on);
     report.applied = residua_verify::manifest::CODES.to_vec();
     report.findings = settings.leveled(held.findings());
@@ -49,7 +41,7 @@ pub(crate) fn of_manifest(held: &manifest::Held, settings: &Settings) -> Report 
 }
 
 /// The kinds of findings that are looked for, but for those that the user does not want.
-fn applied(settings: &Settings) -> Vec<&'static Code> {
+fn applied(settings: &Check) -> Vec<&'static Code> {
     let asked = |id: &str| match id {
         "R200" => settings.expect.is_some(),
         "R309" | "R310" => settings.dtype == Some(Dtype::F16),
@@ -62,31 +54,25 @@ fn applied(settings: &Settings) -> Vec<&'static Code> {
     residua_verify::codes().into_iter().filter(|code| asked(code.id) && wanted(code.id)).collect()
 }
 
-fn fill(
-    report: &mut Report,
-    settings: &Settings,
-    threads: Option<usize>,
-    progress: &Progress,
-    console: &Console,
-) -> Result<()> {
+fn fill(report: &mut Report, settings: &Check) -> Result<()> {
     let name = report.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let text = onnx_text(&report.file);
-    let model = match Model::read(&report.file, &settings.input_shape, &settings.source) {
+    let model = match Model::open_with(&report.file, &settings.open) {
         Ok(model) => model,
-        Err(error) if !error.is::<Invalid>() => {
-            report.findings = unread(error, text.as_ref(), settings)?;
-            return Ok(());
-        }
         Err(error) => {
-            let invalid: Invalid = error.downcast()?;
-            let anatomy = anatomy::analyse(&invalid.typed);
-            let subject = Subject::of_invalid(&invalid, &anatomy, settings.expect.as_deref());
-            report.findings = found(subject.called(&name), text.as_ref().map(Ok), settings);
+            report.findings = match error.invalid() {
+                Some(invalid) => {
+                    let anatomy = anatomy::analyse(&invalid.typed);
+                    let subject = Subject::of_invalid(invalid, &anatomy, settings.expect.as_deref());
+                    found(subject.called(&name), text.as_ref().map(Ok), settings)
+                }
+                None => unread(error, text.as_ref(), settings)?,
+            };
             return Ok(());
         }
     };
-    let model = pooling::as_golden(model, settings.golden.as_deref(), &settings.input_shape, &settings.source)?;
-    model.tell(console);
+    let model = pooling::as_golden(model, settings.golden.as_deref(), &settings.open)?;
+    report.dangers = model.dangers().to_vec();
     report.told = model.told().to_vec();
     report.architecture = model.anatomy.architecture.as_ref().map(|architecture| architecture.name.clone());
     let takes_onnx = settings.target.iter().any(|runtime| matches!(runtime.takes, Takes::Onnx(_)));
@@ -99,15 +85,16 @@ fn fill(
     let subject = Subject::new(&model.checked, &model.anatomy, settings.expect.as_deref());
     report.findings = found(subject.called(&name), text, settings);
     if let Some(path) = &settings.golden {
-        progress.step(format!("{}: running it on the golden inputs", report.file.shown()));
-        let how = proof::Settings { threads, tolerance: settings.tolerance, ..proof::Settings::default() };
+        settings.watch.step(&format!("{}: running it on the golden inputs", report.file.shown()))?;
+        let how =
+            proof::Settings { threads: settings.threads, tolerance: settings.tolerance, ..proof::Settings::default() };
         report.golden = hold_golden(&model, path, &how)?;
         let failed = report.golden.iter().filter(|held| held.verification.verdict == Verdict::Different);
         report.findings.extend(failed.map(|held| FindingRecord::from(&golden_finding(held))));
     }
     if let Some(path) = &settings.against {
-        progress.step(format!("{}: comparing it with {}", report.file.shown(), path.shown()));
-        let held = against::hold_against(&model, path, settings, threads)?;
+        settings.watch.step(&format!("{}: comparing it with {}", report.file.shown(), path.shown()))?;
+        let held = against::hold_against(&model, path, settings)?;
         report.findings.extend(against::findings(&held).iter().map(FindingRecord::from));
         report.against = Some(held);
     }
@@ -118,8 +105,8 @@ fn fill(
 ///
 /// # Errors
 /// The error of the reader, where it is not, or where the user wants to hear of none of them.
-fn unread(error: anyhow::Error, text: Option<&OnnxText>, settings: &Settings) -> Result<Vec<FindingRecord>> {
-    let mut findings = error.downcast_ref().map(ImportError::findings).unwrap_or_default();
+fn unread(error: Error, text: Option<&OnnxText>, settings: &Check) -> Result<Vec<FindingRecord>> {
+    let mut findings = error.import().map(ImportError::findings).unwrap_or_default();
     findings.extend(text.map(residua_verify::check_text).unwrap_or_default());
     let findings: Vec<FindingRecord> = findings.iter().map(FindingRecord::from).collect();
     let told = settings.leveled(findings.clone()).iter().any(|finding| finding.level == Level::Error);
@@ -127,7 +114,7 @@ fn unread(error: anyhow::Error, text: Option<&OnnxText>, settings: &Settings) ->
 }
 
 /// What the rules find in a model, and in the ONNX text of it.
-fn found(subject: Subject, text: Option<Result<&OnnxText, &str>>, settings: &Settings) -> Vec<FindingRecord> {
+fn found(subject: Subject, text: Option<Result<&OnnxText, &str>>, settings: &Check) -> Vec<FindingRecord> {
     let subject = subject.in_dtype(settings.dtype.map(Dtype::of_tensors)).for_targets(&settings.target);
     let subject = match text {
         Some(text) => subject.as_onnx(text),
@@ -142,7 +129,7 @@ fn onnx_text(file: &Path) -> Option<OnnxText> {
 }
 
 /// What `convert` would write of a model that is no ONNX model, or why it cannot.
-fn draft(model: &Model, settings: &Settings) -> Result<OnnxText, String> {
+fn draft(model: &Model, settings: &Check) -> Result<OnnxText, String> {
     let float = settings.dtype.map(Dtype::of_tensors).unwrap_or_else(|| onnx::natural_float(model.checked.graph()));
     let options = OnnxOptions { float, ..OnnxOptions::default() };
     let drafted = onnx::opset_for(&model.checked, &options)
@@ -154,7 +141,7 @@ fn draft(model: &Model, settings: &Settings) -> Result<OnnxText, String> {
 ///
 /// # Errors
 /// Where a set cannot be read, or the model not be run.
-pub(crate) fn hold_golden(model: &Model, path: &Path, how: &proof::Settings) -> Result<Vec<Held>> {
+pub fn hold_golden(model: &Model, path: &Path, how: &proof::Settings) -> Result<Vec<Held>> {
     let held = |set: Golden| {
         let verification =
             proof::golden(&model.checked, &set, how).with_context(|| format!("golden file {}", path.shown()))?;

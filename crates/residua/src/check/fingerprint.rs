@@ -12,7 +12,7 @@ const BYTES: usize = 12;
 /// A finding in 24 hexadecimal digits: its code, what it is about, and what it says without what was measured.
 ///
 /// The level plays no part, nor the file: a baseline keeps findings by model.
-pub(crate) fn fingerprint(finding: &FindingRecord) -> String {
+pub fn fingerprint(finding: &FindingRecord) -> String {
     let mut hash = Sha256::new();
     let about = |name: &Option<String>| name.clone().unwrap_or_default();
     let (node, tensor) = (about(&finding.node), about(&finding.tensor));

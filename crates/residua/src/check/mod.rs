@@ -15,21 +15,21 @@ use std::path::PathBuf;
 use residua_ir::{Code, Level};
 use serde::Serialize;
 
-use crate::args::FailOn;
-use crate::exit::Outcome;
+use crate::error::Error;
+use crate::options::FailOn;
 use crate::proof::Verification;
 use crate::render::FindingRecord;
 
-pub(crate) use baseline::{Baseline, Entry};
-pub(crate) use config::Configs;
-pub(crate) use examine::{examine, hold_golden, of_manifest};
-pub(crate) use fingerprint::fingerprint;
-pub(crate) use settings::Settings;
+pub use baseline::{Baseline, Entry};
+pub use config::Configs;
+pub use examine::{examine, hold_golden, of_manifest};
+pub use fingerprint::fingerprint;
+pub use settings::Check;
 
 /// What came of one model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Verdict {
+pub enum Verdict {
     /// Nothing that fails it.
     Pass,
     /// A finding that fails it.
@@ -40,64 +40,69 @@ pub(crate) enum Verdict {
 
 /// A model against one set of golden outputs.
 #[derive(Debug, Serialize)]
-pub(crate) struct Held {
+pub struct Held {
     /// The file or folder that holds the set.
-    pub(crate) set: String,
+    pub set: String,
+    /// What was found.
     #[serde(flatten)]
-    pub(crate) verification: Verification,
+    pub verification: Verification,
 }
 
 /// A model against a reference.
 #[derive(Debug, Serialize)]
-pub(crate) struct Against {
+pub struct Against {
     /// The reference.
-    pub(crate) file: String,
+    pub file: String,
     /// In what it is built otherwise, a sentence each.
-    pub(crate) structure: Vec<String>,
+    pub structure: Vec<String>,
+    /// What was found when both were run.
     #[serde(flatten)]
-    pub(crate) verification: Verification,
+    pub verification: Verification,
 }
 
 /// What was found out about one model.
 #[derive(Debug)]
-pub(crate) struct Report {
+pub struct Report {
     /// Where the model is, as the user named it.
-    pub(crate) file: PathBuf,
+    pub file: PathBuf,
     /// What it is called, where it is known.
-    pub(crate) architecture: Option<String>,
+    pub architecture: Option<String>,
     /// How it was told, and what was taken where the file leaves it open.
-    pub(crate) told: Vec<String>,
+    pub told: Vec<String>,
+    /// What of it would have run code elsewhere.
+    pub dangers: Vec<String>,
     /// Findings, at the levels that the user wants.
-    pub(crate) findings: Vec<FindingRecord>,
+    pub findings: Vec<FindingRecord>,
     /// The model against each golden set.
-    pub(crate) golden: Vec<Held>,
+    pub golden: Vec<Held>,
     /// The model against the reference.
-    pub(crate) against: Option<Against>,
+    pub against: Option<Against>,
     /// Findings that a baseline knows.
-    pub(crate) known: Vec<FindingRecord>,
+    pub known: Vec<FindingRecord>,
     /// What it knows and is not there any more.
-    pub(crate) gone: Vec<Entry>,
+    pub gone: Vec<Entry>,
     /// That baseline.
-    pub(crate) baseline: Option<PathBuf>,
+    pub baseline: Option<PathBuf>,
     /// Where its settings come from, beside the command line.
-    pub(crate) config: Option<PathBuf>,
+    pub config: Option<PathBuf>,
     /// Kinds of findings that were looked for.
-    pub(crate) applied: Vec<&'static Code>,
+    pub applied: Vec<&'static Code>,
     /// What fails it.
-    pub(crate) fail_on: FailOn,
+    pub fail_on: FailOn,
     /// Why it could not be checked.
-    pub(crate) problem: Option<anyhow::Error>,
+    pub problem: Option<Error>,
     /// What the check took.
-    pub(crate) seconds: f64,
+    pub seconds: f64,
 }
 
 impl Report {
     /// Of a model about which nothing is known yet.
-    pub(crate) fn new(file: PathBuf, fail_on: FailOn) -> Self {
+    pub fn new(file: PathBuf, fail_on: FailOn) -> Self {
         Self {
             file,
             architecture: None,
             told: Vec::new(),
+            dangers: Vec::new(),
             findings: Vec::new(),
             golden: Vec::new(),
             against: None,
@@ -113,7 +118,7 @@ impl Report {
     }
 
     /// Whether it is good enough.
-    pub(crate) fn verdict(&self) -> Verdict {
+    pub fn verdict(&self) -> Verdict {
         if self.problem.is_some() {
             Verdict::Error
         } else if self.findings.iter().any(|finding| self.fail_on.fails(finding.level)) {
@@ -124,23 +129,13 @@ impl Report {
     }
 
     /// Findings of a level.
-    pub(crate) fn count(&self, level: Level) -> usize {
+    pub fn count(&self, level: Level) -> usize {
         self.findings.iter().filter(|finding| finding.level == level).count()
     }
 }
 
 /// Of all models together: one that could not be checked outweighs those that fail.
-pub(crate) fn verdict(reports: &[Report]) -> Verdict {
+pub fn verdict(reports: &[Report]) -> Verdict {
     let has = |verdict: Verdict| reports.iter().any(|report| report.verdict() == verdict);
     [Verdict::Error, Verdict::Fail].into_iter().find(|&verdict| has(verdict)).unwrap_or(Verdict::Pass)
-}
-
-impl From<Verdict> for Outcome {
-    fn from(verdict: Verdict) -> Self {
-        match verdict {
-            Verdict::Pass => Self::Holds,
-            Verdict::Fail => Self::Fails,
-            Verdict::Error => Self::Undone,
-        }
-    }
 }

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::mem::discriminant;
 
-use anyhow::{Context, Result};
+use crate::error::{Context, Result};
 use rayon::prelude::*;
 use residua_ir::{Graph, Node, NodeId, Op, ParameterId, ValueKind};
 use residua_resnet::naming::positions;

@@ -9,50 +9,59 @@ use super::align::Alignment;
 
 /// What differs between the operators.
 #[derive(Debug, Default, Serialize)]
-pub(crate) struct Layers {
-    pub(crate) same: usize,
-    pub(crate) only_a: Vec<Layer>,
-    pub(crate) only_b: Vec<Layer>,
+pub struct Layers {
+    /// Operators that are the same.
+    pub same: usize,
+    /// Those of the first model alone.
+    pub only_a: Vec<Layer>,
+    /// Those of the second alone.
+    pub only_b: Vec<Layer>,
     /// The same under another name.
-    pub(crate) renamed: Vec<Change>,
-    pub(crate) changed: Vec<LayerChange>,
-    pub(crate) moved: Vec<Moved>,
+    pub renamed: Vec<Change>,
+    /// Those that compute something else.
+    pub changed: Vec<LayerChange>,
+    /// Those that take something else.
+    pub moved: Vec<Moved>,
 }
 
 /// An operator of one model.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Layer {
-    pub(crate) name: String,
-    pub(crate) op: String,
+pub struct Layer {
+    /// Name of the layer.
+    pub name: String,
+    /// What the operator is called.
+    pub op: String,
 }
 
 /// An operator that computes something else.
 #[derive(Debug, Serialize)]
-pub(crate) struct LayerChange {
+pub struct LayerChange {
     /// Its name in A.
-    pub(crate) name: String,
+    pub name: String,
     /// Its name in B.
-    pub(crate) name_b: String,
-    pub(crate) op: String,
-    pub(crate) attributes: Vec<Change>,
+    pub name_b: String,
+    /// What the operator is called.
+    pub op: String,
+    /// What of it has another value.
+    pub attributes: Vec<Change>,
 }
 
 /// An operator that takes something else.
 #[derive(Debug, Serialize)]
-pub(crate) struct Moved {
+pub struct Moved {
     /// Its name in A.
-    pub(crate) name: String,
+    pub name: String,
     /// Its name in B.
-    pub(crate) name_b: String,
+    pub name_b: String,
     /// What it takes in A, by the names there.
-    pub(crate) a: Vec<String>,
+    pub a: Vec<String>,
     /// What it takes in B.
-    pub(crate) b: Vec<String>,
+    pub b: Vec<String>,
 }
 
 impl Layers {
     /// Whether nothing differs but names, where these count at all.
-    pub(crate) fn is_same(&self, names: bool) -> bool {
+    pub fn is_same(&self, names: bool) -> bool {
         let Self { same: _, only_a, only_b, renamed, changed, moved } = self;
         only_a.is_empty()
             && only_b.is_empty()

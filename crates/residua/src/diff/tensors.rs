@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use anyhow::{Context, Result};
+use crate::error::{Context, Result};
 use rayon::prelude::*;
 use residua_ir::{Graph, Op, Parameter, ParameterId, Role, Tensor};
 use serde::Serialize;
@@ -12,53 +12,62 @@ use super::{Change, elements};
 
 /// What differs between the tensors.
 #[derive(Debug, Default, Serialize)]
-pub(crate) struct Tensors {
-    pub(crate) same: usize,
-    pub(crate) only_a: Vec<Single>,
-    pub(crate) only_b: Vec<Single>,
+pub struct Tensors {
+    /// Tensors that are the same.
+    pub same: usize,
+    /// Those of the first model alone.
+    pub only_a: Vec<Single>,
+    /// Those of the second alone.
+    pub only_b: Vec<Single>,
     /// The same elements under another name.
-    pub(crate) renamed: Vec<Change>,
-    pub(crate) changed: Vec<TensorChange>,
+    pub renamed: Vec<Change>,
+    /// Those with other contents.
+    pub changed: Vec<TensorChange>,
     /// Elements of all pairs of one shape.
-    pub(crate) elements: usize,
+    pub elements: usize,
     /// Those that are not equal.
-    pub(crate) differing: usize,
+    pub differing: usize,
 }
 
 /// A tensor of one model.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Single {
-    pub(crate) name: String,
-    pub(crate) shape: Vec<usize>,
-    pub(crate) dtype: String,
+pub struct Single {
+    /// Its name.
+    pub name: String,
+    /// Its shape, in the order of the file.
+    pub shape: Vec<usize>,
+    /// Its element type.
+    pub dtype: String,
 }
 
 /// A tensor with other elements, another shape or another type.
 #[derive(Debug, Serialize)]
-pub(crate) struct TensorChange {
+pub struct TensorChange {
     /// Its name in A.
-    pub(crate) name: String,
+    pub name: String,
     /// Its name in B.
-    pub(crate) name_b: String,
+    pub name_b: String,
     /// `shape`, `dtype` or `elements`.
-    pub(crate) what: &'static str,
-    pub(crate) a: String,
-    pub(crate) b: String,
+    pub what: &'static str,
+    /// Type and shape in the first model.
+    pub a: String,
+    /// And in the second.
+    pub b: String,
     /// Largest difference of two elements, where the shapes are the same.
-    pub(crate) max_abs: Option<f64>,
+    pub max_abs: Option<f64>,
     /// The same relative to the largest element of A.
-    pub(crate) max_rel: Option<f64>,
+    pub max_rel: Option<f64>,
     /// Elements that are not equal.
-    pub(crate) differing: Option<usize>,
+    pub differing: Option<usize>,
     /// Elements that are infinite or NaN in one of both only.
-    pub(crate) non_finite: Option<usize>,
+    pub non_finite: Option<usize>,
     /// All elements.
-    pub(crate) elements: usize,
+    pub elements: usize,
 }
 
 impl Tensors {
     /// Whether nothing differs but names, where these count at all.
-    pub(crate) fn is_same(&self, names: bool) -> bool {
+    pub fn is_same(&self, names: bool) -> bool {
         let Self { same: _, only_a, only_b, renamed, changed, elements: _, differing: _ } = self;
         only_a.is_empty() && only_b.is_empty() && changed.is_empty() && (!names || renamed.is_empty())
     }

@@ -2,7 +2,7 @@
 //!
 //! Every rounding is that of the library whose rule it is; see [`residua_ir::preparation`].
 
-use anyhow::{Context, Result};
+use crate::error::{Context, Result};
 use residua_ir::budget::Limit;
 use residua_ir::preparation::{Crop, Middle, Resize};
 

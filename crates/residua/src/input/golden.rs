@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use crate::error::{Context, Result, bail, ensure};
 use residua_exec::Array;
 use residua_ir::{Checked, Graph, Shown, Tensor, ValueId};
 
@@ -17,7 +17,7 @@ use crate::proof::Golden;
 const SET: &str = "test_data_set_";
 
 /// Reads all sets of a golden file or folder.
-pub(crate) fn read(path: &Path, model: &Checked) -> Result<Vec<Golden>> {
+pub fn read(path: &Path, model: &Checked) -> Result<Vec<Golden>> {
     let graph = model.graph();
     if !path.is_dir() {
         let arrays = npy::read_npz(path)?;

@@ -14,30 +14,38 @@ mod tensor_proto;
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use crate::error::{Context, Result, bail, ensure};
 use residua_exec::{Array, Data, order};
 use residua_ir::{Checked, DType, Shape, Shown, Tensor, ValueId};
 use residua_resnet::preprocessing::Known;
 
-use crate::args::PictureArgs;
 use crate::model::{Model, input_named, input_shape};
+use crate::options::ImageOptions;
 
-pub(crate) use golden::read as read_golden;
-pub(crate) use npy::{Named as NamedArray, write_npy, write_npz};
-pub(crate) use preparing::{geometry_by, geometry_text};
-pub(crate) use random::arrays as random;
+pub use golden::read as read_golden;
+pub use npy::{Named as NamedArray, write_npy, write_npz};
+pub use preparing::{geometry_by, geometry_text};
+pub use random::arrays as random;
 
 /// Arrays for a run.
 #[derive(Debug)]
-pub(crate) struct Fed {
+pub struct Fed {
     /// One for each input, channels first.
-    pub(crate) arrays: Vec<Array>,
+    pub arrays: Vec<Array>,
     /// What each row of the batch comes from, where it is one file a row.
-    pub(crate) rows: Vec<String>,
+    pub rows: Vec<String>,
     /// What was done beyond reading.
-    pub(crate) notes: Vec<String>,
+    pub notes: Vec<String>,
     /// How pictures were prepared, where there were some.
-    pub(crate) preparation: Option<Known>,
+    pub preparation: Option<Known>,
+}
+
+impl Fed {
+    /// Arrays that were made, not read.
+    #[must_use]
+    pub fn of(arrays: Vec<Array>) -> Self {
+        Self { arrays, rows: Vec::new(), notes: Vec::new(), preparation: None }
+    }
 }
 
 /// What a file holds.
@@ -61,7 +69,7 @@ fn read(path: &Path) -> Result<Content> {
 }
 
 /// A tensor as an array: in f32, or in f64 where f32 does not hold all numbers of its type.
-pub(crate) fn to_array(tensor: &Tensor) -> Result<Array> {
+pub fn to_array(tensor: &Tensor) -> Result<Array> {
     let shape = tensor.shape().to_vec();
     Ok(match tensor.dtype() {
         DType::F64 | DType::I64 | DType::I32 | DType::U64 | DType::U32 => Array::new(shape, tensor.to_f64()?)?,
@@ -85,7 +93,7 @@ fn split<'a>(model: &Checked, text: &'a str) -> Result<(Option<usize>, &'a Path)
 ///
 /// # Errors
 /// Where a file cannot be read or does not fit, or an input gets nothing.
-pub(crate) fn gather(model: &Model, files: &[String], pictures: &PictureArgs) -> Result<Fed> {
+pub fn gather(model: &Model, files: &[String], pictures: &ImageOptions) -> Result<Fed> {
     let graph = model.checked.graph();
     let inputs = graph.inputs();
     let mut pieces: Vec<Vec<Array>> = vec![Vec::new(); inputs.len()];
@@ -135,7 +143,7 @@ pub(crate) fn gather(model: &Model, files: &[String], pictures: &PictureArgs) ->
 
 struct Feed<'a> {
     model: &'a Model,
-    pictures: &'a PictureArgs,
+    pictures: &'a ImageOptions,
     notes: Vec<String>,
     /// How pictures are prepared for each input that got one.
     prepared: Vec<(ValueId, Known)>,

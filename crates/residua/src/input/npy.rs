@@ -7,7 +7,7 @@
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use crate::error::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use residua_formats::open_zip;
 use residua_ir::budget::Limit;
@@ -107,7 +107,7 @@ fn header(text: &str) -> Result<Header> {
                 shape = Some(sizes.map(str::parse).collect::<Result<Vec<usize>, _>>().with_context(bad)?);
                 after
             }
-            _ => bail!(bad()),
+            _ => bail!("{}", bad()),
         };
         let after = after.trim_start();
         rest = after.strip_prefix(',').unwrap_or(after).trim_start();
@@ -167,7 +167,7 @@ fn descr(dtype: DType) -> &'static str {
 }
 
 /// Writes an array of these values, row-major; each is rounded to the nearest that the element type has.
-pub(crate) fn write_npy(to: &mut dyn Write, dtype: DType, shape: &[usize], values: &[f64]) -> std::io::Result<()> {
+pub fn write_npy(to: &mut dyn Write, dtype: DType, shape: &[usize], values: &[f64]) -> std::io::Result<()> {
     let sizes: String = shape.iter().map(|size| format!("{size},")).collect();
     let dictionary = format!("{{'descr': '{}', 'fortran_order': False, 'shape': ({sizes}), }}", descr(dtype));
     // Magic, version, length and text together are a multiple of 64, so that the elements are aligned.
@@ -205,10 +205,10 @@ pub(crate) fn write_npy(to: &mut dyn Write, dtype: DType, shape: &[usize], value
 }
 
 /// An array to be written: its name, element type, shape and elements.
-pub(crate) type Named<'a> = (&'a str, DType, &'a [usize], &'a [f64]);
+pub type Named<'a> = (&'a str, DType, &'a [usize], &'a [f64]);
 
 /// Writes arrays as a `.npz`, uncompressed as `numpy.savez` does.
-pub(crate) fn write_npz<'a>(to: impl Write + Seek, arrays: impl IntoIterator<Item = Named<'a>>) -> Result<()> {
+pub fn write_npz<'a>(to: impl Write + Seek, arrays: impl IntoIterator<Item = Named<'a>>) -> Result<()> {
     let mut archive = ZipWriter::new(to);
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored).large_file(true);
     for (name, dtype, shape, values) in arrays {

@@ -3,7 +3,7 @@
 use std::io::BufReader;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use crate::error::{Context, Result, bail};
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 use residua_exec::Array;
 use residua_ir::budget::Limit;
@@ -13,8 +13,8 @@ use residua_resnet::preprocessing::Known;
 
 use super::resize::Picture;
 use super::{geometry, preparing};
-use crate::args::PictureArgs;
 use crate::model::Model;
+use crate::options::ImageOptions;
 
 /// What a decoder may hold for each pixel: four samples of 16 bits, before and after it turns them into others.
 const BYTES_A_PIXEL: u64 = 16;
@@ -76,7 +76,7 @@ impl Wanted {
 ///
 /// # Errors
 /// Where options contradict each other, or need a size that is not known.
-pub(crate) fn known(model: &Model, input: ValueId, args: &PictureArgs) -> Result<(Known, Vec<String>)> {
+pub(crate) fn known(model: &Model, input: ValueId, args: &ImageOptions) -> Result<(Known, Vec<String>)> {
     let wanted = Wanted::of(model, input)?;
     let (known, fitted) = preparing::settle(model.preprocessing(), args, (wanted.height, wanted.width))?;
     let notes = preparing::notes(&known).into_iter().chain(fitted).collect();
@@ -118,7 +118,7 @@ mod tests {
     use residua_resnet::preprocessing::Told;
 
     use super::*;
-    use crate::args::{CropChoice, ResizeChoice};
+    use crate::options::ImageCrop;
 
     fn blank(width: usize, height: usize) -> Picture {
         Picture { width, height, channels: 3, samples: vec![7; width * height * 3] }
@@ -136,14 +136,14 @@ mod tests {
         }
     }
 
-    fn settled(known: Known, args: &PictureArgs, size: usize) -> Known {
+    fn settled(known: Known, args: &ImageOptions, size: usize) -> Known {
         preparing::settle(known, args, (Some(size), Some(size))).unwrap().0
     }
 
     /// torchvision: `Resize(256)` of 500x375 gives 341x256, then `CenterCrop(224)`.
     #[test]
     fn a_share_of_the_models_size_is_cut_out_as_torchvision_does() {
-        let args = PictureArgs { crop: Some(CropChoice::Share(0.875)), ..PictureArgs::default() };
+        let args = ImageOptions { crop: Some(ImageCrop::Share(0.875)), ..ImageOptions::default() };
         let known = settled(nothing(), &args, 224);
         assert_eq!(known.resize.as_ref().map(|told| told.value), Some(Resize::Shortest { edge: 256 }));
         let cut = bring_to(blank(500, 375), &known).unwrap();
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn another_size_is_an_error_where_resizing_is_forbidden() {
-        let args = PictureArgs { resize: Some(ResizeChoice::Rule(Resize::Keep)), ..PictureArgs::default() };
+        let args = ImageOptions { resize: Some(Resize::Keep), ..ImageOptions::default() };
         let known = settled(nothing(), &args, 32);
         let error = preparing::hold((4, 8), &known, (Some(32), Some(32))).unwrap_err().to_string();
         assert_eq!(error, "it is 8x4, the model takes 32x32, and --resize none was given");
@@ -167,10 +167,10 @@ mod tests {
             ..nothing()
         };
         let (known, notes) =
-            preparing::settle(stated.clone(), &PictureArgs::default(), (Some(112), Some(112))).unwrap();
+            preparing::settle(stated.clone(), &ImageOptions::default(), (Some(112), Some(112))).unwrap();
         assert_eq!(known.resize.map(|told| told.value), Some(Resize::Shortest { edge: 128 }));
         assert_eq!((known.crop.map(|told| told.value), notes.len()), (Some(crop(112)), 1));
-        let args = PictureArgs { crop: Some(CropChoice::Rule(crop(200))), ..PictureArgs::default() };
+        let args = ImageOptions { crop: Some(ImageCrop::Rule(crop(200))), ..ImageOptions::default() };
         let error = preparing::settle(stated, &args, (Some(112), Some(112))).unwrap_err().to_string();
         assert_eq!(error, "--crop gives pictures of 200x200, the model takes 112x112");
     }

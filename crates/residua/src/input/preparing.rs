@@ -2,12 +2,12 @@
 //!
 //! Nothing is taken in silence: [`notes`] says each part with its source.
 
-use anyhow::{Result, bail, ensure};
+use crate::error::{Result, bail, ensure};
 use residua_ir::preparation::{Crop, Filter, Middle, Preprocessing, Resize};
 use residua_resnet::preprocessing::{Known, Told};
 
 use super::geometry::Size;
-use crate::args::{CropChoice, PictureArgs, ResizeChoice};
+use crate::options::{ImageCrop, ImageOptions};
 
 /// Height and width that a model's input is fixed to.
 pub(super) type Fixed = (Option<usize>, Option<usize>);
@@ -19,28 +19,27 @@ const MODELS_OWN: &str = "the model's input";
 ///
 /// # Errors
 /// Where options contradict each other, or need a size that is not known.
-pub(super) fn settle(mut known: Known, args: &PictureArgs, fixed: Fixed) -> Result<(Known, Vec<String>)> {
+pub(super) fn settle(mut known: Known, args: &ImageOptions, fixed: Fixed) -> Result<(Known, Vec<String>)> {
     let mut notes = Vec::new();
-    if let Some(mode) = args.preprocess.mode() {
+    if let Some(mode) = args.preprocess {
         known.values = Some(Told::new(mode.values(), "--preprocess"));
         (known.assumed, known.reason) = (false, "from --preprocess".to_owned());
         drop_conflicts(&mut known, "values");
     }
-    if let Some(filter) = args.filter()? {
-        known.filter =
-            Some(Told::new(filter, if args.interpolation.is_some() { "--interpolation" } else { "--resize" }));
+    if let Some(filter) = args.filter {
+        known.filter = Some(Told::new(filter, "--interpolation"));
         drop_conflicts(&mut known, "filter");
     }
-    if let Some(ResizeChoice::Rule(rule)) = args.resize {
+    if let Some(rule) = args.resize {
         known.resize = Some(Told::new(rule, "--resize"));
         drop_conflicts(&mut known, "size");
     }
     match args.crop {
-        Some(CropChoice::Rule(crop)) => {
+        Some(ImageCrop::Rule(crop)) => {
             known.crop = Some(Told::new(crop, "--crop"));
             drop_conflicts(&mut known, "crop");
         }
-        Some(CropChoice::Share(share)) => cut_share(&mut known, share, args, fixed)?,
+        Some(ImageCrop::Share(share)) => cut_share(&mut known, share, args, fixed)?,
         None => {}
     }
     if known.resize.is_none() && known.crop.is_none() {
@@ -57,7 +56,7 @@ fn drop_conflicts(known: &mut Known, part: &str) {
 }
 
 /// `--crop 0.875`: the shorter side becomes the model's over the share, and the middle is cut out.
-fn cut_share(known: &mut Known, share: f64, args: &PictureArgs, fixed: Fixed) -> Result<()> {
+fn cut_share(known: &mut Known, share: f64, args: &ImageOptions, fixed: Fixed) -> Result<()> {
     let size = match fixed {
         (Some(height), Some(width)) => Some((height, width)),
         (_, _) => result(known),
@@ -68,7 +67,7 @@ fn cut_share(known: &mut Known, share: f64, args: &PictureArgs, fixed: Fixed) ->
              pixels, such as --resize 256 --crop 224"
         );
     };
-    if !matches!(args.resize, Some(ResizeChoice::Rule(_))) {
+    if args.resize.is_none() {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -197,7 +196,7 @@ pub(super) fn values(known: &Known) -> residua_ir::preparation::Values {
 }
 
 /// What becomes of the size, for people; [`None`] where nothing is said of it.
-pub(crate) fn geometry_text(known: &Known) -> Option<String> {
+pub fn geometry_text(known: &Known) -> Option<String> {
     let resize = known.resize.as_ref().map(|told| match told.value {
         Resize::Keep => "size as it is".to_owned(),
         Resize::Shortest { edge } => format!("shorter side to {edge}"),
@@ -219,7 +218,7 @@ pub(crate) fn geometry_text(known: &Known) -> Option<String> {
 }
 
 /// The places that size, crop and filter are from, each once.
-pub(crate) fn geometry_by(known: &Known) -> Vec<&str> {
+pub fn geometry_by(known: &Known) -> Vec<&str> {
     let by = [
         known.resize.as_ref().map(|told| told.by.as_str()),
         known.crop.as_ref().map(|told| told.by.as_str()),

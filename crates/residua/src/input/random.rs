@@ -1,6 +1,6 @@
 //! Inputs made of a seed, for a run that only has to run.
 
-use anyhow::{Context, Result};
+use crate::error::{Context, Result};
 use residua_exec::{Array, Precision, estimate};
 use residua_ir::Checked;
 use residua_ir::budget::{Limit, Meter};
@@ -10,7 +10,7 @@ use residua_ir::tensor::element_count;
 ///
 /// # Errors
 /// Where another size is free, or where the inputs take more than a run may.
-pub(crate) fn arrays(model: &Checked, seed: u64) -> Result<Vec<Array>> {
+pub fn arrays(model: &Checked, seed: u64) -> Result<Vec<Array>> {
     // Before anything of it is made.
     estimate(model, Precision::F32, &[]).within_budget()?;
     let mut state = seed;

@@ -14,10 +14,10 @@ use residua_ir::preparation::Filter;
 /// Samples of 8 bits, row by row, the channels of a pixel side by side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Picture {
-    pub(crate) width: usize,
-    pub(crate) height: usize,
-    pub(crate) channels: usize,
-    pub(crate) samples: Vec<u8>,
+    pub width: usize,
+    pub height: usize,
+    pub channels: usize,
+    pub samples: Vec<u8>,
 }
 
 const FRACTION_BITS: u32 = 22;

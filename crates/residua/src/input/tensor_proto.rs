@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use crate::error::{Context, Result};
 use prost::Message;
 use residua_formats::onnx::OnnxFile;
 use residua_formats::onnx::schema::{ModelProto, TensorProto};

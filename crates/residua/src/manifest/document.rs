@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use crate::error::{Context, Result, bail};
 use residua_ir::budget::Limit;
 use residua_ir::{DType, Shown, Tensor, files};
 use serde::{Deserialize, Serialize};

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use crate::error::{Context, Result};
 use rayon::prelude::*;
 use residua_ir::{Shown, Tensor, TensorError, map_file};
 use serde::{Deserialize, Serialize};

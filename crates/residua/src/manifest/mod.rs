@@ -14,5 +14,5 @@ mod stored;
 mod transforms;
 mod write;
 
-pub(crate) use report::{Held, check};
-pub(crate) use write::{Conversion, stage};
+pub use report::{Held, check};
+pub use write::{Conversion, stage};

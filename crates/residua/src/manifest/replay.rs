@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use crate::error::{Context, Error, Result, bail};
 use rayon::prelude::*;
 use residua_ir::{Finding, Shown, Tensor, Transform};
 use residua_verify::manifest as codes;
@@ -16,19 +16,19 @@ use super::transforms;
 /// Where both models are.
 pub(crate) struct Sides {
     /// The model that was converted.
-    pub(crate) source: PathBuf,
+    pub source: PathBuf,
     /// What it was converted to.
-    pub(crate) output: PathBuf,
+    pub output: PathBuf,
 }
 
 /// What came of it.
 pub(crate) struct Replayed {
     /// What differs.
-    pub(crate) findings: Vec<Finding>,
+    pub findings: Vec<Finding>,
     /// Tensors that were repeated from the source and found in the output.
-    pub(crate) repeated: usize,
+    pub repeated: usize,
     /// Tensors whose values were computed, so that only hashes could be compared.
-    pub(crate) by_hash: usize,
+    pub by_hash: usize,
 }
 
 impl Sides {
@@ -88,7 +88,7 @@ pub(crate) fn replay(manifest: &Manifest, sides: &Sides) -> Result<Replayed> {
 
 fn steps(pair: &Pair) -> Result<Vec<Transform>> {
     let parsed: Result<Vec<Transform>, String> = pair.transforms.iter().map(|text| transforms::parse(text)).collect();
-    parsed.map_err(anyhow::Error::msg).with_context(|| format!("the manifest, at tensor `{}`", pair.target.name))
+    parsed.map_err(Error::Refused).with_context(|| format!("the manifest, at tensor `{}`", pair.target.name))
 }
 
 /// What became of repeating one tensor.

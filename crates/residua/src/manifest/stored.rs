@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use crate::error::{Context, Result};
 use residua_formats::keras::KerasWeights;
 use residua_formats::onnx::OnnxFile;
 use residua_formats::torch::StateDict;

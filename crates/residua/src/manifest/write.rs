@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use crate::error::{Context, Result, bail};
 use residua_emit::place::Pending;
 use residua_emit::{Dropped, Staged};
 use residua_ir::{Graph, ParameterId, Shown, Tensor};
@@ -14,22 +14,22 @@ use super::stored::{self, Contents};
 use crate::{output, paths, render};
 
 /// What was done.
-pub(crate) struct Conversion<'a> {
+pub struct Conversion<'a> {
     /// The source's path.
-    pub(crate) source: &'a Path,
+    pub source: &'a Path,
     /// The graph that was written, with the handles that the mapping uses.
-    pub(crate) graph: &'a Graph,
+    pub graph: &'a Graph,
     /// Format of the output.
-    pub(crate) format: &'a str,
+    pub format: &'a str,
     /// What was written, and is not at its place yet.
-    pub(crate) staged: &'a Staged,
+    pub staged: &'a Staged,
 }
 
 /// Writes the manifest of a conversion beside its place, to be moved there with the output.
 ///
 /// # Errors
 /// Where a file cannot be read again, or the manifest not written.
-pub(crate) fn stage(path: &Path, conversion: &Conversion<'_>) -> Result<Pending> {
+pub fn stage(path: &Path, conversion: &Conversion<'_>) -> Result<Pending> {
     let manifest = manifest(path, conversion).with_context(|| format!("cannot make the manifest {}", path.shown()))?;
     output::stage(path, |file| render::json(file, &manifest))
 }

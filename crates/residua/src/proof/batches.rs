@@ -1,6 +1,6 @@
 //! Whether a model whose batch was made free gives for each picture what its source gave for it alone.
 
-use anyhow::{Context, Result};
+use crate::error::{Context, Error, Result};
 use residua_exec::compare::difference;
 use residua_exec::{Array, Precision};
 use residua_ir::{Checked, validate};
@@ -21,7 +21,7 @@ pub fn at_sizes_of(source: &Checked, written: &Checked, settings: &Settings) -> 
     let source = probe::fix_sizes(source, &settings.input_shapes, &[]).context("the source")?;
     let fitted = Interface::between(&source, written, settings.written.as_ref())
         .and_then(|interface| interface.fix_sizes(&source, written));
-    fitted.map_err(|reason| anyhow::anyhow!("{reason}"))
+    fitted.map_err(Error::Refused)
 }
 
 /// Holds a batch of several against the source run on its pictures one after the other; `held` is what was found at the

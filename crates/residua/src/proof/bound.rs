@@ -5,7 +5,7 @@
 //! much at most, since they are rounded as often as everything else; a wrong stride, epsilon, padding or layer is
 //! orders of magnitude above it.
 
-use anyhow::Result;
+use crate::error::Result;
 use residua_exec::Array;
 use residua_exec::compare::{Difference, difference};
 use residua_ir::DType;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use crate::error::Result;
 use residua_exec::compare::NonFinite;
 use residua_exec::{Array, Executor, Options, Precision};
 use residua_ir::{Checked, Name, NodeId, ValueId};

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use anyhow::{Context, Result, anyhow};
+use crate::error::{Context, Error, Result};
 use residua_exec::compare::{Difference, difference};
 use residua_exec::{Array, Executor, Options, Precision};
 use residua_ir::{Checked, DType, SourceOrder, ValueId};
@@ -127,7 +127,7 @@ impl<'s> Runner<'s> {
         Executor::new(self.model, &options)?.run_watched(self.inputs, &mut |value, computed| {
             let mut instead = None;
             for &point in self.points.get(&value).into_iter().flatten() {
-                let result = computed.to_array().map_err(anyhow::Error::from).and_then(|array| seen(point, array));
+                let result = computed.to_array().map_err(Error::from).and_then(|array| seen(point, array));
                 match result {
                     Ok(array) => instead = instead.take().or(array),
                     Err(error) => _ = failed.get_or_insert(error),
@@ -227,7 +227,7 @@ pub(super) fn hold(a: &Side, b: &Side, points: &[Point], settings: &Settings) ->
         let noise_b = scope.spawn(|| rounded[1].rounded(Inbox::new(from_follower)));
         let followed = scope.spawn(|| follower.follow(points, Inbox::new(at_follower), to_rounded));
         let led = leader.lead([to_a, to_b]);
-        let followed = followed.join().map_err(|_| anyhow!("a run stopped"));
+        let followed = followed.join().map_err(|_| Error::Refused("a run stopped".to_owned()));
         // Where f32 cannot run a model, the other one says how much f32 rounds.
         let noise = [noise_a.join(), noise_b.join()].map(|noise| noise.ok().and_then(Result::ok).unwrap_or_default());
         (led, followed, noise)

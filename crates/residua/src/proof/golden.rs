@@ -1,6 +1,6 @@
 //! A model against outputs that its own framework computed.
 
-use anyhow::{Result, bail};
+use crate::error::{Result, bail};
 use residua_exec::compare::difference;
 use residua_exec::{Array, order};
 use residua_ir::{Checked, ValueId, validate};

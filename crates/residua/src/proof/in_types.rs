@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use crate::error::{Context, Error, Result};
 use residua_exec::compare::difference;
 use residua_exec::{Array, Executor, Options, Precision};
 use residua_ir::{Checked, DType, Tensor, ValueId};
@@ -84,7 +84,7 @@ impl<'m> TypedRun<'m> {
         let results = Executor::new(model, &options)?.run_watched(&inputs, &mut |value, computed| {
             let before = computed.non_finite().map_or(0, |(_, count)| count);
             let instead = narrow(value).and_then(|dtype| {
-                let array = computed.to_array().map_err(anyhow::Error::from);
+                let array = computed.to_array().map_err(Error::from);
                 match array.and_then(|array| Ok((rounded(&array, dtype)?, array))) {
                     Ok(pair) => Some(pair),
                     Err(error) => {

@@ -1,6 +1,6 @@
 //! How inputs and outputs of one model correspond to those of another.
 
-use anyhow::Result;
+use crate::error::Result;
 use residua_exec::{Array, order};
 use residua_ir::{Checked, Shape, SourceOrder, ValueId, validate};
 

@@ -1,6 +1,6 @@
 //! Both models side by side, landmark by landmark.
 
-use anyhow::Result;
+use crate::error::Result;
 use residua_exec::compare::{Difference, difference};
 use residua_exec::{Array, Precision};
 use residua_ir::{Name, SourceOrder};

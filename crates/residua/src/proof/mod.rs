@@ -22,6 +22,7 @@ mod narrow;
 mod one_by_one;
 mod probe;
 mod run;
+pub(crate) mod save;
 mod side;
 #[cfg(test)]
 mod tests;
@@ -31,7 +32,7 @@ mod witness;
 
 use std::collections::{HashMap, HashSet};
 
-use anyhow::{Context, Result};
+use crate::error::{Context, Result};
 use residua_exec::compare::{bit_identical, difference};
 use residua_exec::{Array, Precision, estimate};
 use residua_ir::budget::{self, Limit};

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use crate::error::Result;
 use residua_exec::{Array, Executor, Options, Precision};
 use residua_ir::computes::narrow_nodes;
 use residua_ir::{Checked, DType, Graph, ValueId, ValueKind, validate};

@@ -4,7 +4,7 @@
 //! layer computes is looked at on one input only, so its weights are compared besides: where both models show them, they
 //! must be the same numbers but for rounding.
 
-use anyhow::Result;
+use crate::error::Result;
 use residua_ir::SourceOrder;
 
 use super::forced::{Held, Point, hold};

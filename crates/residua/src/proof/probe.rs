@@ -1,6 +1,6 @@
 //! Inputs to run a model on when the user gives none.
 
-use anyhow::{Context, Result, bail};
+use crate::error::{Context, Result, bail};
 use residua_exec::Array;
 use residua_ir::budget::{Limit, Meter};
 use residua_ir::tensor::element_count;

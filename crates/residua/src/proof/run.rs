@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use anyhow::{Context, Result};
+use crate::error::{Context, Result};
 use residua_exec::compare::{Difference, argmax};
 use residua_exec::{Array, Executor, Options, Precision, Results};
 use residua_ir::{Checked, ValueId};

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
-use anyhow::{Context, Result};
+use crate::error::{Context, Result};
 use residua_exec::{Array, Precision, order};
 use residua_ir::rewrite::normalise;
 use residua_ir::{Checked, Graph, NodeId, ValueId, validate};

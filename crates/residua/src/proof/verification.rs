@@ -166,7 +166,7 @@ pub struct Verification {
     pub in_dtype: Option<CostInType>,
     /// What both models are called.
     #[serde(skip)]
-    pub(crate) sides: [&'static str; 2],
+    pub sides: [&'static str; 2],
 }
 
 /// What is asked for, in words.

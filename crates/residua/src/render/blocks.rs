@@ -6,7 +6,7 @@ use residua_resnet::{Architecture, Family};
 use super::table::{Column, numbers, words};
 
 /// `bottleneck`.
-pub(crate) fn kind(kind: BlockKind) -> &'static str {
+pub fn kind(kind: BlockKind) -> &'static str {
     match kind {
         BlockKind::Basic => "basic",
         BlockKind::Bottleneck => "bottleneck",
@@ -15,7 +15,7 @@ pub(crate) fn kind(kind: BlockKind) -> &'static str {
 }
 
 /// `identity`.
-pub(crate) fn shortcut(kind: ShortcutKind) -> &'static str {
+pub fn shortcut(kind: ShortcutKind) -> &'static str {
     match kind {
         ShortcutKind::Identity => "identity",
         ShortcutKind::Projection => "projection",
@@ -26,7 +26,7 @@ pub(crate) fn shortcut(kind: ShortcutKind) -> &'static str {
 }
 
 /// `post`.
-pub(crate) fn order(order: ActivationOrder) -> &'static str {
+pub fn order(order: ActivationOrder) -> &'static str {
     match order {
         ActivationOrder::Post => "post",
         ActivationOrder::Pre => "pre",
@@ -48,12 +48,12 @@ fn family(architecture: &Architecture) -> &'static str {
 }
 
 /// `3-4-6-3`.
-pub(crate) fn stages(architecture: &Architecture) -> String {
+pub fn stages(architecture: &Architecture) -> String {
     architecture.stages.iter().map(usize::to_string).collect::<Vec<_>>().join("-")
 }
 
 /// One line about an architecture.
-pub(crate) fn sentence(architecture: &Architecture) -> String {
+pub fn sentence(architecture: &Architecture) -> String {
     let mut parts = vec![format!("depth {}", architecture.depth)];
     if let Some(block) = architecture.block {
         parts.push(format!("{} blocks {}", kind(block), stages(architecture)));
@@ -64,7 +64,8 @@ pub(crate) fn sentence(architecture: &Architecture) -> String {
     parts.join(", ")
 }
 
-pub(crate) const COLUMNS: [Column; 8] = [
+/// Columns of the table of blocks.
+pub const COLUMNS: [Column; 8] = [
     words("block"),
     words("kind"),
     words("activation"),
@@ -76,7 +77,7 @@ pub(crate) const COLUMNS: [Column; 8] = [
 ];
 
 /// A row of the block table.
-pub(crate) fn row(block: &Block) -> Vec<String> {
+pub fn row(block: &Block) -> Vec<String> {
     let channels = |count: Option<usize>| count.map_or_else(|| "?".to_owned(), |count| count.to_string());
     vec![
         block.name.clone(),

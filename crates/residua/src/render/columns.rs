@@ -1,216 +1,170 @@
 //! The columns of the layer table: what each shows, in text and in CSV, and which are worth showing.
 
-use super::table::{Column, numbers, words};
+use super::table::{self, numbers, words};
 use super::{bytes, number, plural};
-use crate::args::LayerColumn;
+use crate::options::Column;
 use crate::summary::{Field, LayerRow, Summary};
 
-/// All columns, as CSV has them.
-pub(crate) const ALL: [LayerColumn; 18] = [
-    LayerColumn::Name,
-    LayerColumn::Op,
-    LayerColumn::Part,
-    LayerColumn::OutputShape,
-    LayerColumn::Kernel,
-    LayerColumn::Stride,
-    LayerColumn::Dilation,
-    LayerColumn::Groups,
-    LayerColumn::Parameters,
-    LayerColumn::Trainable,
-    LayerColumn::Macs,
-    LayerColumn::Memory,
-    LayerColumn::ReceptiveField,
-    LayerColumn::Step,
-    LayerColumn::CumulativeParameters,
-    LayerColumn::CumulativeMacs,
-    LayerColumn::Findings,
-    LayerColumn::ConnectedTo,
-];
-
 /// Columns of a table that is read, in order, where nobody asks for others.
-const USUAL: [LayerColumn; 14] = [
-    LayerColumn::Name,
-    LayerColumn::Op,
-    LayerColumn::OutputShape,
-    LayerColumn::Kernel,
-    LayerColumn::Stride,
-    LayerColumn::Dilation,
-    LayerColumn::Groups,
-    LayerColumn::Parameters,
-    LayerColumn::Trainable,
-    LayerColumn::Macs,
-    LayerColumn::Memory,
-    LayerColumn::ReceptiveField,
-    LayerColumn::CumulativeMacs,
-    LayerColumn::Findings,
+const USUAL: [Column; 14] = [
+    Column::Name,
+    Column::Op,
+    Column::OutputShape,
+    Column::Kernel,
+    Column::Stride,
+    Column::Dilation,
+    Column::Groups,
+    Column::Parameters,
+    Column::Trainable,
+    Column::Macs,
+    Column::Memory,
+    Column::ReceptiveField,
+    Column::CumulativeMacs,
+    Column::Findings,
 ];
 
 /// Those that a narrow terminal goes without, the least missed first.
-pub(crate) const DISPENSABLE: [LayerColumn; 8] = [
-    LayerColumn::CumulativeMacs,
-    LayerColumn::CumulativeParameters,
-    LayerColumn::Memory,
-    LayerColumn::Dilation,
-    LayerColumn::Trainable,
-    LayerColumn::ReceptiveField,
-    LayerColumn::Stride,
-    LayerColumn::Kernel,
+pub const DISPENSABLE: [Column; 8] = [
+    Column::CumulativeMacs,
+    Column::CumulativeParameters,
+    Column::Memory,
+    Column::Dilation,
+    Column::Trainable,
+    Column::ReceptiveField,
+    Column::Stride,
+    Column::Kernel,
 ];
 
 /// The usual columns without those that say nothing about this model.
-pub(crate) fn worth_showing(summary: &Summary) -> Vec<LayerColumn> {
+pub fn worth_showing(summary: &Summary) -> Vec<Column> {
     let rows = &summary.layers;
-    let says = |column: &LayerColumn| match column {
-        LayerColumn::Dilation => rows.iter().any(|row| row.window.dilation.is_some_and(|dilation| dilation != [1; 2])),
-        LayerColumn::Groups => rows.iter().any(|row| row.window.groups.is_some_and(|groups| groups != 1)),
-        LayerColumn::Trainable => rows.iter().any(|row| row.trainable != row.parameters),
-        LayerColumn::Name
-        | LayerColumn::Op
-        | LayerColumn::Part
-        | LayerColumn::OutputShape
-        | LayerColumn::Kernel
-        | LayerColumn::Stride
-        | LayerColumn::Parameters
-        | LayerColumn::Macs
-        | LayerColumn::Memory
-        | LayerColumn::ReceptiveField
-        | LayerColumn::Step
-        | LayerColumn::CumulativeParameters
-        | LayerColumn::CumulativeMacs
-        | LayerColumn::Findings
-        | LayerColumn::ConnectedTo => rows.iter().any(|row| !cell(*column, row).is_empty()),
+    let says = |column: &Column| match column {
+        Column::Dilation => rows.iter().any(|row| row.window.dilation.is_some_and(|dilation| dilation != [1; 2])),
+        Column::Groups => rows.iter().any(|row| row.window.groups.is_some_and(|groups| groups != 1)),
+        Column::Trainable => rows.iter().any(|row| row.trainable != row.parameters),
+        Column::Name
+        | Column::Op
+        | Column::Part
+        | Column::OutputShape
+        | Column::Kernel
+        | Column::Stride
+        | Column::Parameters
+        | Column::Macs
+        | Column::Memory
+        | Column::ReceptiveField
+        | Column::Step
+        | Column::CumulativeParameters
+        | Column::CumulativeMacs
+        | Column::Findings
+        | Column::ConnectedTo => rows.iter().any(|row| !cell(*column, row).is_empty()),
     };
-    let mut columns: Vec<LayerColumn> = USUAL.into_iter().filter(says).collect();
+    let mut columns: Vec<Column> = USUAL.into_iter().filter(says).collect();
     if summary.macs.is_none() {
         // Without sizes there are no MACs to have a share of.
-        columns.push(LayerColumn::CumulativeParameters);
+        columns.push(Column::CumulativeParameters);
     }
-    columns.push(LayerColumn::ConnectedTo);
+    columns.push(Column::ConnectedTo);
     columns
 }
 
 /// The head of a column.
-pub(crate) fn head(column: LayerColumn) -> Column {
+pub fn head(column: Column) -> table::Column {
     match column {
-        LayerColumn::Name => words("name"),
-        LayerColumn::Op => words("op"),
-        LayerColumn::Part => words("part"),
-        LayerColumn::OutputShape => words("output shape"),
-        LayerColumn::Kernel => numbers("kernel"),
-        LayerColumn::Stride => numbers("stride"),
-        LayerColumn::Dilation => numbers("dilation"),
-        LayerColumn::Groups => numbers("groups"),
-        LayerColumn::Parameters => numbers("parameters"),
-        LayerColumn::Trainable => numbers("trainable"),
-        LayerColumn::Macs => numbers("MACs"),
-        LayerColumn::Memory => numbers("memory"),
-        LayerColumn::ReceptiveField => numbers("receptive"),
-        LayerColumn::Step => numbers("step"),
-        LayerColumn::CumulativeParameters => numbers("Σ params"),
-        LayerColumn::CumulativeMacs => numbers("Σ MACs"),
-        LayerColumn::Findings => words("findings"),
-        LayerColumn::ConnectedTo => words("connected to"),
-    }
-}
-
-/// Its name on the command line and in CSV.
-pub(crate) fn key(column: LayerColumn) -> &'static str {
-    match column {
-        LayerColumn::Name => "name",
-        LayerColumn::Op => "op",
-        LayerColumn::Part => "part",
-        LayerColumn::OutputShape => "output_shape",
-        LayerColumn::Kernel => "kernel",
-        LayerColumn::Stride => "stride",
-        LayerColumn::Dilation => "dilation",
-        LayerColumn::Groups => "groups",
-        LayerColumn::Parameters => "parameters",
-        LayerColumn::Trainable => "trainable",
-        LayerColumn::Macs => "macs",
-        LayerColumn::Memory => "memory",
-        LayerColumn::ReceptiveField => "receptive_field",
-        LayerColumn::Step => "step",
-        LayerColumn::CumulativeParameters => "cumulative_parameters",
-        LayerColumn::CumulativeMacs => "cumulative_macs",
-        LayerColumn::Findings => "findings",
-        LayerColumn::ConnectedTo => "connected_to",
+        Column::Name => words("name"),
+        Column::Op => words("op"),
+        Column::Part => words("part"),
+        Column::OutputShape => words("output shape"),
+        Column::Kernel => numbers("kernel"),
+        Column::Stride => numbers("stride"),
+        Column::Dilation => numbers("dilation"),
+        Column::Groups => numbers("groups"),
+        Column::Parameters => numbers("parameters"),
+        Column::Trainable => numbers("trainable"),
+        Column::Macs => numbers("MACs"),
+        Column::Memory => numbers("memory"),
+        Column::ReceptiveField => numbers("receptive"),
+        Column::Step => numbers("step"),
+        Column::CumulativeParameters => numbers("Σ params"),
+        Column::CumulativeMacs => numbers("Σ MACs"),
+        Column::Findings => words("findings"),
+        Column::ConnectedTo => words("connected to"),
     }
 }
 
 /// What a layer has in a column, for reading.
-pub(crate) fn cell(column: LayerColumn, row: &LayerRow) -> String {
+pub fn cell(column: Column, row: &LayerRow) -> String {
     match column {
-        LayerColumn::Parameters => number(row.parameters),
-        LayerColumn::Trainable => number(row.trainable),
-        LayerColumn::Macs => row.macs.map_or_else(|| "?".to_owned(), number),
-        LayerColumn::Memory => row.memory.map(bytes).unwrap_or_default(),
-        LayerColumn::CumulativeParameters => row.cumulative_parameters.map(percent).unwrap_or_default(),
-        LayerColumn::CumulativeMacs => row.cumulative_macs.map(percent).unwrap_or_default(),
-        LayerColumn::Findings => row.findings.join(", "),
-        LayerColumn::ConnectedTo => row.connected_to.join(", "),
-        LayerColumn::Name
-        | LayerColumn::Op
-        | LayerColumn::Part
-        | LayerColumn::OutputShape
-        | LayerColumn::Kernel
-        | LayerColumn::Stride
-        | LayerColumn::Dilation
-        | LayerColumn::Groups
-        | LayerColumn::ReceptiveField
-        | LayerColumn::Step => plain(column, row),
+        Column::Parameters => number(row.parameters),
+        Column::Trainable => number(row.trainable),
+        Column::Macs => row.macs.map_or_else(|| "?".to_owned(), number),
+        Column::Memory => row.memory.map(bytes).unwrap_or_default(),
+        Column::CumulativeParameters => row.cumulative_parameters.map(percent).unwrap_or_default(),
+        Column::CumulativeMacs => row.cumulative_macs.map(percent).unwrap_or_default(),
+        Column::Findings => row.findings.join(", "),
+        Column::ConnectedTo => row.connected_to.join(", "),
+        Column::Name
+        | Column::Op
+        | Column::Part
+        | Column::OutputShape
+        | Column::Kernel
+        | Column::Stride
+        | Column::Dilation
+        | Column::Groups
+        | Column::ReceptiveField
+        | Column::Step => plain(column, row),
     }
 }
 
 /// What a layer has in a column, for a program: numbers without separators or units, shares as fractions.
-pub(crate) fn plain(column: LayerColumn, row: &LayerRow) -> String {
+pub fn plain(column: Column, row: &LayerRow) -> String {
     let text = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
     match column {
-        LayerColumn::Name => row.name.to_owned(),
-        LayerColumn::Op => row.op.to_owned(),
-        LayerColumn::Part => row.part.unwrap_or_default().to_owned(),
-        LayerColumn::OutputShape => row.shape_text.clone(),
-        LayerColumn::Kernel => row.window.kernel.map(|[rows, columns]| format!("{rows}x{columns}")).unwrap_or_default(),
-        LayerColumn::Stride => row.window.stride.map(pair).unwrap_or_default(),
-        LayerColumn::Dilation => row.window.dilation.map(pair).unwrap_or_default(),
-        LayerColumn::Groups => row.window.groups.map(|groups| groups.to_string()).unwrap_or_default(),
-        LayerColumn::Parameters => row.parameters.to_string(),
-        LayerColumn::Trainable => row.trainable.to_string(),
-        LayerColumn::Macs => text(row.macs),
-        LayerColumn::Memory => text(row.memory),
-        LayerColumn::ReceptiveField => match row.receptive_field {
+        Column::Name => row.name.to_owned(),
+        Column::Op => row.op.to_owned(),
+        Column::Part => row.part.unwrap_or_default().to_owned(),
+        Column::OutputShape => row.shape_text.clone(),
+        Column::Kernel => row.window.kernel.map(|[rows, columns]| format!("{rows}x{columns}")).unwrap_or_default(),
+        Column::Stride => row.window.stride.map(pair).unwrap_or_default(),
+        Column::Dilation => row.window.dilation.map(pair).unwrap_or_default(),
+        Column::Groups => row.window.groups.map(|groups| groups.to_string()).unwrap_or_default(),
+        Column::Parameters => row.parameters.to_string(),
+        Column::Trainable => row.trainable.to_string(),
+        Column::Macs => text(row.macs),
+        Column::Memory => text(row.memory),
+        Column::ReceptiveField => match row.receptive_field {
             Some(Field::Window(size)) => pair(size),
             Some(Field::Whole(all)) => all.to_owned(),
             None => String::new(),
         },
-        LayerColumn::Step => row.step.map(pair).unwrap_or_default(),
-        LayerColumn::CumulativeParameters => row.cumulative_parameters.map(|x| x.to_string()).unwrap_or_default(),
-        LayerColumn::CumulativeMacs => row.cumulative_macs.map(|x| x.to_string()).unwrap_or_default(),
-        LayerColumn::Findings => row.findings.join(" "),
-        LayerColumn::ConnectedTo => row.connected_to.join(" "),
+        Column::Step => row.step.map(pair).unwrap_or_default(),
+        Column::CumulativeParameters => row.cumulative_parameters.map(|x| x.to_string()).unwrap_or_default(),
+        Column::CumulativeMacs => row.cumulative_macs.map(|x| x.to_string()).unwrap_or_default(),
+        Column::Findings => row.findings.join(" "),
+        Column::ConnectedTo => row.connected_to.join(" "),
     }
 }
 
 /// What the whole model has in a column.
-pub(crate) fn total(column: LayerColumn, summary: &Summary) -> String {
+pub fn total(column: Column, summary: &Summary) -> String {
     match column {
-        LayerColumn::Name => plural(summary.layers.len(), "layer"),
-        LayerColumn::Parameters => number(summary.parameters.total),
-        LayerColumn::Trainable => number(summary.parameters.trainable),
-        LayerColumn::Macs => summary.macs.map_or_else(|| "?".to_owned(), number),
-        LayerColumn::Op
-        | LayerColumn::Part
-        | LayerColumn::OutputShape
-        | LayerColumn::Kernel
-        | LayerColumn::Stride
-        | LayerColumn::Dilation
-        | LayerColumn::Groups
-        | LayerColumn::Memory
-        | LayerColumn::ReceptiveField
-        | LayerColumn::Step
-        | LayerColumn::CumulativeParameters
-        | LayerColumn::CumulativeMacs
-        | LayerColumn::Findings
-        | LayerColumn::ConnectedTo => String::new(),
+        Column::Name => plural(summary.layers.len(), "layer"),
+        Column::Parameters => number(summary.parameters.total),
+        Column::Trainable => number(summary.parameters.trainable),
+        Column::Macs => summary.macs.map_or_else(|| "?".to_owned(), number),
+        Column::Op
+        | Column::Part
+        | Column::OutputShape
+        | Column::Kernel
+        | Column::Stride
+        | Column::Dilation
+        | Column::Groups
+        | Column::Memory
+        | Column::ReceptiveField
+        | Column::Step
+        | Column::CumulativeParameters
+        | Column::CumulativeMacs
+        | Column::Findings
+        | Column::ConnectedTo => String::new(),
     }
 }
 

@@ -1,23 +1,22 @@
-//! The difference of two models, as text and as Markdown.
+//! The difference of two models as tables, and as Markdown.
 
-use std::io::Write;
-
-use anyhow::Result;
-use residua_ir::Shown;
+use std::io::{self, Write};
 
 use super::table::{self, Column, numbers, words};
 use super::{markdown, plural, small};
-use crate::console::Style;
 use crate::diff::{Change, Differences, Layer, LayerChange, Moved, Single, TensorChange};
 
 /// At most so many rows of a table are shown; the JSON has all.
-const LISTED: usize = 16;
+pub const LISTED: usize = 16;
 
 /// What differs of one kind.
-struct Part {
-    title: &'static str,
-    columns: Vec<Column>,
-    rows: Vec<Vec<String>>,
+pub struct Part {
+    /// Of which kind.
+    pub title: &'static str,
+    /// The columns of its table.
+    pub columns: Vec<Column>,
+    /// A row each.
+    pub rows: Vec<Vec<String>>,
 }
 
 impl Part {
@@ -25,12 +24,16 @@ impl Part {
         Self { title, columns, rows: rows.collect() }
     }
 
-    fn more(&self) -> Option<usize> {
+    /// How many rows are more than are listed.
+    #[must_use]
+    pub fn more(&self) -> Option<usize> {
         self.rows.len().checked_sub(LISTED).filter(|more| *more > 0)
     }
 }
 
-fn parts(differences: &Differences) -> Vec<Part> {
+/// What differs, a part a kind; those of which there is nothing have no rows.
+#[must_use]
+pub fn parts(differences: &Differences) -> Vec<Part> {
     let Differences { model, layers, tensors, .. } = differences;
     let change = |change: &Change| vec![change.what.clone(), change.a.clone(), change.b.clone()];
     let layer = |layer: &Layer| vec![layer.name.clone(), layer.op.clone()];
@@ -103,7 +106,8 @@ fn both(a: &str, b: &str) -> String {
 }
 
 /// What is the same, and how many elements differ.
-fn summary(differences: &Differences) -> String {
+#[must_use]
+pub fn summary(differences: &Differences) -> String {
     let (layers, tensors) = (&differences.layers, &differences.tensors);
     let renamed = |count: usize| if count > 0 { format!(" ({} under another name)", count) } else { String::new() };
     let same = tensors.same + tensors.renamed.len();
@@ -120,30 +124,11 @@ fn summary(differences: &Differences) -> String {
     text
 }
 
-/// Writes what differs, to be read.
-pub(crate) fn text(out: &mut dyn Write, style: Style, differences: &Differences) -> Result<()> {
-    if differences.verdict == "same" {
-        writeln!(out, "{}  {}", style.good("same"), summary(differences))?;
-        return Ok(());
-    }
-    writeln!(out, "{}  A is {}, B is {}", style.error("different"), differences.a.shown(), differences.b.shown())?;
-    for part in parts(differences).into_iter().filter(|part| !part.rows.is_empty()) {
-        writeln!(out)?;
-        if !part.title.is_empty() {
-            writeln!(out, "{}", style.bold(&format!("{} ({})", part.title, part.rows.len())))?;
-        }
-        let more = part.more();
-        table::write(out, &part.columns, part.rows.into_iter().take(LISTED).collect())?;
-        if let Some(more) = more {
-            writeln!(out, "… and {more} more; --format json has all of them")?;
-        }
-    }
-    writeln!(out, "\n{}.", summary(differences))?;
-    Ok(())
-}
-
 /// Writes what differs, for a comment on a pull request.
-pub(crate) fn markdown(out: &mut dyn Write, differences: &Differences) -> Result<()> {
+///
+/// # Errors
+/// Those of the writer.
+pub fn markdown(out: &mut dyn Write, differences: &Differences) -> io::Result<()> {
     let (a, b) = (markdown::code(&differences.a), markdown::code(&differences.b));
     writeln!(out, "### {}: {a} and {b}\n", differences.verdict)?;
     writeln!(out, "{}.", summary(differences))?;

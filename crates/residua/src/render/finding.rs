@@ -1,30 +1,27 @@
-//! Findings, as JSON and as text.
+//! Findings as scripts see them, and in words.
 
-use std::io::Write;
-
-use anyhow::Result;
 use residua_ir::{Finding, Level, Shown};
 use serde::Serialize;
 
 use super::said;
-use crate::console::Style;
-
-/// At most so many findings of one code are listed one by one in text; the JSON has all.
-const LISTED: usize = 8;
-
-/// Messages of more characters are broken into lines.
-const LONG: usize = 120;
 
 /// A finding as scripts see it.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct FindingRecord {
-    pub(crate) code: &'static str,
-    pub(crate) name: &'static str,
-    pub(crate) level: Level,
-    pub(crate) message: String,
-    pub(crate) node: Option<String>,
-    pub(crate) tensor: Option<String>,
-    pub(crate) help: String,
+pub struct FindingRecord {
+    /// The id of its code.
+    pub code: &'static str,
+    /// The name of its code.
+    pub name: &'static str,
+    /// How bad it is.
+    pub level: Level,
+    /// What was found, and what was expected.
+    pub message: String,
+    /// The layer that it is about.
+    pub node: Option<String>,
+    /// The tensor that it is about.
+    pub tensor: Option<String>,
+    /// What to do about it.
+    pub help: String,
 }
 
 impl From<&Finding> for FindingRecord {
@@ -41,68 +38,22 @@ impl From<&Finding> for FindingRecord {
     }
 }
 
-/// The level in its colour.
-fn painted(level: Level, style: Style, text: &str) -> String {
-    match level {
-        Level::Error => style.error(text),
-        Level::Warning => style.warning(text),
-        Level::Note => style.dim(text),
-    }
-}
-
-/// Findings by code, the worst first; what is common to all of a code is said once.
-pub(crate) fn list(out: &mut dyn Write, style: Style, findings: &[FindingRecord]) -> Result<()> {
-    let mut codes: Vec<(&str, &str, Level)> = findings.iter().map(|f| (f.code, f.name, f.level)).collect();
-    codes.sort_by(|a, b| (b.2, a.0).cmp(&(a.2, b.0)));
-    codes.dedup();
-    for (code, name, level) in codes {
-        let of_code: Vec<&FindingRecord> = findings.iter().filter(|f| (f.code, f.level) == (code, level)).collect();
-        let head = painted(level, style, &format!("{level} {code}"));
-        writeln!(out, "{head} {}", style.bold(name))?;
-        for finding in of_code.iter().take(LISTED) {
-            let node = finding.node.as_deref().map(|node| node.shown().to_string());
-            let node = node.map_or_else(String::new, |node| format!("{}: ", style.bold(&node)));
-            writeln!(out, "  {node}{}", in_lines(&said(&finding.message)))?;
-        }
-        if of_code.len() > LISTED {
-            writeln!(out, "  … and {} more; --format json has all of them", of_code.len() - LISTED)?;
-        }
-        if let Some(first) = of_code.first().filter(|first| !first.help.is_empty()) {
-            writeln!(out, "  {} {}", style.dim("help:"), said(&first.help))?;
-        }
-    }
-    Ok(())
-}
-
 /// What a finding is about and what it says, in one line.
-pub(crate) fn headline(finding: &FindingRecord) -> String {
+pub fn headline(finding: &FindingRecord) -> String {
     let node = finding.node.as_ref().map_or_else(String::new, |node| format!("{}: ", node.shown()));
     said(&format!("{node}{}", finding.message))
 }
 
 /// The same with what to do about it.
-pub(crate) fn in_full(finding: &FindingRecord) -> String {
+pub fn in_full(finding: &FindingRecord) -> String {
     match finding.help.as_str() {
         "" => headline(finding),
         help => format!("{}\nhelp: {}", headline(finding), said(help)),
     }
 }
 
-/// A long message that lists things, a line each.
-fn in_lines(message: &str) -> String {
-    let parts: Vec<&str> = message.split("; ").collect();
-    if message.chars().count() <= LONG || parts.len() < 3 {
-        return message.to_owned();
-    }
-    let mut lines: Vec<String> = parts.iter().take(LISTED).map(|&part| part.to_owned()).collect();
-    if parts.len() > LISTED {
-        lines.push(format!("… and {} more", parts.len() - LISTED));
-    }
-    lines.join("\n    ")
-}
-
 /// `2 errors, 1 warning`; `no findings` where there are none.
-pub(crate) fn counted(findings: &[FindingRecord]) -> String {
+pub fn counted(findings: &[FindingRecord]) -> String {
     let count = |level: Level| findings.iter().filter(|finding| finding.level == level).count();
     let parts: Vec<String> = [Level::Error, Level::Warning, Level::Note]
         .into_iter()

@@ -1,24 +1,18 @@
-//! `inspect` as text, Markdown and CSV.
+//! What `inspect` says in words: facts line by line, and rows of the layer table; as Markdown and CSV.
 
-use std::io::Write;
+use std::io::{self, Write};
 
-use anyhow::Result;
-use residua_ir::Name;
 use residua_resnet::preprocessing::Known;
 
-use super::table::{self, Column, words};
-use super::{blocks, bytes, columns, finding, magnitude, markdown, number, plural, said};
-use crate::args::{Count, LayerColumn};
-use crate::console::Style;
+use super::table::{self, words};
+use super::{blocks, bytes, columns, magnitude, markdown, number, plural};
 use crate::floats;
 use crate::input;
+use crate::options::{Choice, Column, Count};
 use crate::summary::{Interface, Summary, unknown};
 
-/// Width of the keys of the summary.
-const KEYS: usize = 15;
-
 /// The summary's keys and what is said for each; a key may have several lines.
-pub(crate) fn facts(summary: &Summary) -> Vec<(&'static str, Vec<String>)> {
+pub fn facts(summary: &Summary) -> Vec<(&'static str, Vec<String>)> {
     let mut facts = vec![("file", vec![file(summary)]), ("format", vec![format(summary)])];
     if !summary.dangers.is_empty() {
         facts.push(("security", summary.dangers.to_vec()));
@@ -124,7 +118,7 @@ fn reason(known: &Known) -> Option<String> {
 }
 
 /// The size that MACs are for, where the model leaves its own free.
-pub(crate) fn at(summary: &Summary) -> String {
+pub fn at(summary: &Summary) -> String {
     let Some(shapes) = &summary.costs_at else { return String::new() };
     let shapes: Vec<String> =
         shapes.iter().map(|shape| shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x")).collect();
@@ -173,7 +167,8 @@ fn unused(summary: &Summary) -> Vec<String> {
 }
 
 /// Rows of the layer table in these columns, the totals last.
-fn layers(summary: &Summary, columns: &[LayerColumn]) -> Vec<Vec<String>> {
+#[must_use]
+pub fn layer_rows(summary: &Summary, columns: &[Column]) -> Vec<Vec<String>> {
     let cells = |row| columns.iter().map(|&column| columns::cell(column, row)).collect();
     let mut rows: Vec<Vec<String>> = summary.layers.iter().map(cells).collect();
     rows.push(columns.iter().map(|&column| columns::total(column, summary)).collect());
@@ -182,17 +177,19 @@ fn layers(summary: &Summary, columns: &[LayerColumn]) -> Vec<Vec<String>> {
 
 /// What of the layer table is wanted.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Layers<'a> {
+pub enum Layers<'a> {
     /// Nothing of it.
     None,
     /// The columns that say something, and that have room.
     Usual,
     /// These columns.
-    Chosen(&'a [LayerColumn]),
+    Chosen(&'a [Column]),
 }
 
 impl Layers<'_> {
-    fn columns(self, summary: &Summary) -> Option<Vec<LayerColumn>> {
+    /// The columns; none where nothing of the table is wanted.
+    #[must_use]
+    pub fn columns(self, summary: &Summary) -> Option<Vec<Column>> {
         match self {
             Self::None => None,
             Self::Usual => Some(columns::worth_showing(summary)),
@@ -201,66 +198,8 @@ impl Layers<'_> {
     }
 }
 
-fn layer_table(out: &mut dyn Write, style: Style, summary: &Summary, layers: Layers) -> Result<()> {
-    let Some(mut shown) = layers.columns(summary) else { return Ok(()) };
-    let mut hidden = Vec::new();
-    if let (Layers::Usual, Some(width)) = (layers, table::terminal_width()) {
-        (shown, hidden) = fitting(summary, shown, width);
-    }
-    let heads: Vec<Column> = shown.iter().map(|&column| columns::head(column)).collect();
-    writeln!(out)?;
-    table::write(out, &heads, self::layers(summary, &shown))?;
-    if !hidden.is_empty() {
-        let names: Vec<&str> = hidden.into_iter().map(columns::key).collect();
-        writeln!(
-            out,
-            "{}",
-            style.dim(&format!("without {}, for which there is no room; --columns chooses", names.join(", ")))
-        )?;
-    }
-    Ok(())
-}
-
-/// The columns that have room on a terminal of this width, and those that have not.
-fn fitting(summary: &Summary, mut shown: Vec<LayerColumn>, width: usize) -> (Vec<LayerColumn>, Vec<LayerColumn>) {
-    let mut hidden = Vec::new();
-    for column in columns::DISPENSABLE {
-        let heads: Vec<Column> = shown.iter().map(|&column| columns::head(column)).collect();
-        if table::width_before_last(&heads, &layers(summary, &shown)) + table::LEAST <= width {
-            break;
-        }
-        if let Some(at) = shown.iter().position(|&other| other == column) {
-            hidden.push(shown.remove(at));
-        }
-    }
-    (shown, hidden)
-}
-
-/// Writes the summary for reading.
-pub(crate) fn text(out: &mut dyn Write, style: Style, summary: &Summary, layers: Layers) -> Result<()> {
-    writeln!(out, "{}", style.bold(&Name::from(summary.name).to_string()))?;
-    writeln!(out)?;
-    for (key, lines) in facts(summary) {
-        for (index, line) in lines.iter().enumerate() {
-            let line = said(line);
-            let line = if key == "security" { style.warning(&line) } else { line };
-            let key = if index == 0 { key } else { "" };
-            writeln!(out, "{}{line}", style.dim(&format!("{key:KEYS$}")))?;
-        }
-    }
-    if !summary.findings.is_empty() {
-        writeln!(out)?;
-        finding::list(out, style, &summary.findings)?;
-    }
-    if !summary.blocks.is_empty() {
-        writeln!(out)?;
-        table::write(out, &blocks::COLUMNS, summary.blocks.iter().map(blocks::row).collect())?;
-    }
-    layer_table(out, style, summary, layers)
-}
-
 /// Writes the summary as Markdown.
-pub(crate) fn markdown(out: &mut dyn Write, summary: &Summary, layers: Layers) -> Result<()> {
+pub fn markdown(out: &mut dyn Write, summary: &Summary, layers: Layers) -> io::Result<()> {
     writeln!(out, "## {}\n", markdown::text(summary.name))?;
     let rows = facts(summary).into_iter().map(|(key, lines)| vec![key.to_owned(), lines.join("; ")]).collect();
     table::markdown(out, &[words(""), words("")], table::inline(rows))?;
@@ -269,21 +208,21 @@ pub(crate) fn markdown(out: &mut dyn Write, summary: &Summary, layers: Layers) -
         table::markdown(out, &blocks::COLUMNS, table::inline(summary.blocks.iter().map(blocks::row).collect()))?;
     }
     if let Some(shown) = layers.columns(summary) {
-        let heads: Vec<Column> = shown.iter().map(|&column| columns::head(column)).collect();
+        let heads: Vec<table::Column> = shown.iter().map(|&column| columns::head(column)).collect();
         writeln!(out, "\n### Layers\n")?;
-        table::markdown(out, &heads, table::inline(self::layers(summary, &shown)))?;
+        table::markdown(out, &heads, table::inline(layer_rows(summary, &shown)))?;
     }
     Ok(())
 }
 
 /// Writes the layers as CSV: all columns, or those that were chosen.
-pub(crate) fn csv(out: &mut dyn Write, summary: &Summary, layers: Layers) -> Result<()> {
+pub fn csv(out: &mut dyn Write, summary: &Summary, layers: Layers) -> io::Result<()> {
     let shown = match layers {
         Layers::Chosen(columns) => columns.to_vec(),
-        Layers::None | Layers::Usual => columns::ALL.to_vec(),
+        Layers::None | Layers::Usual => Column::ALL.to_vec(),
     };
-    let names: Vec<&str> = shown.iter().map(|&column| columns::key(column)).collect();
+    let names: Vec<&str> = shown.iter().map(|&column| column.name()).collect();
     let cells = |row| shown.iter().map(|&column| columns::plain(column, row)).collect();
     let rows: Vec<Vec<String>> = summary.layers.iter().map(cells).collect();
-    Ok(table::csv(out, &names, &rows)?)
+    table::csv(out, &names, &rows)
 }

@@ -6,13 +6,13 @@
 
 use std::io::{self, Write};
 
-use anyhow::Result;
+use crate::error::Result;
 use residua_ir::name::printable;
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 
 /// Writes a document for reading, and a line end.
-pub(crate) fn json(out: &mut dyn Write, document: &impl Serialize) -> Result<()> {
+pub fn json(out: &mut dyn Write, document: &impl Serialize) -> Result<()> {
     let mut serializer = serde_json::Serializer::with_formatter(&mut *out, Printable(PrettyFormatter::new()));
     document.serialize(&mut serializer)?;
     writeln!(out)?;
@@ -20,7 +20,7 @@ pub(crate) fn json(out: &mut dyn Write, document: &impl Serialize) -> Result<()>
 }
 
 /// A document on one line that can stand in a page.
-pub(crate) fn in_page(document: &impl Serialize) -> Result<String> {
+pub fn in_page(document: &impl Serialize) -> Result<String> {
     let mut out = Vec::new();
     document.serialize(&mut serde_json::Serializer::with_formatter(&mut out, Printable(CompactFormatter)))?;
     Ok(String::from_utf8(out)?.replace('<', "\\u003c"))

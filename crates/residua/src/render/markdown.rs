@@ -4,7 +4,7 @@ use residua_ir::name::printable;
 
 /// Text that stands in a cell, a heading or a paragraph.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Inline(String);
+pub struct Inline(String);
 
 impl std::fmt::Display for Inline {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -13,14 +13,14 @@ impl std::fmt::Display for Inline {
 }
 
 /// Text, in which underscores within words, which are no markup, stay as they are.
-pub(crate) fn text(text: &str) -> Inline {
+pub fn text(text: &str) -> Inline {
     Inline(escaped(text, |before, after| {
         before.is_some_and(char::is_alphanumeric) && after.is_some_and(char::is_alphanumeric)
     }))
 }
 
 /// Text of reports: underscores stay as they are between backticks alone.
-pub(crate) fn report(text: &str) -> Inline {
+pub fn report(text: &str) -> Inline {
     let parts: Vec<&str> = text.split('`').collect();
     let pairs = parts.len() % 2 == 1;
     let part = |(index, part): (usize, &&str)| match pairs && index % 2 == 1 {
@@ -31,7 +31,7 @@ pub(crate) fn report(text: &str) -> Inline {
 }
 
 /// A name as code, where it can be.
-pub(crate) fn code(name: &str) -> Inline {
+pub fn code(name: &str) -> Inline {
     if name.contains('`') || name.is_empty() { text(name) } else { Inline(format!("`{}`", printable(name))) }
 }
 

@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use residua_ir::name::{printable, printable_lines};
 
 /// Text on one line, within an element or between the quotes of an attribute.
-pub(crate) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     entities(&printable(text))
 }
 
 /// Text of several lines of ours.
-pub(crate) fn escape_lines(text: &str) -> String {
+pub fn escape_lines(text: &str) -> String {
     entities(&printable_lines(text, &[]))
 }
 

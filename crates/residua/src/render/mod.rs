@@ -6,33 +6,31 @@
 //! writes CSV, too), [`markdown`], [`markup`] (HTML, SVG, XML), [`json`]; Graphviz and Mermaid in [`drawing`], annotations
 //! in [`report`]. Each begins with [`residua_ir::name::printable`].
 
-pub(crate) mod blocks;
-pub(crate) mod columns;
-pub(crate) mod differences;
-pub(crate) mod drawing;
-pub(crate) mod finding;
-pub(crate) mod html;
-pub(crate) mod inspect;
-pub(crate) mod json;
-pub(crate) mod markdown;
-pub(crate) mod markup;
-pub(crate) mod report;
-pub(crate) mod table;
-pub(crate) mod values;
-pub(crate) mod verification;
+pub mod blocks;
+pub mod columns;
+pub mod differences;
+pub mod drawing;
+pub mod finding;
+pub mod html;
+pub mod inspect;
+pub mod json;
+pub mod markdown;
+pub mod markup;
+pub mod report;
+pub mod table;
 
 use residua_ir::Text;
 
-pub(crate) use finding::FindingRecord;
-pub(crate) use json::json;
+pub use finding::FindingRecord;
+pub use json::json;
 
 /// A sentence that may quote what a file says: on one line, of a length that can be read.
-pub(crate) fn said(text: &str) -> String {
+pub fn said(text: &str) -> String {
     Text::from(text).to_string()
 }
 
 /// A number with thousands separators: `25,613,800`.
-pub(crate) fn number(value: u64) -> String {
+pub fn number(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -46,7 +44,7 @@ pub(crate) fn number(value: u64) -> String {
 
 /// A size in powers of 1024: `97.8 MiB`.
 #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-pub(crate) fn bytes(value: u64) -> String {
+pub fn bytes(value: u64) -> String {
     let mut size = value as f64;
     let mut unit = "B";
     for next in ["KiB", "MiB", "GiB", "TiB"] {
@@ -61,7 +59,7 @@ pub(crate) fn bytes(value: u64) -> String {
 
 /// A count in powers of 1000: `3.48 G`.
 #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-pub(crate) fn magnitude(value: u64) -> String {
+pub fn magnitude(value: u64) -> String {
     let mut size = value as f64;
     let mut unit = "";
     for next in [" k", " M", " G", " T", " P"] {
@@ -81,7 +79,7 @@ pub(crate) fn magnitude(value: u64) -> String {
 }
 
 /// A small number as people write it: `0`, `1.2e-7`, `0.03`.
-pub(crate) fn small(value: f64) -> String {
+pub fn small(value: f64) -> String {
     if value == 0.0 {
         "0".to_owned()
     } else if (1e-3..1e4).contains(&value.abs()) {
@@ -92,7 +90,7 @@ pub(crate) fn small(value: f64) -> String {
 }
 
 /// `1 layer`, `2 layers`.
-pub(crate) fn plural(count: usize, noun: &str) -> String {
+pub fn plural(count: usize, noun: &str) -> String {
     let s = if count == 1 { "" } else { "s" };
     format!("{} {noun}{s}", number(count as u64))
 }

@@ -4,7 +4,7 @@ use residua_ir::{Checked, Counting, Graph, Parameter, Role, TensorType, ValueId,
 use serde::Serialize;
 
 use super::is_counted;
-use crate::args::Count;
+use crate::options::Count;
 
 impl Count {
     /// Whether a tensor is one of the model's parameters.
@@ -30,18 +30,18 @@ impl Count {
 
 /// Numbers of parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub(crate) struct Parameters {
+pub struct Parameters {
     /// Every number that the function uses, statistics included; a shared tensor once.
-    pub(crate) total: u64,
+    pub total: u64,
     /// Weights of layers that are not frozen.
-    pub(crate) trainable: u64,
+    pub trainable: u64,
     /// The rest.
-    pub(crate) non_trainable: u64,
+    pub non_trainable: u64,
 }
 
 impl Parameters {
     /// Parameters of a whole model, as residua counts.
-    pub(crate) fn of(graph: &Graph) -> Self {
+    pub fn of(graph: &Graph) -> Self {
         Self::counted(graph, Count::Residua)
     }
 
@@ -74,14 +74,14 @@ pub(super) fn macs_by_node(model: &Checked, count: Count) -> Vec<Option<u64>> {
 
 /// Bytes that are held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(crate) struct Memory {
+pub struct Memory {
     /// All weights, as they are stored.
-    pub(crate) weights: u64,
+    pub weights: u64,
     /// Most that is alive at once while the model runs on a batch of 1: every value from the node that gives it to the
     /// last that reads it.
-    pub(crate) activations: Option<u64>,
+    pub activations: Option<u64>,
     /// Both.
-    pub(crate) total: Option<u64>,
+    pub total: Option<u64>,
 }
 
 impl Memory {

@@ -5,16 +5,18 @@ use serde::Serialize;
 
 /// An input or output.
 #[derive(Debug, Serialize)]
-pub(crate) struct Interface<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) dtype: Option<String>,
+pub struct Interface<'a> {
+    /// Its name in the source.
+    pub name: &'a str,
+    /// Element type; null where it is not known.
+    pub dtype: Option<String>,
     /// Sizes in the source's axis order; null where a size is free.
-    pub(crate) shape: Option<Vec<Size>>,
+    pub shape: Option<Vec<Size>>,
     /// What the axes are: `NCHW`, `NHWC`, `NC`; null where that is not known.
-    pub(crate) layout: Option<&'static str>,
+    pub layout: Option<&'static str>,
     /// The shape with the free sizes as expressions.
     #[serde(skip)]
-    pub(crate) text: String,
+    pub text: String,
 }
 
 /// A size, or nothing where it is free.

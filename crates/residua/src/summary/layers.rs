@@ -11,53 +11,56 @@ use serde::Serialize;
 use super::cost::{self, Parameters};
 use super::interface::{Size, sizes};
 use super::parts::parts;
-use crate::args::Count;
+use crate::options::Count;
 use crate::render::FindingRecord;
 
 /// A layer of the source.
 #[derive(Debug, Default, Serialize)]
-pub(crate) struct LayerRow<'a> {
-    pub(crate) name: &'a str,
+pub struct LayerRow<'a> {
+    /// Its name in the source.
+    pub name: &'a str,
     /// What the framework calls it.
-    pub(crate) op: &'a str,
+    pub op: &'a str,
     /// Of its (last) result, in the source's axis order.
-    pub(crate) output_shape: Option<Vec<Size>>,
-    pub(crate) parameters: u64,
-    pub(crate) trainable: u64,
+    pub output_shape: Option<Vec<Size>>,
+    /// Numbers that it holds.
+    pub parameters: u64,
+    /// Those of them that are trained.
+    pub trainable: u64,
     /// Null where a size is not known.
-    pub(crate) macs: Option<u64>,
+    pub macs: Option<u64>,
     /// Layers and inputs that it reads.
-    pub(crate) connected_to: Vec<&'a str>,
+    pub connected_to: Vec<&'a str>,
     /// `stem`, the name of a block, `head`; `loose` for what lies between blocks. Null in a network without blocks.
-    pub(crate) part: Option<&'a str>,
+    pub part: Option<&'a str>,
     /// Its window; null for a layer without one.
     #[serde(flatten)]
-    pub(crate) window: Windows,
+    pub window: Windows,
     /// Bytes of what it gives, for a batch of 1. Null where a size is not known.
-    pub(crate) memory: Option<u64>,
+    pub memory: Option<u64>,
     /// Of the picture, through the widest path.
-    pub(crate) receptive_field: Option<Field>,
+    pub receptive_field: Option<Field>,
     /// Pixels of the picture between neighbouring pixels of the result.
-    pub(crate) step: Option<[u64; 2]>,
+    pub step: Option<[u64; 2]>,
     /// Share of all parameters that this layer and those above it have.
-    pub(crate) cumulative_parameters: Option<f64>,
+    pub cumulative_parameters: Option<f64>,
     /// Share of all multiply-adds that this layer and those above it have.
-    pub(crate) cumulative_macs: Option<f64>,
+    pub cumulative_macs: Option<f64>,
     /// Codes of the findings about it.
-    pub(crate) findings: Vec<&'static str>,
+    pub findings: Vec<&'static str>,
     /// The shape with the free sizes as expressions.
     #[serde(skip)]
-    pub(crate) shape_text: String,
+    pub shape_text: String,
 }
 
 /// The window of a convolution or pool.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Windows {
+pub struct Windows {
     /// Rows and columns, as all of these.
-    pub(crate) kernel: Option<[usize; 2]>,
-    pub(crate) stride: Option<[usize; 2]>,
-    pub(crate) dilation: Option<[usize; 2]>,
-    pub(crate) groups: Option<usize>,
+    pub kernel: Option<[usize; 2]>,
+    pub stride: Option<[usize; 2]>,
+    pub dilation: Option<[usize; 2]>,
+    pub groups: Option<usize>,
 }
 
 impl Windows {
@@ -87,8 +90,10 @@ impl Windows {
 /// A receptive field: `[427, 427]`, or `"all"` of the picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub(crate) enum Field {
+pub enum Field {
+    /// Rows and columns.
     Window([u64; 2]),
+    /// All of the input.
     Whole(&'static str),
 }
 

@@ -11,7 +11,7 @@ use residua_resnet::{Form, Recipe, analyse};
 use serde_json::Value;
 
 use super::{Field, Summary};
-use crate::args::Count;
+use crate::options::Count;
 
 /// Elements that nothing here looks at: that none is read is part of what is tested.
 struct Nothing;

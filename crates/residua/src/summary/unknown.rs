@@ -8,11 +8,11 @@ use serde::Serialize;
 
 /// Layers of one class that is not known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Unknown {
+pub struct Unknown {
     /// Class of the layer, operator of ONNX.
-    pub(crate) class: String,
+    pub class: String,
     /// How many layers there are of it.
-    pub(crate) count: usize,
+    pub count: usize,
 }
 
 /// All of them, the most frequent class first.
@@ -32,7 +32,7 @@ pub(super) fn unknown(model: &Checked) -> Vec<Unknown> {
 }
 
 /// `nothing is known of 5 parts of the network: ResidualUnit (4), Lambda (1)`.
-pub(crate) fn sentence(unknown: &[Unknown]) -> Option<String> {
+pub fn sentence(unknown: &[Unknown]) -> Option<String> {
     let total: usize = unknown.iter().map(|unknown| unknown.count).sum();
     let parts = match total {
         0 => return None,

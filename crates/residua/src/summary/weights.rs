@@ -13,33 +13,37 @@ const BARS: usize = 32;
 
 /// What a tensor holds.
 #[derive(Debug, Serialize)]
-pub(crate) struct Weights {
-    pub(crate) name: String,
-    pub(crate) dtype: String,
-    pub(crate) shape: Vec<usize>,
+pub struct Weights {
+    /// Name of the tensor.
+    pub name: String,
+    /// Element type, as stored.
+    pub dtype: String,
+    /// Its shape, channels first.
+    pub shape: Vec<usize>,
     /// Null where the tensor could not be read; `error` says why.
     #[serde(flatten)]
-    pub(crate) values: Option<Values>,
+    pub values: Option<Values>,
+    /// Why it could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) error: Option<String>,
+    pub error: Option<String>,
 }
 
 /// What can be said of numbers. Those that are infinite or no number are counted and otherwise left out.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Values {
-    pub(crate) min: Option<f64>,
-    pub(crate) max: Option<f64>,
-    pub(crate) mean: Option<f64>,
+pub struct Values {
+    pub min: Option<f64>,
+    pub max: Option<f64>,
+    pub mean: Option<f64>,
     /// Of the numbers themselves, not estimated for more.
-    pub(crate) std: Option<f64>,
-    pub(crate) zeros: usize,
-    pub(crate) non_finite: usize,
+    pub std: Option<f64>,
+    pub zeros: usize,
+    pub non_finite: usize,
     /// Numbers in each of equal parts of the range, the largest in the last; empty where there is no range.
-    pub(crate) histogram: Vec<u32>,
+    pub histogram: Vec<u32>,
 }
 
 /// The tensors of each layer, in the graph's order, read in parallel. `done` is told after each.
-pub(crate) fn weights(graph: &Graph, subject: &Subject, done: impl Fn() + Sync) -> Vec<Vec<Weights>> {
+pub fn weights(graph: &Graph, subject: &Subject, done: impl Fn() + Sync) -> Vec<Vec<Weights>> {
     let counted: Vec<_> = subject.statistics().filter(|(parameter, _)| is_counted(parameter.role)).collect();
     let seen = |(parameter, range): &(&Parameter, &Result<Statistics, TensorError>)| {
         let (values, error) = match values(parameter, range) {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
 use globset::{GlobBuilder, GlobMatcher};
 use residua_ir::{Activation, Level, Shown};
 use residua_resnet::Form;
@@ -13,11 +12,9 @@ use residua_resnet::recognise::GivenStem;
 use residua_verify::targets::Runtime;
 use serde::{Deserialize, Deserializer, de};
 
-use crate::args::{
-    Dtype, FailOn, NamedShape, Override, Pooling, Variant, open, parse_code, parse_level, parse_shape, parse_target,
-    parse_tolerance,
-};
-use crate::check::Settings;
+use crate::check::Check;
+use crate::error::Error;
+use crate::options::{Choice as Named, Dtype, FailOn, InputShape, Override, Pooling, Variant, parse};
 use crate::suggest;
 
 /// What is asked of all models, or of those that some patterns match.
@@ -61,9 +58,9 @@ pub(super) struct Wrong {
 
 impl Wrong {
     /// As an error about a file.
-    pub(super) fn at(self, path: &Path) -> anyhow::Error {
+    pub(super) fn at(self, path: &Path) -> Error {
         let line = self.line.map_or_else(String::new, |line| format!(":{line}"));
-        anyhow::anyhow!("{}{line}: {}", path.shown(), self.message)
+        Error::Refused(format!("{}{line}: {}", path.shown(), self.message))
     }
 }
 
@@ -109,7 +106,7 @@ impl Section {
     }
 
     /// Puts its settings over others.
-    pub(super) fn apply(&self, settings: &mut Settings, folder: &Path, model: &Path) {
+    pub(super) fn apply(&self, settings: &mut Check, folder: &Path, model: &Path) {
         let put = |path: &Template| folder.join(path.of(model));
         over(&mut settings.expect, self.expect.as_ref().map(|expected| expected.0.clone()));
         over(&mut settings.golden, self.golden.as_ref().map(put));
@@ -121,13 +118,13 @@ impl Section {
             settings.target = target.0.iter().map(|target| target.0).collect();
         }
         if let Some(shapes) = &self.input_shape {
-            settings.input_shape = shapes.0.iter().map(|shape| shape.0.clone()).collect();
+            settings.open.input_shapes = shapes.0.iter().map(|shape| shape.0.clone()).collect();
         }
         if let Some(Choice(fail_on)) = self.fail_on {
             settings.fail_on = fail_on;
         }
         settings.levels.extend(&self.levels);
-        let source = &mut settings.source;
+        let source = &mut settings.open;
         over(&mut source.which, self.which.clone());
         over(&mut source.head_from, self.head_from.clone());
         over(&mut source.pooling, self.pooling.as_ref().map(|pooling| pooling.0));
@@ -214,18 +211,18 @@ macro_rules! number {
 }
 
 text!(Expected, String, known_architecture);
-text!(Target, &'static Runtime, parse_target);
-text!(Shape, NamedShape, parse_shape);
+text!(Target, &'static Runtime, parse::target);
+text!(Shape, InputShape, parse::shape);
 text!(Layout, &'static ModelLibrary, known_layout);
-text!(Strides, open::Strides, open::parse_strides);
-text!(Dilations, open::StageDilations, open::parse_dilations);
-text!(Stem, GivenStem, open::parse_stem);
-text!(Function, Activation, open::parse_activation);
+text!(Strides, parse::Strides, parse::strides);
+text!(Dilations, parse::StageDilations, parse::dilations);
+text!(Stem, GivenStem, parse::stem);
+text!(Function, Activation, parse::activation);
 text!(Template, String, |text| Ok(text.to_owned()));
 text!(Pattern, Matcher, Matcher::new);
-number!(Tolerance, f64, parse_tolerance);
-number!(Epsilon, f64, open::parse_epsilon);
-number!(OutputStride, usize, open::parse_output_stride);
+number!(Tolerance, f64, parse::tolerance);
+number!(Epsilon, f64, parse::epsilon);
+number!(OutputStride, usize, parse::output_stride);
 number!(Groups, u32, |text| match text.parse() {
     Ok(groups @ 1..=65536) => Ok(groups),
     Ok(_) | Err(_) => Err("expected a number from 1 to 65536".to_owned()),
@@ -235,12 +232,11 @@ number!(Groups, u32, |text| match text.parse() {
 #[derive(Debug, Clone, Copy)]
 struct Choice<T>(T);
 
-impl<'de, T: ValueEnum> Deserialize<'de> for Choice<T> {
+impl<'de, T: Named> Deserialize<'de> for Choice<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        T::from_str(&text, false).map(Self).map_err(|_| {
-            let names = T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
-            let names: Vec<String> = names.map(|name| name.get_name().to_owned()).collect();
+        T::named(&text).map(Self).ok_or_else(|| {
+            let names: Vec<&str> = T::ALL.iter().map(|choice| choice.name()).collect();
             de::Error::custom(format!("expected {}, found `{text}`", names.join(", ")))
         })
     }
@@ -250,13 +246,13 @@ impl<'de, T: ValueEnum> Deserialize<'de> for Choice<T> {
 fn levels<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<&'static str, Option<Level>>, D::Error> {
     let given = BTreeMap::<Code, String>::deserialize(deserializer)?;
     let level = |(code, level): (Code, String)| {
-        let wanted = Override::new(code.0, parse_level(&level)?)?;
+        let wanted = Override::new(code.0, parse::level(&level)?)?;
         Ok((wanted.code.id, wanted.level))
     };
     given.into_iter().map(level).collect::<Result<_, String>>().map_err(de::Error::custom)
 }
 
-text!(Code, &'static residua_ir::Code, parse_code);
+text!(Code, &'static residua_ir::Code, parse::code);
 
 impl PartialEq for Code {
     fn eq(&self, other: &Self) -> bool {
@@ -329,9 +325,9 @@ mod tests {
         parse(text).map(|_| ()).unwrap_err().at(Path::new("residua.toml")).to_string()
     }
 
-    fn settings(text: &str, model: &str) -> Settings {
+    fn settings(text: &str, model: &str) -> Check {
         let (general, models) = parse(text).unwrap_or_else(|wrong| panic!("{wrong:?}"));
-        let mut settings = Settings::default();
+        let mut settings = Check::default();
         general.apply(&mut settings, Path::new("ci"), Path::new(model));
         for section in models.iter().filter(|section| section.matches(model)) {
             section.apply(&mut settings, Path::new("ci"), Path::new(model));
@@ -372,12 +368,12 @@ mod tests {
         assert_eq!(found.dtype, Some(Dtype::F16));
         assert_eq!((found.levels["R203"], found.levels["R301"]), (None, Some(Level::Note)));
         let found = settings(text, "some/where/b.pth");
-        assert_eq!((found.source.variant, found.source.epsilon), (Some(Variant::V1), Some(1e-3)));
-        assert_eq!((found.source.norm_groups, found.levels["R301"]), (Some(32), Some(Level::Error)));
+        assert_eq!((found.open.variant, found.open.epsilon), (Some(Variant::V1), Some(1e-3)));
+        assert_eq!((found.open.norm_groups, found.levels["R301"]), (Some(32), Some(Level::Error)));
         for model in ["models/v2/c.onnx", "extra/deep/er/c.onnx"] {
             let found = settings(text, model);
             assert_eq!((found.expect.as_deref(), found.tolerance), (Some("resnet50v2"), Some(0.0)), "{model}");
-            assert_eq!(found.input_shape[0].shape, [1, 3, 224, 224]);
+            assert_eq!(found.open.input_shapes[0].shape, [1, 3, 224, 224]);
         }
         assert_eq!(settings(text, "models/v2/deep/c.onnx").expect, None);
     }

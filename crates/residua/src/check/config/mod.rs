@@ -9,11 +9,11 @@ mod document;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use crate::error::{Context, Result};
 use residua_ir::budget::Limit;
 use residua_ir::files;
 
-use super::Settings;
+use super::Check;
 use crate::paths;
 use document::Section;
 use residua_ir::Shown;
@@ -23,7 +23,7 @@ const NAME: &str = "residua.toml";
 
 /// A file that was read.
 #[derive(Debug)]
-pub(crate) struct Config {
+pub struct Config {
     path: PathBuf,
     general: Section,
     models: Vec<Section>,
@@ -34,7 +34,7 @@ impl Config {
     ///
     /// # Errors
     /// Where it is none; with the line.
-    pub(crate) fn read(path: &Path) -> Result<Self> {
+    pub fn read(path: &Path) -> Result<Self> {
         let cannot = || format!("cannot read {}", path.shown());
         let text =
             String::from_utf8(files::read(path, Limit::SettingsBytes).with_context(cannot)?).with_context(cannot)?;
@@ -43,12 +43,12 @@ impl Config {
     }
 
     /// What it asks of a model.
-    pub(crate) fn settings(&self, model: &Path) -> Settings {
+    pub fn settings(&self, model: &Path) -> Check {
         let folder = self.path.parent().unwrap_or(Path::new(""));
         // A model that is not there is told of when it is read.
         let place =
             paths::relative(paths::folder(&self.path), model).unwrap_or_else(|_| model.to_string_lossy().into_owned());
-        let mut settings = Settings { config: Some(self.path.clone()), ..Settings::default() };
+        let mut settings = Check { config: Some(self.path.clone()), ..Check::default() };
         let of_model = self.models.iter().filter(|section| section.matches(&place));
         for section in std::iter::once(&self.general).chain(of_model) {
             section.apply(&mut settings, folder, model);
@@ -59,7 +59,7 @@ impl Config {
 
 /// The files of a run: each is read once.
 #[derive(Debug, Default)]
-pub(crate) struct Configs {
+pub struct Configs {
     read: BTreeMap<PathBuf, Config>,
 }
 
@@ -68,7 +68,7 @@ impl Configs {
     ///
     /// # Errors
     /// Where it is none.
-    pub(crate) fn at(&mut self, path: &Path) -> Result<&Config> {
+    pub fn at(&mut self, path: &Path) -> Result<&Config> {
         if !self.read.contains_key(path) {
             self.read.insert(path.to_owned(), Config::read(path)?);
         }
@@ -79,7 +79,7 @@ impl Configs {
     ///
     /// # Errors
     /// Where it is there and none.
-    pub(crate) fn of(&mut self, model: &Path) -> Result<Option<&Config>> {
+    pub fn of(&mut self, model: &Path) -> Result<Option<&Config>> {
         match find(model) {
             Some(path) => self.at(&path).map(Some),
             None => Ok(None),

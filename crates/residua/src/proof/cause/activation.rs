@@ -1,6 +1,6 @@
 //! Another activation, one too many or one missing.
 
-use anyhow::Result;
+use crate::error::Result;
 use residua_ir::rewrite::Expr;
 use residua_ir::{Activation, NodeId, Op};
 

@@ -1,6 +1,6 @@
 //! Kernels that are the same with biases that are not: one that was dropped, or was never written.
 
-use anyhow::Result;
+use crate::error::Result;
 
 use super::super::unit::Weights;
 use super::{Case, Change, Trial, and_more, with_weights};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use crate::error::Result;
 use residua_resnet::slot::{Component, Position};
 
 use super::super::landmarks::Landmark;

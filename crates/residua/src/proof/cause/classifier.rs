@@ -1,6 +1,6 @@
 //! A dense layer whose matrix is transposed, or whose columns are in the order of another flattening.
 
-use anyhow::Result;
+use crate::error::Result;
 use residua_ir::{Op, ValueId};
 
 use super::super::side::Side;

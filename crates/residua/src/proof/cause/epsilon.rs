@@ -1,6 +1,6 @@
 //! Batch norms with another epsilon; where one model has none left, those that frameworks use are tried in the other.
 
-use anyhow::Result;
+use crate::error::Result;
 use residua_ir::rewrite::Expr;
 use residua_ir::{BatchNorm, Graph, NodeId, Op};
 

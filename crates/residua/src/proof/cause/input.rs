@@ -4,7 +4,7 @@
 //! stem of the second model give what the first model's gives is found by least squares, from what the stem gives for
 //! each channel alone. Whatever it is: where it leaves nothing, that is the cause.
 
-use anyhow::Result;
+use crate::error::Result;
 use residua_exec::{Array, Executor, Options, Precision};
 use residua_ir::{Op, ValueId, validate};
 use residua_resnet::preprocessing::Preprocessing;

@@ -1,6 +1,6 @@
 //! Kernels that are turned: flipped along both axes, as a true convolution has them, or with rows and columns exchanged.
 
-use anyhow::Result;
+use crate::error::Result;
 use residua_ir::Op;
 
 use super::super::unit::Weights;

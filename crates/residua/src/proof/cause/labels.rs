@@ -1,6 +1,6 @@
 //! The classes are the same and in another order.
 
-use anyhow::Result;
+use crate::error::Result;
 use residua_exec::Array;
 
 use super::{Case, Change, Trial};

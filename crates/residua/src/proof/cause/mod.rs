@@ -22,7 +22,7 @@ mod strides;
 mod weights;
 mod wiring;
 
-use anyhow::Result;
+use crate::error::Result;
 use residua_exec::Array;
 use residua_ir::rewrite::{Edits, Expr};
 use residua_ir::{BatchNorm, DType, Graph, NodeId, Op, Parameter, Role, Tensor};

@@ -1,6 +1,6 @@
 //! Windows pad otherwise: on another side, or a pool over zeros instead of −∞.
 
-use anyhow::Result;
+use crate::error::Result;
 
 use super::{Case, Change, Trial, and_more};
 

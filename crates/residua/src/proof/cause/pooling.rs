@@ -1,6 +1,6 @@
 //! A pool of another kind: a mean instead of a maximum.
 
-use anyhow::Result;
+use crate::error::Result;
 use residua_ir::Op;
 
 use super::{Case, Change, Trial, and_more, operands};

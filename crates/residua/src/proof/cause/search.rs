@@ -1,6 +1,6 @@
 //! The search: which trials are made, in what order, and what is made of them.
 
-use anyhow::Result;
+use crate::error::Result;
 
 use super::super::Settings;
 use super::super::layers::Layers;

@@ -1,6 +1,6 @@
 //! One of the models ends in a softmax or sigmoid, the other does not.
 
-use anyhow::Result;
+use crate::error::Result;
 
 use super::super::witness::squashed;
 use super::{Case, Change, Trial};

@@ -1,6 +1,6 @@
 //! Tensors of batch norms that are not where they belong: in each other's places, or as a layer is created with them.
 
-use anyhow::Result;
+use crate::error::Result;
 use residua_ir::rewrite::Expr;
 use residua_ir::{DType, Graph, NodeId, Op, Parameter, Tensor};
 

@@ -1,6 +1,6 @@
 //! The strides are on other convolutions: ResNet v1 against v1.5.
 
-use anyhow::Result;
+use crate::error::Result;
 
 use super::{Case, Change, Trial, and_more};
 

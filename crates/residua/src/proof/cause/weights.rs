@@ -1,6 +1,6 @@
 //! Other weights: in the first layer that differs, or in all that do.
 
-use anyhow::Result;
+use crate::error::Result;
 
 use super::super::unit::Weights;
 use super::{Case, Change, Trial, with_weights};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Result;
+use crate::error::Result;
 use residua_ir::rewrite::Expr;
 use residua_ir::{Elementwise, Graph, NodeId, Op, ValueId};
 

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use anyhow::Result;
+use crate::error::Result;
 use residua_ir::name::printable;
 
 use super::{link_text, title};
@@ -76,7 +76,7 @@ fn edges(diagram: &Diagram) -> Vec<Edge> {
 }
 
 /// Writes the drawing for Graphviz.
-pub(crate) fn dot(out: &mut dyn Write, summary: &Summary, diagram: &Diagram) -> Result<()> {
+pub fn dot(out: &mut dyn Write, summary: &Summary, diagram: &Diagram) -> Result<()> {
     let quoted = |text: &str| format!("\"{}\"", printable(text).replace('\\', "\\\\").replace('"', "\\\""));
     // In a record these divide and align.
     let field = |text: &str| {
@@ -124,7 +124,7 @@ pub(crate) fn dot(out: &mut dyn Write, summary: &Summary, diagram: &Diagram) -> 
 }
 
 /// Writes the drawing as a Mermaid flowchart.
-pub(crate) fn mermaid(out: &mut dyn Write, summary: &Summary, diagram: &Diagram) -> Result<()> {
+pub fn mermaid(out: &mut dyn Write, summary: &Summary, diagram: &Diagram) -> Result<()> {
     // Mermaid reads entities by its own sign, and Markdown in labels.
     let quoted = |text: &str| {
         let mut out = String::from("\"");

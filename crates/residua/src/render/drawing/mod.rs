@@ -14,8 +14,8 @@ use super::blocks;
 use crate::summary::Summary;
 use crate::summary::diagram::Shortcut;
 
-pub(crate) use graph::{dot, mermaid};
-pub(crate) use svg::{Place, svg};
+pub use graph::{dot, mermaid};
+pub use svg::{Place, svg};
 
 /// What a drawing is called.
 pub(super) fn title(summary: &Summary) -> String {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::Write;
 
-use anyhow::Result;
+use crate::error::Result;
 use residua_ir::Level;
 use residua_resnet::anatomy::ShortcutKind;
 
@@ -24,7 +24,7 @@ const STYLE: &str = include_str!("drawing.css");
 
 /// Where a drawing stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub enum Place {
     /// In a file of its own.
     File,
     /// In a page, which has a title of its own.
@@ -32,7 +32,7 @@ pub(crate) enum Place {
 }
 
 /// Writes the drawing.
-pub(crate) fn svg(out: &mut dyn Write, summary: &Summary, diagram: &Diagram, place: Place) -> Result<()> {
+pub fn svg(out: &mut dyn Write, summary: &Summary, diagram: &Diagram, place: Place) -> Result<()> {
     // A page says above the drawing what it is of, and which findings there are.
     let (top, heading, marks) = match place {
         Place::File => (0.0, true, Marks::default()),

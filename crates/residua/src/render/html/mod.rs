@@ -10,7 +10,7 @@ mod tests;
 use std::fmt::Write as _;
 use std::io::Write;
 
-use anyhow::Result;
+use crate::error::Result;
 use residua_ir::Level;
 use serde::Serialize;
 
@@ -18,7 +18,7 @@ use super::drawing::{self, Place};
 use super::json;
 use super::markup::escape;
 use super::{FindingRecord, bytes, columns, inspect, magnitude, number, plural, small};
-use crate::args::LayerColumn;
+use crate::options::Column;
 use crate::summary::diagram::Diagram;
 use crate::summary::{LayerRow, Summary, Weights};
 
@@ -26,21 +26,21 @@ const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
 /// Columns of the table, and whether they are sorted as numbers.
-const COLUMNS: [(LayerColumn, bool); 14] = [
-    (LayerColumn::Name, false),
-    (LayerColumn::Op, false),
-    (LayerColumn::OutputShape, false),
-    (LayerColumn::Kernel, true),
-    (LayerColumn::Stride, true),
-    (LayerColumn::Parameters, true),
-    (LayerColumn::Trainable, true),
-    (LayerColumn::Macs, true),
-    (LayerColumn::Memory, true),
-    (LayerColumn::ReceptiveField, true),
-    (LayerColumn::CumulativeParameters, true),
-    (LayerColumn::CumulativeMacs, true),
-    (LayerColumn::Part, false),
-    (LayerColumn::ConnectedTo, false),
+const COLUMNS: [(Column, bool); 14] = [
+    (Column::Name, false),
+    (Column::Op, false),
+    (Column::OutputShape, false),
+    (Column::Kernel, true),
+    (Column::Stride, true),
+    (Column::Parameters, true),
+    (Column::Trainable, true),
+    (Column::Macs, true),
+    (Column::Memory, true),
+    (Column::ReceptiveField, true),
+    (Column::CumulativeParameters, true),
+    (Column::CumulativeMacs, true),
+    (Column::Part, false),
+    (Column::ConnectedTo, false),
 ];
 
 /// More rows make a page that no browser is quick with; `--format csv` has all.
@@ -91,7 +91,7 @@ impl<'a> Data<'a> {
 }
 
 /// Writes the page; `weights` of each row of the layer table.
-pub(crate) fn html(out: &mut dyn Write, summary: &Summary, diagram: &Diagram, weights: &[Vec<Weights>]) -> Result<()> {
+pub fn html(out: &mut dyn Write, summary: &Summary, diagram: &Diagram, weights: &[Vec<Weights>]) -> Result<()> {
     let name = escape(&drawing::title(summary));
     writeln!(out, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">")?;
     writeln!(
@@ -226,9 +226,9 @@ fn layers(out: &mut dyn Write, summary: &Summary, weights: &[Vec<Weights>]) -> R
         writeln!(
             out,
             "<th scope=\"col\"{class} data-kind=\"{kind}\"><button type=\"button\">{}</button></th>",
-            escape(columns::head(column).name())
+            escape(columns::head(column).name)
         )?;
-        if column == LayerColumn::Op {
+        if column == Column::Op {
             writeln!(out, "<th scope=\"col\">weights</th>")?;
         }
     }
@@ -256,7 +256,7 @@ fn layer(out: &mut dyn Write, summary: &Summary, index: usize, row: &LayerRow, w
         } else {
             String::new()
         };
-        if column == LayerColumn::Name {
+        if column == Column::Name {
             let badges: String = row.findings.iter().map(|code| badge(summary, code)).collect();
             write!(
                 out,
@@ -265,7 +265,7 @@ fn layer(out: &mut dyn Write, summary: &Summary, index: usize, row: &LayerRow, w
         } else {
             write!(out, "<td{key}>{text}</td>")?;
         }
-        if column == LayerColumn::Op {
+        if column == Column::Op {
             write!(out, "<td class=\"spark\">{}</td>", weights.first().map(spark).unwrap_or_default())?;
         }
     }
@@ -279,7 +279,7 @@ fn badge(summary: &Summary, code: &str) -> String {
 }
 
 /// What a cell is sorted by; nothing sorts below everything.
-fn sort_key(column: LayerColumn, row: &LayerRow) -> String {
+fn sort_key(column: Column, row: &LayerRow) -> String {
     let plain = columns::plain(column, row);
     match plain.as_str() {
         "" => "-1".to_owned(),

@@ -7,7 +7,7 @@ use residua_resnet::analyse;
 use residua_verify::Subject;
 
 use super::html;
-use crate::args::Count;
+use crate::options::Count;
 use crate::render::drawing::{self, Place};
 use crate::summary::diagram::Diagram;
 use crate::summary::{Summary, weights};

@@ -5,20 +5,25 @@
 
 use std::io::Write;
 
-use anyhow::Result;
+use crate::error::Result;
 use residua_ir::name::{printable, printable_lines};
 use residua_ir::{Level, Shown};
 
 use super::super::finding;
 use crate::check::{Report, Verdict};
-use crate::{exit, paths};
+use crate::error::messages;
+use crate::paths;
 
-pub(super) fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
+/// Writes an annotation a finding.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
     let mut annotations: Vec<(Level, String)> = Vec::new();
     for report in reports {
         let file = paths::in_repository(&report.file);
         if let Some(problem) = &report.problem {
-            let text = command(Level::Error, &file, "could not be checked", &exit::chain(problem).join("\n"));
+            let text = command(Level::Error, &file, "could not be checked", &messages(problem).join("\n"));
             annotations.push((Level::Error, text));
         }
         annotations.extend(report.findings.iter().map(|found| {

@@ -5,13 +5,13 @@
 
 use std::io::Write;
 
-use anyhow::Result;
+use crate::error::Result;
 use residua_ir::Level;
 use serde::Serialize;
 
 use super::super::{FindingRecord, json};
 use crate::check::{Against, Entry, Held, Report, Verdict, fingerprint, verdict};
-use crate::exit;
+use crate::error::messages;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -71,7 +71,11 @@ struct Baseline<'a> {
     gone: &'a [Entry],
 }
 
-pub(super) fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
+/// Writes the document of the reports.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
     let file = |report: &Report| report.file.to_string_lossy().into_owned();
     let only = match reports {
         [report] => {
@@ -89,7 +93,7 @@ pub(super) fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
         file: file(report),
         architecture: report.architecture.as_deref(),
         verdict: report.verdict(),
-        error: report.problem.as_ref().map(|problem| exit::chain(problem).join(": ")),
+        error: report.problem.as_ref().map(|problem| messages(problem).join(": ")),
         errors: report.count(Level::Error),
         warnings: report.count(Level::Warning),
         notes: report.count(Level::Note),

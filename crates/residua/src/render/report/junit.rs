@@ -5,15 +5,20 @@
 
 use std::io::Write;
 
-use anyhow::Result;
+use crate::error::Result;
 use residua_ir::Code;
 
 use super::super::markup::{escape, escape_lines};
 use super::super::{FindingRecord, finding, plural};
 use crate::check::Report;
-use crate::{exit, paths};
+use crate::error::messages;
+use crate::paths;
 
-pub(super) fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
+/// Writes a test suite a model.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
     let suites: Vec<Suite> = reports.iter().map(Suite::of).collect();
     let tests: usize = suites.iter().map(Suite::tests).sum();
     let failures: usize = suites.iter().map(Suite::failures).sum();
@@ -99,7 +104,7 @@ impl<'a> Suite<'a> {
         match &report.problem {
             None => writeln!(out, r#"    <testcase classname="{class}" name="read" time="{:.3}"/>"#, report.seconds)?,
             Some(problem) => {
-                let lines = exit::chain(problem);
+                let lines = messages(problem);
                 let first = lines.first().map(String::as_str).unwrap_or_default();
                 writeln!(out, r#"    <testcase classname="{class}" name="read" time="{:.3}">"#, report.seconds)?;
                 writeln!(

@@ -2,18 +2,22 @@
 
 use std::io::Write;
 
-use anyhow::Result;
+use crate::error::Result;
 use residua_ir::Level;
 
 use super::super::table::{self, numbers, words};
 use super::super::{markdown, plural};
 use crate::check::{Report, Verdict};
-use crate::exit;
+use crate::error::messages;
 
 /// At most so many findings of a model are listed; summaries have a limit of their own.
 const LISTED: usize = 50;
 
-pub(super) fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
+/// Writes a table of the models, and one of the findings of each.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
     let columns = [
         words("Verdict"),
         words("Model"),
@@ -44,7 +48,7 @@ pub(super) fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
     for report in reports.iter().filter(|report| report.problem.is_some() || !report.findings.is_empty()) {
         writeln!(out, "\n#### {}\n", markdown::report(&report.file.to_string_lossy()))?;
         if let Some(problem) = &report.problem {
-            writeln!(out, "{}", markdown::report(&exit::chain(problem).join(": ")))?;
+            writeln!(out, "{}", markdown::report(&messages(problem).join(": ")))?;
             continue;
         }
         let mut findings: Vec<_> = report.findings.iter().collect();

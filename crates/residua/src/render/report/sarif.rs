@@ -6,20 +6,25 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use anyhow::Result;
+use crate::error::Result;
 use residua_ir::{Code, Level};
 use serde_json::{Map, Value, json};
 
 use super::super::{FindingRecord, finding, json as print};
 use crate::check::{Report, Verdict, fingerprint, verdict};
-use crate::{exit, paths};
+use crate::error::messages;
+use crate::paths;
 
 const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
 /// What paths are relative to.
 const ROOT: &str = "%SRCROOT%";
 
-pub(super) fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
+/// Writes a run with all findings.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
     let rules = Rules::of(reports);
     let results: Vec<Value> = reports.iter().flat_map(|report| results(report, &rules)).collect();
     let notifications: Vec<Value> = reports.iter().filter_map(notification).collect();
@@ -155,7 +160,7 @@ fn notification(report: &Report) -> Option<Value> {
     let problem = report.problem.as_ref()?;
     Some(json!({
         "level": "error",
-        "message": { "text": exit::chain(problem).join("\n") },
+        "message": { "text": messages(problem).join("\n") },
         "locations": [{ "physicalLocation": { "artifactLocation": location(&report.file) } }],
     }))
 }

@@ -17,29 +17,34 @@ const MOST_ITEMS: usize = 24;
 
 /// A network as it is drawn.
 #[derive(Debug)]
-pub(crate) struct Diagram {
-    pub(crate) columns: Vec<Column>,
+pub struct Diagram {
+    /// From the input to the output.
+    pub columns: Vec<Column>,
     /// What is not drawn, a sentence each.
-    pub(crate) notes: Vec<String>,
+    pub notes: Vec<String>,
 }
 
 /// What lies between two changes of resolution or width.
 #[derive(Debug)]
-pub(crate) struct Column {
-    pub(crate) name: String,
+pub struct Column {
+    /// Its name, where it has one.
+    pub name: String,
     /// What there is of what: `3 bottlenecks`.
-    pub(crate) what: String,
+    pub what: String,
     /// Shape of its maps: `56×56, 256 channels`.
-    pub(crate) map: String,
+    pub map: String,
     /// Rows of its maps, as a share of the picture's; none where it is not known.
-    pub(crate) scale: Option<f64>,
-    pub(crate) tone: Tone,
-    pub(crate) items: Vec<Item>,
+    pub scale: Option<f64>,
+    /// How it is coloured.
+    pub tone: Tone,
+    /// What is in it, from top to bottom.
+    pub items: Vec<Item>,
 }
 
 /// Which colour a column has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tone {
+pub enum Tone {
+    /// Neither.
     Neutral,
     /// That of a stage, counted from 0.
     Stage(usize),
@@ -47,7 +52,8 @@ pub(crate) enum Tone {
 
 /// One thing in a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Item {
+pub enum Item {
+    /// Operators below one another.
     Stack(Stack),
     /// How many are left out here, in words.
     More(String),
@@ -55,28 +61,31 @@ pub(crate) enum Item {
 
 /// Boxes on top of each other, with a shortcut where they are a residual block.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stack {
+pub struct Stack {
     /// Names of the blocks that it stands for; none for what is no block.
-    pub(crate) blocks: Vec<String>,
+    pub blocks: Vec<String>,
     /// How often it is there.
-    pub(crate) times: usize,
-    pub(crate) cells: Vec<Cell>,
-    pub(crate) shortcut: Option<Shortcut>,
+    pub times: usize,
+    /// Operators of the path.
+    pub cells: Vec<Cell>,
+    /// The way around it.
+    pub shortcut: Option<Shortcut>,
     /// Activation behind the sum.
-    pub(crate) after: Option<String>,
+    pub after: Option<String>,
 }
 
 /// The path beside a stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Shortcut {
-    pub(crate) kind: ShortcutKind,
+pub struct Shortcut {
+    /// What is done on it.
+    pub kind: ShortcutKind,
     /// What is on it; nothing on an identity.
-    pub(crate) cells: Vec<Cell>,
+    pub cells: Vec<Cell>,
 }
 
 impl Stack {
     /// `stages.2.blocks.0`, `stages.2.blocks.1 to 21`; empty for what is no block.
-    pub(crate) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         match &self.blocks[..] {
             [] => String::new(),
             [only] => only.clone(),
@@ -87,11 +96,13 @@ impl Stack {
 
 /// One box.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Cell {
-    pub(crate) text: String,
-    pub(crate) kind: CellKind,
+pub struct Cell {
+    /// What is written in it.
+    pub text: String,
+    /// What kind of operator it is.
+    pub kind: CellKind,
     /// Whether it gives fewer pixels than it takes.
-    pub(crate) strided: bool,
+    pub strided: bool,
 }
 
 impl Cell {
@@ -103,7 +114,7 @@ impl Cell {
 
 /// What a box is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CellKind {
+pub enum CellKind {
     /// A convolution or dense layer, and where its norm and activation are.
     Weighted(Bound),
     /// A pool.
@@ -118,15 +129,18 @@ pub(crate) enum CellKind {
 
 /// Where norm and activation of a convolution are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Bound {
+pub enum Bound {
+    /// No activation.
     Nowhere,
+    /// Before the convolutions.
     Before,
+    /// Behind the sum.
     Behind,
 }
 
 impl Diagram {
     /// Of a model; `sized` is the same model at sizes that are known.
-    pub(crate) fn of(model: &Checked, sized: &Checked, anatomy: &Anatomy) -> Self {
+    pub fn of(model: &Checked, sized: &Checked, anatomy: &Anatomy) -> Self {
         if anatomy.blocks.is_empty() { plain::diagram(model, sized) } else { residual::diagram(model, sized, anatomy) }
     }
 }

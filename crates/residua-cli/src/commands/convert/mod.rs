@@ -1,0 +1,93 @@
+//! `convert`: writes a model in another format or layout, reads it back, and keeps it only where it is proved.
+
+mod place;
+mod report;
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use residua::convert::{Convert, Onnx, Output, Proof, Safetensors};
+use residua::emit::onnx;
+use residua::ir::Level;
+use residua::model::Model;
+use residua::render::json;
+use residua::{output, pooling};
+
+use crate::args::{ConvertArgs, Format, InputLayout, OutputFormat};
+use crate::console::Console;
+use crate::exit::Outcome;
+use crate::progress::Progress;
+use place::Place;
+
+pub(super) fn run(args: &ConvertArgs, threads: Option<usize>, console: &mut Console) -> Result<Outcome> {
+    let started = Instant::now();
+    let place = Place::of(args)?;
+    let golden = args.proof.golden.golden.as_deref();
+    let outputs: Vec<&Path> = [Some(&*place.file), args.manifest.as_deref()].into_iter().flatten().collect();
+    output::refuse(&outputs, golden.into_iter().chain([args.model.path.as_path()]))?;
+    if args.model.free_batch && !args.model.input_shape.is_empty() {
+        bail!("--free-batch makes the batch free, --input-shape fixes it: give one of them");
+    }
+    // The batch is made free when the model is written, so that it is proved against the model that has it fixed.
+    let open = residua::options::OpenOptions { free_batch: false, ..args.model.options() };
+    let model = pooling::as_golden(Model::open_strict(&args.model.path, &open)?, golden, &open)?;
+    console.tell(&model);
+    let progress = Progress::start(console, "reading");
+    let convert = Convert { watch: progress.watch(), ..options(args, place.format) };
+    let _made = place.prepare()?;
+    let conversion = model.convert(&place.file, convert)?;
+    for finding in conversion.findings().iter().filter(|finding| finding.level == Level::Warning) {
+        console.warn(format!("{} {}", finding.code.id, finding.message));
+    }
+    let proof = Proof {
+        against_source: !args.proof.no_verify,
+        golden: args.proof.golden.golden.clone(),
+        tolerance: args.proof.golden.tolerance,
+        threads,
+    };
+    let conversion = conversion.prove(&proof)?;
+    drop(progress);
+    let refusal = (!conversion.holds()).then(|| conversion.refusal());
+    let converted = if conversion.holds() { conversion.commit()? } else { conversion.discard() };
+    let seconds = started.elapsed().as_secs_f64();
+    match args.format {
+        Format::Json => json(console.out(), &converted.document(seconds))?,
+        Format::Text => {
+            let style = console.style();
+            report::text(console.out(), style, &converted, seconds)?;
+        }
+    }
+    Ok(match refusal {
+        Some(refusal) => {
+            console.complain(refusal);
+            Outcome::Fails
+        }
+        None => Outcome::Holds,
+    })
+}
+
+/// As the library takes them.
+fn options(args: &ConvertArgs, format: OutputFormat) -> Convert {
+    let to = match format {
+        OutputFormat::Onnx => Output::Onnx(Onnx {
+            opset: args.onnx.opset,
+            input_layout: args.onnx.input_layout.map(|layout| match layout {
+                InputLayout::Nchw => onnx::InputLayout::Nchw,
+                InputLayout::Nhwc => onnx::InputLayout::Nhwc,
+                InputLayout::Source => onnx::InputLayout::Source,
+            }),
+            keep_io_types: args.onnx.keep_io_types,
+            external_data: args.onnx.external_data,
+        }),
+        OutputFormat::Safetensors => Output::Safetensors(Safetensors { layout: args.safetensors.layout }),
+    };
+    Convert {
+        dtype: args.dtype,
+        fold_batch_norms: args.fold_bn,
+        free_batch: args.model.free_batch,
+        preprocess: args.preprocess.mode(),
+        manifest: args.manifest.clone(),
+        ..to.into()
+    }
+}

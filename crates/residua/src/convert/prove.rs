@@ -1,0 +1,129 @@
+//! Whether what was written is the source's function, as it is read back.
+//!
+//! What was rewritten, and tensors that were computed anew, are held against the source itself. Rounding is a step of its own: the
+//! file must be the rounded model exactly, and what rounding cost is measured apart.
+
+use crate::error::{Context, Result};
+use residua_emit::onnx::InputLayout;
+use residua_emit::safetensors::checkpoint::{self, CONFIG};
+use residua_emit::{Exactness, Staged};
+use residua_import::LoadOptions;
+use residua_ir::rewrite::Change;
+use residua_ir::{Checked, DType, Shape, ValueId, validate};
+
+use super::target::Target;
+use crate::proof::{self, Relation, Settings, Verdict, Verification, WrittenInterface};
+
+/// What was written from what.
+pub(super) struct Written<'a> {
+    pub(super) source: &'a Checked,
+    /// What was written: the source, or it rewritten.
+    pub(super) model: &'a Checked,
+    /// What was written instead of the source, and what making it did to the numbers.
+    pub(super) rewritten: Option<(&'a Checked, Change)>,
+    pub(super) target: &'a Target,
+    pub(super) staged: &'a Staged,
+    /// Whether what was written has a free batch in the place of the source's.
+    pub(super) frees: bool,
+}
+
+/// A staged file as anybody would read it: by its names, its shapes and the configuration beside it.
+fn read_back(staged: &Staged) -> Result<Checked> {
+    let path = staged.path();
+    let config = Some(path.with_file_name(CONFIG)).filter(|config| config.exists());
+    let graph = residua_import::load_with(&path, &LoadOptions { config, ..LoadOptions::default() });
+    validate(graph.context("what was written cannot be read back")?).context("what was written does not hold together")
+}
+
+/// How the inputs and outputs of a model lie in a file of this layout.
+fn interface(model: &Checked, layout: InputLayout) -> WrittenInterface {
+    let graph = model.graph();
+    let lies = |&id: &ValueId| {
+        let order = &graph.value(id).order;
+        let rank = model.shape_of(id).map_or(0, Shape::rank);
+        proof::Written { rewritten: order.clone(), file: layout.order_of(rank, order) }
+    };
+    WrittenInterface {
+        inputs: graph.inputs().iter().map(lies).collect(),
+        outputs: graph.outputs().iter().map(lies).collect(),
+    }
+}
+
+impl Written<'_> {
+    /// Proves it.
+    pub(super) fn prove(&self, settings: &Settings) -> Result<Verification> {
+        let Self { source, rewritten, target, staged, frees, .. } = *self;
+        let settings = &Settings {
+            // Another framework's code may leave the softmax to whoever uses it.
+            before_softmax: target.fitted().is_some(),
+            written: target.input_layout().map(|layout| interface(self.model, layout)),
+            ..settings.clone()
+        };
+        let read_back = read_back(staged)?;
+        let (rounded_to, rearranged) = match &staged.emitted().exactness {
+            Exactness::Identical => (None, false),
+            Exactness::Rearranged { .. } => (None, true),
+            Exactness::Rounded { dtype, nodes } => (Some(*dtype), !nodes.is_empty()),
+        };
+        let relation = if rearranged { Relation::Rearranged } else { Relation::Identical };
+        let mut verification = match (rounded_to, rewritten) {
+            (Some(dtype), _) => self.prove_rounded(&read_back, dtype, relation, settings),
+            (None, Some((_, Change::Rounding))) => proof::prove(source, &read_back, Relation::Rearranged, settings),
+            (None, Some((_, Change::Nothing)) | None) => {
+                proof::prove(&target.expected(source)?, &read_back, relation, settings)
+            }
+        }?;
+        proof::hold_in_types(source, &read_back, &mut verification, settings)?;
+        if !frees || verification.verdict == Verdict::Different {
+            return Ok(verification);
+        }
+        // What was rounded is the rounded source, as was shown, and gives what that gives for one batch.
+        match rounded_to {
+            None => proof::prove_batches(source, &read_back, verification, settings),
+            Some(_) => {
+                let alone = proof::at_sizes_of(source, &read_back, settings)?;
+                proof::prove_batches(&alone, &read_back, verification, &Settings { written: None, ..settings.clone() })
+            }
+        }
+    }
+
+    fn prove_rounded(
+        &self,
+        read_back: &Checked,
+        dtype: DType,
+        relation: Relation,
+        settings: &Settings,
+    ) -> Result<Verification> {
+        let computed = match self.target.fitted() {
+            Some(fitted) if fitted.is_computed() => {
+                // The same checkpoint unrounded, as it is read.
+                let out = &self.staged.emitted().files[0];
+                let source = self.rewritten.map_or(self.source, |(model, _)| model);
+                Some(self::read_back(&checkpoint::stage(source, fitted, None, out)?)?)
+            }
+            Some(_) | None => None,
+        };
+        let rewritten = self.rewritten.map(|(model, change)| match change {
+            Change::Rounding => (model, Relation::Rearranged),
+            Change::Nothing => (model, Relation::Identical),
+        });
+        let wide = computed.as_ref().map(|model| (model, Relation::Rearranged)).or(rewritten);
+        if let Some((wide, relation)) = wide {
+            let in_memory = computed.is_none().then(|| interface(wide, InputLayout::Nchw));
+            let settings = &Settings { written: in_memory, ..settings.clone() };
+            let computing = proof::prove(self.source, wide, relation, settings)?;
+            if computing.verdict == Verdict::Different {
+                return Ok(computing);
+            }
+        }
+        let relation = if computed.is_some() { Relation::Identical } else { relation };
+        let wide = wide.map_or(self.source, |(wide, _)| wide);
+        let rounded = self.target.expected(wide)?;
+        let mut verification = proof::prove(&rounded, read_back, relation, settings)?;
+        for text in [&mut verification.method, &mut verification.found] {
+            text.push_str(&format!(", its weights rounded to {dtype}"));
+        }
+        proof::hold_rounded(wide, &rounded, &mut verification, settings)?;
+        Ok(verification)
+    }
+}
