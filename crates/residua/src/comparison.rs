@@ -22,6 +22,7 @@ pub struct Comparison {
     /// Whether each layer that both have is listed, with the difference there.
     pub layers: bool,
     /// Where they differ, a folder for what goes into and comes out of the first layer that does.
+    #[cfg(feature = "writers")]
     pub save: Option<PathBuf>,
     /// Inputs and outputs that the source framework computed, which both must reproduce.
     pub golden: Option<PathBuf>,
@@ -94,7 +95,7 @@ pub fn compare(a: &Model, b: &Model, how: &Comparison) -> Result<Compared> {
         written: None,
     };
     how.watch.step("running both models")?;
-    let wanted = Wanted { layers: how.layers, failing: how.save.is_some(), cause: true };
+    let wanted = Wanted { layers: how.layers, failing: saves(how), cause: true };
     let found = proof::examine(&a.checked, &b.checked, &settings, wanted)?;
     let mut golden = Vec::new();
     if let Some(path) = &how.golden {
@@ -103,14 +104,34 @@ pub fn compare(a: &Model, b: &Model, how: &Comparison) -> Result<Compared> {
             golden.extend(held(model, path, &settings)?);
         }
     }
-    let saved = match (&how.save, &found.failing) {
-        (Some(folder), Some(failing)) => {
-            Some(proof::save::write(folder, failing, [&a.path, &b.path], &found.verification)?)
-        }
-        (Some(_), None) | (None, _) => None,
-    };
+    let saved = save(how, [&a.path, &b.path], &found)?;
     let told = [a.told().to_vec(), b.told().to_vec()];
     Ok(Compared { a: a.path.clone(), b: b.path.clone(), told, layers: how.layers, found, golden, saved })
+}
+
+#[cfg(feature = "writers")]
+fn saves(how: &Comparison) -> bool {
+    how.save.is_some()
+}
+
+#[cfg(not(feature = "writers"))]
+fn saves(_: &Comparison) -> bool {
+    false
+}
+
+/// Writes what goes into and comes out of the first layer that differs, where that is wanted and there is one.
+#[cfg(feature = "writers")]
+fn save(how: &Comparison, paths: [&Path; 2], found: &Examination) -> Result<Option<Vec<PathBuf>>> {
+    match (&how.save, &found.failing) {
+        (Some(folder), Some(failing)) => proof::save::write(folder, failing, paths, &found.verification).map(Some),
+        (Some(_), None) | (None, _) => Ok(None),
+    }
+}
+
+#[cfg(not(feature = "writers"))]
+#[expect(clippy::unnecessary_wraps, reason = "as with writers")]
+fn save(_: &Comparison, _: [&Path; 2], _: &Examination) -> Result<Option<Vec<PathBuf>>> {
+    Ok(None)
 }
 
 /// A model on each golden set.

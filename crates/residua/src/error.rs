@@ -14,9 +14,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// A file that cannot be read as a network.
+    #[cfg(feature = "readers")]
     #[error(transparent)]
     Import(#[from] residua_import::ImportError),
     /// A file that cannot be read at all.
+    #[cfg(feature = "readers")]
     #[error(transparent)]
     Format(#[from] residua_formats::FormatError),
     /// A network that no runtime could run: its shapes or operands contradict each other.
@@ -38,9 +40,11 @@ pub enum Error {
     #[error(transparent)]
     FreeBatch(#[from] residua_ir::rewrite::FreeBatchError),
     /// A model that cannot be run.
+    #[cfg(feature = "engine")]
     #[error(transparent)]
     Exec(#[from] residua_exec::ExecError),
     /// An output that cannot be written.
+    #[cfg(feature = "writers")]
     #[error(transparent)]
     Emit(#[from] residua_emit::EmitError),
     /// What the system says of a file.
@@ -108,6 +112,7 @@ impl Error {
     }
 
     /// The error without what was being done, where it is of an importer.
+    #[cfg(feature = "reports")]
     pub(crate) fn import(&self) -> Option<&residua_import::ImportError> {
         match self {
             Self::Import(error) => Some(error),
@@ -127,15 +132,11 @@ macro_rules! decode {
     };
 }
 
-decode!(
-    serde_json::Error,
-    std::num::ParseIntError,
-    std::str::Utf8Error,
-    std::string::FromUtf8Error,
-    prost::DecodeError,
-    image::ImageError,
-    zip::result::ZipError,
-);
+decode!(serde_json::Error, std::num::ParseIntError, std::str::Utf8Error, std::string::FromUtf8Error,);
+#[cfg(feature = "engine")]
+decode!(prost::DecodeError, zip::result::ZipError);
+#[cfg(feature = "images")]
+decode!(image::ImageError);
 
 /// Adds what was being done to an error.
 pub(crate) trait Context<T> {
@@ -174,6 +175,7 @@ macro_rules! bail {
 }
 
 /// Ends a function with [`Error::Refused`] unless something holds.
+#[cfg(feature = "engine")]
 macro_rules! ensure {
     ($holds:expr, $($text:tt)*) => {
         if !$holds {
@@ -182,7 +184,9 @@ macro_rules! ensure {
     };
 }
 
-pub(crate) use {bail, ensure};
+pub(crate) use bail;
+#[cfg(feature = "engine")]
+pub(crate) use ensure;
 
 /// A message of several lines. Any other error is shown on one, so that what it quotes of a file begins none.
 #[derive(Debug)]

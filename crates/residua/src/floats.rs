@@ -1,11 +1,16 @@
 //! What there is to say of float types: in which one the source computes, where that is narrower than f32, and what became
 //! of it.
 
-use residua_emit::onnx::{FloatTypes, OnnxOptions};
-use residua_ir::computes::{ComputesIn, KnownBy, computes_in};
-use residua_ir::{Checked, DType};
+use residua_ir::computes::{ComputesIn, KnownBy};
+#[cfg(feature = "writers")]
+use {
+    residua_emit::onnx::{FloatTypes, OnnxOptions},
+    residua_ir::computes::computes_in,
+    residua_ir::{Checked, DType},
+};
 
 /// What is said of an ONNX output of these options; nothing where the source computes in f32.
+#[cfg(feature = "writers")]
 pub(crate) fn note(model: &Checked, options: &OnnxOptions) -> Option<String> {
     let found = computes_in(model);
     let first = found.first()?;
@@ -30,6 +35,7 @@ pub(crate) fn note(model: &Checked, options: &OnnxOptions) -> Option<String> {
 }
 
 /// In which types the source computes, as a sentence; nothing where that is f32 or wider.
+#[cfg(feature = "writers")]
 pub(crate) fn said(model: &Checked) -> Option<String> {
     let found = computes_in(model);
     (!found.is_empty()).then(|| describe(&found))
@@ -46,6 +52,7 @@ pub(crate) fn facts(found: &[ComputesIn]) -> String {
     }
 }
 
+#[cfg(feature = "writers")]
 fn describe(found: &[ComputesIn]) -> String {
     format!("the source computes in {}", facts(found))
 }

@@ -15,45 +15,72 @@
 //!
 //! The crates below this one are here under short names.
 
+#[cfg(feature = "reports")]
 pub mod check;
+#[cfg(feature = "engine")]
 pub mod comparison;
+#[cfg(feature = "writers")]
 pub mod convert;
 pub mod diff;
 pub mod error;
+#[cfg(feature = "reports")]
 pub mod explain;
+#[cfg(feature = "writers")]
 pub mod fit;
 mod floats;
+#[cfg(feature = "engine")]
+pub mod golden;
+#[cfg(feature = "engine")]
 pub mod input;
+#[cfg(feature = "engine")]
 pub mod labels;
+#[cfg(feature = "writers")]
 pub mod layouts;
+#[cfg(feature = "writers")]
 pub mod manifest;
 pub mod model;
 pub mod options;
+#[cfg(feature = "writers")]
 pub mod output;
+#[cfg(feature = "writers")]
 mod paths;
+#[cfg(feature = "engine")]
 pub mod pooling;
+pub mod preparation;
+#[cfg(feature = "engine")]
 pub mod proof;
 pub mod render;
+#[cfg(feature = "engine")]
 pub mod run;
 pub mod suggest;
 pub mod summary;
 mod watch;
 
+#[cfg(feature = "writers")]
 pub use residua_emit as emit;
+#[cfg(feature = "engine")]
 pub use residua_exec as exec;
+#[cfg(feature = "readers")]
 pub use residua_formats as formats;
+#[cfg(feature = "readers")]
 pub use residua_import as import;
 pub use residua_ir as ir;
 pub use residua_resnet as resnet;
+#[cfg(feature = "writers")]
 pub use residua_verify as verify;
 
+#[cfg(feature = "reports")]
 pub use check::{Check, Report};
+#[cfg(feature = "engine")]
 pub use comparison::{Compared, Comparison, compare};
+#[cfg(feature = "writers")]
 pub use convert::{Conversion, Convert, Onnx, Proof, Safetensors};
 pub use diff::{Differences, diff};
 pub use error::Error;
+#[cfg(feature = "writers")]
 pub use layouts::layouts;
 pub use model::Model;
 pub use options::OpenOptions;
+#[cfg(feature = "engine")]
 pub use run::{Engine, EngineOptions};
 pub use watch::Watch;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Context, Result, bail};
 use residua_ir::preparation::Values;
 use residua_ir::rewrite::{Applied, Change, Freed, free_batch, normalise};
-use residua_ir::{Checked, Graph, Shape, Shown, SourceOrder, ValueId, ValueKind, validate};
+use residua_ir::{Checked, Graph, Shape, SourceOrder, ValueId, ValueKind, validate};
 use residua_resnet::preprocessing::{Known, preprocessing_for};
 use residua_resnet::{Anatomy, anatomy};
 
@@ -28,6 +28,7 @@ impl Model {
     ///
     /// # Errors
     /// What the reader says, or [`residua_ir::Invalid`] with all findings.
+    #[cfg(feature = "readers")]
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_with(path, &OpenOptions::default())
     }
@@ -37,12 +38,14 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::open`], and where a size or a free batch cannot be had.
+    #[cfg(feature = "readers")]
     pub fn open_with(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self> {
         let path = path.as_ref();
         Self::of(path, residua_import::load_with(path, &options.load_options())?, options)
     }
 
     /// As [`Model::open_with`], with something to say of how it was read.
+    #[cfg(feature = "engine")]
     pub(crate) fn open_noting(path: &Path, options: &OpenOptions, note: String) -> Result<Self> {
         let mut graph = residua_import::load_with(path, &options.load_options())?;
         graph.source_mut().notes.push(note);
@@ -53,6 +56,7 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::open_with`], and where an option means nothing to this file.
+    #[cfg(feature = "readers")]
     pub fn open_strict(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self> {
         let path = path.as_ref();
         let graph = residua_import::load_with(path, &options.load_options())?;
@@ -64,6 +68,7 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::open_strict`].
+    #[cfg(feature = "readers")]
     pub fn open_both(a: impl AsRef<Path>, b: impl AsRef<Path>, options: &OpenOptions) -> Result<(Self, Self)> {
         let (a, b, load) = (a.as_ref(), b.as_ref(), options.load_options());
         let (first, second) = (residua_import::load_with(a, &load)?, residua_import::load_with(b, &load)?);
@@ -161,6 +166,7 @@ impl Model {
 ///
 /// # Errors
 /// Where there is one.
+#[cfg(feature = "readers")]
 pub fn refuse_idle(options: &OpenOptions, paths: &[&Path]) -> Result<()> {
     if options.with_each_changed().is_empty() {
         return Ok(());
@@ -173,7 +179,10 @@ pub fn refuse_idle(options: &OpenOptions, paths: &[&Path]) -> Result<()> {
 }
 
 /// Refuses an option that would change nothing whatever it said: none of the files leaves open what it is about.
+#[cfg(feature = "readers")]
 fn refuse_idle_in(options: &OpenOptions, files: &[(&Path, &Graph)]) -> Result<()> {
+    use residua_ir::Shown;
+
     for (option, changed) in options.with_each_changed() {
         let load = changed.load_options();
         let idle = |(path, graph): &(&Path, &Graph)| {

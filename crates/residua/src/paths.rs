@@ -6,6 +6,7 @@ use crate::error::{Context, Result};
 use residua_ir::Shown;
 
 /// What marks the root of a repository.
+#[cfg(feature = "reports")]
 const MARKS: [&str; 4] = [".git", ".hg", ".jj", ".svn"];
 
 /// The folder that a file lies in.
@@ -21,12 +22,14 @@ fn canonical(path: &Path) -> Result<PathBuf> {
 }
 
 /// The root of the repository that a path lies in.
+#[cfg(feature = "reports")]
 pub(crate) fn repository(path: &Path) -> Option<PathBuf> {
     let path = canonical(path).ok()?;
     path.ancestors().find(|folder| MARKS.iter().any(|mark| folder.join(mark).exists())).map(Path::to_path_buf)
 }
 
 /// A path as it is from the current folder, where it lies in that.
+#[cfg(feature = "reports")]
 pub(crate) fn from_here(path: PathBuf) -> PathBuf {
     let here = std::env::current_dir().and_then(|here| here.canonicalize());
     match here.ok().and_then(|here| path.strip_prefix(here).map(Path::to_path_buf).ok()) {
@@ -50,6 +53,7 @@ pub(crate) fn relative(folder: &Path, path: &Path) -> Result<String> {
 
 /// A file as a report names it: from the root of its repository, else from the current folder where it lies in that,
 /// else as it is.
+#[cfg(feature = "reports")]
 pub(crate) fn in_repository(file: &Path) -> String {
     let below = |folder: &Path| relative(folder, file).ok().filter(|path| !path.starts_with(".."));
     repository(file).and_then(|root| below(&root)).or_else(|| below(Path::new("."))).unwrap_or_else(|| {
@@ -58,7 +62,7 @@ pub(crate) fn in_repository(file: &Path) -> String {
     })
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "reports"))]
 mod tests {
     use super::*;
 

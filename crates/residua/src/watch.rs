@@ -23,6 +23,7 @@ impl Watch {
     ///
     /// # Errors
     /// [`Error::Cancelled`].
+    #[cfg_attr(not(feature = "engine"), expect(dead_code, reason = "nothing takes long"))]
     pub(crate) fn step(&self, what: &str) -> Result<()> {
         match self.0.as_ref().map(|observer| observer(what)) {
             Some(ControlFlow::Break(())) => Err(Error::Cancelled),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use residua_emit::onnx::{self, OnnxOptions};
 use residua_import::ImportError;
 use residua_ir::{Code, Finding, Level, Shown};
@@ -11,13 +11,13 @@ use residua_resnet::anatomy;
 use residua_verify::targets::Takes;
 use residua_verify::{OnnxText, Subject, numbers};
 
-use super::{Check, Held, Report, against};
-use crate::input;
+use super::{Check, Report, against};
+use crate::golden::{self, Held};
 use crate::manifest;
 use crate::model::Model;
 use crate::options::Dtype;
 use crate::pooling;
-use crate::proof::{self, Golden, Verdict};
+use crate::proof::{self, Verdict};
 use crate::render::FindingRecord;
 
 /// Checks one model; what cannot be done is part of the report.
@@ -88,7 +88,7 @@ fn fill(report: &mut Report, settings: &Check) -> Result<()> {
         settings.watch.step(&format!("{}: running it on the golden inputs", report.file.shown()))?;
         let how =
             proof::Settings { threads: settings.threads, tolerance: settings.tolerance, ..proof::Settings::default() };
-        report.golden = hold_golden(&model, path, &how)?;
+        report.golden = golden::hold(&model, path, &how)?;
         let failed = report.golden.iter().filter(|held| held.verification.verdict == Verdict::Different);
         report.findings.extend(failed.map(|held| FindingRecord::from(&golden_finding(held))));
     }
@@ -135,19 +135,6 @@ fn draft(model: &Model, settings: &Check) -> Result<OnnxText, String> {
     let drafted = onnx::opset_for(&model.checked, &options)
         .and_then(|(opset, _)| onnx::draft(&model.checked, &OnnxOptions { opset, ..options }));
     drafted.map(OnnxText::drafted).map_err(|error| error.to_string())
-}
-
-/// The model on each golden set.
-///
-/// # Errors
-/// Where a set cannot be read, or the model not be run.
-pub fn hold_golden(model: &Model, path: &Path, how: &proof::Settings) -> Result<Vec<Held>> {
-    let held = |set: Golden| {
-        let verification =
-            proof::golden(&model.checked, &set, how).with_context(|| format!("golden file {}", path.shown()))?;
-        Ok(Held { set: set.name, verification })
-    };
-    input::read_golden(path, &model.checked)?.into_iter().map(held).collect()
 }
 
 fn golden_finding(held: &Held) -> Finding {

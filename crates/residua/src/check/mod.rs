@@ -16,13 +16,14 @@ use residua_ir::{Code, Level};
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::golden::Held;
 use crate::options::FailOn;
 use crate::proof::Verification;
 use crate::render::FindingRecord;
 
 pub use baseline::{Baseline, Entry};
 pub use config::Configs;
-pub use examine::{examine, hold_golden, of_manifest};
+pub use examine::{examine, of_manifest};
 pub use fingerprint::fingerprint;
 pub use settings::Check;
 
@@ -36,16 +37,6 @@ pub enum Verdict {
     Fail,
     /// It could not be checked.
     Error,
-}
-
-/// A model against one set of golden outputs.
-#[derive(Debug, Serialize)]
-pub struct Held {
-    /// The file or folder that holds the set.
-    pub set: String,
-    /// What was found.
-    #[serde(flatten)]
-    pub verification: Verification,
 }
 
 /// A model against a reference.

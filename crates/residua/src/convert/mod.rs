@@ -19,11 +19,11 @@ use residua_ir::{Checked, Finding, Graph, Level, Op, Shown, validate};
 use residua_resnet::preprocessing::{Known, Told};
 use residua_verify::Subject;
 
-use crate::check;
 use crate::error::{Context, Error, Findings, Result, bail};
-use crate::input;
+use crate::golden;
 use crate::manifest;
 use crate::model::Model;
+use crate::preparation;
 use crate::proof::{Settings, Verdict, Verification};
 pub use options::{Convert, Onnx, Output, Proof, Safetensors};
 use prove::Written;
@@ -121,7 +121,7 @@ impl Conversion {
         };
         if let Some(path) = &proof.golden {
             watch.step("running the source on the golden inputs")?;
-            let held = check::hold_golden(&self.given, path, &settings)?;
+            let held = golden::hold(&self.given, path, &settings)?;
             self.golden = held.into_iter().map(|held| held.verification).collect();
         }
         if proof.against_source {
@@ -292,7 +292,7 @@ fn record_preprocessing(model: &mut Model, options: &Convert) -> Result<Known> {
     let source = graph.source_mut();
     source.preprocessing.clear();
     if !preparation.is_empty() {
-        let mut places = input::geometry_by(&known);
+        let mut places = preparation::geometry_by(&known);
         // An assumption is about the values alone, and says so in its own words.
         match &known.values {
             Some(values) if known.assumed => places = vec![&values.by],

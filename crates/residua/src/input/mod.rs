@@ -3,12 +3,16 @@
 //! Arrays come in the axis order of the source and leave in the order of the graph. Nothing is guessed in silence:
 //! what was done to an input beyond reading it is in [`Fed::notes`].
 
+#[cfg(feature = "images")]
 mod geometry;
 mod golden;
 mod npy;
+#[cfg(feature = "images")]
 mod picture;
+#[cfg(feature = "images")]
 mod preparing;
 mod random;
+#[cfg(feature = "images")]
 mod resize;
 mod tensor_proto;
 
@@ -24,7 +28,6 @@ use crate::options::ImageOptions;
 
 pub use golden::read as read_golden;
 pub use npy::{Named as NamedArray, write_npy, write_npz};
-pub use preparing::{geometry_by, geometry_text};
 pub use random::arrays as random;
 
 /// Arrays for a run.
@@ -52,6 +55,7 @@ impl Fed {
 enum Content {
     Array(Tensor),
     Arrays(Vec<(String, Tensor)>),
+    #[cfg(feature = "images")]
     Picture(resize::Picture),
 }
 
@@ -61,6 +65,7 @@ fn read(path: &Path) -> Result<Content> {
         Some("npy") => npy::read_npy(path).map(Content::Array),
         Some("npz") => npy::read_npz(path).map(Content::Arrays),
         Some("pb") => tensor_proto::read(path).map(Content::Array),
+        #[cfg(feature = "images")]
         Some("png" | "jpg" | "jpeg") => picture::read(path).map(Content::Picture),
         Some(_) | None => {
             bail!("{}: expected .npy, .npz, .pb, .png or .jpg", path.shown())
@@ -94,11 +99,19 @@ fn split<'a>(model: &Checked, text: &'a str) -> Result<(Option<usize>, &'a Path)
 /// # Errors
 /// Where a file cannot be read or does not fit, or an input gets nothing.
 pub fn gather(model: &Model, files: &[String], pictures: &ImageOptions) -> Result<Fed> {
+    #[cfg(not(feature = "images"))]
+    let _ = pictures;
     let graph = model.checked.graph();
     let inputs = graph.inputs();
     let mut pieces: Vec<Vec<Array>> = vec![Vec::new(); inputs.len()];
     let mut rows = Vec::new();
-    let mut feed = Feed { model, pictures, notes: Vec::new(), prepared: Vec::new() };
+    let mut feed = Feed {
+        model,
+        #[cfg(feature = "images")]
+        pictures,
+        notes: Vec::new(),
+        prepared: Vec::new(),
+    };
     let mut next = 0;
     for text in files {
         let (named, path) = split(&model.checked, text)?;
@@ -117,6 +130,7 @@ pub fn gather(model: &Model, files: &[String], pictures: &ImageOptions) -> Resul
         };
         ensure!(index < inputs.len(), "{} files were given, the model has {} inputs", files.len(), inputs.len());
         let array = match content {
+            #[cfg(feature = "images")]
             Content::Picture(picture) => feed.picture(path, inputs[index], picture)?,
             Content::Array(tensor) => feed.array(path, inputs[index], &tensor)?,
             Content::Arrays(_) => continue,
@@ -143,6 +157,7 @@ pub fn gather(model: &Model, files: &[String], pictures: &ImageOptions) -> Resul
 
 struct Feed<'a> {
     model: &'a Model,
+    #[cfg(feature = "images")]
     pictures: &'a ImageOptions,
     notes: Vec<String>,
     /// How pictures are prepared for each input that got one.
@@ -156,6 +171,7 @@ impl Feed<'_> {
         }
     }
 
+    #[cfg(feature = "images")]
     fn picture(&mut self, path: &Path, input: ValueId, picture: resize::Picture) -> Result<Array> {
         let what = || format!("{} cannot be made an input", path.shown());
         let known = match self.prepared.iter().find(|(of, _)| *of == input) {

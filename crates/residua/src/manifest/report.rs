@@ -1,18 +1,15 @@
 //! What came of replaying a manifest, and its JSON.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
-use serde::Serialize;
 
 use super::document::Manifest;
 use super::replay::{Replayed, Sides, replay};
-use crate::check::{Report, Verdict};
-use crate::render;
 use crate::render::FindingRecord;
 
-#[derive(Serialize)]
+#[cfg(feature = "reports")]
+#[derive(serde::Serialize)]
 struct Document<'a> {
     schema: &'static str,
     /// The output.
@@ -20,12 +17,13 @@ struct Document<'a> {
     /// The source.
     source: String,
     manifest: String,
-    verdict: Verdict,
+    verdict: crate::check::Verdict,
     findings: &'a [FindingRecord],
     tensors: Counts,
 }
 
-#[derive(Serialize)]
+#[cfg(feature = "reports")]
+#[derive(serde::Serialize)]
 struct Counts {
     /// Tensors of the output that the manifest knows.
     known: usize,
@@ -37,9 +35,11 @@ struct Counts {
 
 /// Two files and what their manifest says of them.
 pub struct Held {
+    #[cfg_attr(not(feature = "reports"), expect(dead_code, reason = "for its document"))]
     manifest: PathBuf,
     sides: Sides,
     replayed: Replayed,
+    #[cfg_attr(not(feature = "reports"), expect(dead_code, reason = "for its document"))]
     known: usize,
 }
 
@@ -87,7 +87,8 @@ impl Held {
     }
 
     /// The document of `check --manifest`.
-    pub fn json(&self, out: &mut dyn Write, report: &Report) -> Result<()> {
+    #[cfg(feature = "reports")]
+    pub fn json(&self, out: &mut dyn std::io::Write, report: &crate::check::Report) -> Result<()> {
         let document = Document {
             schema: "residua.check/1",
             file: self.sides.output.to_string_lossy().into_owned(),
@@ -97,6 +98,6 @@ impl Held {
             findings: &report.findings,
             tensors: Counts { known: self.known, repeated: self.replayed.repeated, by_hash: self.replayed.by_hash },
         };
-        render::json(out, &document)
+        crate::render::json(out, &document)
     }
 }

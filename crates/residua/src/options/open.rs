@@ -2,10 +2,14 @@
 
 use std::path::PathBuf;
 
-use residua_import::LoadOptions;
 use residua_ir::Activation;
-use residua_resnet::layouts::{Headless, MODEL_LIBRARIES, ModelLibrary};
-use residua_resnet::recognise::{Given, GivenDilation, GivenStem, StemPool};
+use residua_resnet::layouts::ModelLibrary;
+use residua_resnet::recognise::GivenStem;
+#[cfg(feature = "readers")]
+use {
+    residua_resnet::layouts::{Headless, MODEL_LIBRARIES},
+    residua_resnet::recognise::{Given, GivenDilation, StemPool},
+};
 
 use super::parse::{StageDilations, Strides};
 use super::{InputShape, choices};
@@ -70,6 +74,7 @@ choices! {
 }
 
 /// The options, each with the way to give it another value.
+#[cfg(feature = "readers")]
 const OPTIONS: [(&str, Change); 13] = [
     ("--which", |options| options.which.as_mut().map(|path| path.push('\u{0}'))),
     ("--head-from", |options| options.head_from.as_mut().map(|path| path.push('\u{0}'))),
@@ -115,6 +120,7 @@ const OPTIONS: [(&str, Change); 13] = [
     }),
 ];
 
+#[cfg(feature = "readers")]
 fn dilate_more(stage: &mut GivenDilation) {
     match stage {
         GivenDilation::Stage(dilation) => *dilation += 1,
@@ -123,6 +129,7 @@ fn dilate_more(stage: &mut GivenDilation) {
 }
 
 /// Changes an option, where it was given.
+#[cfg(feature = "readers")]
 type Change = fn(&mut OpenOptions) -> Option<()>;
 
 impl OpenOptions {
@@ -150,12 +157,14 @@ impl OpenOptions {
 
     /// The same without sizes: what it says of weights alone.
     #[must_use]
+    #[cfg(feature = "readers")]
     pub(crate) fn without_sizes(&self) -> Self {
         Self { input_shapes: Vec::new(), free_batch: false, ..self.clone() }
     }
 
     /// As the reader takes them.
-    pub(crate) fn load_options(&self) -> LoadOptions {
+    #[cfg(feature = "readers")]
+    pub(crate) fn load_options(&self) -> residua_import::LoadOptions {
         let given = Given {
             library: self.source_layout,
             stride_on: self.variant.map(|variant| match variant {
@@ -175,7 +184,7 @@ impl OpenOptions {
             }),
             ..Given::default()
         };
-        LoadOptions {
+        residua_import::LoadOptions {
             which: self.which.clone(),
             head_from: self.head_from.clone(),
             given,
@@ -184,6 +193,7 @@ impl OpenOptions {
     }
 
     /// The options that were given, and for each of them all options with another value of this one.
+    #[cfg(feature = "readers")]
     pub(crate) fn with_each_changed(&self) -> Vec<(&'static str, Self)> {
         let changed = |&(name, change): &(&'static str, Change)| {
             let mut others = self.clone();
@@ -193,7 +203,7 @@ impl OpenOptions {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "readers"))]
 mod tests {
     use super::*;
 

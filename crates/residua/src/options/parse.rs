@@ -2,11 +2,11 @@
 //! something else.
 
 use residua_ir::preparation::{Crop, MAX_SIDE, Middle, Resize};
-use residua_ir::{Activation, Code, Level};
+use residua_ir::{Activation, Level};
 use residua_resnet::recognise::{GivenDilation, GivenStem, StemPool};
-use residua_verify::targets::{self, Runtime};
 
 use super::{ImageCrop, InputShape};
+#[cfg(feature = "writers")]
 use crate::suggest;
 
 /// A stride for each stage.
@@ -214,9 +214,10 @@ pub fn crop(text: &str) -> Result<ImageCrop, String> {
 ///
 /// # Errors
 /// What was expected, and what was probably meant.
-pub fn target(text: &str) -> Result<&'static Runtime, String> {
-    targets::named(text).ok_or_else(|| {
-        let names: Vec<&str> = targets::all().map(|runtime| runtime.name).collect();
+#[cfg(feature = "writers")]
+pub fn target(text: &str) -> Result<&'static residua_verify::targets::Runtime, String> {
+    residua_verify::targets::named(text).ok_or_else(|| {
+        let names: Vec<&str> = residua_verify::targets::all().map(|runtime| runtime.name).collect();
         let meant = match suggest::nearest(text, names.iter().copied())[..] {
             [] => ";".to_owned(),
             [nearest, ..] => format!("; did you mean `{nearest}`?"),
@@ -229,7 +230,8 @@ pub fn target(text: &str) -> Result<&'static Runtime, String> {
 ///
 /// # Errors
 /// What was expected, and what was probably meant.
-pub fn code(text: &str) -> Result<&'static Code, String> {
+#[cfg(feature = "writers")]
+pub fn code(text: &str) -> Result<&'static residua_ir::Code, String> {
     residua_verify::code(text).ok_or_else(|| {
         let names = residua_verify::codes().into_iter().flat_map(|code| [code.id, code.name]);
         format!("there is no finding `{text}`{}", suggest::hint(text, names))
@@ -317,6 +319,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "writers")]
     #[test]
     fn a_runtime_that_is_not_known_is_answered_with_those_that_are() {
         assert_eq!(target("tract").unwrap().name, "tract");

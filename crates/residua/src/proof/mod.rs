@@ -22,6 +22,7 @@ mod narrow;
 mod one_by_one;
 mod probe;
 mod run;
+#[cfg(feature = "writers")]
 pub(crate) mod save;
 mod side;
 #[cfg(test)]

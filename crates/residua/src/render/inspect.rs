@@ -7,8 +7,8 @@ use residua_resnet::preprocessing::Known;
 use super::table::{self, words};
 use super::{blocks, bytes, columns, magnitude, markdown, number, plural};
 use crate::floats;
-use crate::input;
 use crate::options::{Choice, Column, Count};
+use crate::preparation;
 use crate::summary::{Interface, Summary, unknown};
 
 /// The summary's keys and what is said for each; a key may have several lines.
@@ -88,8 +88,8 @@ fn interface(values: &[Interface]) -> Vec<String> {
 
 fn preprocessing(summary: &Summary) -> Vec<String> {
     let Some(known) = &summary.preparation else { return Vec::new() };
-    let geometry = input::geometry_text(known);
-    let places = input::geometry_by(known);
+    let geometry = preparation::geometry_text(known);
+    let places = preparation::geometry_by(known);
     let mut lines = match (&known.values, known.name()) {
         (Some(values), Some(name)) => vec![format!("{name}: {}", values.value.describe())],
         (_, _) => vec![format!("not known: {}", known.reason)],

@@ -9,13 +9,16 @@
 pub mod blocks;
 pub mod columns;
 pub mod differences;
+#[cfg(feature = "html")]
 pub mod drawing;
 pub mod finding;
+#[cfg(feature = "html")]
 pub mod html;
 pub mod inspect;
 pub mod json;
 pub mod markdown;
 pub mod markup;
+#[cfg(feature = "reports")]
 pub mod report;
 pub mod table;
 

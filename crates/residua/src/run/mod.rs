@@ -11,10 +11,12 @@ use residua_resnet::preprocessing::Known;
 use serde::Serialize;
 
 use crate::error::{Result, bail};
-use crate::input::{self, NamedArray};
+use crate::input;
 use crate::labels::Labels;
 use crate::model::Model;
-use crate::{output, suggest};
+#[cfg(feature = "writers")]
+use crate::output;
+use crate::suggest;
 pub use values::{Top, Values, best, non_finite};
 
 /// How a model is run.
@@ -211,6 +213,7 @@ pub fn top(results: &[Named], count: usize, labels: Option<&Path>, rows: &[Strin
 ///
 /// # Errors
 /// Where there is none, or the file cannot be written.
+#[cfg(feature = "writers")]
 pub fn write_npy(path: &Path, results: &[Named]) -> Result<()> {
     let Some(first) = results.first() else { bail!("the model has no output") };
     let values = first.array.to_f64();
@@ -221,6 +224,7 @@ pub fn write_npy(path: &Path, results: &[Named]) -> Result<()> {
 ///
 /// # Errors
 /// Where the file cannot be written.
+#[cfg(feature = "writers")]
 pub fn write_npz(path: &Path, results: &[Named]) -> Result<()> {
     let mut arrays: Vec<(&Named, Vec<f64>)> = Vec::new();
     for result in results {
@@ -228,9 +232,9 @@ pub fn write_npz(path: &Path, results: &[Named]) -> Result<()> {
             arrays.push((result, result.array.to_f64()));
         }
     }
-    let named = arrays
-        .iter()
-        .map(|(result, values)| -> NamedArray<'_> { (&result.name, result.dtype, result.array.shape(), values) });
+    let named = arrays.iter().map(|(result, values)| -> input::NamedArray<'_> {
+        (&result.name, result.dtype, result.array.shape(), values)
+    });
     output::write_whole(path, |file| input::write_npz(file, named))
 }
 

@@ -10,18 +10,17 @@ mod parts;
 #[cfg(test)]
 mod tests;
 pub mod unknown;
+#[cfg(feature = "reports")]
 mod weights;
 
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use residua_ir::computes::{ComputesIn, computes_in};
 use residua_ir::{Checked, Dim, Graph, Role, Unused, validate};
 use residua_resnet::anatomy::Block;
 use residua_resnet::preprocessing::Known;
 use residua_resnet::{Anatomy, Architecture};
-use residua_verify::Subject;
 use serde::Serialize;
 
 use crate::model::Model;
@@ -33,6 +32,7 @@ use diagram::Diagram;
 pub use interface::Interface;
 pub use layers::{Field, LayerRow};
 use unknown::Unknown;
+#[cfg(feature = "reports")]
 pub use weights::{Weights, weights};
 
 /// A model as `inspect` shows it.
@@ -199,15 +199,17 @@ impl<'m> Sized<'m> {
 
     /// Looks at every weight: findings of all rules into the summary, and the tensors of each row of its layer table.
     /// `tell` hears how many tensors of how many were looked at.
+    #[cfg(feature = "reports")]
     pub fn read_weights(&self, summary: &mut Summary, tell: impl Fn(usize, usize) + Sync) -> Vec<Vec<Weights>> {
         let model = self.model;
         let graph = model.checked.graph();
-        let (done, all) = (AtomicUsize::new(0), graph.parameters().len());
+        let (done, all) = (std::sync::atomic::AtomicUsize::new(0), graph.parameters().len());
         // The rules read each weight; what they see of it is asked for only once.
         let name = model.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        let subject = Subject::new(&model.checked, &model.anatomy, None).called(&name);
+        let subject = residua_verify::Subject::new(&model.checked, &model.anatomy, None).called(&name);
         let findings = residua_verify::check(&subject);
-        let of_layers = weights(graph, &subject, || tell(done.fetch_add(1, Ordering::Relaxed) + 1, all));
+        let of_layers =
+            weights(graph, &subject, || tell(done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1, all));
         summary.set_findings(graph, findings.iter().map(FindingRecord::from).collect());
         // Rows of inputs that are no layers come first.
         let inputs = summary.layers.len() - of_layers.len();

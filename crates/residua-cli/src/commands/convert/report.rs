@@ -9,7 +9,7 @@ use residua::ir::Shown;
 use residua::ir::rewrite::Applied;
 use residua::render::{bytes, plural, said};
 use residua::resnet::preprocessing::Known;
-use residua::{fit, input};
+use residua::{fit, preparation};
 
 use crate::console::Style;
 use crate::render;
@@ -84,8 +84,9 @@ fn prepared(known: &Known) -> Vec<String> {
         })
         .into_iter()
         .collect();
-    if let Some(text) = input::geometry_text(known) {
-        lines.push(format!("size of pictures recorded: {text}: from {}", input::geometry_by(known).join(" and ")));
+    if let Some(text) = preparation::geometry_text(known) {
+        lines
+            .push(format!("size of pictures recorded: {text}: from {}", preparation::geometry_by(known).join(" and ")));
     }
     lines.extend(known.conflicts.iter().map(|conflict| conflict.text.clone()));
     lines

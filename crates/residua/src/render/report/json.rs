@@ -10,8 +10,9 @@ use residua_ir::Level;
 use serde::Serialize;
 
 use super::super::{FindingRecord, json};
-use crate::check::{Against, Entry, Held, Report, Verdict, fingerprint, verdict};
+use crate::check::{Against, Entry, Report, Verdict, fingerprint, verdict};
 use crate::error::messages;
+use crate::golden::Held;
 
 #[derive(Serialize)]
 struct Document<'a> {
