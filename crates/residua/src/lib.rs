@@ -25,8 +25,7 @@ pub mod diff;
 pub mod error;
 #[cfg(feature = "reports")]
 pub mod explain;
-#[cfg(feature = "writers")]
-pub mod fit;
+
 mod floats;
 #[cfg(feature = "engine")]
 pub mod golden;

@@ -116,8 +116,8 @@ impl Model {
         Ok((Applied { pass: "free-batch", what, change: Change::Nothing, nodes: changed }, frozen))
     }
 
-    /// Makes of an exported model the network that it was before; what was done. Models of frameworks are that already.
-    pub fn as_it_was(&mut self) -> Result<Vec<Applied>> {
+    /// Undoes what an exporter did: gives the network that it was before; what was done. Models of frameworks are that already.
+    pub fn undo_export(&mut self) -> Result<Vec<Applied>> {
         if self.checked.graph().source().format != "onnx" {
             return Ok(Vec::new());
         }

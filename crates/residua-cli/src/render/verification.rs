@@ -74,7 +74,7 @@ fn all_finite(verification: &Verification) -> bool {
 fn non_finite(out: &mut dyn Write, style: Style, verification: &Verification) -> Result<()> {
     for output in &verification.outputs {
         let Some(values) = &output.non_finite else { continue };
-        let sentence = finite::sentence(output.name.raw(), values, verification.sides);
+        let sentence = finite::sentence(output.name.raw(), values, verification.names);
         if !verification.reason.as_ref().is_some_and(|reason| reason.contains(&sentence)) {
             writeln!(out, "  {}", style.warning(&said(&sentence)))?;
         }

@@ -75,7 +75,7 @@ impl Model {
             applied
         });
         let frees = free_batch.is_some();
-        let mut changed = Changed::as_it_was(&mut model, free_batch)?;
+        let mut changed = Changed::undo_export(&mut model, free_batch)?;
         let target = Target::new(&options, &model)?;
         changed.fold(&mut model, options.fold_batch_norms)?;
         let findings = fits_float(&model, &options)?;

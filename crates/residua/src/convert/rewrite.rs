@@ -21,9 +21,9 @@ impl Changed {
         self.passes.iter().map(|applied| applied.change).chain(folded).max()
     }
 
-    /// Makes of an exported model the network that it was before; `done` is what was done to it already.
-    pub(super) fn as_it_was(model: &mut Model, done: Option<Applied>) -> Result<Self> {
-        Ok(Self { passes: done.into_iter().chain(model.as_it_was()?).collect(), folded: false })
+    /// Undoes what an exporter did; `done` is what was done to it already.
+    pub(super) fn undo_export(model: &mut Model, done: Option<Applied>) -> Result<Self> {
+        Ok(Self { passes: done.into_iter().chain(model.undo_export()?).collect(), folded: false })
     }
 
     /// Passes that found something.

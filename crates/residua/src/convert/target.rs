@@ -12,8 +12,8 @@ use residua_resnet::{anatomy, naming};
 
 use super::{Convert, Onnx, Output};
 use crate::error::{Lines, Result};
-use crate::fit::{self, Fit};
 use crate::floats;
+use crate::layouts::{self, Fit};
 use crate::model::Model;
 use crate::options::{Dtype, Layout};
 
@@ -47,7 +47,7 @@ impl Target {
                 Self::Onnx(options, notes)
             }
             Output::Safetensors(wanted) => {
-                let plain = fit::is_plain(model) && !options.fold_batch_norms;
+                let plain = layouts::is_plain(model) && !options.fold_batch_norms;
                 let default = if plain { Layout::Source } else { Layout::Residua };
                 let layout = wanted.layout.unwrap_or(default);
                 let fit = match Fit::of(model, layout) {
@@ -163,6 +163,6 @@ fn refusal(model: &Model, layout: Layout, reasons: &[String]) -> Lines {
     let name = model.anatomy.architecture.as_ref().map_or_else(String::new, |found| format!(" ({})", found.name));
     let what = format!("{}{name} cannot be written in the layout `{}`:", model.path.shown(), layout.name());
     let reasons = reasons.iter().map(|reason| format!("  - {reason}"));
-    let others = format!("  layouts that can hold it: {}", fit::names(model).join(", "));
+    let others = format!("  layouts that can hold it: {}", layouts::names(model).join(", "));
     Lines(std::iter::once(what).chain(reasons).chain([others]).map(Text::from).collect())
 }

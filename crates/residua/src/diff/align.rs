@@ -14,7 +14,8 @@ use residua_ir::{Graph, Node, NodeId, Op, ParameterId, ValueKind};
 use residua_resnet::naming::positions;
 use residua_resnet::slot::{Component, Position};
 
-use super::{Side, elements};
+use super::elements;
+use crate::model::Model;
 
 /// Pairs of operators, and what was learned about tensors on the way.
 #[derive(Debug)]
@@ -48,8 +49,8 @@ struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    fn of(side: Side<'a>) -> Result<Self> {
-        let graph = side.model.graph();
+    fn of(model: &'a Model) -> Result<Self> {
+        let graph = model.checked.graph();
         let sample = |parameter: &residua_ir::Parameter| {
             elements::sample(&parameter.tensor).with_context(|| format!("tensor `{}`", parameter.name))
         };
@@ -57,7 +58,7 @@ impl<'a> Facts<'a> {
         Ok(Self {
             graph,
             nodes: graph.node_ids().collect(),
-            positions: positions(side.anatomy).into_iter().collect(),
+            positions: positions(&model.anatomy).into_iter().collect(),
             samples,
         })
     }
@@ -100,7 +101,7 @@ impl Alignment {
     ///
     /// # Errors
     /// Where a tensor cannot be read.
-    pub(super) fn of(a: Side<'_>, b: Side<'_>) -> Result<Self> {
+    pub(super) fn of(a: &Model, b: &Model) -> Result<Self> {
         let (a, b) = (Facts::of(a)?, Facts::of(b)?);
         let mut alignment = Self {
             to_b: vec![None; a.nodes.len()],
@@ -144,7 +145,7 @@ impl Alignment {
         self.to_a[b.index()] = Some(a);
     }
 
-    /// Pairs what has one key and is alone with it on both sides.
+    /// Pairs what has one key and is alone with it in both models.
     fn by<'f, K: Eq + std::hash::Hash>(
         &mut self,
         a: &Facts<'f>,

@@ -9,8 +9,6 @@ mod elements;
 mod layers;
 mod tensors;
 
-use residua_ir::Checked;
-use residua_resnet::Anatomy;
 use serde::Serialize;
 
 use crate::error::Result;
@@ -22,15 +20,6 @@ pub use layers::{Layer, LayerChange, Layers, Moved};
 pub use tensors::{Single, TensorChange, Tensors};
 
 use align::Alignment;
-
-/// A model with what is known of it.
-#[derive(Clone, Copy)]
-pub struct Side<'a> {
-    /// The network.
-    pub model: &'a Checked,
-    /// What it is made of.
-    pub anatomy: &'a Anatomy,
-}
 
 /// What differs.
 #[derive(Debug, Serialize)]
@@ -73,10 +62,10 @@ impl Change {
 ///
 /// # Errors
 /// Where a tensor cannot be read.
-fn differences(a: Side<'_>, b: Side<'_>) -> Result<(Layers, Tensors)> {
+fn differences(a: &Model, b: &Model) -> Result<(Layers, Tensors)> {
     let alignment = Alignment::of(a, b)?;
-    let layers = layers::compare(a.model, b.model, &alignment);
-    let tensors = tensors::compare(a.model.graph(), b.model.graph(), &alignment)?;
+    let layers = layers::compare(&a.checked, &b.checked, &alignment);
+    let tensors = tensors::compare(a.checked.graph(), b.checked.graph(), &alignment)?;
     Ok((layers, tensors))
 }
 
@@ -87,7 +76,7 @@ fn differences(a: Side<'_>, b: Side<'_>) -> Result<(Layers, Tensors)> {
 /// Where a tensor cannot be read.
 pub fn diff(a: &Model, b: &Model, ignore_names: bool) -> Result<Differences> {
     let names = !ignore_names;
-    let (layers, tensors) = differences(side(a), side(b))?;
+    let (layers, tensors) = differences(a, b)?;
     let model = model(a, b, names);
     let same = model.is_empty() && layers.is_same(names) && tensors.is_same(names);
     Ok(Differences {
@@ -107,10 +96,6 @@ impl Differences {
     pub fn is_same(&self) -> bool {
         self.verdict == "same"
     }
-}
-
-fn side(model: &Model) -> Side<'_> {
-    Side { model: &model.checked, anatomy: &model.anatomy }
 }
 
 /// Properties of the whole models that differ.

@@ -21,8 +21,8 @@ const MAX_TRANSFORMS: usize = 64;
 pub(crate) struct Manifest {
     pub(super) schema: String,
     pub(super) tool: Tool,
-    pub(super) source: Side,
-    pub(super) output: Side,
+    pub(super) source: ModelFiles,
+    pub(super) output: ModelFiles,
     /// What became what, in the output's order.
     pub(super) tensors: Vec<Pair>,
     /// Tensors of the source that no tensor of the output was made of.
@@ -42,7 +42,7 @@ pub(super) struct Tool {
 /// One of the two models.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Side {
+pub(super) struct ModelFiles {
     /// From the folder of the manifest, with `/`.
     pub(super) path: String,
     pub(super) format: String,
@@ -142,10 +142,10 @@ impl Manifest {
                 bail!("tensor `{}`: expected at most {MAX_TRANSFORMS} transforms, found {found}", pair.target.name);
             }
         }
-        for side in [&self.source, &self.output] {
-            for file in &side.files {
+        for model in [&self.source, &self.output] {
+            for file in &model.files {
                 if Path::new(&file.name).file_name().is_none_or(|name| *name != *file.name) {
-                    bail!("`{}` in the files of `{}`: expected a name without a folder", file.name, side.path);
+                    bail!("`{}` in the files of `{}`: expected a name without a folder", file.name, model.path);
                 }
             }
         }

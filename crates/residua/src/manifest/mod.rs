@@ -1,4 +1,4 @@
-//! Mapping manifests: which tensor of a source became which tensor of an output, with a hash of each on both sides.
+//! Mapping manifests: which tensor of a source became which tensor of an output, with a hash of each in both files.
 //!
 //! [`write`] makes one after a conversion, from both files as they lie there; [`check`] holds two files against one.
 //! Invariant: every tensor of both files is in the manifest, as half of a pair or in a list that says why it is none.

@@ -8,13 +8,13 @@ use rayon::prelude::*;
 use residua_ir::{Finding, Shown, Tensor, Transform};
 use residua_verify::manifest as codes;
 
-use super::document::{Entry, Manifest, Pair, Side, Single, Stored, form};
+use super::document::{Entry, Manifest, ModelFiles, Pair, Single, Stored, form};
 use super::hash::{self, Sha256Hex};
 use super::stored::{self, Contents};
 use super::transforms;
 
 /// Where both models are.
-pub(crate) struct Sides {
+pub(crate) struct Models {
     /// The model that was converted.
     pub source: PathBuf,
     /// What it was converted to.
@@ -31,23 +31,23 @@ pub(crate) struct Replayed {
     pub by_hash: usize,
 }
 
-impl Sides {
+impl Models {
     /// Where a manifest says they are: within its own folder, whatever it says.
     ///
     /// # Errors
     /// Where it names another place; that is for the user to name.
     pub(crate) fn recorded(manifest: &Manifest, path: &Path) -> Result<Self> {
         let folder = path.parent().unwrap_or(Path::new(""));
-        let within = |side: &Side| {
-            let inside = Path::new(&side.path).components().all(|part| matches!(part, Component::Normal(_)));
-            if !inside || side.path.is_empty() {
+        let within = |files: &ModelFiles| {
+            let inside = Path::new(&files.path).components().all(|part| matches!(part, Component::Normal(_)));
+            if !inside || files.path.is_empty() {
                 bail!(
                     "{}: `{}` is not in the folder of the manifest; name the source and the output behind it",
                     path.shown(),
-                    side.path
+                    files.path
                 );
             }
-            Ok(folder.join(&side.path))
+            Ok(folder.join(&files.path))
         };
         Ok(Self { source: within(&manifest.source)?, output: within(&manifest.output)? })
     }
@@ -57,10 +57,10 @@ impl Sides {
 ///
 /// # Errors
 /// Where a file cannot be read at all, or a transform is none.
-pub(crate) fn replay(manifest: &Manifest, sides: &Sides) -> Result<Replayed> {
+pub(crate) fn replay(manifest: &Manifest, models: &Models) -> Result<Replayed> {
     let steps: Vec<Vec<Transform>> = manifest.tensors.iter().map(steps).collect::<Result<_>>()?;
-    let source = Opened::new("source", &sides.source)?;
-    let output = Opened::new("output", &sides.output)?;
+    let source = Opened::new("source", &models.source)?;
+    let output = Opened::new("output", &models.output)?;
     let mut findings = source.against(manifest.tensors.iter().flat_map(|pair| &pair.sources), &manifest.unused);
     findings.extend(output.against(manifest.tensors.iter().map(|pair| &pair.target), &manifest.added));
     let pairs: Vec<Option<Outcome>> = manifest
@@ -129,7 +129,7 @@ fn pair_outcome(pair: &Pair, steps: &[Transform], source: &Opened, output: &Open
 
 /// One of the two files.
 struct Opened {
-    side: &'static str,
+    role: &'static str,
     path: PathBuf,
     contents: Contents,
     /// Hash of each tensor, or why there is none.
@@ -137,12 +137,12 @@ struct Opened {
 }
 
 impl Opened {
-    fn new(side: &'static str, path: &Path) -> Result<Self> {
+    fn new(role: &'static str, path: &Path) -> Result<Self> {
         let contents = stored::open(path)?;
         let all: Vec<&Tensor> = contents.tensors.values().collect();
         let hashes = hash::tensors(&all).into_iter().map(|hash| hash.map_err(|error| error.to_string()));
         let hashes = contents.tensors.keys().cloned().zip(hashes).collect();
-        Ok(Self { side, path: path.to_owned(), contents, hashes })
+        Ok(Self { role, path: path.to_owned(), contents, hashes })
     }
 
     fn holds(&self, entry: &Entry) -> bool {
@@ -151,23 +151,23 @@ impl Opened {
 
     /// What is not as the manifest says.
     fn difference(&self, name: &str, location: &str, expected: &Stored) -> Option<Finding> {
-        let side = self.side;
+        let role = self.role;
         let finding = |code, message: String, help: &str| Some(Finding::new(code, message, help.to_owned()).at(name));
         let Some(tensor) = self.contents.tensors.get(location) else {
-            return finding(&codes::MISSING_TENSOR, format!("the {side} has no such tensor"), codes::OTHER_FILES);
+            return finding(&codes::MISSING_TENSOR, format!("the {role} has no such tensor"), codes::OTHER_FILES);
         };
         if !expected.fits(tensor) {
             let found = form(tensor.dtype(), tensor.shape());
-            let message = format!("in the {side}: expected {}, found {found}", expected.form());
+            let message = format!("in the {role}: expected {}, found {found}", expected.form());
             return finding(&codes::CHANGED_SHAPE, message, codes::OTHER_FILES);
         }
         match self.hashes.get(location)? {
             Ok(sha256) if *sha256 == expected.sha256 => None,
             Ok(_) => {
-                let message = format!("in the {side}: the values are not those of the conversion");
+                let message = format!("in the {role}: the values are not those of the conversion");
                 finding(&codes::CHANGED_VALUES, message, codes::OTHER_FILES)
             }
-            Err(error) => finding(&codes::CHANGED_VALUES, format!("in the {side}: {error}"), codes::OTHER_FILES),
+            Err(error) => finding(&codes::CHANGED_VALUES, format!("in the {role}: {error}"), codes::OTHER_FILES),
         }
     }
 
@@ -189,7 +189,7 @@ impl Opened {
                 None => findings.push(
                     Finding::new(
                         &codes::MISSING_TENSOR,
-                        format!("the {} has nothing of this name any more", self.side),
+                        format!("the {} has nothing of this name any more", self.role),
                         codes::OTHER_FILES,
                     )
                     .at(&single.name),
@@ -200,7 +200,7 @@ impl Opened {
         findings.extend(there.filter(|place| !known.contains(place.as_str())).map(|place| {
             Finding::new(
                 &codes::EXTRA_TENSOR,
-                format!("in the {}: the manifest does not know it", self.side),
+                format!("in the {}: the manifest does not know it", self.role),
                 codes::OTHER_FILES,
             )
             .at(self.contents.name(place))
@@ -209,17 +209,17 @@ impl Opened {
     }
 
     /// Files that are not the very files of the conversion.
-    fn files(&self, side: &Side) -> Vec<Finding> {
+    fn files(&self, files: &ModelFiles) -> Vec<Finding> {
         let folder = if self.path.is_dir() { Some(self.path.as_path()) } else { self.path.parent() };
         let folder = folder.unwrap_or(Path::new(""));
         let place = |index: usize, name: &str| {
             if index == 0 && !self.path.is_dir() { self.path.clone() } else { folder.join(name) }
         };
-        let changed = side.files.iter().enumerate().filter_map(|(index, file)| {
+        let changed = files.files.iter().enumerate().filter_map(|(index, file)| {
             let message = match hash::file(&place(index, &file.name)) {
                 Ok(sha256) if sha256 == file.sha256 => return None,
-                Ok(_) => format!("the {} is not the very file of the conversion", self.side),
-                Err(error) => format!("of the {}: {error:#}", self.side),
+                Ok(_) => format!("the {} is not the very file of the conversion", self.role),
+                Err(error) => format!("of the {}: {error:#}", self.role),
             };
             let help = "where tensors hold, what changed is beside them: metadata, order, names of layers";
             Some(Finding::new(&codes::CHANGED_FILE, message, help).at(&file.name))

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::error::Result;
 
 use super::document::Manifest;
-use super::replay::{Replayed, Sides, replay};
+use super::replay::{Models, Replayed, replay};
 use crate::render::FindingRecord;
 
 #[cfg(feature = "reports")]
@@ -37,7 +37,7 @@ struct Counts {
 pub struct Held {
     #[cfg_attr(not(feature = "reports"), expect(dead_code, reason = "for its document"))]
     manifest: PathBuf,
-    sides: Sides,
+    models: Models,
     replayed: Replayed,
     #[cfg_attr(not(feature = "reports"), expect(dead_code, reason = "for its document"))]
     known: usize,
@@ -49,24 +49,24 @@ pub struct Held {
 /// Where it is none, or a file cannot be read.
 pub fn check(path: &Path, models: &[&Path]) -> Result<Held> {
     let manifest = Manifest::read(path)?;
-    let sides = match models {
-        [source, output] => Sides { source: source.to_path_buf(), output: output.to_path_buf() },
-        _ => Sides::recorded(&manifest, path)?,
+    let models = match models {
+        [source, output] => Models { source: source.to_path_buf(), output: output.to_path_buf() },
+        _ => Models::recorded(&manifest, path)?,
     };
-    let replayed = replay(&manifest, &sides)?;
-    Ok(Held { manifest: path.to_owned(), sides, replayed, known: manifest.tensors.len() })
+    let replayed = replay(&manifest, &models)?;
+    Ok(Held { manifest: path.to_owned(), models, replayed, known: manifest.tensors.len() })
 }
 
 impl Held {
     /// The model that was converted to.
     pub fn output(&self) -> &Path {
-        &self.sides.output
+        &self.models.output
     }
 
     /// The model that was converted.
     #[must_use]
     pub fn source(&self) -> &Path {
-        &self.sides.source
+        &self.models.source
     }
 
     /// Tensors that were made again from the source and found in the output.
@@ -91,8 +91,8 @@ impl Held {
     pub fn json(&self, out: &mut dyn std::io::Write, report: &crate::check::Report) -> Result<()> {
         let document = Document {
             schema: "residua.check/1",
-            file: self.sides.output.to_string_lossy().into_owned(),
-            source: self.sides.source.to_string_lossy().into_owned(),
+            file: self.models.output.to_string_lossy().into_owned(),
+            source: self.models.source.to_string_lossy().into_owned(),
             manifest: self.manifest.to_string_lossy().into_owned(),
             verdict: report.verdict(),
             findings: &report.findings,

@@ -8,7 +8,7 @@ use residua_emit::place::Pending;
 use residua_emit::{Dropped, Staged};
 use residua_ir::{Graph, ParameterId, Shown, Tensor};
 
-use super::document::{Entry, FileHash, Manifest, Pair, SCHEMA, Side, Single, Stored, Tool};
+use super::document::{Entry, FileHash, Manifest, ModelFiles, Pair, SCHEMA, Single, Stored, Tool};
 use super::hash;
 use super::stored::{self, Contents};
 use crate::{output, paths, render};
@@ -77,8 +77,8 @@ fn manifest(path: &Path, conversion: &Conversion<'_>) -> Result<Manifest> {
 
     let about = graph.source();
     let written: Vec<PathBuf> = emitted.files.iter().map(|file| staged.now_at(file)).collect();
-    let side = |model: &Path, files: &[PathBuf], format: &str, framework: Option<&String>| -> Result<Side> {
-        Ok(Side {
+    let files_of = |model: &Path, files: &[PathBuf], format: &str, framework: Option<&String>| -> Result<ModelFiles> {
+        Ok(ModelFiles {
             path: paths::relative(paths::folder(path), model)?,
             format: format.to_owned(),
             framework: framework.cloned(),
@@ -88,8 +88,8 @@ fn manifest(path: &Path, conversion: &Conversion<'_>) -> Result<Manifest> {
     Ok(Manifest {
         schema: SCHEMA.to_owned(),
         tool: Tool { name: "residua".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
-        source: side(source, &stored::files(source)?, &about.format, Some(&about.framework))?,
-        output: side(target, &written, format, None)?,
+        source: files_of(source, &stored::files(source)?, &about.format, Some(&about.framework))?,
+        output: files_of(target, &written, format, None)?,
         tensors,
         unused,
         added,

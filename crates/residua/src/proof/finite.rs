@@ -40,9 +40,9 @@ pub(super) fn judge(verification: &mut Verification, outputs: &[bool]) {
         .enumerate()
         .any(|(at, output)| is_output(at) && output.non_finite.as_ref().is_none_or(|values| !values.everywhere));
     let reason = match (unlike, found().next()) {
-        (Some((output, values)), _) => sentence(output.name.raw(), values, verification.sides),
+        (Some((output, values)), _) => sentence(output.name.raw(), values, verification.names),
         (None, Some((output, values))) if !any_numbers => {
-            format!("{}: no number is left to tell by", sentence(output.name.raw(), values, verification.sides))
+            format!("{}: no number is left to tell by", sentence(output.name.raw(), values, verification.names))
         }
         (None, _) => return,
     };

@@ -20,8 +20,8 @@ use residua_exec::{Array, Executor, Options, Precision};
 use residua_ir::{Checked, DType, SourceOrder, ValueId};
 
 use super::bound::{Bound, largest, within};
+use super::examined::Examined;
 use super::interface::{TO_FIRST, TO_LAST};
-use super::side::Side;
 use super::{Settings, interface};
 
 /// Places that one run may be ahead of another by.
@@ -103,7 +103,7 @@ struct Runner<'s> {
 
 impl<'s> Runner<'s> {
     fn new(
-        side: &'s Side,
+        examined: &'s Examined,
         precision: Precision,
         points: impl Iterator<Item = ValueId>,
         settings: &'s Settings,
@@ -112,7 +112,7 @@ impl<'s> Runner<'s> {
         for (point, value) in points.enumerate() {
             at.entry(value).or_default().push(point);
         }
-        Self { model: &side.model, inputs: &side.inputs, precision, points: at, settings }
+        Self { model: &examined.model, inputs: &examined.inputs, precision, points: at, settings }
     }
 
     /// Runs it; `seen` is shown every point with what was computed there, and may put another value in its place.
@@ -213,7 +213,7 @@ fn fitted(first: &Array, second: &Array, order: &SourceOrder) -> Result<(Option<
 ///
 /// # Errors
 /// Where one of them cannot be run in f64.
-pub(super) fn hold(a: &Side, b: &Side, points: &[Point], settings: &Settings) -> Result<Vec<Option<Held>>> {
+pub(super) fn hold(a: &Examined, b: &Examined, points: &[Point], settings: &Settings) -> Result<Vec<Option<Held>>> {
     let of_a = || points.iter().map(|point| point.a);
     let of_b = || points.iter().map(|point| point.b);
     let leader = Runner::new(a, Precision::F64, of_a(), settings);

@@ -81,7 +81,7 @@ fn other_form(found: usize, expected: usize) -> &'static str {
 /// What is asked for, where outputs may differ by so much.
 fn method(most: &str) -> Method {
     Method {
-        sides: ["the golden file", "the model"],
+        names: ["the golden file", "the model"],
         holds: format!("f64 outputs within {most} of the golden ones"),
         fails: format!("f64 outputs differ from the golden ones by more than {most}").trim_end_matches(',').to_owned(),
         layers: String::new(),

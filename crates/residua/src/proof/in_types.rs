@@ -12,10 +12,10 @@ use residua_exec::{Array, Executor, Options, Precision};
 use residua_ir::{Checked, DType, Tensor, ValueId};
 use serde::Serialize;
 
+use super::compared_values::compared_values;
 use super::finite::{self, Traced};
 use super::run::{taken, top1};
 use super::verification::{Verdict, Verification, agree};
-use super::witness::witnesses;
 use super::{Both, Relation, Settings, interface};
 
 /// What computing in the type that was written gives.
@@ -131,22 +131,22 @@ pub fn hold_in_types(
 ) -> Result<()> {
     let Some(dtype) = type_of_most(written).filter(|_| verification.verdict == Verdict::Same) else { return Ok(()) };
     let Ok(both) = Both::new(source, written, Relation::Identical, settings)? else { return Ok(()) };
-    let witnesses = witnesses(&both.a, &both.b, settings.before_softmax);
-    let (keep_a, keep_b): (Vec<_>, Vec<_>) = witnesses.iter().map(|witness| (witness.a, witness.b)).unzip();
+    let compared_values = compared_values(&both.a, &both.b, settings.before_softmax);
+    let (keep_a, keep_b): (Vec<_>, Vec<_>) = compared_values.iter().map(|compared| (compared.a, compared.b)).unzip();
     let a = TypedRun::new(&both.a, &both.inputs, &keep_a, settings).context("the source")?;
     let b = TypedRun::new(&both.b, &both.inputs_b, &keep_b, settings).context("the written file")?;
     let mut narrow = CostInType { dtype, max_abs: 0.0, cosine: 1.0, top1_agree: None, beyond: b.beyond };
-    for (witness, (in_a, in_b)) in witnesses.iter().zip(a.kept.iter().zip(&b.kept)) {
-        let order = &both.a.graph().value(witness.a).order;
-        let Some(in_b) = interface::same_shape(in_a, in_b, order, both.written_as(witness.a, witness.b))? else {
+    for (compared, (in_a, in_b)) in compared_values.iter().zip(a.kept.iter().zip(&b.kept)) {
+        let order = &both.a.graph().value(compared.a).order;
+        let Some(in_b) = interface::same_shape(in_a, in_b, order, both.written_as(compared.a, compared.b))? else {
             continue;
         };
         let difference = difference(in_a, &in_b)?;
         let places = &difference.non_finite;
         if places.places > places.reference {
             if let Some(mut values) = finite::values(places) {
-                values.since_b = b.traced.since(witness.b);
-                let sentence = finite::sentence(&witness.name, &values, verification.sides);
+                values.since_b = b.traced.since(compared.b);
+                let sentence = finite::sentence(&compared.name, &values, verification.names);
                 let largest = narrow.beyond.as_ref().map_or_else(String::new, |beyond| {
                     format!(
                         "; `{}` gives values up to {:.3e}, which {dtype} does not hold",
@@ -156,7 +156,7 @@ pub fn hold_in_types(
                 verification.reason = Some(format!("computed in {dtype}, {sentence}{largest}"));
                 verification.top1_agree = verification.top1_agree.map(|_| false);
                 verification.top5_agree = verification.top5_agree.map(|_| false);
-                if let Some(output) = verification.outputs.iter_mut().find(|output| output.name == witness.name) {
+                if let Some(output) = verification.outputs.iter_mut().find(|output| output.name == compared.name) {
                     output.unusable(values);
                 }
             }

@@ -1,11 +1,11 @@
 //! Places where two models can be held against each other, and their alignment.
 //!
-//! A unit is an operator that does work (convolution, matrix product, pool, addition, …) with the norm and the
-//! activation that follow it; a landmark is what a unit gives. Since folding a batch norm changes what is inside a
-//! unit and not what it gives, landmarks of a folded and an unfolded model correspond. A norm or activation of what
-//! several read is a unit of its own, for nothing can be folded over it.
+//! A fused layer is an operator that does work (convolution, matrix product, pool, addition, …) with the norm and the
+//! activation that follow it; a landmark is what a fused layer gives. Since folding a batch norm changes what is inside a
+//! fused layer and not what it gives, landmarks of a folded and an unfolded model correspond. A norm or activation of what
+//! several read is a fused layer of its own, for nothing can be folded over it.
 //!
-//! Units are aligned by their place in the residual network; what has none by operator, sizes, and how many units lie
+//! Fused layers are aligned by their place in the residual network; what has none by operator, sizes, and how many fused layers lie
 //! before it on the longest path, so the order in which branches were written plays no part. Names play none either.
 
 use std::collections::{BTreeMap, HashMap};
@@ -14,23 +14,23 @@ use residua_ir::op::description;
 use residua_ir::{Checked, Graph, NodeId, Op, ValueId};
 use residua_resnet::slot::Position;
 
-/// More units than this are not aligned: alignment takes time and memory proportional to the product of both numbers.
+/// More fused layers than this are not aligned: alignment takes time and memory proportional to the product of both numbers.
 const MAX_UNITS: usize = 4096;
 
-/// What a unit gives.
+/// What a fused layer gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Landmark {
     /// The value.
     pub value: ValueId,
-    /// The operator that does the unit's work.
+    /// The operator that does the fused layer's work.
     pub anchor: NodeId,
-    /// The node whose layer the unit is called after: the anchor, or where a norm is written out the last of its steps.
+    /// The node whose layer the fused layer is called after: the anchor, or where a norm is written out the last of its steps.
     pub named: NodeId,
     /// Norms, activations and the like behind it, in order.
     pub followers: Vec<NodeId>,
     /// Where in a residual network it is.
     pub place: Option<Position>,
-    /// Units on the longest path up to here.
+    /// Fused layers on the longest path up to here.
     depth: usize,
     /// What must be the same in both models for two landmarks to be the same place.
     key: Key,
@@ -45,11 +45,11 @@ struct Key {
     taps: Vec<usize>,
 }
 
-/// What an operator is for the purpose of units.
+/// What an operator is for the purpose of fused layers.
 enum Part {
     /// Does work of its own.
     Anchor(&'static str),
-    /// Belongs to the unit before it.
+    /// Belongs to the fused layer before it.
     Follower,
     /// Only moves elements.
     Mover,

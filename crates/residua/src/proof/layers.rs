@@ -6,16 +6,16 @@ use residua_exec::{Array, Precision};
 use residua_ir::{Name, SourceOrder};
 
 use super::bound::{Bound, within};
+use super::examined::Examined;
 use super::landmarks::{Landmark, align};
 use super::run::{Run, run, taken};
-use super::side::Side;
 use super::verification::{Divergence, LayerDifference};
 use super::{Settings, interface, locate};
 
 /// Two models, their landmarks paired.
 pub(super) struct Layers<'s> {
-    pub(super) a: &'s Side,
-    pub(super) b: &'s Side,
+    pub(super) a: &'s Examined,
+    pub(super) b: &'s Examined,
     pub(super) pairs: Vec<Pair>,
     /// Where they begin to differ.
     begin: Option<usize>,
@@ -53,7 +53,7 @@ pub struct Failing {
 
 impl<'s> Layers<'s> {
     /// Runs both in f64 with every landmark kept. Bits must be the same where that is `exactly` so.
-    pub(super) fn compare(a: &'s Side, b: &'s Side, exactly: bool, settings: &Settings) -> Result<Self> {
+    pub(super) fn compare(a: &'s Examined, b: &'s Examined, exactly: bool, settings: &Settings) -> Result<Self> {
         let aligned = align(&a.marks, &b.marks);
         let keep_a = aligned.iter().map(|pair| a.marks[pair.0].value).collect();
         let keep_b = aligned.iter().map(|pair| b.marks[pair.1].value).collect();
@@ -144,9 +144,9 @@ impl<'s> Layers<'s> {
         let (a, b) = self.marks(pair);
         let mut arrays = Vec::new();
         let sides = [(self.a, a, ["input_a", "output_a"]), (self.b, b, ["input_b", "output_b"])];
-        for (side, mark, names) in sides {
-            let values = [side.model.graph().node(mark.anchor).inputs[0], mark.value];
-            let results = run(&side.model, Precision::F64, &side.inputs, &values, settings)?;
+        for (examined, mark, names) in sides {
+            let values = [examined.model.graph().node(mark.anchor).inputs[0], mark.value];
+            let results = run(&examined.model, Precision::F64, &examined.inputs, &values, settings)?;
             arrays.extend(names.into_iter().zip(taken(results, &values)?));
         }
         let layer = self.a.layer(a.named);

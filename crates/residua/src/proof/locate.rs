@@ -1,14 +1,14 @@
-//! What is different about two units that should be the same, as far as the two tell.
+//! What is different about two fused layers that should be the same, as far as the two tell.
 
 use residua_ir::rewrite::Expr;
 use residua_ir::{AvgPool, Checked, Conv, MaxPool, Node, NodeId, Op, Pad, Padding, Pads, ValueId};
 
+use super::examined::Examined;
+use super::fused_layer::Weights;
 use super::landmarks::Landmark;
-use super::side::Side;
-use super::unit::Weights;
 
-/// What is different about two units, in words; down to the last bit of a tensor where that is what is asked for.
-pub(super) fn cause(a: &Side, first: &Landmark, b: &Side, second: &Landmark, exactly: bool) -> Option<String> {
+/// What is different about two fused layers, in words; down to the last bit of a tensor where that is what is asked for.
+pub(super) fn cause(a: &Examined, first: &Landmark, b: &Examined, second: &Landmark, exactly: bool) -> Option<String> {
     let (x, y) = (a.model.graph().node(first.anchor), b.model.graph().node(second.anchor));
     let bits = || x.inputs.iter().zip(&y.inputs).find_map(|(&p, &q)| tensors_differ(&a.model, p, &b.model, q));
     attributes(a, first, b, second).or_else(|| epsilons(a, first, b, second)).or_else(|| {
@@ -19,15 +19,22 @@ pub(super) fn cause(a: &Side, first: &Landmark, b: &Side, second: &Landmark, exa
     })
 }
 
-/// What is different about the weights of two units, their norms folded in, where both are known.
-pub(super) fn other_weights(a: &Side, first: &Landmark, b: &Side, second: &Landmark) -> Option<String> {
+/// What is different about the weights of two fused layers, their norms folded in, where both are known.
+pub(super) fn other_weights(a: &Examined, first: &Landmark, b: &Examined, second: &Landmark) -> Option<String> {
     weights(a, first, &Weights::of(a, first)?, b, second, &Weights::of(b, second)?)
 }
 
-fn weights(a: &Side, first: &Landmark, x: &Weights, b: &Side, second: &Landmark, y: &Weights) -> Option<String> {
+fn weights(
+    a: &Examined,
+    first: &Landmark,
+    x: &Weights,
+    b: &Examined,
+    second: &Landmark,
+    y: &Weights,
+) -> Option<String> {
     let words = x.differences(y)?.words(x.bias.len())?;
-    let name = |side: &Side, mark: &Landmark| {
-        let graph = side.model.graph();
+    let name = |examined: &Examined, mark: &Landmark| {
+        let graph = examined.model.graph();
         let kernel = graph.as_parameter(*graph.node(mark.anchor).inputs.get(1)?)?;
         Some(format!("`{}`", kernel.name))
     };
@@ -37,7 +44,7 @@ fn weights(a: &Side, first: &Landmark, x: &Weights, b: &Side, second: &Landmark,
     })
 }
 
-fn attributes(a: &Side, first: &Landmark, b: &Side, second: &Landmark) -> Option<String> {
+fn attributes(a: &Examined, first: &Landmark, b: &Examined, second: &Landmark) -> Option<String> {
     let (x, y) = (a.model.graph().node(first.anchor), b.model.graph().node(second.anchor));
     if let (Some(p), Some(q)) = (Window::of(&a.model, first.anchor), Window::of(&b.model, second.anchor)) {
         return p.against(&q);
@@ -45,8 +52,8 @@ fn attributes(a: &Side, first: &Landmark, b: &Side, second: &Landmark) -> Option
     if x.op != y.op && x.op.name() != y.op.name() {
         return Some(format!("{} against {}", x.op.name(), y.op.name()));
     }
-    let acts = |side: &Side, mark: &Landmark| {
-        let nodes = mark.followers.iter().map(|&node| side.model.graph().node(node));
+    let acts = |examined: &Examined, mark: &Landmark| {
+        let nodes = mark.followers.iter().map(|&node| examined.model.graph().node(node));
         nodes.filter_map(|node| if let Op::Activation(f) = node.op { Some(f) } else { None }).collect::<Vec<_>>()
     };
     let (p, q) = (acts(a, first), acts(b, second));
@@ -172,11 +179,11 @@ fn zeros_before(model: &Checked, node: &Node) -> Pads {
     }
 }
 
-/// The epsilons of the batch norms of a unit.
-pub(super) fn norm_epsilons(side: &Side, mark: &Landmark) -> Vec<(NodeId, f64)> {
+/// The epsilons of the batch norms of a fused layer.
+pub(super) fn norm_epsilons(examined: &Examined, mark: &Landmark) -> Vec<(NodeId, f64)> {
     let nodes = std::iter::once(mark.anchor).chain(mark.followers.iter().copied());
     nodes
-        .filter_map(|id| match side.model.graph().node(id).op {
+        .filter_map(|id| match examined.model.graph().node(id).op {
             Op::BatchNorm(norm) => Some((id, norm.epsilon)),
             _ => None,
         })
@@ -189,7 +196,7 @@ pub(super) fn are_other_epsilons(a: f64, b: f64) -> bool {
     (a as f32 - b as f32).abs() > f32::EPSILON * (a as f32).abs().max((b as f32).abs())
 }
 
-fn epsilons(a: &Side, first: &Landmark, b: &Side, second: &Landmark) -> Option<String> {
+fn epsilons(a: &Examined, first: &Landmark, b: &Examined, second: &Landmark) -> Option<String> {
     let (p, q) = (norm_epsilons(a, first), norm_epsilons(b, second));
     let differing = p.iter().zip(&q).find(|((_, p), (_, q))| are_other_epsilons(*p, *q))?;
     // What an exporter wrote out has none left.

@@ -10,8 +10,11 @@
 mod batches;
 mod bound;
 mod cause;
+mod compared_values;
+mod examined;
 pub mod finite;
 mod forced;
+mod fused_layer;
 mod golden;
 mod in_types;
 mod interface;
@@ -24,12 +27,9 @@ mod probe;
 mod run;
 #[cfg(feature = "writers")]
 pub(crate) mod save;
-mod side;
 #[cfg(test)]
 mod tests;
-mod unit;
 mod verification;
-mod witness;
 
 use std::collections::{HashMap, HashSet};
 
@@ -43,6 +43,8 @@ use serde::Serialize;
 pub use batches::{at_sizes_of, prove_batches};
 use bound::{Bound, within};
 pub use cause::{Cause, Part};
+use compared_values::{ComparedValue, compared_values, squashed_once};
+use examined::Examined;
 use finite::Traced;
 pub use golden::{Golden, golden};
 pub use in_types::{Beyond, CostInType, hold_in_types};
@@ -51,13 +53,12 @@ pub use interface::{Written, WrittenInterface};
 pub use layers::Failing;
 use layers::Layers;
 use one_by_one::OneByOne;
+pub(crate) use probe::uniform;
 use run::{Run, run, top1};
-use side::Side;
 pub use verification::{
     Divergence, EndToEnd, LayerDifference, NonFiniteValues, OutputDifference, RoundingCost, Verdict, Verification,
 };
 use verification::{Method, agree};
-use witness::{Witness, squashed_once, witnesses};
 
 /// What the caller knows and wants.
 #[derive(Debug, Clone, Default)]
@@ -116,7 +117,7 @@ pub fn prove(
     };
     let layers =
         "each layer of the written file within that layer's f32 rounding noise, given what the source gives to it";
-    let method = Method { sides: ["the source", "the written file"], holds, fails, layers: layers.to_owned() };
+    let method = Method { names: ["the source", "the written file"], holds, fails, layers: layers.to_owned() };
     Ok(hold_against(written_from, read_back, relation, &method, settings, Wanted::default())?.verification)
 }
 
@@ -167,7 +168,7 @@ pub fn examine(a: &Checked, b: &Checked, settings: &Settings, wanted: Wanted) ->
         ),
     };
     let layers = "each layer of B within that layer's f32 rounding noise, given what A gives to it".to_owned();
-    let method = Method { sides: ["A", "B"], holds, fails, layers };
+    let method = Method { names: ["A", "B"], holds, fails, layers };
     let mut found = hold_against(a, b, Relation::Rearranged, &method, settings, wanted)?;
     let verification = &mut found.verification;
     if let (Verdict::Different, None, Some(output)) = (verification.verdict, &verification.reason, squashed_once(a, b))
@@ -234,22 +235,23 @@ impl Both {
 
     /// The verdict on the outputs.
     fn hold(&self, method: &Method, settings: &Settings) -> Result<Verification> {
-        let witnesses = witnesses(&self.a, &self.b, settings.before_softmax);
-        let (keep_a, keep_b) = (witnesses.iter().map(|w| w.a).collect(), witnesses.iter().map(|w| w.b).collect());
+        let compared_values = compared_values(&self.a, &self.b, settings.before_softmax);
+        let (keep_a, keep_b) =
+            (compared_values.iter().map(|w| w.a).collect(), compared_values.iter().map(|w| w.b).collect());
         let first = Run::new(&self.a, &self.inputs, keep_a, settings).context("the first model")?;
         let second = Run::new(&self.b, &self.inputs_b, keep_b, settings).context("the second model")?;
         let bounds = match (self.exactly, settings.tolerance) {
-            (true, _) => vec![Bound::exact(); witnesses.len()],
-            (false, Some(tolerance)) => vec![Bound::tolerance(tolerance); witnesses.len()],
+            (true, _) => vec![Bound::exact(); compared_values.len()],
+            (false, Some(tolerance)) => vec![Bound::tolerance(tolerance); compared_values.len()],
             (false, None) => {
                 let (a, b) = (first.noise(settings, "A")?, second.noise(settings, "B")?);
                 a.into_iter().zip(b).map(|(a, b)| a.or(b)).collect()
             }
         };
         let mut verification = Verification::new(method);
-        let mut outputs = Vec::with_capacity(witnesses.len());
+        let mut outputs = Vec::with_capacity(compared_values.len());
         let shown: HashSet<ValueId> = self.a.graph().outputs().iter().copied().collect();
-        for (index, (Witness { name, a: id, b: id_b }, bound)) in witnesses.iter().zip(bounds).enumerate() {
+        for (index, (ComparedValue { name, a: id, b: id_b }, bound)) in compared_values.iter().zip(bounds).enumerate() {
             let (found_a, found_b) = (&first.exact[index], &second.exact[index]);
             let order = &self.a.graph().value(*id).order;
             let Some(found_b) = interface::same_shape(found_a, found_b, order, self.written_as(*id, *id_b))? else {
@@ -265,21 +267,26 @@ impl Both {
             }
             verification.push(run::output(name, (found_a, &found_b), &difference, &bound));
         }
-        self.trace(&mut verification, &witnesses, settings)?;
+        self.trace(&mut verification, &compared_values, settings)?;
         finite::judge(&mut verification, &outputs);
         Ok(verification.settled(method))
     }
 
     /// Says since which layer of each model values are infinite or NaN, where some are.
-    fn trace(&self, verification: &mut Verification, witnesses: &[Witness], settings: &Settings) -> Result<()> {
+    fn trace(
+        &self,
+        verification: &mut Verification,
+        compared_values: &[ComparedValue],
+        settings: &Settings,
+    ) -> Result<()> {
         if verification.outputs.iter().all(|output| output.non_finite.is_none()) {
             return Ok(());
         }
         let a = Traced::new(&self.a, &self.inputs, settings).context("the first model")?;
         let b = Traced::new(&self.b, &self.inputs_b, settings).context("the second model")?;
-        for (output, witness) in verification.outputs.iter_mut().zip(witnesses) {
+        for (output, compared) in verification.outputs.iter_mut().zip(compared_values) {
             if let Some(values) = &mut output.non_finite {
-                (values.since_a, values.since_b) = (a.since(witness.a), b.since(witness.b));
+                (values.since_a, values.since_b) = (a.since(compared.a), b.since(compared.b));
             }
         }
         Ok(())
@@ -324,11 +331,13 @@ impl Both {
     ///
     /// Where both differ by what rounding may have done, the layers decide whether they do.
     fn look_into(&self, found: &mut Examination, method: &Method, settings: &Settings, wanted: Wanted) -> Result<()> {
-        let (side_a, side_b) =
-            (Side::new(&self.a, &self.inputs, self.exactly)?, Side::new(&self.b, &self.inputs_b, self.exactly)?);
+        let (first, second) = (
+            Examined::new(&self.a, &self.inputs, self.exactly)?,
+            Examined::new(&self.b, &self.inputs_b, self.exactly)?,
+        );
         let one_by_one = if differs(&found.verification) && self.only_numbers_differ(settings, &found.verification) {
-            let outputs = witnesses(&side_a.model, &side_b.model, settings.before_softmax);
-            Some(OneByOne::run(&side_a, &side_b, &outputs, settings)?)
+            let outputs = compared_values(&first.model, &second.model, settings.before_softmax);
+            Some(OneByOne::run(&first, &second, &outputs, settings)?)
         } else {
             None
         };
@@ -342,7 +351,7 @@ impl Both {
             found.verification.first_divergence = divergence;
             return Ok(());
         }
-        let layers = Layers::compare(&side_a, &side_b, self.exactly, settings)?;
+        let layers = Layers::compare(&first, &second, self.exactly, settings)?;
         let layers = layers.beginning(one_by_one.as_ref().and_then(OneByOne::first));
         if wanted.layers {
             found.layers = layers.table();
@@ -385,7 +394,7 @@ pub fn hold_rounded(
             let traced = Traced::new(&rounded, &inputs, settings)?;
             values.since_b = traced.since(id);
             let name = &rounded.graph().value(id).name;
-            let sentence = finite::sentence(name.raw(), &values, verification.sides);
+            let sentence = finite::sentence(name.raw(), &values, verification.names);
             let lost = traced.origin(id).and_then(|node| finite::lost(&source, &rounded, node));
             verification.reason = Some(lost.map_or_else(|| sentence.clone(), |lost| format!("{sentence}; {lost}")));
             // What was held against the file had its weights rounded, too; the source has not.

@@ -7,17 +7,17 @@
 use crate::error::Result;
 use residua_ir::SourceOrder;
 
+use super::compared_values::ComparedValue;
+use super::examined::Examined;
 use super::forced::{Held, Point, hold};
 use super::landmarks::{Landmark, align};
-use super::side::Side;
 use super::verification::{Divergence, EndToEnd, Method, Verdict, Verification};
-use super::witness::Witness;
 use super::{Settings, locate};
 
 /// Two models, layer by layer, each on what the first one gives to it.
 pub(super) struct OneByOne<'s> {
-    a: &'s Side,
-    b: &'s Side,
+    a: &'s Examined,
+    b: &'s Examined,
     /// Landmarks that are the same place.
     pairs: Vec<(usize, usize)>,
     /// What was found at them; nothing where one of the models does not compute it.
@@ -28,11 +28,16 @@ pub(super) struct OneByOne<'s> {
 
 impl<'s> OneByOne<'s> {
     /// Runs both; `outputs` are looked at besides, as they are.
-    pub(super) fn run(a: &'s Side, b: &'s Side, outputs: &[Witness], settings: &Settings) -> Result<Self> {
+    pub(super) fn run(
+        a: &'s Examined,
+        b: &'s Examined,
+        outputs: &[ComparedValue],
+        settings: &Settings,
+    ) -> Result<Self> {
         let pairs = align(&a.marks, &b.marks);
         let marks = pairs.iter().map(|&(x, y)| (a.marks[x].value, b.marks[y].value, SourceOrder::Same));
         let outputs =
-            outputs.iter().map(|Witness { a: x, b: y, .. }| (*x, *y, a.model.graph().value(*x).order.clone()));
+            outputs.iter().map(|ComparedValue { a: x, b: y, .. }| (*x, *y, a.model.graph().value(*x).order.clone()));
         let points: Vec<Point> = marks.chain(outputs).map(|(a, b, order)| Point { a, b, order }).collect();
         let mut held = hold(a, b, &points, settings)?;
         let outputs = held.split_off(pairs.len());

@@ -74,7 +74,8 @@ pub(super) fn arrays(graph: &Graph, model: &Checked, range: (f32, f32), seed: u6
         .map(|&id| {
             let shape = model.shape_of(id).and_then(|shape| shape.as_fixed()).context("an input of unknown size")?;
             let count = element_count(&shape)?;
-            let mut values: Vec<f32> = (0..count).map(|_| range.0 + (range.1 - range.0) * unit(&mut state)).collect();
+            let mut values: Vec<f32> =
+                (0..count).map(|_| range.0 + (range.1 - range.0) * uniform(&mut state)).collect();
             if let &[_, _, height, width] = &shape[..] {
                 flatten_cells(&mut values, height, width);
             }
@@ -110,7 +111,7 @@ fn flatten_cells(values: &mut [f32], height: usize, width: usize) {
 
 /// SplitMix64 (Steele, Lea, Flood 2014), its upper 24 bits as a number in [0, 1).
 #[expect(clippy::cast_precision_loss, reason = "24 bits fit")]
-fn unit(state: &mut u64) -> f32 {
+pub(crate) fn uniform(state: &mut u64) -> f32 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -166,14 +166,14 @@ pub struct Verification {
     pub in_dtype: Option<CostInType>,
     /// What both models are called.
     #[serde(skip)]
-    pub sides: [&'static str; 2],
+    pub names: [&'static str; 2],
 }
 
 /// What is asked for, in words.
 #[derive(Debug, Clone)]
 pub(super) struct Method {
     /// What both models are called.
-    pub(super) sides: [&'static str; 2],
+    pub(super) names: [&'static str; 2],
     /// What is so where they are the same.
     pub(super) holds: String,
     /// What is so where they are not.
@@ -188,7 +188,7 @@ impl Verification {
             verdict: Verdict::Same,
             method: method.holds.clone(),
             found: String::new(),
-            sides: method.sides,
+            names: method.names,
             reason: None,
             outputs: Vec::new(),
             top1_agree: None,
@@ -210,7 +210,7 @@ impl Verification {
         self.found = match (self.verdict, &self.reason) {
             (Verdict::Same, _) => self.method.clone(),
             (Verdict::Different, Some(_)) if unusable => "outputs hold values that are infinite or NaN".to_owned(),
-            (Verdict::Different, Some(_)) => format!("{} and {} have other interfaces", self.sides[0], self.sides[1]),
+            (Verdict::Different, Some(_)) => format!("{} and {} have other interfaces", self.names[0], self.names[1]),
             (Verdict::Different, None) => method.fails.clone(),
         };
         self

@@ -13,43 +13,43 @@ pub(super) fn parts<'a>(graph: &Graph, anatomy: &'a Anatomy) -> Vec<Option<&'a s
     }
     let known = known(graph, anatomy);
     // Parts in the order of the way from input to output; later ones win.
-    let mut places: Vec<Place> = Vec::with_capacity(known.len());
+    let mut places: Vec<Section> = Vec::with_capacity(known.len());
     for (node, known) in graph.nodes().iter().zip(known) {
         let producers = node.inputs.iter().filter_map(|&value| graph.producer(value));
         let before = producers.map(|producer| places[producer.index()]).max();
-        places.push(known.or(before).unwrap_or(Place::Stem));
+        places.push(known.or(before).unwrap_or(Section::Stem));
     }
     places.into_iter().map(|place| Some(place.name(anatomy))).collect()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
+enum Section {
     Stem,
     /// A block, or what lies between it and the next.
-    Behind(usize, Side),
+    Behind(usize, Within),
     Head,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Side {
-    Within,
-    Loose,
+enum Within {
+    Block,
+    Between,
 }
 
-impl Place {
+impl Section {
     fn name(self, anatomy: &Anatomy) -> &str {
         match self {
             Self::Stem => "stem",
-            Self::Behind(block, Side::Within) => &anatomy.blocks[block].name,
-            Self::Behind(_, Side::Loose) => "loose",
+            Self::Behind(block, Within::Block) => &anatomy.blocks[block].name,
+            Self::Behind(_, Within::Between) => "loose",
             Self::Head => "head",
         }
     }
 }
 
-fn known(graph: &Graph, anatomy: &Anatomy) -> Vec<Option<Place>> {
+fn known(graph: &Graph, anatomy: &Anatomy) -> Vec<Option<Section>> {
     let mut known = vec![None; graph.nodes().len()];
-    let mut set = |nodes: &mut dyn Iterator<Item = NodeId>, place: Place| {
+    let mut set = |nodes: &mut dyn Iterator<Item = NodeId>, place: Section| {
         for node in nodes {
             known[node.index()] = Some(place);
         }
@@ -57,12 +57,12 @@ fn known(graph: &Graph, anatomy: &Anatomy) -> Vec<Option<Place>> {
     for (index, block) in anatomy.blocks.iter().enumerate() {
         let gate = block.squeeze_excite.iter().flat_map(|gate| gate.layers.iter().copied().chain([gate.gate]));
         let nodes = block.main.iter().chain(&block.path.nodes).copied().chain([block.add]);
-        set(&mut nodes.chain(gate), Place::Behind(index, Side::Within));
+        set(&mut nodes.chain(gate), Section::Behind(index, Within::Block));
     }
     for loose in &anatomy.loose {
-        set(&mut loose.convs.iter().map(|conv| conv.node), Place::Behind(loose.behind, Side::Loose));
+        set(&mut loose.convs.iter().map(|conv| conv.node), Section::Behind(loose.behind, Within::Between));
     }
     let head = &anatomy.head;
-    set(&mut head.norm.into_iter().chain(head.pool).chain(head.dense.iter().map(|dense| dense.node)), Place::Head);
+    set(&mut head.norm.into_iter().chain(head.pool).chain(head.dense.iter().map(|dense| dense.node)), Section::Head);
     known
 }

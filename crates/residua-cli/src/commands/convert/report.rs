@@ -9,7 +9,7 @@ use residua::ir::Shown;
 use residua::ir::rewrite::Applied;
 use residua::render::{bytes, plural, said};
 use residua::resnet::preprocessing::Known;
-use residua::{fit, preparation};
+use residua::{layouts, preparation};
 
 use crate::console::Style;
 use crate::render;
@@ -60,7 +60,7 @@ fn written(out: &mut dyn Write, style: Style, converted: &Converted, seconds: f6
         for setting in &held.settings {
             writeln!(out, "  {}", style.warning(&said(setting)))?;
         }
-        for how in fit::moves(held) {
+        for how in layouts::moves(held) {
             writeln!(out, "  computed: {}", said(&how))?;
         }
     }

@@ -4,13 +4,13 @@ use crate::error::Result;
 use residua_ir::rewrite::Expr;
 use residua_ir::{Activation, NodeId, Op};
 
+use super::super::examined::Examined;
 use super::super::landmarks::Landmark;
-use super::super::side::Side;
 use super::{Case, Change, Trial, and_more, operands};
 
-/// The activations behind a unit.
-fn activations(side: &Side, mark: &Landmark) -> Vec<(NodeId, Activation)> {
-    let graph = side.model.graph();
+/// The activations behind a fused layer.
+fn activations(examined: &Examined, mark: &Landmark) -> Vec<(NodeId, Activation)> {
+    let graph = examined.model.graph();
     let of = |&id: &NodeId| if let Op::Activation(function) = graph.node(id).op { Some((id, function)) } else { None };
     mark.followers.iter().filter_map(of).collect()
 }

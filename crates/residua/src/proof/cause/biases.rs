@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 
-use super::super::unit::Weights;
+use super::super::fused_layer::Weights;
 use super::{Case, Change, Trial, and_more, with_weights};
 
 pub(super) fn trials(case: &Case<'_>) -> Result<Vec<Trial>> {

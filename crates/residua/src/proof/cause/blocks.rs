@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use crate::error::Result;
 use residua_resnet::slot::{Component, Position};
 
+use super::super::fused_layer::Weights;
 use super::super::landmarks::Landmark;
-use super::super::unit::Weights;
 use super::{Case, Change, Trial, with_weights};
 
-/// Units of a block by what they are there.
+/// Fused layers of a block by what they are there.
 type Units<'c> = BTreeMap<Component, &'c Landmark>;
 
 fn blocks(marks: &[Landmark]) -> BTreeMap<(usize, usize), Units<'_>> {

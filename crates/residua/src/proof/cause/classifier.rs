@@ -3,8 +3,8 @@
 use crate::error::Result;
 use residua_ir::{Op, ValueId};
 
-use super::super::side::Side;
-use super::super::unit::Weights;
+use super::super::examined::Examined;
+use super::super::fused_layer::Weights;
 use super::{Case, Change, Trial, with_weights};
 
 pub(super) fn trials(case: &Case<'_>) -> Result<Vec<Trial>> {
@@ -47,13 +47,13 @@ pub(super) fn trials(case: &Case<'_>) -> Result<Vec<Trial>> {
 }
 
 /// Channels and pixels of the picture that a value is flattened from.
-fn flattened(side: &Side, mut value: ValueId) -> Option<[usize; 2]> {
+fn flattened(examined: &Examined, mut value: ValueId) -> Option<[usize; 2]> {
     for _ in 0..8 {
-        let shape = side.model.shape_of(value)?.as_fixed()?;
+        let shape = examined.model.shape_of(value)?.as_fixed()?;
         if let [_, channels, height, width] = shape[..] {
             return Some([channels, height * width]);
         }
-        let graph = side.model.graph();
+        let graph = examined.model.graph();
         value = *graph.node(graph.producer(value)?).inputs.first()?;
     }
     None

@@ -4,8 +4,8 @@ use crate::error::Result;
 use residua_ir::rewrite::Expr;
 use residua_ir::{BatchNorm, Graph, NodeId, Op};
 
+use super::super::examined::Examined;
 use super::super::locate::{are_other_epsilons, norm_epsilons};
-use super::super::side::Side;
 use super::{Case, Change, Trial, edited, operands};
 
 /// PyTorch's, Keras's, Keras Applications', TensorFlow Slim's and Caffe's.
@@ -37,16 +37,16 @@ pub(super) fn seen(case: &Case<'_>) -> Result<Vec<Trial>> {
 
 /// Where one has none left: the epsilons that frameworks use, in the other.
 fn where_one_has_none(case: &Case<'_>) -> Vec<Trial> {
-    let own = |side: &Side| epsilon(side.model.graph());
-    let (side, name) = match (own(case.a()), own(case.b())) {
+    let own = |examined: &Examined| epsilon(examined.model.graph());
+    let (examined, name) = match (own(case.a()), own(case.b())) {
         (Some(_), None) => (case.a(), "A"),
         (None, Some(_)) => (case.b(), "B"),
         (Some(_), Some(_)) | (None, None) => return Vec::new(),
     };
-    let has = own(side).unwrap_or_default();
+    let has = own(examined).unwrap_or_default();
     let others = COMMON.into_iter().filter(|other| are_other_epsilons(*other, has));
     let trial = |other: f64| {
-        let graph = with_epsilons(side, |_| Some(other))?;
+        let graph = with_epsilons(examined, |_| Some(other))?;
         let (folded, change) = if name == "A" { ("B", Change::A(graph)) } else { ("A", Change::B(graph)) };
         let what = format!("the batch norms that were folded into {folded} had epsilon {other:e}, {name} has {has:e}");
         Some(Trial { kind: "epsilon", what, change })
@@ -62,9 +62,9 @@ fn epsilon(graph: &Graph) -> Option<f64> {
     })
 }
 
-fn with_epsilons(side: &Side, wanted: impl Fn(NodeId) -> Option<f64>) -> Option<Graph> {
-    let graph = side.model.graph();
-    edited(side, |edits| {
+fn with_epsilons(examined: &Examined, wanted: impl Fn(NodeId) -> Option<f64>) -> Option<Graph> {
+    let graph = examined.model.graph();
+    edited(examined, |edits| {
         for id in graph.node_ids() {
             if let (Op::BatchNorm(_), Some(epsilon)) = (&graph.node(id).op, wanted(id)) {
                 edits.replace(id, Expr::made(Op::BatchNorm(BatchNorm { epsilon }), operands(graph, id)));

@@ -9,8 +9,8 @@ use residua_exec::{Array, Executor, Options, Precision};
 use residua_ir::{Op, ValueId, validate};
 use residua_resnet::preprocessing::Preprocessing;
 
-use super::super::side::Side;
-use super::super::unit::Weights;
+use super::super::examined::Examined;
+use super::super::fused_layer::Weights;
 use super::{Case, Change, Trial};
 
 /// Channels that a picture may have for this.
@@ -29,7 +29,7 @@ pub(super) fn trials(case: &Case<'_>) -> Result<Vec<Trial>> {
     let (Some(end_a), Some(end_b)) = (Weights::of(case.a(), a), Weights::of(case.b(), b)) else {
         return Ok(Vec::new());
     };
-    let end = |side: &Side, weights: &Weights| side.model.graph().node(weights.end).output();
+    let end = |examined: &Examined, weights: &Weights| examined.model.graph().node(weights.end).output();
     let target = Stem::new(case.a(), end(case.a(), &end_a))?.run(&case.a().inputs[0])?;
     let stem = Stem::new(case.b(), end(case.b(), &end_b))?;
     let Some(affine) = Affine::fit(&stem, &case.b().inputs[0], &target)? else { return Ok(Vec::new()) };
@@ -43,8 +43,8 @@ struct Stem {
 }
 
 impl Stem {
-    fn new(side: &Side, end: ValueId) -> Result<Self> {
-        let model = validate(side.model.graph().clone().with_outputs(&[end]))?;
+    fn new(examined: &Examined, end: ValueId) -> Result<Self> {
+        let model = validate(examined.model.graph().clone().with_outputs(&[end]))?;
         let options = Options { precision: Precision::F64, ..Options::default() };
         Ok(Self { executor: Executor::new(&model, &options)? })
     }

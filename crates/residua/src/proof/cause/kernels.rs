@@ -3,7 +3,7 @@
 use crate::error::Result;
 use residua_ir::Op;
 
-use super::super::unit::Weights;
+use super::super::fused_layer::Weights;
 use super::{Case, Change, Trial, with_weights};
 
 /// Taps of one kernel, row-major, and how many a row has; turned.

@@ -28,12 +28,12 @@ use residua_ir::rewrite::{Edits, Expr};
 use residua_ir::{BatchNorm, DType, Graph, NodeId, Op, Parameter, Role, Tensor};
 use serde::Serialize;
 
+use super::compared_values::compared_values;
+use super::examined::Examined;
+use super::fused_layer::Weights;
 use super::landmarks::Landmark;
 use super::layers::{Layers, Pair};
 use super::locate::Window;
-use super::side::Side;
-use super::unit::Weights;
-use super::witness::witnesses;
 use super::{Settings, interface};
 
 pub(super) use search::find;
@@ -120,8 +120,8 @@ const SEEN: [Hypothesis; 6] =
 /// Two models as they are after some changes.
 #[derive(Clone)]
 struct State {
-    a: Side,
-    b: Side,
+    a: Examined,
+    b: Examined,
     before_softmax: bool,
     labels: Option<Vec<usize>>,
 }
@@ -152,9 +152,9 @@ impl State {
     /// Outputs of both that are to be the same, from f32 runs.
     fn outputs(&self, settings: &Settings) -> Result<Vec<(Array, Option<Array>)>> {
         let mut pairs = Vec::new();
-        for witness in witnesses(&self.a.model, &self.b.model, self.before_softmax) {
-            let (a, b) = (self.a.output(witness.a, settings)?, self.b.output(witness.b, settings)?);
-            let order = &self.a.model.graph().value(witness.a).order;
+        for compared in compared_values(&self.a.model, &self.b.model, self.before_softmax) {
+            let (a, b) = (self.a.output(compared.a, settings)?, self.b.output(compared.b, settings)?);
+            let order = &self.a.model.graph().value(compared.a).order;
             let mut b = interface::same_shape(&a, &b, order, None)?;
             if let (Some(labels), Some(array)) = (&self.labels, &b) {
                 b = Some(relabelled(array, labels)?);
@@ -193,11 +193,11 @@ fn relabelled(array: &Array, labels: &[usize]) -> Result<Array> {
 }
 
 impl Case<'_> {
-    fn a(&self) -> &Side {
+    fn a(&self) -> &Examined {
         &self.state.a
     }
 
-    fn b(&self) -> &Side {
+    fn b(&self) -> &Examined {
         &self.state.b
     }
 
@@ -229,7 +229,7 @@ impl Case<'_> {
         let mut words = Vec::new();
         let graph = self.edited(|edits| {
             for (_, a, b) in self.marks() {
-                let of = |side: &Side, mark: &Landmark| Window::of(&side.model, mark.anchor);
+                let of = |examined: &Examined, mark: &Landmark| Window::of(&examined.model, mark.anchor);
                 let (Some(wanted), Some(has)) = (of(self.a(), a), of(self.b(), b)) else { continue };
                 if self.a_op(a).name() == self.b_op(b).name() && differ(&wanted, &has) {
                     edits.replace(b.anchor, wanted.on(&self.b().model, b.anchor));
@@ -241,8 +241,8 @@ impl Case<'_> {
     }
 }
 
-fn edited(side: &Side, edit: impl FnOnce(&mut Edits<'_>)) -> Option<Graph> {
-    let mut edits = Edits::new(&side.model);
+fn edited(examined: &Examined, edit: impl FnOnce(&mut Edits<'_>)) -> Option<Graph> {
+    let mut edits = Edits::new(&examined.model);
     edit(&mut edits);
     if edits.is_empty() {
         return None;
@@ -259,9 +259,9 @@ fn and_more(places: &[String]) -> String {
     }
 }
 
-/// A unit with other weights: what stands in the place of the last node of what `own` was computed from.
-fn with_weights(side: &Side, mark: &Landmark, weights: &Weights) -> Option<Expr> {
-    let graph = side.model.graph();
+/// A fused layer with other weights: what stands in the place of the last node of what `own` was computed from.
+fn with_weights(examined: &Examined, mark: &Landmark, weights: &Weights) -> Option<Expr> {
+    let graph = examined.model.graph();
     let node = graph.node(mark.anchor);
     let tensor = |what: &str, shape: Vec<usize>, values: &[f64]| -> Option<Expr> {
         let tensor = Tensor::from_f64(shape, values).ok()?.cast(DType::F32);

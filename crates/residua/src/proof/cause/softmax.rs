@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 
-use super::super::witness::squashed;
+use super::super::compared_values::squashed;
 use super::{Case, Change, Trial};
 
 pub(super) fn trials(case: &Case<'_>) -> Result<Vec<Trial>> {

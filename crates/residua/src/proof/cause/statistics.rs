@@ -4,9 +4,9 @@ use crate::error::Result;
 use residua_ir::rewrite::Expr;
 use residua_ir::{DType, Graph, NodeId, Op, Parameter, Tensor};
 
+use super::super::examined::Examined;
+use super::super::fused_layer::Weights;
 use super::super::locate::norm_epsilons;
-use super::super::side::Side;
-use super::super::unit::Weights;
 use super::{Case, Change, Trial, and_more, edited, operands, with_weights};
 
 /// Names of the operands of a batch norm; the first is what is normalised.
@@ -95,8 +95,8 @@ fn norms(case: &Case<'_>) -> Vec<Norm> {
     found
 }
 
-fn tensors_of(side: &Side, node: NodeId) -> Option<[Vec<f64>; 5]> {
-    let graph = side.model.graph();
+fn tensors_of(examined: &Examined, node: NodeId) -> Option<[Vec<f64>; 5]> {
+    let graph = examined.model.graph();
     let of = |at: usize| graph.as_parameter(*graph.node(node).inputs.get(at)?)?.tensor.to_f64().ok();
     Some([Vec::new(), of(1)?, of(2)?, of(3)?, of(4)?])
 }
@@ -152,14 +152,14 @@ fn norms_of(graph: &Graph) -> impl Iterator<Item = NodeId> + '_ {
     graph.node_ids().filter(|&id| matches!(graph.node(id).op, Op::BatchNorm(norm) if norm.epsilon != 0.0))
 }
 
-fn has_norms(side: &Side) -> bool {
-    norms_of(side.model.graph()).next().is_some()
+fn has_norms(examined: &Examined) -> bool {
+    norms_of(examined.model.graph()).next().is_some()
 }
 
 /// A model with two tensors of all its batch norms in each other's places; in `name` they were the other way round.
-fn all_swapped(side: &Side, [p, q]: [usize; 2], name: &str, change: fn(Graph) -> Change) -> Option<Trial> {
-    let graph = side.model.graph();
-    let swapped = edited(side, |edits| {
+fn all_swapped(examined: &Examined, [p, q]: [usize; 2], name: &str, change: fn(Graph) -> Change) -> Option<Trial> {
+    let graph = examined.model.graph();
+    let swapped = edited(examined, |edits| {
         for id in norms_of(graph) {
             let mut operands = operands(graph, id);
             operands.swap(p, q);
@@ -172,9 +172,9 @@ fn all_swapped(side: &Side, [p, q]: [usize; 2], name: &str, change: fn(Graph) ->
 
 /// The first model with tensors as a layer is created with them, as they may have been when those of the second were
 /// folded away.
-fn all_created(side: &Side, (tensors, what): Created) -> Option<Trial> {
-    let graph = side.model.graph();
-    let created = edited(side, |edits| {
+fn all_created(examined: &Examined, (tensors, what): Created) -> Option<Trial> {
+    let graph = examined.model.graph();
+    let created = edited(examined, |edits| {
         for id in norms_of(graph) {
             let mut operands = operands(graph, id);
             for &(at, value) in tensors {

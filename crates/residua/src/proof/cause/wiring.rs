@@ -6,8 +6,8 @@ use crate::error::Result;
 use residua_ir::rewrite::Expr;
 use residua_ir::{Elementwise, Graph, NodeId, Op, ValueId};
 
+use super::super::examined::Examined;
 use super::super::landmarks::Landmark;
-use super::super::side::Side;
 use super::{Case, Change, Trial, and_more, edited, operands};
 
 /// More sums than this are not tried one by one.
@@ -33,13 +33,13 @@ pub(super) fn trials(case: &Case<'_>) -> Result<Vec<Trial>> {
 }
 
 /// Places where two values meet, that the other model does not have.
-fn unpaired<'s>(side: &'s Side, paired: &BTreeSet<usize>) -> Vec<&'s Landmark> {
-    let marks = side.marks.iter().enumerate().filter(|(at, _)| !paired.contains(at)).map(|(_, mark)| mark);
-    marks.filter(|mark| joins(side, mark.anchor).is_some()).collect()
+fn unpaired<'s>(examined: &'s Examined, paired: &BTreeSet<usize>) -> Vec<&'s Landmark> {
+    let marks = examined.marks.iter().enumerate().filter(|(at, _)| !paired.contains(at)).map(|(_, mark)| mark);
+    marks.filter(|mark| joins(examined, mark.anchor).is_some()).collect()
 }
 
-fn joins(side: &Side, node: NodeId) -> Option<Elementwise> {
-    let node = side.model.graph().node(node);
+fn joins(examined: &Examined, node: NodeId) -> Option<Elementwise> {
+    let node = examined.model.graph().node(node);
     match node.op {
         Op::Elementwise(op) if node.inputs.len() == 2 => Some(op),
         _ => None,
@@ -60,10 +60,10 @@ fn other_operator(case: &Case<'_>, a: &Landmark, b: &Landmark) -> Option<Trial> 
 }
 
 /// A model without a sum: with one of its operands alone.
-fn without(side: &Side, mark: &Landmark, what: &str, change: fn(Graph) -> Change) -> Vec<Trial> {
-    let inputs = &side.model.graph().node(mark.anchor).inputs;
+fn without(examined: &Examined, mark: &Landmark, what: &str, change: fn(Graph) -> Change) -> Vec<Trial> {
+    let inputs = &examined.model.graph().node(mark.anchor).inputs;
     let only = |&input: &ValueId| {
-        let graph = edited(side, |edits| edits.replace(mark.anchor, input.into()))?;
+        let graph = edited(examined, |edits| edits.replace(mark.anchor, input.into()))?;
         Some(Trial { kind: "wiring", what: what.to_owned(), change: change(graph) })
     };
     inputs.iter().filter_map(only).collect()
@@ -71,8 +71,8 @@ fn without(side: &Side, mark: &Landmark, what: &str, change: fn(Graph) -> Change
 
 /// The second model with each sum reading what that of the first reads.
 fn rewired(case: &Case<'_>) -> Option<Trial> {
-    let at = |side: &Side| -> BTreeMap<ValueId, usize> {
-        side.marks.iter().enumerate().map(|(at, mark)| (mark.value, at)).collect()
+    let at = |examined: &Examined| -> BTreeMap<ValueId, usize> {
+        examined.marks.iter().enumerate().map(|(at, mark)| (mark.value, at)).collect()
     };
     let (of_a, of_b) = (at(case.a()), at(case.b()));
     let partner: BTreeMap<usize, usize> = case.layers.pairs.iter().map(|pair| (pair.a, pair.b)).collect();
@@ -80,7 +80,7 @@ fn rewired(case: &Case<'_>) -> Option<Trial> {
     let graph = case.edited(|edits| {
         for (_, a, b) in case.marks() {
             let (Some(_), Some(_)) = (joins(case.a(), a.anchor), joins(case.b(), b.anchor)) else { continue };
-            let inputs = |side: &Side, mark: &Landmark| side.model.graph().node(mark.anchor).inputs.clone();
+            let inputs = |examined: &Examined, mark: &Landmark| examined.model.graph().node(mark.anchor).inputs.clone();
             // What stands in B for each operand of A.
             let wanted: Option<Vec<ValueId>> = inputs(case.a(), a)
                 .iter()

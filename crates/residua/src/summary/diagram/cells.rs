@@ -9,16 +9,16 @@ use super::{Bound, Cell, CellKind};
 const LONGEST: usize = 40;
 
 /// `3×3, 64, /2`: kernel, channels, stride; groups and dilation where there are any.
-pub(super) fn conv(unit: &ConvNormAct, bound: Bound) -> Cell {
+pub(super) fn conv(conv: &ConvNormAct, bound: Bound) -> Cell {
     let mut parts = Vec::new();
-    parts.push(if unit.kernel[0] == 0 { "conv".to_owned() } else { window(unit.kernel) });
-    parts.push(unit.outputs.to_string());
-    push_stride(&mut parts, unit.stride);
-    push_groups(&mut parts, unit.groups, unit.outputs);
-    if unit.dilation > 1 {
-        parts.push(format!("d{}", unit.dilation));
+    parts.push(if conv.kernel[0] == 0 { "conv".to_owned() } else { window(conv.kernel) });
+    parts.push(conv.outputs.to_string());
+    push_stride(&mut parts, conv.stride);
+    push_groups(&mut parts, conv.groups, conv.outputs);
+    if conv.dilation > 1 {
+        parts.push(format!("d{}", conv.dilation));
     }
-    Cell { text: parts.join(", "), kind: CellKind::Weighted(bound), strided: unit.stride > 1 }
+    Cell { text: parts.join(", "), kind: CellKind::Weighted(bound), strided: conv.stride > 1 }
 }
 
 fn window([rows, columns]: [usize; 2]) -> String {

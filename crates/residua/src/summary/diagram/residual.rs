@@ -23,8 +23,8 @@ pub(super) fn diagram(model: &Checked, sized: &Checked, anatomy: &Anatomy) -> Di
 }
 
 /// Where norm and activation of a convolution are drawn.
-fn bound(unit: &ConvNormAct, order: ActivationOrder) -> Bound {
-    match (unit.norm.is_some() || unit.activation.is_some(), order) {
+fn bound(conv: &ConvNormAct, order: ActivationOrder) -> Bound {
+    match (conv.norm.is_some() || conv.activation.is_some(), order) {
         (false, _) => Bound::Nowhere,
         (true, ActivationOrder::Pre) => Bound::Before,
         (true, ActivationOrder::Post) => Bound::Behind,
@@ -39,7 +39,7 @@ fn stem(model: &Checked, sized: &Checked, anatomy: &Anatomy) -> Column {
     let mut items: Vec<Item> = model.graph().inputs().iter().map(|&id| stack(vec![cells::end(model, id)])).collect();
     let stem = &anatomy.stem;
     let scaling = (!stem.scaling.is_empty()).then(|| Cell::new("scale", CellKind::Other));
-    let convs = stem.convs.iter().map(|unit| cells::conv(unit, bound(unit, ActivationOrder::Post)));
+    let convs = stem.convs.iter().map(|conv| cells::conv(conv, bound(conv, ActivationOrder::Post)));
     let pool = stem.pool.and_then(|id| node(sized, id));
     items.extend(scaling.into_iter().chain(convs).chain(pool).map(|cell| stack(vec![cell])));
     let last = stem.pool.or_else(|| Some(stem.convs.last()?.node)).map(|id| sized.graph().node(id).output());
@@ -117,7 +117,7 @@ fn folded(sized: &Checked, anatomy: &Anatomy, readers: &[Vec<NodeId>], stage: &S
         }
         open = inner;
         for loose in anatomy.loose.iter().filter(|loose| loose.behind == at) {
-            let convs = loose.convs.iter().map(|unit| cells::conv(unit, behind(sized, readers, unit.node)));
+            let convs = loose.convs.iter().map(|conv| cells::conv(conv, behind(sized, readers, conv.node)));
             items.extend(convs.map(|cell| stack(vec![cell])));
             open = false;
         }
@@ -140,7 +140,7 @@ fn behind(sized: &Checked, readers: &[Vec<NodeId>], conv: NodeId) -> Bound {
 }
 
 fn drawn(sized: &Checked, block: &Block) -> Stack {
-    let bound = |unit: &ConvNormAct| bound(unit, block.activation);
+    let bound = |conv: &ConvNormAct| bound(conv, block.activation);
     let main = block.main.iter().zip(&block.steps);
     let on_path = block.path.nodes.iter().zip(&block.path.steps);
     let of_path = |_: &ConvNormAct| if block.path.normed { Bound::Behind } else { Bound::Nowhere };
@@ -169,7 +169,7 @@ fn step(
 ) -> Option<Cell> {
     let node = sized.graph().node(id);
     match step {
-        Step::Conv => convs.iter().find(|unit| unit.node == id).map(|unit| cells::conv(unit, bound(unit))),
+        Step::Conv => convs.iter().find(|conv| conv.node == id).map(|conv| cells::conv(conv, bound(conv))),
         Step::Blur => Some(cells::blur(sized, node)),
         Step::Gate => {
             let width = match &block.squeeze_excite {

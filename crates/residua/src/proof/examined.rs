@@ -11,13 +11,13 @@ use residua_resnet::anatomy;
 use residua_resnet::naming::positions;
 
 use super::Settings;
+use super::compared_values::squashed;
 use super::landmarks::{Landmark, landmarks};
 use super::run::{run, taken};
-use super::witness::squashed;
 
 /// See the [module](self).
 #[derive(Debug, Clone)]
-pub(super) struct Side {
+pub(super) struct Examined {
     pub(super) model: Checked,
     /// What it is run on, in its own order of axes.
     pub(super) inputs: Vec<Array>,
@@ -26,7 +26,7 @@ pub(super) struct Side {
     results: OnceCell<HashMap<ValueId, Array>>,
 }
 
-impl Side {
+impl Examined {
     /// A model whose sizes are all known, and what it is run on.
     ///
     /// Where both models must be the same bit for bit, they are looked at as they are.

@@ -27,7 +27,9 @@ impl Fit {
         let keras = model.checked.graph().source().framework == "keras";
         match layout {
             Layout::Residua => Ok(Self::Own),
-            Layout::Source => Ok(as_it_was(model).map_or(Self::OfSource, |fitted| Self::Fitted(Box::new(fitted)))),
+            Layout::Source => {
+                Ok(under_own_names(model).map_or(Self::OfSource, |fitted| Self::Fitted(Box::new(fitted))))
+            }
             Layout::Keras if keras => Ok(Self::OfSource),
             Layout::Keras => in_library(model, "keras-applications"),
             Layout::Library(name) => in_library(model, name),
@@ -55,7 +57,7 @@ pub fn names(model: &Model) -> Vec<&'static str> {
 }
 
 /// Whether a file held weights under PyTorch's names and nothing of ours.
-pub fn is_plain(model: &Model) -> bool {
+pub(crate) fn is_plain(model: &Model) -> bool {
     let source = model.checked.graph().source();
     let of_ours = source.notes.iter().any(|note| note.starts_with("written from "));
     source.framework == "pytorch" && source.format != "onnx" && !of_ours
@@ -63,7 +65,7 @@ pub fn is_plain(model: &Model) -> bool {
 
 /// The network under the names that its file has, without the prefixes of wrappers, where they are a layout's: nothing
 /// added, nothing computed.
-fn as_it_was(model: &Model) -> Option<Fitted> {
+fn under_own_names(model: &Model) -> Option<Fitted> {
     if !is_plain(model) {
         return None;
     }

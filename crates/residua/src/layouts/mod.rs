@@ -1,11 +1,14 @@
 //! The naming layouts of safetensors outputs, and which of them can hold a model.
 
+mod fit;
+
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::fit::{self, Fit};
 use crate::model::Model;
 use crate::options::Layout as Name;
+pub(crate) use fit::is_plain;
+pub use fit::{Fit, moves, names};
 
 /// The document of them; the schema is `residua.layouts/1`.
 #[derive(Debug, Serialize)]
@@ -55,7 +58,7 @@ impl Layout {
                 let held = fit.fitted();
                 let settings = held.map_or_else(Vec::new, |held| held.settings.clone());
                 let notes = held.map_or_else(Vec::new, |held| held.notes.clone());
-                Self { holds: Some(true), settings, notes, moves: held.map_or_else(Vec::new, fit::moves), ..plain }
+                Self { holds: Some(true), settings, notes, moves: held.map_or_else(Vec::new, moves), ..plain }
             }
             Err(reasons) => Self { holds: Some(false), reason: Some(reasons.join("; ")), reasons, ..plain },
         }
@@ -69,7 +72,7 @@ impl Layout {
 pub fn layouts(model: Option<&Model>) -> Result<Document> {
     let mut model = model.cloned();
     if let Some(model) = &mut model {
-        model.as_it_was()?;
+        model.undo_export()?;
     }
     let layouts = Name::all().map(|layout| Layout::of(model.as_ref(), layout)).collect();
     Ok(Document { schema: "residua.layouts/1", layouts })

@@ -3,7 +3,7 @@
 use residua_ir::{Activation, Checked, Name, Op, ValueId};
 
 /// A value that must be the same in both models.
-pub(super) struct Witness {
+pub(super) struct ComparedValue {
     pub(super) name: String,
     pub(super) a: ValueId,
     pub(super) b: ValueId,
@@ -11,20 +11,20 @@ pub(super) struct Witness {
 
 /// The outputs, and behind each one that is squashed (softmax, sigmoid) what goes into it: probabilities near 0 and 1
 /// would hide almost any difference. Where only one model squashes, what goes into it instead, if that `will_do`.
-pub(super) fn witnesses(a: &Checked, b: &Checked, will_do: bool) -> Vec<Witness> {
-    let mut witnesses = Vec::new();
+pub(super) fn compared_values(a: &Checked, b: &Checked, will_do: bool) -> Vec<ComparedValue> {
+    let mut compared_values = Vec::new();
     for (&x, &y) in a.graph().outputs().iter().zip(b.graph().outputs()) {
         let name = a.graph().value(x).name.clone();
-        let before = |a, b| Witness { name: format!("{} before its activation", name.raw()), a, b };
-        let plain = Witness { name: name.raw().to_owned(), a: x, b: y };
+        let before = |a, b| ComparedValue { name: format!("{} before its activation", name.raw()), a, b };
+        let plain = ComparedValue { name: name.raw().to_owned(), a: x, b: y };
         match (squashed(a, x), squashed(b, y)) {
-            (Some(before_x), Some(before_y)) => witnesses.extend([plain, before(before_x, before_y)]),
-            (Some(before_x), None) if will_do => witnesses.push(before(before_x, y)),
-            (None, Some(before_y)) if will_do => witnesses.push(before(x, before_y)),
-            (Some(_), None) | (None, Some(_)) | (None, None) => witnesses.push(plain),
+            (Some(before_x), Some(before_y)) => compared_values.extend([plain, before(before_x, before_y)]),
+            (Some(before_x), None) if will_do => compared_values.push(before(before_x, y)),
+            (None, Some(before_y)) if will_do => compared_values.push(before(x, before_y)),
+            (Some(_), None) | (None, Some(_)) | (None, None) => compared_values.push(plain),
         }
     }
-    witnesses
+    compared_values
 }
 
 /// The output that only one of two models squashes.

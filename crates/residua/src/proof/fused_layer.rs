@@ -1,9 +1,9 @@
-//! What the weights of a unit come to, its batch norm folded in: the same numbers whether somebody folded it or not.
+//! What the weights of a fused layer come to, its batch norm folded in: the same numbers whether somebody folded it or not.
 
 use residua_ir::{BatchNorm, Checked, Node, NodeId, Op};
 
+use super::examined::Examined;
 use super::landmarks::Landmark;
-use super::side::Side;
 
 /// Numbers that differ by less, relative to the largest of a filter, were rounded to f32 once more.
 const ROUNDED: f64 = 1e-5;
@@ -35,8 +35,8 @@ fn affine(model: &Checked, node: &Node, norm: BatchNorm) -> Option<(Vec<f64>, Ve
 
 impl Weights {
     /// The weights of a convolution, matrix product or norm.
-    pub(super) fn of(side: &Side, mark: &Landmark) -> Option<Self> {
-        let (model, graph) = (&side.model, side.model.graph());
+    pub(super) fn of(examined: &Examined, mark: &Landmark) -> Option<Self> {
+        let (model, graph) = (&examined.model, examined.model.graph());
         let node = graph.node(mark.anchor);
         let mut weights = match node.op {
             Op::Conv(_) | Op::Linear => {
@@ -108,7 +108,7 @@ impl Weights {
     }
 }
 
-/// In what two units differ.
+/// In what two fused layers differ.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Differences {
     /// Filters whose kernels differ by more than a factor.
