@@ -1,6 +1,6 @@
 //! Untrusted bytes to containers of named tensors: Keras HDF5 and `.keras`, PyTorch, ONNX, safetensors.
 //!
-//! [`open`] maps a file, tells from its bytes what it is ([`sniff`]) and gives a [`Container`]: the tensors as views on
+//! [`open`] maps a file, or takes bytes in memory ([`ModelSource`]), tells from its bytes what it is ([`sniff`]) and gives a [`Container`]: the tensors as views on
 //! the map, and whatever text about the network the file holds, parsed as JSON or protobuf and not interpreted.
 //!
 //! Invariant: nothing in a file is trusted. Sizes are checked against [`residua_ir::budget`] and against the bytes that are there
@@ -22,6 +22,7 @@ mod open;
 mod pickle;
 pub mod safetensors;
 pub mod sniff;
+mod source;
 pub mod torch;
 mod zip;
 
@@ -29,6 +30,7 @@ use residua_ir::Tensor;
 
 pub use error::{FormatError, Problem};
 pub use open::{Beside, beside, open, open_bytes, open_onnx};
+pub use source::{Companions, ModelSource};
 pub use zip::open_zip;
 
 /// What [`open`] found.

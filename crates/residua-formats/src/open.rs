@@ -1,4 +1,4 @@
-//! From a path to a container.
+//! From a path, or from bytes in memory, to a container.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,35 +9,43 @@ use residua_ir::budget::Limit;
 use serde_json::Value;
 
 use crate::error::Result;
-use crate::folder::{Folder, map_regular};
+use crate::folder::{Folder, map_regular, parent};
 use crate::keras::archive;
 use crate::onnx::OnnxFile;
 use crate::sniff::{self, Kind};
 use crate::zip::Archive;
-use crate::{Container, FormatError, json, keras, onnx, safetensors, torch};
+use crate::{Container, FormatError, ModelSource, json, keras, onnx, safetensors, torch};
 
-/// Reads the model in a file or folder.
+/// Reads the model in a file, a folder, or bytes in memory.
 ///
 /// # Errors
 /// [`FormatError`], naming the file and the place in it.
-pub fn open(path: &Path) -> Result<Container> {
-    let result = if path.is_dir() { folder(path) } else { file(path).map(|container| with_config(path, container)) };
-    result.map_err(|error| error.in_file(path))
+pub fn open(source: impl Into<ModelSource>) -> Result<Container> {
+    open_source(&source.into())
 }
 
-/// Reads the ONNX model in a file or folder, if that is what it holds; nothing else is read.
+fn open_source(source: &ModelSource) -> Result<Container> {
+    let result = match source.path().filter(|path| path.is_dir()) {
+        Some(path) => folder(path),
+        None => one(source).map(|container| with_config(source, container)),
+    };
+    result.map_err(|error| error.in_file(source.name()))
+}
+
+/// Reads the ONNX model in a file, a folder, or bytes in memory, if that is what it holds; nothing else is read.
 ///
 /// # Errors
 /// [`FormatError`], naming the file and the place in it.
-pub fn open_onnx(path: &Path) -> Result<Option<OnnxFile>> {
-    if path.is_dir() {
-        return Ok(match open(path)? {
+pub fn open_onnx(source: impl Into<ModelSource>) -> Result<Option<OnnxFile>> {
+    let source = source.into();
+    if source.path().is_some_and(Path::is_dir) {
+        return Ok(match open(source)? {
             Container::Onnx(file) => Some(file),
             Container::Keras(_) | Container::Safetensors(_) | Container::Torch(_) => None,
         });
     }
     let read = |bytes: Bytes| match sniff::sniff(&bytes)? {
-        Kind::Onnx => onnx::read(Some(path), &bytes).map(Some),
+        Kind::Onnx => onnx::read(Folder::beside(&source), &bytes).map(Some),
         Kind::Hdf5
         | Kind::KerasZip
         | Kind::Safetensors
@@ -47,40 +55,41 @@ pub fn open_onnx(path: &Path) -> Result<Option<OnnxFile>> {
         | Kind::Pickle
         | Kind::Index => Ok(None),
     };
-    map_regular(path).and_then(read).map_err(|error| error.in_file(path))
+    bytes_of(&source).and_then(read).map_err(|error| error.in_file(source.name()))
 }
 
-/// Reads the model in the bytes of one file that lies in no folder: what it says of other files is refused.
+/// Reads the model in the bytes of one file of no name, with no file beside it: see [`ModelSource::bytes`].
 ///
 /// # Errors
 /// [`FormatError`], naming the place in it.
 pub fn open_bytes(bytes: Bytes) -> Result<Container> {
-    one(bytes, None)
+    open(ModelSource::bytes("", bytes))
 }
 
-fn file(path: &Path) -> Result<Container> {
-    one(map_regular(path)?, Some(path))
+fn bytes_of(source: &ModelSource) -> Result<Bytes> {
+    match source.memory() {
+        Some(memory) => Ok(memory.bytes.clone()),
+        None => map_regular(source.name()),
+    }
 }
 
-fn one(bytes: Bytes, path: Option<&Path>) -> Result<Container> {
+fn one(source: &ModelSource) -> Result<Container> {
+    let bytes = bytes_of(source)?;
     match sniff::sniff(&bytes)? {
         Kind::Hdf5 => keras::read_h5(bytes).map(Container::Keras),
         Kind::KerasZip => archive::read_zip(Archive::open(&bytes)?).map(Container::Keras),
-        Kind::Onnx => onnx::read(path, &bytes).map(Container::Onnx),
+        Kind::Onnx => onnx::read(Folder::beside(source), &bytes).map(Container::Onnx),
         Kind::Safetensors => safetensors::read(&bytes).map(Container::Safetensors),
         Kind::TorchZip => torch::read_zip(&bytes, Archive::open(&bytes)?).map(Container::Torch),
         Kind::TorchLegacy => torch::read_legacy(&bytes).map(Container::Torch),
         Kind::Tar => torch::read_tar(&bytes).map(Container::Torch),
         Kind::Pickle => torch::read_pickle(&bytes).map(Container::Torch),
-        Kind::Index => match path {
-            Some(path) => index(path, &bytes),
-            None => Err(FormatError::malformed("", "a model", "an index of files that it is to be read from")),
-        },
+        Kind::Index => index(&Folder::beside(source), &bytes),
     }
 }
 
 /// Reads the shards that an index names; what they are shows in the first.
-fn index(path: &Path, bytes: &Bytes) -> Result<Container> {
+fn index(folder: &Folder, bytes: &Bytes) -> Result<Container> {
     let index = json::parse("", bytes)?;
     let malformed = |found: &str| FormatError::malformed("weight_map", "files for the names of tensors", found);
     let Some(Value::Object(map)) = index.get("weight_map") else { return Err(malformed("no object")) };
@@ -94,14 +103,13 @@ fn index(path: &Path, bytes: &Bytes) -> Result<Container> {
         names.insert(name.clone(), files);
     }
     let Some(first) = names.values().flatten().next() else { return Err(malformed("none")) };
-    let folder = Folder::of(path);
     names.values().flatten().collect::<BTreeSet<_>>().into_iter().for_each(|name| folder.note(name));
     match sniff::sniff(&folder.map("weight_map", first)?) {
-        Ok(Kind::Hdf5) => keras::read_shards(&folder, &names).map(Container::Keras),
-        Ok(Kind::TorchZip | Kind::TorchLegacy) => torch::read_shards(&folder, &names).map(Container::Torch),
+        Ok(Kind::Hdf5) => keras::read_shards(folder, &names).map(Container::Keras),
+        Ok(Kind::TorchZip | Kind::TorchLegacy) => torch::read_shards(folder, &names).map(Container::Torch),
         // Whatever it is, the message names the file and what an index of such a shape leads to most.
         Ok(Kind::KerasZip | Kind::Onnx | Kind::Safetensors | Kind::Tar | Kind::Pickle | Kind::Index) | Err(_) => {
-            safetensors::read_shards(&folder, &names).map(Container::Safetensors)
+            safetensors::read_shards(folder, &names).map(Container::Safetensors)
         }
     }
 }
@@ -109,13 +117,13 @@ fn index(path: &Path, bytes: &Bytes) -> Result<Container> {
 /// Puts `config.json` with the container, where it lies beside a file that Hugging Face has under this name.
 ///
 /// What is wrong with it is a note: names and shapes say nearly all that it says.
-fn with_config(path: &Path, mut container: Container) -> Container {
+fn with_config(source: &ModelSource, mut container: Container) -> Container {
     const CONFIG: &str = "config.json";
-    let of_hugging_face = path.file_name().is_some_and(|name| WITH_CONFIG.iter().any(|known| name == *known));
-    if !of_hugging_face || !path.with_file_name(CONFIG).is_file() {
+    let of_hugging_face = source.name().file_name().is_some_and(|name| WITH_CONFIG.iter().any(|known| name == *known));
+    if !of_hugging_face {
         return container;
     }
-    let text = Folder::of(path).map(CONFIG, CONFIG);
+    let Some(text) = Folder::beside(source).map_if_there(CONFIG, CONFIG).transpose() else { return container };
     let read = text.and_then(|text| json::parse(CONFIG, &text)).and_then(|config| match config {
         Value::Object(_) => Ok(config),
         other => Err(FormatError::malformed(CONFIG, "an object", format!("{:.40}", other.to_string()))),
@@ -151,7 +159,7 @@ fn folder(path: &Path) -> Result<Container> {
         return archive::read_folder(path).map(Container::Keras);
     }
     if let Some(model) = MODELS.into_iter().find(|&model| names.iter().any(|name| name == model)) {
-        return open(&path.join(model));
+        return open(path.join(model));
     }
     if names.iter().any(|name| name == "saved_model.pb") {
         let help = "in Python, load it and `model.save(\"model.keras\")`, or convert it with `tf2onnx`";
@@ -159,7 +167,7 @@ fn folder(path: &Path) -> Result<Container> {
     }
     let mut models: Vec<PathBuf> = names.iter().map(|name| path.join(name)).filter(|path| is_model(path)).collect();
     match (models.pop(), models.len()) {
-        (Some(model), 0) => open(&model),
+        (Some(model), 0) => open(model),
         (None, _) => Err(FormatError::malformed("", "a folder that holds a model", "none of its files is one")),
         (Some(_), more) => {
             let found = format!("{}; give one of them", more + 1);
@@ -179,11 +187,18 @@ pub enum Beside {
     OfSeveral(Value),
 }
 
-/// Reads the JSON file of this name in the folder of a model, or in the folder that `model` is.
+/// Reads the JSON file of this name beside a model: in its folder, in the folder that it is, or given with its bytes.
 ///
 /// # Errors
 /// [`FormatError`] where it is there and is no JSON within the limits, or leads out of the folder.
-pub fn beside(model: &Path, name: &str) -> Result<Beside> {
+pub fn beside(model: &ModelSource, name: &str) -> Result<Beside> {
+    if let Some(_memory) = model.memory() {
+        // Files that are given with a model are about it.
+        let text = Folder::beside(model).map_if_there(name, name)?;
+        let value = text.map(|text| json::parse(name, &text)).transpose()?;
+        return Ok(value.map_or(Beside::Nothing, Beside::OfThis));
+    }
+    let model = model.name();
     let folder = if model.is_dir() { model.to_owned() } else { parent(model) };
     if !folder.join(name).is_file() {
         return Ok(Beside::Nothing);
@@ -196,13 +211,6 @@ pub fn beside(model: &Path, name: &str) -> Result<Beside> {
     let known = MODELS.iter().any(|known| model.file_name().is_some_and(|own| own == *known));
     let alone = model.is_dir() || known || folder.join(name) == model || is_alone(&folder)?;
     Ok(if alone { Beside::OfThis(value) } else { Beside::OfSeveral(value) })
-}
-
-fn parent(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        Some(_) | None => PathBuf::from("."),
-    }
 }
 
 /// Endings of files that hold models.

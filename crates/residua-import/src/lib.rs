@@ -18,13 +18,15 @@ pub mod safetensors;
 mod state_dict;
 pub mod weights;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use bytes::Bytes;
 use residua_formats::Container;
 use residua_ir::Graph;
 use residua_resnet::recognise::Given;
 
 pub use error::{Error as ImportError, Result};
+pub use residua_formats::{Companions, ModelSource};
 
 /// What is known of a file besides its bytes.
 #[derive(Debug, Clone, Default)]
@@ -39,32 +41,45 @@ pub struct LoadOptions {
     pub config: Option<PathBuf>,
 }
 
-/// Reads the network in a file or folder.
+/// Reads the network in a file, a folder, or bytes in memory.
 ///
 /// # Errors
 /// [`ImportError`], naming the file, and the layer or tensor it is about.
-pub fn load(path: &Path) -> Result<Graph> {
-    load_with(path, &LoadOptions::default())
+pub fn load(source: impl Into<ModelSource>) -> Result<Graph> {
+    load_with(source, &LoadOptions::default())
 }
 
 /// As [`load`], with what is known besides. Files that hold their graph need none of it, and it is not looked at.
 ///
 /// # Errors
 /// [`ImportError`], naming the file, and the layer or tensor it is about.
-pub fn load_with(path: &Path, options: &LoadOptions) -> Result<Graph> {
-    let name = path.file_stem().map_or_else(|| "model".to_owned(), |stem| stem.to_string_lossy().into_owned());
-    let container = residua_formats::open(path)?;
+pub fn load_with(source: impl Into<ModelSource>, options: &LoadOptions) -> Result<Graph> {
+    load_source(&source.into(), options)
+}
+
+/// Reads the network in bytes in memory. `name` is that of the file in messages.
+///
+/// What the model says of other files (external data, shards) is refused; [`ModelSource::with_companions`] gives them.
+///
+/// # Errors
+/// [`ImportError`] with this name, and the layer or tensor it is about.
+pub fn load_bytes(name: &str, bytes: impl Into<Bytes>, options: &LoadOptions) -> Result<Graph> {
+    load_source(&ModelSource::bytes(name, bytes), options)
+}
+
+fn load_source(source: &ModelSource, options: &LoadOptions) -> Result<Graph> {
+    let container = residua_formats::open(source)?;
     // Files that hold their graph have no use for a configuration of weights.
     let config = match &container {
         Container::Safetensors(file) if safetensors::holds_graph(file) => None,
         Container::Keras(_) | Container::Onnx(_) => None,
         Container::Safetensors(_) | Container::Torch(_) => Some(options.config.as_deref()),
     };
-    let graph = from_container(container, &name, options).and_then(|mut graph| {
-        preparation::read_beside(path, config, &mut graph)?;
+    let graph = from_container(container, &source.stem(), options).and_then(|mut graph| {
+        preparation::read_beside(source, config, &mut graph)?;
         Ok(graph)
     });
-    graph.map_err(|error| ImportError::InFile { file: path.to_owned(), error: Box::new(error) })
+    graph.map_err(|error| ImportError::InFile { file: source.name().to_owned(), error: Box::new(error) })
 }
 
 /// The network in a container; `name` is its name where the container has none.

@@ -8,7 +8,6 @@ mod skim;
 mod tensor;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -26,8 +25,8 @@ use schema::{GraphProto, ModelProto, NodeProto, TensorProto};
 pub struct OnnxFile {
     /// The model. Its `raw_data` are slices of the mapped file.
     pub model: ModelProto,
-    /// Where external data may lie; None where there is no file.
-    folder: Option<Folder>,
+    /// Where external data may lie.
+    folder: Folder,
     external: Mutex<BTreeMap<String, Bytes>>,
     /// None where there is no file: such a model takes the memory that it has already.
     decoded: Option<Decoded>,
@@ -36,7 +35,7 @@ pub struct OnnxFile {
 impl From<ModelProto> for OnnxFile {
     /// A model that is in no file, and so has no external data.
     fn from(model: ModelProto) -> Self {
-        Self { model, folder: None, external: Mutex::default(), decoded: None }
+        Self { model, folder: Folder::none(), external: Mutex::default(), decoded: None }
     }
 }
 
@@ -56,14 +55,11 @@ impl OnnxFile {
     /// The bytes of a file of external data, mapped once.
     fn external(&self, tensor: &str, file: &str) -> Result<Bytes> {
         let at = tensor::place(tensor);
-        let Some(folder) = &self.folder else {
-            return Err(FormatError::malformed(at, "data in the model", "data in another file, of a model in none"));
-        };
         let mut open = self.external.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bytes) = open.get(file) {
             return Ok(bytes.clone());
         }
-        let bytes = folder.map(&at, file)?;
+        let bytes = self.folder.map(&at, file)?;
         if let Some(decoded) = &self.decoded {
             decoded.grow(bytes.len());
         }
@@ -98,16 +94,13 @@ pub(crate) fn is_onnx(bytes: &[u8]) -> bool {
         && skim::fields(bytes).any(|field| matches!(field, Some((7 | 25, _))))
 }
 
-/// Reads a model; its external data lie beside `path`.
-pub(crate) fn read(path: Option<&Path>, bytes: &Bytes) -> Result<OnnxFile> {
+/// Reads a model; its external data lie in `folder`.
+pub(crate) fn read(folder: Folder, bytes: &Bytes) -> Result<OnnxFile> {
     skim::check(bytes)?;
     let model = ModelProto::decode(bytes.clone())
         .map_err(|error| FormatError::malformed("model", "an ONNX message", error.to_string()))?;
-    let folder = path.map(Folder::of);
-    if let Some(folder) = &folder {
-        // Not all of them are read by every command, and none is to be replaced by its output.
-        external_files(&model).into_iter().for_each(|name| folder.note(name));
-    }
+    // Not all of them are read by every command, and none is to be replaced by its output.
+    external_files(&model).into_iter().for_each(|name| folder.note(name));
     Ok(OnnxFile { model, folder, external: Mutex::default(), decoded: Some(Decoded::of(bytes.len())) })
 }
 

@@ -14,7 +14,7 @@ mod timm;
 
 use std::path::Path;
 
-use residua_formats::{Beside, beside};
+use residua_formats::{Beside, ModelSource, beside};
 use residua_ir::Graph;
 use residua_ir::preparation::{Preparation, PreparationError, Stated};
 use serde_json::Value;
@@ -40,11 +40,12 @@ const CONFIG: &str = "config.json";
 ///
 /// # Errors
 /// Where a file states what cannot be followed.
-pub(crate) fn read_beside(path: &Path, config: Option<Option<&Path>>, graph: &mut Graph) -> Result<()> {
+pub(crate) fn read_beside(source: &ModelSource, config: Option<Option<&Path>>, graph: &mut Graph) -> Result<()> {
     let mut found = Found { weights_alone: config.is_some(), ..Found::default() };
     let named = config.flatten();
     // A configuration that is named stands for all that lies beside it.
-    let model = named.unwrap_or(path);
+    let beside_named = named.map(ModelSource::from);
+    let model = beside_named.as_ref().unwrap_or(source);
     for (name, key) in PROCESSORS {
         let Some((value, alone)) = json(model, name)? else { continue };
         let settings = match key {
@@ -62,7 +63,7 @@ pub(crate) fn read_beside(path: &Path, config: Option<Option<&Path>>, graph: &mu
     let config = match named {
         Some(config) => Some((crate::state_dict::read_config(config)?, true)),
         // Where it is no JSON, the reader of the container has said so.
-        None => json(path, CONFIG).unwrap_or_default(),
+        None => json(source, CONFIG).unwrap_or_default(),
     };
     if let Some((value, alone)) = config.filter(|(value, _)| is_timm(value)) {
         if alone {
@@ -109,7 +110,7 @@ impl Found {
 }
 
 /// The JSON of this name beside a model, and whether it is about this model.
-fn json(model: &Path, name: &str) -> Result<Option<(Value, bool)>> {
+fn json(model: &ModelSource, name: &str) -> Result<Option<(Value, bool)>> {
     Ok(match beside(model, name)? {
         Beside::Nothing => None,
         Beside::OfThis(value) => Some((value, true)),
