@@ -20,7 +20,7 @@ pub enum ExecError {
         reason: Text,
     },
     /// A tensor that the file cannot give.
-    #[error("tensor `{parameter}`: {source}")]
+    #[error("tensor `{parameter}`")]
     Parameter {
         /// Name of the tensor.
         parameter: Name,

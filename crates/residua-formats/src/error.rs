@@ -8,15 +8,16 @@ use residua_ir::Text;
 use residua_ir::budget::{Limit, Overrun};
 
 /// Why a file could not be read.
-#[derive(Debug, thiserror::Error)]
-#[error("{}{}{problem}", Prefix(&self.file.to_string_lossy().as_ref().into()), Prefix(&self.at))]
+///
+/// It shows the file, the place and the problem; what lies behind the problem is its source.
+#[derive(Debug)]
+#[non_exhaustive]
 pub struct FormatError {
     /// The file, or the folder that was given.
     pub file: PathBuf,
     /// The place in it: a path of groups, an archive's entry, a field, a byte. Empty where it is the whole file.
     pub at: Text,
     /// What is wrong there.
-    #[source]
     pub problem: Problem,
 }
 
@@ -25,8 +26,8 @@ pub struct FormatError {
 #[non_exhaustive]
 pub enum Problem {
     /// The file could not be opened or mapped.
-    #[error("cannot be read: {0}")]
-    Io(io::Error),
+    #[error("cannot be read")]
+    Io(#[source] io::Error),
     /// The file is something that is known, but not read.
     #[error("{what} is not supported: {help}")]
     Unsupported {
@@ -48,11 +49,21 @@ pub enum Problem {
     Limit(#[from] Overrun),
 }
 
-struct Prefix<'a>(&'a Text);
-
-impl fmt::Display for Prefix<'_> {
+impl fmt::Display for FormatError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() { Ok(()) } else { write!(f, "{}: ", self.0) }
+        if !self.file.as_os_str().is_empty() {
+            write!(f, "{}: ", Text::from(self.file.to_string_lossy().as_ref()))?;
+        }
+        if !self.at.is_empty() {
+            write!(f, "{}: ", self.at)?;
+        }
+        self.problem.fmt(f)
+    }
+}
+
+impl std::error::Error for FormatError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.problem.source()
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use residua_ir::budget::Limit;
+use residua_ir::in_full;
 use serde_json::Value;
 
 use crate::error::Result;
@@ -135,7 +136,7 @@ fn with_config(source: &ModelSource, mut container: Container) -> Container {
     };
     match read {
         Ok(read) => *config = Some(read),
-        Err(error) => notes.push(format!("`config.json` beside the model is not read: {error}")),
+        Err(error) => notes.push(format!("`config.json` beside the model is not read: {}", in_full(&error))),
     }
     container
 }

@@ -1,6 +1,7 @@
 //! What can go wrong between a container and a graph, classed by culprit.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use residua_formats::FormatError;
 use residua_ir::budget::Overrun;
@@ -8,20 +9,63 @@ use residua_ir::validate::SHAPE_MISMATCH;
 use residua_ir::{Finding, GraphError, Name, Shown, TensorError, Text};
 
 /// Result of an import.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a container is no network that this tool can take.
+/// Why a file is no network that this tool can take.
+///
+/// It shows the file and the problem; what lies behind the problem is its source ([`residua_ir::in_full`] shows all of it).
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ImportError {
+    /// The file, or what bytes in memory were called; empty where there is neither, and where the problem names its file.
+    pub file: PathBuf,
+    /// What is wrong.
+    pub problem: Error,
+}
+
+impl ImportError {
+    pub(crate) fn in_file(file: &Path, problem: Error) -> Self {
+        Self { file: file.to_owned(), problem }
+    }
+
+    /// What is wrong in terms of the network's own graph and shapes; empty where that is not what is wrong.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        self.problem.findings()
+    }
+}
+
+impl fmt::Display for ImportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.file.as_os_str().is_empty() {
+            write!(f, "{}: ", self.file.shown())?;
+        }
+        self.problem.fmt(f)
+    }
+}
+
+impl std::error::Error for ImportError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.problem.source()
+    }
+}
+
+impl From<Error> for ImportError {
+    fn from(problem: Error) -> Self {
+        Self { file: PathBuf::new(), problem }
+    }
+}
+
+impl From<FormatError> for ImportError {
+    fn from(error: FormatError) -> Self {
+        Error::Format(error).into()
+    }
+}
+
+/// What is wrong with a container, whatever file it is in.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// An error about this file.
-    #[error("{}: {error}", file.shown())]
-    InFile {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with it.
-        error: Box<Error>,
-    },
     /// The bytes are no container that can be read.
     #[error(transparent)]
     Format(#[from] FormatError),
@@ -111,7 +155,7 @@ pub enum Error {
         tried: Vec<Text>,
     },
     /// A tensor could not be viewed as its layer needs it.
-    #[error("tensor `{tensor}`: {source}")]
+    #[error("tensor `{tensor}`")]
     Tensor {
         /// Path of the tensor in the file.
         tensor: Name,
@@ -131,7 +175,6 @@ impl Error {
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
         match self {
-            Self::InFile { error, .. } => error.findings(),
             Self::Faults(faults) => faults.clone(),
             Self::Shape { layer, tensor, location, expected, found } => {
                 let message = format!("tensor `{tensor}` must have shape {expected}, found {found}");
@@ -169,4 +212,32 @@ fn in_short(faults: &[Finding]) -> String {
 fn list_tried(tried: &[Text]) -> String {
     let tried: Vec<String> = tried.iter().map(ToString::to_string).collect();
     if tried.is_empty() { String::new() } else { format!("; tried: {}", tried.join("; ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use std::error::Error as _;
+    use std::io;
+
+    use residua_ir::{Tensor, in_full};
+
+    use super::*;
+
+    #[test]
+    fn what_is_behind_an_error_is_its_source_and_shown_by_it_alone() {
+        let error = crate::load("no such file").unwrap_err();
+        assert_eq!(error.to_string(), "no such file: cannot be read");
+        let cause = error.source().unwrap();
+        assert_eq!(cause.downcast_ref::<io::Error>().unwrap().kind(), io::ErrorKind::NotFound);
+        assert_eq!(in_full(&error), format!("no such file: cannot be read: {cause}"));
+
+        let source = Tensor::from_f32(vec![2], &[0.0]).unwrap_err();
+        let told = source.to_string();
+        let error = ImportError::in_file(Path::new("m.pth"), Error::Tensor { tensor: "w".into(), source });
+        assert_eq!(error.to_string(), "m.pth: tensor `w`");
+        assert!(error.source().unwrap().is::<TensorError>());
+        assert_eq!(in_full(&error), format!("m.pth: tensor `w`: {told}"));
+    }
 }

@@ -25,7 +25,8 @@ use residua_formats::Container;
 use residua_ir::Graph;
 use residua_resnet::recognise::Given;
 
-pub use error::{Error as ImportError, Result};
+use error::Result;
+pub use error::{Error as ImportProblem, ImportError};
 pub use residua_formats::{Companions, ModelSource};
 
 /// What is known of a file besides its bytes.
@@ -45,7 +46,7 @@ pub struct LoadOptions {
 ///
 /// # Errors
 /// [`ImportError`], naming the file, and the layer or tensor it is about.
-pub fn load(source: impl Into<ModelSource>) -> Result<Graph> {
+pub fn load(source: impl Into<ModelSource>) -> Result<Graph, ImportError> {
     load_with(source, &LoadOptions::default())
 }
 
@@ -53,7 +54,7 @@ pub fn load(source: impl Into<ModelSource>) -> Result<Graph> {
 ///
 /// # Errors
 /// [`ImportError`], naming the file, and the layer or tensor it is about.
-pub fn load_with(source: impl Into<ModelSource>, options: &LoadOptions) -> Result<Graph> {
+pub fn load_with(source: impl Into<ModelSource>, options: &LoadOptions) -> Result<Graph, ImportError> {
     load_source(&source.into(), options)
 }
 
@@ -63,11 +64,11 @@ pub fn load_with(source: impl Into<ModelSource>, options: &LoadOptions) -> Resul
 ///
 /// # Errors
 /// [`ImportError`] with this name, and the layer or tensor it is about.
-pub fn load_bytes(name: &str, bytes: impl Into<Bytes>, options: &LoadOptions) -> Result<Graph> {
+pub fn load_bytes(name: &str, bytes: impl Into<Bytes>, options: &LoadOptions) -> Result<Graph, ImportError> {
     load_source(&ModelSource::bytes(name, bytes), options)
 }
 
-fn load_source(source: &ModelSource, options: &LoadOptions) -> Result<Graph> {
+fn load_source(source: &ModelSource, options: &LoadOptions) -> Result<Graph, ImportError> {
     let container = residua_formats::open(source)?;
     // Files that hold their graph have no use for a configuration of weights.
     let config = match &container {
@@ -75,18 +76,22 @@ fn load_source(source: &ModelSource, options: &LoadOptions) -> Result<Graph> {
         Container::Keras(_) | Container::Onnx(_) => None,
         Container::Safetensors(_) | Container::Torch(_) => Some(options.config.as_deref()),
     };
-    let graph = from_container(container, &source.stem(), options).and_then(|mut graph| {
+    let graph = import(container, &source.stem(), options).and_then(|mut graph| {
         preparation::read_beside(source, config, &mut graph)?;
         Ok(graph)
     });
-    graph.map_err(|error| ImportError::InFile { file: source.name().to_owned(), error: Box::new(error) })
+    graph.map_err(|problem| ImportError::in_file(source.name(), problem))
 }
 
 /// The network in a container; `name` is its name where the container has none.
 ///
 /// # Errors
 /// [`ImportError`], naming the layer or tensor it is about.
-pub fn from_container(container: Container, name: &str, options: &LoadOptions) -> Result<Graph> {
+pub fn from_container(container: Container, name: &str, options: &LoadOptions) -> Result<Graph, ImportError> {
+    import(container, name, options).map_err(ImportError::from)
+}
+
+fn import(container: Container, name: &str, options: &LoadOptions) -> Result<Graph> {
     match container {
         Container::Keras(file) if file.config.is_some() => keras::import(file, name),
         Container::Keras(file) => weights::import(file, name, &options.given),

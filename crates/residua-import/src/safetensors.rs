@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use residua_formats::safetensors::SafetensorsFile;
 use residua_ir::preparation::Stated;
-use residua_ir::{Graph, Tensor, Unused, interchange};
+use residua_ir::{Graph, Tensor, Unused, in_full, interchange};
 
 use crate::error::{Error, Result};
 
@@ -38,7 +38,7 @@ pub fn import(file: SafetensorsFile, name: &str) -> Result<Graph> {
     let mut graph = graph.map_err(|error| Error::Config {
         at: format!("metadata `{GRAPH_KEY}`").into(),
         expected: "the text of a graph".into(),
-        found: error.to_string().into(),
+        found: in_full(&error).into(),
     })?;
     let used = used.into_inner();
     let unused = file.tensors.iter().filter(|tensor| !used.contains(&tensor.name));

@@ -45,7 +45,7 @@ pub enum Place {
 #[non_exhaustive]
 pub enum InterchangeError {
     /// No JSON, or a field that is missing, unknown or of another type.
-    #[error("the graph's text: {}", Text::from(.0.to_string()))]
+    #[error("the graph's text")]
     Json(#[from] serde_json::Error),
     /// Another version of the text, or another text.
     #[error("the graph's text has the schema `{found}`, expected `{SCHEMA}`: was it written by a newer version?")]
@@ -75,12 +75,12 @@ pub enum InterchangeError {
         message: Text,
     },
     /// A stored tensor that does not fit what the text says of it.
-    #[error("parameter `{parameter}`: {error}")]
+    #[error("parameter `{parameter}`")]
     Tensor {
         /// The parameter.
         parameter: Name,
         /// What does not fit.
-        error: TensorError,
+        source: TensorError,
     },
     /// A graph that is too large.
     #[error(transparent)]
@@ -361,7 +361,7 @@ impl Reader {
     ) -> Result<Tensor, InterchangeError> {
         let invalid =
             |message: String| InterchangeError::Invalid { at: text.name.clone().into(), message: message.into() };
-        let failed = |error| InterchangeError::Tensor { parameter: text.name.clone().into(), error };
+        let failed = |source| InterchangeError::Tensor { parameter: text.name.clone().into(), source };
         let tensor = match (&text.tensor, text.fill) {
             (Some(name), None) => {
                 let missing = || InterchangeError::Reference {

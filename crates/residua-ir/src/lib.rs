@@ -12,6 +12,7 @@
 #![deny(clippy::wildcard_enum_match_arm, reason = "a new operator must not be misread in silence")]
 
 pub mod budget;
+pub mod cause;
 pub mod computes;
 pub mod cost;
 pub mod faults;
@@ -30,6 +31,7 @@ pub mod shape;
 pub mod tensor;
 pub mod validate;
 
+pub use cause::in_full;
 pub use cost::Counting;
 pub use files::map_file;
 pub use finding::{Code, Finding, Level};

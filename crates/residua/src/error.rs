@@ -201,23 +201,51 @@ impl fmt::Display for Lines {
 
 impl std::error::Error for Lines {}
 
-/// An error and its causes as they may be shown, the outermost first. A cause whose text the one before it already holds
-/// is not repeated.
+/// An error and its causes as they may be shown, the outermost first. What lies behind an error that says what is wrong goes on
+/// with its line; what lies behind one that says what was being done has a line of its own. A cause whose text the line before it
+/// already holds is not repeated.
 #[must_use]
 pub fn messages(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
+    let mut goes_on = false;
     let mut next = Some(error);
     while let Some(cause) = next {
         let line = match lines_of(cause) {
             Some(lines) => lines.to_string(),
             None => Text::from(cause.to_string()).to_string(),
         };
-        if lines.last().is_none_or(|said| !said.contains(&line)) {
-            lines.push(line);
+        match lines.last_mut() {
+            Some(said) if said.contains(&line) => {}
+            Some(said) if goes_on => said.push_str(&format!(": {line}")),
+            Some(_) | None => lines.push(line),
         }
+        goes_on = goes_on || says_what_is_wrong(cause);
         next = cause.source();
     }
     lines
+}
+
+/// Whether an error is one of a library, which leaves to its source what the source can say.
+fn says_what_is_wrong(error: &(dyn std::error::Error + 'static)) -> bool {
+    if let Some(error) = error.downcast_ref::<Error>() {
+        return !matches!(error, Error::While { .. });
+    }
+    #[cfg(feature = "readers")]
+    if error.is::<residua_import::ImportError>() || error.is::<residua_formats::FormatError>() {
+        return true;
+    }
+    #[cfg(feature = "engine")]
+    if error.is::<residua_exec::ExecError>() {
+        return true;
+    }
+    #[cfg(feature = "writers")]
+    if error.is::<residua_emit::EmitError>() {
+        return true;
+    }
+    error.is::<residua_ir::GraphError>()
+        || error.is::<residua_ir::interchange::InterchangeError>()
+        || error.is::<residua_ir::rewrite::RewriteError>()
+        || error.is::<residua_ir::rewrite::FreeBatchError>()
 }
 
 fn lines_of<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Lines> {
@@ -237,6 +265,15 @@ mod tests {
         assert_eq!(messages(&error), ["c\\nd", "`a\\n::error::b\\u{1b}[2J`"]);
         let lines = Error::from(Lines(vec!["a".into(), "  - b\nc".into()]));
         assert_eq!(messages(&lines), ["a\n  - b\\nc"]);
+    }
+
+    #[cfg(feature = "readers")]
+    #[test]
+    fn what_lies_behind_an_error_of_a_library_goes_on_with_its_line() {
+        let error = residua_import::load("no such file").unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        let error = Err::<(), _>(error).context("the reference").unwrap_err();
+        assert_eq!(messages(&error), ["the reference".to_owned(), format!("no such file: cannot be read: {cause}")]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use residua_exec::{ExecError, Executor, Options, Precision};
 use residua_ir::rewrite::fold_constants;
-use residua_ir::{Checked, Graph, LazyBytes, Tensor, TensorError, Typed};
+use residua_ir::{Checked, Graph, LazyBytes, Tensor, TensorError, Typed, in_full};
 
 use crate::error::{Error, Result};
 
@@ -15,7 +15,7 @@ struct Computation(Checked);
 impl LazyBytes for Computation {
     /// Computed in f64, and rounded once.
     fn load(&self) -> Result<Bytes, TensorError> {
-        let failed = |error: ExecError| TensorError::Source(error.to_string().into());
+        let failed = |error: ExecError| TensorError::Source(in_full(&error).into());
         let options = Options { precision: Precision::F64, threads: Some(1), ..Options::default() };
         let results = Executor::new(&self.0, &options).and_then(|executor| executor.run(&[])).map_err(failed)?;
         let ty = self.0.graph().outputs().first().and_then(|&id| self.0.type_of(id));
@@ -40,7 +40,7 @@ pub(super) fn fold(graph: Graph) -> Result<Graph> {
     }
     let typed = Typed::new(graph);
     let folded = fold_constants(&typed, &|part| Arc::new(Computation(part))).map_err(|error| Error::Unsupported {
-        what: format!("what the model computes from its weights ({error})").into(),
+        what: format!("what the model computes from its weights ({})", in_full(&error)).into(),
         help: "simplify it, with onnxsim or onnxruntime's optimizer".into(),
     })?;
     Ok(folded.unwrap_or_else(|| typed.into_graph()))

@@ -17,7 +17,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use residua_formats::keras::KerasFile;
-use residua_ir::{Graph, Source, Unused};
+use residua_ir::{Graph, Source, Unused, in_full};
 use residua_resnet::form::Form;
 use residua_resnet::recipe::{HeadPool, KerasModelClass, Recipe};
 use residua_resnet::recognise::{Choice, Given, Impossible};
@@ -119,7 +119,7 @@ fn attempt(
     notes.extend(guess.notes);
     notes.extend(matched.notes);
     notes.extend(settled(model_class, &recipe, given));
-    let graph = bind::build(&recipe, &placed, source.clone(), unused.to_vec()).map_err(|e| e.to_string())?;
+    let graph = bind::build(&recipe, &placed, source.clone(), unused.to_vec()).map_err(|error| in_full(&error))?;
     Ok((recipe, notes, graph))
 }
 

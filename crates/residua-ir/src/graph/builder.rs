@@ -30,12 +30,12 @@ pub enum GraphError {
         wanted: String,
     },
     /// A tensor that cannot be what its layer makes of it.
-    #[error("tensor `{name}`: {error}")]
+    #[error("tensor `{name}`")]
     Tensor {
         /// Its name.
         name: Name,
         /// What is wrong.
-        error: TensorError,
+        source: TensorError,
     },
 }
 

@@ -15,7 +15,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use residua_ir::{Checked, GraphError, NodeId, Op, ParameterId, Role, Tensor, TensorError, validate};
+use residua_ir::{Checked, GraphError, NodeId, Op, ParameterId, Role, Tensor, TensorError, in_full, validate};
 
 use crate::anatomy::{Anatomy, Block, BlockKind, ShortcutKind, Stage, analyse};
 use crate::form::{Form, StrideIn};
@@ -121,7 +121,7 @@ impl Problem {
     fn text(self) -> String {
         match self {
             Self::Reason(text) => text,
-            Self::Graph(error) => error.to_string(),
+            Self::Graph(error) => in_full(&error),
             Self::Tensor(error) => error.to_string(),
         }
     }

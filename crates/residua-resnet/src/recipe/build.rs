@@ -124,7 +124,7 @@ impl Recipe {
             let tensor = match (layer.kind, slot.field) {
                 (LayerKind::Conv { standardised: Some(epsilon), .. }, Field::Weight) => {
                     let standardised = tensor.standardised(epsilon);
-                    standardised.map_err(|error| GraphError::Tensor { name: name.clone().into(), error })?
+                    standardised.map_err(|source| GraphError::Tensor { name: name.clone().into(), source })?
                 }
                 _ => tensor,
             };
@@ -140,7 +140,7 @@ impl Recipe {
             for (at, (field, value)) in [(Field::Scale, 1.0), (Field::Offset, 0.0)].into_iter().enumerate() {
                 let name = format!("{}.{field}", layer.name);
                 let tensor = Tensor::from_f32(vec![layer.gives], &vec![value; layer.gives]);
-                let tensor = tensor.map_err(|error| GraphError::Tensor { name: name.clone().into(), error })?;
+                let tensor = tensor.map_err(|source| GraphError::Tensor { name: name.clone().into(), source })?;
                 let default = Parameter {
                     name: name.into(),
                     location: String::new().into(),

@@ -3,7 +3,7 @@
 use std::path::{Component, Path};
 
 use residua_formats::onnx::schema::{DataLocation, TensorProto};
-use residua_ir::{Finding, Shown};
+use residua_ir::{Finding, Shown, in_full};
 
 use crate::OnnxText;
 
@@ -54,5 +54,5 @@ fn problem(text: &OnnxText, tensor: &TensorProto) -> Option<String> {
     if Path::new(location).components().any(|step| step == Component::ParentDir) {
         return Some(format!("its data is said to lie in `{shown}`, outside of the model's folder"));
     }
-    text.file().tensor(tensor).err().map(|error| format!("{}, in `{shown}`", error.problem))
+    text.file().tensor(tensor).err().map(|error| format!("{}, in `{shown}`", in_full(&error.problem)))
 }

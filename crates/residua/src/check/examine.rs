@@ -134,7 +134,7 @@ fn draft(model: &Model, settings: &Check) -> Result<OnnxText, String> {
     let options = OnnxOptions { float, ..OnnxOptions::default() };
     let drafted = onnx::opset_for(&model.checked, &options)
         .and_then(|(opset, _)| onnx::draft(&model.checked, &OnnxOptions { opset, ..options }));
-    drafted.map(OnnxText::drafted).map_err(|error| error.to_string())
+    drafted.map(OnnxText::drafted).map_err(|error| in_full(&error))
 }
 
 fn golden_finding(held: &Held) -> Finding {

@@ -73,7 +73,7 @@ impl Arg<'_> {
 /// Reads the calls of all layers of a graph model.
 ///
 /// # Errors
-/// [`crate::ImportError::Config`] naming the layer.
+/// [`Error::Config`] naming the layer.
 pub(super) fn connect<'a>(
     model: &'a str,
     config: &'a Value,

@@ -2,7 +2,7 @@
 
 use residua_ir::{BatchNorm, DType, GroupNorm, LayerNorm, Op, Role, SourceOrder, Tensor};
 
-use crate::ImportError;
+use crate::error::Error;
 use crate::keras::order;
 use crate::keras::site::{Lowered, Site, Stop, Val, Weight};
 
@@ -70,7 +70,7 @@ impl Affine {
                 return bound.next().ok_or_else(|| site.wrong("its tensors cannot be bound"));
             }
             let bytes = shape.iter().fold(DType::F32.size(), |bytes, &size| bytes.saturating_mul(size));
-            site.net.made.spend_here(bytes).map_err(ImportError::from)?;
+            site.net.made.spend_here(bytes).map_err(Error::from)?;
             let tensor = Tensor::filled(DType::F32, shape.to_vec(), filler);
             let tensor = tensor.map_err(|error| site.tensor_error(error))?;
             Ok(site.made(name, Role::Default, tensor))

@@ -1,6 +1,6 @@
 //! Operators whose result is usually known when the model is read; here is what is left of them where it is not.
 
-use residua_ir::{DType, Op, Role, Tensor};
+use residua_ir::{DType, Op, Role, Tensor, in_full};
 
 use super::super::{Reader, Unknown};
 use super::Read;
@@ -27,7 +27,7 @@ pub(super) fn constant_of_shape(r: &mut Reader<'_>) -> Read {
     let number = match r.attributes.tensor("value")? {
         None => (DType::F32, 0.0),
         Some(proto) => {
-            let tensor = r.file.tensor(proto).map_err(|error| Unknown(error.to_string()))?;
+            let tensor = r.file.tensor(proto).map_err(|error| Unknown(in_full(&error)))?;
             match tensor.to_f64().map_err(|error| Unknown(error.to_string()))?[..] {
                 [only] => (tensor.dtype(), only),
                 _ => return Err(Unknown("`value` must be one number".to_owned())),
