@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod console;
 mod exit;
+mod hints;
 mod progress;
 mod render;
 mod signals;
@@ -35,6 +36,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let mut console = Console::new(&cli.global);
     let (style, mut stderr) = (console.stderr_style(), console.err());
+    hints::name_options();
     residua::ir::files::inputs::start();
     let result = set_budget(&cli.global).and_then(|()| commands::run(cli, &mut console));
     let result = console.finish().map_err(anyhow::Error::from).and(result);

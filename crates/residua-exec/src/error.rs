@@ -1,7 +1,7 @@
 //! What can go wrong when a graph is prepared or run, with the layer, node or input it is about.
 
 use residua_ir::budget::Limit;
-use residua_ir::{DType, Name, Op, TensorError, TensorType, Text};
+use residua_ir::{DType, Hint, Name, Op, TensorError, TensorType, Text};
 
 /// Why a graph cannot be prepared or run.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -69,8 +69,8 @@ pub enum ExecError {
     },
     /// More memory than the limit would be needed.
     #[error(
-        "node `{node}` with a result of shape {shape}: the run would hold {needed} bytes, the limit is {limit} (smaller inputs or a smaller batch take less; where the model is to be trusted with more: --budget {}={needed})",
-        Limit::ActivationBytes.name()
+        "node `{node}` with a result of shape {shape}: the run would hold {needed} bytes, the limit is {limit} (smaller inputs or a smaller batch take less; where the model is to be trusted with more: {} {}={needed})",
+        Hint::Budget, Limit::ActivationBytes.name()
     )]
     Memory {
         /// The node at which the limit would be passed.
@@ -84,8 +84,8 @@ pub enum ExecError {
     },
     /// More operations than the limit would be done.
     #[error(
-        "the run would take {operations} operations on numbers, the limit for {weights} bytes of weights is {limit} (smaller inputs take fewer; where the model is to be trusted with more: --budget {}={operations})",
-        Limit::ArithmeticAlways.name()
+        "the run would take {operations} operations on numbers, the limit for {weights} bytes of weights is {limit} (smaller inputs take fewer; where the model is to be trusted with more: {} {}={operations})",
+        Hint::Budget, Limit::ArithmeticAlways.name()
     )]
     Operations {
         /// Products, and elements read and written.
@@ -173,6 +173,6 @@ impl ExecError {
 }
 
 /// What helps where an integer is not exact.
-fn advice(computed_in: &str) -> &'static str {
-    if computed_in == "f32" { "; run the model with --precision f64" } else { "" }
+fn advice(computed_in: &str) -> String {
+    if computed_in == "f32" { format!("; run the model with {} f64", Hint::Precision) } else { String::new() }
 }

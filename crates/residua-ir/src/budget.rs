@@ -12,6 +12,8 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::hint::Hint;
+
 /// Variable of the environment that sets limits, as `--budget` does; the option counts where both do.
 pub const VARIABLE: &str = "RESIDUA_BUDGET";
 
@@ -211,7 +213,7 @@ impl fmt::Display for Overrun {
         if *found <= most {
             // Beyond 2^63 there is no power of two to name.
             let enough = found.checked_next_power_of_two().map_or_else(|| "none".to_owned(), |most| most.to_string());
-            write!(f, " (where the file is to be trusted with more: --budget {name}={enough})")
+            write!(f, " (where the file is to be trusted with more: {} {name}={enough})", Hint::Budget)
         } else {
             write!(f, " (`{name}` cannot be set beyond {most})")
         }
@@ -346,12 +348,12 @@ mod tests {
     fn what_is_beyond_says_which_limit_and_how_to_raise_it() {
         assert_eq!(Limit::Rank.check(64), Ok(()));
         let text = Limit::Rank.check(65).unwrap_err().to_string();
-        let hint = "where the file is to be trusted with more: --budget rank=128";
+        let hint = "where the file is to be trusted with more: budget rank=128";
         assert_eq!(text, format!("axes of a tensor: 65 is beyond the limit of 64 ({hint})"));
         let text = Limit::Nesting.check(1000).unwrap_err().to_string();
         assert_eq!(text, "levels of nesting: 1000 is beyond the limit of 64 (`nesting` cannot be set beyond 128)");
         let text = Limit::Rank.check(u64::MAX).unwrap_err().to_string();
-        assert!(text.ends_with("--budget rank=none)"), "{text}");
+        assert!(text.ends_with("budget rank=none)"), "{text}");
         let mut meter = Meter::new(Limit::Rank);
         assert!(meter.spend(60).is_ok() && meter.spend(4).is_ok() && meter.check().is_ok());
         assert!(meter.take_here(1).is_err() && meter.check().is_ok());

@@ -20,6 +20,7 @@ pub mod files;
 pub mod finding;
 pub mod free_sizes;
 pub mod graph;
+pub mod hint;
 pub mod interchange;
 pub mod name;
 pub mod op;
@@ -39,6 +40,7 @@ pub use graph::{
     Graph, GraphBuilder, GraphError, InputType, Layer, LayerId, Node, NodeId, OnnxHeader, Parameter, ParameterId,
     Remarks, Role, Source, SourceOrder, Unused, Value, ValueId, ValueKind, ValueRemarks,
 };
+pub use hint::Hint;
 pub use name::{Name, Shown, Text};
 pub use op::resize::{Coordinates, Fit, Interpolation, ResizeTarget, Rounding};
 pub use op::{

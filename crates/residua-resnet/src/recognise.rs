@@ -9,7 +9,7 @@ mod widths;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use residua_ir::Activation;
+use residua_ir::{Activation, Hint};
 
 use crate::anatomy::BlockKind;
 use crate::form::{Form, StageForm, StemForm, StrideIn};
@@ -17,7 +17,7 @@ use crate::layouts::{Headless, MODEL_LIBRARIES, ModelClass, ModelLibrary};
 use crate::recipe::{Biases, Classifier, Framework, Head, HeadPool, Input, Norms, Own, Projections, Recipe, Sizes};
 use crate::slot::{Component, Field, Position, Slot};
 
-pub use open::{GivenDilation, GivenStem, Impossible, StemPool};
+pub use open::{GivenDilation, GivenStem, Impossible, STRIDES, StemPool};
 
 /// A tensor by its name and its shape as stored.
 #[derive(Debug, Clone)]
@@ -64,8 +64,8 @@ pub struct Given {
 pub struct Choice {
     /// What was taken, in words.
     pub taken: String,
-    /// The option that overrides it, where there is one.
-    pub option: Option<&'static str>,
+    /// What says otherwise, where something can.
+    pub hints: Vec<Hint>,
 }
 
 /// A network that was told from its tensors.
@@ -190,7 +190,7 @@ pub(crate) fn attempt(
     let renamed = classifier_of_another_name(class, entries, &mut found, left);
     let exact = renamed.is_none();
     if let Some(name) = renamed {
-        choices.push(Choice { taken: format!("`{name}` as the classifier"), option: None });
+        choices.push(Choice { taken: format!("`{name}` as the classifier"), hints: Vec::new() });
     } else if let Some(&first) = left.first() {
         let more = if left.len() > 1 { format!(" and {} more", left.len() - 1) } else { String::new() };
         return Err(format!("it has no tensor `{}`{more}", entries[first].name));
@@ -384,7 +384,7 @@ fn stem(
             Ok((StemForm::Other, [out, channels], [0; 2]))
         }
         (Some([.., h, w]), ..) => {
-            Err(format!("its first convolution is 7x7 or 3x3, this one is {h}x{w} (--stem says its stride)"))
+            Err(format!("its first convolution is 7x7 or 3x3, this one is {h}x{w} ({} says its stride)", Hint::Stem))
         }
         (None, ..) => Err("its stem is not there, or of another shape".to_owned()),
     }

@@ -119,7 +119,7 @@ mod tests {
         assert!(wrap(&[-1.0], DType::U64).is_err());
         assert!(wrap(&[f64::INFINITY], DType::I32).is_err());
         let error = wrapped(Arc::new(vec![16_777_216.0f32].into()), DType::I64, "y").unwrap_err().to_string();
-        assert!(error.contains("`y`") && error.contains("--precision f64"), "{error}");
+        assert!(error.contains("`y`") && error.contains("precision f64"), "{error}");
         assert!(product(&[3000.0f32], &[-3000.0], 2, DType::I32, "y").is_err());
         assert!(product(&[3000.0f64], &[-3000.0], 2, DType::I32, "y").is_ok());
     }

@@ -15,8 +15,8 @@ mod timm;
 use std::path::Path;
 
 use residua_formats::{Beside, ModelSource, beside};
-use residua_ir::Graph;
 use residua_ir::preparation::{Preparation, PreparationError, Stated};
+use residua_ir::{Graph, Hint};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
@@ -101,7 +101,10 @@ impl Found {
     }
 
     fn shared(&mut self, name: &str) {
-        let or = if self.weights_alone { ", or name its config.json with --hf-config" } else { "" };
+        let or = match self.weights_alone {
+            true => format!(", or name its config.json with {}", Hint::Config),
+            false => String::new(),
+        };
         self.notes.push(format!(
             "{name} beside the model says how pictures are prepared, but several models lie there, so nothing was taken \
              from it; put the model into a folder of its own{or}"

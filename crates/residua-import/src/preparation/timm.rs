@@ -3,6 +3,7 @@
 //! (Source: timm 1.0, `data/config.py` `resolve_data_config`, `data/transforms_factory.py`
 //! `transforms_imagenet_eval`, `models/_hub.py` `_parse_model_cfg`.)
 
+use residua_ir::Hint;
 use residua_ir::preparation::{Channels, Crop, Filter, Middle, Preparation, Preprocessing, Resize, Values};
 use serde_json::Value;
 
@@ -42,7 +43,8 @@ pub(super) fn read(file: &str, value: &Value) -> Result<Read> {
     let filter = match settings.text("interpolation")? {
         Some("random") => {
             notes.push(format!(
-                "{file} resizes by a random filter, which is for training; taken: bilinear; --interpolation says otherwise"
+                "{file} resizes by a random filter, which is for training; taken: bilinear; {} says otherwise",
+                Hint::Interpolation
             ));
             Filter::Bilinear
         }

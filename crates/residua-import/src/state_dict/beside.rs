@@ -5,8 +5,9 @@
 //! loaded last: that is open, and said.
 
 use residua_formats::torch::StateDict;
+use residua_ir::Hint;
 use residua_resnet::anatomy::BlockKind;
-use residua_resnet::recognise::{Choice, Given, Recognised};
+use residua_resnet::recognise::{Choice, Given, Recognised, STRIDES};
 
 use super::prefix::Network;
 
@@ -45,7 +46,7 @@ pub(super) fn complete(chosen: &Network, given: &Given) -> Option<(Given, Choice
         "stride 1 and dilation in stages 3 and 4, as torchvision's {which} always has them, whose names the tensors beside the \
          network have"
     );
-    let choice = Choice { taken, option: Some("--stride, --dilation, --output-stride") };
+    let choice = Choice { taken, hints: STRIDES.to_vec() };
     Some((Given { output_stride: Some(8), ..given.clone() }, choice))
 }
 
@@ -64,7 +65,8 @@ pub(super) fn detection(dict: &StateDict, recognised: &mut Recognised) {
         HEADS.iter().any(|head| name.starts_with(head))
     });
     let counts = recognised.slots.keys().any(|slot| slot.field == residua_resnet::Field::Batches);
-    for choice in recognised.choices.iter_mut().filter(|choice| beside && !counts && choice.option == Some("--epsilon"))
+    for choice in
+        recognised.choices.iter_mut().filter(|choice| beside && !counts && choice.hints.contains(&Hint::Epsilon))
     {
         choice.taken.push_str(
             ", though the norms are frozen ones of a detection network: torchvision's have 0 where its COCO weights were loaded, and \

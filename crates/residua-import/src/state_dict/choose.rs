@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use residua_formats::NamedTensor;
 use residua_formats::torch::StateDict;
-use residua_ir::{Shown, Unused};
+use residua_ir::{Hint, Shown, Unused};
 
 use super::prefix::{self, Asked, Failure, Network, Outside};
 use super::{faults, modules, refused};
@@ -79,7 +79,7 @@ fn asked_for<'a>(dicts: &[&'a StateDict], which: &str) -> Result<Vec<Part<'a>>> 
     if parts.is_empty() {
         let tried = dicts.iter().map(|dict| describe(dict).into()).collect();
         return Err(Error::Weights {
-            problem: format!("--which {which}: nothing in the file is called that").into(),
+            problem: format!("{} {which}: nothing in the file is called that", Hint::Which).into(),
             tried,
         });
     }
@@ -144,9 +144,10 @@ impl<'a> Found<'a> {
         if !others.is_empty() {
             let others: Vec<String> = others.iter().map(|other| describe(other.dict)).collect();
             network.notes.push(format!(
-                "taken: {}; the file holds other versions of the network: {} (--which takes one of them)",
+                "taken: {}; the file holds other versions of the network: {} ({} takes one of them)",
                 describe(network.dict),
-                others.join(", ")
+                others.join(", "),
+                Hint::Which
             ));
         } else if !network.dict.path.is_empty() {
             network.notes.push(format!("taken: {}", describe(network.dict)));
@@ -168,7 +169,7 @@ impl<'a> Found<'a> {
     }
 }
 
-/// The path of a module in a checkpoint, as `--which` takes it: without that of the state dict, where there is no other.
+/// The path of a module in a checkpoint, as [`crate::LoadOptions::which`] takes it: without that of the state dict, where there is no other.
 fn path(dicts: &[&StateDict], dict: &StateDict, within: &str) -> String {
     match (dict.path.as_str(), within) {
         (path, "") => path.to_owned(),
@@ -186,12 +187,12 @@ fn several(what: &str, candidates: &[String]) -> Error {
     Error::Weights { problem: problem.into(), tried: Vec::new() }
 }
 
-/// `--which` with a path, as a shell takes it.
+/// [`Hint::Which`] with a path, as a shell takes it.
 fn option(path: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
     match !path.is_empty() && path.chars().all(plain) {
-        true => format!("--which {path}"),
-        false => format!("--which '{}'", path.replace('\'', "'\\''")),
+        true => format!("{} {path}", Hint::Which),
+        false => format!("{} '{}'", Hint::Which, path.replace('\'', "'\\''")),
     }
 }
 
@@ -252,7 +253,7 @@ fn no_network(dicts: &[&StateDict], failures: &[(&StateDict, Failure)], asked: &
         return Error::Weights { problem: problem.into(), tried: Vec::new() };
     }
     if let Some(head) = asked.head_from.filter(|head| !dict.tensors.iter().any(|tensor| is_called(tensor, head))) {
-        let problem = format!("--head-from {head}: nothing in {} is called that", describe(dict));
+        let problem = format!("{} {head}: nothing in {} is called that", Hint::HeadFrom, describe(dict));
         return Error::Weights { problem: problem.into(), tried: Vec::new() };
     }
     if let Some(error) = refused::known(dict, asked.unused) {

@@ -28,7 +28,7 @@ use std::path::Path;
 use residua_formats::NamedTensor;
 use residua_formats::safetensors::SafetensorsFile;
 use residua_formats::torch::{Attribute, StateDict, TorchFile, TorchKind};
-use residua_ir::{Graph, Source, Unused};
+use residua_ir::{Graph, Source, Unused, hint};
 use residua_resnet::layouts::{Axes, Headless, ModelLibrary};
 use residua_resnet::recipe::{Bound, Head, Recipe, Wanted};
 use residua_resnet::recognise::{Choice, Given, Recognised};
@@ -166,7 +166,11 @@ fn network(checkpoint: Checkpoint, name: &str, options: &LoadOptions) -> Result<
     source.preprocessing.extend(stated);
     if let Some(impossible) = &chosen.recognised.impossible {
         let (expected, found) = (impossible.expected.clone(), impossible.found.clone());
-        return Err(Error::Config { at: impossible.option.into(), expected: expected.into(), found: found.into() });
+        return Err(Error::Config {
+            at: impossible.option.to_string().into(),
+            expected: expected.into(),
+            found: found.into(),
+        });
     }
     let Network { recognised, names, notes, unused: outside, heads, .. } = chosen;
     source.notes.extend(bodies::left_out(&heads));
@@ -249,12 +253,12 @@ fn told(recognised: &Recognised) -> Vec<String> {
 pub(crate) fn taken(class: &str, choices: &[Choice]) -> Option<String> {
     let texts: Vec<String> = choices
         .iter()
-        .map(|choice| match choice.option {
-            Some(option) => format!("{} ({option})", choice.taken),
-            None => choice.taken.clone(),
+        .map(|choice| match &choice.hints[..] {
+            [] => choice.taken.clone(),
+            hints => format!("{} ({})", choice.taken, hint::listed(hints)),
         })
         .collect();
-    let otherwise = match choices.iter().filter(|choice| choice.option.is_some()).count() {
+    let otherwise = match choices.iter().filter(|choice| !choice.hints.is_empty()).count() {
         0 => "",
         1 => "; the option in brackets says otherwise",
         _ => "; the options in brackets say otherwise",

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use residua_formats::NamedTensor;
+use residua_ir::Hint;
 use residua_resnet::layouts::Headless;
 use residua_resnet::recognise::{Choice, Given};
 
@@ -48,7 +49,7 @@ pub(super) fn form(chosen: &Network, given: &Given) -> Option<(Headless, Choice)
     }
     let said = |gives: &str, module: &str, reads: &str| Choice {
         taken: format!("no classifier: the network gives {gives}, which `{}` {reads}", module.escape_debug()),
-        option: Some("--pooling"),
+        hints: vec![Hint::Pooling],
     };
     match (vectors, maps.filter(|_| read.len() < PYRAMID)) {
         (Some(module), None) => Some((Headless::Features, said("the mean of the last map", &module, "takes"))),

@@ -4,7 +4,7 @@
 //! It is told from the names that PyTorch's own modules, and libraries beside it, give their tensors. Only what could not be read comes here.
 
 use residua_formats::torch::StateDict;
-use residua_ir::{Shown, Unused};
+use residua_ir::{Hint, Shown, Unused};
 
 use super::prefix::Asked;
 use crate::error::Error;
@@ -156,7 +156,7 @@ fn quantised(dict: &StateDict, unused: &[Unused]) -> Option<Error> {
                     name.shown()
                 )
                 .into(),
-                help: format!("{QUANTISED}; `--head-from {layer}` takes the network before `{layer}`").into(),
+                help: format!("{QUANTISED}; `{} {layer}` takes the network before `{layer}`", Hint::HeadFrom).into(),
             });
         }
         (None, None) => return None,

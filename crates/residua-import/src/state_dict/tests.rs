@@ -111,11 +111,11 @@ fn of_versions_of_a_network_the_averaged_one_is_taken_and_any_can_be_asked_for()
 #[test]
 fn networks_that_are_not_versions_of_each_other_have_to_be_asked_for() {
     let dicts = [dict("teacher", vec![resnet18(""), classifier("fc")]), dict("student", vec![resnet18("")])];
-    assert!(read(&dicts, None).unwrap_err().contains("--which"));
+    assert!(read(&dicts, None).unwrap_err().contains("give which "));
     assert_eq!(read(&dicts, Some("student")).unwrap().0, None);
     let both = [dict("state_dict", vec![resnet18("encoder_q."), resnet18("encoder_k.")])];
     let error = read(&both, None).unwrap_err();
-    assert!(error.contains("--which encoder_"), "{error}");
+    assert!(error.contains("which encoder_"), "{error}");
     let (_, notes, unused) = read(&both, Some("encoder_q")).unwrap();
     assert!(notes.contains("`encoder_q`"), "{notes}");
     assert_eq!(unused, resnet18("").len());
@@ -126,7 +126,7 @@ fn tensors_outside_of_the_network_are_not_dropped_in_silence() {
     let extra = vec![tensor("rpn.conv.weight", vec![8, 32, 3, 3]), tensor("rpn.conv.bias", vec![8])];
     let dicts = [dict("", vec![resnet18("backbone.body."), extra])];
     let error = read(&dicts, None).unwrap_err();
-    assert!(error.contains("`rpn.conv.weight`") && error.contains("--which backbone.body"), "{error}");
+    assert!(error.contains("`rpn.conv.weight`") && error.contains("which backbone.body"), "{error}");
     assert_eq!(read(&dicts, Some("backbone.body")).unwrap().2, 2);
 }
 
@@ -168,7 +168,7 @@ fn what_is_read_of_a_network_tells_map_or_mean_whatever_its_module_is_called() {
             .into();
         let (rank, notes) = gives(vec![network(), neck, matrix(&format!("{above}fc"), 7, 32)], None);
         assert_eq!(rank, 2, "{name}: {notes}");
-        assert!(notes.contains("neck` takes (--pooling)"), "{name}: {notes}");
+        assert!(notes.contains("neck` takes (pooling)"), "{name}: {notes}");
         // In the network's own module.
         let inside = [matrix(&format!("{name}.fc.0"), 16, 32), matrix(&format!("{name}.fc.2"), 8, 16)].concat();
         let (rank, notes) = gives(vec![network(), inside], None);
@@ -177,7 +177,7 @@ fn what_is_read_of_a_network_tells_map_or_mean_whatever_its_module_is_called() {
         let decoder = vec![tensor(&format!("{above}decode.0.weight"), vec![8, 32, 3, 3])];
         let (rank, notes) = gives(vec![network(), decoder], Some(name));
         assert_eq!(rank, 4, "{name}: {notes}");
-        assert!(notes.contains("decode` reads (--pooling)"), "{name}: {notes}");
+        assert!(notes.contains("decode` reads (pooling)"), "{name}: {notes}");
     }
 }
 
@@ -187,10 +187,10 @@ fn matrices_and_pyramids_do_not_tell_map_from_mean() {
         (0..4usize).map(|stage| tensor(&format!("fpn.inner.{stage}.weight"), vec![8, 4 << stage, 1, 1])).collect();
     let (rank, notes) = gives(vec![resnet18("body."), pyramid], Some("body"));
     assert_eq!(rank, 2, "{notes}");
-    assert!(notes.contains("the network gives the mean of the last map (--pooling)"), "{notes}");
+    assert!(notes.contains("the network gives the mean of the last map (pooling)"), "{notes}");
     let matrix = vec![tensor("head.weight", vec![8, 32]), tensor("head.2.weight", vec![4, 8])];
     let (_, notes) = gives(vec![resnet18("body."), matrix], None);
-    assert!(notes.contains("the network gives the mean of the last map (--pooling)"), "{notes}");
+    assert!(notes.contains("the network gives the mean of the last map (pooling)"), "{notes}");
 }
 
 /// Names and shapes of a thin ResNet-14 of bottlenecks, one a stage.
@@ -225,7 +225,7 @@ fn names_of_segmentation_networks_tell_that_their_bodies_are_dilated() {
         let (rank, notes) = gives(vec![bottlenecks("backbone."), head(name)], Some("backbone"));
         assert_eq!(rank, 4, "{notes}");
         let said = format!("stride 1 and dilation in stages 3 and 4, as torchvision's {which} always has them");
-        assert!(notes.contains(&said) && notes.contains("--output-stride"), "{which}: {notes}");
+        assert!(notes.contains(&said) && notes.contains("output_stride"), "{which}: {notes}");
     }
     // A name that neither of them has.
     let other = vec![

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use residua_ir::{Activation, Graph, Source, Tensor, TensorError, Unused};
+use residua_ir::{Activation, Graph, Hint, Source, Tensor, TensorError, Unused};
 use residua_resnet::layouts::{fields, snake_case};
 use residua_resnet::recipe::{Bound, KerasModelClass, Layer, LayerKind, Recipe, Wanted};
 use residua_resnet::{Component, Field, Position};
@@ -161,10 +161,12 @@ fn match_weightless<'g, 'a>(
 }
 
 /// The option that says that a layer without weights is not there.
-fn says(position: Position) -> &'static str {
+fn says(position: Position) -> String {
     match position {
-        Position::Pool | Position::PoolPad => "; `--stem nopool` says that it has none",
-        Position::Block { component: Component::ShortcutPool, .. } => "; `--stride` says which stages have a stride",
+        Position::Pool | Position::PoolPad => format!("; `{} nopool` says that it has none", Hint::Stem),
+        Position::Block { component: Component::ShortcutPool, .. } => {
+            format!("; `{}` says which stages have a stride", Hint::Strides)
+        }
         Position::Input
         | Position::Stem(_)
         | Position::Block { .. }
@@ -174,7 +176,7 @@ fn says(position: Position) -> &'static str {
         | Position::OneHeadPool(_)
         | Position::Flatten
         | Position::Dense(_)
-        | Position::Head(_) => "",
+        | Position::Head(_) => String::new(),
     }
 }
 

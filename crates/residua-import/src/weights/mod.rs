@@ -17,7 +17,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use residua_formats::keras::KerasFile;
-use residua_ir::{Graph, Source, Unused, in_full};
+use residua_ir::{Graph, Hint, Source, Unused, in_full};
 use residua_resnet::form::Form;
 use residua_resnet::recipe::{HeadPool, KerasModelClass, Recipe};
 use residua_resnet::recognise::{Choice, Given, Impossible};
@@ -66,7 +66,11 @@ pub fn import(file: KerasFile, name: &str, given: &Given) -> Result<Graph> {
     }
     let Some((recipe, notes, mut graph)) = fits.pop() else {
         if let Some(Impossible { option, expected, found }) = impossible {
-            return Err(Error::Config { at: option.into(), expected: expected.into(), found: found.into() });
+            return Err(Error::Config {
+                at: option.to_string().into(),
+                expected: expected.into(),
+                found: found.into(),
+            });
         }
         let count = groups.layers.iter().filter(|group| !group.tensors.is_empty()).count();
         let problem = format!("the file holds weights of {count} layers, which are those of no network known here");
@@ -152,9 +156,9 @@ fn describe(form: &Form) -> String {
 fn settled(model_class: KerasModelClass, recipe: &Recipe, given: &Given) -> Vec<String> {
     let mut choices = recipe.left_open(given);
     if recipe.head.is_some() {
-        choices.retain(|choice| choice.option != Some("--pooling"));
+        choices.retain(|choice| !choice.hints.contains(&Hint::Pooling));
     }
-    choices.push(Choice { taken: "how convolutions and pools pad".to_owned(), option: None });
+    choices.push(Choice { taken: "how convolutions and pools pad".to_owned(), hints: Vec::new() });
     let mut notes: Vec<String> = taken(model_class.describe(), &choices).into_iter().collect();
     if model_class == KerasModelClass::Old {
         notes.push(

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeSet;
 
+use residua_ir::Hint;
+
 use super::{Choice, Given};
 use crate::anatomy::BlockKind;
 use crate::form::{StemForm, StrideIn};
@@ -58,8 +60,8 @@ impl GivenDilation {
 /// Something that was given and cannot be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Impossible {
-    /// The option that says it.
-    pub option: &'static str,
+    /// What says it.
+    pub option: Hint,
     /// What it may say.
     pub expected: String,
     /// What it says.
@@ -67,7 +69,7 @@ pub struct Impossible {
 }
 
 /// What says how the stages walk over pixels.
-const STRIDES: &str = "--stride, --dilation, --output-stride";
+pub const STRIDES: [Hint; 3] = [Hint::Strides, Hint::Dilations, Hint::OutputStride];
 
 impl Given {
     /// Whether it says how the stages walk over pixels.
@@ -141,13 +143,16 @@ pub(super) fn settle(recipe: &mut Recipe, given: &Given) -> Result<(), Impossibl
         return Ok(());
     }
     let stages = recipe.form.stages.len();
-    let count = |option: &'static str, count: usize| match count == stages {
+    let count = |option: Hint, count: usize| match count == stages {
         true => Ok(()),
         false => Err(Impossible {
             option,
             expected: format!(
                 "{stages} numbers, one for each stage of this network{}",
-                if count == 1 { " (the stride of the whole network is --output-stride)" } else { "" }
+                match count {
+                    1 => format!(" (the stride of the whole network is {})", Hint::OutputStride),
+                    _ => String::new(),
+                }
             ),
             found: format!("{count}"),
         }),
@@ -155,21 +160,21 @@ pub(super) fn settle(recipe: &mut Recipe, given: &Given) -> Result<(), Impossibl
     if let Some(output) = given.output_stride {
         if given.strides.is_some() || given.dilations.is_some() {
             return Err(Impossible {
-                option: "--output-stride",
-                expected: "it alone, or --stride and --dilation".to_owned(),
+                option: Hint::OutputStride,
+                expected: format!("it alone, or {} and {}", Hint::Strides, Hint::Dilations),
                 found: "both".to_owned(),
             });
         }
         return replace_strides(recipe, output);
     }
     if let Some(dilations) = &given.dilations {
-        count("--dilation", dilations.len())?;
-        refuse_late_strides(recipe, "--dilation")?;
+        count(Hint::Dilations, dilations.len())?;
+        refuse_late_strides(recipe, Hint::Dilations)?;
         recipe.pace.dilations = spread(dilations);
     }
     recipe.pace.strides = match (&given.strides, &given.dilations) {
         (Some(strides), _) => {
-            count("--stride", strides.len())?;
+            count(Hint::Strides, strides.len())?;
             strides.clone()
         }
         (None, dilations) => undilated(recipe, dilations.as_deref().unwrap_or_default()),
@@ -200,7 +205,7 @@ fn usual(recipe: &Recipe) -> Vec<usize> {
     (0..stages).map(stride).collect()
 }
 
-fn refuse_late_strides(recipe: &Recipe, option: &'static str) -> Result<(), Impossible> {
+fn refuse_late_strides(recipe: &Recipe, option: Hint) -> Result<(), Impossible> {
     match recipe.form.stride_in {
         StrideIn::First => Ok(()),
         StrideIn::Last => Err(Impossible {
@@ -233,7 +238,7 @@ fn spread(dilations: &[GivenDilation]) -> Vec<Vec<Dilations>> {
 /// Replaces strides by dilations from the stage on whose stride would make the map smaller than asked for, as torchvision's
 /// `replace_stride_with_dilation` and timm's `output_stride` do.
 fn replace_strides(recipe: &mut Recipe, output: usize) -> Result<(), Impossible> {
-    refuse_late_strides(recipe, "--output-stride")?;
+    refuse_late_strides(recipe, Hint::OutputStride)?;
     let stem = stem_stride(recipe);
     let (mut stride, mut dilation, mut possible) = (stem, 1usize, vec![stem]);
     let (mut strides, mut dilations) = (Vec::new(), Vec::new());
@@ -254,7 +259,7 @@ fn replace_strides(recipe: &mut Recipe, output: usize) -> Result<(), Impossible>
         possible.dedup();
         let possible: Vec<String> = possible.iter().map(usize::to_string).collect();
         return Err(Impossible {
-            option: "--output-stride",
+            option: Hint::OutputStride,
             expected: format!("one of the strides that stem and stages come to: {}", possible.join(", ")),
             found: output.to_string(),
         });
@@ -273,7 +278,7 @@ fn hold_shortcuts(recipe: &Recipe) -> Result<(), Impossible> {
         recipe.pace.strides.iter().enumerate().find(|&(stage, &stride)| thins && stride > 1 && !projects(stage));
     match wrong {
         Some((stage, stride)) => Err(Impossible {
-            option: "--stride",
+            option: Hint::Strides,
             expected: format!("stride 1 in stage {}, whose shortcut has no projection", stage + 1),
             found: stride.to_string(),
         }),
@@ -332,46 +337,46 @@ fn stem_stride(recipe: &Recipe) -> usize {
 /// `configured` where a `config.json` of Hugging Face can say it too.
 pub(super) fn choices(configured: bool, recipe: &Recipe, given: &Given) -> Vec<Choice> {
     let mut choices = Vec::new();
-    let mut take = |taken: String, option: Option<&'static str>| choices.push(Choice { taken, option });
+    let mut take = |taken: String, hints: &[Hint]| choices.push(Choice { taken, hints: hints.to_vec() });
     let form = &recipe.form;
     if given.stem.stride.is_none() || given.stem.pool.is_none() {
-        take(stem_text(recipe, given.stem), Some("--stem"));
+        take(stem_text(recipe, given.stem), &[Hint::Stem]);
     }
     if !given.says_strides() {
         let strides: Vec<String> = usual(recipe).iter().map(usize::to_string).collect();
-        let options = match (form.stride_in, configured) {
-            (StrideIn::First, true) => "--stride, --dilation, --output-stride, --hf-config",
-            (StrideIn::First, false) => STRIDES,
+        let hints: &[Hint] = match (form.stride_in, configured) {
+            (StrideIn::First, true) => &[Hint::Strides, Hint::Dilations, Hint::OutputStride, Hint::Config],
+            (StrideIn::First, false) => &STRIDES,
             // Where the last block has the stride, no dilation takes its place.
-            (StrideIn::Last, _) => "--stride",
+            (StrideIn::Last, _) => &[Hint::Strides],
         };
         let plural = if strides.len() == 1 { "stride" } else { "strides" };
-        take(format!("{plural} {} in the stages, without dilation", strides.join(", ")), Some(options));
+        take(format!("{plural} {} in the stages, without dilation", strides.join(", ")), hints);
     } else if given.strides.is_none() && given.output_stride.is_none() {
         let strides: Vec<String> = recipe.pace.strides.iter().map(usize::to_string).collect();
-        take(format!("strides {} in the stages, none where the dilation grows", strides.join(", ")), Some("--stride"));
+        take(format!("strides {} in the stages, none where the dilation grows", strides.join(", ")), &[Hint::Strides]);
     } else if given.dilations.is_none() && given.output_stride.is_none() {
-        take("no dilation".to_owned(), Some("--dilation"));
+        take("no dilation".to_owned(), &[Hint::Dilations]);
     }
     let strides = form.stages.len() > 1 || recipe.conventions.first_stride > 1;
     if form.block == BlockKind::Bottleneck && strides && given.stride_on.is_none() && form.stride_in == StrideIn::First
     {
         let text = if form.stride_on == 1 { "the first 1x1 (v1)" } else { "the 3x3 (v1.5)" };
-        take(format!("the stride of bottlenecks on {text}"), Some("--variant"));
+        take(format!("the stride of bottlenecks on {text}"), &[Hint::StrideOn]);
     }
     if given.activation.is_none() {
-        let options = if configured { "--activation, --hf-config" } else { "--activation" };
-        take(format!("{} as the activation", recipe.conventions.activation.name()), Some(options));
+        let hints: &[Hint] = if configured { &[Hint::Activation, Hint::Config] } else { &[Hint::Activation] };
+        take(format!("{} as the activation", recipe.conventions.activation.name()), hints);
     }
     if given.epsilon.is_none() && recipe.own.values().all(|own| own.epsilon.is_none()) {
-        take(format!("epsilon {:e} in all norms", recipe.conventions.epsilon), Some("--epsilon"));
+        take(format!("epsilon {:e} in all norms", recipe.conventions.epsilon), &[Hint::Epsilon]);
     }
     if let (Norms::Group(groups), None) = (recipe.conventions.norms, given.norm_groups) {
-        take(format!("{groups} groups in all norms"), Some("--norm-groups"));
+        take(format!("{groups} groups in all norms"), &[Hint::NormGroups]);
     }
     if recipe.head.as_ref().is_none_or(|head| head.classifier.is_none()) && given.headless.is_none() {
         let gives = if recipe.head.is_some() { "the mean of the last map" } else { "the map of the last block" };
-        take(format!("no classifier: the network gives {gives}"), Some("--pooling"));
+        take(format!("no classifier: the network gives {gives}"), &[Hint::Pooling]);
     }
     choices
 }

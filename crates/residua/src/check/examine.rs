@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::error::{Error, Result};
 use residua_emit::onnx::{self, OnnxOptions};
 use residua_import::ImportError;
-use residua_ir::{Code, Finding, Level, Shown};
+use residua_ir::{Code, Finding, Level, Shown, in_full};
 use residua_resnet::anatomy;
 use residua_verify::targets::Takes;
 use residua_verify::{OnnxText, Subject, numbers};

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use prost::Message;
 use residua_formats::onnx::schema::{GraphProto, NodeProto};
-use residua_ir::{DType, Node, Opaque, ValueId};
+use residua_ir::{DType, Hint, Node, Opaque, ValueId};
 
 use super::super::lowering::{Lowering, unsupported};
 use crate::EmitError;
@@ -56,8 +56,9 @@ fn refuse_rounding(out: &Lowering<'_>, node: &Node, id: ValueId) -> Result<(), E
         return Ok(());
     }
     let problem = format!(
-        "it is not known, and `{}` would be {written} instead of {found}; leave out --dtype",
-        out.graph().value(id).name
+        "it is not known, and `{}` would be {written} instead of {found}; leave out {}",
+        out.graph().value(id).name,
+        Hint::Dtype
     );
     Err(unsupported(node, problem))
 }

@@ -212,7 +212,7 @@ fn windowed(module: &Module) -> Result<Option<Choice>> {
         return Err(error(module, "it is not the mean over all pixels".to_owned()));
     };
     let taken = format!("the mean over all pixels for `{}`, which takes {height}x{width} of them", module.path);
-    Ok(Some(Choice { taken, option: None }))
+    Ok(Some(Choice { taken, hints: Vec::new() }))
 }
 
 fn padding(module: &Module, amount: usize) -> Result<Option<Choice>> {

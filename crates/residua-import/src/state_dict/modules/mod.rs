@@ -120,7 +120,7 @@ pub(super) fn settle(network: &Network, given: Given) -> Result<Recognised> {
         problem: "the tree of the module says otherwise than names and shapes".into(),
         tried: mismatches.into_iter().map(|m| format!("{}: {}", m.class, m.reason).into()).collect(),
     })?;
-    settled.choices.retain(|choice| choice.option.is_none());
+    settled.choices.retain(|choice| choice.hints.is_empty());
     let notes = hold::all(&tree, &settled)?;
     settled.choices.extend(notes.into_iter().chain(unknown_code(&tree, &settled)));
     Ok(settled)
@@ -243,7 +243,7 @@ fn unknown_code(tree: &Tree, settled: &Recognised) -> Option<Choice> {
             shown.join(", "),
             settled.class.describe
         ),
-        option: None,
+        hints: Vec::new(),
     })
 }
 
