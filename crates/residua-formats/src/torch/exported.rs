@@ -7,7 +7,7 @@ use residua_ir::budget::{Limit, Meter};
 use residua_ir::{DType, Endian, Shown, Tensor, Unused};
 use serde_json::Value;
 
-use super::{StateDict, TorchFile, TorchKind, zip};
+use super::{StateDict, TorchFile, TorchKind};
 use crate::decoded::Decoded;
 use crate::error::Result;
 use crate::zip::Archive;
@@ -25,20 +25,22 @@ pub(super) fn prefix(names: &[String]) -> Option<&str> {
         .or(old)
 }
 
+/// The state dict that a program of before torch 2.8 has as an archive in the archive, and what that is called.
+pub(super) fn nested(archive: &mut Archive, prefix: &str) -> Result<Option<(String, Bytes)>> {
+    let record = format!("{prefix}{STATE_DICT}");
+    Ok(archive.entry(&record, Limit::DecodedBytes)?.map(|inner| (record, inner)))
+}
+
+/// What was read of a nested state dict, as that of a program.
+pub(super) fn of_program(file: TorchFile) -> TorchFile {
+    let mut file = TorchFile { kind: TorchKind::Exported, ..file };
+    file.notes.push(NOTE.to_owned());
+    file
+}
+
+/// Reads a program whose weights lie beside it.
 pub(super) fn read(bytes: &Bytes, archive: &mut Archive, prefix: &str) -> Result<TorchFile> {
     let names = archive.names();
-    let record = format!("{prefix}{STATE_DICT}");
-    if let Some(inner) = archive.entry(&record, Limit::DecodedBytes)? {
-        // An archive in the archive, and no more than one.
-        let nested = Archive::open(&inner).map_err(|error| error.within(&record))?;
-        if self::prefix(&nested.names()).is_some() {
-            return Err(FormatError::malformed(record, "a state dict", "another program"));
-        }
-        let mut file = zip::read_zip(&inner, nested).map_err(|error| error.within(&record))?;
-        file.kind = TorchKind::Exported;
-        file.notes.push(NOTE.to_owned());
-        return Ok(file);
-    }
     let mut file = TorchFile { notes: vec![NOTE.to_owned()], ..TorchFile::empty(TorchKind::Exported) };
     let folder = format!("{prefix}data/weights/");
     let (decoded, mut count) = (Decoded::of(bytes.len()), Meter::new(Limit::Tensors));

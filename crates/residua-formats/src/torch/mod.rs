@@ -11,12 +11,15 @@
 //! Not done here: telling which state dict is the model's, stripping prefixes of wrappers, reading the code of
 //! TorchScript.
 
+mod described;
 mod exported;
 mod legacy;
 mod module;
 mod numpy;
+mod rebuilt;
 mod shards;
 mod storage;
+mod stream;
 mod tar;
 mod tensor;
 mod walk;

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use residua_ir::Shown;
 use residua_ir::budget::Limit;
 
-use super::tensor::Rebuilt;
+use super::rebuilt::Rebuilt;
 use super::walk::{SCALARS, Walk};
 use super::{Module, StateDict};
 use crate::error::Result;

@@ -5,7 +5,7 @@ use residua_ir::budget::Limit;
 use residua_ir::tensor::element_count;
 use residua_ir::{DType, Endian, Tensor, TensorError};
 
-use super::tensor::{Rebuilt, place};
+use super::rebuilt::{Rebuilt, place};
 use crate::FormatError;
 use crate::error::Result;
 use crate::pickle::{Id, Object, Pickle, Value};

@@ -1,26 +1,20 @@
 //! Tensors from what a pickle would have called to rebuild them. (Source: torch's `_utils.py`, `_tensor.py`.)
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use residua_ir::budget::Limit;
 use residua_ir::{Shown, Tensor};
 
-use super::storage::{Storage, Storages, dtype_of_class, dtype_of_name, element_size};
-use super::{legacy, numpy};
+use super::described::storage_key;
+use super::rebuilt::{Rebuilt, place};
+use super::storage::{Storage, Storages, dtype_of_class, dtype_of_name};
+use super::{numpy, stream};
 use crate::FormatError;
 use crate::decoded::Decoded;
 use crate::error::Result;
 use crate::pickle::{Id, Object, Pickle, Value};
-
-/// A tensor, or why it is none that is read.
-pub(super) enum Rebuilt {
-    /// The tensor and its place in the file.
-    Tensor(Tensor, String),
-    /// The reason.
-    Not(String),
-}
 
 /// Rebuilds the tensors of a pickle.
 pub(super) struct Rebuild<'a> {
@@ -173,7 +167,7 @@ impl<'a> Rebuild<'a> {
             if let Some(storage) = self.pickled.borrow().get(&id) {
                 return Ok(storage.clone());
             }
-            let storage = legacy::read_storage(bytes).map_err(|error| error.within(&place(at)))?;
+            let storage = stream::read_storage(bytes).map_err(|error| error.within(&place(at)))?;
             // The stream has a key of its own, which others have too; the value in the pickle is shared as it is.
             let storage = Storage { location: format!("storage in value {id}"), ..storage };
             self.pickled.borrow_mut().insert(id, storage.clone());
@@ -218,77 +212,4 @@ fn in_a_row(shape: &[usize], strides: &[usize]) -> bool {
         step = step.and_then(|step| step.checked_mul(dim));
     }
     true
-}
-
-/// Where a tensor is, for messages.
-pub(super) fn place(at: &str) -> String {
-    format!("tensor `{}`", at.shown())
-}
-
-/// Key of a storage that a persistent identifier names: `("storage", class, key, device, elements, …)`, or a number.
-pub(super) fn storage_key(pickle: &Pickle, id: Id) -> Option<String> {
-    let name = |id| pickle.text(id).filter(|key| key.len() <= Limit::PickleNameBytes.most_here()).map(str::to_owned);
-    if let Some(items) = pickle.sequence(id) {
-        return match items {
-            [kind, _, key, rest @ ..] if pickle.text(*kind) == Some("storage") => {
-                // A storage that is part of another one has a key of its own.
-                let view = rest.get(2).and_then(|&view| pickle.sequence(view)).and_then(|view| view.first());
-                name(*view.unwrap_or(key))
-            }
-            _ => None,
-        };
-    }
-    pickle.int(id).map(|key| key.to_string()).or_else(|| name(id))
-}
-
-/// A storage as a persistent identifier describes it.
-pub(super) struct Described {
-    pub(super) key: String,
-    /// Class without its module.
-    pub(super) class: String,
-    /// Elements.
-    pub(super) count: u64,
-    /// For a view on another storage: that storage's key, first element and number of elements.
-    pub(super) view: Option<(String, u64, u64)>,
-}
-
-impl Described {
-    /// Bytes, where the class is known.
-    pub(super) fn bytes(&self) -> Option<u64> {
-        self.count.checked_mul(element_size(&self.class)? as u64)
-    }
-}
-
-/// All storages that a pickle's persistent identifiers describe, in their order.
-pub(super) fn described(pickle: &Pickle, at: &str) -> Result<Vec<Described>> {
-    let mut all = Vec::new();
-    let mut seen = HashSet::new();
-    for id in pickle.persistent() {
-        if !seen.insert(id) {
-            continue;
-        }
-        let Some(items) = pickle.sequence(id) else { continue };
-        let kind = items.first().and_then(|&kind| pickle.text(kind));
-        match (kind, items) {
-            (Some("storage"), &[_, class, key, _, count, ..]) => {
-                let malformed = |expected: &str, id| FormatError::malformed(at, expected, pickle.describe(id));
-                let name = pickle.global(class).or_else(|| pickle.text(class));
-                let name = name.ok_or_else(|| malformed("the class of a storage", class))?;
-                let short = pickle.text(key).filter(|key| key.len() <= Limit::PickleNameBytes.most_here());
-                let key = short.ok_or_else(|| malformed("the key of a storage", key))?.to_owned();
-                let number = |id: Id| pickle.int(id).and_then(|n| u64::try_from(n).ok());
-                let count = number(count).ok_or_else(|| malformed("the size of a storage", count))?;
-                let view = items.get(5).and_then(|&view| match pickle.sequence(view) {
-                    Some(&[key, offset, size]) => Some((pickle.text(key)?.to_owned(), number(offset)?, number(size)?)),
-                    Some(_) | None => None,
-                });
-                let class = name.rsplit('.').next().unwrap_or(name).to_owned();
-                all.push(Described { key, class, count, view });
-            }
-            // A class with its source, which is not looked at.
-            (Some("module"), _) => {}
-            _ => return Err(FormatError::malformed(at, "a storage", "a reference to something else")),
-        }
-    }
-    Ok(all)
 }

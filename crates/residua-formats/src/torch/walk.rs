@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use residua_ir::budget::Limit;
 use residua_ir::{DType, Name, Shown, Tensor, Unused};
 
+use super::rebuilt::Rebuilt;
 use super::storage::Storages;
-use super::tensor::{Rebuild, Rebuilt};
+use super::tensor::Rebuild;
 use super::{Attribute, Danger, StateDict, TorchFile, TorchKind};
 use crate::error::Result;
 use crate::pickle::{Id, Object, Pickle, Value, is_known_constructor};

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use residua_ir::budget::Limit;
 use residua_ir::{Endian, Shown, Unused};
 
+use super::described::described;
 use super::storage::{Storage, Storages, element_size};
-use super::tensor::described;
 use super::{TorchFile, TorchKind, exported, walk};
 use crate::error::Result;
 use crate::zip::Archive;
@@ -31,7 +31,7 @@ pub(crate) fn read_zip(bytes: &Bytes, archive: Archive) -> Result<TorchFile> {
     let names = archive.names();
     if let Some(prefix) = exported::prefix(&names) {
         let prefix = prefix.to_owned();
-        return exported::read(bytes, &mut archive, &prefix);
+        return read_program(bytes, archive, &prefix);
     }
     let Some(prefix) = prefix(&names).map(str::to_owned) else {
         return Err(FormatError::malformed("", "a record `data.pkl`", "none"));
@@ -85,6 +85,19 @@ pub(crate) fn read_zip(bytes: &Bytes, archive: Archive) -> Result<TorchFile> {
         );
     }
     Ok(file)
+}
+
+/// Reads a program of `torch.export`.
+fn read_program(bytes: &Bytes, mut archive: Archive, prefix: &str) -> Result<TorchFile> {
+    let Some((record, inner)) = exported::nested(&mut archive, prefix)? else {
+        return exported::read(bytes, &mut archive, prefix);
+    };
+    // An archive in the archive, and no more than one.
+    let nested = Archive::open(&inner).map_err(|error| error.within(&record))?;
+    if exported::prefix(&nested.names()).is_some() {
+        return Err(FormatError::malformed(record, "a state dict", "another program"));
+    }
+    read_zip(&inner, nested).map(exported::of_program).map_err(|error| error.within(&record))
 }
 
 /// Records of storages that the pickle does not mention.
