@@ -135,14 +135,13 @@ pub static CODES: [&Code; 6] = [&SHAPE_MISMATCH, &BAD_ATTRIBUTE, &NO_OUTPUT, &DE
 pub struct Typed {
     graph: Graph,
     types: Vec<Option<TensorType>>,
+    /// What validation found when the types were inferred.
+    findings: Vec<Finding>,
 }
 
 /// A graph that passed validation: nothing that is known of it contradicts itself.
 #[derive(Debug, Clone)]
-pub struct Checked {
-    typed: Typed,
-    findings: Vec<Finding>,
-}
+pub struct Checked(Typed);
 
 /// A graph that did not.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -167,10 +166,20 @@ impl Typed {
     /// A graph whatever is wrong with it, to be looked at.
     #[must_use]
     pub fn new(graph: Graph) -> Self {
-        match validate(graph) {
-            Ok(checked) => checked.typed,
-            Err(invalid) => *invalid.typed,
+        let (types, findings) = infer_and_find(&graph);
+        Self { graph, types, findings }
+    }
+
+    /// The same graph to whatever runs or writes it, if it holds together. Nothing is inferred again.
+    ///
+    /// # Errors
+    /// As [`validate`].
+    pub fn check(self) -> Result<Checked, Invalid> {
+        if self.findings.iter().any(|finding| finding.level == Level::Error) {
+            let findings = self.findings.clone();
+            return Err(Invalid { typed: Box::new(self), findings });
         }
+        Ok(Checked(self))
     }
 
     /// Gives the graph back, to change it and validate it.
@@ -213,7 +222,7 @@ impl Deref for Checked {
     type Target = Typed;
 
     fn deref(&self) -> &Typed {
-        &self.typed
+        &self.0
     }
 }
 
@@ -221,13 +230,13 @@ impl Checked {
     /// Gives the graph back, to change it and validate it again.
     #[must_use]
     pub fn into_graph(self) -> Graph {
-        self.typed.graph
+        self.0.graph
     }
 
     /// Warnings and notes that validation made.
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
-        &self.findings
+        &self.0.findings
     }
 }
 
@@ -236,6 +245,11 @@ impl Checked {
 /// # Errors
 /// [`Invalid`], with all findings, where one is an error.
 pub fn validate(graph: Graph) -> Result<Checked, Invalid> {
+    Typed::new(graph).check()
+}
+
+/// Types of all values, as far as they are known, and what contradicts what.
+fn infer_and_find(graph: &Graph) -> (Vec<Option<TensorType>>, Vec<Finding>) {
     let mut findings = Vec::new();
     let mut types: Vec<Option<TensorType>> = graph
         .values()
@@ -298,12 +312,8 @@ pub fn validate(graph: Graph) -> Result<Checked, Invalid> {
         let help = "the file holds no usable model; export it again";
         findings.push(Finding::new(&NO_OUTPUT, "the graph has no output", help));
     }
-    findings.extend(dead_nodes(&graph));
-
-    if findings.iter().any(|finding| finding.level == Level::Error) {
-        return Err(Invalid { typed: Box::new(Typed { graph, types }), findings });
-    }
-    Ok(Checked { typed: Typed { graph, types }, findings })
+    findings.extend(dead_nodes(graph));
+    (types, findings)
 }
 
 /// `a, b and c`.

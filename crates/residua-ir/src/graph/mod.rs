@@ -467,6 +467,29 @@ impl Graph {
     }
 }
 
+impl Graph {
+    /// Whether this graph and another one have the same text: the same operators of the same names, in the same order, between the
+    /// same inputs and outputs. What weights hold is not looked at.
+    #[must_use]
+    pub fn reads_as(&self, other: &Self) -> bool {
+        let same_names = |own: &[ValueId], others: &[ValueId]| {
+            own.len() == others.len()
+                && own.iter().zip(others).all(|(&own, &of_other)| self.value(own).name == other.value(of_other).name)
+        };
+        // A number that is not equal to itself has a text all the same.
+        let same_op = |own: &Op, of_other: &Op| own == of_other || format!("{own:?}") == format!("{of_other:?}");
+        self.name == other.name
+            && same_names(&self.inputs, &other.inputs)
+            && same_names(&self.outputs, &other.outputs)
+            && self.nodes.len() == other.nodes.len()
+            && self.nodes.iter().zip(&other.nodes).all(|(own, of_other)| {
+                same_names(&own.outputs, &of_other.outputs)
+                    && same_names(&own.inputs, &of_other.inputs)
+                    && same_op(&own.op, &of_other.op)
+            })
+    }
+}
+
 impl fmt::Display for Graph {
     /// The graph as text, a node a line; for tests and debugging.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -21,7 +21,7 @@ mod unseen;
 
 use std::ops::Range;
 
-use residua_ir::rewrite::normalise;
+use residua_ir::rewrite::{Normalised, normalise};
 use residua_ir::{NodeId, Padding, Typed, ValueId};
 use serde::Serialize;
 
@@ -440,12 +440,16 @@ pub struct PlainConvs {
 /// What exporters wrote out is seen as what it was; nodes and values are those of `model` all the same.
 #[must_use]
 pub fn analyse(model: &Typed) -> Anatomy {
-    match normalise(model) {
-        Ok(Some(normal)) => {
-            analyse_as_it_is(&normal.model).in_source(normal.model.graph(), model.graph(), &normal.origin)
-        }
-        // A tensor that cannot be read is found by whoever needs it.
-        Ok(None) | Err(_) => analyse_as_it_is(model),
+    // A tensor that cannot be read is found by whoever needs it.
+    analyse_normalised(model, normalise(model).ok().flatten().as_ref())
+}
+
+/// The same, for a model of which it is known what [`normalise`] makes of it.
+#[must_use]
+pub fn analyse_normalised(model: &Typed, normal: Option<&Normalised>) -> Anatomy {
+    match normal {
+        Some(normal) => analyse_as_it_is(&normal.model).in_source(normal.model.graph(), model.graph(), &normal.origin),
+        None => analyse_as_it_is(model),
     }
 }
 

@@ -52,7 +52,7 @@ pub struct Applied {
 /// A network as it was before it was exported.
 #[derive(Debug, Clone)]
 pub struct Normalised {
-    /// The network; to be validated again where it is to be run or written.
+    /// The network; [`Typed::check`] gives it to whatever runs or writes it.
     pub model: Typed,
     /// Where its nodes and values are in the source.
     pub origin: Origin,
@@ -129,7 +129,7 @@ pub fn normalise(model: &Typed) -> Result<Option<Normalised>, RewriteError> {
                 continue;
             }
             let (graph, step) = edits.apply()?;
-            if graph.to_string() == model.graph().to_string() {
+            if graph.reads_as(model.graph()) {
                 continue;
             }
             origin = step.before(&origin);
