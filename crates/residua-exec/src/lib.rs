@@ -14,6 +14,7 @@
 mod array;
 mod buffer;
 pub mod compare;
+mod constant;
 mod element;
 mod engine;
 mod error;
@@ -29,6 +30,7 @@ mod step;
 mod steps;
 
 pub use array::{Array, Data};
+pub use constant::computed_when_read;
 pub use error::ExecError;
 pub use estimate::{Estimate, estimate};
 pub use executor::Executor;
