@@ -7,11 +7,12 @@ use residua_ir::shape::range::Range;
 use residua_ir::tensor::element_count;
 use residua_ir::{Arithmetic, DType, Extent};
 
-use super::Unread;
 use super::attributes::Attributes;
 use super::interface::dtype;
 use super::numbers::{MOST, Number, Numbers};
 use super::scope::{Constant, Item, Scope};
+use super::shapes::{reshaped, resized};
+use super::unread::Unread;
 
 type Found = Result<Option<Numbers>, Unread>;
 
@@ -51,13 +52,13 @@ pub(super) fn fold(scope: &mut Scope, node: &NodeProto, attributes: &Attributes<
                 [axes] => axes.extents().and_then(|axes| axes.iter().map(Extent::known).collect()),
                 _ => attributes.ints("axes")?.map(<[i64]>::to_vec),
             };
-            super::constants::resized(&first.shape, axes.as_deref(), op == "Squeeze").map(|shape| seen(first, shape))
+            resized(&first.shape, axes.as_deref(), op == "Squeeze").map(|shape| seen(first, shape))
         }
         ("Reshape", [target]) if opset >= 5 => {
             let zero = attributes.flag("allowzero", false)?;
             let target: Option<Vec<i64>> =
                 target.extents().and_then(|target| target.iter().map(Extent::known).collect());
-            let shape = target.and_then(|target| super::constants::reshaped(&first.shape, &target, zero));
+            let shape = target.and_then(|target| reshaped(&first.shape, &target, zero));
             shape
                 .filter(|shape| element_count(shape).is_ok_and(|count| count == first.list.len()))
                 .map(|shape| seen(first, shape))

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use residua_formats::onnx::schema::{AttributeProto, AttributeType, GraphProto, NodeProto, TensorProto};
 use residua_ir::tensor::decimal;
 
-use super::{Misused, Unknown, Unread};
+use super::unread::{Misused, Unknown, Unread};
 
 /// What the attributes of a function are in one call of it.
 pub(super) type Bindings<'a> = HashMap<&'a str, &'a AttributeProto>;

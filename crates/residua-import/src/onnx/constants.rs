@@ -13,7 +13,9 @@ use super::attributes::Attributes;
 use super::interface::dtype;
 use super::numbers::Number;
 use super::scope::{Constant, Item, Scope};
-use super::{Unknown, Unread, arithmetic};
+use super::shapes::{reshaped, resized};
+use super::unread::{Unknown, Unread};
+use super::arithmetic;
 use crate::error::Result;
 
 /// View operations on one tensor that are kept; more of them are nodes of the graph. Exporters write a few.
@@ -179,50 +181,4 @@ fn view(scope: &mut Scope, node: &NodeProto, attributes: &Attributes<'_>, opset:
     };
     let tensor = view.map_err(|error| Unknown(format!("tensor `{name}`: {error}")))?;
     Ok(Some(Item::Constant(Constant { tensor, name, literal })))
-}
-
-pub(super) fn reshaped(shape: &[usize], target: &[i64], zero: bool) -> Option<Vec<usize>> {
-    let mut sizes = Vec::with_capacity(target.len());
-    let mut open = None;
-    for (axis, &size) in target.iter().enumerate() {
-        sizes.push(match size {
-            -1 if open.replace(axis).is_none() => 1,
-            0 if !zero => *shape.get(axis)?,
-            _ => usize::try_from(size).ok()?,
-        });
-    }
-    if let Some(axis) = open {
-        sizes[axis] = element_count(shape).ok()?.checked_div(element_count(&sizes).ok()?)?;
-    }
-    Some(sizes)
-}
-
-pub(super) fn resized(shape: &[usize], axes: Option<&[i64]>, squeeze: bool) -> Option<Vec<usize>> {
-    let Some(axes) = axes else {
-        return squeeze.then(|| shape.iter().copied().filter(|&size| size != 1).collect());
-    };
-    let rank = if squeeze { shape.len() } else { shape.len().checked_add(axes.len())? };
-    let rank = i64::try_from(rank).ok()?;
-    let mut axes: Vec<usize> = axes
-        .iter()
-        .map(|&axis| usize::try_from(if axis < 0 { axis.checked_add(rank)? } else { axis }).ok())
-        .collect::<Option<_>>()?;
-    axes.sort_unstable();
-    let mut sizes = shape.to_vec();
-    if squeeze {
-        for &axis in axes.iter().rev() {
-            if sizes.get(axis) != Some(&1) {
-                return None;
-            }
-            sizes.remove(axis);
-        }
-    } else {
-        for axis in axes {
-            if axis > sizes.len() {
-                return None;
-            }
-            sizes.insert(axis, 1);
-        }
-    }
-    Some(sizes)
 }

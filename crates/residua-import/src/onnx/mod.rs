@@ -23,9 +23,11 @@ mod opaque;
 mod order;
 mod remarks;
 mod scope;
+mod shapes;
 
 #[cfg(test)]
 mod tests;
+mod unread;
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -39,31 +41,12 @@ use crate::preparation;
 use attributes::{Attributes, Bindings};
 use inline::Entered;
 use scope::{Constant, Item, Scope};
+use unread::{Misused, Unknown, Unread};
 
 /// Newest operator set whose operators are known.
 const NEWEST_OPSET: i64 = 28;
 
 pub use nodes::{Claim, claims};
-
-/// Why a node is kept as it is.
-#[derive(Debug)]
-enum Unread {
-    /// What it does is not known here.
-    Unknown(String),
-    /// It contradicts the definition of its operator, so that nothing could run it.
-    Misused(String),
-}
-
-use Unread::{Misused, Unknown};
-
-impl Unread {
-    /// In the user's terms.
-    fn reason(&self) -> &str {
-        match self {
-            Unknown(reason) | Misused(reason) => reason,
-        }
-    }
-}
 
 /// A node while it is read.
 struct Reader<'a> {

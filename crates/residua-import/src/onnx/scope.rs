@@ -16,7 +16,7 @@ use residua_ir::{
 };
 
 use super::numbers::{self, Numbers};
-use super::{Unknown, Unread};
+use super::unread::{Unknown, Unread};
 
 /// A tensor that is known before anything runs.
 #[derive(Debug, Clone)]
