@@ -16,7 +16,7 @@ use crate::folder::Folder;
 use crate::{FormatError, NamedTensor, json};
 
 /// What a safetensors file holds.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct SafetensorsFile {
     /// Tensors in the order of their bytes; those of shards, shard by shard.
     pub tensors: Vec<NamedTensor>,

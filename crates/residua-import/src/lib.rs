@@ -13,6 +13,7 @@ mod error;
 pub mod keras;
 mod knots;
 pub mod onnx;
+mod opened;
 mod preparation;
 pub mod safetensors;
 mod state_dict;
@@ -27,6 +28,7 @@ use residua_resnet::recognise::Given;
 
 use error::Result;
 pub use error::{Error as ImportProblem, ImportError};
+pub use opened::Opened;
 pub use residua_formats::{Companions, ModelSource};
 
 /// What is known of a file besides its bytes.
@@ -55,7 +57,7 @@ pub fn load(source: impl Into<ModelSource>) -> Result<Graph, ImportError> {
 /// # Errors
 /// [`ImportError`], naming the file, and the layer or tensor it is about.
 pub fn load_with(source: impl Into<ModelSource>, options: &LoadOptions) -> Result<Graph, ImportError> {
-    load_source(&source.into(), options)
+    Opened::open(source)?.graph(options)
 }
 
 /// Reads the network in bytes in memory. `name` is that of the file in messages.
@@ -65,22 +67,7 @@ pub fn load_with(source: impl Into<ModelSource>, options: &LoadOptions) -> Resul
 /// # Errors
 /// [`ImportError`] with this name, and the layer or tensor it is about.
 pub fn load_bytes(name: &str, bytes: impl Into<Bytes>, options: &LoadOptions) -> Result<Graph, ImportError> {
-    load_source(&ModelSource::bytes(name, bytes), options)
-}
-
-fn load_source(source: &ModelSource, options: &LoadOptions) -> Result<Graph, ImportError> {
-    let container = residua_formats::open(source)?;
-    // Files that hold their graph have no use for a configuration of weights.
-    let config = match &container {
-        Container::Safetensors(file) if safetensors::holds_graph(file) => None,
-        Container::Keras(_) | Container::Onnx(_) => None,
-        Container::Safetensors(_) | Container::Torch(_) => Some(options.config.as_deref()),
-    };
-    let graph = import(container, &source.stem(), options).and_then(|mut graph| {
-        preparation::read_beside(source, config, &mut graph)?;
-        Ok(graph)
-    });
-    graph.map_err(|problem| ImportError::in_file(source.name(), problem))
+    load_with(ModelSource::bytes(name, bytes), options)
 }
 
 /// The network in a container; `name` is its name where the container has none.

@@ -21,7 +21,7 @@ use crate::{FormatError, NamedTensor, hdf5};
 use paths::Variables;
 
 /// What a Keras file holds.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct KerasFile {
     /// Which of the containers it is.
     pub kind: KerasKind,
@@ -67,7 +67,7 @@ impl KerasKind {
 }
 
 /// How a file names its weights.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum KerasWeights {
     /// By layer, as the legacy HDF5 format does: in the order of `layer_names`.
     Layers(Vec<LayerWeights>),
@@ -76,7 +76,7 @@ pub enum KerasWeights {
 }
 
 /// The weights of one layer; none for most layers.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LayerWeights {
     /// Name of the layer.
     pub name: String,
@@ -85,7 +85,7 @@ pub struct LayerWeights {
 }
 
 /// The variables of one object of a model; none for a layer without weights.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct VariableGroup {
     /// Path of the object: `layers/functional/layers/conv2d_3`; empty for the model itself. Files of the time when
     /// the first part was called `_layer_checkpoint_dependencies` are given as `layers` too.

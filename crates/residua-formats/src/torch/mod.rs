@@ -37,7 +37,7 @@ pub(crate) use tar::{is_tar, read_tar};
 pub(crate) use zip::{is_torch_zip, read_zip};
 
 /// What a PyTorch file holds.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct TorchFile {
     /// Which of the containers it is.
     pub kind: TorchKind,

@@ -162,13 +162,18 @@ struct Importer<'a> {
 /// # Errors
 /// [`Error`], naming the node or tensor it is about.
 pub fn import(file: OnnxFile, name: &str) -> Result<Graph> {
-    read(&file, name).map_err(|error| {
+    read(&file, name)
+}
+
+/// As [`import`], of a container that is kept.
+pub(crate) fn read(file: &OnnxFile, name: &str) -> Result<Graph> {
+    network(file, name).map_err(|error| {
         let faults = file.model.graph.as_ref().map(faults::find).unwrap_or_default();
         if faults.is_empty() { error } else { Error::Faults(faults) }
     })
 }
 
-fn read(file: &OnnxFile, name: &str) -> Result<Graph> {
+fn network(file: &OnnxFile, name: &str) -> Result<Graph> {
     let model = &file.model;
     let malformed = |what: &str| Error::Config { at: "model".into(), expected: what.into(), found: "none".into() };
     let graph = model.graph.as_ref().ok_or_else(|| malformed("a graph"))?;
