@@ -138,7 +138,7 @@ fn written(folder: &Path, file: &str) -> (Vec<String>, Vec<String>, Vec<String>)
     let interface = |key: &str| -> Vec<String> {
         document[key].as_array().unwrap().iter().map(|value| value["dtype"].as_str().unwrap().to_owned()).collect()
     };
-    let graph = residua::ir::validate(residua::import::load(&folder.join(file)).unwrap()).unwrap();
+    let graph = residua::ir::validate(residua::import::load(folder.join(file)).unwrap()).unwrap();
     let mut tensors: Vec<String> = graph
         .graph()
         .parameters()

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use residua_ir::{DType, Graph, ParameterId, Tensor, Transform};
+use residua_ir::{DType, Framework, Graph, ParameterId, Tensor, Transform};
 use serde::Serialize;
 
 /// One tensor of the output.
@@ -85,7 +85,7 @@ pub struct Emitted {
 /// the name is what people know, and the path only the number of a record.
 pub(crate) fn origin(graph: &Graph, id: ParameterId) -> String {
     let parameter = graph.parameter(id);
-    let by_name = parameter.location.is_empty() || graph.source().framework == "pytorch";
+    let by_name = parameter.location.is_empty() || graph.source().framework == Framework::Pytorch;
     let name = if by_name { &parameter.name } else { &parameter.location };
     name.raw().to_owned()
 }

@@ -9,8 +9,8 @@ pub(crate) fn entries(graph: &Graph) -> Vec<(&'static str, String)> {
     let stated = source.preprocessing.first();
     let entries = [
         ("residua.version", Some(env!("CARGO_PKG_VERSION").to_owned())),
-        ("residua.source.format", Some(source.format.clone())),
-        ("residua.source.framework", Some(source.framework.clone())),
+        ("residua.source.format", Some(source.format.name().to_owned())),
+        ("residua.source.framework", Some(source.framework.name().to_owned())),
         ("residua.source.version", source.version.clone()),
         ("residua.architecture", source.architecture.clone()),
         ("residua.preprocessing", stated.map(|stated| stated.preparation.to_text())),

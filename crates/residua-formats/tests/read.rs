@@ -80,7 +80,7 @@ fn an_index_leads_to_the_shards_of_keras() {
     for (name, bytes) in zipped("storage/storage.zip").iter().filter(|(name, _)| name.contains("sharded")) {
         std::fs::write(folder.path().join(name), bytes).unwrap();
     }
-    let sharded = keras(open(&folder.path().join("resnet8.k3-sharded.weights.json")).unwrap());
+    let sharded = keras(open(folder.path().join("resnet8.k3-sharded.weights.json")).unwrap());
     let whole = read("storage/resnet8.k3.weights.h5");
     assert_eq!(values(&keras_tensors(&sharded)), values(&keras_tensors(&whole)));
 }

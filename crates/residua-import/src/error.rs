@@ -20,12 +20,12 @@ pub struct ImportError {
     /// The file, or what bytes in memory were called; empty where there is neither, and where the problem names its file.
     pub file: PathBuf,
     /// What is wrong.
-    pub problem: Error,
+    pub problem: Box<Error>,
 }
 
 impl ImportError {
     pub(crate) fn in_file(file: &Path, problem: Error) -> Self {
-        Self { file: file.to_owned(), problem }
+        Self { file: file.to_owned(), problem: Box::new(problem) }
     }
 
     /// What is wrong in terms of the network's own graph and shapes; empty where that is not what is wrong.
@@ -52,7 +52,7 @@ impl std::error::Error for ImportError {
 
 impl From<Error> for ImportError {
     fn from(problem: Error) -> Self {
-        Self { file: PathBuf::new(), problem }
+        Self { file: PathBuf::new(), problem: Box::new(problem) }
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use residua_formats::safetensors::SafetensorsFile;
 use residua_ir::preparation::Stated;
-use residua_ir::{Graph, Tensor, Unused, in_full, interchange};
+use residua_ir::{Format, Graph, Tensor, Unused, in_full, interchange};
 
 use crate::error::{Error, Result};
 
@@ -48,7 +48,8 @@ pub fn import(file: SafetensorsFile, name: &str) -> Result<Graph> {
     }));
     let source = graph.source_mut();
     source.notes.push(format!("written from {} by residua", source.format));
-    source.format = "safetensors".to_owned();
+    source.written_from = Some(source.format);
+    source.format = Format::Safetensors;
     source.preprocessing = std::mem::take(&mut source.preprocessing).into_iter().map(Stated::recorded).collect();
     Ok(graph)
 }

@@ -4,7 +4,7 @@
 //! filled in here, but for the values of pixels, which are those of the architecture's own training, and said to be.
 
 use residua_ir::preparation::{Crop, Filter, Resize, Stated, Values};
-use residua_ir::{Checked, NodeId, Op};
+use residua_ir::{Checked, Framework, NodeId, Op};
 use serde::Serialize;
 
 pub use residua_ir::preparation::Preprocessing;
@@ -141,7 +141,7 @@ fn first<T: Copy>(
 /// Whether the network begins with arithmetic on its input that takes the place of a preparation.
 fn scales_itself(model: &Checked, anatomy: &Anatomy) -> bool {
     // A batch norm on the input, as MXNet's nets begin with, comes behind a preparation of its own.
-    let keras = model.graph().source().framework == "keras";
+    let keras = model.graph().source().framework == Framework::Keras;
     let scales = |&node: &NodeId| keras || !matches!(model.graph().node(node).op, Op::BatchNorm(_));
     anatomy.stem.scaling.iter().any(scales)
 }
@@ -166,7 +166,7 @@ fn of_architecture(model: &Checked, anatomy: &Anatomy, scales: bool) -> (Option<
     }
     let strided_last =
         anatomy.blocks.iter().any(|b| b.stride > 1 && b.activation == ActivationOrder::Pre && b.index > 0);
-    match (architecture.family, model.graph().source().framework.as_str()) {
+    match (architecture.family, model.graph().source().framework.name()) {
         (Family::V1, _) if base.ends_with("v1") => {
             known(Preprocessing::Caffe, "as Keras Applications and Caffe train it")
         }

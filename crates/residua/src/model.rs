@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Context, Result, bail};
 use residua_ir::preparation::Values;
 use residua_ir::rewrite::{Applied, Change, Freed, free_batch, normalise};
-use residua_ir::{Checked, Graph, Shape, SourceOrder, ValueId, ValueKind, validate};
+use residua_ir::{Checked, Format, Graph, Shape, SourceOrder, ValueId, ValueKind, validate};
 use residua_resnet::preprocessing::{Known, preprocessing_for};
 use residua_resnet::{Anatomy, anatomy};
 
@@ -118,7 +118,7 @@ impl Model {
 
     /// Undoes what an exporter did: gives the network that it was before; what was done. Models of frameworks are that already.
     pub fn undo_export(&mut self) -> Result<Vec<Applied>> {
-        if self.checked.graph().source().format != "onnx" {
+        if self.checked.graph().source().format != Format::Onnx {
             return Ok(Vec::new());
         }
         let Some(normal) = normalise(&self.checked).context("cannot undo what the exporter did")? else {
@@ -157,7 +157,7 @@ impl Model {
     pub fn told(&self) -> &[String] {
         let source = self.checked.graph().source();
         // A file that holds its graph leaves nothing open.
-        let holds_graph = source.format == "onnx" || source.notes.iter().any(|note| note.starts_with("written from "));
+        let holds_graph = source.holds_graph();
         if holds_graph { &[] } else { &source.notes }
     }
 }

@@ -12,8 +12,8 @@ mod paths;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use residua_ir::Unused;
 use residua_ir::budget::Limit;
+use residua_ir::{Format, Unused};
 
 use crate::error::Result;
 use crate::folder::Folder;
@@ -53,15 +53,15 @@ pub enum KerasKind {
 }
 
 impl KerasKind {
-    /// The name that the command line and its JSON use.
+    /// The same among all containers.
     #[must_use]
-    pub fn format(self) -> &'static str {
+    pub fn format(self) -> Format {
         match self {
-            KerasKind::WholeH5 => "keras-h5",
-            KerasKind::LegacyWeightsH5 => "keras-legacy-weights-h5",
-            KerasKind::WeightsH5 => "keras-weights-h5",
-            KerasKind::Zip => "keras-zip",
-            KerasKind::Folder => "keras-folder",
+            KerasKind::WholeH5 => Format::KerasH5,
+            KerasKind::LegacyWeightsH5 => Format::KerasLegacyWeightsH5,
+            KerasKind::WeightsH5 => Format::KerasWeightsH5,
+            KerasKind::Zip => Format::KerasZip,
+            KerasKind::Folder => Format::KerasFolder,
         }
     }
 }

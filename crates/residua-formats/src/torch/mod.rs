@@ -27,7 +27,7 @@ mod zip;
 
 use std::collections::BTreeMap;
 
-use residua_ir::Unused;
+use residua_ir::{Format, Unused};
 
 use crate::NamedTensor;
 
@@ -87,16 +87,16 @@ pub enum TorchKind {
 }
 
 impl TorchKind {
-    /// The name that the command line and its JSON use.
+    /// The same among all containers.
     #[must_use]
-    pub fn format(self) -> &'static str {
+    pub fn format(self) -> Format {
         match self {
-            TorchKind::Zip => "pytorch-zip",
-            TorchKind::Legacy => "pytorch-legacy",
-            TorchKind::Tar => "pytorch-tar",
-            TorchKind::Script => "torchscript",
-            TorchKind::Exported => "pytorch-exported",
-            TorchKind::Pickle => "pickle",
+            TorchKind::Zip => Format::PytorchZip,
+            TorchKind::Legacy => Format::PytorchLegacy,
+            TorchKind::Tar => Format::PytorchTar,
+            TorchKind::Script => Format::Torchscript,
+            TorchKind::Exported => Format::PytorchExported,
+            TorchKind::Pickle => Format::Pickle,
         }
     }
 }

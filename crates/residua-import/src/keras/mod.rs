@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use residua_formats::keras::{KerasFile, KerasWeights};
 use residua_ir::budget::{Limit, Meter};
-use residua_ir::{DType, Graph, GraphBuilder, Source, Unused};
+use residua_ir::{DType, Format, Framework, Graph, GraphBuilder, Source, Unused};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
@@ -54,7 +54,7 @@ struct Parts {
     backend: Option<String>,
     weights: KerasWeights,
     unused: Vec<Unused>,
-    format: &'static str,
+    format: Format,
 }
 
 fn read(config: &Value, parts: Parts) -> Result<Graph> {
@@ -73,8 +73,8 @@ fn read(config: &Value, parts: Parts) -> Result<Graph> {
         made: Meter::new(Limit::DecodedBytes),
     };
     net.builder.source(Source {
-        format: format.to_owned(),
-        framework: "keras".to_owned(),
+        format,
+        framework: Framework::Keras,
         version,
         computes: policies(&root),
         ..Source::default()

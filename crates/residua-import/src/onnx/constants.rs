@@ -9,13 +9,13 @@ use residua_ir::budget::Overrun;
 use residua_ir::tensor::element_count;
 use residua_ir::{DType, Endian, LazyBytes, Tensor, TensorError};
 
+use super::arithmetic;
 use super::attributes::Attributes;
 use super::interface::dtype;
 use super::numbers::Number;
 use super::scope::{Constant, Item, Scope};
 use super::shapes::{reshaped, resized};
 use super::unread::{Unknown, Unread};
-use super::arithmetic;
 use crate::error::Result;
 
 /// View operations on one tensor that are kept; more of them are nodes of the graph. Exporters write a few.

@@ -34,7 +34,7 @@ use std::rc::Rc;
 
 use residua_formats::onnx::OnnxFile;
 use residua_formats::onnx::schema::{GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto};
-use residua_ir::{Graph, GraphBuilder, LayerId, Source, Unused, ValueId};
+use residua_ir::{Format, Graph, GraphBuilder, LayerId, Source, Unused, ValueId};
 
 use crate::error::{Error, Result};
 use crate::preparation;
@@ -69,8 +69,8 @@ fn source(model: &ModelProto, graph: &GraphProto, opset: i64) -> Result<Source> 
         |key: &str| model.metadata_props.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str());
     let producer = if model.producer_name.is_empty() { "onnx" } else { model.producer_name.as_str() };
     Ok(Source {
-        format: "onnx".to_owned(),
-        framework: producer.to_owned(),
+        format: Format::Onnx,
+        framework: producer.into(),
         version: (!model.producer_version.is_empty()).then(|| model.producer_version.clone()),
         notes: vec![format!("IR version {}, opset {opset}", model.ir_version)],
         preprocessing: preparation::of_metadata(about)?,

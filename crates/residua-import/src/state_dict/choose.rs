@@ -114,7 +114,7 @@ impl<'a> Found<'a> {
         let candidates = self.candidates(dicts);
         match (self.networks.pop(), candidates.len()) {
             (Some(mut network), 1) => {
-                if !network.notes.iter().any(|note| note.starts_with("taken")) {
+                if network.part.is_none() {
                     network.notes.push(format!("taken: {}, as asked for", describe(network.dict)));
                 }
                 Ok(network)

@@ -28,7 +28,7 @@ use std::path::Path;
 use residua_formats::NamedTensor;
 use residua_formats::safetensors::SafetensorsFile;
 use residua_formats::torch::{Attribute, StateDict, TorchFile, TorchKind};
-use residua_ir::{Graph, Source, Unused, hint};
+use residua_ir::{Format, Framework, Graph, Source, Unused, hint};
 use residua_resnet::layouts::{Axes, Headless, ModelLibrary};
 use residua_resnet::recipe::{Bound, Head, Recipe, Wanted};
 use residua_resnet::recognise::{Choice, Given, Recognised};
@@ -73,8 +73,8 @@ pub(crate) fn from_torch(file: TorchFile, name: &str, options: &LoadOptions) -> 
     let dangers =
         file.dangers.iter().map(|danger| format!("`{}` would have been called ({})", danger.global, danger.place));
     let source = Source {
-        format: file.kind.format().to_owned(),
-        framework: "pytorch".to_owned(),
+        format: file.kind.format(),
+        framework: Framework::Pytorch,
         version,
         notes: file.notes.into_iter().chain(followed).collect(),
         dangers: dangers.collect(),
@@ -90,7 +90,7 @@ pub(crate) fn from_safetensors(file: SafetensorsFile, name: &str, options: &Load
     let mut options = options.clone();
     hints(&file.metadata, &mut options.given)?;
     let preprocessing = preparation::of_metadata(|key| file.metadata.get(key).map(String::as_str))?;
-    let source = Source { format: "safetensors".to_owned(), notes: file.notes, preprocessing, ..Source::default() };
+    let source = Source { format: Format::Safetensors, notes: file.notes, preprocessing, ..Source::default() };
     let all = StateDict { path: String::new(), tensors: file.tensors, modules: Vec::new() };
     let checkpoint = Checkpoint { state_dicts: vec![all], source, unused: file.unused, config: file.config };
     network(checkpoint, name, &options)
@@ -182,9 +182,9 @@ fn network(checkpoint: Checkpoint, name: &str, options: &LoadOptions) -> Result<
     source.notes.extend(said);
     source.notes.extend(told(&recognised));
     source.architecture = recognised.recipe.standard_name();
-    if source.framework.is_empty() {
+    if source.framework == Framework::Unknown {
         let keras = recognised.class.layout().axes == Axes::Keras;
-        source.framework = if keras { "keras" } else { "pytorch" }.to_owned();
+        source.framework = if keras { Framework::Keras } else { Framework::Pytorch };
     }
     let mut recipe = recognised.recipe.clone();
     if recipe.name.is_empty() {

@@ -17,7 +17,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use residua_formats::keras::KerasFile;
-use residua_ir::{Graph, Hint, Source, Unused, in_full};
+use residua_ir::{Framework, Graph, Hint, Source, Unused, in_full};
 use residua_resnet::form::Form;
 use residua_resnet::recipe::{HeadPool, KerasModelClass, Recipe};
 use residua_resnet::recognise::{Choice, Given, Impossible};
@@ -41,12 +41,8 @@ pub fn import(file: KerasFile, name: &str, given: &Given) -> Result<Graph> {
         });
     }
     let groups = group::of(&file.weights);
-    let source = Source {
-        format: file.kind.format().to_owned(),
-        framework: "keras".to_owned(),
-        version: file.version,
-        ..Source::default()
-    };
+    let source =
+        Source { format: file.kind.format(), framework: Framework::Keras, version: file.version, ..Source::default() };
     if groups.layers.iter().all(|group| group.tensors.is_empty()) {
         return Err(Error::Weights { problem: "the file holds no weights".into(), tried: Vec::new() });
     }

@@ -5,20 +5,21 @@
 
 mod builder;
 mod remarks;
+mod source;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::name::Name;
 use crate::op::Op;
-use crate::preparation::{self, Stated};
 use crate::shape::{Dim, Shape};
 use crate::tensor::{DType, Tensor};
 
 pub use builder::{GraphBuilder, GraphError};
 pub use remarks::{OnnxHeader, Remarks, ValueRemarks};
+pub use source::{Format, Framework, Source};
 
 macro_rules! handle {
     ($(#[$doc:meta])* $name:ident) => {
@@ -57,33 +58,6 @@ handle!(
     /// A layer of the source model.
     LayerId
 );
-
-/// Where a model comes from.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Source {
-    /// Container: `keras-h5`, `keras-weights-h5`, `keras-zip`, `onnx`, `safetensors`, …
-    pub format: String,
-    /// Framework that wrote it: `keras`, `onnx`, …
-    pub framework: String,
-    /// Version of the framework, where the file says it.
-    pub version: Option<String>,
-    /// How the graph was found, where the file does not hold it; printed to the user.
-    pub notes: Vec<String>,
-    /// What in the file would have run code where it is loaded by its own framework; printed as a security finding.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub dangers: Vec<String>,
-    /// How pictures are prepared, as each place that says so has it; an earlier one counts before a later one.
-    #[serde(default, deserialize_with = "preparation::stated", skip_serializing_if = "Vec::is_empty")]
-    pub preprocessing: Vec<Stated>,
-    /// The standard architecture it was built from, where that is known for certain (a recipe, metadata of ours).
-    pub architecture: Option<String>,
-    /// The type that layers compute in by their own policy, by their names; empty where none is narrower than f32.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub computes: BTreeMap<String, DType>,
-    /// What an ONNX file says of itself.
-    #[serde(skip)]
-    pub onnx: Option<OnnxHeader>,
-}
 
 /// How the elements of a value lie in the source model, compared with the value here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! How the weights of a model fit the model code that a runtime has.
 
-use residua_ir::Checked;
+use residua_ir::{Checked, Format, Framework};
 use residua_resnet::Anatomy;
 use residua_resnet::layout_fit::{Fitted, fit_layout, fits_by_shapes};
 use residua_resnet::layouts::ModelLibrary;
@@ -34,7 +34,7 @@ impl Fit {
     fn of_fitted(model: &Checked, fitted: &Fitted) -> Self {
         let graph = model.graph();
         let source = graph.source();
-        let of_tensors = source.framework == "pytorch" && source.format != "onnx";
+        let of_tensors = source.framework == Framework::Pytorch && source.format != Format::Onnx;
         let is_named = |placed: &residua_resnet::layout_fit::FittedTensor| match placed.from.first() {
             Some(&id) => graph.parameter(id).name == placed.name,
             None => false,

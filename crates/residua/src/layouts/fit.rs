@@ -1,5 +1,6 @@
 //! Which naming layouts can hold a model, and what that takes.
 
+use residua_ir::{Format, Framework};
 use residua_resnet::layout_fit::{Fitted, FittedTensor, fit_layout};
 use residua_resnet::layouts::{MODEL_LIBRARIES, ModelLibrary};
 use residua_resnet::slot::Position;
@@ -24,7 +25,7 @@ impl Fit {
     /// # Errors
     /// Why the layout cannot hold it, a sentence each.
     pub fn of(model: &Model, layout: Layout) -> Result<Self, Vec<String>> {
-        let keras = model.checked.graph().source().framework == "keras";
+        let keras = model.checked.graph().source().framework == Framework::Keras;
         match layout {
             Layout::Residua => Ok(Self::Own),
             Layout::Source => {
@@ -59,8 +60,8 @@ pub fn names(model: &Model) -> Vec<&'static str> {
 /// Whether a file held weights under PyTorch's names and nothing of ours.
 pub(crate) fn is_plain(model: &Model) -> bool {
     let source = model.checked.graph().source();
-    let of_ours = source.notes.iter().any(|note| note.starts_with("written from "));
-    source.framework == "pytorch" && source.format != "onnx" && !of_ours
+    let of_ours = source.written_from.is_some();
+    source.framework == Framework::Pytorch && source.format != Format::Onnx && !of_ours
 }
 
 /// The network under the names that its file has, without the prefixes of wrappers, where they are a layout's: nothing

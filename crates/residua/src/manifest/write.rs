@@ -77,18 +77,18 @@ fn manifest(path: &Path, conversion: &Conversion<'_>) -> Result<Manifest> {
 
     let about = graph.source();
     let written: Vec<PathBuf> = emitted.files.iter().map(|file| staged.now_at(file)).collect();
-    let files_of = |model: &Path, files: &[PathBuf], format: &str, framework: Option<&String>| -> Result<ModelFiles> {
+    let files_of = |model: &Path, files: &[PathBuf], format: &str, framework: Option<&str>| -> Result<ModelFiles> {
         Ok(ModelFiles {
             path: paths::relative(paths::folder(path), model)?,
             format: format.to_owned(),
-            framework: framework.cloned(),
+            framework: framework.map(str::to_owned),
             files: hashes(files)?,
         })
     };
     Ok(Manifest {
         schema: SCHEMA.to_owned(),
         tool: Tool { name: "residua".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
-        source: files_of(source, &stored::files(source)?, &about.format, Some(&about.framework))?,
+        source: files_of(source, &stored::files(source)?, about.format.name(), Some(about.framework.name()))?,
         output: files_of(target, &written, format, None)?,
         tensors,
         unused,

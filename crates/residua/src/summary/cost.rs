@@ -1,6 +1,6 @@
 //! Parameters, multiply-adds and memory, from shapes alone.
 
-use residua_ir::{Checked, Counting, Graph, Parameter, Role, TensorType, ValueId, cost};
+use residua_ir::{Checked, Counting, Framework, Graph, Parameter, Role, TensorType, ValueId, cost};
 use serde::Serialize;
 
 use super::is_counted;
@@ -14,7 +14,7 @@ impl Count {
         match (self, role) {
             (_, Role::Weight) => true,
             (Self::Torchinfo | Self::Fvcore, _) => false,
-            (Self::Residua | Self::Keras, Role::Counter) => graph.source().framework == "keras",
+            (Self::Residua | Self::Keras, Role::Counter) => graph.source().framework == Framework::Keras,
             (Self::Residua | Self::Keras, Role::Statistic | Role::Literal | Role::Default) => is_counted(role),
         }
     }

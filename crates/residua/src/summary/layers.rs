@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use residua_ir::{
-    Checked, Graph, LayerId, Node, NodeId, Op, Parameter, ReceptiveField, Shape, ValueId, receptive_fields,
+    Checked, Framework, Graph, LayerId, Node, NodeId, Op, Parameter, ReceptiveField, Shape, ValueId, receptive_fields,
 };
 use residua_resnet::Anatomy;
 use serde::Serialize;
@@ -178,7 +178,7 @@ fn of_value<'a>(model: &Checked, fields: &[Option<ReceptiveField>], value: Optio
 /// A row for each input that is no layer of its own: Keras counts inputs as layers, ONNX gives them names.
 fn inputs<'a>(model: &'a Checked, sized: &Checked, fields: &[Option<ReceptiveField>]) -> Vec<LayerRow<'a>> {
     let graph = model.graph();
-    let op = if graph.source().framework == "keras" { "InputLayer" } else { "Input" };
+    let op = if graph.source().framework == Framework::Keras { "InputLayer" } else { "Input" };
     let layers: HashSet<&str> = graph.layers().iter().map(|layer| layer.name.raw()).collect();
     let own = |id: &ValueId| !layers.contains(graph.value(*id).name.raw());
     let row = |id: ValueId| LayerRow {

@@ -31,7 +31,7 @@ fn counts(part: &str) -> serde_json::Map<String, Value> {
 }
 
 fn built(recipe: &Recipe, framework: &str) -> Checked {
-    let source = Source { framework: framework.to_owned(), ..Source::default() };
+    let source = Source { framework: framework.into(), ..Source::default() };
     let graph = recipe
         .build::<GraphError>(source, Vec::new(), &mut |wanted| {
             let shape = wanted.shape.to_vec();
