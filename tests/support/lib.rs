@@ -188,7 +188,7 @@ pub fn onnx() -> &'static [Fixture] {
     let (_, fixtures) = ALL.get_or_init(|| {
         let unpacked = tempfile::tempdir().unwrap();
         let mut fixtures = Vec::new();
-        for group in ["keras", "torch"] {
+        for group in ["keras", "masked", "torch"] {
             let archive = folder().join("onnx").join(format!("{group}.zip"));
             let target = unpacked.path().join(group);
             zip::ZipArchive::new(File::open(archive).unwrap()).unwrap().extract(&target).unwrap();

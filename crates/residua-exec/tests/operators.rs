@@ -7,7 +7,7 @@ use residua_ir::{
     Activation, ArgExtremum, Arithmetic, AvgPool, BatchNorm, Border, Comparison, ConvTranspose, Coordinates, CumSum,
     DType, Elementwise, Extent, Extremum, Fit, GlobalPool, GraphBuilder, GroupNorm, IdentityReason, InputType,
     Interpolation, LayerNorm, LpPool, Lrn, MaxPool, Op, Pad, PadAxes, Padding, Pads, PoolKind, Property, Reduce,
-    ReshapeDim, Resize, ResizeTarget, Rounding, Shape, SourceOrder, Tensor, TopK, validate,
+    ReshapeDim, Resize, ResizeTarget, Rounding, Shape, SourceOrder, Tensor, TopK, Trilu, validate,
 };
 
 type Value<'a> = (&'a [usize], &'a [f32]);
@@ -370,4 +370,21 @@ fn power_pools_and_further_reductions() {
     let log = Op::LogSoftmax { axis: 1 };
     let tail = (1.0 + (-1000f64).exp()).ln();
     check(&log, (&[1, 2], &[0.0, 1000.0]), &[], &[1, 2], &[-1000.0 - tail, -tail]);
+}
+
+#[test]
+fn a_triangle_is_kept_and_the_rest_is_zero() {
+    let triangle = |upper, diagonal| Op::Trilu(Trilu { upper, diagonal });
+    let values: Vec<f32> = (1..=6).map(|i| i as f32).collect();
+    let x: Value<'_> = (&[2, 3], &values);
+    check(&triangle(true, 0), x, &[], &[2, 3], &[1.0, 2.0, 3.0, 0.0, 5.0, 6.0]);
+    check(&triangle(false, 0), x, &[], &[2, 3], &[1.0, 0.0, 0.0, 4.0, 5.0, 0.0]);
+    check(&triangle(true, 1), x, &[], &[2, 3], &[0.0, 2.0, 3.0, 0.0, 0.0, 6.0]);
+    check(&triangle(false, 1), x, &[], &[2, 3], &[1.0, 2.0, 0.0, 4.0, 5.0, 6.0]);
+    check(&triangle(false, -1), x, &[], &[2, 3], &[0.0, 0.0, 0.0, 4.0, 0.0, 0.0]);
+    check(&triangle(true, i64::MIN), x, &[], &[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    check(&triangle(false, i64::MIN), x, &[], &[2, 3], &[0.0; 6]);
+    check(&triangle(false, i64::MAX), x, &[], &[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    let two: Value<'_> = (&[2, 2, 1], &[1.0, 2.0, 3.0, 4.0]);
+    check(&triangle(true, 0), two, &[], &[2, 2, 1], &[1.0, 0.0, 3.0, 0.0]);
 }

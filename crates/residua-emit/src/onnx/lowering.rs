@@ -213,6 +213,11 @@ impl<'a> Lowering<'a> {
         self.tensors.zeros(name, self.float, shape)
     }
 
+    /// An integer.
+    pub(crate) fn integer(&mut self, name: &str, value: i64) -> Result<String, EmitError> {
+        self.tensors.constant(name, Tensor::from_i64(Vec::new(), &[value]))
+    }
+
     /// A list of integers.
     pub(crate) fn list(&mut self, name: &str, values: &[i64]) -> Result<String, EmitError> {
         self.tensors.constant(name, Tensor::from_i64(vec![values.len()], values))

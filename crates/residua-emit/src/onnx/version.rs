@@ -62,6 +62,7 @@ fn introduced(op: &str) -> i64 {
         "Mod" | "IsInf" | "QuantizeLinear" | "DequantizeLinear" | "ThresholdedRelu" => 10,
         "Round" | "GatherElements" | "GatherND" | "DynamicQuantizeLinear" | "CumSum" => 11,
         "Celu" | "LessOrEqual" | "GreaterOrEqual" => 12,
+        "Trilu" => 14,
         _ => OLDEST,
     }
 }

@@ -6,7 +6,7 @@ use residua_ir::{
     Coordinates, CumSum, DType, Dim, DynamicRange, Elementwise, Endian, Extent, Extremum, Fit, GlobalPool, Grain,
     Graph, GraphBuilder, GroupNorm, IdentityReason, InputType, Interpolation, LayerNorm, LpPool, Lrn, MaxPool, Op, Pad,
     PadAxes, Padding, Pads, PoolKind, Property, Quantize, Reduce, ReshapeDim, Resize, ResizeTarget, Rounding, Shape,
-    SourceOrder, Tensor, TopK, ValueId, validate,
+    SourceOrder, Tensor, TopK, Trilu, ValueId, validate,
 };
 
 /// A model of one operator, or few.
@@ -105,6 +105,7 @@ fn since(name: &str) -> i64 {
         | "a_range_alone" => 11,
         "celu" | "arg_max_last" | "compare" => 12,
         "quantize_to_i8_without_zero" | "quantized_conv" | "quantized_linear" => 13,
+        "triangle" | "triangle_below" | "triangle_wide" => 14,
         "lp_pool_dilated" | "resize_antialias" | "resize_fit" => 18,
         "pad_axes_wrap" | "avg_pool_dilated" | "resize_symmetric" => 19,
         _ => 0,
@@ -315,6 +316,9 @@ fn ranks(z: &mut Cases) {
         z.op(name, fixed(), Op::CumSum(CumSum { axis, exclusive, reverse }));
     }
     z.op("log_softmax", fixed(), Op::LogSoftmax { axis: 1 });
+    for (name, upper, diagonal) in [("triangle", true, 0), ("triangle_below", false, -1), ("triangle_wide", false, 2)] {
+        z.op(name, fixed(), Op::Trilu(Trilu { upper, diagonal }));
+    }
 }
 
 fn resizes(z: &mut Cases) {

@@ -1,6 +1,6 @@
 //! Operators that only move elements.
 
-use residua_ir::{Border, Pad, PadAxes};
+use residua_ir::{Border, Pad, PadAxes, Trilu};
 
 use super::combine::broadcast_strides;
 use crate::array::{advance, strides};
@@ -31,6 +31,28 @@ pub(crate) fn pad<T: Element>(x: &[T], shape: [usize; 4], pad: &Pad, out: &mut [
             out[..pad.pads.left].fill(value);
             out[pad.pads.left..][..width].copy_from_slice(row);
             out[pad.pads.left + width..].fill(value);
+        }
+    });
+}
+
+/// One triangle of the matrices along the last two axes, zeros elsewhere.
+pub(crate) fn trilu<T: Element>(x: &[T], shape: &[usize], trilu: Trilu, out: &mut [T]) {
+    let &[.., rows, columns] = shape else { return };
+    if rows * columns == 0 {
+        return;
+    }
+    parallel::for_each(out.chunks_mut(columns).zip(x.chunks(columns)).enumerate(), |(index, (out, x))| {
+        let row = i64::try_from(index % rows).unwrap_or(i64::MAX);
+        // Columns before the diagonal; it ends the triangle below and starts the one above.
+        let end = row.saturating_add(trilu.diagonal).saturating_add(i64::from(!trilu.upper));
+        let (below, above) = x.split_at(usize::try_from(end).unwrap_or(0).min(columns));
+        let (out_below, out_above) = out.split_at_mut(below.len());
+        if trilu.upper {
+            out_below.fill(T::default());
+            out_above.copy_from_slice(above);
+        } else {
+            out_below.copy_from_slice(below);
+            out_above.fill(T::default());
         }
     });
 }

@@ -234,6 +234,7 @@ pub(super) fn run_op<T: Element>(
         Op::LogSoftmax { axis } => filled(run, step, &|at, out| {
             reduce::softmax(at.values(0), at.shape(0)[*axis], at.after(*axis), true, out);
         }),
+        Op::Trilu(trilu) => filled(run, step, &|at, out| moves::trilu(at.values(0), at.shape(0), *trilu, out)),
         Op::CumSum(sum) => filled(run, step, &|at, out| reduce::cum_sum(at.values(0), sum, at.lanes(sum.axis), out)),
         // These have steps of their own, or are refused when the plan is made.
         Op::Conv(_) | Op::Linear | Op::Opaque(_) => {

@@ -27,6 +27,16 @@ pub struct PadAxes {
     pub border: Border,
 }
 
+/// Attributes of [`Op::Trilu`](super::Op::Trilu).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trilu {
+    /// Keep what lies on and above the diagonal; else what lies on and below it.
+    pub upper: bool,
+    /// Which diagonal: 0 starts at the first row and column, others so many columns right of it, or left.
+    pub diagonal: i64,
+}
+
 /// What lies beyond the ends of an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

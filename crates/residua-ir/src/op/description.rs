@@ -53,7 +53,7 @@ pub enum Class {
     Activation,
     /// Arithmetic on values that are broadcast against each other.
     Arithmetic(Elementwise),
-    /// Comparisons, questions about values, and choices by them.
+    /// Comparisons, questions about values, and choices by them or by place.
     Logic,
     /// A pool with a window.
     Pool,
@@ -482,6 +482,7 @@ impl Op {
             Op::LogSoftmax { axis } => softmax("LogSoftmax", Class::Softmax, axis),
             Op::Hardmax { axis } => softmax("Hardmax", Class::Ranking, axis),
             Op::CumSum(sum) => of("CumSum", Class::Scan, Flow::Along(one(&sum.axis))).works_as("reduction"),
+            Op::Trilu(_) => of("Trilu", Class::Logic, Flow::Scaled(Axes::Last(2))),
             Op::Identity(_) => of("Identity", Class::Identity, Flow::SamePlace).follows(),
             Op::Cast { .. } => of("Cast", Class::Cast, Flow::SamePlace).follows(),
             Op::Quantize(quantize) => {
@@ -565,6 +566,7 @@ impl Op {
             | Op::LogSoftmax { .. }
             | Op::Hardmax { .. }
             | Op::CumSum(_)
+            | Op::Trilu(_)
             | Op::Identity(_)
             | Op::Cast { .. }
             | Op::Quantize(_)

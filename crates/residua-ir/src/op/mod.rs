@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::opaque::Opaque;
 use crate::tensor::DType;
 pub use activation::Activation;
-pub use axes::{Border, Pad, PadAxes, ReshapeDim};
+pub use axes::{Border, Pad, PadAxes, ReshapeDim, Trilu};
 pub use description::Description;
 pub use elementwise::{Comparison, Elementwise, Property};
 pub use extent::{Arithmetic, Extent};
@@ -178,6 +178,8 @@ pub enum Op {
     },
     /// Sums of the elements so far along an axis. `x`.
     CumSum(CumSum),
+    /// One triangle of the matrices along the last two axes, 0 elsewhere. `x`.
+    Trilu(Trilu),
     /// Passes `x` on; what a layer does that acts in training only. `x`.
     Identity(IdentityReason),
     /// Converts the element type. `x`. Float to float is rounding in storage only: executors compute in their own type.

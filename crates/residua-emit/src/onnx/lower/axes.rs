@@ -1,6 +1,6 @@
 //! Reductions and whatever moves elements without changing them.
 
-use residua_ir::{Border, CumSum, DType, Extent, Node, PadAxes, PoolKind, ReshapeDim, Shape};
+use residua_ir::{Border, CumSum, DType, Extent, Node, PadAxes, PoolKind, ReshapeDim, Shape, Trilu};
 
 use super::super::lowering::{Lowering, needs};
 use super::super::proto::{data_type, int, ints, string, to_i64};
@@ -56,6 +56,14 @@ pub(super) fn cum_sum(out: &mut Lowering<'_>, node: &Node, sum: CumSum) -> Resul
     let attributes = vec![int("exclusive", i64::from(sum.exclusive)), int("reverse", i64::from(sum.reverse))];
     let inputs = vec![out.operand(node.inputs[0])?, axis];
     out.result(node, "CumSum", inputs, attributes)
+}
+
+pub(super) fn trilu(out: &mut Lowering<'_>, node: &Node, trilu: Trilu) -> Result<(), EmitError> {
+    let mut inputs = vec![out.operand(node.inputs[0])?];
+    if trilu.diagonal != 0 {
+        inputs.push(out.integer(&format!("{}/diagonal", node.name.raw()), trilu.diagonal)?);
+    }
+    out.result(node, "Trilu", inputs, vec![int("upper", i64::from(trilu.upper))])
 }
 
 pub(super) fn reduce(

@@ -74,6 +74,7 @@ pub(crate) fn passes_through(model: &Checked, types: FloatTypes, node: &Node) ->
         | Op::LogSoftmax { .. }
         | Op::Hardmax { .. }
         | Op::CumSum(_)
+        | Op::Trilu(_)
         | Op::Linear
         | Op::MatMul
         | Op::Concat { .. }
@@ -108,6 +109,7 @@ pub(crate) fn needs_shapes(node: &Node) -> bool {
         | Op::GatherNd { .. }
         | Op::Linear
         | Op::MatMul
+        | Op::Trilu(_)
         | Op::Concat { .. }
         | Op::Flatten { .. }
         | Op::Transpose { .. }
@@ -188,6 +190,7 @@ pub(crate) fn lower(out: &mut Lowering<'_>, id: NodeId) -> Result<(), EmitError>
         Op::LogSoftmax { axis } => axes::softmax(out, node, "LogSoftmax", *axis),
         Op::Hardmax { axis } => axes::softmax(out, node, "Hardmax", *axis),
         Op::CumSum(sum) => axes::cum_sum(out, node, *sum),
+        Op::Trilu(trilu) => axes::trilu(out, node, *trilu),
         Op::Cast { dtype } => axes::cast(out, node, *dtype),
         Op::Quantize(quantize) => quantised::quantize(out, id, quantize),
         Op::Dequantize(grain) => quantised::dequantize(out, node, *grain),

@@ -1,6 +1,6 @@
 //! What moves elements without changing them, or only names axes and types otherwise.
 
-use residua_ir::{Border, DType, Dim, Extent, Op, Pad, PadAxes, Pads, ReshapeDim, ValueId};
+use residua_ir::{Border, DType, Dim, Extent, Op, Pad, PadAxes, Pads, ReshapeDim, Trilu, ValueId};
 
 use super::super::interface::dtype;
 use super::super::{Misused, Reader, Unknown, Unread};
@@ -110,6 +110,19 @@ pub(super) fn transpose(r: &mut Reader<'_>) -> Read {
         None => (0..r.known_rank(x)?).rev().collect(),
     };
     r.end(Op::Transpose { perm }, &[x])
+}
+
+pub(super) fn trilu(r: &mut Reader<'_>) -> Read {
+    let x = r.value(0)?;
+    let diagonal = match r.operand(1) {
+        None => 0,
+        Some(name) => match r.scope.ints(name, "diagonal")?[..] {
+            [diagonal] => diagonal,
+            ref found => return Err(Misused(format!("`k` has {} elements, it should be one", found.len()))),
+        },
+    };
+    let upper = r.attributes.flag("upper", true)?;
+    r.end(Op::Trilu(Trilu { upper, diagonal }), &[x])
 }
 
 pub(super) fn squeeze(r: &mut Reader<'_>) -> Read {

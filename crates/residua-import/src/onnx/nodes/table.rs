@@ -199,6 +199,7 @@ pub(super) static OPERATORS: &[Operator] = &[
     op("Tile", pick::tile).note("repeats that are known or follow from sizes"),
     op("TopK", rank::top_k).results(2).note("k that is known"),
     op("Transpose", axes::transpose),
+    from(14, "Trilu", axes::trilu).note("of a diagonal that is known"),
     op("Unsqueeze", axes::unsqueeze),
     op("Upsample", resize::upsample).until(9),
     from(9, "Where", pick::choose),

@@ -121,6 +121,15 @@ pub(super) fn flatten(axis: usize, operands: &[TensorType]) -> Result<Shape> {
     Ok(Shape::new(vec![product(outer), product(inner)]))
 }
 
+pub(super) fn trilu(operands: &[TensorType]) -> Result<Shape> {
+    arity(operands, 1, 1)?;
+    let shape = &operands[0].shape;
+    if shape.rank() < 2 {
+        return Err(ShapeError::Rank { operand: "x", expected: "at least 2".to_owned(), found: shape.clone() });
+    }
+    Ok(shape.clone())
+}
+
 pub(super) fn transpose(perm: &[usize], operands: &[TensorType]) -> Result<Shape> {
     arity(operands, 1, 1)?;
     let x = &operands[0].shape;

@@ -370,6 +370,7 @@ pub fn infer(op: &Op, operands: &[TensorType]) -> Result<Vec<TensorType>> {
             axis_in_range(sum.axis, &operands[0].shape)?;
             (dtype, operands[0].shape.clone())
         }
+        Op::Trilu(_) => (dtype, axes::trilu(operands)?),
         Op::Softmax { axis } | Op::LogSoftmax { axis } | Op::Hardmax { axis } => {
             arity(operands, 1, 1)?;
             float("x", &operands[0])?;
