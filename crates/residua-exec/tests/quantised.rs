@@ -4,8 +4,8 @@
 
 use residua_exec::{Array, Executor, Options, Precision};
 use residua_ir::{
-    DType, DynamicRange, Endian, Grain, GraphBuilder, InputType, Op, Quantize, Shape, SourceOrder, Tensor, ValueId,
-    validate,
+    DType, DynamicRange, Endian, Granularity, GraphBuilder, InputType, Op, Quantize, Shape, SourceOrder, Tensor,
+    ValueId, validate,
 };
 
 fn whole(dtype: DType, shape: &[usize], values: &[i32]) -> Tensor {
@@ -37,7 +37,7 @@ fn run(op: &Op, dtype: DType, shape: &[usize], x: &[f32], operands: &[Tensor]) -
 }
 
 fn quantize(dtype: DType, axis: usize, block: Option<usize>) -> Op {
-    Op::Quantize(Quantize { dtype, grain: Grain { axis, block } })
+    Op::Quantize(Quantize { dtype, granularity: Granularity { axis, block } })
 }
 
 #[test]
@@ -58,11 +58,12 @@ fn each_index_of_the_axis_and_each_block_has_a_scale_of_its_own() {
     let x: Vec<f32> = (0..12).map(|i| i as f32).collect();
     let scale = real(&[3], &[1.0, 10.0, 100.0]);
     let zero = whole(DType::I8, &[3], &[0, 1, 2]);
-    let restored = run(&Op::Dequantize(Grain { axis: 1, block: None }), DType::I8, &[2, 3, 2], &x, &[scale, zero]);
+    let restored =
+        run(&Op::Dequantize(Granularity { axis: 1, block: None }), DType::I8, &[2, 3, 2], &x, &[scale, zero]);
     assert_eq!(restored, [0.0, 1.0, 10.0, 20.0, 200.0, 300.0, 6.0, 7.0, 70.0, 80.0, 800.0, 900.0]);
     // Three rows in blocks of two: rows 0 and 1 share scales, row 2 has its own.
     let scale = real(&[2, 2, 2], &[1.0, 2.0, 10.0, 20.0, 3.0, 4.0, 30.0, 40.0]);
-    let blocks = Op::Dequantize(Grain { axis: 1, block: Some(2) });
+    let blocks = Op::Dequantize(Granularity { axis: 1, block: Some(2) });
     let restored = run(&blocks, DType::I8, &[2, 3, 2], &x, std::slice::from_ref(&scale));
     assert_eq!(restored, [0.0, 2.0, 2.0, 6.0, 40.0, 100.0, 18.0, 28.0, 24.0, 36.0, 300.0, 440.0]);
     let again: Vec<f32> = restored.iter().map(|&v| v as f32).collect();

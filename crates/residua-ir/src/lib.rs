@@ -45,8 +45,9 @@ pub use name::{Name, Shown, Text};
 pub use op::resize::{Coordinates, Fit, Interpolation, ResizeTarget, Rounding};
 pub use op::{
     Activation, ArgExtremum, Arithmetic, AvgPool, BatchNorm, Border, Comparison, Conv, ConvTranspose, CumSum,
-    DynamicRange, Elementwise, Extent, Extremum, GlobalPool, Grain, GroupNorm, IdentityReason, LayerNorm, LpPool, Lrn,
-    MaxPool, Op, Pad, PadAxes, Padding, Pads, PoolKind, Property, Quantize, Reduce, ReshapeDim, Resize, TopK, Trilu,
+    DynamicRange, Elementwise, Extent, Extremum, GlobalPool, Granularity, GroupNorm, IdentityReason, LayerNorm, LpPool,
+    Lrn, MaxPool, Op, Pad, PadAxes, Padding, Pads, PoolKind, Property, Quantize, Reduce, ReshapeDim, Resize, TopK,
+    Trilu,
 };
 pub use opaque::{Opaque, Verbatim};
 pub use receptive::{ReceptiveField, receptive_fields};

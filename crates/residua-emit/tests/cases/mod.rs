@@ -3,7 +3,7 @@
 use residua_exec::{Array, Executor, Options, Precision};
 use residua_ir::{
     Activation, ArgExtremum, Arithmetic, AvgPool, BatchNorm, Border, Checked, Comparison, Conv, ConvTranspose,
-    Coordinates, CumSum, DType, Dim, DynamicRange, Elementwise, Endian, Extent, Extremum, Fit, GlobalPool, Grain,
+    Coordinates, CumSum, DType, Dim, DynamicRange, Elementwise, Endian, Extent, Extremum, Fit, GlobalPool, Granularity,
     Graph, GraphBuilder, GroupNorm, IdentityReason, InputType, Interpolation, LayerNorm, LpPool, Lrn, MaxPool, Op, Pad,
     PadAxes, Padding, Pads, PoolKind, Property, Quantize, Reduce, ReshapeDim, Resize, ResizeTarget, Rounding, Shape,
     SourceOrder, Tensor, TopK, Trilu, ValueId, validate,
@@ -570,8 +570,8 @@ fn integer(g: &mut GraphBuilder, name: &str, dtype: DType, value: u8) -> ValueId
 }
 
 fn quantized(z: &mut Cases) {
-    let whole = Grain::default();
-    let u8s = |grain| Op::Quantize(Quantize { dtype: DType::U8, grain });
+    let whole = Granularity::default();
+    let u8s = |granularity| Op::Quantize(Quantize { dtype: DType::U8, granularity });
     z.add("quantize", fixed(), |g, x| {
         let (scale, zero) = (weight_in(g, "scale", &[], 0.01, 0.02), integer(g, "zero", DType::U8, 117));
         let q = g.add("q", u8s(whole), &[x, scale, zero]);
@@ -586,9 +586,9 @@ fn quantized(z: &mut Cases) {
     });
     z.add("quantize_to_i8_without_zero", fixed(), |g, x| {
         let scale = weight_in(g, "scale", &[4], 0.01, 0.02);
-        let grain = Grain { axis: 1, block: None };
-        let q = g.add("q", Op::Quantize(Quantize { dtype: DType::I8, grain }), &[x, scale]);
-        g.add("y", Op::Dequantize(grain), &[q, scale])
+        let granularity = Granularity { axis: 1, block: None };
+        let q = g.add("q", Op::Quantize(Quantize { dtype: DType::I8, granularity }), &[x, scale]);
+        g.add("y", Op::Dequantize(granularity), &[q, scale])
     });
     z.add("quantized_conv", fixed(), |g, x| {
         let (scale, zero) = (weight_in(g, "scale", &[], 0.01, 0.02), integer(g, "zero", DType::U8, 117));
@@ -604,8 +604,8 @@ fn quantized(z: &mut Cases) {
     });
     z.add("quantized_linear", Shape::batch(&[6]), |g, x| {
         let (weight, steps) = (integers(g, "weight", DType::I8, &[6, 5]), weight_in(g, "steps", &[5], 0.01, 0.02));
-        let grain = Grain { axis: 1, block: None };
-        let weight = g.add("weight'", Op::Dequantize(grain), &[weight, steps]);
+        let granularity = Granularity { axis: 1, block: None };
+        let weight = g.add("weight'", Op::Dequantize(granularity), &[weight, steps]);
         let turned = g.add("turned", Op::Transpose { perm: vec![1, 0] }, &[weight]);
         g.add("y", Op::Linear, &[x, turned])
     });

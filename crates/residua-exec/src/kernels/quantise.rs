@@ -4,7 +4,7 @@
 //! them below 2^24.
 
 use pulp::Arch;
-use residua_ir::{DType, DynamicRange, Grain};
+use residua_ir::{DType, DynamicRange, Granularity};
 
 use super::combine::{self, Shaped};
 use super::map_in_place;
@@ -24,9 +24,9 @@ pub(crate) struct Grid<'a, T> {
 
 impl<'a, T: Element> Grid<'a, T> {
     /// For a value of this shape.
-    pub(crate) fn new(shape: &[usize], grain: Grain, scale: &'a [T], zero: Option<&'a [T]>) -> Self {
-        let inner = shape.iter().skip(grain.axis + 1).product();
-        Self { scale, zero, inner, along: shape.get(grain.axis).copied().unwrap_or(1), block: grain.block }
+    pub(crate) fn new(shape: &[usize], granularity: Granularity, scale: &'a [T], zero: Option<&'a [T]>) -> Self {
+        let inner = shape.iter().skip(granularity.axis + 1).product();
+        Self { scale, zero, inner, along: shape.get(granularity.axis).copied().unwrap_or(1), block: granularity.block }
     }
 
     fn zero(&self, at: usize) -> T {

@@ -13,7 +13,7 @@
 
 use pulp::Arch;
 use residua_ir::{
-    Activation, Checked, Conv, DType, Elementwise, GlobalPool, Grain, Node, NodeId, Op, PoolKind, Tensor, ValueId,
+    Activation, Checked, Conv, DType, Elementwise, GlobalPool, Granularity, Node, NodeId, Op, PoolKind, Tensor, ValueId,
 };
 
 use super::{read, tensor_of};
@@ -161,7 +161,7 @@ impl Restored {
 fn side(model: &Checked, id: ValueId) -> Option<Restored> {
     let graph = model.graph();
     let node = graph.node(graph.producer(id)?);
-    let Op::Dequantize(Grain { axis, block: None }) = node.op else { return None };
+    let Op::Dequantize(Granularity { axis, block: None }) = node.op else { return None };
     let value = node.inputs[0];
     let dtype = model.type_of(value)?.dtype;
     let scale = numbers(model, *node.inputs.get(1)?)?;
@@ -203,7 +203,7 @@ fn bias(model: &Checked, node: &Node, x: &Restored, weight: &Weight) -> Option<O
     }
     let graph = model.graph();
     let restored = graph.node(graph.producer(id)?);
-    let Op::Dequantize(Grain { block: None, .. }) = restored.op else { return None };
+    let Op::Dequantize(Granularity { block: None, .. }) = restored.op else { return None };
     let scale = numbers(model, *restored.inputs.get(1)?)?;
     let zero = restored.inputs.get(2).map_or(Some(vec![0.0]), |&zero| numbers(model, zero))?;
     let (tensor, _) = tensor_of(model, restored.inputs[0])?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use residua_ir::op::Op;
 use residua_ir::shape::range::Range;
 use residua_ir::shape::window::{Window, resolve};
-use residua_ir::{Dim, Extent, Grain, Padding, Quantize, ResizeTarget, Shape, TensorType, ValueId};
+use residua_ir::{Dim, Extent, Granularity, Padding, Quantize, ResizeTarget, Shape, TensorType, ValueId};
 
 use super::{Values, integer};
 use crate::array::permute_into;
@@ -119,14 +119,14 @@ pub(super) fn run_op<T: Element>(
         Op::Activation(function) => in_place(run, &|values| activation::apply(arch, *function, values)),
         Op::Is(property) => in_place(run, &|values| combine::has(*property, values)),
         Op::Elementwise(op) => Ok(Arc::new(run_elementwise(run, *op, step))),
-        Op::Quantize(Quantize { dtype, grain }) => {
+        Op::Quantize(Quantize { dtype, granularity }) => {
             let mut values = run.take(step.operands[0], dead);
-            quantise::quantize(arch, &grid(run, step, *grain), *dtype, &mut values);
+            quantise::quantize(arch, &grid(run, step, *granularity), *dtype, &mut values);
             Ok(Arc::new(values))
         }
-        Op::Dequantize(grain) => {
+        Op::Dequantize(granularity) => {
             let mut values = run.take(step.operands[0], dead);
-            quantise::dequantize(arch, &grid(run, step, *grain), &mut values);
+            quantise::dequantize(arch, &grid(run, step, *granularity), &mut values);
             Ok(Arc::new(values))
         }
         Op::DynamicRange(part) => {
@@ -244,9 +244,9 @@ pub(super) fn run_op<T: Element>(
 }
 
 /// The steps that a value is rounded to.
-fn grid<'a, T: Element>(run: &'a Run<'_, T>, step: &Step<T>, grain: Grain) -> Grid<'a, T> {
+fn grid<'a, T: Element>(run: &'a Run<'_, T>, step: &Step<T>, granularity: Granularity) -> Grid<'a, T> {
     let zero = step.operands.get(2).map(|&zero| run.values(zero));
-    Grid::new(run.shape(step.output), grain, run.values(step.operands[1]), zero)
+    Grid::new(run.shape(step.output), granularity, run.values(step.operands[1]), zero)
 }
 
 /// Shapes of the operands, for what is computed from sizes.

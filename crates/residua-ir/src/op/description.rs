@@ -486,11 +486,11 @@ impl Op {
             Op::Identity(_) => of("Identity", Class::Identity, Flow::SamePlace).follows(),
             Op::Cast { .. } => of("Cast", Class::Cast, Flow::SamePlace).follows(),
             Op::Quantize(quantize) => {
-                let flow = Flow::Scaled(one(&quantize.grain.axis));
+                let flow = Flow::Scaled(one(&quantize.granularity.axis));
                 of("Quantize", Class::Quantisation, flow).on(QUANTISED).follows()
             }
-            Op::Dequantize(grain) => {
-                of("Dequantize", Class::Dequantisation, Flow::Scaled(one(&grain.axis))).on(QUANTISED).follows()
+            Op::Dequantize(granularity) => {
+                of("Dequantize", Class::Dequantisation, Flow::Scaled(one(&granularity.axis))).on(QUANTISED).follows()
             }
             Op::DynamicRange(DynamicRange::Scale) => of("DynamicScale", Class::DynamicRange, Flow::Everything),
             Op::DynamicRange(DynamicRange::ZeroPoint) => of("DynamicZeroPoint", Class::DynamicRange, Flow::Everything),

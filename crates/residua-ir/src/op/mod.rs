@@ -26,7 +26,7 @@ pub use description::Description;
 pub use elementwise::{Comparison, Elementwise, Property};
 pub use extent::{Arithmetic, Extent};
 pub use norm::{BatchNorm, GroupNorm, LayerNorm, Lrn};
-pub use quantised::{DynamicRange, Grain, Quantize};
+pub use quantised::{DynamicRange, Granularity, Quantize};
 pub use reduce::{ArgExtremum, CumSum, Extremum, GlobalPool, PoolKind, Reduce, TopK};
 pub use resize::Resize;
 pub use window::{AvgPool, Conv, ConvTranspose, LpPool, MaxPool, Padding, Pads};
@@ -190,7 +190,7 @@ pub enum Op {
     /// `saturate(round(x / scale) + zero_point)` as an integer, ties to even. `x`, `scale`, `[zero_point]`: [`Quantize`].
     Quantize(Quantize),
     /// `(x - zero_point) * scale`, of the scale's type. `x`, `scale`, `[zero_point]`, as for [`Op::Quantize`].
-    Dequantize(Grain),
+    Dequantize(Granularity),
     /// How the range of `x`, widened to hold 0, is spread over the 256 steps of [`DType::U8`]; a scalar. `x`.
     DynamicRange(DynamicRange),
     /// An operator that is not known: inspectable, never runnable. Any operands.

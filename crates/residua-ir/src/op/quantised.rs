@@ -11,14 +11,15 @@ pub struct Quantize {
     /// Integer type of the result, which is that of the zero point where there is one.
     pub dtype: DType,
     /// What has a scale of its own.
-    pub grain: Grain,
+    #[serde(rename = "grain")]
+    pub granularity: Granularity,
 }
 
 /// What has a scale (and zero point) of its own in a quantised value. A scale of one element is that of the whole value;
 /// one of several is a vector along `axis`, or with `block`s has the axes of the value, `axis` cut into blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Grain {
+pub struct Granularity {
     /// Axis along which scales differ.
     pub axis: usize,
     /// How many elements along it share one.

@@ -193,7 +193,7 @@ pub(crate) fn lower(out: &mut Lowering<'_>, id: NodeId) -> Result<(), EmitError>
         Op::Trilu(trilu) => axes::trilu(out, node, *trilu),
         Op::Cast { dtype } => axes::cast(out, node, *dtype),
         Op::Quantize(quantize) => quantised::quantize(out, id, quantize),
-        Op::Dequantize(grain) => quantised::dequantize(out, node, *grain),
+        Op::Dequantize(granularity) => quantised::dequantize(out, node, *granularity),
         Op::DynamicRange(_) => quantised::dynamic_range(out, id),
         // What passes on its operand has no node, but for an integer cast to itself.
         Op::Identity(_) => Ok(()),

@@ -1,7 +1,7 @@
 //! Quantised values.
 
 use residua_formats::onnx::schema::{AttributeProto, NodeProto};
-use residua_ir::{DType, DynamicRange, Grain, Node, NodeId, Op, Quantize, Shape};
+use residua_ir::{DType, DynamicRange, Granularity, Node, NodeId, Op, Quantize, Shape};
 
 use super::super::dynamic::Dynamic;
 use super::super::lowering::{Lowering, needs, unsupported};
@@ -9,18 +9,18 @@ use super::super::proto::{self, int};
 use crate::EmitError;
 
 /// Refuses what the operator set does not have.
-fn check(out: &Lowering<'_>, node: &Node, steps: DType, grain: Grain) -> Result<(), EmitError> {
+fn check(out: &Lowering<'_>, node: &Node, steps: DType, granularity: Granularity) -> Result<(), EmitError> {
     let since = match (steps, out.float) {
         (_, DType::F64) => return Err(unsupported(node, "ONNX quantises no f64; ask for f32")),
         (DType::I16 | DType::U16, _) => 21,
-        _ if grain.block.is_some() => 21,
+        _ if granularity.block.is_some() => 21,
         (_, DType::F16 | DType::BF16) => 19,
         (_, _) => return Ok(()),
     };
     if out.opset >= since {
         return Ok(());
     }
-    let what = format!("{steps} beside {}{}", out.float, if grain.block.is_some() { ", in blocks" } else { "" });
+    let what = format!("{steps} beside {}{}", out.float, if granularity.block.is_some() { ", in blocks" } else { "" });
     Err(needs(out, node, &what, since))
 }
 
@@ -28,13 +28,13 @@ fn check(out: &Lowering<'_>, node: &Node, steps: DType, grain: Grain) -> Result<
 fn operands(
     out: &mut Lowering<'_>,
     node: &Node,
-    grain: Grain,
+    granularity: Granularity,
 ) -> Result<(Vec<String>, Vec<AttributeProto>), EmitError> {
     let inputs = node.inputs.iter().map(|&id| out.operand(id)).collect::<Result<_, _>>()?;
     let mut attributes = Vec::new();
     if out.shape(node.inputs[1]).element_count() != Some(1) {
-        attributes.push(int("axis", grain.axis));
-        attributes.extend(grain.block.map(|block| int("block_size", block)));
+        attributes.push(int("axis", granularity.axis));
+        attributes.extend(granularity.block.map(|block| int("block_size", block)));
     }
     Ok((inputs, attributes))
 }
@@ -44,8 +44,8 @@ pub(super) fn quantize(out: &mut Lowering<'_>, id: NodeId, quantize: &Quantize) 
     if out.dynamic.contains_key(&id) {
         return Ok(());
     }
-    check(out, node, quantize.dtype, quantize.grain)?;
-    let (mut inputs, attributes) = operands(out, node, quantize.grain)?;
+    check(out, node, quantize.dtype, quantize.granularity)?;
+    let (mut inputs, attributes) = operands(out, node, quantize.granularity)?;
     if inputs.len() == 2 && quantize.dtype != DType::U8 {
         let shape = out.shape(node.inputs[1]).as_fixed();
         let shape = shape.ok_or_else(|| unsupported(node, "the shape of its scale must be known"))?;
@@ -54,9 +54,9 @@ pub(super) fn quantize(out: &mut Lowering<'_>, id: NodeId, quantize: &Quantize) 
     out.result(node, "QuantizeLinear", inputs, attributes)
 }
 
-pub(super) fn dequantize(out: &mut Lowering<'_>, node: &Node, grain: Grain) -> Result<(), EmitError> {
-    check(out, node, out.source_dtype(node.inputs[0]), grain)?;
-    let (inputs, attributes) = operands(out, node, grain)?;
+pub(super) fn dequantize(out: &mut Lowering<'_>, node: &Node, granularity: Granularity) -> Result<(), EmitError> {
+    check(out, node, out.source_dtype(node.inputs[0]), granularity)?;
+    let (inputs, attributes) = operands(out, node, granularity)?;
     out.result(node, "DequantizeLinear", inputs, attributes)
 }
 

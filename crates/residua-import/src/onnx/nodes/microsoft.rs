@@ -3,8 +3,8 @@
 //! Facts are those of `ContribOperators.md` of ONNX Runtime 1.22.
 
 use residua_ir::{
-    Activation, AvgPool, DType, Elementwise, GlobalPool, Grain, LayerNorm, MaxPool, Op, PoolKind, Quantize, Reduce,
-    Role, Tensor, Transform, ValueId,
+    Activation, AvgPool, DType, Elementwise, GlobalPool, Granularity, LayerNorm, MaxPool, Op, PoolKind, Quantize,
+    Reduce, Role, Tensor, Transform, ValueId,
 };
 
 use super::super::{Misused, Reader, Unknown, Unread};
@@ -78,7 +78,10 @@ fn rounding(r: &mut Reader<'_>, [scale, zero]: [usize; 2], kind: Option<DType>) 
     let zero = optional_literal(r, zero)?;
     let dtype = zero.map_or(kind, |zero| dtype(r, zero));
     let dtype = dtype.ok_or_else(|| Unknown("the type of its result is not known".to_owned()))?;
-    Ok((Op::Quantize(Quantize { dtype, grain: Grain::default() }), [scale].into_iter().chain(zero).collect()))
+    Ok((
+        Op::Quantize(Quantize { dtype, granularity: Granularity::default() }),
+        [scale].into_iter().chain(zero).collect(),
+    ))
 }
 
 fn qlinear_conv(r: &mut Reader<'_>) -> Read {

@@ -3,7 +3,7 @@
 //! What computes with integers is read as what it means: numbers are restored, the operator of real numbers follows, and
 //! its result is rounded. Executors compute such a chain in integers again.
 
-use residua_ir::{Conv, DType, DynamicRange, Grain, Op, Quantize, Role, Tensor, Transform, ValueId};
+use residua_ir::{Conv, DType, DynamicRange, Granularity, Op, Quantize, Role, Tensor, Transform, ValueId};
 
 use super::super::{Reader, Unknown, Unread};
 use super::Read;
@@ -30,15 +30,15 @@ pub(super) fn dtype(r: &Reader<'_>, id: ValueId) -> Option<DType> {
 }
 
 /// `axis` and `block_size`, which count only where there is more than one scale.
-fn grain(r: &Reader<'_>, x: ValueId, scale: ValueId) -> Result<Grain, Unread> {
+fn granularity(r: &Reader<'_>, x: ValueId, scale: ValueId) -> Result<Granularity, Unread> {
     let axis = r.attributes.int("axis")?.unwrap_or(1);
     let block = r.attributes.int("block_size")?.unwrap_or(0);
     if r.scope.type_of(scale).and_then(|ty| ty.shape.element_count()) == Some(1) {
-        return Ok(Grain::default());
+        return Ok(Granularity::default());
     }
     let axis = Reader::axis(axis, r.rank(x))?;
     let block = usize::try_from(block).map_err(|_| Unknown(format!("`block_size` is {block}")))?;
-    Ok(Grain { axis, block: (block > 0).then_some(block) })
+    Ok(Granularity { axis, block: (block > 0).then_some(block) })
 }
 
 pub(super) fn quantize_linear(r: &mut Reader<'_>) -> Read {
@@ -60,9 +60,9 @@ pub(super) fn quantize_linear(r: &mut Reader<'_>) -> Read {
         }
         (_, stated) => stated.unwrap_or(DType::U8),
     };
-    let grain = grain(r, x, scale)?;
+    let granularity = granularity(r, x, scale)?;
     let inputs: Vec<ValueId> = [x, scale].into_iter().chain(zero).collect();
-    r.end(Op::Quantize(Quantize { dtype, grain }), &inputs)
+    r.end(Op::Quantize(Quantize { dtype, granularity }), &inputs)
 }
 
 /// The type that the result is said to have.
@@ -76,13 +76,13 @@ pub(super) fn dequantize_linear(r: &mut Reader<'_>) -> Read {
     let x = r.value(0)?;
     let (scale, zero) = (literal(r, 1)?, optional_literal(r, 2)?);
     let stated = output_dtype(r)?;
-    let grain = grain(r, x, scale)?;
+    let granularity = granularity(r, x, scale)?;
     let inputs: Vec<ValueId> = [x, scale].into_iter().chain(zero).collect();
     let Some(dtype) = stated.filter(|&stated| Some(stated) != dtype(r, scale)) else {
-        return r.end(Op::Dequantize(grain), &inputs);
+        return r.end(Op::Dequantize(granularity), &inputs);
     };
     r.attributes.finish()?;
-    let restored = r.step("restored", Op::Dequantize(grain), &inputs);
+    let restored = r.step("restored", Op::Dequantize(granularity), &inputs);
     r.end(Op::Cast { dtype }, &[restored])
 }
 
@@ -103,14 +103,14 @@ pub(super) fn dynamic_quantize_linear(r: &mut Reader<'_>) -> Read {
     };
     let scale = part(1, DynamicRange::Scale, "scale");
     let zero = part(2, DynamicRange::ZeroPoint, "zero_point");
-    r.end(Op::Quantize(Quantize { dtype: DType::U8, grain: Grain::default() }), &[x, scale, zero])
+    r.end(Op::Quantize(Quantize { dtype: DType::U8, granularity: Granularity::default() }), &[x, scale, zero])
 }
 
 /// Integers of a value by its own range.
 pub(super) fn by_range(r: &mut Reader<'_>, x: ValueId) -> Quantised {
     let scale = r.step("x/scale", Op::DynamicRange(DynamicRange::Scale), &[x]);
     let zero = r.step("x/zero_point", Op::DynamicRange(DynamicRange::ZeroPoint), &[x]);
-    let quantize = Op::Quantize(Quantize { dtype: DType::U8, grain: Grain::default() });
+    let quantize = Op::Quantize(Quantize { dtype: DType::U8, granularity: Granularity::default() });
     Quantised { value: r.step("x/quantized", quantize, &[x, scale, zero]), scale, zero: Some(zero) }
 }
 
@@ -123,7 +123,7 @@ pub(super) fn triple(r: &mut Reader<'_>, first: usize) -> Result<Quantised, Unre
 /// The numbers that integers stand for; scales of several elements count along `axis`.
 pub(super) fn restore(r: &mut Reader<'_>, what: &str, x: &Quantised, axis: usize) -> ValueId {
     let inputs: Vec<ValueId> = [x.value, x.scale].into_iter().chain(x.zero).collect();
-    r.step(what, Op::Dequantize(Grain { axis, block: None }), &inputs)
+    r.step(what, Op::Dequantize(Granularity { axis, block: None }), &inputs)
 }
 
 /// Rounds a result by the scale and zero point at these operands; without a zero point to the type `otherwise`.
@@ -132,7 +132,7 @@ pub(super) fn round(r: &mut Reader<'_>, y: ValueId, [scale, zero]: [usize; 2], o
     let dtype = zero.map_or(otherwise, |zero| dtype(r, zero));
     let dtype = dtype.ok_or_else(|| Unknown("the type of its result is not known".to_owned()))?;
     let inputs: Vec<ValueId> = [y, scale].into_iter().chain(zero).collect();
-    r.end(Op::Quantize(Quantize { dtype, grain: Grain::default() }), &inputs)
+    r.end(Op::Quantize(Quantize { dtype, granularity: Granularity::default() }), &inputs)
 }
 
 /// An f32 tensor that the file does not hold.
@@ -202,16 +202,16 @@ fn whole(r: &mut Reader<'_>, what: &str, value: ValueId, zero: usize, axis: usiz
     };
     let count = residua_ir::tensor::element_count(&shape).ok().filter(|&count| count <= 1 << 24);
     let count = count.ok_or_else(|| Unknown(format!("a zero point of shape {shape:?} is too large")))?;
-    let mut grain = Grain { axis, block: None };
+    let mut granularity = Granularity { axis, block: None };
     if count > 1 && shape.len() > 1 {
         // One a row or column of each matrix: the common axis is one block.
         let along = shape.iter().rposition(|&size| size == 1);
         let along = along.ok_or_else(|| Unknown(format!("zero points of shape {shape:?} are not known")))?;
-        grain = Grain { axis: along, block: r.scope.fixed(value, along) };
+        granularity = Granularity { axis: along, block: r.scope.fixed(value, along) };
     }
     let scale = own(r, &format!("{what}_scale"), shape, &vec![1.0; count])?;
     let inputs: Vec<ValueId> = [value, scale].into_iter().chain(zero).collect();
-    Ok(r.step(what, Op::Dequantize(grain), &inputs))
+    Ok(r.step(what, Op::Dequantize(granularity), &inputs))
 }
 
 /// The second factor: a matrix that is a tensor is taken as `[O, I]`, as `Linear` has it; with the axis of its columns.

@@ -293,7 +293,7 @@ pub fn infer(op: &Op, operands: &[TensorType]) -> Result<Vec<TensorType>> {
     let (dtype, shape) = match op {
         Op::Opaque(_) => return Ok(Vec::new()),
         Op::Quantize(quantize) => return Ok(vec![quantised::quantize(*quantize, operands)?]),
-        Op::Dequantize(grain) => return Ok(vec![quantised::dequantize(*grain, operands)?]),
+        Op::Dequantize(granularity) => return Ok(vec![quantised::dequantize(*granularity, operands)?]),
         Op::DynamicRange(part) => return Ok(vec![quantised::dynamic_range(*part, operands)?]),
         Op::Cast { dtype } => {
             arity(operands, 1, 1)?;

@@ -1,7 +1,7 @@
 //! Types of quantised values, and whether scales fit them.
 
 use super::{Dim, Result, Shape, ShapeError, TensorType, arity, float};
-use crate::op::{DynamicRange, Grain, Quantize};
+use crate::op::{DynamicRange, Granularity, Quantize};
 use crate::tensor::DType;
 
 /// Whether a value of this type can be what a number is rounded to.
@@ -10,23 +10,23 @@ fn is_step(dtype: DType) -> bool {
 }
 
 /// Holds a scale against the value it is for.
-fn fits(x: &Shape, scale: &Shape, grain: Grain) -> Result<()> {
+fn fits(x: &Shape, scale: &Shape, granularity: Granularity) -> Result<()> {
     let misfit = |expected: Vec<Dim>| {
         Err(ShapeError::Shape { operand: "scale", expected: Shape::new(expected), found: scale.clone() })
     };
     if scale.element_count() == Some(1) {
         return Ok(());
     }
-    let Some(along) = x.dims().get(grain.axis) else {
-        return Err(ShapeError::Attribute(format!("axis {} is out of range for shape {x}", grain.axis).into()));
+    let Some(along) = x.dims().get(granularity.axis) else {
+        return Err(ShapeError::Attribute(format!("axis {} is out of range for shape {x}", granularity.axis).into()));
     };
-    let expected = match grain.block {
+    let expected = match granularity.block {
         None => vec![along.clone()],
         Some(0) => return Err(ShapeError::Attribute("a block must have at least 1 element".into())),
         Some(block) => {
             let mut dims = x.dims().to_vec();
             let blocks = i64::try_from(block).ok().and_then(|block| along.affine(block - 1, block, 0));
-            dims[grain.axis] = blocks.unwrap_or(Dim::Unknown);
+            dims[granularity.axis] = blocks.unwrap_or(Dim::Unknown);
             dims
         }
     };
@@ -35,10 +35,10 @@ fn fits(x: &Shape, scale: &Shape, grain: Grain) -> Result<()> {
 }
 
 /// Holds scale and zero point against each other and against the value; the scale's type.
-fn grid(operands: &[TensorType], grain: Grain, steps: DType) -> Result<DType> {
+fn grid(operands: &[TensorType], granularity: Granularity, steps: DType) -> Result<DType> {
     let (x, scale) = (&operands[0].shape, &operands[1]);
     float("scale", scale)?;
-    fits(x, &scale.shape, grain)?;
+    fits(x, &scale.shape, granularity)?;
     if let Some(zero) = operands.get(2) {
         if zero.dtype != steps {
             return Err(ShapeError::Attribute(format!("the zero point must be {steps}, found {}", zero.dtype).into()));
@@ -59,17 +59,17 @@ pub(super) fn quantize(quantize: Quantize, operands: &[TensorType]) -> Result<Te
     if !is_step(quantize.dtype) {
         return Err(ShapeError::Attribute(format!("{} is no type to quantise to", quantize.dtype).into()));
     }
-    grid(operands, quantize.grain, quantize.dtype)?;
+    grid(operands, quantize.granularity, quantize.dtype)?;
     Ok(TensorType { dtype: quantize.dtype, shape: operands[0].shape.clone() })
 }
 
-pub(super) fn dequantize(grain: Grain, operands: &[TensorType]) -> Result<TensorType> {
+pub(super) fn dequantize(granularity: Granularity, operands: &[TensorType]) -> Result<TensorType> {
     arity(operands, 2, 3)?;
     let x = &operands[0];
     if !(is_step(x.dtype) || x.dtype == DType::I32) {
         return Err(ShapeError::Attribute(format!("{} is no type of quantised numbers", x.dtype).into()));
     }
-    Ok(TensorType { dtype: grid(operands, grain, x.dtype)?, shape: x.shape.clone() })
+    Ok(TensorType { dtype: grid(operands, granularity, x.dtype)?, shape: x.shape.clone() })
 }
 
 pub(super) fn dynamic_range(part: DynamicRange, operands: &[TensorType]) -> Result<TensorType> {
@@ -95,7 +95,7 @@ mod tests {
     fn of(scale: &[usize], zero: Option<(DType, &[usize])>, axis: usize, block: Option<usize>) -> Result<TensorType> {
         let mut operands = vec![ty(DType::I8, &[2, 6, 3]), ty(DType::F32, scale)];
         operands.extend(zero.map(|(dtype, dims)| ty(dtype, dims)));
-        Ok(infer(&Op::Dequantize(Grain { axis, block }), &operands)?.remove(0))
+        Ok(infer(&Op::Dequantize(Granularity { axis, block }), &operands)?.remove(0))
     }
 
     #[test]
@@ -120,11 +120,11 @@ mod tests {
     #[test]
     fn only_integers_of_8_and_16_bits_are_quantised_to() {
         let operands = [ty(DType::F32, &[2]), ty(DType::F32, &[])];
-        let quantize = |dtype| infer(&Op::Quantize(Quantize { dtype, grain: Grain::default() }), &operands);
+        let quantize = |dtype| infer(&Op::Quantize(Quantize { dtype, granularity: Granularity::default() }), &operands);
         assert_eq!(quantize(DType::U16).unwrap(), [ty(DType::U16, &[2])]);
         assert!(quantize(DType::I32).is_err() && quantize(DType::F16).is_err());
-        assert!(infer(&Op::Dequantize(Grain::default()), &operands).is_err());
+        assert!(infer(&Op::Dequantize(Granularity::default()), &operands).is_err());
         let sums = [ty(DType::I32, &[2]), ty(DType::F16, &[])];
-        assert_eq!(infer(&Op::Dequantize(Grain::default()), &sums).unwrap(), [ty(DType::F16, &[2])]);
+        assert_eq!(infer(&Op::Dequantize(Granularity::default()), &sums).unwrap(), [ty(DType::F16, &[2])]);
     }
 }
