@@ -37,8 +37,8 @@ pub use cost::Counting;
 pub use files::map_file;
 pub use finding::{Code, Finding, Level};
 pub use graph::{
-    Format, Framework, Graph, GraphBuilder, GraphError, InputType, Layer, LayerId, Node, NodeId, OnnxHeader, Parameter,
-    ParameterId, Remarks, Role, Source, SourceOrder, Unused, Value, ValueId, ValueKind, ValueRemarks,
+    Format, Framework, Graph, GraphBuilder, GraphError, InputType, Layer, LayerId, Metadata, Node, NodeId, OnnxHeader,
+    Parameter, ParameterId, Role, Source, SourceOrder, Unused, Value, ValueId, ValueKind, ValueMetadata,
 };
 pub use hint::Hint;
 pub use name::{Name, Shown, Text};

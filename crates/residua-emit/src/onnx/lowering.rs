@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use residua_formats::onnx::schema::{AttributeProto, NodeProto, ValueInfoProto};
 use residua_ir::{
-    Checked, DType, Graph, Node, NodeId, ParameterId, Remarks, Shape, Tensor, Text, Transform, ValueId, ValueKind,
+    Checked, DType, Graph, Metadata, Node, NodeId, ParameterId, Shape, Tensor, Text, Transform, ValueId, ValueKind,
 };
 
 use super::dynamic::{self, Dynamic};
@@ -154,8 +154,8 @@ impl<'a> Lowering<'a> {
         }
         let tensor = if tensor.dtype().is_float() { tensor.cast(dtype) } else { tensor };
         self.mapping.push(TensorMapping::new(self.graph(), &[parameter], &name, &tensor));
-        let remarks = self.said.of_value(source.name.raw());
-        self.tensors.add(Initializer { name: name.clone(), tensor, remarks });
+        let metadata = self.said.of_value(source.name.raw());
+        self.tensors.add(Initializer { name: name.clone(), tensor, metadata });
         self.stored.entry(parameter).or_default().push((views.to_vec(), dtype, name.clone()));
         Ok(name)
     }
@@ -290,7 +290,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// Says of the last node what its source says.
-    fn annotate(&mut self, said: Option<&Remarks>) {
+    fn annotate(&mut self, said: Option<&Metadata>) {
         if let (Some(said), Some(written)) = (said, self.nodes.last_mut()) {
             proto::annotate_node(written, said);
         }

@@ -43,8 +43,8 @@ pub(crate) fn header(initializer: &Initializer) -> TensorProto {
         dims: to_i64(initializer.tensor.shape()),
         data_type: data_type(initializer.tensor.dtype()).into(),
         name: initializer.name.clone(),
-        doc_string: initializer.remarks.doc.clone(),
-        metadata_props: entries(&initializer.remarks),
+        doc_string: initializer.metadata.doc.clone(),
+        metadata_props: entries(&initializer.metadata),
         ..TensorProto::default()
     }
 }

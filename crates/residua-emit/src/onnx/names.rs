@@ -6,14 +6,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use residua_ir::{Graph, Layer, Node, Op, Remarks, ValueRemarks};
+use residua_ir::{Graph, Layer, Metadata, Node, Op, ValueMetadata};
 
 /// See the [module](self).
 pub(crate) struct Names<'a> {
     graph: &'a Graph,
     /// Whether the source is an ONNX model.
     onnx: bool,
-    values: HashMap<&'a str, &'a ValueRemarks>,
+    values: HashMap<&'a str, &'a ValueMetadata>,
     /// For each layer, the name of its last node.
     last: HashMap<usize, &'a str>,
     /// Names of nodes that are written.
@@ -33,7 +33,7 @@ impl<'a> Names<'a> {
         Self { graph, onnx: header.is_some(), values: said, last, written: HashSet::new() }
     }
 
-    /// The layer whose name and remarks this operator takes, of those that a node is written as.
+    /// The layer whose name and metadata this operator takes, of those that a node is written as.
     fn claimed(&mut self, node: &Node, op: &str, gives_result: bool) -> Option<&'a Layer> {
         let graph = self.graph;
         let layer = graph.layer(node.layer);
@@ -45,9 +45,9 @@ impl<'a> Names<'a> {
     }
 
     /// The name for the operator that gives a node's result, and what is said of it.
-    pub(crate) fn of_node(&mut self, node: &Node, op: &str) -> (String, Option<&'a Remarks>) {
+    pub(crate) fn of_node(&mut self, node: &Node, op: &str) -> (String, Option<&'a Metadata>) {
         match self.claimed(node, op, true) {
-            Some(layer) => (layer.name.raw().to_owned(), Some(&layer.remarks)),
+            Some(layer) => (layer.name.raw().to_owned(), Some(&layer.metadata)),
             None => {
                 self.written.insert(node.name.raw().to_owned());
                 (node.name.raw().to_owned(), None)
@@ -56,18 +56,18 @@ impl<'a> Names<'a> {
     }
 
     /// The same for an operator on the way there, whose result has this name.
-    pub(crate) fn of_step(&mut self, node: &Node, op: &str, result: &str) -> (String, Option<&'a Remarks>) {
+    pub(crate) fn of_step(&mut self, node: &Node, op: &str, result: &str) -> (String, Option<&'a Metadata>) {
         // What is written out here is read again as one operator in the place of its last: that has the name.
         let written_out = matches!(node.op, Op::Activation(_) | Op::LayerNorm(_) | Op::GroupNorm(_));
         match if written_out { None } else { self.claimed(node, op, false) } {
-            Some(layer) => (layer.name.raw().to_owned(), Some(&layer.remarks)),
+            Some(layer) => (layer.name.raw().to_owned(), Some(&layer.metadata)),
             None => (result.to_owned(), None),
         }
     }
 
     /// What is said of a value.
-    pub(crate) fn of_value(&self, name: &str) -> Remarks {
-        self.values.get(name).map(|value| value.remarks.clone()).unwrap_or_default()
+    pub(crate) fn of_value(&self, name: &str) -> Metadata {
+        self.values.get(name).map(|value| value.metadata.clone()).unwrap_or_default()
     }
 
     /// The type that the source declares for an output.

@@ -5,7 +5,7 @@ use residua_formats::onnx::schema::{
     AttributeProto, AttributeType, DataType, DimensionProto, DimensionValue, NodeProto, StringStringEntryProto,
     TensorShapeProto, TensorTypeProto, TypeProto, TypeValue, ValueInfoProto,
 };
-use residua_ir::{DType, Dim, Remarks, Shape};
+use residua_ir::{DType, Dim, Metadata, Shape};
 
 fn attribute(name: &str, ty: AttributeType) -> AttributeProto {
     AttributeProto { name: name.to_owned(), r#type: ty.into(), ..AttributeProto::default() }
@@ -98,16 +98,16 @@ pub(crate) fn entry(key: &str, value: impl Into<String>) -> StringStringEntryPro
 }
 
 /// Keys and values.
-pub(crate) fn entries(remarks: &Remarks) -> Vec<StringStringEntryProto> {
-    remarks.metadata.iter().map(|(key, value)| entry(key, value.as_str())).collect()
+pub(crate) fn entries(metadata: &Metadata) -> Vec<StringStringEntryProto> {
+    metadata.properties.iter().map(|(key, value)| entry(key, value.as_str())).collect()
 }
 
 /// Says of a node what its source says.
-pub(crate) fn annotate_node(node: &mut NodeProto, remarks: &Remarks) {
-    (node.doc_string, node.metadata_props) = (remarks.doc.clone(), entries(remarks));
+pub(crate) fn annotate_node(node: &mut NodeProto, metadata: &Metadata) {
+    (node.doc_string, node.metadata_props) = (metadata.doc.clone(), entries(metadata));
 }
 
 /// Says of a value what its source says.
-pub(crate) fn annotate_value(value: &mut ValueInfoProto, remarks: &Remarks) {
-    (value.doc_string, value.metadata_props) = (remarks.doc.clone(), entries(remarks));
+pub(crate) fn annotate_value(value: &mut ValueInfoProto, metadata: &Metadata) {
+    (value.doc_string, value.metadata_props) = (metadata.doc.clone(), entries(metadata));
 }

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use residua_ir::tensor::element_count;
-use residua_ir::{DType, Endian, Remarks, Tensor, TensorError};
+use residua_ir::{DType, Endian, Metadata, Tensor, TensorError};
 
 use crate::EmitError;
 
@@ -15,7 +15,7 @@ use crate::EmitError;
 pub(crate) struct Initializer {
     pub(crate) name: String,
     pub(crate) tensor: Tensor,
-    pub(crate) remarks: Remarks,
+    pub(crate) metadata: Metadata,
 }
 
 /// See the [module](self).
@@ -82,7 +82,7 @@ impl Tensors {
     pub(crate) fn constant(&mut self, name: &str, tensor: Result<Tensor, TensorError>) -> Result<String, EmitError> {
         let name = self.fresh(name);
         let tensor = tensor.map_err(|error| EmitError::Tensor { tensor: name.clone().into(), error })?;
-        self.initializers.push(Initializer { name: name.clone(), tensor, remarks: Remarks::default() });
+        self.initializers.push(Initializer { name: name.clone(), tensor, metadata: Metadata::default() });
         Ok(name)
     }
 

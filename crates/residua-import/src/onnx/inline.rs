@@ -216,8 +216,8 @@ fn weight(node: &NodeProto) -> usize {
         let tensors = graph.initializer.iter().map(tensor_weight).sum::<usize>();
         graph.node.iter().map(weight).sum::<usize>() + tensors
     });
-    let remarks = node.metadata_props.iter().map(|entry| entry.key.len() + entry.value.len() + 64).sum::<usize>();
-    256 + names + node.name.len() + node.doc_string.len() + remarks + attributes + within.sum::<usize>()
+    let metadata = node.metadata_props.iter().map(|entry| entry.key.len() + entry.value.len() + 64).sum::<usize>();
+    256 + names + node.name.len() + node.doc_string.len() + metadata + attributes + within.sum::<usize>()
 }
 
 fn attribute_weight(attribute: &AttributeProto) -> usize {

@@ -17,11 +17,11 @@ mod inline;
 #[cfg(test)]
 mod inline_tests;
 mod interface;
+mod metadata;
 mod nodes;
 mod numbers;
 mod opaque;
 mod order;
-mod remarks;
 mod scope;
 mod shapes;
 
@@ -75,7 +75,7 @@ fn source(model: &ModelProto, graph: &GraphProto, opset: i64) -> Result<Source> 
         notes: vec![format!("IR version {}, opset {opset}", model.ir_version)],
         preprocessing: preparation::of_metadata(about)?,
         architecture: about("residua.architecture").map(str::to_owned),
-        onnx: Some(remarks::header(model, graph, opset)),
+        onnx: Some(metadata::header(model, graph, opset)),
         ..Source::default()
     })
 }
@@ -260,7 +260,7 @@ impl<'a> Importer<'a> {
         let shown = self.scope.shown(first);
         let name = if node.name.is_empty() { shown.clone() } else { self.scope.shown(&node.name) };
         let layer = self.scope.builder.layer(name, &node.op_type, true);
-        self.scope.builder.remark(layer, remarks::remarks(&node.doc_string, &node.metadata_props));
+        self.scope.builder.set_metadata(layer, metadata::metadata(&node.doc_string, &node.metadata_props));
         let result = self.known(node, body, read, layer, &shown);
         match result {
             Ok(values) => {

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    Graph, InputType, Layer, LayerId, Node, NodeId, Parameter, ParameterId, Remarks, Role, Source, SourceOrder, Unused,
-    Value, ValueId, ValueKind,
+    Graph, InputType, Layer, LayerId, Metadata, Node, NodeId, Parameter, ParameterId, Role, Source, SourceOrder,
+    Unused, Value, ValueId, ValueKind,
 };
 use crate::budget::{Limit, Overrun};
 use crate::name::Name;
@@ -118,7 +118,7 @@ impl GraphBuilder {
 
     /// A layer of the source model.
     pub fn layer(&mut self, name: impl Into<Name>, kind: impl Into<Name>, trainable: bool) -> LayerId {
-        self.copy_layer(Layer { name: name.into(), kind: kind.into(), trainable, remarks: Remarks::default() })
+        self.copy_layer(Layer { name: name.into(), kind: kind.into(), trainable, metadata: Metadata::default() })
     }
 
     /// A layer of another graph of the same source.
@@ -128,8 +128,8 @@ impl GraphBuilder {
     }
 
     /// Says what else the source says of a layer.
-    pub fn remark(&mut self, layer: LayerId, remarks: Remarks) {
-        self.graph.layers[layer.index()].remarks = remarks;
+    pub fn set_metadata(&mut self, layer: LayerId, metadata: Metadata) {
+        self.graph.layers[layer.index()].metadata = metadata;
     }
 
     /// An f32 input whose axes are the source's.

@@ -4,7 +4,7 @@
 //! topological order, there are no cycles, and every handle of a graph is in range for it.
 
 mod builder;
-mod remarks;
+mod metadata;
 mod source;
 
 use std::collections::HashSet;
@@ -18,7 +18,7 @@ use crate::shape::{Dim, Shape};
 use crate::tensor::{DType, Tensor};
 
 pub use builder::{GraphBuilder, GraphError};
-pub use remarks::{OnnxHeader, Remarks, ValueRemarks};
+pub use metadata::{Metadata, OnnxHeader, ValueMetadata};
 pub use source::{Format, Framework, Source};
 
 macro_rules! handle {
@@ -174,7 +174,7 @@ pub struct Layer {
     pub trainable: bool,
     /// What else the source says of it.
     #[serde(skip)]
-    pub remarks: Remarks,
+    pub metadata: Metadata,
 }
 
 /// What a parameter is to the model.

@@ -7,18 +7,18 @@ use crate::shape::TensorType;
 
 /// A text, and named values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Remarks {
+pub struct Metadata {
     /// The text.
     pub doc: String,
     /// Keys and values, in the source's order.
-    pub metadata: Vec<(String, String)>,
+    pub properties: Vec<(String, String)>,
 }
 
-impl Remarks {
+impl Metadata {
     /// Whether nothing is said.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.doc.is_empty() && self.metadata.is_empty()
+        self.doc.is_empty() && self.properties.is_empty()
     }
 }
 
@@ -38,22 +38,22 @@ pub struct OnnxHeader {
     /// Version of the model.
     pub model_version: i64,
     /// Of the model.
-    pub model: Remarks,
+    pub model: Metadata,
     /// Of the graph.
-    pub graph: Remarks,
+    pub graph: Metadata,
     /// Of inputs, outputs, tensors and what is in between, where there is something to say.
-    pub values: Vec<ValueRemarks>,
+    pub values: Vec<ValueMetadata>,
     /// Tensors that are listed among the inputs as well: whoever runs the model may replace them.
     pub replaceable: Vec<String>,
 }
 
 /// What an ONNX file says of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ValueRemarks {
+pub struct ValueMetadata {
     /// Its name.
     pub name: String,
     /// The type that is declared for an output.
     pub declared: Option<TensorType>,
     /// What else is said.
-    pub remarks: Remarks,
+    pub metadata: Metadata,
 }
