@@ -10,10 +10,11 @@ use bytes::Bytes;
 
 use super::RewriteError;
 use super::edit::{Edits, Expr};
+use super::passes::{Applied, Change, Pass, Rewritten};
 use crate::graph::{Graph, Node, NodeId, Parameter, Role};
 use crate::op::Op;
 use crate::tensor::{DType, Endian, LazyBytes, Tensor, TensorError};
-use crate::validate::Checked;
+use crate::validate::Typed;
 
 /// A graph with its batch norms folded.
 #[derive(Debug)]
@@ -77,7 +78,7 @@ struct Foldable {
 }
 
 /// For each layer that a batch norm can be folded into, that batch norm.
-fn foldable(model: &Checked) -> BTreeMap<NodeId, Foldable> {
+fn foldable(model: &Typed) -> BTreeMap<NodeId, Foldable> {
     let graph = model.graph();
     let consumers = graph.consumers();
     let pair = |id: NodeId| {
@@ -98,19 +99,48 @@ fn foldable(model: &Checked) -> BTreeMap<NodeId, Foldable> {
 }
 
 /// Folds every batch norm that directly follows a convolution or matrix product which nothing else reads.
+#[derive(Debug, Clone, Copy)]
+pub struct FoldBatchNorms;
+
+impl Pass for FoldBatchNorms {
+    fn name(&self) -> &'static str {
+        "fold-batch-norms"
+    }
+
+    fn what(&self) -> &'static str {
+        "folded batch norms into the layer before them"
+    }
+
+    fn run(&self, model: &Typed) -> Result<Option<Rewritten>, RewriteError> {
+        let mut edits = Edits::new(model);
+        let mut nodes = Vec::new();
+        for (&producer, foldable) in &foldable(model) {
+            if let Some(folded) = foldable.folded(model.graph(), producer)? {
+                edits.replace(foldable.norm, folded);
+                nodes.push(model.graph().node(foldable.norm).name.raw().to_owned());
+            }
+        }
+        if edits.is_empty() {
+            return Ok(None);
+        }
+        let (graph, origin) = edits.apply()?;
+        let applied = Applied { pass: self.name(), what: self.what(), change: Change::Rounding, nodes };
+        Ok(Some(Rewritten { graph, origin, applied }))
+    }
+}
+
+/// What [`FoldBatchNorms`] makes of a model, and how many norms it folded.
 ///
 /// # Errors
 /// [`RewriteError`] where a tensor cannot be read, or the result is too large.
-pub fn fold_batch_norm(model: &Checked) -> Result<Folded, RewriteError> {
-    let into = foldable(model);
+pub fn fold_batch_norm(model: &Typed) -> Result<Folded, RewriteError> {
     let norms = model.graph().nodes().iter().filter(|node| matches!(node.op, Op::BatchNorm(_))).count();
-    let mut edits = Edits::new(model);
-    for (&producer, foldable) in &into {
-        if let Some(folded) = foldable.folded(model.graph(), producer)? {
-            edits.replace(foldable.norm, folded);
+    Ok(match FoldBatchNorms.run(model)? {
+        Some(Rewritten { graph, applied, .. }) => {
+            Folded { graph, folded: applied.nodes.len(), kept: norms - applied.nodes.len() }
         }
-    }
-    Ok(Folded { graph: edits.apply()?.0, folded: into.len(), kept: norms - into.len() })
+        None => Folded { graph: Edits::new(model).apply()?.0, folded: 0, kept: norms },
+    })
 }
 
 impl Foldable {

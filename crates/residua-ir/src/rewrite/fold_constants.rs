@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::RewriteError;
 use super::edit::Edits;
+use super::passes::{Applied, Change, Pass, Rewritten};
 use crate::budget::{self, Limit, Meter};
 use crate::cost;
 use crate::graph::{Graph, GraphBuilder, Node, NodeId, Parameter, Role, ValueId, ValueKind};
@@ -26,29 +27,46 @@ const NODES: usize = 128;
 const SHARE: u64 = 32;
 
 /// What gives the elements of the only output of a graph without inputs, row-major and in its type.
-pub type Lazily<'a> = &'a dyn Fn(Checked) -> Arc<dyn LazyBytes>;
+pub type Lazily<'a> = &'a (dyn Fn(Checked) -> Arc<dyn LazyBytes> + Sync);
 
-/// The graph with a tensor in the place of each value that follows from tensors alone and that something else reads;
-/// none where there is none.
+/// Puts a tensor in the place of each value that follows from tensors alone and that something else reads.
+pub struct FoldConstants<'a>(pub Lazily<'a>);
+
+impl Pass for FoldConstants<'_> {
+    fn name(&self) -> &'static str {
+        "constants"
+    }
+
+    fn what(&self) -> &'static str {
+        "made tensors of what follows from tensors alone"
+    }
+
+    fn run(&self, model: &Typed) -> Result<Option<Rewritten>, RewriteError> {
+        let known = Known::of(model);
+        let mut edits = Edits::new(model);
+        let mut nodes = Vec::new();
+        for &id in &known.wanted {
+            if let Some(parameter) = known.folded(id, self.0) {
+                edits.replace(id, parameter.into());
+                nodes.push(model.graph().node(id).name.raw().to_owned());
+            }
+        }
+        if edits.is_empty() {
+            return Ok(None);
+        }
+        let (graph, origin) = edits.apply()?;
+        // In f64 a tensor that is computed when it is read is what the nodes gave.
+        let applied = Applied { pass: self.name(), what: self.what(), change: Change::Nothing, nodes };
+        Ok(Some(Rewritten { graph, origin, applied }))
+    }
+}
+
+/// The graph that [`FoldConstants`] makes; none where there is nothing to fold.
 ///
 /// # Errors
 /// [`RewriteError`] where the result is too large.
 pub fn fold_constants(model: &Typed, lazily: Lazily<'_>) -> Result<Option<Graph>, RewriteError> {
-    let known = Known::of(model);
-    if known.nodes.is_empty() {
-        return Ok(None);
-    }
-    let mut edits = Edits::new(model);
-    for &id in &known.wanted {
-        if let Some(parameter) = known.folded(id, lazily) {
-            edits.replace(id, parameter.into());
-        }
-    }
-    if edits.is_empty() {
-        return Ok(None);
-    }
-    let (folded, _) = edits.apply()?;
-    Ok(Some(folded))
+    Ok(FoldConstants(lazily).run(model)?.map(|rewritten| rewritten.graph))
 }
 
 /// The nodes that [`fold_constants`] computes rather than sees otherwise: their results are then rounded to their own type.

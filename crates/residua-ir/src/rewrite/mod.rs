@@ -8,15 +8,18 @@ mod fold_batch_norm;
 mod fold_constants;
 mod free_batch;
 pub mod normalise;
+pub mod passes;
 
 pub use edit::{Edits, Expr, Origin};
-pub use fold_batch_norm::{Folded, fold_batch_norm};
-pub use fold_constants::{Lazily, computed_constants, fold_constants};
+pub use fold_batch_norm::{FoldBatchNorms, Folded, fold_batch_norm};
+pub use fold_constants::{FoldConstants, Lazily, computed_constants, fold_constants};
 pub use free_batch::{FreeBatchError, Freed, free_batch};
-pub use normalise::{Applied, Change, Normalised, normalise};
+pub use normalise::{Normalised, normalise};
+pub use passes::{Applied, Change, Pass, Rewritten};
 
 use crate::graph::{Graph, GraphError, Parameter, Role};
 use crate::tensor::{DType, TensorError};
+use crate::validate::Typed;
 
 /// Why a graph could not be changed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -28,6 +31,35 @@ pub enum RewriteError {
     /// The result is no graph.
     #[error(transparent)]
     Graph(#[from] GraphError),
+}
+
+/// Rounds every floating-point tensor to a type.
+#[derive(Debug, Clone, Copy)]
+pub struct CastWeights(pub DType);
+
+impl Pass for CastWeights {
+    fn name(&self) -> &'static str {
+        "cast-weights"
+    }
+
+    fn what(&self) -> &'static str {
+        "rounded weights to another float type"
+    }
+
+    fn run(&self, model: &Typed) -> Result<Option<Rewritten>, RewriteError> {
+        let graph = model.graph();
+        let is_cast = |parameter: &&Parameter| {
+            let dtype = parameter.tensor.dtype();
+            dtype.is_float() && dtype != self.0 && parameter.role != Role::Counter
+        };
+        let nodes: Vec<String> =
+            graph.parameters().iter().filter(is_cast).map(|parameter| parameter.name.raw().to_owned()).collect();
+        if nodes.is_empty() {
+            return Ok(None);
+        }
+        let applied = Applied { pass: self.name(), what: self.what(), change: Change::Rounding, nodes };
+        Ok(Some(Rewritten { graph: cast_weights(graph.clone(), self.0), origin: Origin::identity(graph), applied }))
+    }
 }
 
 /// The same graph with every floating-point tensor rounded to `dtype`.

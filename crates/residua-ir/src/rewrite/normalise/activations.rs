@@ -6,14 +6,14 @@
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
 use super::matching::{Matcher, Product, near};
-use super::{Found, Pass};
+use super::{Form, Found};
 use crate::graph::{Node, ValueId};
 use crate::op::{Activation, Elementwise, Op};
 use crate::rewrite::RewriteError;
 use crate::rewrite::edit::{Edits, Expr};
 
-pub(super) const PASS: Pass =
-    Pass { name: "activations", what: "made activations of what they were written out as", find };
+pub(super) const PASS: Form =
+    Form { name: "activations", what: "made activations of what they were written out as", find };
 
 /// √(2/π), of GELU's tanh approximation.
 const TANH_SCALE: f64 = FRAC_2_SQRT_PI * FRAC_1_SQRT_2;

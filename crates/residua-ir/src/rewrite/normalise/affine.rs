@@ -4,15 +4,15 @@
 //! Not made of what prepares the picture, before any convolution, nor of a lone factor, which is a layer's own scale.
 
 use super::matching::Matcher;
-use super::{Found, Pass};
+use super::{Form, Found};
 use crate::graph::{Node, Parameter, Role, ValueId};
 use crate::op::{BatchNorm, Elementwise, Op};
 use crate::rewrite::RewriteError;
 use crate::rewrite::edit::{Edits, Expr};
 use crate::tensor::{DType, Tensor, TensorError};
 
-pub(super) const PASS: Pass =
-    Pass { name: "batch-norms", what: "made batch norms of products and sums with one constant a channel", find };
+pub(super) const PASS: Form =
+    Form { name: "batch-norms", what: "made batch norms of products and sums with one constant a channel", find };
 
 fn find(m: &Matcher<'_>, edits: &mut Edits<'_>) -> Result<Found, RewriteError> {
     let behind = behind_convolutions(m);

@@ -1,14 +1,14 @@
 //! A sum with one constant an output, directly behind a convolution or matrix product that has no bias: its bias.
 
 use super::matching::Matcher;
-use super::{Found, Pass};
+use super::{Form, Found};
 use crate::graph::{Node, NodeId, Parameter, ValueId};
 use crate::op::{Elementwise, Op};
 use crate::rewrite::RewriteError;
 use crate::rewrite::edit::{Edits, Expr};
 
-pub(super) const PASS: Pass =
-    Pass { name: "biases", what: "made biases of what was added behind convolutions and matrix products", find };
+pub(super) const PASS: Form =
+    Form { name: "biases", what: "made biases of what was added behind convolutions and matrix products", find };
 
 fn find(m: &Matcher<'_>, edits: &mut Edits<'_>) -> Result<Found, RewriteError> {
     let mut found = Found::default();

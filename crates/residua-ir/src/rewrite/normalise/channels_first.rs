@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::matching::Matcher;
-use super::{Change, Found, Pass};
+use super::{Change, Form, Found};
 use crate::graph::{InputType, Node, NodeId, Parameter, SourceOrder, ValueId, ValueKind};
 use crate::op::{Conv, Op, Pad, PadAxes, Pads, Reduce, ReshapeDim};
 use crate::rewrite::RewriteError;
@@ -20,8 +20,8 @@ use crate::rewrite::edit::{Edits, Expr};
 use crate::shape::{Dim, Shape};
 use crate::tensor::{Tensor, TensorError};
 
-pub(super) const PASS: Pass =
-    Pass { name: "channels-first", what: "moved channels before rows and columns, and took transposes out", find };
+pub(super) const PASS: Form =
+    Form { name: "channels-first", what: "moved channels before rows and columns, and took transposes out", find };
 
 /// The order of a picture whose channels come last, held with its channels first.
 const CHANNELS_LAST: [usize; 4] = [0, 2, 3, 1];

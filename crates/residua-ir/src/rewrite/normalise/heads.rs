@@ -1,13 +1,13 @@
 //! Means over all pixels by another name, and what removes their axes of size 1: one global pool.
 
 use super::matching::Matcher;
-use super::{Change, Found, Pass};
+use super::{Change, Form, Found};
 use crate::graph::{Node, NodeId, ValueId};
 use crate::op::{AvgPool, GlobalPool, Op, Padding, PoolKind, Reduce};
 use crate::rewrite::RewriteError;
 use crate::rewrite::edit::{Edits, Expr};
 
-pub(super) const PASS: Pass = Pass {
+pub(super) const PASS: Form = Form {
     name: "global-pools",
     what: "made global pools of reductions over all pixels and of what flattens them",
     find,

@@ -17,37 +17,11 @@ mod no_ops;
 mod norms;
 mod pads;
 
-use std::collections::BTreeMap;
-
-use serde::Serialize;
-
 use super::RewriteError;
 use super::edit::{Edits, Origin};
+use super::passes::{Applied, Change, Pass, Rewritten, Settled, settle};
 use crate::validate::Typed;
 use matching::Matcher;
-
-/// What a pass did to the numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Change {
-    /// The same operations on the same numbers in the same order: f64 results are bit-identical.
-    Nothing,
-    /// The same function over the reals, rounded elsewhere.
-    Rounding,
-}
-
-/// What a pass did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Applied {
-    /// Its name.
-    pub pass: &'static str,
-    /// What it does, for people.
-    pub what: &'static str,
-    /// What it did to the numbers.
-    pub change: Change,
-    /// Names of the nodes in whose place something else stands.
-    pub nodes: Vec<String>,
-}
 
 /// A network as it was before it was exported.
 #[derive(Debug, Clone)]
@@ -68,12 +42,32 @@ impl Normalised {
     }
 }
 
-/// Something that is done to a graph.
-struct Pass {
+/// A form that exporters leave, and what is put in its place.
+struct Form {
     name: &'static str,
     what: &'static str,
     /// Plans the changes.
     find: fn(&Matcher<'_>, &mut Edits<'_>) -> Result<Found, RewriteError>,
+}
+
+impl Pass for Form {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn what(&self) -> &'static str {
+        self.what
+    }
+
+    fn run(&self, model: &Typed) -> Result<Option<Rewritten>, RewriteError> {
+        let mut edits = Edits::new(model);
+        let Found { nodes, change } = (self.find)(&Matcher::new(model), &mut edits)?;
+        if edits.is_empty() {
+            return Ok(None);
+        }
+        let (graph, origin) = edits.apply()?;
+        Ok(Some(Rewritten { graph, origin, applied: Applied { pass: self.name, what: self.what, change, nodes } }))
+    }
 }
 
 /// What a pass plans.
@@ -97,15 +91,15 @@ impl Found {
 }
 
 /// In the order in which they are tried.
-const PASSES: [Pass; 8] = [
-    no_ops::PASS,
-    activations::PASS,
-    norms::PASS,
-    channels_first::PASS,
-    affine::PASS,
-    biases::PASS,
-    pads::PASS,
-    heads::PASS,
+const PASSES: [&dyn Pass; 8] = [
+    &no_ops::PASS,
+    &activations::PASS,
+    &norms::PASS,
+    &channels_first::PASS,
+    &affine::PASS,
+    &biases::PASS,
+    &pads::PASS,
+    &heads::PASS,
 ];
 
 /// Rounds of all passes: more than any network needs, a bound on those that are made to be slow.
@@ -116,33 +110,6 @@ const ROUNDS: usize = 8;
 /// # Errors
 /// [`RewriteError`] where a tensor cannot be read.
 pub fn normalise(model: &Typed) -> Result<Option<Normalised>, RewriteError> {
-    let mut origin = Origin::identity(model.graph());
-    let mut changed: Option<Typed> = None;
-    let mut applied: BTreeMap<usize, Applied> = BTreeMap::new();
-    for _ in 0..ROUNDS {
-        let mut again = false;
-        for (at, pass) in PASSES.iter().enumerate() {
-            let model = changed.as_ref().unwrap_or(model);
-            let mut edits = Edits::new(model);
-            let found = (pass.find)(&Matcher::new(model), &mut edits)?;
-            if edits.is_empty() {
-                continue;
-            }
-            let (graph, step) = edits.apply()?;
-            if graph.reads_as(model.graph()) {
-                continue;
-            }
-            origin = step.before(&origin);
-            changed = Some(Typed::new(graph));
-            again = true;
-            let new = Applied { pass: pass.name, what: pass.what, change: found.change, nodes: Vec::new() };
-            let entry = applied.entry(at).or_insert(new);
-            entry.change = entry.change.max(found.change);
-            entry.nodes.extend(found.nodes);
-        }
-        if !again {
-            break;
-        }
-    }
-    Ok(changed.map(|model| Normalised { model, origin, applied: applied.into_values().collect() }))
+    let settled = settle(model, &PASSES, ROUNDS)?;
+    Ok(settled.map(|Settled { model, origin, applied }| Normalised { model, origin, applied }))
 }

@@ -2,13 +2,13 @@
 //! sums of one.
 
 use super::matching::Matcher;
-use super::{Found, Pass};
+use super::{Form, Found};
 use crate::graph::Node;
 use crate::op::{Elementwise, Extent, Op, Pad};
 use crate::rewrite::RewriteError;
 use crate::rewrite::edit::Edits;
 
-pub(super) const PASS: Pass = Pass { name: "no-ops", what: "removed what does nothing when run", find };
+pub(super) const PASS: Form = Form { name: "no-ops", what: "removed what does nothing when run", find };
 
 fn find(m: &Matcher<'_>, edits: &mut Edits<'_>) -> Result<Found, RewriteError> {
     let mut found = Found::default();

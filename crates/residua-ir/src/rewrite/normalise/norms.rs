@@ -4,15 +4,15 @@
 //! opset 17 a layer norm as mean, difference, variance and root.
 
 use super::matching::Matcher;
-use super::{Found, Pass};
+use super::{Form, Found};
 use crate::graph::{Node, NodeId, Parameter, ValueId};
 use crate::op::{Activation, Elementwise, GroupNorm, LayerNorm, Op, PoolKind, Reduce};
 use crate::rewrite::RewriteError;
 use crate::rewrite::edit::{Edits, Expr};
 use crate::tensor::Tensor;
 
-pub(super) const PASS: Pass =
-    Pass { name: "norms", what: "made group norms and layer norms of what they were written out as", find };
+pub(super) const PASS: Form =
+    Form { name: "norms", what: "made group norms and layer norms of what they were written out as", find };
 
 fn find(m: &Matcher<'_>, edits: &mut Edits<'_>) -> Result<Found, RewriteError> {
     let mut found = Found::rounding();

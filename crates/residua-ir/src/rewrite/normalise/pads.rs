@@ -3,14 +3,14 @@
 //! Not before other pools: what a maximum pads with is −∞, and a mean over what lies on the picture counts no zeros.
 
 use super::matching::Matcher;
-use super::{Found, Pass};
+use super::{Form, Found};
 use crate::graph::{Node, ValueId};
 use crate::op::{AvgPool, Conv, Op, Pad, Padding, Pads};
 use crate::rewrite::RewriteError;
 use crate::rewrite::edit::{Edits, Expr};
 
-pub(super) const PASS: Pass =
-    Pass { name: "padding", what: "made zeros around pictures the padding of the window behind them", find };
+pub(super) const PASS: Form =
+    Form { name: "padding", what: "made zeros around pictures the padding of the window behind them", find };
 
 fn find(m: &Matcher<'_>, edits: &mut Edits<'_>) -> Result<Found, RewriteError> {
     let mut found = Found::default();
