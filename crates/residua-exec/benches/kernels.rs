@@ -6,7 +6,7 @@ use divan::counter::ItemsCount;
 use residua_exec::{Array, Executor, Options, Precision};
 use residua_ir::{Conv, GraphBuilder, Op, Padding, Pads, Shape, Tensor, validate};
 
-/// Channels, filters, kernel, stride, size of the picture.
+/// Channels, filters, kernel, stride, size of the image.
 type Layer = (usize, usize, usize, usize, usize);
 
 const LAYERS: [Layer; 10] = [

@@ -7,7 +7,7 @@
 //! Invariant: results are bit-identical between runs, for any number of threads, and however the weights lie in
 //! their file: every sum is taken in an order that depends on the operator alone.
 //!
-//! This crate knows nothing of files or residual networks, and reads no picture.
+//! This crate knows nothing of files or residual networks, and reads no image.
 
 #![deny(clippy::wildcard_enum_match_arm, reason = "a new operator must not be misread in silence")]
 

@@ -68,7 +68,7 @@ mod tests {
         let flat = Array::new(vec![2, 60], values).unwrap();
         let order = SourceOrder::FlattenedChannelsLast { channels: 3, height: 4, width: 5 };
         let shown = to_source(&flat, &order).unwrap();
-        // Second channel of the first pixel: one picture of 20 elements on.
+        // Second channel of the first pixel: one image of 20 elements on.
         assert_eq!(shown.to_f32()[1], 20.0);
         assert_eq!(from_source(&shown, &order).unwrap(), flat);
     }

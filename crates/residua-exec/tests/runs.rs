@@ -73,10 +73,10 @@ fn one_plan_runs_any_batch_and_any_size() {
     for (n, h, w) in [(1, 8, 8), (3, 5, 9), (2, 1, 1), (1, 8, 8)] {
         let whole = executor.run(&[input(&[n, 16, h, w])]).unwrap();
         assert_eq!(whole.outputs[0].shape(), [n, 16]);
-        // Each picture of a batch gets what it gets alone.
+        // Each image of a batch gets what it gets alone.
         let values = input(&[n, 16, h, w]).to_f32();
-        for (i, picture) in values.chunks(16 * h * w).enumerate() {
-            let alone = executor.run(&[Array::new(vec![1, 16, h, w], picture.to_vec()).unwrap()]).unwrap();
+        for (i, image) in values.chunks(16 * h * w).enumerate() {
+            let alone = executor.run(&[Array::new(vec![1, 16, h, w], image.to_vec()).unwrap()]).unwrap();
             assert_eq!(alone.outputs[0].to_f32(), whole.outputs[0].to_f32()[i * 16..(i + 1) * 16]);
         }
     }

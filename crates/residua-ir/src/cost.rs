@@ -46,7 +46,7 @@ fn elements(ty: &TensorType, skip: usize) -> Option<u64> {
         .try_fold(1, |product: u64, size| product.checked_mul(size? as u64))
 }
 
-/// Pictures, or rows, that are computed at once.
+/// Images, or rows, that are computed at once.
 fn batch(result: &TensorType) -> u64 {
     result.shape.dims().first().and_then(|dim| dim.fixed()).map_or(1, |size| size as u64)
 }

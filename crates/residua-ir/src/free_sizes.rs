@@ -28,10 +28,10 @@ const MANY: usize = 48;
 /// Larger sizes are looked for one by one up to here where none holds otherwise.
 const ONE_BY_ONE: usize = 1024;
 
-/// Height to width of the pictures that are tried where both are free.
+/// Height to width of the images that are tried where both are free.
 const RATIOS: [[usize; 2]; 5] = [[1, 1], [2, 1], [1, 2], [3, 4], [4, 3]];
 
-/// Sides of pictures at which other sizes are tried.
+/// Sides of images at which other sizes are tried.
 const SIDES: [usize; 8] = [224, 64, 32, 96, 128, 256, 299, 512];
 
 /// Most types that are inferred for one model; what is not decided then is taken for free.
@@ -346,7 +346,7 @@ mod tests {
         contradictions(model, outputs).into_iter().map(told).collect()
     }
 
-    fn picture(h: Dim, w: Dim) -> Shape {
+    fn image(h: Dim, w: Dim) -> Shape {
         Shape::new(vec![Dim::symbol("N"), Dim::Fixed(4), h, w])
     }
 
@@ -354,7 +354,7 @@ mod tests {
     fn a_reshape_to_a_batch_of_its_own_contradicts_a_free_one() {
         for (batch, expected) in [(1, "1"), (3, "3")] {
             let mut g = GraphBuilder::new("g");
-            let x = g.input("x", picture(Dim::Fixed(1), Dim::Fixed(1)));
+            let x = g.input("x", image(Dim::Fixed(1), Dim::Fixed(1)));
             let shape = vec![ReshapeDim::Fixed(batch), ReshapeDim::Fixed(4)];
             let y = g.add("flat", Op::Reshape { shape }, &[x]);
             g.output(y);
@@ -385,7 +385,7 @@ mod tests {
     fn a_flattened_picture_tells_its_sides_in_whatever_ratio() {
         for (sides, expected) in [(7 * 7, "H, W = 14 to 15, 14 to 15"), (8 * 4, "H, W = 16, 8")] {
             let mut g = GraphBuilder::new("g");
-            let x = g.input("x", picture(Dim::symbol("H"), Dim::symbol("W")));
+            let x = g.input("x", image(Dim::symbol("H"), Dim::symbol("W")));
             let kernel = g.weight("kernel", zeros(&[2, 4, 2, 2]));
             let y = g.add("conv", Op::Conv(Conv { strides: [2, 2], ..Conv::default() }), &[x, kernel]);
             let y = g.add("flat", Op::Flatten { axis: 1 }, &[y]);
@@ -402,7 +402,7 @@ mod tests {
     #[test]
     fn a_batch_is_told_behind_free_sides_too() {
         let mut g = GraphBuilder::new("g");
-        let x = g.input("x", picture(Dim::symbol("H"), Dim::symbol("W")));
+        let x = g.input("x", image(Dim::symbol("H"), Dim::symbol("W")));
         let pooled = Op::GlobalPool(crate::GlobalPool { kind: crate::PoolKind::Mean, keep_dims: true });
         let y = g.add("pool", pooled, &[x]);
         let y = g.add("flat", Op::Reshape { shape: vec![ReshapeDim::Fixed(1), ReshapeDim::Infer] }, &[y]);
@@ -417,7 +417,7 @@ mod tests {
     #[test]
     fn a_network_of_windows_is_free_and_so_is_one_that_takes_multiples_only() {
         let mut g = GraphBuilder::new("g");
-        let x = g.input("x", picture(Dim::symbol("H"), Dim::symbol("W")));
+        let x = g.input("x", image(Dim::symbol("H"), Dim::symbol("W")));
         let kernel = g.weight("kernel", zeros(&[4, 4, 4, 4]));
         let y = g.add("conv", Op::Conv(Conv { strides: [4, 4], ..Conv::default() }), &[x, kernel]);
         g.output(y);

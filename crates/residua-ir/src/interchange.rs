@@ -23,7 +23,7 @@ use crate::tensor::{DType, Tensor, TensorError, Transform};
 /// Name and version of the text.
 pub const SCHEMA: &str = "residua.graph/1";
 
-/// Bound on free sizes in a text, far beyond any picture.
+/// Bound on free sizes in a text, far beyond any image.
 const MAX_DIM: i64 = 1 << 40;
 
 /// Where the elements of a parameter are.

@@ -1,11 +1,11 @@
-//! Receptive fields: how much of the picture a pixel of each value depends on, through windows alone.
+//! Receptive fields: how much of the image a pixel of each value depends on, through windows alone.
 //!
 //! A window of k taps at dilation d and stride s widens the field r by (k − 1)·d·j, where j is the step: pixels of the
-//! picture between neighbouring pixels of its operand. It makes the step j·s (Araujo, Norris and Sim 2019, Computing
+//! image between neighbouring pixels of its operand. It makes the step j·s (Araujo, Norris and Sim 2019, Computing
 //! Receptive Fields of Convolutional Neural Networks). Where paths meet, as behind a residual block, the widest counts.
 //!
-//! What reaches a pixel through a pool over the whole picture (a squeeze-and-excite gate, the statistics of a group
-//! norm) is left out as long as another path is there, or every field behind it would be the picture.
+//! What reaches a pixel through a pool over the whole image (a squeeze-and-excite gate, the statistics of a group
+//! norm) is left out as long as another path is there, or every field behind it would be the image.
 
 use crate::graph::{Node, ValueId, ValueKind};
 use crate::op::description::{Axes, Flow};
@@ -15,14 +15,14 @@ use crate::validate::Checked;
 /// What one pixel of a value depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReceptiveField {
-    /// A window of the picture. The window may be larger than the picture.
+    /// A window of the image. The window may be larger than the image.
     Window {
         /// Rows and columns.
         size: [u64; 2],
-        /// Rows and columns of the picture between neighbouring pixels: the product of all strides.
+        /// Rows and columns of the image between neighbouring pixels: the product of all strides.
         step: [u64; 2],
     },
-    /// The whole picture.
+    /// The whole image.
     Whole,
 }
 
@@ -42,15 +42,15 @@ impl Seen {
     const PIXEL: Self = Self::Part { size: [1; 2], step: [1; 2], axes: None };
 }
 
-/// The field of each value, in the graph's order; `None` for what does not come from a picture alone, and behind
+/// The field of each value, in the graph's order; `None` for what does not come from an image alone, and behind
 /// operators that are not known.
 #[must_use]
 pub fn receptive_fields(model: &Checked) -> Vec<Option<ReceptiveField>> {
     let graph = model.graph();
-    let is_picture = |id: ValueId| model.shape_of(id).is_some_and(|shape| shape.rank() == 4);
+    let is_image = |id: ValueId| model.shape_of(id).is_some_and(|shape| shape.rank() == 4);
     let mut seen: Vec<Option<Seen>> = vec![None; graph.values().len()];
     for &input in graph.inputs() {
-        seen[input.index()] = is_picture(input).then_some(Seen::PIXEL);
+        seen[input.index()] = is_image(input).then_some(Seen::PIXEL);
     }
     let mut constant: Vec<bool> =
         graph.values().iter().map(|value| matches!(value.kind, ValueKind::Parameter(_))).collect();
@@ -188,7 +188,7 @@ fn reshaped(model: &Checked, node: &Node, seen: Seen) -> Option<Seen> {
     let Seen::Part { size, step, axes } = seen else { return Some(seen) };
     let (before, after) = (model.shape_of(*node.inputs.first()?)?, model.shape_of(node.output())?);
     let Some(axes) = axes else {
-        // The picture itself, or features that have no pixels any more.
+        // The image itself, or features that have no pixels any more.
         return Some(if before.rank() == 4 { Seen::Whole } else { seen });
     };
     let pixels = axes.map(|axis| before.dims().get(axis));
@@ -219,8 +219,8 @@ mod tests {
             (Self(g), x)
         }
 
-        /// A picture of 4 channels and free size.
-        fn picture() -> (Self, ValueId) {
+        /// An image of 4 channels and free size.
+        fn image() -> (Self, ValueId) {
             Self::new(Shape::new(vec![Dim::symbol("N"), Dim::Fixed(4), Dim::symbol("H"), Dim::symbol("W")]))
         }
 
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn windows_add_up_and_strides_multiply() {
-        let (mut net, x) = Net::picture();
+        let (mut net, x) = Net::image();
         let x = net.conv(x, 7, 2, 1);
         let padding = Padding::Explicit(Pads::all(1));
         let pool = MaxPool { kernel: [3; 2], strides: [2; 2], padding, dilations: [1; 2], ceil_mode: false };
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn behind_a_block_the_widest_path_counts() {
-        let (mut net, x) = Net::picture();
+        let (mut net, x) = Net::image();
         let narrow = net.conv(x, 1, 2, 1);
         let wide = net.conv(x, 3, 2, 1);
         let wide = net.conv(wide, 3, 1, 1);
@@ -275,13 +275,13 @@ mod tests {
     #[test]
     fn a_gate_over_the_whole_picture_does_not_count_and_a_pool_at_the_end_does() {
         let global = |keep_dims| Op::GlobalPool(GlobalPool { kind: PoolKind::Mean, keep_dims });
-        let (mut net, x) = Net::picture();
+        let (mut net, x) = Net::image();
         let x = net.conv(x, 3, 1, 1);
         let gate = net.op(global(true), &[x]);
         let gate = net.conv(gate, 1, 1, 1);
         let x = net.op(Op::Elementwise(Elementwise::Mul), &[x, gate]);
         assert_eq!(net.field(x), window(3, 1));
-        let (mut net, x) = Net::picture();
+        let (mut net, x) = Net::image();
         let x = net.op(global(false), &[x]);
         assert_eq!(net.field(x), Some(ReceptiveField::Whole));
     }

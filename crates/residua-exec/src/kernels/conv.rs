@@ -102,7 +102,7 @@ impl SumOrder {
     /// Products in the order in which filters lie.
     pub(crate) const PLAIN: Self = Self { channels: 1, block: BLOCK };
 
-    /// The order of ONNX Runtime's convolutions of blocked pictures (`snchwc.cpp` in its `mlas/lib`, `nchwc_transformer.cc`)
+    /// The order of ONNX Runtime's convolutions of blocked images (`snchwc.cpp` in its `mlas/lib`, `nchwc_transformer.cc`)
     /// with vectors of 16 elements, for filters `[O, I, KH, KW]`; [`None`] for those that it does not compute so.
     pub(crate) fn of_blocked(filters: &[usize], groups: usize) -> Option<Self> {
         const LANES: usize = 16;
@@ -151,11 +151,11 @@ pub(crate) struct Filters<'a, T> {
     pub(crate) order: SumOrder,
 }
 
-/// Convolves prepared pictures ([`Geometry::prepare`]).
+/// Convolves prepared images ([`Geometry::prepare`]).
 pub(crate) fn conv<T: Element>(
     arch: Arch,
     geometry: &Geometry,
-    pictures: &[T],
+    images: &[T],
     filters: Filters<'_, T>,
     epilogue: &Epilogue<'_, T>,
     out: &mut [T],
@@ -169,7 +169,7 @@ pub(crate) fn conv<T: Element>(
     let gather = Gather::new(geometry, shape);
     let tasks = tasks::<T>(geometry, shape, out);
     let Filters { packed, order } = filters;
-    let (per_group, picture_len) = (packed.len() / geometry.groups, geometry.channels * gather.channel);
+    let (per_group, image_len) = (packed.len() / geometry.groups, geometry.channels * gather.channel);
     let channels = geometry.channels / geometry.groups * gather.channel;
     parallel::for_each_with(
         tasks.into_iter(),
@@ -177,7 +177,7 @@ pub(crate) fn conv<T: Element>(
         |scratch, mut task| {
             let (start, finish) = epilogue.at(geometry, &task);
             let product = Product {
-                picture: &pictures[task.image * picture_len + task.group * channels..][..channels],
+                image: &images[task.image * image_len + task.group * channels..][..channels],
                 filters: &packed[task.group * per_group..][..per_group],
                 order,
                 depth,
@@ -246,11 +246,11 @@ fn tasks<'a, T: Element>(geometry: &Geometry, shape: Shape, out: &'a mut [T]) ->
 /// Elements that are copied at once; where fewer are wanted, what lies behind them is copied too and overwritten.
 const COPY: usize = 16;
 
-/// Elements that lie side by side in the prepared picture, at most [`COPY`].
+/// Elements that lie side by side in the prepared image, at most [`COPY`].
 struct Piece {
     /// Where in a row of the panel.
     to: usize,
-    /// Where in the picture.
+    /// Where in the image.
     from: usize,
     len: usize,
 }
@@ -258,7 +258,7 @@ struct Piece {
 /// Operands of the product that one task computes.
 struct Product<'a, T> {
     /// The prepared channels of the group.
-    picture: &'a [T],
+    image: &'a [T],
     /// All filters of the group.
     filters: &'a [T],
     order: SumOrder,
@@ -271,10 +271,10 @@ struct Product<'a, T> {
     finish: Finish<'a, T>,
 }
 
-/// Gathers columns out of prepared pictures.
+/// Gathers columns out of prepared images.
 struct Gather {
     taps: Vec<usize>,
-    /// Elements of one channel of a prepared picture.
+    /// Elements of one channel of a prepared image.
     channel: usize,
     pitch: usize,
     width: usize,
@@ -295,14 +295,14 @@ impl Gather {
         columns: &Range<usize>,
         scratch: &mut [T],
     ) {
-        let Product { picture, filters, order, depth, first, residual, finish } = product;
+        let Product { image, filters, order, depth, first, residual, finish } = product;
         let all_filters = filters.len() / depth;
         for start in (0..depth).step_by(order.block) {
             let block = start..depth.min(start + order.block);
             let a = &filters[start * all_filters + first * block.len()..][..rows.len() * block.len()];
             for (panel, width) in column_panels(columns.len(), self.shape) {
                 let pieces = self.pieces(columns.start + panel.start, panel.len());
-                vectorised!(arch, self.gather(picture, order, block.clone(), &pieces, width, scratch));
+                vectorised!(arch, self.gather(image, order, block.clone(), &pieces, width, scratch));
                 let strip = Strip {
                     a,
                     depth: block.len(),
@@ -323,7 +323,7 @@ impl Gather {
     #[inline(always)]
     fn gather<T: Element>(
         &self,
-        picture: &[T],
+        image: &[T],
         order: SumOrder,
         block: Range<usize>,
         pieces: &[Piece],
@@ -331,13 +331,13 @@ impl Gather {
         panel: &mut [T],
     ) {
         let ahead = self.shape.columns();
-        let (taps, channels) = (self.taps.len(), picture.len() / self.channel);
+        let (taps, channels) = (self.taps.len(), image.len() / self.channel);
         let group = block.start / (order.channels * taps) * order.channels;
         let mut group = group..channels.min(group + order.channels);
         let within = block.start - group.start * taps;
         let (mut tap, mut channel) = (within / group.len(), group.start + within % group.len());
         for row in 0..block.len() {
-            let source = &picture[channel * self.channel + self.taps[tap]..];
+            let source = &image[channel * self.channel + self.taps[tap]..];
             let row = &mut panel[row * width..];
             for &Piece { to, from, len } in pieces {
                 prefetch(source.as_ptr().wrapping_add(from + ahead));

@@ -1,4 +1,4 @@
-//! Convolution of groups of one channel: each filter slides over one plane of a prepared picture.
+//! Convolution of groups of one channel: each filter slides over one plane of a prepared image.
 //!
 //! Rows of a prepared plane lie one behind the other with a few elements between, so a tap is the same distance away
 //! from all positions. Sums are made over the whole plane, what lies between rows included, and rows picked out of it.
@@ -17,11 +17,11 @@ const MANY: usize = 64;
 /// The same at the end of a plane.
 const SOME: usize = 16;
 
-/// Convolves prepared pictures ([`Geometry::prepare`]) with row-major filters `[O, 1, KH, KW]`.
+/// Convolves prepared images ([`Geometry::prepare`]) with row-major filters `[O, 1, KH, KW]`.
 pub(crate) fn depthwise<T: Element>(
     arch: Arch,
     geometry: &Geometry,
-    pictures: &[T],
+    images: &[T],
     filters: &[T],
     epilogue: &Epilogue<'_, T>,
     out: &mut [T],
@@ -41,7 +41,7 @@ pub(crate) fn depthwise<T: Element>(
         |sums, (index, out)| {
             let (image, filter) = (index / geometry.filters, index % geometry.filters);
             let channel = image * geometry.channels + filter / multiplier;
-            let plane = &pictures[channel * layout.channel()..][..layout.channel()];
+            let plane = &images[channel * layout.channel()..][..layout.channel()];
             let weights = &filters[filter * taps.len()..][..taps.len()];
             let mut left = None;
             vectorised!(arch, {

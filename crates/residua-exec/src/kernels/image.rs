@@ -1,6 +1,6 @@
-//! Pictures made ready for windows: padded, and split by stride, so that every tap of a window reads a dense plane.
+//! Images made ready for windows: padded, and split by stride, so that every tap of a window reads a dense plane.
 //!
-//! With stride s, column x of the padded picture goes to plane x mod s at x / s. Tap k of the window at output o then
+//! With stride s, column x of the padded image goes to plane x mod s at x / s. Tap k of the window at output o then
 //! reads plane (k·d mod s) at o + k·d / s: neighbouring outputs read neighbouring elements, whatever the stride.
 
 use super::each_apart;
@@ -24,7 +24,7 @@ pub(crate) struct Geometry {
     pub(crate) groups: usize,
 }
 
-/// How a prepared picture lies: channels of `planes[0] × planes[1]` planes of `rows × pitch`.
+/// How a prepared image lies: channels of `planes[0] × planes[1]` planes of `rows × pitch`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Layout {
     pub(crate) planes: [usize; 2],
@@ -40,7 +40,7 @@ impl Layout {
 }
 
 impl Geometry {
-    /// How the picture has to lie for this window.
+    /// How the image has to lie for this window.
     pub(crate) fn layout(&self) -> Layout {
         let reach = [0, 1].map(|i| (self.kernel[i] - 1) * self.dilations[i]);
         Layout {
@@ -50,13 +50,13 @@ impl Geometry {
         }
     }
 
-    /// Whether the picture lies so already.
+    /// Whether the image lies so already.
     pub(crate) fn is_ready(&self) -> bool {
         let layout = self.layout();
         self.strides == [1, 1] && self.before == [0, 0] && [layout.rows, layout.pitch] == self.size
     }
 
-    /// Elements of the prepared pictures, 0 where they are used as they are; `None` where the number overflows.
+    /// Elements of the prepared images, 0 where they are used as they are; `None` where the number overflows.
     pub(crate) fn prepared_len(&self) -> Option<usize> {
         if self.is_ready() {
             return Some(0);
@@ -79,7 +79,7 @@ impl Geometry {
         taps
     }
 
-    /// Pads and splits all pictures into `out`, which has [`Geometry::prepared_len`] elements.
+    /// Pads and splits all images into `out`, which has [`Geometry::prepared_len`] elements.
     pub(crate) fn prepare<T: Element>(&self, x: &[T], out: &mut [T]) {
         let (layout, [height, width]) = (self.layout(), self.size);
         if x.is_empty() || out.is_empty() {

@@ -129,8 +129,8 @@ pub(crate) fn lrn<T: Element>(x: &[T], lrn: &Lrn, channels: usize, plane: usize,
     #[expect(clippy::cast_precision_loss, reason = "no network has 2^53 channels")]
     let alpha = lrn.alpha / lrn.size as f64;
     parallel::for_each(out.chunks_mut(plane).enumerate(), |(index, out)| {
-        let (picture, c) = (index / channels * channels, index % channels);
-        let window = picture + c.saturating_sub(before)..picture + channels.min(c + after + 1);
+        let (image, c) = (index / channels * channels, index % channels);
+        let window = image + c.saturating_sub(before)..image + channels.min(c + after + 1);
         for (i, out) in out.iter_mut().enumerate() {
             let square = |channel: usize| x[channel * plane + i].to_f64() * x[channel * plane + i].to_f64();
             let sum: f64 = window.clone().map(square).sum();

@@ -8,7 +8,7 @@ use super::each_apart;
 use crate::element::Element;
 use crate::parallel;
 
-/// One axis of a pooling window over a picture.
+/// One axis of a pooling window over an image.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Axis {
     pub(crate) size: usize,
@@ -21,7 +21,7 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// Outputs whose tap `k` lies on the picture, and the element that the first of them reads.
+    /// Outputs whose tap `k` lies on the image, and the element that the first of them reads.
     fn reach(&self, k: usize) -> (std::ops::Range<usize>, usize) {
         let tap = k * self.dilation;
         let start = self.before.saturating_sub(tap).div_ceil(self.stride).min(self.output);
@@ -29,7 +29,7 @@ impl Axis {
         (start..end, (start * self.stride + tap).saturating_sub(self.before))
     }
 
-    /// Taps of the window at output `o` that lie on the picture, or on picture and padding.
+    /// Taps of the window at output `o` that lie on the image, or on image and padding.
     fn cells(&self, o: usize, with_padding: bool) -> usize {
         let (first, last) = if with_padding {
             (0, self.before + self.size + self.after)

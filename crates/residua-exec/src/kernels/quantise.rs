@@ -211,7 +211,7 @@ fn shifted<T: Element>(
 
 /// The mean of each `len` integers: their sum less `len` zero points, in steps of the result.
 pub(crate) fn mean<T: Element>(x: &[T], len: usize, zero: T, scales: [f32; 2], rounding: Rounding, out: &mut [T]) {
-    #[expect(clippy::cast_precision_loss, reason = "no picture has 2^24 pixels")]
+    #[expect(clippy::cast_precision_loss, reason = "no image has 2^24 pixels")]
     let count = len as f32;
     let factor = scales[0] / (scales[1] * count);
     for (out, x) in out.iter_mut().zip(x.chunks(len.max(1))) {

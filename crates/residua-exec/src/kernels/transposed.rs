@@ -46,12 +46,12 @@ pub(crate) fn conv_transpose<T: Element>(
         return;
     }
     parallel::for_each(out.chunks_mut(height * width).enumerate(), |(index, out)| {
-        let (picture, filter) = (index / sizes.filters, index % sizes.filters);
+        let (image, filter) = (index / sizes.filters, index % sizes.filters);
         let (group, filter_in_group) = (filter / outputs, filter % outputs);
         vectorised!(arch, {
             out.fill(bias.map_or(T::default(), |bias| bias[filter]));
             for channel in group * inputs..(group + 1) * inputs {
-                let x = &x[(picture * sizes.channels + channel) * plane..][..plane];
+                let x = &x[(image * sizes.channels + channel) * plane..][..plane];
                 let kernel = &kernel[(channel * outputs + filter_in_group) * taps..][..taps];
                 for (tap, &weight) in kernel.iter().enumerate() {
                     let (rows, first_row) = sizes.reach(0, tap / sizes.kernel[1]);

@@ -98,7 +98,7 @@ fn run_conv<T: Element>(
         node: step.name.clone().into(),
         op: "Conv".into(),
         operands: format!("{:?}, {:?}", run.shape(x), weights.shape).into(),
-        reason: "the padded picture is too large".into(),
+        reason: "the padded image is too large".into(),
     })?;
     // Padding is 0, which the zero point stands for.
     let centred = centred(run, x, zero, dead);

@@ -177,14 +177,14 @@ fn run_conv<T: Element>(
             node: step.name.clone().into(),
             op: "Conv".into(),
             operands: format!("{:?}, {:?}", run.shape(x), weights.shape).into(),
-            reason: "the padded picture is too large".into(),
+            reason: "the padded image is too large".into(),
         });
     };
     let mut prepared = run.buffer(prepared_len);
     let mut result = run.buffer(run.shape(out).iter().product());
-    let pictures = prepare(&geometry, run.values(x), &mut prepared);
+    let images = prepare(&geometry, run.values(x), &mut prepared);
     let epilogue = epilogue(run, step, weights)?;
-    convolve(run.arch, &geometry, pictures, weights, &epilogue, &mut result);
+    convolve(run.arch, &geometry, images, weights, &epilogue, &mut result);
     run.recycle(prepared);
     Ok(Arc::new(result))
 }
@@ -192,25 +192,25 @@ fn run_conv<T: Element>(
 fn convolve<T: Element>(
     arch: Arch,
     geometry: &Geometry,
-    pictures: &[T],
+    images: &[T],
     weights: &Weights<T>,
     epilogue: &Epilogue<'_, T>,
     out: &mut [T],
 ) {
     let &Weights { ref shape, ref packed, order, .. } = weights;
     if is_depthwise(shape, geometry.groups) {
-        depthwise(arch, geometry, pictures, packed, epilogue, out);
+        depthwise(arch, geometry, images, packed, epilogue, out);
     } else {
-        conv(arch, geometry, pictures, Filters { packed, order }, epilogue, out);
+        conv(arch, geometry, images, Filters { packed, order }, epilogue, out);
     }
 }
 
-/// Pictures as the kernels need them: in a buffer of that size, unless they lie right as they are.
-fn prepare<'a, T: Element>(geometry: &Geometry, pictures: &'a [T], buffer: &'a mut [T]) -> &'a [T] {
+/// Images as the kernels need them: in a buffer of that size, unless they lie right as they are.
+fn prepare<'a, T: Element>(geometry: &Geometry, images: &'a [T], buffer: &'a mut [T]) -> &'a [T] {
     if buffer.is_empty() {
-        return pictures;
+        return images;
     }
-    geometry.prepare(pictures, buffer);
+    geometry.prepare(images, buffer);
     buffer
 }
 

@@ -205,7 +205,7 @@ pub enum IdentityReason {
     Dropout,
     /// Noise that is added in training.
     Noise,
-    /// Augmentation of training pictures.
+    /// Augmentation of training images.
     Augmentation,
     /// A linear activation, a graph's `Identity`.
     Linear,

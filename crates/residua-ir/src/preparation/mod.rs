@@ -1,4 +1,4 @@
-//! How pictures become a network's input, as a file or a user states it.
+//! How images become a network's input, as a file or a user states it.
 //!
 //! A [`Preparation`] is data: a rule for the size, a part that is cut out, the filter of resizing, and what becomes of a
 //! pixel's values. A place that states it may leave parts open. What a network takes where nothing is stated, and the
@@ -15,17 +15,17 @@ use crate::name::Text;
 
 pub use values::{Channels, Preprocessing, Values};
 
-/// Longest side that a picture may be brought to.
+/// Longest side that an image may be brought to.
 pub const MAX_SIDE: usize = 1 << 14;
 
-/// How pictures are prepared; what is not said is [`None`].
+/// How images are prepared; what is not said is [`None`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Unchecked")]
 pub struct Preparation {
     /// The rule for the size, which comes first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resize: Option<Resize>,
-    /// What is cut out of the resized picture.
+    /// What is cut out of the resized image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crop: Option<Crop>,
     /// How samples in between are found when it is resized.
@@ -57,7 +57,7 @@ impl TryFrom<Unchecked> for Preparation {
     }
 }
 
-/// A rule for the size of a picture; sizes are in pixels.
+/// A rule for the size of an image; sizes are in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "rule", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Resize {
@@ -98,13 +98,13 @@ pub enum Resize {
     },
 }
 
-/// What is cut out of a picture.
+/// What is cut out of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "rule", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Crop {
     /// Nothing: all of it stays.
     All,
-    /// The middle; where the picture is smaller, it is put into the middle of the fill.
+    /// The middle; where the image is smaller, it is put into the middle of the fill.
     Center {
         /// Rows.
         height: usize,
@@ -113,7 +113,7 @@ pub enum Crop {
         /// Where the middle is when the difference is odd.
         #[serde(default, skip_serializing_if = "is_default")]
         rounding: Middle,
-        /// Samples around a picture that is smaller: red, green, blue.
+        /// Samples around an image that is smaller: red, green, blue.
         #[serde(default, skip_serializing_if = "is_default")]
         fill: [u8; 3],
     },
@@ -134,7 +134,7 @@ pub enum Middle {
     CutOff,
 }
 
-/// How resizing weighs the samples of a picture: the filters of Pillow, stretched where the picture gets smaller.
+/// How resizing weighs the samples of an image: the filters of Pillow, stretched where the image gets smaller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Filter {
@@ -334,7 +334,7 @@ enum Written {
     Nothing(()),
 }
 
-/// Reads what is stated about preparing pictures in the text of a graph.
+/// Reads what is stated about preparing images in the text of a graph.
 ///
 /// # Errors
 /// Those of the deserialiser, and of [`Preparation::from_text`].

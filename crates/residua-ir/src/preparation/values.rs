@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::PreparationError;
 
-/// The order in which a network takes the channels of a picture.
+/// The order in which a network takes the channels of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Channels {
@@ -77,12 +77,12 @@ impl Values {
         (self.factor / deviation, -pick(self.mean) / deviation)
     }
 
-    /// Pixels to a network's input. `pixels` is HWC in RGB order, or HW of a gray picture; the result has
-    /// `channels` planes in CHW order. A gray picture for three channels is repeated first; for one channel
+    /// Pixels to a network's input. `pixels` is HWC in RGB order, or HW of a gray image; the result has
+    /// `channels` planes in CHW order. A gray image for three channels is repeated first; for one channel
     /// the statistics of all three are averaged.
     ///
     /// [`None`] unless `pixels` has `height * width` pixels of 1 or 3 channels, and the network takes 1 channel of a
-    /// gray picture or 3 of any.
+    /// gray image or 3 of any.
     #[must_use]
     pub fn apply(self, pixels: &[u8], height: usize, width: usize, channels: usize) -> Option<Vec<f32>> {
         let area = height.checked_mul(width).filter(|&area| area > 0)?;

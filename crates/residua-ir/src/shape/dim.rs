@@ -2,7 +2,7 @@
 //!
 //! Windows map a size n to ⌊(n + a) / s⌋ + b. Since ⌊(⌊(n + a) / s⌋ + b) / t⌋ = ⌊(n + a + b·s) / (s·t)⌋ for positive
 //! s and t, any chain of convolutions and pools is again of the form ⌊(n + offset) / divisor⌋; so two paths of a
-//! residual block can be compared exactly even where the picture's size is free.
+//! residual block can be compared exactly even where the image's size is free.
 
 use std::fmt;
 use std::sync::Arc;

@@ -43,7 +43,7 @@ pub fn same_upper_any_size(window: Window) -> Option<(usize, usize)> {
     (window.stride == 1).then_some((total / 2, total - total / 2))
 }
 
-/// The amounts that `padding` comes to for a picture of this height and width; windows are (vertical, horizontal).
+/// The amounts that `padding` comes to for an image of this height and width; windows are (vertical, horizontal).
 #[must_use]
 pub fn resolve(padding: Padding, height: usize, width: usize, windows: [Window; 2]) -> Option<Pads> {
     let (rows, cols) = match padding {

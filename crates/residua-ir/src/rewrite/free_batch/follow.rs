@@ -1,4 +1,4 @@
-//! The axis along which pictures lie, from operator to operator, and what has to be computed that was written out.
+//! The axis along which images lie, from operator to operator, and what has to be computed that was written out.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use crate::rewrite::{Edits, Expr};
 use crate::shape::Dim;
 use crate::validate::Typed;
 
-/// What became of a node: where the pictures of its results lie, and what stands in its place.
+/// What became of a node: where the images of its results lie, and what stands in its place.
 struct Step {
     lane: Option<Lane>,
     instead: Option<Expr>,
@@ -199,7 +199,7 @@ impl<'m> Follower<'m> {
     fn mat_mul(&self, node: &Node) -> Result<Step> {
         let [a, b] = node.inputs[..] else { return Err("it has no two operands".to_owned()) };
         match (self.lane(a), self.lane(b)) {
-            // Pictures as rows.
+            // Images as rows.
             (Some(lane), None) if lane.axis + 2 == self.rank(a)? && self.rank(b)? <= 2 => Ok(Step::same(lane)),
             _ => self.broadcast(node, 2),
         }
@@ -237,7 +237,7 @@ impl<'m> Follower<'m> {
         let lane = self.alone(node, self.lane(node.inputs[0]))?;
         let dims = self.dims(node.inputs[0])?;
         if lane.axis >= axis {
-            // `[1, all]` of one picture.
+            // `[1, all]` of one image.
             let is_whole = axis == 0 && lane == Lane { axis: 0, factor: 1 } && self.batch == 1;
             let instead = Expr::made(Op::Flatten { axis: 1 }, vec![Expr::Old(node.inputs[0])]);
             return if is_whole {

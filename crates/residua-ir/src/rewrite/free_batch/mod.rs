@@ -1,10 +1,10 @@
 //! A batch that an exporter froze, made free again.
 //!
-//! An export at one picture has the batch in its input, and again wherever a shape was computed: a reshape to `[1, 2048]`,
-//! a token of `[1, 1, C]` that is joined to each picture. The axis along which pictures lie is followed from the inputs to
+//! An export at one image has the batch in its input, and again wherever a shape was computed: a reshape to `[1, 2048]`,
+//! a token of `[1, 1, C]` that is joined to each image. The axis along which images lie is followed from the inputs to
 //! the outputs, and what has its size written out has it computed.
 //!
-//! Invariant: what mixes pictures, or drops their axis, is refused by name. Whether the result gives for each picture what
+//! Invariant: what mixes images, or drops their axis, is refused by name. Whether the result gives for each image what
 //! the model gave for it alone is not shown here: that is for whoever runs both.
 
 mod follow;
@@ -49,18 +49,18 @@ pub struct Freed {
     pub changed: Vec<String>,
 }
 
-/// Where the pictures of a value lie.
+/// Where the images of a value lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Lane {
     axis: usize,
-    /// How many elements of the axis belong to each picture: 1, but where another axis was merged with it.
+    /// How many elements of the axis belong to each image: 1, but where another axis was merged with it.
     factor: usize,
 }
 
 /// The same model with a free batch.
 ///
 /// # Errors
-/// [`FreeBatchError`] where the batch is free already, or a node mixes pictures or is not known.
+/// [`FreeBatchError`] where the batch is free already, or a node mixes images or is not known.
 pub fn free_batch(model: &Checked) -> Result<Freed, FreeBatchError> {
     let batch = frozen(model).ok_or(FreeBatchError::Free)?;
     let symbol = name(model);

@@ -1,7 +1,7 @@
 //! A product with one constant a channel and a sum with another, as Keras's export leaves of a batch norm: the batch
 //! norm that it was, with mean 0 and variance 1.
 //!
-//! Not made of what prepares the picture, before any convolution, nor of a lone factor, which is a layer's own scale.
+//! Not made of what prepares the image, before any convolution, nor of a lone factor, which is a layer's own scale.
 
 use super::matching::Matcher;
 use super::{Form, Found};

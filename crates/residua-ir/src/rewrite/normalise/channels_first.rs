@@ -1,4 +1,4 @@
-//! Pictures whose channels come last, between transposes, as TensorFlow's exporters leave them: channels first
+//! Images whose channels come last, between transposes, as TensorFlow's exporters leave them: channels first
 //! throughout, and the transposes gone.
 //!
 //! Every value is followed with the order in which it is held: axis `i` of the value as it was is axis `perm[i]` of what
@@ -23,7 +23,7 @@ use crate::tensor::{Tensor, TensorError};
 pub(super) const PASS: Form =
     Form { name: "channels-first", what: "moved channels before rows and columns, and took transposes out", find };
 
-/// The order of a picture whose channels come last, held with its channels first.
+/// The order of an image whose channels come last, held with its channels first.
 const CHANNELS_LAST: [usize; 4] = [0, 2, 3, 1];
 
 /// Plans that are tried with more and more values in their own order.
@@ -97,7 +97,7 @@ struct Plan<'p, 'm> {
 }
 
 impl<'p, 'm> Plan<'p, 'm> {
-    /// The plan for this graph; with `inputs`, pictures are given with their channels first.
+    /// The plan for this graph; with `inputs`, images are given with their channels first.
     fn best(m: &'p Matcher<'m>, inputs: bool) -> Result<Self, RewriteError> {
         let mut own = BTreeSet::new();
         let mut plan = Self::new(m, inputs, BTreeSet::new())?;
@@ -389,7 +389,7 @@ impl<'p, 'm> Plan<'p, 'm> {
         Ok(Some((Expr::made(Op::Conv(Conv::default()), operands), Held::Axes(perm.to_vec()))))
     }
 
-    /// A reshape of a value whose elements lie in their own order, or one that flattens a picture for a matrix product.
+    /// A reshape of a value whose elements lie in their own order, or one that flattens an image for a matrix product.
     fn reshaped(&mut self, node: &Node, output: ValueId) -> Option<(Expr, Held)> {
         let x = node.inputs[0];
         let target = self.m.shape(output)?.dims();
@@ -401,14 +401,14 @@ impl<'p, 'm> Plan<'p, 'm> {
             return Some((Expr::made(Op::Reshape { shape }, vec![x.into()]), Held::Axes(identity(target.len()))));
         }
         let [batch, channels, height, width] = &sizes[..] else { return None };
-        let picture = [channels.fixed()?, height.fixed()?, width.fixed()?];
-        let features = picture.iter().try_fold(1usize, |product, size| product.checked_mul(*size));
+        let image = [channels.fixed()?, height.fixed()?, width.fixed()?];
+        let features = image.iter().try_fold(1usize, |product, size| product.checked_mul(*size));
         let flattens = *perm == CHANNELS_LAST
             && target.len() == 2
             && target[0].is_equal(batch)
             && target[1].fixed() == features
             && self.ends_in_products(output);
-        flattens.then(|| (Expr::made(Op::Flatten { axis: 1 }, vec![x.into()]), Held::Flattened(picture)))
+        flattens.then(|| (Expr::made(Op::Flatten { axis: 1 }, vec![x.into()]), Held::Flattened(image)))
     }
 
     /// Whether only matrix products read a value, through what treats every element alike.
@@ -431,7 +431,7 @@ impl<'p, 'm> Plan<'p, 'm> {
         true
     }
 
-    /// What reads a flattened picture.
+    /// What reads a flattened image.
     #[expect(clippy::wildcard_enum_match_arm, reason = "what is not known here is given in its own order")]
     fn flattened(&mut self, node: &Node, sizes: [usize; 3]) -> Result<Option<(Expr, Held)>, RewriteError> {
         let x = node.inputs[0];

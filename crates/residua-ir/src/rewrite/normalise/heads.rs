@@ -27,7 +27,7 @@ fn find(m: &Matcher<'_>, edits: &mut Edits<'_>) -> Result<Found, RewriteError> {
     Ok(found)
 }
 
-/// A reduction over height and width, or an average over a window as large as the picture.
+/// A reduction over height and width, or an average over a window as large as the image.
 #[expect(clippy::wildcard_enum_match_arm, reason = "a pattern: whatever else stands here stays as it is")]
 fn over_pixels(m: &Matcher<'_>, node: &Node) -> Option<(ValueId, GlobalPool)> {
     let &[x] = &node.inputs[..] else { return None };

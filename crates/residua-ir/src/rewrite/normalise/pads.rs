@@ -1,6 +1,6 @@
-//! Zeros around a picture that a convolution, or an average over whole windows, pads with anyway.
+//! Zeros around an image that a convolution, or an average over whole windows, pads with anyway.
 //!
-//! Not before other pools: what a maximum pads with is −∞, and a mean over what lies on the picture counts no zeros.
+//! Not before other pools: what a maximum pads with is −∞, and a mean over what lies on the image counts no zeros.
 
 use super::matching::Matcher;
 use super::{Form, Found};
@@ -45,13 +45,13 @@ fn before(m: &Matcher<'_>, node: &Node, own: Padding) -> Option<(ValueId, Paddin
     Some((*pad.inputs.first()?, Padding::Explicit(sum)))
 }
 
-/// A mean over whole windows of a padded picture counts its zeros either way; one that pads by itself must count its own
+/// A mean over whole windows of a padded image counts its zeros either way; one that pads by itself must count its own
 /// too.
 fn average(m: &Matcher<'_>, node: &Node, pool: AvgPool) -> Option<(ValueId, Op)> {
     let own_zeros = pool.padding == Padding::default() || pool.count_include_pad;
     let fits = own_zeros && !pool.ceil_mode && pool.dilations == [1, 1];
     let (x, padding) = before(m, node, pool.padding).filter(|_| fits)?;
-    // Runtimes want a window to lie on the picture at least in part.
+    // Runtimes want a window to lie on the image at least in part.
     let Padding::Explicit(pads) = padding else { return None };
     let fits = pads.top.max(pads.bottom) < pool.kernel[0] && pads.left.max(pads.right) < pool.kernel[1];
     fits.then_some((x, Op::AvgPool(AvgPool { padding, count_include_pad: true, ..pool })))

@@ -1,4 +1,4 @@
-//! Convolutions, pools and the padding of pictures.
+//! Convolutions, pools and the padding of images.
 
 use super::super::window::{Window, output_size, same_output_size};
 use super::super::{Dim, Shape, TensorType};
