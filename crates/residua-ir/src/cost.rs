@@ -76,8 +76,7 @@ fn learned_numbers(graph: &Graph, node: &Node, operands: &[&TensorType], result:
     if count == 0 {
         return Some(0);
     }
-    let class = node.op.describe().class;
-    let is_conv = matches!(class, Class::Convolution { .. } | Class::TransposedConvolution { .. });
+    let is_conv = node.op.describe().class.groups().is_some();
     let places = if is_conv { elements(result, 2)? } else { 1 };
     count.checked_mul(places)?.checked_mul(batch(result))
 }

@@ -111,7 +111,7 @@ fn step(model: &Checked, node: &Node, seen: Seen, paths: usize) -> Option<Seen> 
         Flow::MatrixProduct if paths == 1 => mixed_along(model, node, seen, &Axes::Last(1)),
         // Attention, what makes images larger, what takes by position: not the windows that this is about.
         Flow::MatrixProduct
-        | Flow::Spread
+        | Flow::Spread(_)
         | Flow::Resampled(_)
         | Flow::Gathered { .. }
         | Flow::Anywhere

@@ -97,6 +97,24 @@ pub enum Class {
     Unknown,
 }
 
+impl Class {
+    /// Groups of channels, of a convolution or the transpose of one.
+    #[must_use]
+    pub fn groups(self) -> Option<usize> {
+        if let Class::Convolution { groups } | Class::TransposedConvolution { groups } = self {
+            Some(groups)
+        } else {
+            None
+        }
+    }
+
+    /// Whether it normalises with a mean and a variance.
+    #[must_use]
+    pub fn is_norm(self) -> bool {
+        matches!(self, Class::Norm(Statistics::Stored | Statistics::Own))
+    }
+}
+
 /// Where the statistics of a normalisation come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Statistics {
@@ -174,8 +192,8 @@ pub enum Flow<'a> {
     Padded(Axes<'a>),
     /// Those in a window of rows and columns of `x [N,C,H,W]`.
     Window(Windows),
-    /// As a transposed convolution spreads `x [N,C,H,W]`.
-    Spread,
+    /// As a transposed convolution spreads `x [N,C,H,W]` over windows of the result.
+    Spread(Windows),
     /// All rows and columns of `x [N,C,H,W]`.
     AllPixels,
     /// All of `x` along these axes, of which the result is of the same size.
@@ -387,7 +405,8 @@ impl Op {
                     .works_as("conv")
             }
             Op::ConvTranspose(conv) => {
-                of("ConvTranspose", Class::TransposedConvolution { groups: conv.groups }, Flow::Spread)
+                let windows = Windows { kernel: None, strides: conv.strides, dilations: conv.dilations };
+                of("ConvTranspose", Class::TransposedConvolution { groups: conv.groups }, Flow::Spread(windows))
                     .on(WEIGHTED)
                     .costs(Products::SpreadFilter)
                     .works_as("conv")

@@ -177,7 +177,7 @@ impl<'a> Flow<'a> {
             DataFlow::SamePlace
             | DataFlow::Scaled(_)
             | DataFlow::Padded(_)
-            | DataFlow::Spread
+            | DataFlow::Spread(_)
             | DataFlow::AllPixels
             | DataFlow::Reduced { .. }
             | DataFlow::Resampled(_)

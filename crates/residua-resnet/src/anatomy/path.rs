@@ -132,7 +132,7 @@ pub(crate) fn stride(flow: &Flow, node: NodeId) -> usize {
         | DataFlow::SamePlace
         | DataFlow::Scaled(_)
         | DataFlow::Padded(_)
-        | DataFlow::Spread
+        | DataFlow::Spread(_)
         | DataFlow::AllPixels
         | DataFlow::Along(_)
         | DataFlow::Reduced { .. }

@@ -2,8 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use residua_ir::op::description::Flow;
 use residua_ir::{
-    Checked, Framework, Graph, LayerId, Node, NodeId, Op, Parameter, ReceptiveField, Shape, ValueId, receptive_fields,
+    Checked, Framework, Graph, LayerId, Node, NodeId, Parameter, ReceptiveField, Shape, ValueId, receptive_fields,
 };
 use residua_resnet::Anatomy;
 use serde::Serialize;
@@ -69,21 +70,12 @@ impl Windows {
             let kernel = model.shape_of(*node.inputs.get(1)?)?.as_fixed()?;
             Some([*kernel.get(2)?, *kernel.get(3)?])
         };
-        let op = &node.op;
-        let (kernel, stride, dilation, groups) = if let Op::Conv(conv) = op {
-            (of_kernel()?, conv.strides, conv.dilations, Some(conv.groups))
-        } else if let Op::ConvTranspose(conv) = op {
-            (of_kernel()?, conv.strides, conv.dilations, Some(conv.groups))
-        } else if let Op::MaxPool(pool) = op {
-            (pool.kernel, pool.strides, pool.dilations, None)
-        } else if let Op::AvgPool(pool) = op {
-            (pool.kernel, pool.strides, pool.dilations, None)
-        } else if let Op::LpPool(pool) = op {
-            (pool.kernel, pool.strides, pool.dilations, None)
-        } else {
-            return None;
-        };
-        Some(Self { kernel: Some(kernel), stride: Some(stride), dilation: Some(dilation), groups })
+        let described = node.op.describe();
+        let (Flow::Window(windows) | Flow::Spread(windows)) = described.flow else { return None };
+        let kernel = windows.kernel.or_else(of_kernel)?;
+        let groups = described.class.groups();
+        let (stride, dilation) = (Some(windows.strides), Some(windows.dilations));
+        Some(Self { kernel: Some(kernel), stride, dilation, groups })
     }
 }
 

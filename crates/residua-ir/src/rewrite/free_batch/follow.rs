@@ -92,7 +92,7 @@ impl<'m> Follower<'m> {
     fn step(&self, node: &Node) -> Result<Step> {
         let lane = self.lane(*node.inputs.first().ok_or("it has no operands")?);
         match node.op.describe().flow {
-            Flow::Window(_) | Flow::Spread | Flow::AllPixels => self.of_images(node, lane),
+            Flow::Window(_) | Flow::Spread(_) | Flow::AllPixels => self.of_images(node, lane),
             Flow::Scaled(axes) | Flow::Padded(axes) | Flow::Along(axes) => self.apart_from(node, lane, &axes),
             Flow::Resampled(axes) => self.only(node, lane, axes),
             Flow::Reduced { axes, keep } => Ok(self.only(node, lane, axes)?.without(axes, keep)),

@@ -1,6 +1,7 @@
 //! A network of residual blocks.
 
-use residua_ir::{Checked, NodeId, Op};
+use residua_ir::op::description::Class;
+use residua_ir::{Checked, NodeId};
 use residua_resnet::Anatomy;
 use residua_resnet::anatomy::{ActivationOrder, Block, BlockKind, ConvNormAct, Stage, Step};
 
@@ -133,8 +134,8 @@ fn alike(a: &Stack, b: &Stack) -> bool {
 fn behind(sized: &Checked, readers: &[Vec<NodeId>], conv: NodeId) -> Bound {
     let graph = sized.graph();
     let follows = readers[graph.node(conv).output().index()].iter().any(|&reader| {
-        let op = &graph.node(reader).op;
-        matches!(op, Op::BatchNorm(_) | Op::GroupNorm(_) | Op::LayerNorm(_) | Op::Activation(_) | Op::PRelu)
+        let class = graph.node(reader).op.describe().class;
+        class.is_norm() || class == Class::Activation
     });
     if follows { Bound::Behind } else { Bound::Nowhere }
 }
