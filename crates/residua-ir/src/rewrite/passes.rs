@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::RewriteError;
 use super::edit::Origin;
-use crate::graph::{Graph, Node};
+use crate::graph::Graph;
 use crate::validate::Typed;
 
 /// What a pass did to the numbers.
@@ -81,7 +81,7 @@ pub(super) fn settle(model: &Typed, passes: &[&dyn Pass], rounds: usize) -> Resu
         for (pass, entry) in passes.iter().zip(&mut applied) {
             let model = changed.as_ref().unwrap_or(model);
             let Some(Rewritten { graph, origin: step, applied: new }) = pass.run(model)? else { continue };
-            if is_same(&graph, model.graph()) {
+            if graph.reads_as(model.graph()) {
                 continue;
             }
             origin = step.before(&origin);
@@ -100,25 +100,6 @@ pub(super) fn settle(model: &Typed, passes: &[&dyn Pass], rounds: usize) -> Resu
         }
     }
     Ok(changed.map(|model| Settled { model, origin, applied: applied.into_iter().flatten().collect() }))
-}
-
-/// Whether two graphs have the same nodes on values of the same names; handles and tensors may be others.
-fn is_same(a: &Graph, b: &Graph) -> bool {
-    let names = |graph: &Graph, ids: &[crate::ValueId]| -> Vec<String> {
-        ids.iter().map(|&id| graph.value(id).name.raw().to_owned()).collect()
-    };
-    let same_names = |x: &[crate::ValueId], y: &[crate::ValueId]| {
-        x.len() == y.len() && x.iter().zip(y).all(|(&x, &y)| a.value(x).name == b.value(y).name)
-    };
-    let same = |x: &Node, y: &Node| {
-        // A number that is none equals itself as it is written.
-        let same_op = x.op == y.op || format!("{:?}", x.op) == format!("{:?}", y.op);
-        same_op && same_names(&x.inputs, &y.inputs) && same_names(&x.outputs, &y.outputs)
-    };
-    a.nodes().len() == b.nodes().len()
-        && names(a, a.inputs()) == names(b, b.inputs())
-        && names(a, a.outputs()) == names(b, b.outputs())
-        && a.nodes().iter().zip(b.nodes()).all(|(x, y)| same(x, y))
 }
 
 #[cfg(test)]
