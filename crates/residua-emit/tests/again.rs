@@ -356,7 +356,7 @@ fn what_is_not_known_keeps_its_operator_set_and_its_numbers() {
     let error = refused("", &|options| options.opset = 18);
     assert!(error.contains("odd") && error.contains("operator set 17, not 18"), "{error}");
     let error = refused("org.example", &|options| options.float = DType::F16);
-    assert!(error.contains("f16 instead of f32") && error.contains("--dtype"), "{error}");
+    assert!(error.contains("f16 instead of f32") && error.contains("leave out dtype"), "{error}");
     // Another domain has versions of its own.
     let graph = read(&strange("org.example", vec![picture("odd out")]));
     let options = OnnxOptions { opset: 18, ..options(&graph) };

@@ -462,7 +462,7 @@ mod tests {
         ] {
             let changed = text.replacen(from, to, 1);
             assert_ne!(changed, text, "{from}");
-            let error = read(&changed, stored).unwrap_err().to_string();
+            let error = crate::in_full(&read(&changed, stored).unwrap_err());
             assert!(error.contains(expected), "{from}: {error}");
         }
     }
