@@ -9,11 +9,14 @@
     reason = "helpers of tests: a panic is how a test fails"
 )]
 
+mod hdf5;
+
 use std::fs::{self, File};
 use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+pub use hdf5::{Object, hdf5};
 use npyz::npz::NpzArchive;
 use tempfile::TempDir;
 

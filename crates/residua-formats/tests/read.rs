@@ -113,6 +113,23 @@ fn optimizer_state_is_listed_as_unused() {
 }
 
 #[test]
+fn tensors_without_elements_come_in_the_order_of_their_names() {
+    // All lie at one place, so that only their names tell them apart; a JSON object has no order.
+    let empty = |name: &str| format!("\"{name}\":{{\"dtype\":\"F32\",\"shape\":[0,3],\"data_offsets\":[4,4]}}");
+    let one = "\"z\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}".to_owned();
+    let names: Vec<String> = (0..40).map(|nth| format!("e{:02}", nth * 17 % 40)).collect();
+    let header = [names.iter().map(|name| empty(name)).collect(), vec![one]].concat().join(",");
+    let header = format!("{{{header}}}");
+    let file = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[0; 4]].concat();
+    let expected: Vec<String> =
+        std::iter::once("z".to_owned()).chain((0..40).map(|nth| format!("e{nth:02}"))).collect();
+    for _ in 0..4 {
+        let found = tensors(&open_bytes(&file).unwrap());
+        assert_eq!(found.iter().map(|tensor| tensor.name.to_string()).collect::<Vec<_>>(), expected);
+    }
+}
+
+#[test]
 fn safetensors_come_in_the_order_of_their_bytes_alone_or_in_shards() {
     let tensor = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
     let (a, b) = (tensor(&[1.0, 2.0]), tensor(&[3.0]));

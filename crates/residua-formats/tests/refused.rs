@@ -12,6 +12,7 @@ use residua_formats::onnx::schema::{
     AttributeProto, DataLocation, DataType, GraphProto, ModelProto, NodeProto, StringStringEntryProto, TensorProto,
 };
 use residua_formats::{Container, open};
+use residua_tests::{Object, hdf5};
 use zip::write::{SimpleFileOptions, ZipWriter};
 
 /// What reading these bytes says.
@@ -91,6 +92,74 @@ fn hdf5_files_made_to_exhaust_or_to_reach_out_are_refused_with_the_place() {
         let error = open(&path).map(|_| ()).unwrap_err();
         says(&error.to_string(), &[&[name], parts].concat());
     }
+}
+
+type Links = Vec<(String, Object)>;
+
+fn soft(from: impl Into<String>, to: impl Into<String>) -> (String, Object) {
+    (from.into(), Object::Soft(to.into()))
+}
+
+#[test]
+fn soft_links_are_followed_whatever_their_order_and_number() {
+    const LINKS: usize = 16_000;
+    // Each leads to the next, in the order that takes a round for each where rounds are made; the last to a dataset that Keras
+    // would not have put there.
+    let chain = (0..LINKS).map(|nth| soft(format!("s{nth:05}"), format!("/s{:05}", nth + 1)));
+    let end = (format!("s{LINKS:05}"), Object::Dataset(vec![2]));
+    let message = refusal(&hdf5(&Object::group(chain.chain([end]))));
+    says(&message, &["an HDF5 file that Keras did not write", "`s00000`"]);
+    // Through another link, to a group with a link in it that comes later, and by `.`.
+    let group = |name: &str, links: Vec<(String, Object)>| (name.to_owned(), Object::group(links));
+    let kernel = ("0".to_owned(), Object::Dataset(vec![3, 2]));
+    let links = vec![
+        group("layers", vec![soft("dense", "/other/dense")]),
+        soft("other", "./real"),
+        group("real", vec![group("dense", vec![soft("vars", "/zz/vars")])]),
+        group("zz", vec![group("vars", vec![kernel])]),
+    ];
+    let Container::Keras(file) = open_bytes(&hdf5(&Object::group(links))).unwrap() else { panic!("not Keras") };
+    let names: Vec<String> = keras_tensors(&file).into_iter().map(|tensor| tensor.location.to_string()).collect();
+    assert!(names.iter().any(|name| name.contains("layers/dense/vars/0")), "{names:?}");
+}
+
+#[test]
+fn soft_links_that_lead_nowhere_or_around_or_multiply_are_refused() {
+    let group = |name: &str, links: Vec<(String, Object)>| (name.to_owned(), Object::group(links));
+    let around: Vec<_> = (0..3_000).map(|nth| soft(format!("s{nth}"), format!("/s{}", (nth + 1) % 3_000))).collect();
+    // Two to the next level in each of forty, and as many levels as links.
+    let level = |nth: usize, names: &[&str]| {
+        group(&format!("g{nth}"), names.iter().map(|&name| soft(name, format!("/g{}", nth + 1))).collect())
+    };
+    let end = |nth: usize| group(&format!("g{nth}"), vec![("w".to_owned(), Object::Dataset(vec![2]))]);
+    let doubled = (0..40).map(|nth| level(nth, &["l", "r"])).chain([end(40)]).collect();
+    let deep = (0..3_000).map(|nth| level(nth, &["l"])).chain([end(3_000)]).collect();
+    let big = |shape: u64| group("big", vec![("w".to_owned(), Object::Dataset(vec![shape]))]);
+    let copies = (0..2_000).map(|nth| soft(format!("s{nth}"), "/big")).chain([big(1 << 16)]).collect();
+    let cases: Vec<(Links, &[&str])> = vec![
+        (around, &["soft link", "leads back to it"]),
+        (vec![group("a", vec![soft("x", "/b")]), group("b", vec![soft("y", "/a")])], &["leads back to it"]),
+        (vec![group("a", vec![soft("x", "/a")])], &["a/x", "which holds it"]),
+        (vec![soft("x", "/y/z"), group("y", Vec::new())], &["x", "`/y/z`, where there is nothing"]),
+        (vec![soft("x", "/y"), group("x", Vec::new()), group("y", Vec::new())], &["a name of its own"]),
+        (vec![soft("x", "/y"), soft("x", "/y"), group("y", Vec::new())], &["a name of its own"]),
+        (doubled, &["groups and datasets", "beyond the limit"]),
+        (deep, &["levels of nesting", "beyond the limit"]),
+        (copies, &["after decoding", "beyond the limit"]),
+    ];
+    for (links, parts) in cases {
+        says(&refusal(&hdf5(&Object::group(links))), parts);
+    }
+}
+
+#[test]
+fn names_that_multiply_with_levels_are_refused_and_groups_without_number_are_not() {
+    let names = vec!["n".repeat(1_000); 50];
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let wide = |count: usize| Object::group((0..count).map(|nth| (format!("g{nth}"), Object::group([]))));
+    says(&refusal(&hdf5(&wide(3_000).within(&names))), &["bytes of names", "beyond the limit"]);
+    says(&refusal(&hdf5(&wide(3_000).within(&["a"; 70]))), &["levels of nesting"]);
+    says(&refusal(&hdf5(&wide(20_000))), &["an HDF5 file that Keras did not write", "`g0`"]);
 }
 
 #[test]

@@ -12,6 +12,7 @@
 mod attribute;
 mod dataset;
 mod links;
+mod soft;
 mod storage;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ use crate::error::Result;
 pub(crate) use dataset::Dataset;
 use links::Target;
 use residua_ir::budget::{self, Limit};
+use soft::SoftLinks;
 use storage::Metered;
 
 /// A group with everything in it, in the order of names.
@@ -107,18 +109,37 @@ pub(crate) fn open(bytes: Bytes) -> Result<Group> {
     }
     let (offset_size, length_size) = (superblock.offset_size, superblock.length_size);
     let source = Source { bytes: bytes.slice(base..), meter, offset_size, length_size, hdf5 };
-    let mut listing = Listing { source: Arc::new(source), above: Vec::new(), objects: 0, bytes: 0, soft: Vec::new() };
+    let tally = Tally { most_elements: budget::decoded(source.bytes.len()), ..Tally::default() };
+    let mut listing = Listing { source: Arc::new(source), above: Vec::new(), tally, soft: SoftLinks::default() };
     let mut root = listing.group(String::new(), root)?;
-    listing.follow_soft_links(&mut root)?;
+    listing.soft.follow(&mut root, &mut listing.tally)?;
     root.source.meter.stop();
     Ok(root)
 }
 
-/// A soft link: the group that it is in, its name, and the path that it leads to.
-struct SoftLink {
-    group: String,
-    name: String,
-    path: String,
+/// What is in the tree so far.
+#[derive(Default)]
+struct Tally {
+    objects: u64,
+    /// Bytes of all paths, which grow with names times levels.
+    text: u64,
+    /// Bytes that the elements of all datasets come to, and the most that they may.
+    elements: u64,
+    most_elements: u64,
+}
+
+impl Tally {
+    fn count(&mut self, at: &str, objects: u64, text: usize) -> Result<()> {
+        self.objects = self.objects.saturating_add(objects);
+        self.text = self.text.saturating_add(text as u64);
+        FormatError::check(at, Limit::HdfObjects, self.objects)?;
+        FormatError::check(at, Limit::TextBytes, self.text)
+    }
+
+    fn dataset(&mut self, dataset: &Dataset) -> Result<()> {
+        self.elements = self.elements.saturating_add(dataset.byte_len()?);
+        FormatError::check_against(&dataset.path, Limit::DecodedBytes, self.most_elements, self.elements)
+    }
 }
 
 /// The state of listing one file.
@@ -126,10 +147,8 @@ struct Listing {
     source: Arc<Source>,
     /// Addresses of the groups that lead here.
     above: Vec<u64>,
-    objects: u64,
-    /// Bytes that the elements of all datasets come to.
-    bytes: u64,
-    soft: Vec<SoftLink>,
+    tally: Tally,
+    soft: SoftLinks,
 }
 
 impl Listing {
@@ -139,7 +158,7 @@ impl Listing {
     }
 
     fn group_of(&mut self, path: String, address: u64, header: &ObjectHeader) -> Result<Group> {
-        self.count(&path)?;
+        self.tally.count(&path, 1, path.len())?;
         FormatError::check(&path, Limit::Nesting, self.above.len() as u64)?;
         if self.above.contains(&address) {
             return Err(FormatError::malformed(path, "groups within groups", "a group that holds itself"));
@@ -167,9 +186,8 @@ impl Listing {
         let address = match target {
             Target::Hard(address) => address,
             Target::Soft(to) => {
-                self.count(&path)?;
-                self.soft.push(SoftLink { group: group.path.clone(), name, path: to });
-                return Ok(());
+                self.tally.count(&path, 1, path.len().saturating_add(to.len()))?;
+                return self.soft.add(path, to);
             }
         };
         let header = self.source.header(&path, address)?;
@@ -178,57 +196,15 @@ impl Listing {
                 group.groups.insert(name, self.group_of(path, address, &header)?);
             }
             Kind::Dataset => {
-                self.count(&path)?;
+                self.tally.count(&path, 1, path.len())?;
                 let dataset = Dataset::new(Arc::clone(&self.source), path, &header)?;
-                let file = self.source.bytes.len();
-                self.bytes = self.bytes.saturating_add(dataset.byte_len()?);
-                let most = budget::decoded(file);
-                FormatError::check_against(&dataset.path, Limit::DecodedBytes, most, self.bytes)?;
+                self.tally.dataset(&dataset)?;
                 group.datasets.insert(name, dataset);
             }
             Kind::Type => {}
             Kind::Unknown => {
                 let found = "an object that is neither";
                 return Err(FormatError::malformed(path, "a group or a dataset", found));
-            }
-        }
-        Ok(())
-    }
-
-    fn count(&mut self, at: &str) -> Result<()> {
-        self.objects += 1;
-        FormatError::check(at, Limit::HdfObjects, self.objects)
-    }
-
-    /// Puts what soft links lead to in their places, as long as any leads to what is there.
-    fn follow_soft_links(&mut self, root: &mut Group) -> Result<()> {
-        while !self.soft.is_empty() {
-            let before = self.soft.len();
-            for link in std::mem::take(&mut self.soft) {
-                let place = join(&link.group, &link.name);
-                let to = match link.path.strip_prefix('/') {
-                    Some(absolute) => absolute.trim_matches('/').to_owned(),
-                    None => join(&link.group, link.path.trim_matches('/')),
-                };
-                if format!("{place}/").starts_with(&format!("{to}/")) || to.is_empty() {
-                    let found = format!("a soft link to `{}`, which holds it", link.path);
-                    return Err(FormatError::malformed(place, "groups within groups", found));
-                }
-                let (group, dataset) = (root.group(&to).cloned(), root.dataset(&to).cloned());
-                let Some(holder) = root.group_mut(&link.group) else { continue };
-                if let Some(group) = group {
-                    self.objects += group.size();
-                    self.count(&place)?;
-                    holder.groups.insert(link.name, group);
-                } else if let Some(dataset) = dataset {
-                    holder.datasets.insert(link.name, dataset);
-                } else {
-                    self.soft.push(link);
-                }
-            }
-            if let Some(link) = self.soft.first().filter(|_| self.soft.len() == before) {
-                let found = format!("a soft link to `{}`, where there is nothing", link.path);
-                return Err(FormatError::malformed(join(&link.group, &link.name), "a group or a dataset", found));
             }
         }
         Ok(())
@@ -284,7 +260,15 @@ impl Group {
         all
     }
 
-    fn size(&self) -> u64 {
-        self.datasets.len() as u64 + self.groups.values().map(|group| 1 + group.size()).sum::<u64>()
+    /// Objects in this group and below it, itself counted, and the bytes of their paths.
+    fn size(&self) -> (u64, usize) {
+        let datasets = self.datasets.values().map(|dataset| dataset.path.len());
+        let own = (1 + self.datasets.len() as u64, self.path.len() + datasets.sum::<usize>());
+        self.groups.values().map(Group::size).fold(own, |sum, part| (sum.0 + part.0, sum.1 + part.1))
+    }
+
+    /// Levels of groups, this one counted.
+    fn depth(&self) -> usize {
+        1 + self.groups.values().map(Group::depth).max().unwrap_or(0)
     }
 }
