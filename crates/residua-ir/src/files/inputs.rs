@@ -9,7 +9,6 @@
 //! was when another file takes its name.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -48,7 +47,7 @@ pub fn place(path: &Path) -> PathBuf {
 #[cfg(unix)]
 fn identity(path: &Path) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
-    fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
+    std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
 /// std says nothing of a file's identity here; places tell all files but those with several hard links.
@@ -100,6 +99,7 @@ pub fn replaced_by(output: &Path) -> Option<PathBuf> {
 
 #[cfg(all(test, unix))]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::symlink;
 
     use super::*;

@@ -60,6 +60,7 @@ impl Slot {
         self.taken.store(false, Ordering::Release);
     }
 
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos", test))]
     fn holds(&self, address: usize) -> bool {
         let len = self.len.load(Ordering::Acquire);
         // Beyond the end of the file, but on the last page of the map, bytes are zero and touching them is no fault.
