@@ -1,7 +1,8 @@
 //! Names, and whatever else a file says in words: data, which must not act where it is shown.
 //!
 //! A name is kept, compared and written as it is in the file. Where it is shown, what would act on a terminal, a log or a
-//! page is spelled out: control characters (`\n`, `\u{1b}`), what reorders text (`\u{202e}`), what cannot be seen, what is
+//! page is spelled out: control characters (`\n`, `\u{1b}`), what reorders text (`\u{202e}`), what cannot be seen (but
+//! joiners where a language needs them), what is
 //! no character, and what the runner of a workflow takes for a command. All other characters, letters of any language
 //! among them, are shown as they are.
 //!
@@ -12,6 +13,7 @@
 //! [`printable`].
 
 mod characters;
+mod joiners;
 
 use std::borrow::{Borrow, Cow};
 use std::fmt;
@@ -20,6 +22,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use characters::acts;
+use joiners::joins;
 
 /// Characters of a name that are shown; of a longer one the middle is left out, and counted.
 const OF_NAME: usize = 1_000;
@@ -36,8 +39,8 @@ pub fn printable(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        spell(&mut out, c, acts);
+    for (at, c) in text.char_indices() {
+        spell(&mut out, (text, at, c), acts);
     }
     disarm(&mut out, 0);
     Cow::Owned(out)
@@ -60,7 +63,7 @@ pub fn printable_lines<'a>(text: &'a str, styles: &[&str]) -> Cow<'a, str> {
                 out.push_str(style);
                 rest = &rest[style.len()..];
             } else {
-                spell(&mut out, c, |c| acts(c) && !matches!(c, '\n' | '\t'));
+                spell(&mut out, (line, line.len() - rest.len(), c), |c| acts(c) && !matches!(c, '\n' | '\t'));
                 rest = &rest[c.len_utf8()..];
             }
         }
@@ -74,9 +77,10 @@ fn is_plain(line: &str) -> bool {
     line.bytes().all(|byte| matches!(byte, b' '..=b'~')) && !line.contains("##") && !line.trim_start().starts_with("::")
 }
 
-/// A character, or its number as Rust writes it.
-fn spell(out: &mut String, c: char, acts: impl Fn(char) -> bool) {
-    if acts(c) { out.extend(c.escape_default()) } else { out.push(c) }
+/// A character at a place of a text, or its number as Rust writes it.
+fn spell(out: &mut String, (text, at, c): (&str, usize, char), acts: impl Fn(char) -> bool) {
+    let shown = !acts(c) || joins(&text[..at], c, &text[at + c.len_utf8()..]);
+    if shown { out.push(c) } else { out.extend(c.escape_default()) }
 }
 
 /// Makes a line that starts at a place no command to the runner of a workflow: those of GitHub are `::name::` behind
