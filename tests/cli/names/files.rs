@@ -11,7 +11,7 @@ use residua::formats::onnx::schema::{
 };
 use serde_json::{Value, json};
 
-use super::{HOSTILE, name};
+use super::{HOSTILE, name, stored};
 
 /// Blocks of the network: enough for each name of the list to be that of a layer.
 const BLOCKS: usize = 9;
@@ -230,12 +230,14 @@ fn of_header(header: &Value) -> Vec<u8> {
 }
 
 /// A file that is refused: what it is, and its bytes.
-type Refused = (String, Vec<u8>);
+pub(crate) type Refused = (String, Vec<u8>);
 
 pub(crate) fn refused() -> Vec<Refused> {
     HOSTILE
         .into_iter()
-        .flat_map(|hostile| [onnx(hostile), of_tensors(hostile), pickles(hostile), keras(hostile)].concat())
+        .flat_map(|hostile| {
+            [onnx(hostile), of_tensors(hostile), pickles(hostile), keras(hostile), stored::refused(hostile)].concat()
+        })
         .collect()
 }
 
@@ -410,7 +412,7 @@ fn keras(hostile: &str) -> Vec<Refused> {
     lies.into_iter().map(lie).collect()
 }
 
-fn config() -> Value {
+pub(crate) fn config() -> Value {
     let bytes = residua_tests::member(&residua_tests::folder().join("faults/sound.keras"), "config.json");
     serde_json::from_slice(&bytes).unwrap()
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::error::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use residua_formats::open_zip;
-use residua_ir::budget::Limit;
+use residua_ir::budget::{self, Limit};
 use residua_ir::{DType, Endian, Shown, Tensor, map_file};
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
@@ -33,15 +33,18 @@ fn read_archive(bytes: &Bytes) -> Result<Vec<(String, Tensor)>> {
     let mut archive = open_zip(bytes)?;
     Limit::Arrays.check_here(archive.len())?;
     let mut arrays = Vec::new();
+    let mut all = 0_u64;
     for index in 0..archive.len() {
         let entry = archive.by_index(index)?;
         let Some(name) = entry.name()?.strip_suffix(".npy").map(str::to_owned) else { continue };
         let declared = entry.size();
         Limit::ArrayBytes.check(declared).with_context(|| format!("array `{name}`"))?;
+        all = all.saturating_add(declared);
+        Limit::DecodedBytes.check_against(budget::decoded(bytes.len()), all)?;
         // Nothing is allocated for what is declared: the vector grows with what is there.
-        let mut bytes = Vec::new();
-        entry.take(declared).read_to_end(&mut bytes).with_context(|| format!("array `{name}`"))?;
-        let tensor = parse(&Bytes::from(bytes)).with_context(|| format!("array `{name}`"))?;
+        let mut decoded = Vec::new();
+        entry.take(declared).read_to_end(&mut decoded).with_context(|| format!("array `{name}`"))?;
+        let tensor = parse(&Bytes::from(decoded)).with_context(|| format!("array `{name}`"))?;
         arrays.push((name, tensor));
     }
     Ok(arrays)
