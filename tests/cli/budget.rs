@@ -173,6 +173,20 @@ fn inputs_that_no_memory_holds_are_refused_with_the_limit() {
 }
 
 #[test]
+fn inputs_are_not_made_before_their_run_is_refused() {
+    // Together 6.7 GB of numbers, more than the shell gives: the sum is known from their shapes.
+    let names: Vec<String> = (0..50).map(|nth| format!("x{nth}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut model = Model::new(&[1, 1], vec![node("Sum", &names, "y")]);
+    model.0.input = names.iter().map(|name| value(name, &[1, 1 << 25])).collect();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("model"), model.bytes()).unwrap();
+    let done = bounded(folder.path(), &["run", "model", "--random", "1"]);
+    let stderr = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(done.status.code() == Some(2) && stderr.contains("--budget activation-bytes="), "{stderr}");
+}
+
+#[test]
 fn a_limit_is_raised_by_an_option_or_a_variable() {
     let folder = tempfile::tempdir().unwrap();
     let model = Model::new(&[1, 4], vec![node("Relu", &["x"], "y")]).bytes();
@@ -289,6 +303,24 @@ fn more_axes_than_a_tensor_has_are_refused_wherever_they_are() {
             &Model::new(&[1], vec![node(op, &["x", "to"], "y")]).with(integers("to", &to)).bytes(),
         );
     }
+}
+
+#[test]
+fn a_search_that_ends_at_its_limit_says_so() {
+    // A sum whose other operand is a way of 600 nodes: longer than any block's.
+    let from = |nth: usize| if nth == 0 { "x".to_owned() } else { format!("v{nth}") };
+    let mut nodes: Vec<NodeProto> = (0..600).map(|nth| node("Relu", &[&from(nth)], &from(nth + 1))).collect();
+    nodes.push(node("Add", &["x", "v600"], "y"));
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("model"), Model::new(&[1, 3, 8, 8], nodes).bytes()).unwrap();
+    let check = |options: &[&str]| {
+        let done = bounded(folder.path(), &[&["check", "model"], options].concat());
+        (done.status.code(), String::from_utf8_lossy(&done.stdout).into_owned())
+    };
+    let (status, text) = check(&[]);
+    assert!(status == Some(0) && text.contains("R115") && text.contains("--budget search-path=1024"), "{text}");
+    let (status, text) = check(&["--budget", "search-path=1024"]);
+    assert!(status == Some(0) && !text.contains("R115"), "{text}");
 }
 
 #[test]

@@ -7,7 +7,9 @@
 //! Limits belong to the process, since work is spread over threads. They are set once, before the first file is read ([`set`]); the
 //! command line does it from `--budget` and from the variable [`VARIABLE`].
 //!
-//! Not limited here: searches that may give up without an error, such as that for the blocks of a network; they hold constants of their own.
+//! A search that may give up without an error, such as that for the blocks of a network, asks here too, and whoever asked for it is told that it
+//! gave up. Constants elsewhere are no bounds on work: they say what is looked for (how many nodes a gate has, how many taps a filter), or
+//! from where on something is computed when the model is run instead of before, which changes no result.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -88,10 +90,13 @@ limits! {
     Arrays "arrays" = 65_536; "arrays of an .npz file"; "One for each tap of ResNet-1202 comes to some thousand."
     ArrayBytes "array-bytes" = 4 * GIB; "bytes of one array of an .npz file after decoding"; "A thousand images of 512x512 in f32 take 3 GiB."
     LayerCalls "layer-calls" = 262_144; "calls of layers"; "Models within models multiply; the largest networks call some thousand."
+    ModelNesting "model-nesting" = 16, up to 32; "Keras models within each other"; "Real ones have two or three levels."
     GraphItems "graph-items" = MIB; "nodes, values or tensors of the graph"; "ResNet-1202 has about 6,000 nodes."
     FunctionCalls "function-calls" = 100_000; "functions and branches that are read in their places"; "Exporters that write a function for each module come to some thousand."
     InlinedSize "inlined-size" = 32 * MIB; "what functions and branches come to, each in its place"; "Counted in bytes of names and lists and 256 a node; 32 MiB are some 100,000 nodes."
     ExpressionNodes "expression-nodes" = MIB; "parts of expressions that sizes are computed from"; "Exporters compute a size from one or two others."
+    SearchPath "search-path" = 512; "nodes of one way through the graph"; "What a block computes between two sums takes fewer than 100; beyond, no block is looked for there, which is said."
+    SearchNodes "search-nodes" = MIB; "nodes of all ways between meeting places"; "Those of ResNet-1202 are some 5,000; beyond, the rest is not looked at, which is said."
     FilledBytes "filled-bytes" = GIB; "bytes of tensors that are one repeated number"; "A few bytes describe them; large ones are masks and zeros."
     ActivationBytes "activation-bytes" = 2 * GIB; "bytes that a run holds at once"; "A checker holds one picture or two; EfficientNet-B7 at 600x600 takes about 0.5 GiB in f64."
     ProbeBytes "probe-bytes" = 128 * MIB; "bytes that a run on inputs made here holds at once"; "What a file says of its inputs decides how large they are; models with weights are given more, see `probe-ratio`."

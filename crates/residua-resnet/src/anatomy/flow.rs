@@ -5,7 +5,9 @@
 //! are in topological order, so one pass finds it. Names play no part here.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::OnceLock;
 
+use residua_ir::budget::{Limit, Overrun};
 use residua_ir::op::description::{Class, Flow as DataFlow, Statistics};
 use residua_ir::{Elementwise, Graph, Node, NodeId, Op, PoolKind, Role, Typed, ValueId};
 
@@ -76,6 +78,8 @@ pub(crate) struct Flow<'a> {
     givers: Vec<Option<NodeId>>,
     /// What each node is.
     steps: Vec<Step>,
+    /// The first limit that a search met.
+    given_up: OnceLock<Overrun>,
 }
 
 impl<'a> Flow<'a> {
@@ -98,6 +102,7 @@ impl<'a> Flow<'a> {
             instance_norms: false,
             givers: vec![None; count],
             steps: vec![Step::Other; graph.nodes().len()],
+            given_up: OnceLock::new(),
         };
         for value in graph.value_ids() {
             flow.constant[value.index()] = graph.as_parameter(value).is_some();
@@ -127,6 +132,16 @@ impl<'a> Flow<'a> {
     /// Whether what the network has of grouped norms are instance norms.
     pub(crate) fn instance_norms(&self) -> bool {
         self.instance_norms
+    }
+
+    /// Whether a search may go on that came to so many nodes; where it may not, that is remembered.
+    pub(super) fn may_go_on(&self, limit: Limit, found: usize) -> bool {
+        limit.check_here(found).map_err(|overrun| self.given_up.get_or_init(|| overrun)).is_ok()
+    }
+
+    /// The limit at which the first search ended that found nothing for it.
+    pub(super) fn given_up(&self) -> Option<Overrun> {
+        self.given_up.get().copied()
     }
 
     fn visit(&mut self, node: NodeId) {

@@ -21,6 +21,7 @@ mod unseen;
 
 use std::ops::Range;
 
+use residua_ir::budget::Overrun;
 use residua_ir::rewrite::{Normalised, normalise};
 use residua_ir::{NodeId, Padding, Typed, ValueId};
 use serde::Serialize;
@@ -69,6 +70,9 @@ pub struct Anatomy {
     /// What the operators that are not known may hide.
     #[serde(skip)]
     pub hidden: Hidden,
+    /// The limit at which a search for parts of the network ended before it was through.
+    #[serde(skip)]
+    pub given_up: Option<Overrun>,
 }
 
 /// What the operators of a network that are not known may hide of it.
@@ -479,6 +483,7 @@ pub fn analyse_as_it_is(model: &Typed) -> Anatomy {
         merges: trunk.merges,
         inner_merges: trunk.inner_merges,
         hidden: unseen::hidden(&flow, &trunk, &blocks),
+        given_up: flow.given_up(),
         blocks,
     };
     anatomy.architecture = form::architecture(&anatomy);

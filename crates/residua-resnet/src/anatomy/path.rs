@@ -1,13 +1,11 @@
 //! One way from where paths part to where they are joined again, read from its end to its start.
 
+use residua_ir::budget::Limit;
 use residua_ir::op::description::Flow as DataFlow;
 use residua_ir::{Activation, Conv, NodeId, Op, Role, ValueId};
 
 use super::flow::{Flow, Step};
 use super::{ConvNormAct, NormKind, SqueezeExcite};
-
-/// More nodes than a branch of any residual block has; a bound on graphs made to be slow.
-const MAX_NODES: usize = 512;
 
 /// More nodes than lie between a pool and its gate.
 const MAX_GATE: usize = 32;
@@ -28,7 +26,7 @@ impl Path {
         let mut path = Self::default();
         let mut value = to;
         while value != from {
-            if path.nodes.len() > MAX_NODES {
+            if !flow.may_go_on(Limit::SearchPath, path.nodes.len()) {
                 return None;
             }
             let node = flow.graph.producer(value)?;

@@ -1,5 +1,6 @@
 //! Places where paths meet and that are no residual blocks: what becomes of a block when one of its edges leads elsewhere.
 
+use residua_ir::budget::Limit;
 use residua_ir::{NodeId, ValueId};
 use serde::Serialize;
 
@@ -7,12 +8,6 @@ use super::ConvNormAct;
 use super::block::Sums;
 use super::flow::{Flow, Step};
 use super::path::{Path, gate_kind};
-
-/// More nodes than a stretch between two sums has; a bound on graphs made to be slow.
-const MAX_NODES: usize = 256;
-
-/// More nodes than all stretches of any network come to.
-const MAX_TOTAL: usize = 1 << 20;
 
 /// A place where paths meet, with the stretch of each path before it.
 #[derive(Debug, Clone, Serialize)]
@@ -52,7 +47,7 @@ pub(super) fn find(flow: &Flow, sums: &Sums) -> Vec<Stray> {
         }
         let paths: Vec<Stretch> = flow.operands(node).into_iter().map(|operand| stretch(flow, operand)).collect();
         total += paths.iter().map(|path| path.nodes.len()).sum::<usize>();
-        if total > MAX_TOTAL {
+        if !flow.may_go_on(Limit::SearchNodes, total) {
             break;
         }
         strays.push(Stray { node, is_sum: step == Step::Join, paths });
@@ -75,7 +70,7 @@ fn gated(flow: &Flow, node: NodeId) -> Option<ValueId> {
 fn stretch(flow: &Flow, to: ValueId) -> Stretch {
     let mut path = Path::default();
     let mut from = to;
-    while path.nodes.len() < MAX_NODES {
+    while flow.may_go_on(Limit::SearchPath, path.nodes.len()) {
         let Some(node) = flow.graph.producer(from) else { break };
         let Some(before) = flow.operand(node).or_else(|| gated(flow, node)) else { break };
         path.nodes.push(node);

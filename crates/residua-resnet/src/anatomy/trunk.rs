@@ -9,9 +9,6 @@ use super::flow::{Flow, Step};
 use super::path::{Path, activation_name, conv_unit};
 use super::{Block, BlockKind, Dense, Head, Loose, PlainConvs, ShortcutKind, Stage, Stem};
 
-/// More items than any network has between input and output; a bound on graphs made to be slow.
-const MAX_ITEMS: usize = 1 << 16;
-
 /// One thing on the trunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Item {
@@ -57,8 +54,8 @@ impl Trunk {
         let mut path = Path::default();
         let mut items = Vec::new();
         let mut value = output;
-        while items.len() < MAX_ITEMS {
-            let Some(node) = flow.graph.producer(value) else { break };
+        // Each step leads back, so that there are no more than there are nodes.
+        while let Some(node) = flow.graph.producer(value) {
             if let Some(&block) = sums.by_sum.get(&value) {
                 items.push(Item::Block(block));
                 value = sums.blocks[block].entry;

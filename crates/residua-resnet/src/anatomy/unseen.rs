@@ -1,13 +1,11 @@
 //! What operators that are not known have a part in: they may be anything, so that nothing is said of what they may be.
 
+use residua_ir::budget::Limit;
 use residua_ir::{NodeId, ValueId};
 
 use super::flow::{Flow, Step};
 use super::trunk::{Item, Trunk};
 use super::{Block, Hidden, Unseen};
-
-/// More nodes than a block has; a bound on graphs made to be slow.
-const MAX_NODES: usize = 512;
 
 /// Norms and activations that follow each other; more of them are no part of a block.
 const MAX_AROUND: usize = 4;
@@ -27,7 +25,7 @@ pub(super) fn of_block(flow: &Flow, (fork, sum): (ValueId, ValueId), shortcut: &
 /// Nodes on all ways from one value to another.
 fn between(flow: &Flow, from: ValueId, to: ValueId) -> Vec<NodeId> {
     let (mut found, mut pending): (Vec<NodeId>, Vec<ValueId>) = (Vec::new(), vec![to]);
-    while let Some(value) = pending.pop().filter(|_| found.len() < MAX_NODES) {
+    while let Some(value) = pending.pop().filter(|_| flow.may_go_on(Limit::SearchPath, found.len())) {
         let Some(node) = flow.graph.producer(value).filter(|node| value != from && !found.contains(node)) else {
             continue;
         };
@@ -58,7 +56,11 @@ fn is_behind(flow: &Flow, sum: ValueId) -> bool {
             return true;
         }
         pending.retain(|&node| flow.step(node) == Step::Norm);
-        pending = pending.iter().flat_map(|&node| flow.real_readers(flow.output(node))).take(MAX_NODES).collect();
+        pending = pending
+            .iter()
+            .flat_map(|&node| flow.real_readers(flow.output(node)))
+            .take(Limit::SearchPath.most_here())
+            .collect();
     }
     false
 }

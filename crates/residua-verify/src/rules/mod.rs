@@ -35,6 +35,7 @@ mod onnx_undeclared;
 mod onnx_version;
 mod pickle_calls_code;
 mod plain_network;
+mod search_limit;
 mod skipped_sum;
 mod target_external_data;
 mod target_free_size;
@@ -69,6 +70,7 @@ pub static ALL: &[Rule] = &[
     Rule { code: &pickle_calls_code::CODE, check: pickle_calls_code::check },
     Rule { code: &declared_shape::CODE, check: declared_shape::check },
     Rule { code: &unused_input::CODE, check: unused_input::check },
+    Rule { code: &search_limit::CODE, check: search_limit::check },
     Rule { code: &contradicted_size::CODE, check: contradicted_size::check },
     Rule { code: &unexpected_architecture::CODE, check: unexpected_architecture::check },
     Rule { code: &odd_block::CODE, check: odd_block::check },

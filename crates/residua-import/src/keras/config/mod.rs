@@ -10,15 +10,13 @@
 mod call;
 
 use residua_ir::DType;
+use residua_ir::budget::Limit;
 use serde_json::{Map, Value};
 
 use super::json::{Fields, integer, unexpected};
 use crate::error::{Error, Result};
 
 pub(super) use call::{Arg, Call, TensorRef};
-
-/// Models within models; real ones have two or three levels.
-const MAX_DEPTH: usize = 16;
 
 /// Bytes of a layer's name.
 const MAX_NAME: usize = 1024;
@@ -98,9 +96,7 @@ impl<'a> Model<'a> {
     }
 
     fn parse_config(class: &'a str, config: &'a Value, built: Option<DeclaredShape>, depth: usize) -> Result<Self> {
-        if depth > MAX_DEPTH {
-            return Err(unexpected(class, &format!("at most {MAX_DEPTH} models within each other"), Some(config)));
-        }
+        Limit::ModelNesting.check_here(depth)?;
         let name = config.get("name").and_then(Value::as_str).unwrap_or(class);
         // Keras before 2.2.3 wrote the layers of a Sequential without an object around them.
         let entries = config.as_array().or_else(|| config.get("layers").and_then(Value::as_array));
