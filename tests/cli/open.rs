@@ -189,6 +189,38 @@ fn what_is_written_of_such_a_network_is_it() {
 }
 
 #[test]
+fn dilations_that_a_librarys_code_can_be_given_are_kept_in_its_layout() {
+    for (label, layout, given) in [
+        ("open/dilated.pth", "torchvision", "replace_stride_with_dilation=[False, True, True]"),
+        ("open/dilated.pth", "timm", "output_stride=8"),
+        ("open/dilated_basic_d.pth", "timm", "output_stride=8"),
+    ] {
+        let (fixture, options) = file(label);
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        let target = tempfile::tempdir().unwrap();
+        let out = target.path().join("out.safetensors");
+        let (said, code) = text(fixture, &["convert", out.to_str().unwrap(), "--layout", layout], &options);
+        assert_eq!(code, Some(0), "{label} {layout}: {said}");
+        assert!(said.contains(given), "{label} {layout}: {said}");
+        let golden = fixture.golden.as_ref().unwrap().to_str().unwrap();
+        let (document, code) =
+            json(target.path(), &["check", "out.safetensors", "--golden", golden, "--tolerance", "1e-5"]);
+        assert_eq!(code, 0, "{label} {layout}: {}", document["findings"]);
+    }
+    // Neither can be told to dilate the first block of a stage too, nor can basic blocks of torchvision dilate.
+    for (label, layout) in [("open/dilated_everywhere.pth", "torchvision"), ("open/dilated_basic_d.pth", "torchvision")]
+    {
+        let (fixture, options) = file(label);
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        let target = tempfile::tempdir().unwrap();
+        let out = target.path().join("out.safetensors");
+        let (said, code) = text(fixture, &["convert", out.to_str().unwrap(), "--layout", layout], &options);
+        assert_eq!(code, Some(2), "{label} {layout}: {said}");
+        assert!(!out.exists());
+    }
+}
+
+#[test]
 fn a_layout_whose_code_cannot_build_it_is_refused_with_the_reason() {
     let target = tempfile::tempdir().unwrap();
     let out = target.path().join("out.safetensors");

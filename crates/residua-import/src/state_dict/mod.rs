@@ -111,6 +111,9 @@ fn hints(metadata: &BTreeMap<String, String>, given: &mut Given) -> Result<()> {
     given.stride_on = given.stride_on.or(number("residua.stride_on")?);
     given.first_stride = given.first_stride.or(number("residua.first_stride")?);
     given.norm_groups = given.norm_groups.or(number("residua.norm_groups")?);
+    if !given.says_strides() {
+        given.output_stride = number("residua.output_stride")?;
+    }
     given.headless = given.headless.or(match metadata.get("residua.headless").map(String::as_str) {
         Some("map") => Some(Headless::Map),
         Some("features") => Some(Headless::Features),

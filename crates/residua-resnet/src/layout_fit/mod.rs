@@ -8,6 +8,7 @@
 //! Not done here: proof. Whoever writes the tensors reads them back and runs both networks.
 
 mod differences;
+mod dilated;
 mod shapes;
 mod source;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use crate::layouts::{Axes, Headless, ModelClass, ModelLibrary};
 use crate::recipe::{
     Bound, Classifier, Conventions, Framework, Head, HeadPool, Input, Norms, Projections, Recipe, Sizes,
 };
+use crate::recognise::Given;
 use crate::slot::{Field, Slot};
 pub use shapes::fits_by_shapes;
 use source::Tensors;
@@ -86,6 +88,9 @@ impl Fitted {
         {
             hints.push(("residua.norm_groups", groups.to_string()));
         }
+        if !recipe.pace.strides.is_empty() {
+            hints.push(("residua.output_stride", recipe.whole_stride().to_string()));
+        }
         let pools = recipe.head.is_some();
         if recipe.head.as_ref().is_none_or(|head| head.classifier.is_none())
             && pools != (class.headless == Headless::Features)
@@ -138,15 +143,26 @@ pub fn fit_layout(model: &Checked, anatomy: &Anatomy, library: &'static ModelLib
     let outside: Vec<String> = outside_of_forms(model, anatomy).into_iter().chain(uneven(anatomy)).collect();
     let first_stride = first_stride(anatomy, &form);
     let mut nearest: Option<(bool, Vec<String>)> = None;
+    let dilates = dilated::is_dilated(anatomy);
     for &class in library.model_classes {
+        let form = if dilates { dilated::as_built(&form, class) } else { form.clone() };
         let shortcuts = shortcut_reason(anatomy, class).map_or_else(|| Ok(Vec::new()), |reason| Err(vec![reason]));
         let ends = class.ends(channels(anatomy), !anatomy.head.dense.is_empty(), anatomy.head.pool.is_some());
         let settings = all_of([class.settings(&form, first_stride), shortcuts, ends]);
         let (of_form, reasons) = match settings {
-            Ok(settings) if outside.is_empty() => match fit_class(model, anatomy, &form, library, class, settings) {
-                Ok(fitted) => return Ok(fitted),
-                Err(reasons) => (false, reasons),
-            },
+            Ok(settings) if outside.is_empty() => {
+                let source = Source { model, anatomy, form: &form };
+                let replaced = if dilates { dilated::choices(library, &form) } else { Vec::new() };
+                let built = replaced.into_iter().find_map(|(output, given)| {
+                    let mut fitted = fit_class(source, Some(output), library, class, settings.clone()).ok()?;
+                    fitted.settings.push(format!("build it with {given}, which no tensor says"));
+                    Some(fitted)
+                });
+                match built.map_or_else(|| fit_class(source, None, library, class, settings), Ok) {
+                    Ok(fitted) => return Ok(fitted),
+                    Err(reasons) => (false, reasons),
+                }
+            }
             Ok(_) => (false, outside.clone()),
             Err(reasons) => (true, reasons.into_iter().chain(outside.clone()).collect()),
         };
@@ -287,16 +303,28 @@ fn not_a_global_mean(model: &Checked, node: NodeId) -> Option<String> {
     }
 }
 
+/// A network that is to be fitted.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    model: &'a Checked,
+    anatomy: &'a Anatomy,
+    form: &'a Form,
+}
+
+/// The network as a class builds it, with its last strides replaced by dilations where an output stride is given.
 fn fit_class(
-    model: &Checked,
-    anatomy: &Anatomy,
-    form: &Form,
+    Source { model, anatomy, form }: Source<'_>,
+    output_stride: Option<usize>,
     library: &'static ModelLibrary,
     class: &'static ModelClass,
     settings: Vec<String>,
 ) -> Result<Fitted, Vec<String>> {
     let tensors = Tensors::new(model, anatomy);
-    let recipe = recipe(model, anatomy, form, class, &tensors);
+    let mut recipe = recipe(model, anatomy, form, class, &tensors);
+    if output_stride.is_some() {
+        let given = Given { output_stride, ..Given::default() };
+        recipe.settle(&given).map_err(|impossible| vec![impossible.expected])?;
+    }
     let mut placed: Vec<FittedTensor> = Vec::new();
     let built = recipe.build::<Problem>(Default::default(), Vec::new(), &mut |wanted| {
         let found = tensors.find(&recipe, wanted)?;

@@ -343,6 +343,10 @@ fn stride_reason(found: usize, has: &[Setting<usize>]) -> String {
         other => format!("convolution {other}"),
     };
     let has: Vec<String> = has.iter().map(|(conv, _)| text(*conv)).collect();
+    if found == 0 {
+        let has = has.join(" or ");
+        return format!("none of its bottlenecks has a stride, the layout's code has it on {has}{SILENT}");
+    }
     format!(
         "its bottlenecks have the stride on {}, the layout's code has it on {}{SILENT}",
         text(found),
