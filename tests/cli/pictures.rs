@@ -159,8 +159,50 @@ fn a_back_end_that_resizes_otherwise_is_named() {
     };
     let said = says("ViTImageProcessorFast", 2);
     assert!(said.contains("which resizes by torchvision") && said.contains("1 or 2 of 255"), "{said}");
-    assert!(says("ViTImageProcessorFast", 1).contains("it has no Lanczos filter"));
+    assert!(says("ViTImageProcessorFast", 1).contains("it takes a bicubic filter"));
+    // Without an ending it is either of them, by the version that reads it.
+    assert!(says("ViTImageProcessor", 1).contains("by torchvision in transformers 5"));
+    assert!(!says("ViTImageProcessor", 2).contains("torchvision;"));
     assert!(!says("ViTImageProcessorPil", 2).contains("torchvision;"));
+}
+
+#[test]
+fn the_converter_of_a_kerashub_preset_is_read() {
+    // As keras_hub 0.32 writes it.
+    let converter = json!({
+        "module": "keras_hub.src.models.resnet.resnet_image_converter",
+        "class_name": "ResNetImageConverter",
+        "config": {
+            "name": "res_net_image_converter",
+            "trainable": true,
+            "image_size": [12, 12],
+            "scale": [0.0196078431372549, 0.01568627450980392, 0.013071895424836602],
+            "offset": [-2.5, -1.6, -1.0],
+            "interpolation": "bicubic",
+            "antialias": true,
+            "crop_to_aspect_ratio": true,
+            "pad_to_aspect_ratio": false,
+            "bounding_box_format": "yxyx"
+        },
+        "registered_name": "keras_hub>ResNetImageConverter"
+    });
+    let preprocessor = json!({
+        "module": "keras_hub.src.models.resnet.resnet_image_classifier_preprocessor",
+        "class_name": "ResNetImageClassifierPreprocessor",
+        "config": { "image_converter": converter, "config_file": "preprocessor.json" },
+        "registered_name": "keras_hub>ResNetImageClassifierPreprocessor"
+    });
+    for (file, value) in [("image_converter.json", &converter), ("preprocessor.json", &preprocessor)] {
+        let folder = tempfile::tempdir().unwrap();
+        fs::copy(residua_tests::folder().join("faults/sound.keras"), folder.path().join("model.keras")).unwrap();
+        fs::write(folder.path().join(file), value.to_string()).unwrap();
+        let (known, _) = document(folder.path(), &["inspect", "model.keras"]);
+        assert_eq!(known["preparation"]["values"]["by"], file, "{known}");
+        assert_eq!(known["preparation"]["resize"]["value"], json!({"rule": "cover", "height": 12, "width": 12}));
+        assert!(known["notes"].to_string().contains("it cuts before it resizes"), "{}", known["notes"]);
+        let text = transcript(folder.path(), &["inspect", "model.keras"]);
+        assert!(text.contains("x / 255, minus (0.5, 0.4, 0.3), by (0.2, 0.25, 0.3)"), "{text}");
+    }
 }
 
 #[test]

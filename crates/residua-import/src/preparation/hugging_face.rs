@@ -130,17 +130,26 @@ pub(super) fn read(file: &str, value: &Value) -> Result<Read> {
 /// (Compared: transformers 5.23 with torchvision 0.29, pictures of noise and smooth ones, larger and smaller than the result.)
 fn other_back_end(file: &str, name: &str, preparation: &Preparation) -> Option<String> {
     let resizes = !matches!(preparation.resize, None | Some(Resize::Keep));
-    let (true, true, Some(filter)) = (name.ends_with("Fast"), resizes, preparation.filter) else { return None };
+    // Without an ending it is Pillow's in transformers before 5, and since then torchvision's.
+    let plain = name.ends_with("ImageProcessor");
+    let (true, true, Some(filter)) = (plain || name.ends_with("Fast"), resizes, preparation.filter) else {
+        return None;
+    };
+    // Samples then differ by 1 or 2 of 255, but for the one filter that it did not always have.
+    if plain && filter != Filter::Lanczos {
+        return None;
+    }
     let differs = match filter {
         Filter::Bilinear | Filter::Bicubic | Filter::Box | Filter::Hamming => "samples differ by 1 or 2 of 255 at most",
         Filter::Nearest => "where sides are odd, single pixels are others",
         Filter::Lanczos => {
-            "it has no Lanczos filter and takes a bicubic one, so that samples differ by more than rounding"
+            "before torchvision 0.27 and on a GPU it takes a bicubic filter, so that samples differ by more than rounding"
         }
     };
     Some(format!(
-        "{file} is of {}, which resizes by torchvision; pictures are resized as Pillow does it: {differs}",
-        name.escape_debug()
+        "{file} is of {}, which resizes by torchvision{}; pictures are resized as Pillow does it: {differs}",
+        name.escape_debug(),
+        if plain { " in transformers 5" } else { "" }
     ))
 }
 

@@ -1,6 +1,6 @@
 //! How pictures are prepared, as the files of a model state it.
 //!
-//! Read are `preprocessor_config.json` of transformers ([`hugging_face`]) and `config.json` of timm ([`timm`]) beside a
+//! Read are `preprocessor_config.json` of transformers ([`hugging_face`]), `config.json` of timm ([`timm`]) and the files of a preset of KerasHub ([`keras_hub`]) beside a
 //! model, and what the scripts of torchvision, timm and others leave in a checkpoint ([`checkpoint`], [`buffers`]). What our own writer
 //! puts into metadata is read where the metadata are ([`of_metadata`]).
 //!
@@ -9,6 +9,7 @@
 mod buffers;
 mod checkpoint;
 mod hugging_face;
+mod keras_hub;
 mod settings;
 mod timm;
 
@@ -71,6 +72,15 @@ pub(crate) fn read_beside(source: &ModelSource, config: Option<Option<&Path>>, g
         } else {
             found.shared(CONFIG);
         }
+    }
+    for (name, place) in keras_hub::FILES {
+        let Some((value, alone)) = json(model, name)?.filter(|(value, _)| keras_hub::is_hub(value)) else { continue };
+        if alone {
+            found.add(name, keras_hub::read(name, place, &value)?);
+        } else {
+            found.shared(name);
+        }
+        break;
     }
     let source = graph.source_mut();
     source.preprocessing.splice(0..0, found.stated);
