@@ -246,9 +246,10 @@ impl<'n, 'a> Site<'n, 'a> {
     pub(super) fn opaque(&mut self, op_type: &str, reason: String, inputs: &[&Val]) -> Val {
         let rest = self.net.store.take_rest(self.path);
         for named in rest {
-            let name = format!("{}/{}", self.path, named.name.rsplit('/').next().unwrap_or_default());
+            let own = named.name.rsplit('/').next().unwrap_or_default();
+            let own = own.split(':').next().unwrap_or_default();
             let parameter = Parameter {
-                name: name.split(':').next().unwrap_or_default().into(),
+                name: format!("{}/{own}", self.path).into(),
                 location: named.location.into(),
                 role: Role::Weight,
                 layer: self.id,

@@ -67,8 +67,9 @@ impl Store {
     }
 
     fn push(&mut self, named: NamedTensor) -> usize {
-        let name = named.name.split(':').next().unwrap_or_default();
-        let tail = name.rsplit('/').next().unwrap_or_default().to_owned();
+        // TensorFlow numbers what a variable gives (`kernel:0`); colons before its own name are of the layers.
+        let own = named.name.rsplit('/').next().unwrap_or_default();
+        let tail = own.split(':').next().unwrap_or_default().to_owned();
         self.tensors.push(Stored { named, tail, used: false });
         self.tensors.len() - 1
     }
