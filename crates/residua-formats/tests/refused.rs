@@ -101,7 +101,7 @@ fn soft(from: impl Into<String>, to: impl Into<String>) -> (String, Object) {
 }
 
 #[test]
-fn soft_links_are_followed_whatever_their_order_and_number() {
+fn many_soft_links_are_followed_in_time() {
     const LINKS: usize = 16_000;
     // Each leads to the next, in the order that takes a round for each where rounds are made; the last to a dataset that Keras
     // would not have put there.
@@ -109,18 +109,6 @@ fn soft_links_are_followed_whatever_their_order_and_number() {
     let end = (format!("s{LINKS:05}"), Object::Dataset(vec![2]));
     let message = refusal(&hdf5(&Object::group(chain.chain([end]))));
     says(&message, &["an HDF5 file that Keras did not write", "`s00000`"]);
-    // Through another link, to a group with a link in it that comes later, and by `.`.
-    let group = |name: &str, links: Vec<(String, Object)>| (name.to_owned(), Object::group(links));
-    let kernel = ("0".to_owned(), Object::Dataset(vec![3, 2]));
-    let links = vec![
-        group("layers", vec![soft("dense", "/other/dense")]),
-        soft("other", "./real"),
-        group("real", vec![group("dense", vec![soft("vars", "/zz/vars")])]),
-        group("zz", vec![group("vars", vec![kernel])]),
-    ];
-    let Container::Keras(file) = open_bytes(&hdf5(&Object::group(links))).unwrap() else { panic!("not Keras") };
-    let names: Vec<String> = keras_tensors(&file).into_iter().map(|tensor| tensor.location.to_string()).collect();
-    assert!(names.iter().any(|name| name.contains("layers/dense/vars/0")), "{names:?}");
 }
 
 #[test]

@@ -173,7 +173,7 @@ fn no_name_within_an_hdf5_file_acts_in_any_command_or_format() {
     let place = folder.path();
     files::models(place);
     let mut wrong = Vec::new();
-    let mut shown = 0;
+    let (mut shown, mut refused) = (0, String::new());
     // A model has 21 layers.
     for from in [0, 12] {
         let model = format!("from{from}.h5");
@@ -183,10 +183,13 @@ fn no_name_within_an_hdf5_file_acts_in_any_command_or_format() {
             let (complaints, _, status) = complaints(place, &arguments, medium);
             wrong.extend(complaints);
             shown += usize::from(status != 2);
+            if status == 2 {
+                refused = text(run(place, &arguments).stderr);
+            }
         }
     }
     assert!(wrong.is_empty(), "{} complaints:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(shown > 40, "only {shown} commands went through");
+    assert!(shown > 40, "only {shown} commands went through: {refused}");
 }
 
 #[test]

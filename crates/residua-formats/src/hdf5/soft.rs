@@ -116,3 +116,27 @@ impl SoftLinks {
         Err(self.refused(place, "where there is nothing"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use residua_tests::{Object, hdf5};
+
+    use super::super::open;
+
+    #[test]
+    fn links_are_followed_through_each_other_whatever_their_order() {
+        let group = |name: &str, links: Vec<(String, Object)>| (name.to_owned(), Object::group(links));
+        let soft = |name: &str, to: &str| (name.to_owned(), Object::Soft(to.to_owned()));
+        // Through another link, into a group with a link in it that comes later, by `.`, and beside the link itself.
+        let links = vec![
+            soft("a", "/b/dense"),
+            soft("b", "./real"),
+            group("real", vec![group("dense", vec![soft("vars", "/zz/vars"), soft("again", "vars/0")])]),
+            group("zz", vec![group("vars", vec![("0".to_owned(), Object::Dataset(vec![3, 2]))])]),
+        ];
+        let root = open(hdf5(&Object::group(links)).into()).unwrap();
+        for path in ["a/vars/0", "b/dense/vars/0", "real/dense/vars/0", "a/again", "b/dense/again", "zz/vars/0"] {
+            assert_eq!(root.dataset(path).map(|dataset| dataset.path.as_str()), Some("zz/vars/0"), "{path}");
+        }
+    }
+}

@@ -16,7 +16,7 @@ residua_ir::code! {
     ///
     /// `the blocks were not looked for to the end: nodes of one way through the graph: 513 is beyond the limit of 512`
     ///
-    /// ## How to mend it
+    /// ## How to fix it
     ///
     /// Raise the limit that is named with `--budget`, where the file is to be trusted with more work.
     pub(super) static CODE = Note R115 "search-limit";
