@@ -41,6 +41,12 @@ impl Opened {
         &self.source
     }
 
+    /// What it holds.
+    #[must_use]
+    pub fn container(&self) -> &Container {
+        &self.container
+    }
+
     /// Whether the file holds its graph. It leaves nothing open then, and no [`LoadOptions`] are looked at.
     #[must_use]
     pub fn holds_graph(&self) -> bool {

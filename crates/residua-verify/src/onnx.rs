@@ -10,8 +10,8 @@ use residua_formats::onnx::schema::{
 
 /// An ONNX model under check.
 #[derive(Debug)]
-pub struct OnnxText {
-    file: OnnxFile,
+pub struct OnnxText<'a> {
+    file: File<'a>,
     /// Whether it is what a conversion would write, and not a file.
     drafted: bool,
     /// Versions by domain, made when they are asked for.
@@ -20,17 +20,34 @@ pub struct OnnxText {
     functions: OnceLock<HashMap<String, HashMap<String, usize>>>,
 }
 
-impl OnnxText {
+/// The model of a file that is open, or one of its own.
+#[derive(Debug)]
+enum File<'a> {
+    Open(&'a OnnxFile),
+    Own(Box<OnnxFile>),
+}
+
+impl<'a> OnnxText<'a> {
+    /// What lies in a file that is open.
+    #[must_use]
+    pub fn of_open(file: &'a OnnxFile) -> Self {
+        Self::of(File::Open(file), false)
+    }
+
     /// What lies in a file.
     #[must_use]
     pub fn of_file(file: OnnxFile) -> Self {
-        Self { file, drafted: false, opsets: OnceLock::new(), functions: OnceLock::new() }
+        Self::of(File::Own(Box::new(file)), false)
     }
 
     /// What a conversion would write.
     #[must_use]
     pub fn drafted(model: ModelProto) -> Self {
-        Self { file: model.into(), drafted: true, opsets: OnceLock::new(), functions: OnceLock::new() }
+        Self::of(File::Own(Box::new(model.into())), true)
+    }
+
+    fn of(file: File<'a>, drafted: bool) -> Self {
+        Self { file, drafted, opsets: OnceLock::new(), functions: OnceLock::new() }
     }
 
     pub(crate) fn is_drafted(&self) -> bool {
@@ -38,22 +55,25 @@ impl OnnxText {
     }
 
     pub(crate) fn file(&self) -> &OnnxFile {
-        &self.file
+        match &self.file {
+            File::Open(file) => file,
+            File::Own(file) => file,
+        }
     }
 
     pub(crate) fn model(&self) -> &ModelProto {
-        &self.file.model
+        &self.file().model
     }
 
     pub(crate) fn graph(&self) -> Option<&GraphProto> {
-        self.file.model.graph.as_ref()
+        self.file().model.graph.as_ref()
     }
 
     /// The version of an operator set that the model uses.
     pub(crate) fn opset(&self, wanted: &str) -> Option<i64> {
         let sets = self.opsets.get_or_init(|| {
             let mut sets = HashMap::new();
-            for set in &self.file.model.opset_import {
+            for set in &self.file().model.opset_import {
                 sets.entry(domain(&set.domain).to_owned()).or_insert(set.version);
             }
             sets
@@ -72,7 +92,7 @@ impl OnnxText {
 
     /// The function of the model that a node calls, if it does.
     pub(crate) fn function(&self, node: &NodeProto) -> Option<&FunctionProto> {
-        let functions = &self.file.model.functions;
+        let functions = &self.file().model.functions;
         let places = self.functions.get_or_init(|| {
             let mut places: HashMap<String, HashMap<String, usize>> = HashMap::new();
             for (at, function) in functions.iter().enumerate() {

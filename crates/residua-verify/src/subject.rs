@@ -32,7 +32,7 @@ pub struct Subject<'a> {
     /// Float type that it is to be kept in, where that is another than its own.
     pub(crate) dtype: Option<DType>,
     /// The ONNX model that it is read from, or would be written as; why it cannot be written.
-    pub(crate) onnx: Option<Result<&'a OnnxText, &'a str>>,
+    pub(crate) onnx: Option<Result<&'a OnnxText<'a>, &'a str>>,
     /// Runtimes that it is meant for.
     pub(crate) targets: &'a [&'static Runtime],
     fits: OnceLock<Vec<Option<Fit>>>,
@@ -92,17 +92,17 @@ impl<'a> Subject<'a> {
 
     /// The same, read from an ONNX model or to be written as one; or why it cannot be.
     #[must_use]
-    pub fn as_onnx(self, onnx: Result<&'a OnnxText, &'a str>) -> Self {
+    pub fn as_onnx(self, onnx: Result<&'a OnnxText<'a>, &'a str>) -> Self {
         Self { onnx: Some(onnx), ..self }
     }
 
     /// The ONNX file that it is read from.
-    pub(crate) fn onnx_file(&self) -> Option<&'a OnnxText> {
+    pub(crate) fn onnx_file(&self) -> Option<&'a OnnxText<'a>> {
         self.onnx.and_then(Result::ok).filter(|text| !text.is_drafted())
     }
 
     /// The runtimes that take ONNX models, each with what it takes and the model that it is given.
-    pub(crate) fn onnx_targets(&self) -> impl Iterator<Item = (&'static Runtime, &'static Onnx, &'a OnnxText)> {
+    pub(crate) fn onnx_targets(&self) -> impl Iterator<Item = (&'static Runtime, &'static Onnx, &'a OnnxText<'a>)> {
         let text = self.onnx.and_then(Result::ok);
         self.targets.iter().filter_map(move |runtime| match &runtime.takes {
             Takes::Onnx(takes) => Some((*runtime, takes, text?)),

@@ -80,6 +80,8 @@ pub use error::Error;
 pub use layouts::layouts;
 pub use model::Model;
 pub use options::OpenOptions;
+#[cfg(feature = "readers")]
+pub use residua_import::ModelSource;
 #[cfg(feature = "engine")]
 pub use run::{Engine, EngineOptions};
 pub use watch::Watch;

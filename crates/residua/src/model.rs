@@ -1,8 +1,12 @@
 //! A network with what is known of it: [`Model`], from a file to a checked graph and its anatomy.
 
 use std::path::{Path, PathBuf};
+#[cfg(feature = "readers")]
+use std::sync::Arc;
 
 use crate::error::{Context, Result, bail};
+#[cfg(feature = "readers")]
+use residua_import::{ModelSource, Opened};
 use residua_ir::preparation::Values;
 use residua_ir::rewrite::{Applied, Change, Freed, free_batch, normalise};
 use residua_ir::{Checked, Format, Graph, Shape, SourceOrder, ValueId, ValueKind, validate};
@@ -21,35 +25,61 @@ pub struct Model {
     pub(crate) checked: Checked,
     /// What it is made of.
     pub(crate) anatomy: Anatomy,
+    /// The file that it was read from, if it was.
+    #[cfg(feature = "readers")]
+    pub(crate) opened: Option<Arc<Opened>>,
 }
 
 impl Model {
-    /// Reads and validates the network in a file or folder.
+    /// Reads and validates the network in a file, a folder, or bytes in memory.
     ///
     /// # Errors
     /// What the reader says, or [`residua_ir::Invalid`] with all findings.
     #[cfg(feature = "readers")]
-    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_with(path, &OpenOptions::default())
+    pub fn open(source: impl Into<ModelSource>) -> Result<Self> {
+        Self::open_with(source, &OpenOptions::default())
     }
 
     /// As [`Model::open`], with what the caller knows besides. Options that mean nothing to this file change nothing; see
-    /// [`refuse_idle`].
+    /// [`Model::open_strict`].
     ///
     /// # Errors
     /// As [`Model::open`], and where a size or a free batch cannot be had.
     #[cfg(feature = "readers")]
-    pub fn open_with(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self> {
-        let path = path.as_ref();
-        Self::of(path, residua_import::load_with(path, &options.load_options())?, options)
+    pub fn open_with(source: impl Into<ModelSource>, options: &OpenOptions) -> Result<Self> {
+        Self::of_opened(Arc::new(Opened::open(source)?), options)
     }
 
-    /// As [`Model::open_with`], with something to say of how it was read.
+    /// Reads and validates the network in bytes in memory. `name` stands where messages name the file. Files that belong to
+    /// it can be given with [`ModelSource::with_companions`].
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    #[cfg(feature = "readers")]
+    pub fn from_bytes(name: &str, bytes: impl Into<bytes::Bytes>) -> Result<Self> {
+        Self::open(ModelSource::bytes(name, bytes))
+    }
+
+    /// The network of what was opened, as [`Model::open_with`] gives it.
+    ///
+    /// # Errors
+    /// As [`Model::open_with`].
+    #[cfg(feature = "readers")]
+    pub fn of_opened(opened: Arc<Opened>, options: &OpenOptions) -> Result<Self> {
+        let graph = opened.graph(&options.load_options())?;
+        Self::read(opened, graph, options)
+    }
+
+    /// The same file read with other options, and something to say of that.
+    ///
+    /// # Errors
+    /// As [`Model::open_with`]; and where this network was made in memory.
     #[cfg(feature = "engine")]
-    pub(crate) fn open_noting(path: &Path, options: &OpenOptions, note: String) -> Result<Self> {
-        let mut graph = residua_import::load_with(path, &options.load_options())?;
+    pub(crate) fn again_noting(&self, options: &OpenOptions, note: String) -> Result<Self> {
+        let opened = self.opened.clone().context("the network was not read from a file")?;
+        let mut graph = opened.graph(&options.load_options())?;
         graph.source_mut().notes.push(note);
-        Self::of(path, graph, options)
+        Self::read(opened, graph, options)
     }
 
     /// As [`Model::open_with`], and refuses options that would change nothing whatever they said.
@@ -57,11 +87,11 @@ impl Model {
     /// # Errors
     /// As [`Model::open_with`], and where an option means nothing to this file.
     #[cfg(feature = "readers")]
-    pub fn open_strict(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self> {
-        let path = path.as_ref();
-        let graph = residua_import::load_with(path, &options.load_options())?;
-        refuse_idle_in(options, &[(path, &graph)])?;
-        Self::of(path, graph, options)
+    pub fn open_strict(source: impl Into<ModelSource>, options: &OpenOptions) -> Result<Self> {
+        let opened = Arc::new(Opened::open(source)?);
+        let graph = opened.graph(&options.load_options())?;
+        refuse_idle_in(options, &[(&opened, &graph)])?;
+        Self::read(opened, graph, options)
     }
 
     /// Reads and validates two models; each option has to mean something to one of them. Sizes are not fixed.
@@ -69,12 +99,34 @@ impl Model {
     /// # Errors
     /// As [`Model::open_strict`].
     #[cfg(feature = "readers")]
-    pub fn open_both(a: impl AsRef<Path>, b: impl AsRef<Path>, options: &OpenOptions) -> Result<(Self, Self)> {
-        let (a, b, load) = (a.as_ref(), b.as_ref(), options.load_options());
-        let (first, second) = (residua_import::load_with(a, &load)?, residua_import::load_with(b, &load)?);
-        refuse_idle_in(options, &[(a, &first), (b, &second)])?;
+    pub fn open_both(
+        a: impl Into<ModelSource>,
+        b: impl Into<ModelSource>,
+        options: &OpenOptions,
+    ) -> Result<(Self, Self)> {
+        let load = options.load_options();
+        let open = |source: ModelSource| -> Result<(Arc<Opened>, Graph)> {
+            let opened = Arc::new(Opened::open(source)?);
+            let graph = opened.graph(&load)?;
+            Ok((opened, graph))
+        };
+        let ((a, first), (b, second)) = (open(a.into())?, open(b.into())?);
+        refuse_idle_in(options, &[(&a, &first), (&b, &second)])?;
         let free = options.without_sizes();
-        Ok((Self::of(a, first, &free)?, Self::of(b, second, &free)?))
+        Ok((Self::read(a, first, &free)?, Self::read(b, second, &free)?))
+    }
+
+    #[cfg(feature = "readers")]
+    fn read(opened: Arc<Opened>, graph: Graph, options: &OpenOptions) -> Result<Self> {
+        let model = Self::of(opened.source().name(), graph, options)?;
+        Ok(Self { opened: Some(opened), ..model })
+    }
+
+    /// What it was read from; nothing where it was made in memory.
+    #[cfg(feature = "readers")]
+    #[must_use]
+    pub fn opened(&self) -> Option<&Arc<Opened>> {
+        self.opened.as_ref()
     }
 
     /// A network that is in memory already, under a name for messages.
@@ -143,7 +195,13 @@ impl Model {
         let shapes = shapes_for(&graph, input_shapes)?;
         let checked = validate(graph.with_input_shapes(&shapes)?)?;
         let anatomy = anatomy::analyse(&checked);
-        Ok(Self { path: path.to_owned(), checked, anatomy })
+        Ok(Self {
+            path: path.to_owned(),
+            checked,
+            anatomy,
+            #[cfg(feature = "readers")]
+            opened: None,
+        })
     }
 
     /// What of it would have run code elsewhere; nothing of it was run.
@@ -171,25 +229,26 @@ pub fn refuse_idle(options: &OpenOptions, paths: &[&Path]) -> Result<()> {
     if options.with_each_changed().is_empty() {
         return Ok(());
     }
-    let load = |&path: &&Path| residua_import::load_with(path, &options.load_options()).ok();
-    let graphs: Vec<Option<Graph>> = paths.iter().map(load).collect();
-    let readable = paths.iter().zip(&graphs).filter_map(|(&path, graph)| Some((path, graph.as_ref()?)));
-    let readable: Vec<(&Path, &Graph)> = readable.collect();
+    let load = |&path: &&Path| {
+        let opened = Opened::open(path).ok()?;
+        let graph = opened.graph(&options.load_options()).ok()?;
+        Some((opened, graph))
+    };
+    let models: Vec<(Opened, Graph)> = paths.iter().filter_map(load).collect();
+    let readable: Vec<(&Opened, &Graph)> = models.iter().map(|(opened, graph)| (opened, graph)).collect();
     if readable.is_empty() { Ok(()) } else { refuse_idle_in(options, &readable) }
 }
 
 /// Refuses an option that would change nothing whatever it said: none of the files leaves open what it is about.
 #[cfg(feature = "readers")]
-fn refuse_idle_in(options: &OpenOptions, files: &[(&Path, &Graph)]) -> Result<()> {
+fn refuse_idle_in(options: &OpenOptions, files: &[(&Opened, &Graph)]) -> Result<()> {
     use residua_ir::Shown;
 
     for (option, changed) in options.with_each_changed() {
         let load = changed.load_options();
-        let idle = |(path, graph): &(&Path, &Graph)| {
-            residua_import::load_with(path, &load).is_ok_and(|other| other.to_string() == graph.to_string())
-        };
-        if files.iter().all(idle) {
-            let names: Vec<String> = files.iter().map(|(path, _)| path.shown().to_string()).collect();
+        if files.iter().all(|(opened, graph)| opened.gives(graph, &load)) {
+            let names: Vec<String> =
+                files.iter().map(|(opened, _)| opened.source().name().shown().to_string()).collect();
             bail!("{option} has no effect on how {} is read", names.join(" and "));
         }
     }

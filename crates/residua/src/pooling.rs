@@ -28,7 +28,7 @@ pub fn as_golden(model: Model, golden: Option<&Path>, options: &OpenOptions) -> 
     let options = OpenOptions { pooling: Some(pooling), ..options.clone() };
     let note = format!("the golden file holds {form}, and so the network is taken to give that");
     // Where there is no other form, that is told when outputs are compared.
-    match Model::open_noting(&model.path, &options, note) {
+    match model.again_noting(&options, note) {
         Ok(other) if rank(&other).is_some_and(|rank| rank != gives) => Ok(other),
         Ok(_) | Err(_) => Ok(model),
     }

@@ -37,7 +37,7 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
 }
 
 /// Results of nodes of the graph whose type is not declared, each with its node.
-pub(super) fn undeclared(text: &OnnxText) -> Vec<(&str, &str)> {
+pub(super) fn undeclared<'t>(text: &'t OnnxText<'_>) -> Vec<(&'t str, &'t str)> {
     let Some(graph) = text.graph() else { return Vec::new() };
     let declared = graph.value_info.iter().chain(&graph.output).filter(|info| info.r#type.is_some());
     let declared: std::collections::HashSet<&str> = declared.map(|info| info.name.as_str()).collect();

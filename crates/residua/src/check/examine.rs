@@ -1,11 +1,13 @@
 //! One model, from its file to a report.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::error::{Error, Result};
 use residua_emit::onnx::{self, OnnxOptions};
-use residua_import::ImportError;
+use residua_formats::Container;
+use residua_import::{ImportError, Opened};
 use residua_ir::{Code, Finding, Level, Shown, in_full};
 use residua_resnet::anatomy;
 use residua_verify::targets::Takes;
@@ -55,10 +57,20 @@ fn applied(settings: &Check) -> Vec<&'static Code> {
 }
 
 fn fill(report: &mut Report, settings: &Check) -> Result<()> {
-    let name = report.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    let text = onnx_text(&report.file);
-    let model = match Model::open_with(&report.file, &settings.open) {
-        Ok(model) => model,
+    let name = report.name();
+    let opened = match Opened::open(&report.file) {
+        Ok(opened) => Arc::new(opened),
+        Err(error) => {
+            report.findings = unread(error.into(), onnx_text(&report.file).as_ref(), settings)?;
+            return Ok(());
+        }
+    };
+    let text = text_of(&opened);
+    match Model::of_opened(Arc::clone(&opened), &settings.open) {
+        Ok(model) => {
+            let model = pooling::as_golden(model, settings.golden.as_deref(), &settings.open)?;
+            judge(report, &model, text, settings)
+        }
         Err(error) => {
             report.findings = match error.invalid() {
                 Some(invalid) => {
@@ -68,17 +80,41 @@ fn fill(report: &mut Report, settings: &Check) -> Result<()> {
                 }
                 None => unread(error, text.as_ref(), settings)?,
             };
-            return Ok(());
+            Ok(())
         }
-    };
-    let model = pooling::as_golden(model, settings.golden.as_deref(), &settings.open)?;
+    }
+}
+
+impl Model {
+    /// Whether the model holds together, and is what is asked for.
+    ///
+    /// What makes a network invalid is no finding here but an error of [`Model::open`]; [`examine`] reports both.
+    ///
+    /// # Errors
+    /// Where the model cannot be run on golden inputs or against a reference, or a file of these not be read.
+    pub fn check(&self, settings: &Check) -> Result<Report> {
+        let start = Instant::now();
+        let mut report = Report::new(self.path.clone(), settings.fail_on);
+        report.applied = applied(settings);
+        report.config.clone_from(&settings.config);
+        let text = self.opened().and_then(|opened| text_of(opened));
+        judge(&mut report, self, text, settings)?;
+        report.findings = settings.leveled(report.findings);
+        report.seconds = start.elapsed().as_secs_f64();
+        Ok(report)
+    }
+}
+
+/// What is found in a model that holds together.
+fn judge(report: &mut Report, model: &Model, text: Option<OnnxText>, settings: &Check) -> Result<()> {
+    let name = report.name();
     report.dangers = model.dangers().to_vec();
     report.told = model.told().to_vec();
     report.architecture = model.anatomy.architecture.as_ref().map(|architecture| architecture.name.clone());
     let takes_onnx = settings.target.iter().any(|runtime| matches!(runtime.takes, Takes::Onnx(_)));
     let text = match text {
         Some(text) => Some(Ok(text)),
-        None if takes_onnx => Some(draft(&model, settings)),
+        None if takes_onnx => Some(draft(model, settings)),
         None => None,
     };
     let text = text.as_ref().map(|text| text.as_ref().map_err(String::as_str));
@@ -88,13 +124,13 @@ fn fill(report: &mut Report, settings: &Check) -> Result<()> {
         settings.watch.step(&format!("{}: running it on the golden inputs", report.file.shown()))?;
         let how =
             proof::Settings { threads: settings.threads, tolerance: settings.tolerance, ..proof::Settings::default() };
-        report.golden = golden::hold(&model, path, &how)?;
+        report.golden = golden::hold(model, path, &how)?;
         let failed = report.golden.iter().filter(|held| held.verification.verdict == Verdict::Different);
         report.findings.extend(failed.map(|held| FindingRecord::from(&golden_finding(held))));
     }
     if let Some(path) = &settings.against {
         settings.watch.step(&format!("{}: comparing it with {}", report.file.shown(), path.shown()))?;
-        let held = against::hold_against(&model, path, settings)?;
+        let held = against::hold_against(model, path, settings)?;
         report.findings.extend(against::findings(&held).iter().map(FindingRecord::from));
         report.against = Some(held);
     }
@@ -123,13 +159,21 @@ fn found(subject: Subject, text: Option<Result<&OnnxText, &str>>, settings: &Che
     residua_verify::check(&subject).iter().map(FindingRecord::from).collect()
 }
 
-/// The text of an ONNX model; none of any other, nor where it cannot be read, which its reader says.
-fn onnx_text(file: &Path) -> Option<OnnxText> {
+/// The text of an ONNX model that was opened; none of any other.
+fn text_of(opened: &Opened) -> Option<OnnxText<'_>> {
+    match opened.container() {
+        Container::Onnx(file) => Some(OnnxText::of_open(file)),
+        Container::Keras(_) | Container::Safetensors(_) | Container::Torch(_) => None,
+    }
+}
+
+/// The text of an ONNX model that could not be opened; none of any other, nor where it cannot be read, which its reader says.
+fn onnx_text(file: &Path) -> Option<OnnxText<'static>> {
     residua_formats::open_onnx(file).ok().flatten().map(OnnxText::of_file)
 }
 
 /// What `convert` would write of a model that is no ONNX model, or why it cannot.
-fn draft(model: &Model, settings: &Check) -> Result<OnnxText, String> {
+fn draft(model: &Model, settings: &Check) -> Result<OnnxText<'static>, String> {
     let float = settings.dtype.map(Dtype::of_tensors).unwrap_or_else(|| onnx::natural_float(model.checked.graph()));
     let options = OnnxOptions { float, ..OnnxOptions::default() };
     let drafted = onnx::opset_for(&model.checked, &options)

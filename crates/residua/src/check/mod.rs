@@ -108,6 +108,11 @@ impl Report {
         }
     }
 
+    /// What the model is called where it has no name of its own.
+    fn name(&self) -> String {
+        self.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
     /// Whether it is good enough.
     pub fn verdict(&self) -> Verdict {
         if self.problem.is_some() {

@@ -42,6 +42,13 @@ pub struct Check {
 }
 
 impl Check {
+    /// Also what this runtime cannot load or would compute differently.
+    #[must_use]
+    pub fn target(mut self, runtime: &'static Runtime) -> Self {
+        self.target.push(runtime);
+        self
+    }
+
     /// Findings at the levels that are wanted.
     pub fn leveled(&self, findings: Vec<FindingRecord>) -> Vec<FindingRecord> {
         let leveled = |finding: FindingRecord| match self.levels.get(finding.code) {
