@@ -10,10 +10,11 @@ mod prove;
 mod report;
 mod rewrite;
 mod target;
+mod written;
 
 use std::path::{Path, PathBuf};
 
-use residua_emit::{Emitted, Staged};
+use residua_emit::{Emitted, InMemory, Staged};
 use residua_ir::preparation::{Preparation, Stated};
 use residua_ir::{Checked, Finding, Graph, Level, Op, Shown, validate};
 use residua_resnet::preprocessing::{Known, Told};
@@ -26,14 +27,16 @@ use crate::model::Model;
 use crate::preparation;
 use crate::proof::{Settings, Verdict, Verification};
 pub use options::{Convert, Onnx, Output, Proof, Safetensors};
-use prove::Written;
+use prove::Claim;
 pub use report::{Converted, Document};
 use rewrite::Changed;
 use target::Target;
+use written::Resolved;
+pub use written::Written;
 
-/// An output that is written and not at its place yet.
+/// An output that is written and not at its place yet; or not given out yet, where it is in memory.
 #[derive(Debug)]
-pub struct Conversion {
+pub struct Conversion<W = Staged> {
     options: Convert,
     /// The main file of the output.
     file: PathBuf,
@@ -46,7 +49,7 @@ pub struct Conversion {
     changed: Changed,
     frees: bool,
     target: Target,
-    staged: Staged,
+    written: W,
     recorded: Known,
     findings: Vec<Finding>,
     verification: Option<Verification>,
@@ -60,7 +63,23 @@ impl Model {
     /// [`Error::Findings`] where its values do not hold, or the float type that was asked for does not hold them; where the
     /// format or layout cannot hold the network, with each reason; where the file cannot be written.
     pub fn convert(&self, out: impl AsRef<Path>, options: impl Into<Convert>) -> Result<Conversion> {
-        let (options, file) = (options.into(), out.as_ref().to_owned());
+        self.write(out.as_ref(), options.into())
+    }
+
+    /// Writes the model into memory, as a file of this name. No manifest is made of it.
+    ///
+    /// # Errors
+    /// As [`Model::convert`].
+    pub fn convert_in_memory(&self, name: &str, options: impl Into<Convert>) -> Result<Conversion<InMemory>> {
+        let options = options.into();
+        if options.manifest.is_some() {
+            bail!("a manifest is of files, and `{name}` is written into memory");
+        }
+        self.write(name.as_ref(), options)
+    }
+
+    fn write<W: Written>(&self, file: &Path, options: Convert) -> Result<Conversion<W>> {
+        let file = file.to_owned();
         let watch = options.watch.clone();
         watch.step("reading")?;
         sound(residua_verify::check_values(&Subject::new(&self.checked, &self.anatomy, None)))?;
@@ -79,8 +98,8 @@ impl Model {
         let target = Target::new(&options, &model)?;
         changed.fold(&mut model, options.fold_batch_norms)?;
         let findings = fits_float(&model, &options)?;
-        let staged = target.stage(&model.checked, &file)?;
-        let files = staged.emitted().files.iter().chain(&options.manifest);
+        let written = W::write(&Resolved { target: &target, rounded: true }, &model.checked, &file)?;
+        let files = written.emitted().files.iter().chain(&options.manifest);
         residua_emit::place::refuse_twice(&files.map(PathBuf::as_path).collect::<Vec<_>>())?;
         Ok(Conversion {
             options,
@@ -91,7 +110,7 @@ impl Model {
             changed,
             frees,
             target,
-            staged,
+            written,
             recorded,
             findings,
             verification: None,
@@ -100,7 +119,7 @@ impl Model {
     }
 }
 
-impl Conversion {
+impl<W: Written> Conversion<W> {
     /// Reads back what was written and holds it against the source, and the source against golden outputs where there are
     /// some. What came of it is in [`Conversion::verification`]; [`Conversion::commit`] asks for it.
     ///
@@ -128,9 +147,9 @@ impl Conversion {
             watch.step("proving")?;
             refuse_what_cannot_run(&self.model.checked)?;
             let rewritten = self.changed.change().map(|change| (&self.model.checked, change));
-            let Self { source, target, staged, frees, .. } = &self;
-            let written = Written { source, model: &self.model.checked, rewritten, target, staged, frees: *frees };
-            self.verification = Some(written.prove(&settings).context("what was written cannot be proved")?);
+            let Self { source, target, written, frees, .. } = &self;
+            let claim = Claim { source, model: &self.model.checked, rewritten, target, written, frees: *frees };
+            self.verification = Some(claim.prove(&settings).context("what was written cannot be proved")?);
         }
         Ok(self)
     }
@@ -159,39 +178,17 @@ impl Conversion {
         &self.findings
     }
 
-    /// Moves the output to its place, and the manifest with it, if one was asked for: all of it or nothing.
-    ///
-    /// # Errors
-    /// Where a proof failed, or files cannot be moved.
-    pub fn commit(self) -> Result<Converted> {
-        if !self.holds() {
-            bail!("{}", self.refusal());
-        }
-        let path = self.given.path();
-        let Self { staged, options, .. } = self;
-        let graph = self.model.checked.graph();
-        let emitted = put_in_place(path, staged, graph, self.target.format(), options.manifest.as_deref())?;
-        Ok(Converted {
-            source: self.given.path.clone(),
-            file: self.file,
-            target: self.target,
-            computes_in: residua_ir::computes::computes_in(&self.source),
-            told: self.model.told().to_vec(),
-            passes: self.changed.passes().to_vec(),
-            preparation: self.recorded,
-            verification: self.verification,
-            golden: self.golden,
-            emitted,
-            written: true,
-        })
-    }
-
     /// Throws the output away; what there is to say of it.
     #[must_use]
     pub fn discard(self) -> Converted {
-        Converted {
-            source: self.given.path.clone(),
-            emitted: self.staged.emitted().clone(),
+        self.end(false).1
+    }
+
+    /// The output, and what there is to say of it.
+    fn end(self, written: bool) -> (W, Converted) {
+        let converted = Converted {
+            source: self.given.path,
+            emitted: self.written.emitted().clone(),
             file: self.file,
             target: self.target,
             computes_in: residua_ir::computes::computes_in(&self.source),
@@ -200,8 +197,9 @@ impl Conversion {
             preparation: self.recorded,
             verification: self.verification,
             golden: self.golden,
-            written: false,
-        }
+            written,
+        };
+        (self.written, converted)
     }
 
     /// Why the output is not to be put in its place.
@@ -222,6 +220,37 @@ impl Conversion {
                 format!("{out} was not written: the source does not reproduce the golden outputs")
             }
         }
+    }
+}
+
+impl Conversion {
+    /// Moves the output to its place, and the manifest with it, if one was asked for: all of it or nothing.
+    ///
+    /// # Errors
+    /// Where a proof failed, or files cannot be moved.
+    pub fn commit(self) -> Result<Converted> {
+        if !self.holds() {
+            bail!("{}", self.refusal());
+        }
+        let (source, manifest, graph) =
+            (self.given.path.clone(), self.options.manifest.clone(), self.model.checked.graph().clone());
+        let (staged, converted) = self.end(true);
+        let format = converted.target.format();
+        let emitted = put_in_place(&source, staged, &graph, format, manifest.as_deref())?;
+        Ok(Converted { emitted, ..converted })
+    }
+}
+
+impl Conversion<InMemory> {
+    /// Gives the output out, and what there is to say of it.
+    ///
+    /// # Errors
+    /// Where a proof failed.
+    pub fn into_memory(self) -> Result<(InMemory, Converted)> {
+        if !self.holds() {
+            bail!("{}", self.refusal());
+        }
+        Ok(self.end(true))
     }
 }
 

@@ -4,35 +4,32 @@
 //! file must be the rounded model exactly, and what rounding cost is measured apart.
 
 use crate::error::{Context, Result};
+use residua_emit::Exactness;
 use residua_emit::onnx::InputLayout;
-use residua_emit::safetensors::checkpoint::{self, CONFIG};
-use residua_emit::{Exactness, Staged};
-use residua_import::LoadOptions;
 use residua_ir::rewrite::Change;
 use residua_ir::{Checked, DType, Shape, ValueId, validate};
 
 use super::target::Target;
+use super::written::{Resolved, Written};
 use crate::proof::{self, Relation, Settings, Verdict, Verification, WrittenInterface};
 
 /// What was written from what.
-pub(super) struct Written<'a> {
+pub(super) struct Claim<'a, W> {
     pub(super) source: &'a Checked,
     /// What was written: the source, or it rewritten.
     pub(super) model: &'a Checked,
     /// What was written instead of the source, and what making it did to the numbers.
     pub(super) rewritten: Option<(&'a Checked, Change)>,
     pub(super) target: &'a Target,
-    pub(super) staged: &'a Staged,
+    pub(super) written: &'a W,
     /// Whether what was written has a free batch in the place of the source's.
     pub(super) frees: bool,
 }
 
-/// A staged file as anybody would read it: by its names, its shapes and the configuration beside it.
-fn read_back(staged: &Staged) -> Result<Checked> {
-    let path = staged.path();
-    let config = Some(path.with_file_name(CONFIG)).filter(|config| config.exists());
-    let graph = residua_import::load_with(&path, &LoadOptions { config, ..LoadOptions::default() });
-    validate(graph.context("what was written cannot be read back")?).context("what was written does not hold together")
+/// An output as it is read back.
+fn read_back(written: &impl Written) -> Result<Checked> {
+    let graph = written.read_back().context("what was written cannot be read back")?;
+    validate(graph).context("what was written does not hold together")
 }
 
 /// How the inputs and outputs of a model lie in a file of this layout.
@@ -49,18 +46,18 @@ fn interface(model: &Checked, layout: InputLayout) -> WrittenInterface {
     }
 }
 
-impl Written<'_> {
+impl<W: Written> Claim<'_, W> {
     /// Proves it.
     pub(super) fn prove(&self, settings: &Settings) -> Result<Verification> {
-        let Self { source, rewritten, target, staged, frees, .. } = *self;
+        let Self { source, rewritten, target, written, frees, .. } = *self;
         let settings = &Settings {
             // Another framework's code may leave the softmax to whoever uses it.
             before_softmax: target.fitted().is_some(),
             written: target.input_layout().map(|layout| interface(self.model, layout)),
             ..settings.clone()
         };
-        let read_back = read_back(staged)?;
-        let (rounded_to, rearranged) = match &staged.emitted().exactness {
+        let read_back = read_back(written)?;
+        let (rounded_to, rearranged) = match &written.emitted().exactness {
             Exactness::Identical => (None, false),
             Exactness::Rearranged { .. } => (None, true),
             Exactness::Rounded { dtype, nodes } => (Some(*dtype), !nodes.is_empty()),
@@ -97,9 +94,10 @@ impl Written<'_> {
         let computed = match self.target.fitted() {
             Some(fitted) if fitted.is_computed() => {
                 // The same checkpoint unrounded, as it is read.
-                let out = &self.staged.emitted().files[0];
+                let out = &self.written.emitted().files[0];
                 let source = self.rewritten.map_or(self.source, |(model, _)| model);
-                Some(self::read_back(&checkpoint::stage(source, fitted, None, out)?)?)
+                let unrounded = Resolved { target: self.target, rounded: false };
+                Some(self::read_back(&W::write(&unrounded, source, out)?)?)
             }
             Some(_) | None => None,
         };

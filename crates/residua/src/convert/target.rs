@@ -4,7 +4,7 @@ use std::path::Path;
 
 use residua_emit::onnx::{ExternalData, FloatTypes, OnnxOptions};
 use residua_emit::safetensors::{SafetensorsOptions, TensorLayout, checkpoint};
-use residua_emit::{Staged, onnx, safetensors};
+use residua_emit::{InMemory, Staged, onnx, safetensors};
 use residua_ir::rewrite::cast_weights;
 use residua_ir::{Checked, DType, Graph, Parameter, ParameterId, Role, Shown, TensorError, Text, validate};
 use residua_resnet::layout_fit::Fitted;
@@ -100,20 +100,31 @@ impl Target {
         }
     }
 
-    pub(super) fn stage(&self, model: &Checked, out: &Path) -> Result<Staged> {
+    /// Writes a model beside its place on disk; its weights unrounded, where they are not `rounded`.
+    pub(super) fn stage(&self, model: &Checked, out: &Path, rounded: bool) -> Result<Staged> {
         let (fit, float) = match self {
             Self::Onnx(options, _) => return Ok(onnx::stage(model, options, out)?),
-            Self::Safetensors { fit, float, .. } => (fit, *float),
+            Self::Safetensors { fit, float, .. } => (fit, float.filter(|_| rounded)),
         };
         let whole = |layout| safetensors::stage(model, &SafetensorsOptions { layout, float }, out);
         Ok(match fit {
             Fit::Fitted(fitted) => checkpoint::stage(model, fitted, float, out)?,
             Fit::OfSource => whole(TensorLayout::Source)?,
-            Fit::Own => {
-                let names = naming::slots(model, &anatomy::analyse(model));
-                let name_of = |id: ParameterId| names[id.index()].1.clone();
-                whole(TensorLayout::Graph { name: "residua", names: &name_of })?
-            }
+            Fit::Own => whole(TensorLayout::Graph { name: "residua", names: &own_names(model) })?,
+        })
+    }
+
+    /// Writes a model into memory, as a file of this name; its weights unrounded, where they are not `rounded`.
+    pub(super) fn to_memory(&self, model: &Checked, name: &str, rounded: bool) -> Result<InMemory> {
+        let (fit, float) = match self {
+            Self::Onnx(options, _) => return Ok(onnx::to_memory(model, options, name)?),
+            Self::Safetensors { fit, float, .. } => (fit, float.filter(|_| rounded)),
+        };
+        let whole = |layout| safetensors::to_memory(model, &SafetensorsOptions { layout, float }, name);
+        Ok(match fit {
+            Fit::Fitted(fitted) => checkpoint::to_memory(model, fitted, float, name)?,
+            Fit::OfSource => whole(TensorLayout::Source)?,
+            Fit::Own => whole(TensorLayout::Graph { name: "residua", names: &own_names(model) })?,
         })
     }
 
@@ -128,6 +139,12 @@ impl Target {
         };
         Ok(validate(graph)?)
     }
+}
+
+/// Names of our own, by stage and block.
+fn own_names(model: &Checked) -> impl Fn(ParameterId) -> String {
+    let names = naming::slots(model, &anatomy::analyse(model));
+    move |id| names[id.index()].1.clone()
 }
 
 fn onnx_options(wanted: &Onnx, dtype: Option<DType>, model: &Checked) -> OnnxOptions {
