@@ -40,13 +40,41 @@ pub enum Hint {
     Precision,
     /// The float type that weights are written in.
     Dtype,
+    /// Sizes for free dimensions of inputs.
+    InputShapes,
+    /// Whether a frozen batch is made free.
+    FreeBatch,
+    /// Layout of the names of a file of weights.
+    SourceLayout,
+    /// Files that a model is run on.
+    Inputs,
+    /// Layers whose results are given.
+    Taps,
+    /// How many of the best classes are given.
+    Top,
+    /// How values of images are scaled.
+    Preprocess,
+    /// How an image is brought to size.
+    Resize,
+    /// What is cut out of an image.
+    Crop,
+    /// Whether what goes into a softmax is compared.
+    BeforeSoftmax,
+    /// Whether what was written is held against the source.
+    AgainstSource,
+    /// Whether inputs and outputs keep their float types.
+    KeepIoTypes,
+    /// Where what differs is written.
+    Save,
+    /// Findings that are accepted.
+    Baseline,
     /// A limit of [`crate::budget`].
     Budget,
 }
 
 impl Hint {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 30] = [
         Self::Which,
         Self::HeadFrom,
         Self::Config,
@@ -62,6 +90,20 @@ impl Hint {
         Self::Interpolation,
         Self::Precision,
         Self::Dtype,
+        Self::InputShapes,
+        Self::FreeBatch,
+        Self::SourceLayout,
+        Self::Inputs,
+        Self::Taps,
+        Self::Top,
+        Self::Preprocess,
+        Self::Resize,
+        Self::Crop,
+        Self::BeforeSoftmax,
+        Self::AgainstSource,
+        Self::KeepIoTypes,
+        Self::Save,
+        Self::Baseline,
         Self::Budget,
     ];
 
@@ -84,6 +126,20 @@ impl Hint {
             Self::Interpolation => "interpolation",
             Self::Precision => "precision",
             Self::Dtype => "dtype",
+            Self::InputShapes => "input_shapes",
+            Self::FreeBatch => "free_batch",
+            Self::SourceLayout => "source_layout",
+            Self::Inputs => "inputs",
+            Self::Taps => "taps",
+            Self::Top => "top",
+            Self::Preprocess => "preprocess",
+            Self::Resize => "resize",
+            Self::Crop => "crop",
+            Self::BeforeSoftmax => "before_softmax",
+            Self::AgainstSource => "against_source",
+            Self::KeepIoTypes => "keep_io_types",
+            Self::Save => "save",
+            Self::Baseline => "baseline",
             Self::Budget => "budget",
         }
     }

@@ -6,7 +6,7 @@ use residua_ir::computes::{ComputesIn, KnownBy};
 use {
     residua_emit::onnx::{FloatTypes, OnnxOptions},
     residua_ir::computes::computes_in,
-    residua_ir::{Checked, DType},
+    residua_ir::{Checked, DType, Hint},
 };
 
 /// What is said of an ONNX output of these options; nothing where the source computes in f32.
@@ -26,8 +26,12 @@ pub(crate) fn note(model: &Checked, options: &OnnxOptions) -> Option<String> {
             format!("what is written computes in {float} throughout")
         }
         (FloatTypes::One, float) => {
-            let keep =
-                format!("--dtype {} keeps it, with --keep-io-types between inputs and outputs of f32", first.dtype);
+            let keep = format!(
+                "{} {} keeps it, with {} between inputs and outputs of f32",
+                Hint::Dtype,
+                first.dtype,
+                Hint::KeepIoTypes
+            );
             format!("what is written is widened to {float} throughout; {keep}")
         }
     };

@@ -9,7 +9,7 @@ use crate::error::{Context, Result, bail};
 use residua_import::{ModelSource, Opened};
 use residua_ir::preparation::Values;
 use residua_ir::rewrite::{Applied, Change, Freed, free_batch, normalise};
-use residua_ir::{Checked, Format, Graph, Shape, SourceOrder, ValueId, ValueKind, validate};
+use residua_ir::{Checked, Format, Graph, Hint, Shape, SourceOrder, ValueId, ValueKind, validate};
 use residua_resnet::preprocessing::{Known, preprocessing_for};
 use residua_resnet::{Anatomy, anatomy};
 
@@ -160,7 +160,7 @@ impl Model {
     /// # Errors
     /// Where it is free, or something in the graph mixes pictures or is not known.
     pub(crate) fn make_batch_free(&mut self) -> Result<(Applied, Checked)> {
-        let Freed { graph, frozen, changed } = free_batch(&self.checked).context("--free-batch")?;
+        let Freed { graph, frozen, changed } = free_batch(&self.checked).context(Hint::FreeBatch)?;
         self.checked = validate(graph).context("with a free batch, the model does not hold together")?;
         self.anatomy = anatomy::analyse(&self.checked);
         let what = "the batch is free: sizes of it that were written out are computed";
@@ -319,7 +319,7 @@ pub fn shapes_for(graph: &Graph, wanted: &[InputShape]) -> Result<Vec<Option<Vec
             }
         };
         let Some(&id) = graph.inputs().get(index) else {
-            bail!("--input-shape was given {unnamed} times, the model has {} inputs", graph.inputs().len());
+            bail!("{} was given {unnamed} times, the model has {} inputs", Hint::InputShapes, graph.inputs().len());
         };
         let declared = input_shape(graph, id);
         let mut shape = shape.clone();
@@ -330,7 +330,11 @@ pub fn shapes_for(graph: &Graph, wanted: &[InputShape]) -> Result<Vec<Option<Vec
             && declared.dims().iter().zip(&shape).all(|(dim, &size)| dim.fixed().is_none_or(|fixed| fixed == size));
         if !fits {
             let name = &graph.value(id).name;
-            bail!("--input-shape: input `{name}` is declared {declared}, it cannot be {}", Shape::fixed(&shape));
+            bail!(
+                "{}: input `{name}` is declared {declared}, it cannot be {}",
+                Hint::InputShapes,
+                Shape::fixed(&shape)
+            );
         }
         shapes[index] = Some(to_internal(&graph.value(id).order, &shape));
     }
@@ -405,7 +409,7 @@ mod tests {
     #[test]
     fn a_shape_that_contradicts_the_model_is_refused_in_the_sources_order() {
         let error = shapes_for(&graph(), &[named(None, &[1, 3, 32, 32])]).unwrap_err().to_string();
-        assert_eq!(error, "--input-shape: input `picture` is declared [N, H, W, 3], it cannot be [1, 3, 32, 32]");
+        assert_eq!(error, "input_shapes: input `picture` is declared [N, H, W, 3], it cannot be [1, 3, 32, 32]");
         let error = shapes_for(&graph(), &[named(Some("pictures"), &[1])]).unwrap_err().to_string();
         assert_eq!(error, "the model has no input `pictures`; did you mean `picture`?");
     }

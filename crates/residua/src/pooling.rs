@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use crate::error::Result;
-use residua_ir::ValueId;
+use residua_ir::{Hint, ValueId};
 
 use crate::input;
 use crate::model::Model;
@@ -20,13 +20,14 @@ pub fn as_golden(model: Model, golden: Option<&Path>, options: &OpenOptions) -> 
     let (Some(golden), None, Some(gives)) = (golden, options.pooling, rank(&model)) else { return Ok(model) };
     let sets = input::read_golden(golden, &model.checked)?;
     let mut ranks = sets.iter().filter_map(|set| Some(set.outputs.first()?.shape().len()));
-    let (pooling, form) = match (gives, ranks.next()) {
-        (2, Some(4)) => (Pooling::None, "the map of the last block (as --pooling none)"),
-        (4, Some(2)) => (Pooling::Avg, "the mean of the last map (as --pooling avg)"),
+    let (pooling, form, name) = match (gives, ranks.next()) {
+        (2, Some(4)) => (Pooling::None, "the map of the last block", "none"),
+        (4, Some(2)) => (Pooling::Avg, "the mean of the last map", "avg"),
         _ => return Ok(model),
     };
     let options = OpenOptions { pooling: Some(pooling), ..options.clone() };
-    let note = format!("the golden file holds {form}, and so the network is taken to give that");
+    let hint = Hint::Pooling;
+    let note = format!("the golden file holds {form} (as {hint} {name}), and so the network is taken to give that");
     // Where there is no other form, that is told when outputs are compared.
     match model.again_noting(&options, note) {
         Ok(other) if rank(&other).is_some_and(|rank| rank != gives) => Ok(other),

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Context, Result, bail};
 use residua_emit::place::Pending;
 use residua_ir::budget::Limit;
-use residua_ir::{Level, Shown, files};
+use residua_ir::{Hint, Level, Shown, files};
 use serde::{Deserialize, Serialize};
 
 use super::{Report, fingerprint};
@@ -61,7 +61,7 @@ impl Baseline {
     pub fn read(path: &Path) -> Result<Self> {
         let named = || format!("baseline {}", path.shown());
         if !path.exists() {
-            bail!("{}: there is no such file; --update-baseline makes it of what is found now", named());
+            bail!("{}: there is no such file; {} makes it of what is found now", named(), Hint::Baseline);
         }
         Self::parse(path, &files::read(path, Limit::SettingsBytes).with_context(named)?)
     }

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use residua_emit::{Emitted, InMemory, Staged};
 use residua_ir::preparation::{Preparation, Stated};
-use residua_ir::{Checked, Finding, Graph, Level, Op, Shown, validate};
+use residua_ir::{Checked, Finding, Graph, Hint, Level, Op, Shown, validate};
 use residua_resnet::preprocessing::{Known, Told};
 use residua_verify::Subject;
 
@@ -280,12 +280,13 @@ fn refuse_what_cannot_run(model: &Checked) -> Result<()> {
     let Op::Opaque(opaque) = &first.op else { return Ok(()) };
     let more = if unknown.len() > 1 { format!(" (and {} more)", unknown.len() - 1) } else { String::new() };
     bail!(
-        "what was written cannot be proved, since `{}` ({} {}) cannot be run: {}{more}; --no-verify writes it as it is, \
+        "what was written cannot be proved, since `{}` ({} {}) cannot be run: {}{more}; {} writes it as it is, \
          unproved",
         graph.layer(first.layer).name,
         opaque.domain,
         opaque.op_type,
-        opaque.reason
+        opaque.reason,
+        Hint::AgainstSource
     )
 }
 
@@ -306,8 +307,8 @@ fn put_in_place(
 fn record_preprocessing(model: &mut Model, options: &Convert) -> Result<Known> {
     let mut known = model.preprocessing();
     if let Some(mode) = options.preprocess {
-        known.values = Some(Told::new(mode.values(), "--preprocess"));
-        (known.assumed, known.reason) = (false, "from --preprocess".to_owned());
+        known.values = Some(Told::new(mode.values(), Hint::Preprocess.to_string()));
+        (known.assumed, known.reason) = (false, format!("from {}", Hint::Preprocess));
         known.conflicts.retain(|conflict| conflict.part != "values");
     }
     let preparation = Preparation {

@@ -20,7 +20,7 @@ use std::path::Path;
 
 use crate::error::{Context, Result, bail, ensure};
 use residua_exec::{Array, Data, order};
-use residua_ir::{Checked, DType, Shape, Shown, Tensor, ValueId};
+use residua_ir::{Checked, DType, Hint, Shape, Shown, Tensor, ValueId};
 use residua_resnet::preprocessing::Known;
 
 use crate::model::{Model, input_named, input_shape};
@@ -146,7 +146,7 @@ pub fn gather(model: &Model, files: &[String], pictures: &ImageOptions) -> Resul
         .filter(|(pieces, _)| pieces.is_empty())
         .map(|(_, &id)| graph.value(id).name.raw())
         .collect();
-    ensure!(missing.is_empty(), "no --input for `{}`", missing.join("`, `"));
+    ensure!(missing.is_empty(), "no {} for `{}`", Hint::Inputs, missing.join("`, `"));
     let arrays = pieces.into_iter().map(concatenate).collect::<Result<Vec<Array>>>()?;
     if inputs.len() > 1 || arrays.iter().any(|array| array.shape().first() != Some(&rows.len())) {
         rows.clear();

@@ -155,7 +155,7 @@ mod tests {
         let args = ImageOptions { resize: Some(Resize::Keep), ..ImageOptions::default() };
         let known = settled(nothing(), &args, 32);
         let error = preparing::hold((4, 8), &known, (Some(32), Some(32))).unwrap_err().to_string();
-        assert_eq!(error, "it is 8x4, the model takes 32x32, and --resize none was given");
+        assert_eq!(error, "it is 8x4, the model takes 32x32, and resize none was given");
     }
 
     #[test]
@@ -172,7 +172,7 @@ mod tests {
         assert_eq!((known.crop.map(|told| told.value), notes.len()), (Some(crop(112)), 1));
         let args = ImageOptions { crop: Some(ImageCrop::Rule(crop(200))), ..ImageOptions::default() };
         let error = preparing::settle(stated, &args, (Some(112), Some(112))).unwrap_err().to_string();
-        assert_eq!(error, "--crop gives pictures of 200x200, the model takes 112x112");
+        assert_eq!(error, "crop gives pictures of 200x200, the model takes 112x112");
     }
 
     #[test]

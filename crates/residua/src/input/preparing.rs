@@ -3,6 +3,7 @@
 //! Nothing is taken in silence: [`notes`] says each part with its source.
 
 use crate::error::{Result, bail, ensure};
+use residua_ir::Hint;
 use residua_ir::preparation::{Crop, Filter, Middle, Preprocessing, Resize};
 use residua_resnet::preprocessing::{Known, Told};
 
@@ -23,21 +24,21 @@ const MODELS_OWN: &str = "the model's input";
 pub(super) fn settle(mut known: Known, args: &ImageOptions, fixed: Fixed) -> Result<(Known, Vec<String>)> {
     let mut notes = Vec::new();
     if let Some(mode) = args.preprocess {
-        known.values = Some(Told::new(mode.values(), "--preprocess"));
-        (known.assumed, known.reason) = (false, "from --preprocess".to_owned());
+        known.values = Some(Told::new(mode.values(), Hint::Preprocess.to_string()));
+        (known.assumed, known.reason) = (false, format!("from {}", Hint::Preprocess));
         drop_conflicts(&mut known, "values");
     }
     if let Some(filter) = args.filter {
-        known.filter = Some(Told::new(filter, "--interpolation"));
+        known.filter = Some(Told::new(filter, Hint::Interpolation.to_string()));
         drop_conflicts(&mut known, "filter");
     }
     if let Some(rule) = args.resize {
-        known.resize = Some(Told::new(rule, "--resize"));
+        known.resize = Some(Told::new(rule, Hint::Resize.to_string()));
         drop_conflicts(&mut known, "size");
     }
     match args.crop {
         Some(ImageCrop::Rule(crop)) => {
-            known.crop = Some(Told::new(crop, "--crop"));
+            known.crop = Some(Told::new(crop, Hint::Crop.to_string()));
             drop_conflicts(&mut known, "crop");
         }
         Some(ImageCrop::Share(share)) => cut_share(&mut known, share, args, fixed)?,
@@ -63,9 +64,12 @@ fn cut_share(known: &mut Known, share: f64, args: &ImageOptions, fixed: Fixed) -
         (_, _) => result(known),
     };
     let Some((height, width)) = size else {
+        let crop = Hint::Crop;
         bail!(
-            "--crop {share} is a share of the model's input, whose size is free: fix it with --input-shape, or give \
-             pixels, such as --resize 256 --crop 224"
+            "{crop} {share} is a share of the model's input, whose size is free: fix it with {}, or give pixels, such as \
+             {} 256 {crop} 224",
+            Hint::InputShapes,
+            Hint::Resize
         );
     };
     if args.resize.is_none() {
@@ -81,11 +85,11 @@ fn cut_share(known: &mut Known, share: f64, args: &ImageOptions, fixed: Fixed) -
             true => Resize::Shortest { edge: rows },
             false => Resize::Cover { height: rows, width: columns },
         };
-        known.resize = Some(Told::new(rule, "--crop"));
+        known.resize = Some(Told::new(rule, Hint::Crop.to_string()));
         drop_conflicts(known, "size");
     }
     let crop = Crop::Center { height, width, rounding: Middle::HalfToEven, fill: [0; 3] };
-    known.crop = Some(Told::new(crop, "--crop"));
+    known.crop = Some(Told::new(crop, Hint::Crop.to_string()));
     drop_conflicts(known, "crop");
     Ok(())
 }
@@ -103,11 +107,11 @@ fn result(known: &Known) -> Option<Size> {
 fn to_the_models_own(known: &mut Known, fixed: Fixed) -> Option<String> {
     let (Some(height), Some(width)) = fixed else {
         return match fixed {
-            (None, None) => Some(
-                "nothing says the size of pictures, and the model takes any: they keep their own; --resize and --crop say \
-                 otherwise"
-                    .to_owned(),
-            ),
+            (None, None) => Some(format!(
+                "nothing says the size of pictures, and the model takes any: they keep their own; {} and {} say otherwise",
+                Hint::Resize,
+                Hint::Crop
+            )),
             (_, _) => None,
         };
     };
@@ -128,7 +132,8 @@ fn fit(known: &mut Known, fixed: Fixed) -> Result<Option<String>> {
         .flatten()
         .map(String::as_str)
         .collect();
-    if let Some(option) = by.iter().find(|by| by.starts_with("--")) {
+    let options = [Hint::Resize, Hint::Crop].map(|hint| hint.to_string());
+    if let Some(option) = by.iter().find(|by| options.iter().any(|option| option == *by)) {
         bail!("{option} gives pictures of {height}x{width}, the model takes {rows}x{columns}");
     }
     let stated = by.first().copied().unwrap_or_default().to_owned();
@@ -163,7 +168,9 @@ fn fit(known: &mut Known, fixed: Fixed) -> Result<Option<String>> {
     }
     Ok(Some(format!(
         "{stated} prepares pictures of {height}x{width}, the model takes {rows}x{columns}: brought to that, with the same \
-         share cut off; --resize and --crop say otherwise"
+         share cut off; {} and {} say otherwise",
+        Hint::Resize,
+        Hint::Crop
     )))
 }
 
@@ -173,15 +180,19 @@ fn fit(known: &mut Known, fixed: Fixed) -> Result<Option<String>> {
 /// Where it is another.
 pub(super) fn hold((height, width): Size, known: &Known, fixed: Fixed) -> Result<()> {
     let (rows, columns) = (fixed.0.unwrap_or(height), fixed.1.unwrap_or(width));
-    let kept = known.resize.as_ref().is_some_and(|told| told.value == Resize::Keep && told.by == "--resize");
+    let kept =
+        known.resize.as_ref().is_some_and(|told| told.value == Resize::Keep && told.by == Hint::Resize.to_string());
     ensure!(
         (rows, columns) == (height, width) || !kept,
-        "it is {width}x{height}, the model takes {columns}x{rows}, and --resize none was given"
+        "it is {width}x{height}, the model takes {columns}x{rows}, and {} none was given",
+        Hint::Resize
     );
     ensure!(
         (rows, columns) == (height, width),
-        "prepared it is {height}x{width}, the model takes {rows}x{columns}; --resize and --crop say how pictures are \
-         brought to its size"
+        "prepared it is {height}x{width}, the model takes {rows}x{columns}; {} and {} say how pictures are brought to its \
+         size",
+        Hint::Resize,
+        Hint::Crop
     );
     Ok(())
 }
@@ -201,13 +212,14 @@ pub(super) fn notes(known: &Known) -> Vec<String> {
     let values = values(known);
     let name = values.mode().map_or("custom", Preprocessing::name);
     let what = format!("`{name}` ({})", values.describe());
+    let hint = Hint::Preprocess;
     let mut notes = vec![match (&known.values, known.assumed) {
         (Some(_), true) => format!(
-            "nothing in the file says how pictures are prepared; taken: {what}, {}; --preprocess says otherwise",
+            "nothing in the file says how pictures are prepared; taken: {what}, {}; {hint} says otherwise",
             known.reason
         ),
         (Some(_), false) => format!("pictures are prepared as {what}: {}", known.reason),
-        (None, _) => format!("pictures are prepared as {what}: {}; --preprocess says otherwise", known.reason),
+        (None, _) => format!("pictures are prepared as {what}: {}; {hint} says otherwise", known.reason),
     }];
     let by = geometry_by(known);
     if let Some(text) = geometry_text(known).filter(|_| by != [MODELS_OWN]) {
@@ -222,9 +234,11 @@ pub(super) fn squeezed(known: &Known, picture: Size) -> Option<String> {
     let Resize::Exact { height, width } = told.value else { return None };
     ((height, width) != picture).then(|| {
         format!(
-            "pictures are brought to the model's {height}x{width} by {}, whatever the ratio of their sides; --resize and \
-             --crop say otherwise",
-            filter(known).name()
+            "pictures are brought to the model's {height}x{width} by {}, whatever the ratio of their sides; {} and {} say \
+             otherwise",
+            filter(known).name(),
+            Hint::Resize,
+            Hint::Crop
         )
     })
 }

@@ -3,9 +3,9 @@
 use crate::error::{Context, Result};
 use crate::proof::uniform;
 use residua_exec::{Array, Precision, estimate};
-use residua_ir::Checked;
 use residua_ir::budget::{Limit, Meter};
 use residua_ir::tensor::element_count;
+use residua_ir::{Checked, Hint};
 
 /// One array for each input: numbers evenly spread over −1 to 1, the same on every machine; a free batch is 1.
 ///
@@ -25,7 +25,7 @@ pub fn arrays(model: &Checked, seed: u64) -> Result<Vec<Array>> {
             let shape = model.shape_of(id).context("an input without a shape")?;
             let size = |(axis, dim): (usize, &residua_ir::Dim)| dim.fixed().or((axis == 0).then_some(1));
             let sizes: Option<Vec<usize>> = shape.dims().iter().enumerate().map(size).collect();
-            let sizes = sizes.with_context(|| format!("input `{name}` has a free size: pass --input-shape"))?;
+            let sizes = sizes.with_context(|| format!("input `{name}` has a free size: pass {}", Hint::InputShapes))?;
             let count = element_count(&sizes).with_context(|| format!("input `{name}`"))?;
             bytes
                 .spend_here(count.saturating_mul(size_of::<f32>()))

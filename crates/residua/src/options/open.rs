@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use residua_ir::Activation;
+#[cfg(feature = "readers")]
+use residua_ir::Hint;
 use residua_resnet::layouts::ModelLibrary;
 use residua_resnet::recognise::GivenStem;
 #[cfg(feature = "readers")]
@@ -75,25 +77,27 @@ choices! {
 
 /// The options, each with the way to give it another value.
 #[cfg(feature = "readers")]
-const OPTIONS: [(&str, Change); 13] = [
-    ("--which", |options| options.which.as_mut().map(|path| path.push('\u{0}'))),
-    ("--head-from", |options| options.head_from.as_mut().map(|path| path.push('\u{0}'))),
-    ("--pooling", |options| {
+const OPTIONS: [(Hint, Change); 13] = [
+    (Hint::Which, |options| options.which.as_mut().map(|path| path.push('\u{0}'))),
+    (Hint::HeadFrom, |options| options.head_from.as_mut().map(|path| path.push('\u{0}'))),
+    (Hint::Pooling, |options| {
         options.pooling.as_mut().map(|pooling| match pooling {
             Pooling::None => *pooling = Pooling::Avg,
             Pooling::Avg => *pooling = Pooling::None,
         })
     }),
-    ("--variant", |options| {
+    (Hint::StrideOn, |options| {
         options.variant.as_mut().map(|variant| match variant {
             Variant::V1 => *variant = Variant::V15,
             Variant::V15 => *variant = Variant::V1,
         })
     }),
-    ("--stride", |options| options.stride.as_mut().and_then(|strides| strides.0.last_mut()).map(|stride| *stride += 1)),
-    ("--dilation", |options| options.dilation.as_mut().and_then(|stages| stages.0.last_mut()).map(dilate_more)),
-    ("--output-stride", |options| options.output_stride.as_mut().map(|stride| *stride *= 2)),
-    ("--stem", |options| {
+    (Hint::Strides, |options| {
+        options.stride.as_mut().and_then(|strides| strides.0.last_mut()).map(|stride| *stride += 1)
+    }),
+    (Hint::Dilations, |options| options.dilation.as_mut().and_then(|stages| stages.0.last_mut()).map(dilate_more)),
+    (Hint::OutputStride, |options| options.output_stride.as_mut().map(|stride| *stride *= 2)),
+    (Hint::Stem, |options| {
         options.stem.as_mut().map(|stem| {
             if let Some(stride) = &mut stem.stride {
                 *stride += 1;
@@ -102,17 +106,17 @@ const OPTIONS: [(&str, Change); 13] = [
             stem.pool = stem.pool.map(another);
         })
     }),
-    ("--activation", |options| {
+    (Hint::Activation, |options| {
         options.activation.as_mut().map(|activation| {
             *activation = if *activation == Activation::RELU { Activation::Silu } else { Activation::RELU };
         })
     }),
-    ("--epsilon", |options| {
+    (Hint::Epsilon, |options| {
         options.epsilon.as_mut().map(|epsilon| *epsilon = if *epsilon == 0.0 { 0.5 } else { *epsilon * 0.5 })
     }),
-    ("--norm-groups", |options| options.norm_groups.as_mut().map(|groups| *groups += 1)),
-    ("--hf-config", |options| options.hf_config.as_mut().map(|path| path.push("\u{0}"))),
-    ("--source-layout", |options| {
+    (Hint::NormGroups, |options| options.norm_groups.as_mut().map(|groups| *groups += 1)),
+    (Hint::Config, |options| options.hf_config.as_mut().map(|path| path.push("\u{0}"))),
+    (Hint::SourceLayout, |options| {
         options.source_layout.as_mut().map(|library| {
             let another = MODEL_LIBRARIES.into_iter().find(|other| other.name != library.name);
             *library = another.unwrap_or(library);
@@ -194,8 +198,8 @@ impl OpenOptions {
 
     /// The options that were given, and for each of them all options with another value of this one.
     #[cfg(feature = "readers")]
-    pub(crate) fn with_each_changed(&self) -> Vec<(&'static str, Self)> {
-        let changed = |&(name, change): &(&'static str, Change)| {
+    pub(crate) fn with_each_changed(&self) -> Vec<(Hint, Self)> {
+        let changed = |&(name, change): &(Hint, Change)| {
             let mut others = self.clone();
             change(&mut others).map(|()| (name, others))
         };
@@ -211,8 +215,8 @@ mod tests {
     fn each_option_that_was_given_can_be_changed() {
         let given = OpenOptions { epsilon: Some(1e-3), variant: Some(Variant::V1), ..OpenOptions::default() };
         let changed = given.with_each_changed();
-        let names: Vec<&str> = changed.iter().map(|(name, _)| *name).collect();
-        assert_eq!(names, ["--variant", "--epsilon"]);
+        let names: Vec<Hint> = changed.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, [Hint::StrideOn, Hint::Epsilon]);
         assert_eq!((changed[0].1.variant, changed[0].1.epsilon), (Some(Variant::V15), Some(1e-3)));
         let layout = OpenOptions { source_layout: ModelLibrary::named("torchvision"), ..OpenOptions::default() };
         assert_ne!(layout.with_each_changed()[0].1.source_layout.unwrap().name, "torchvision");

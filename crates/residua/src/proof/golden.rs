@@ -3,7 +3,7 @@
 use crate::error::{Result, bail};
 use residua_exec::compare::difference;
 use residua_exec::{Array, order};
-use residua_ir::{Checked, ValueId, validate};
+use residua_ir::{Checked, Hint, ValueId, validate};
 
 use super::bound::{Bound, within};
 use super::finite::{self, Traced};
@@ -70,12 +70,13 @@ pub fn golden(model: &Checked, golden: &Golden, settings: &Settings) -> Result<V
 }
 
 /// What gives the other form of a network without a classifier, where the ranks are those of a map and a vector.
-fn other_form(found: usize, expected: usize) -> &'static str {
-    match (found, expected) {
-        (4, 2) => "; of a network without a classifier, --pooling avg gives the mean of the last map",
-        (2, 4) => "; of a network without a classifier, --pooling none gives the map of the last block",
-        _ => "",
-    }
+fn other_form(found: usize, expected: usize) -> String {
+    let other = match (found, expected) {
+        (4, 2) => "avg gives the mean of the last map",
+        (2, 4) => "none gives the map of the last block",
+        _ => return String::new(),
+    };
+    format!("; of a network without a classifier, {} {other}", Hint::Pooling)
 }
 
 /// What is asked for, where outputs may differ by so much.

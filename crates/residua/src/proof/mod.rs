@@ -37,7 +37,7 @@ use crate::error::{Context, Result};
 use residua_exec::compare::{bit_identical, difference};
 use residua_exec::{Array, Precision, estimate};
 use residua_ir::budget::{self, Limit};
-use residua_ir::{Checked, ValueId};
+use residua_ir::{Checked, Hint, ValueId};
 use serde::Serialize;
 
 pub use batches::{at_sizes_of, prove_batches};
@@ -174,7 +174,8 @@ pub fn examine(a: &Checked, b: &Checked, settings: &Settings, wanted: Wanted) ->
     if let (Verdict::Different, None, Some(output)) = (verification.verdict, &verification.reason, squashed_once(a, b))
         && !settings.before_softmax
     {
-        let reason = "ends in a softmax or sigmoid in one of them only; --before-softmax compares what goes into it";
+        let hint = Hint::BeforeSoftmax;
+        let reason = format!("ends in a softmax or sigmoid in one of them only; {hint} compares what goes into it");
         verification.reason = Some(format!("output `{output}` {reason}"));
     }
     Ok(found)

@@ -4,7 +4,7 @@ use crate::error::{Context, Result, bail};
 use residua_exec::Array;
 use residua_ir::budget::{Limit, Meter};
 use residua_ir::tensor::element_count;
-use residua_ir::{Checked, Graph, Shape, validate};
+use residua_ir::{Checked, Graph, Hint, Shape, validate};
 
 /// Sizes tried for a free height and width: large enough for five halvings, then larger.
 const FREE_SIZES: [usize; 3] = [64, 224, 512];
@@ -41,7 +41,9 @@ pub(super) fn fix_sizes(
     }
     match last {
         Some(error) => {
-            Err(error).context("the model does not hold together at any size that was tried; fix it with --input-shape")
+            let hint = Hint::InputShapes;
+            Err(error)
+                .context(format!("the model does not hold together at any size that was tried; fix it with {hint}"))
         }
         None => bail!("no size to try"),
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Context, Result, bail};
 use residua_emit::place::{MadeFolder, commit_together};
-use residua_ir::{DType, Shown};
+use residua_ir::{DType, Hint, Shown};
 use serde::Serialize;
 
 use super::{Divergence, Failing, Verification};
@@ -50,7 +50,7 @@ pub(crate) fn write(
     for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.shown()))? {
         // What a run that was killed has left is removed with the first file.
         if !entry?.file_name().to_string_lossy().starts_with(".residua-") {
-            bail!("--save {}: the folder is not empty; choose another", folder.shown());
+            bail!("{} {}: the folder is not empty; choose another", Hint::Save, folder.shown());
         }
     }
     let mut files = Vec::new();

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use residua_ir::Hint;
 use residua_resnet::preprocessing::Known;
 
 use super::table::{self, words};
@@ -141,7 +142,7 @@ fn work(summary: &Summary) -> String {
             let (at, counted) = (at(summary), counted_as(summary));
             format!("{}MACs, {}FLOPs{at} ({} MACs){counted}", magnitude(macs), magnitude(flops), number(macs))
         }
-        _ => "depends on the input's size, which is free: pass --input-shape".to_owned(),
+        _ => format!("depends on the input's size, which is free: pass {}", Hint::InputShapes),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use residua_exec::{Array, Data, Executor, Options, Precision, order};
-use residua_ir::{Checked, DType, Graph, ValueId};
+use residua_ir::{Checked, DType, Graph, Hint, ValueId};
 use residua_resnet::preprocessing::Known;
 use serde::Serialize;
 
@@ -179,15 +179,15 @@ fn tap(graph: &Graph, wanted: &str) -> Result<ValueId> {
     match within[..] {
         [] => {
             let names = layers.iter().map(|layer| layer.name.raw());
-            bail!("--tap: the model has no layer `{wanted}`{}", suggest::hint(wanted, names))
+            bail!("{}: the model has no layer `{wanted}`{}", Hint::Taps, suggest::hint(wanted, names))
         }
         [only] => match of_layer(only) {
             Some(value) => Ok(value),
-            None => bail!("--tap: layer `{}` computes nothing", layers[only].name),
+            None => bail!("{}: layer `{}` computes nothing", Hint::Taps, layers[only].name),
         },
         _ => {
             let names: Vec<&str> = within.iter().map(|&index| layers[index].name.raw()).collect();
-            bail!("--tap: `{wanted}` may be `{}`", names.join("` or `"))
+            bail!("{}: `{wanted}` may be `{}`", Hint::Taps, names.join("` or `"))
         }
     }
 }
@@ -197,10 +197,10 @@ fn tap(graph: &Graph, wanted: &str) -> Result<ValueId> {
 /// # Errors
 /// Where the first output is no row of scores a batch, or labels do not fit it.
 pub fn top(results: &[Named], count: usize, labels: Option<&Path>, rows: &[String]) -> Result<Vec<Top>> {
-    let Some(first) = results.first() else { bail!("--top: the model has no output") };
+    let Some(first) = results.first() else { bail!("{}: the model has no output", Hint::Top) };
     let shape = first.array.shape();
     let Some(&classes) = shape.last().filter(|&&classes| classes > 0 && shape.len() >= 2) else {
-        bail!("--top: output `{}` has shape {shape:?}, expected a row of classes for each input", first.name);
+        bail!("{}: output `{}` has shape {shape:?}, expected a row of classes for each input", Hint::Top, first.name);
     };
     let labels = match labels {
         Some(path) => Labels::read(path, classes)?,
