@@ -26,7 +26,7 @@ fn info(name: &str, kind: DataType, dims: &[&str]) -> ValueInfoProto {
     ValueInfoProto { name: name.to_owned(), r#type: ty, ..ValueInfoProto::default() }
 }
 
-fn picture(name: &str) -> ValueInfoProto {
+fn image(name: &str) -> ValueInfoProto {
     info(name, DataType::Float, &["batch", "2", "5", "5"])
 }
 
@@ -100,7 +100,7 @@ fn talkative() -> ModelProto {
         metadata_props: vec![entry("author", "somebody")],
         node: vec![conv, node("Relu", "the relu", &["middle"], &["y"])],
         initializer: vec![TensorProto { doc_string: "of the kernel".to_owned(), ..tensor("kernel", &[3, 2, 1, 1]) }],
-        input: vec![ValueInfoProto { doc_string: "of x".to_owned(), ..picture("x") }],
+        input: vec![ValueInfoProto { doc_string: "of x".to_owned(), ..image("x") }],
         output: vec![info("y", DataType::Float, &["batch", "3", "5", "5"])],
         value_info: vec![ValueInfoProto {
             doc_string: "of what is between".to_owned(),
@@ -197,7 +197,7 @@ fn of_2018() -> ModelProto {
             ),
             with(node("Squeeze", "squeeze", &["row"], &["y"]), vec![ints("axes", &[2])]),
         ],
-        input: vec![picture("x")],
+        input: vec![image("x")],
         output: vec![info("y", DataType::Float, &["batch", "2", "7"])],
         ..GraphProto::default()
     };
@@ -243,8 +243,8 @@ fn where_the_operator_set_of_a_source_cannot_the_first_that_can_is_taken_and_sai
 fn an_activation_that_is_written_out_keeps_its_name() {
     let graph = GraphProto {
         node: vec![NodeProto { name: "the gelu".to_owned(), ..node("Gelu", "", &["x"], &["y"]) }],
-        input: vec![picture("x")],
-        output: vec![picture("y")],
+        input: vec![image("x")],
+        output: vec![image("y")],
         ..GraphProto::default()
     };
     let graph = read(&model(graph, 20));
@@ -306,7 +306,7 @@ fn strange(domain: &str, values: Vec<ValueInfoProto>) -> ModelProto {
         },
         AttributeProto {
             name: "type".to_owned(),
-            tp: picture("").r#type,
+            tp: image("").r#type,
             r#type: AttributeType::TypeProto.into(),
             ..AttributeProto::default()
         },
@@ -319,8 +319,8 @@ fn strange(domain: &str, values: Vec<ValueInfoProto>) -> ModelProto {
             node("Relu", "relu", &["odd out"], &["y"]),
         ],
         initializer: vec![tensor("kernel", &[2, 2, 1, 1])],
-        input: vec![picture("x")],
-        output: vec![picture("y")],
+        input: vec![image("x")],
+        output: vec![image("y")],
         value_info: values,
         ..GraphProto::default()
     };
@@ -334,7 +334,7 @@ fn strange(domain: &str, values: Vec<ValueInfoProto>) -> ModelProto {
 #[test]
 fn a_node_that_is_not_known_is_written_as_it_is() {
     for domain in ["org.example", ""] {
-        for values in [Vec::new(), vec![picture("odd out")]] {
+        for values in [Vec::new(), vec![image("odd out")]] {
             let source = strange(domain, values);
             let written = again(&source);
             assert_eq!(written.opset_import, source.opset_import);
@@ -348,7 +348,7 @@ fn a_node_that_is_not_known_is_written_as_it_is() {
 #[test]
 fn what_is_not_known_keeps_its_operator_set_and_its_numbers() {
     let refused = |domain: &str, change: &dyn Fn(&mut OnnxOptions)| {
-        let graph = read(&strange(domain, vec![picture("odd out")]));
+        let graph = read(&strange(domain, vec![image("odd out")]));
         let mut options = options(&graph);
         change(&mut options);
         write(graph, &options).unwrap_err()
@@ -358,7 +358,7 @@ fn what_is_not_known_keeps_its_operator_set_and_its_numbers() {
     let error = refused("org.example", &|options| options.float = DType::F16);
     assert!(error.contains("f16 instead of f32") && error.contains("leave out dtype"), "{error}");
     // Another domain has versions of its own.
-    let graph = read(&strange("org.example", vec![picture("odd out")]));
+    let graph = read(&strange("org.example", vec![image("odd out")]));
     let options = OnnxOptions { opset: 18, ..options(&graph) };
     assert_eq!(write(graph, &options).unwrap().opset_import[1].version, 3);
 }
@@ -379,7 +379,7 @@ fn what_depends_on_a_shape_that_nobody_declares_is_refused_by_name() {
     let options = options(&graph);
     let error = write(graph, &options).unwrap_err();
     assert!(error.contains("`odd out`") && error.contains("value_info"), "{error}");
-    source.graph.as_mut().unwrap().value_info = vec![picture("odd out")];
+    source.graph.as_mut().unwrap().value_info = vec![image("odd out")];
     assert_eq!(again(&source).graph.unwrap().node[2].op_type, "Softmax");
 }
 
@@ -417,8 +417,8 @@ fn looping() -> ModelProto {
             node("Relu", "relu", &["out"], &["y"]),
         ],
         initializer: vec![tensor("kernel", &[2, 2, 1, 1])],
-        input: vec![picture("x")],
-        output: vec![picture("y")],
+        input: vec![image("x")],
+        output: vec![image("y")],
         ..GraphProto::default()
     };
     model(graph, 17)

@@ -19,7 +19,7 @@ crate::code! {
     /// ## How to fix it
     ///
     /// Connect the first of them to what it is meant to read, and export the model again.
-    pub static CYCLE = Error R109 "cycle";
+    pub static CYCLE = Graph Error R109 "cycle";
 }
 
 crate::code! {
@@ -37,7 +37,7 @@ crate::code! {
     /// ## How to fix it
     ///
     /// Connect the node to what it is meant to read, and export the model again.
-    pub static UNDEFINED = Error R110 "undefined-value";
+    pub static UNDEFINED = Graph Error R110 "undefined-value";
 }
 
 crate::code! {
@@ -56,7 +56,7 @@ crate::code! {
     /// ## How to fix it
     ///
     /// Give each its own name, in whatever reads it as well.
-    pub static REPEATED_NAME = Error R111 "repeated-name";
+    pub static REPEATED_NAME = Graph Error R111 "repeated-name";
 }
 
 /// Codes of the findings that readers make.

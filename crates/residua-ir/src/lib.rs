@@ -35,7 +35,7 @@ pub mod validate;
 pub use cause::in_full;
 pub use cost::Counting;
 pub use files::map_file;
-pub use finding::{Code, Finding, Level};
+pub use finding::{Code, Finding, Group, Level};
 pub use graph::{
     Format, Framework, Graph, GraphBuilder, GraphError, InputType, Layer, LayerId, Metadata, Node, NodeId, OnnxHeader,
     Parameter, ParameterId, Role, Source, SourceOrder, Unused, Value, ValueId, ValueKind, ValueMetadata,

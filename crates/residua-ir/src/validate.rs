@@ -28,7 +28,7 @@ crate::code! {
     ///
     /// The message says what was expected and what was found. Compare the layer's attributes and weights, and those of
     /// the layers before it, with the code that built the model, and export it again.
-    pub static SHAPE_MISMATCH = Error R101 "shape-mismatch";
+    pub static SHAPE_MISMATCH = Graph Error R101 "shape-mismatch";
 }
 
 crate::code! {
@@ -49,7 +49,7 @@ crate::code! {
     /// ## How to fix it
     ///
     /// Compare the file with the code that built the model, and export it again.
-    pub static BAD_ATTRIBUTE = Error R102 "bad-attribute";
+    pub static BAD_ATTRIBUTE = Graph Error R102 "bad-attribute";
 }
 
 crate::code! {
@@ -66,7 +66,7 @@ crate::code! {
     /// ## How to fix it
     ///
     /// Export the model again, or declare the value that it should give.
-    pub static NO_OUTPUT = Error R103 "no-output";
+    pub static NO_OUTPUT = Graph Error R103 "no-output";
 }
 
 crate::code! {
@@ -84,7 +84,7 @@ crate::code! {
     /// ## How to fix it
     ///
     /// Connect it where it belongs, or remove it.
-    pub static DEAD_NODE = Warning R104 "dead-node";
+    pub static DEAD_NODE = Graph Warning R104 "dead-node";
 }
 
 crate::code! {
@@ -103,7 +103,7 @@ crate::code! {
     /// ## How to fix it
     ///
     /// Replace the layer by built-in ones with the same function, or cut the model before it.
-    pub static OPAQUE = Warning R105 "unknown-operator";
+    pub static OPAQUE = Graph Warning R105 "unknown-operator";
 }
 
 crate::code! {
@@ -123,7 +123,7 @@ crate::code! {
     ///
     /// Give the block a projection (a 1x1 convolution with the stride of the main path), or the stride and the width
     /// that its shortcut has.
-    pub static UNEQUAL_BRANCHES = Error R108 "unequal-branches";
+    pub static UNEQUAL_BRANCHES = Graph Error R108 "unequal-branches";
 }
 
 /// Codes of the findings that validation makes.

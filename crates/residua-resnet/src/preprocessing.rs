@@ -1,4 +1,4 @@
-//! How pictures become a network's input: what its file states, else what its architecture was trained with.
+//! How images become a network's input: what its file states, else what its architecture was trained with.
 //!
 //! Each part of a preparation (size, crop, filter, values) has a source of its own. What a file leaves open is not
 //! filled in here, but for the values of pixels, which are those of the architecture's own training, and said to be.
@@ -28,7 +28,7 @@ impl<T> Told<T> {
     }
 }
 
-/// How pictures are prepared, and how each part of it is known.
+/// How images are prepared, and how each part of it is known.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Known {
     /// The rule for the size, where it is stated.
@@ -72,7 +72,7 @@ impl Known {
     }
 }
 
-/// How pictures are prepared for a network: what the file says, else what its architecture was trained with.
+/// How images are prepared for a network: what the file says, else what its architecture was trained with.
 #[must_use]
 pub fn preprocessing_for(model: &Checked, anatomy: &Anatomy) -> Known {
     let stated = &model.graph().source().preprocessing;
@@ -85,7 +85,7 @@ pub fn preprocessing_for(model: &Checked, anatomy: &Anatomy) -> Known {
             known.reason = format!("from {}", values.by);
             if values.value.mode() != Some(Preprocessing::Raw) {
                 let text = format!(
-                    "the network scales its input itself, and {} says that pictures are scaled before: taken is what it \
+                    "the network scales its input itself, and {} says that images are scaled before: taken is what it \
                      says",
                     values.by
                 );
@@ -132,7 +132,7 @@ fn first<T: Copy>(
     let differing = all.filter(|(other, _)| !same(&value, other));
     conflicts.extend(differing.map(|(_, other)| {
         let text =
-            format!("{by} and {other} say differently how pictures are prepared ({part}): taken is what {by} says");
+            format!("{by} and {other} say differently how images are prepared ({part}): taken is what {by} says");
         Conflict { part, text }
     }));
     Some(Told::new(value, by))
@@ -212,6 +212,6 @@ mod tests {
         assert_eq!(known.resize, Some(Told::new(Resize::Shortest { edge: 8 }, "a")));
         assert_eq!(known.values.map(|values| values.by), Some("b".to_owned()));
         let texts: Vec<&str> = known.conflicts.iter().map(|conflict| conflict.text.as_str()).collect();
-        assert_eq!(texts, ["a and b say differently how pictures are prepared (size): taken is what a says"]);
+        assert_eq!(texts, ["a and b say differently how images are prepared (size): taken is what a says"]);
     }
 }

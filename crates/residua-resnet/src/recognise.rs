@@ -193,7 +193,7 @@ pub(crate) fn attempt(
         choices.push(Choice { taken: format!("`{name}` as the classifier"), hints: Vec::new() });
     } else if let Some(&first) = left.first() {
         let more = if left.len() > 1 { format!(" and {} more", left.len() - 1) } else { String::new() };
-        return Err(format!("it has no tensor `{}`{more}", entries[first].name));
+        return Err(format!("the layout has no tensor `{}`{more}", entries[first].name));
     }
     let given = &complete(class, entries, &found, given);
     let mut recipe = deduce(class, &found, given)?;
@@ -384,9 +384,10 @@ fn stem(
             Ok((StemForm::Other, [out, channels], [0; 2]))
         }
         (Some([.., h, w]), ..) => {
-            Err(format!("its first convolution is 7x7 or 3x3, this one is {h}x{w} ({} says its stride)", Hint::Stem))
+            let expected = "the layout's first convolution is 7x7 or 3x3";
+            Err(format!("{expected}, the file's is {h}x{w} ({} says its stride)", Hint::Stem))
         }
-        (None, ..) => Err("its stem is not there, or of another shape".to_owned()),
+        (None, ..) => Err("the layout's stem is not in the file, or of another shape there".to_owned()),
     }
 }
 
@@ -399,12 +400,14 @@ fn stages(found: &Found, kernel: &dyn Fn(Position) -> Option<[usize; 4]>) -> Res
             _ => None,
         })
         .collect();
-    let Some(&(last, _)) = blocks.last() else { return Err("it has residual blocks, here are none".to_owned()) };
+    let Some(&(last, _)) = blocks.last() else {
+        return Err("the layout has residual blocks, the file has none".to_owned());
+    };
     let mut stages = Vec::new();
     for stage in 0..=last {
         let count = blocks.range((stage, 0)..(stage + 1, 0)).count();
         if count == 0 || !blocks.contains(&(stage, count - 1)) {
-            return Err(format!("blocks of its stage {stage} are missing"));
+            return Err(format!("blocks of stage {stage} are not in the file"));
         }
         let first = |n: usize| kernel(Position::Block { stage, block: 0, component: Component::Conv(n) });
         let widths = match (first(1), first(2), first(3)) {
@@ -414,7 +417,7 @@ fn stages(found: &Found, kernel: &dyn Fn(Position) -> Option<[usize; 4]>) -> Res
         };
         let Some((width, outputs)) = widths else {
             return Err(format!(
-                "the convolutions of block 0 in stage {stage} are neither a basic block's nor a bottleneck's"
+                "the file's convolutions of block 0 in stage {stage} are neither a basic block's nor a bottleneck's"
             ));
         };
         stages.push(StageForm { blocks: count, width, outputs });
@@ -436,7 +439,9 @@ fn head(
             bias: bias.is_some(),
             as_conv: weight.is_some_and(|shape| shape.len() == 4),
         }),
-        Some(shape) => return Err(format!("its classifier is a matrix or a 1x1 kernel, this one has shape {shape:?}")),
+        Some(shape) => {
+            return Err(format!("the layout's classifier is a matrix or a 1x1 kernel, the file's has shape {shape:?}"));
+        }
     };
     let pools = classifier.is_some() || given.headless.unwrap_or(class.headless) == Headless::Features;
     Ok(pools.then_some(Head::new(given.head_pool.unwrap_or(HeadPool::Global), classifier)))
@@ -451,11 +456,11 @@ fn bind(class: &ModelClass, recipe: &Recipe, entries: &[Entry], found: &Found) -
                 Some((_, there)) if *there == shape => {}
                 Some((index, there)) => {
                     let name = &entries[*index].name;
-                    return Err(format!("its `{name}` has shape {shape:?}, this one has {there:?}"));
+                    return Err(format!("the layout's `{name}` has shape {shape:?}, the file's has {there:?}"));
                 }
                 None => {
                     let name = class.layout().tensor(slot).unwrap_or_else(|| slot.to_string());
-                    return Err(format!("its `{name}` is missing"));
+                    return Err(format!("the layout's `{name}` is not in the file"));
                 }
             }
             wanted.insert(slot);
@@ -463,7 +468,9 @@ fn bind(class: &ModelClass, recipe: &Recipe, entries: &[Entry], found: &Found) -
     }
     let extra = found.iter().find(|(slot, _)| slot.field != Field::Batches && !wanted.contains(slot));
     match extra {
-        Some((_, (index, _))) => Err(format!("it has no `{}` with these shapes of the rest", entries[*index].name)),
+        Some((_, (index, _))) => {
+            Err(format!("the layout has no `{}` where the others have these shapes", entries[*index].name))
+        }
         None => Ok(()),
     }
 }

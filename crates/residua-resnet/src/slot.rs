@@ -42,7 +42,7 @@ pub enum Component {
 /// What a layer is in a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Position {
-    /// The picture.
+    /// The image.
     Input,
     /// Before the stem's pool.
     Stem(Component),

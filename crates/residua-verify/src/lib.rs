@@ -15,7 +15,8 @@ mod subject;
 pub mod targets;
 mod wiring;
 
-use residua_ir::{Code, Finding};
+use residua_ir::validate::UNEQUAL_BRANCHES;
+use residua_ir::{Code, Finding, Group};
 
 pub use onnx::OnnxText;
 pub use subject::Subject;
@@ -55,8 +56,8 @@ pub fn check(subject: &Subject) -> Vec<Finding> {
     }
     // What the rules know the cause of is not said in general terms as well.
     let explained = |finding: &&Finding| {
-        let same = |other: &Finding| other.code.id == "R207" && other.node == finding.node;
-        finding.code.id != "R108" || !found.iter().any(same)
+        let same = |other: &Finding| other.code == rules::IDENTITY_CHANGES_SHAPE && other.node == finding.node;
+        finding.code != &UNEQUAL_BRANCHES || !found.iter().any(same)
     };
     let mut findings: Vec<Finding> = subject.validation.iter().filter(explained).cloned().collect();
     findings.extend(found);
@@ -67,24 +68,24 @@ pub fn check(subject: &Subject) -> Vec<Finding> {
 /// Findings about the values of the weights alone; what a conversion asks before it writes.
 #[must_use]
 pub fn check_values(subject: &Subject) -> Vec<Finding> {
-    check_some(subject, |id| id.starts_with("R3"))
+    check_some(subject, |code| code.group == Group::Values)
 }
 
 /// Findings about sizes that are declared free and are not.
 #[must_use]
 pub fn check_free_sizes(subject: &Subject) -> Vec<Finding> {
-    check_some(subject, |id| id == "R114")
+    check_some(subject, |code| code == rules::FREE_SIZES)
 }
 
 /// Findings about what the float type that the weights are to be kept in cannot hold.
 #[must_use]
 pub fn check_float(subject: &Subject) -> Vec<Finding> {
-    check_some(subject, |id| rules::OF_FLOATS.iter().any(|code| code.id == id))
+    check_some(subject, |code| rules::OF_FLOATS.contains(&code))
 }
 
-fn check_some(subject: &Subject, wanted: impl Fn(&str) -> bool) -> Vec<Finding> {
+fn check_some(subject: &Subject, wanted: impl Fn(&'static Code) -> bool) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for rule in rules::ALL.iter().filter(|rule| wanted(rule.code.id)) {
+    for rule in rules::ALL.iter().filter(|rule| wanted(rule.code)) {
         (rule.check)(subject, &mut findings);
     }
     findings
@@ -99,8 +100,44 @@ pub fn codes() -> Vec<&'static Code> {
     codes.extend(rules::OF_TEXT.iter().map(|rule| rule.code));
     codes.extend(manifest::CODES);
     codes.extend(numbers::CODES);
-    codes.sort_by_key(|code| code.id);
+    codes.sort_unstable();
     codes
+}
+
+/// What has to be asked for before findings of a kind are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AskedBy {
+    /// Nothing: they are looked for in every model.
+    Always,
+    /// The architecture that it must be ([`Subject::new`]).
+    Expectation,
+    /// A narrow float type to keep its weights in ([`Subject::in_dtype`]).
+    FloatType,
+    /// A runtime that it must run under ([`Subject::for_targets`]).
+    Target,
+    /// Outputs that it must reproduce.
+    Golden,
+    /// A model that it must be the same as.
+    Reference,
+    /// The manifest of its conversion.
+    Manifest,
+}
+
+impl AskedBy {
+    /// For findings of this kind.
+    #[must_use]
+    pub fn of(code: &'static Code) -> Self {
+        match code.group {
+            Group::Target => Self::Target,
+            Group::Manifest => Self::Manifest,
+            Group::Numbers if code == &numbers::GOLDEN => Self::Golden,
+            Group::Numbers => Self::Reference,
+            Group::Topology if code == rules::EXPECTED => Self::Expectation,
+            Group::Values if rules::OF_FLOATS.contains(&code) => Self::FloatType,
+            Group::Graph | Group::Topology | Group::Values | Group::OnnxText => Self::Always,
+        }
+    }
 }
 
 /// The code of this id or name, in any case.
@@ -123,6 +160,25 @@ mod tests {
             assert!(parts.iter().all(|part| part.lines().count() > 1 || *part == parts[0]), "{}: {text}", code.id);
             assert!(code.summary().ends_with('.') && code.summary().len() > 20, "{}: {}", code.id, code.summary());
         }
+    }
+
+    #[test]
+    fn ids_show_people_the_group() {
+        let hundred = |group: Group| 1 + Group::ALL.iter().position(|&other| other == group).unwrap();
+        for code in codes() {
+            assert!(code.id.starts_with(&format!("R{}", hundred(code.group))), "{}: {:?}", code.id, code.group);
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_is_told_by_codes_that_are_there() {
+        let asked = |by: AskedBy| -> Vec<&str> {
+            codes().into_iter().filter(|code| AskedBy::of(code) == by).map(|code| code.id).collect()
+        };
+        assert_eq!(asked(AskedBy::Expectation), ["R200"]);
+        assert_eq!(asked(AskedBy::FloatType), ["R309", "R310"]);
+        assert_eq!((asked(AskedBy::Golden), asked(AskedBy::Reference)), (vec!["R700"], vec!["R701", "R702"]));
+        assert_eq!(asked(AskedBy::Manifest).len(), manifest::CODES.len());
     }
 
     #[test]

@@ -22,7 +22,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Nothing, where the change is known. Otherwise take the file of the conversion, or convert again.
-    pub static CHANGED_FILE = Warning R500 "changed-file";
+    pub static CHANGED_FILE = Manifest Warning R500 "changed-file";
 }
 
 residua_ir::code! {
@@ -40,7 +40,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Give the files of this conversion, or convert again.
-    pub static MISSING_TENSOR = Error R501 "missing-from-file";
+    pub static MISSING_TENSOR = Manifest Error R501 "missing-from-file";
 }
 
 residua_ir::code! {
@@ -58,7 +58,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Give the files of this conversion, or convert again.
-    pub static EXTRA_TENSOR = Error R502 "unknown-to-manifest";
+    pub static EXTRA_TENSOR = Manifest Error R502 "unknown-to-manifest";
 }
 
 residua_ir::code! {
@@ -75,7 +75,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Give the files of this conversion, or convert again.
-    pub static CHANGED_SHAPE = Error R503 "changed-shape";
+    pub static CHANGED_SHAPE = Manifest Error R503 "changed-shape";
 }
 
 residua_ir::code! {
@@ -93,7 +93,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Give the files of this conversion, or convert again.
-    pub static CHANGED_VALUES = Error R504 "changed-values";
+    pub static CHANGED_VALUES = Manifest Error R504 "changed-values";
 }
 
 residua_ir::code! {
@@ -113,7 +113,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Take the manifest that `convert` wrote, or convert again.
-    pub static BROKEN_TRANSFORM = Error R505 "broken-transform";
+    pub static BROKEN_TRANSFORM = Manifest Error R505 "broken-transform";
 }
 
 /// All of them, ascending.

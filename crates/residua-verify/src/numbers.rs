@@ -23,7 +23,7 @@ residua_ir::code! {
     /// Hold the file against its source (`residua compare`): where both differ, the export went wrong, and the first layer
     /// that diverges is named. Where they do not, compute the golden outputs anew, in inference mode, on the inputs that
     /// are stored with them.
-    pub static GOLDEN = Error R700 "golden-differs";
+    pub static GOLDEN = Numbers Error R700 "golden-differs";
 }
 
 residua_ir::code! {
@@ -44,7 +44,7 @@ residua_ir::code! {
     ///
     /// The first layer that diverges is where to look; `residua compare` shows more. Where the model is meant to be another
     /// one (quantised, trained further), allow for it with `--tolerance`, or name the right reference.
-    pub static REFERENCE_FUNCTION = Error R701 "reference-function";
+    pub static REFERENCE_FUNCTION = Numbers Error R701 "reference-function";
 }
 
 residua_ir::code! {
@@ -62,7 +62,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Export the network that was trained, from the same code; or name the reference that this one was made of.
-    pub static REFERENCE_STRUCTURE = Error R702 "reference-structure";
+    pub static REFERENCE_STRUCTURE = Numbers Error R702 "reference-structure";
 }
 
 /// All of them, ascending.

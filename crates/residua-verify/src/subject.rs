@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use rayon::prelude::*;
 use residua_ir::free_sizes::{self, Contradiction};
 use residua_ir::op::description::Products;
+use residua_ir::validate::{BAD_ATTRIBUTE, SHAPE_MISMATCH};
 use residua_ir::{
     Checked, Code, DType, Finding, Invalid, NodeId, Op, Parameter, ParameterId, Role, Statistics, TensorError, Typed,
     ValueId, ValueKind,
@@ -145,9 +146,8 @@ impl<'a> Subject<'a> {
 
     /// Whether a layer of a block cannot be computed: what else is odd about the block follows from that.
     pub(crate) fn is_broken(&self, block: &Block) -> bool {
-        let broken =
-            |id: &str| id == residua_ir::validate::SHAPE_MISMATCH.id || id == residua_ir::validate::BAD_ATTRIBUTE.id;
-        let mut errors = self.validation.iter().filter(|finding| broken(finding.code.id)).peekable();
+        let broken = [&SHAPE_MISMATCH, &BAD_ATTRIBUTE];
+        let mut errors = self.validation.iter().filter(|finding| broken.contains(&finding.code)).peekable();
         errors.peek().is_some() && {
             let nodes = block.main.iter().chain(&block.path.nodes).chain([&block.add]);
             let layers: Vec<&str> = nodes.map(|&node| self.layer(node)).collect();
@@ -179,7 +179,7 @@ impl<'a> Subject<'a> {
     }
 
     /// The kernels among them: what convolutions and dense layers multiply by. A vector that was given more axes, to be
-    /// added to pictures, is none, and what only an operator reads that is not known may be anything.
+    /// added to images, is none, and what only an operator reads that is not known may be anything.
     pub(crate) fn kernels(&self) -> impl Iterator<Item = (&'a Parameter, &Result<Statistics, TensorError>)> {
         let graph = self.model.graph();
         let multiplies = |op: &Op| op.describe().products != Products::None;

@@ -5,18 +5,20 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use residua_ir::Code;
+use residua_ir::{Code, Group};
 
-/// What codes of a number are about.
-const GROUPS: [(&str, &str); 7] = [
-    ("R1", "Graph and shapes"),
-    ("R2", "Residual topology"),
-    ("R3", "Values of the weights"),
-    ("R4", "Target runtimes (`--target`)"),
-    ("R5", "Manifests (`--manifest`)"),
-    ("R6", "ONNX files"),
-    ("R7", "Numbers of a run (`--golden`, `--against`)"),
-];
+/// What stands over the codes of a group.
+fn title(group: Group) -> &'static str {
+    match group {
+        Group::Graph => "Graph and shapes",
+        Group::Topology => "Residual topology",
+        Group::Values => "Values of the weights",
+        Group::Target => "Target runtimes (`--target`)",
+        Group::Manifest => "Manifests (`--manifest`)",
+        Group::OnnxText => "ONNX files",
+        Group::Numbers => "Numbers of a run (`--golden`, `--against`)",
+    }
+}
 
 fn entry(text: &mut String, code: &Code) {
     write!(text, "\n### {} {}\n\nLevel: {}.\n\n", code.id, code.name, code.level).unwrap();
@@ -40,12 +42,10 @@ fn page() -> String {
         let anchor = format!("{}-{}", code.id, code.name).to_lowercase();
         writeln!(text, "| [{}](#{anchor}) | {} | {} | {} |", code.id, code.name, code.level, code.summary()).unwrap();
     }
-    for (start, title) in GROUPS {
-        write!(text, "\n## {title}\n").unwrap();
-        codes.iter().filter(|code| code.id.starts_with(start)).for_each(|code| entry(&mut text, code));
+    for group in Group::ALL {
+        write!(text, "\n## {}\n", title(group)).unwrap();
+        codes.iter().filter(|code| code.group == group).for_each(|code| entry(&mut text, code));
     }
-    let told = codes.iter().filter(|code| GROUPS.iter().any(|(start, _)| code.id.starts_with(start)));
-    assert_eq!(told.count(), codes.len(), "a code is of no group");
     text
 }
 

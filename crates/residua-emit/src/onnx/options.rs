@@ -7,10 +7,10 @@ use super::version::PORTABLE;
 /// Axis order of the model's inputs and outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum InputLayout {
-    /// Pictures are NCHW, and everything else is in the order of the graph.
+    /// Images are NCHW, and everything else is in the order of the graph.
     #[default]
     Nchw,
-    /// Pictures are NHWC, and everything else is in the source's order.
+    /// Images are NHWC, and everything else is in the source's order.
     Nhwc,
     /// Everything is in the source's order.
     Source,

@@ -2,7 +2,7 @@
 //!
 //! There is no graph in the metadata: a reader tells the network from names and shapes, from the hints that no name can
 //! give, and for Hugging Face from `config.json`, which is written beside and committed with the weights, as is
-//! `preprocessor_config.json` where the source states how pictures are prepared. So what is
+//! `preprocessor_config.json` where the source states how images are prepared. So what is
 //! proved by reading the file back is what everybody else will read.
 
 use std::fs;
@@ -22,7 +22,7 @@ use crate::{Dropped, EmitError, Emitted, Exactness, InMemory, TensorMapping, flo
 
 /// Name of the file that says how Hugging Face's model code is to be built.
 pub const CONFIG: &str = "config.json";
-/// Name of the file that says how Hugging Face's image processors prepare pictures.
+/// Name of the file that says how Hugging Face's image processors prepare images.
 pub const PROCESSOR: &str = "preprocessor_config.json";
 
 /// Writes the tensors of `fitted` beside `target`, to be read back and then [committed](Staged::commit).

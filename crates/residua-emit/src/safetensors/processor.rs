@@ -1,4 +1,4 @@
-//! `preprocessor_config.json` of Hugging Face: how pictures are prepared, for transformers' image processors.
+//! `preprocessor_config.json` of Hugging Face: how images are prepared, for transformers' image processors.
 //! (Source: transformers 5, `image_processing_backends.py`; the classes of ViT and BiT differ in what they do by themselves alone.)
 //!
 //! Written is what the source states of sizes and values. What it does not state is not made up, and what no image
@@ -35,7 +35,7 @@ fn settings(preparation: Preparation) -> Result<Value, String> {
         Some(Resize::Between { edge, longest }) => Some(json!({ "shortest_edge": edge, "longest_edge": longest })),
         Some(Resize::Exact { height, width }) => Some(json!({ "height": height, "width": width })),
         Some(Resize::Cover { height, width }) => return Err(format!("covers {height}x{width}")),
-        Some(Resize::Within { height, width }) => return Err(format!("fits pictures into {height}x{width}")),
+        Some(Resize::Within { height, width }) => return Err(format!("fits images into {height}x{width}")),
     };
     let middle = match crop {
         None | Some(Crop::All) => None,

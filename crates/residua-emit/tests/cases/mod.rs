@@ -655,11 +655,11 @@ fn interfaces(z: &mut Cases) {
     z.0.push(Case { name: "channels_last".to_owned(), since: 0, model: validate(channels_last()).unwrap() });
 }
 
-/// As a Keras reader leaves it: NHWC in the source, with a flattened picture and a picture as outputs.
+/// As a Keras reader leaves it: NHWC in the source, with a flattened image and a image as outputs.
 fn channels_last() -> Graph {
     let mut g = GraphBuilder::new("channels_last");
     let ty = InputType { dtype: DType::F32, shape: fixed() };
-    let x = g.input_with("picture", ty, SourceOrder::channels_last());
+    let x = g.input_with("image", ty, SourceOrder::channels_last());
     let flat = InputType { dtype: DType::F32, shape: Shape::batch(&[4 * 7 * 6]) };
     let order = SourceOrder::FlattenedChannelsLast { channels: 4, height: 7, width: 6 };
     let vector = g.input_with("vector", flat, order.clone());

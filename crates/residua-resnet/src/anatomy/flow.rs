@@ -69,7 +69,7 @@ pub(crate) struct Flow<'a> {
     jump: Vec<Option<ValueId>>,
     depth: Vec<u32>,
     convs: Vec<u32>,
-    /// Axis of the channels: 1, but where a model permutes pictures.
+    /// Axis of the channels: 1, but where a model permutes images.
     axis: Vec<usize>,
     channels: Vec<Option<usize>>,
     /// Whether the grouped norms are instance norms.

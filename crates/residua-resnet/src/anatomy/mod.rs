@@ -101,7 +101,7 @@ pub struct Stem {
     /// The pool behind them.
     #[serde(skip)]
     pub pool: Option<NodeId>,
-    /// Arithmetic on the picture itself, before the first convolution: the network prepares its input on its own.
+    /// Arithmetic on the image itself, before the first convolution: the network prepares its input on its own.
     #[serde(skip)]
     pub scaling: Vec<NodeId>,
     /// Whether a fixed filter smooths before a stride.
@@ -182,9 +182,9 @@ pub enum NormKind {
     Batch,
     /// Over groups of channels.
     Group,
-    /// Over each channel of a picture.
+    /// Over each channel of a image.
     Instance,
-    /// Over a whole picture or its channels.
+    /// Over a whole image or its channels.
     Layer,
     /// A scale and an offset per channel: what an exporter leaves of a batch norm.
     Affine,

@@ -124,7 +124,7 @@ impl Path {
 pub(crate) fn stride(flow: &Flow, node: NodeId) -> usize {
     let strides = match flow.graph.node(node).op.describe().flow {
         DataFlow::Window(windows) => windows.strides,
-        // A picture is thinned along both axes; one of them counts.
+        // An image is thinned along both axes; one of them counts.
         DataFlow::Sliced { axis: 2, step } => [usize::try_from(step).unwrap_or(1); 2],
         DataFlow::Sliced { .. }
         | DataFlow::SamePlace

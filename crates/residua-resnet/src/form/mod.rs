@@ -1,7 +1,7 @@
 //! The known forms of residual networks and their names; which form a network has, and in what it differs from another.
 //!
 //! A [`Form`] says what all networks of one name share: stem, stages, blocks, strides. It does not say what may be
-//! changed without changing the name: channels of the picture, its size, classes, head. The same description serves in
+//! changed without changing the name: channels of the image, its size, classes, head. The same description serves in
 //! both directions: [`Form::named`] gives it from a name, `observed` from an [`Anatomy`]; they are compared field by
 //! field, and the differences are sentences.
 //!

@@ -181,7 +181,7 @@ fn all_of<const N: usize>(parts: [Result<Vec<String>, Vec<String>>; N]) -> Resul
     if reasons.is_empty() { Ok(parts.into_iter().flatten().flatten().collect()) } else { Err(reasons) }
 }
 
-/// Channels of the picture.
+/// Channels of the image.
 fn channels(anatomy: &Anatomy) -> usize {
     anatomy.stem.convs.first().map_or(3, |conv| conv.inputs * conv.groups.max(1))
 }
@@ -215,7 +215,7 @@ fn outside_of_forms(model: &Checked, anatomy: &Anatomy) -> Vec<String> {
     let mut refuse = |reason: String| reasons.push(reason);
     if let Some(&node) = anatomy.stem.scaling.first() {
         let layer = &graph.layer(graph.node(node).layer).name;
-        refuse(format!("it prepares its pictures itself (`{layer}`), which is part of no layout"));
+        refuse(format!("it prepares its images itself (`{layer}`), which is part of no layout"));
     }
     if let Some(loose) = anatomy.loose.first() {
         let behind = &anatomy.blocks[loose.behind].name;

@@ -119,7 +119,7 @@ pub struct Can {
     pub norms: &'static [Norms],
     /// Only networks of these depths in their standard sizes; empty for any sizes.
     pub only: &'static [usize],
-    /// How pictures of `{n}` channels are had where that is not 3, empty where nothing has to be said; none where the code
+    /// How images of `{n}` channels are had where that is not 3, empty where nothing has to be said; none where the code
     /// takes 3.
     pub channels: Option<&'static str>,
     /// How it is had without a classifier; none where the code always has one.
@@ -241,7 +241,7 @@ impl ModelClass {
         self.settings(&form, self.conventions.first_stride).map(|_| ()).map_err(|reasons| reasons.join("; "))
     }
 
-    /// As [`ModelClass::settings`], for what stands before and behind the blocks: channels of pictures, and whether the network
+    /// As [`ModelClass::settings`], for what stands before and behind the blocks: channels of images, and whether the network
     /// classifies, or at least takes the mean of its last map.
     ///
     /// # Errors
@@ -252,7 +252,7 @@ impl ModelClass {
             Some(text) if channels != 3 => settings.push(text.replace("{n}", &channels.to_string())),
             None if channels != 3 => {
                 let plural = if channels == 1 { "" } else { "s" };
-                reasons.push(format!("its pictures have {channels} channel{plural}, the layout's code takes 3"));
+                reasons.push(format!("its images have {channels} channel{plural}, the layout's code takes 3"));
             }
             Some(_) | None => {}
         }

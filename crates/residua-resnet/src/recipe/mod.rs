@@ -1,6 +1,6 @@
 //! Descriptions of networks that are complete enough to build them.
 //!
-//! A [`Recipe`] is a [`Form`] with what a form leaves open (picture, head) and what the conventions of its maker settle
+//! A [`Recipe`] is a [`Form`] with what a form leaves open (image, head) and what the conventions of its maker settle
 //! (names, epsilons, biases, padding). [`Recipe::layers`] lists the layers with their tensors and shapes, in the order
 //! in which Keras lists them; [`Recipe::build`] makes the graph of them, given the tensors. One builder serves all
 //! recipes: what differs is data.
@@ -40,7 +40,7 @@ pub struct Recipe {
     pub form: Form,
     /// Sizes that the form leaves open.
     pub sizes: Sizes,
-    /// The picture.
+    /// The image.
     pub input: Input,
     /// What follows the last block; [`None`] ends the network there.
     pub head: Option<Head>,
@@ -81,7 +81,7 @@ pub struct Sizes {
     pub gates: Vec<usize>,
 }
 
-/// The picture that a network takes.
+/// The image that a network takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {
     /// Channels.
@@ -114,9 +114,9 @@ pub enum Biases {
 /// Whose habits a recipe follows where names, classes and the order of layers are concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framework {
-    /// Layers in Keras's order, named by Keras where the layout names none; pictures NHWC.
+    /// Layers in Keras's order, named by Keras where the layout names none; images NHWC.
     Keras,
-    /// Layers in the order of the forward pass; pictures NCHW.
+    /// Layers in the order of the forward pass; images NCHW.
     Torch,
 }
 

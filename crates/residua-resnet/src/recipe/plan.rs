@@ -1,6 +1,6 @@
 //! Which layers a recipe has: stem, blocks and head, in the order in which the model's code makes them.
 //!
-//! Invariant: a layer reads layers before it only. Sizes are followed as far as the picture's is known, since padding
+//! Invariant: a layer reads layers before it only. Sizes are followed as far as the image's is known, since padding
 //! and flattened features may depend on them.
 
 use std::collections::HashMap;
@@ -435,7 +435,7 @@ fn centred(before: Option<[usize; 2]>, window: Window) -> (ConvPadding, Option<[
     (ConvPadding::Amounts(Pads::all(amount)), size)
 }
 
-/// How a convolution pads a picture of this size, and the size it gives; `valid` where a layer before it pads.
+/// How a convolution pads a image of this size, and the size it gives; `valid` where a layer before it pads.
 fn padding(before: Option<[usize; 2]>, window: Window, valid: bool) -> (ConvPadding, Option<[usize; 2]>) {
     let Window { kernel, stride, dilation } = window;
     if valid || kernel == 1 {

@@ -175,13 +175,13 @@ fn other_sizes_and_habits_are_recognised_too() {
         small("resnet50", &bottlenecks, Conventions { biases: Biases::All, ..TORCH }),
         small("resnet50", &bottlenecks, Conventions { pool_edge: PoolEdge::Zeros, ..TORCH }),
     ];
-    // Groups that divide the widths; a bottleneck on the stem of small pictures.
+    // Groups that divide the widths; a bottleneck on the stem of small images.
     let mut grouped = small("resnet50", &bottlenecks, TORCH);
     grouped.form.groups = 4;
     recipes.push(grouped);
-    let mut on_small_pictures = small("resnet50", &bottlenecks, TORCH);
-    on_small_pictures.form.stem = StemForm::Small;
-    recipes.push(on_small_pictures);
+    let mut on_small_images = small("resnet50", &bottlenecks, TORCH);
+    on_small_images.form.stem = StemForm::Small;
+    recipes.push(on_small_images);
     for recipe in recipes {
         let found = analyse(&built(&recipe));
         assert_eq!(Form::observed(&found), Some(recipe.form.clone()), "{recipe:?}");

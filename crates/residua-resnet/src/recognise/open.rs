@@ -125,7 +125,7 @@ impl Recipe {
         choices(false, self, given)
     }
 
-    /// By how much its last map is smaller than the picture.
+    /// By how much its last map is smaller than the image.
     #[must_use]
     pub fn whole_stride(&self) -> usize {
         let stages = if self.pace.strides.is_empty() { usual(self) } else { self.pace.strides.clone() };

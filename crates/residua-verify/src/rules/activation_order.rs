@@ -23,7 +23,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Put the layer back, or compare the block with its siblings in the code that built the model.
-    pub(super) static CODE = Warning R209 "activation-order";
+    pub(super) static CODE = Topology Warning R209 "activation-order";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

@@ -22,7 +22,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Fold batch norms into the convolutions first, keep this layer in float32, or use bfloat16.
-    pub(super) static CODE = Warning R310 "below-float16";
+    pub(super) static CODE = Values Warning R310 "below-float16";
 }
 
 /// Of a kernel, one value in so many may vanish without a word: it is nothing beside the others.

@@ -21,7 +21,7 @@ residua_ir::code! {
     ///
     /// Fold batch norms into the convolutions first (their variances are what is large as a rule), keep this layer in
     /// float32, or use bfloat16.
-    pub(super) static CODE = Error R309 "beyond-float16";
+    pub(super) static CODE = Values Error R309 "beyond-float16";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

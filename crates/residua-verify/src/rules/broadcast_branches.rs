@@ -23,7 +23,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Give the branch the channels, the stride and the pools that the other one has.
-    pub(super) static CODE = Warning R217 "broadcast-branches";
+    pub(super) static CODE = Topology Warning R217 "broadcast-branches";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

@@ -11,9 +11,9 @@ residua_ir::code! {
     ///
     /// ## Why it matters
     ///
-    /// Whoever runs the model believes the declaration: it loads, runs on one picture, and fails or computes nonsense on
+    /// Whoever runs the model believes the declaration: it loads, runs on one image, and fails or computes nonsense on
     /// two. A reshape to `[1, 2048]`, which exporters write where a batch of 1 was traced, is the usual reason; others
-    /// are constants that were made for a batch, and matrix products behind a flatten of the whole picture.
+    /// are constants that were made for a batch, and matrix products behind a flatten of the whole image.
     ///
     /// ## Example
     ///
@@ -24,7 +24,7 @@ residua_ir::code! {
     ///
     /// Export again with the batch as a free axis, or let `residua convert --free-batch` make it one, which is proved.
     /// Where the size is meant to be fixed, declare it so: `residua convert --input-shape`.
-    pub(super) static CODE = Error R114 "contradicted-size";
+    pub(super) static CODE = Graph Error R114 "contradicted-size";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

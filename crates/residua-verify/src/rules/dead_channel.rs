@@ -21,7 +21,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Nothing for a network that was pruned. Otherwise take the checkpoint that was meant.
-    pub(super) static CODE = Warning R305 "dead-channel";
+    pub(super) static CODE = Values Warning R305 "dead-channel";
 }
 
 /// Of so many filters, one that is zero is no reason to worry: trained networks have some.

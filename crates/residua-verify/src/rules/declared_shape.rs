@@ -25,7 +25,7 @@ residua_ir::code! {
     ///
     /// Export the model again. Where the graph is what is meant, `residua convert MODEL.onnx OUT.onnx` declares what
     /// follows from it.
-    pub(super) static CODE = Error R112 "declared-shape";
+    pub(super) static CODE = Graph Error R112 "declared-shape";
 }
 
 /// Further contradictions mostly follow from the first ones.

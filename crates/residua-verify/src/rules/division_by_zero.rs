@@ -21,7 +21,7 @@ residua_ir::code! {
     ///
     /// Where the epsilon was not meant to be 0, say the right one (`--epsilon`). Otherwise the channel was never used, or
     /// the tensor was not loaded: take the checkpoint that was meant.
-    pub(super) static CODE = Error R311 "division-by-zero";
+    pub(super) static CODE = Values Error R311 "division-by-zero";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

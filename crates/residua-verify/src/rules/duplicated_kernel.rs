@@ -23,7 +23,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Compare the names of the tensors with those of the checkpoint that it came from.
-    pub(super) static CODE = Warning R306 "duplicated-kernel";
+    pub(super) static CODE = Values Warning R306 "duplicated-kernel";
 }
 
 /// Fewer values than this are alike by chance, or by design.

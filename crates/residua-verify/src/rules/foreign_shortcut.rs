@@ -24,7 +24,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Start the shortcut from what the main path starts from.
-    pub(super) static CODE = Warning R205 "foreign-shortcut";
+    pub(super) static CODE = Topology Warning R205 "foreign-shortcut";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

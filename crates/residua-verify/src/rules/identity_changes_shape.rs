@@ -20,7 +20,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Give the block a projection: a 1x1 convolution with the stride of the main path.
-    pub(super) static CODE = Error R207 "identity-changes-shape";
+    pub(super) static CODE = Topology Error R207 "identity-changes-shape";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
@@ -54,7 +54,7 @@ pub(super) fn changes(subject: &Subject, block: &Block) -> Vec<String> {
     {
         changes.push(format!("makes {gives} channels of {takes}"));
     }
-    // What enlarges again, as attention over a pooled picture does, makes up for a stride.
+    // What enlarges again, as attention over a pooled image does, makes up for a stride.
     let enlarges =
         block.steps.iter().any(|step| matches!(step, Step::Other | Step::Merge | Step::Reshape | Step::Dense));
     if block.stride > 1 && !enlarges {

@@ -22,7 +22,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Check which layer the shortcut should start from.
-    pub(super) static CODE = Warning R204 "long-skip";
+    pub(super) static CODE = Topology Warning R204 "long-skip";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

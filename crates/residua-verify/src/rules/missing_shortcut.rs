@@ -25,7 +25,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Check whether the addition of a block was lost when the model was built or exported.
-    pub(super) static CODE = Warning R202 "missing-shortcut";
+    pub(super) static CODE = Topology Warning R202 "missing-shortcut";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

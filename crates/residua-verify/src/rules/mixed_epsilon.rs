@@ -21,7 +21,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Set the epsilon to the one that the layer was trained with.
-    pub(super) static CODE = Warning R203 "mixed-epsilon";
+    pub(super) static CODE = Topology Warning R203 "mixed-epsilon";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

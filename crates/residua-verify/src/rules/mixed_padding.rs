@@ -16,7 +16,7 @@ residua_ir::code! {
     /// ## Why it matters
     ///
     /// TensorFlow's SAME pads a convolution with a stride on one side only where the size is even, PyTorch pads both
-    /// sides alike. Both give the same size and read other pixels: the picture is shifted by one.
+    /// sides alike. Both give the same size and read other pixels: the image is shifted by one.
     ///
     /// ## Example
     ///
@@ -25,7 +25,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Give it the padding that the others have.
-    pub(super) static CODE = Warning R214 "mixed-padding";
+    pub(super) static CODE = Topology Warning R214 "mixed-padding";
 }
 
 /// How a convolution pads. What pads half of its kernel on each side may at the same time be SAME.

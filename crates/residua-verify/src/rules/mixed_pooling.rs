@@ -23,7 +23,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Give it the pool that the others have.
-    pub(super) static CODE = Warning R215 "mixed-pooling";
+    pub(super) static CODE = Topology Warning R215 "mixed-pooling";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

@@ -61,6 +61,15 @@ use residua_ir::Code;
 
 use crate::{Rule, TextRule};
 
+/// What is found only where the user says which architecture the model must be.
+pub(crate) static EXPECTED: &Code = &unexpected_architecture::CODE;
+
+/// Sizes that are declared free and are not.
+pub(crate) static FREE_SIZES: &Code = &contradicted_size::CODE;
+
+/// A reason why branches are unequal.
+pub(crate) static IDENTITY_CHANGES_SHAPE: &Code = &identity_changes_shape::CODE;
+
 /// What is found only where the weights are to be kept in another float type.
 pub(crate) static OF_FLOATS: [&Code; 2] = [&beyond_f16::CODE, &below_f16::CODE];
 

@@ -22,7 +22,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Give the stride to the convolution that has it in the other blocks.
-    pub(super) static CODE = Warning R211 "moved-stride";
+    pub(super) static CODE = Topology Warning R211 "moved-stride";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

@@ -20,7 +20,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Rename it, or look for the block that is missing.
-    pub(super) static CODE = Warning R213 "name-mismatch";
+    pub(super) static CODE = Topology Warning R213 "name-mismatch";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

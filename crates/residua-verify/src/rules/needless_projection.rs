@@ -22,7 +22,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Compare this block with its siblings in the code that built the model.
-    pub(super) static CODE = Warning R208 "needless-projection";
+    pub(super) static CODE = Topology Warning R208 "needless-projection";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

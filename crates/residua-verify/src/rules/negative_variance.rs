@@ -21,7 +21,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Compare the order of the tensors in the file with what the layer expects: scale, offset, mean, variance.
-    pub(super) static CODE = Error R302 "negative-variance";
+    pub(super) static CODE = Values Error R302 "negative-variance";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

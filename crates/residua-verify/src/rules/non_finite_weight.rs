@@ -19,7 +19,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Take an earlier checkpoint, or convert again with a wider float type.
-    pub(super) static CODE = Error R301 "non-finite-weight";
+    pub(super) static CODE = Values Error R301 "non-finite-weight";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

@@ -24,7 +24,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Compare this block with its siblings in the code that built the model.
-    pub(super) static CODE = Warning R201 "odd-block";
+    pub(super) static CODE = Topology Warning R201 "odd-block";
 }
 
 /// What a block is compared by.

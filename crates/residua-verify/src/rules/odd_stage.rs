@@ -10,11 +10,11 @@ use crate::dominant::{DominantPattern, usual};
 
 residua_ir::code! {
     /// One stage breaks the pattern of the others: its number of blocks, its width, or the factor by which it makes the
-    /// picture smaller.
+    /// image smaller.
     ///
     /// ## Why it matters
     ///
-    /// Residual networks double their channels and halve the picture from stage to stage, and each depth has its own
+    /// Residual networks double their channels and halve the image from stage to stage, and each depth has its own
     /// number of blocks. A stage that does not is often one whose block was lost, or whose stride was.
     ///
     /// ## Example
@@ -24,7 +24,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Compare the stages with the code that built the model.
-    pub(super) static CODE = Warning R212 "odd-stage";
+    pub(super) static CODE = Topology Warning R212 "odd-stage";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
@@ -74,7 +74,7 @@ fn widths(subject: &Subject, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Each stage halves the picture, but for one; stages that are dilated instead do so on purpose.
+/// Each stage halves the image, but for one; stages that are dilated instead do so on purpose.
 fn strides(subject: &Subject, dominant: &DominantPattern, form: &Form, findings: &mut Vec<Finding>) {
     let stages = &subject.anatomy.stages;
     let halving = match form.stride_in {
@@ -89,8 +89,8 @@ fn strides(subject: &Subject, dominant: &DominantPattern, form: &Form, findings:
     }
     if let Some(block) = first_block(subject, at) {
         let message = match halving.len() - 1 {
-            1 => format!("stage {at} has stride {}; the other one halves the picture", stages[at].stride),
-            more => format!("stage {at} has stride {}; the other {more} halve the picture", stages[at].stride),
+            1 => format!("stage {at} has stride {}; the other one halves the image", stages[at].stride),
+            more => format!("stage {at} has stride {}; the other {more} halve the image", stages[at].stride),
         };
         // A last stage that keeps its size is a common choice where positions matter.
         let level = if at + 1 == halving.end { Level::Note } else { CODE.level };

@@ -23,7 +23,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Declare the domain with its version, or save the model again with the tool that put the operator there.
-    pub(super) static CODE = Error R602 "undeclared-domain";
+    pub(super) static CODE = OnnxText Error R602 "undeclared-domain";
 }
 
 pub(super) fn check(text: &OnnxText, findings: &mut Vec<Finding>) {

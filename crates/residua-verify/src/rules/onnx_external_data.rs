@@ -23,7 +23,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Keep the file of weights beside the model, under the name that the model says. Where it is lost, export again.
-    pub(super) static CODE = Error R605 "external-data";
+    pub(super) static CODE = OnnxText Error R605 "external-data";
 }
 
 pub(super) fn check(text: &OnnxText, findings: &mut Vec<Finding>) {

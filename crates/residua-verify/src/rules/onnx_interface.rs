@@ -20,7 +20,7 @@ residua_ir::code! {
     ///
     /// `residua convert MODEL.onnx OUT.onnx` writes them. A shape whose sizes are not known has sizes without a value, and
     /// not no sizes.
-    pub(super) static CODE = Error R610 "onnx-interface";
+    pub(super) static CODE = OnnxText Error R610 "onnx-interface";
 }
 
 pub(super) fn check(text: &OnnxText, findings: &mut Vec<Finding>) {

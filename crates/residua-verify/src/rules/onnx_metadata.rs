@@ -9,7 +9,7 @@ residua_ir::code! {
     ///
     /// ## Why it matters
     ///
-    /// Which of the values counts is up to who reads it, such as the labels of the classes or how pictures are prepared.
+    /// Which of the values counts is up to who reads it, such as the labels of the classes or how images are prepared.
     /// ONNX's checker refuses the model.
     ///
     /// ## Example
@@ -19,7 +19,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Remove what is not meant.
-    pub(super) static CODE = Error R608 "onnx-metadata";
+    pub(super) static CODE = OnnxText Error R608 "onnx-metadata";
 }
 
 pub(super) fn check(text: &OnnxText, findings: &mut Vec<Finding>) {

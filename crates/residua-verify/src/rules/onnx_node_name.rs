@@ -21,7 +21,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Give each its own name.
-    pub(super) static CODE = Warning R604 "repeated-node-name";
+    pub(super) static CODE = OnnxText Warning R604 "repeated-node-name";
 }
 
 pub(super) fn check(text: &OnnxText, findings: &mut Vec<Finding>) {

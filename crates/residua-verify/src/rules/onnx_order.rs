@@ -24,7 +24,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// `residua convert MODEL.onnx OUT.onnx` writes the nodes in order.
-    pub(super) static CODE = Error R609 "unsorted-nodes";
+    pub(super) static CODE = OnnxText Error R609 "unsorted-nodes";
 }
 
 pub(super) fn check(text: &OnnxText, findings: &mut Vec<Finding>) {

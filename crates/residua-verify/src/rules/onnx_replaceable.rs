@@ -22,7 +22,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Export with `keep_initializers_as_inputs=False`, which is the default today, or remove them from the inputs.
-    pub(super) static CODE = Note R607 "replaceable-tensor";
+    pub(super) static CODE = OnnxText Note R607 "replaceable-tensor";
 }
 
 /// From this version of the format on, tensors need not be listed among the inputs.

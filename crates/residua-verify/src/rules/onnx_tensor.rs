@@ -20,7 +20,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Export the model again.
-    pub(super) static CODE = Error R606 "malformed-tensor";
+    pub(super) static CODE = OnnxText Error R606 "malformed-tensor";
 }
 
 pub(super) fn check(text: &OnnxText, findings: &mut Vec<Finding>) {

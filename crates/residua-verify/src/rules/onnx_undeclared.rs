@@ -21,7 +21,7 @@ residua_ir::code! {
     ///
     /// Nothing, where your runtime infers them. `residua convert MODEL.onnx OUT.onnx` declares all of them, and so does
     /// `onnx.shape_inference`.
-    pub(super) static CODE = Note R603 "missing-value-info";
+    pub(super) static CODE = OnnxText Note R603 "missing-value-info";
 }
 
 pub(super) fn check(text: &OnnxText, findings: &mut Vec<Finding>) {

@@ -24,7 +24,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// `residua convert MODEL.onnx OUT.onnx --opset N` writes versions that belong together.
-    pub(super) static CODE = Error R601 "onnx-version";
+    pub(super) static CODE = OnnxText Error R601 "onnx-version";
 }
 
 /// From this version on a model says which operators it uses.

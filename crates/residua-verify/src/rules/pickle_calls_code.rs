@@ -21,7 +21,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Convert the file to safetensors, which can hold no code, and ask where it came from.
-    pub(super) static CODE = Warning R107 "pickle-calls-code";
+    pub(super) static CODE = Graph Warning R107 "pickle-calls-code";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

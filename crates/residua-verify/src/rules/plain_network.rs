@@ -22,7 +22,7 @@ residua_ir::code! {
     ///
     /// Nothing for a network that is meant to be plain. Otherwise look for where the additions went when the model was
     /// exported.
-    pub(super) static CODE = Note R216 "plain-network";
+    pub(super) static CODE = Topology Note R216 "plain-network";
 }
 
 /// Fewer convolutions than this are no deep network.

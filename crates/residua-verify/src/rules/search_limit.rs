@@ -19,7 +19,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Raise the limit that is named with `--budget`, where the file is to be trusted with more work.
-    pub(super) static CODE = Note R115 "search-limit";
+    pub(super) static CODE = Graph Note R115 "search-limit";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

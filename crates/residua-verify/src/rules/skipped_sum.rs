@@ -21,7 +21,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Let the block read the result of the sum.
-    pub(super) static CODE = Warning R206 "skipped-sum";
+    pub(super) static CODE = Topology Warning R206 "skipped-sum";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

@@ -20,7 +20,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// `residua convert MODEL.onnx OUT.onnx` puts all weights into the model, up to 2 GiB.
-    pub(super) static CODE = Error R404 "target-external-data";
+    pub(super) static CODE = Target Error R404 "target-external-data";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

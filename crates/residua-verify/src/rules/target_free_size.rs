@@ -24,7 +24,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Fix them when the model is written: `residua convert MODEL OUT.onnx --input-shape 1,3,224,224`.
-    pub(super) static CODE = Error R405 "target-free-size";
+    pub(super) static CODE = Target Error R405 "target-free-size";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

@@ -20,7 +20,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// `residua layouts MODEL` says whose code can build the network. Or write it as ONNX, for a runtime that reads that.
-    pub(super) static CODE = Error R407 "target-model-code";
+    pub(super) static CODE = Target Error R407 "target-model-code";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

@@ -19,7 +19,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// `residua convert MODEL OUT.safetensors --layout candle`, which proves that the function is kept.
-    pub(super) static CODE = Note R409 "target-names";
+    pub(super) static CODE = Target Note R409 "target-names";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

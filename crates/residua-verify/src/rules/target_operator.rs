@@ -22,7 +22,7 @@ residua_ir::code! {
     /// The message says what is refused. Often another operator set has the operator in a form that is taken
     /// (`residua convert --opset`), and `residua convert` writes padding, dense layers and pools in the plainest form
     /// there is. Otherwise take another runtime.
-    pub(super) static CODE = Error R402 "target-operator";
+    pub(super) static CODE = Target Error R402 "target-operator";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

@@ -26,7 +26,7 @@ residua_ir::code! {
     /// Where only elements have to change, `residua convert --layout` writes the weights that make the runtime compute
     /// the right function. Otherwise take model code that builds this network (`residua layouts MODEL`), or a runtime
     /// that reads ONNX, where the file says all of that.
-    pub(super) static CODE = Error R408 "target-other-function";
+    pub(super) static CODE = Target Error R408 "target-other-function";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

@@ -27,7 +27,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// `residua convert --dtype f32` writes a model that every runtime computes in.
-    pub(super) static CODE = Error R403 "target-type";
+    pub(super) static CODE = Target Error R403 "target-type";
 }
 
 const HELP: &str = "`residua convert --dtype f32` writes a type that every runtime has";

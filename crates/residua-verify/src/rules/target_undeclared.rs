@@ -19,7 +19,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// `residua convert MODEL.onnx OUT.onnx` declares all of them, and so does `onnx.shape_inference`.
-    pub(super) static CODE = Error R406 "target-undeclared-type";
+    pub(super) static CODE = Target Error R406 "target-undeclared-type";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

@@ -20,7 +20,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Replace the layer that is named by built-in ones with the same function, or cut the model before it.
-    pub(super) static CODE = Error R400 "target-unwritable";
+    pub(super) static CODE = Target Error R400 "target-unwritable";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

@@ -25,7 +25,7 @@ residua_ir::code! {
     ///
     /// Write the model with older versions: `residua convert MODEL OUT.onnx --opset 17` is of IR version 8, which nearly
     /// all runtimes open. Or take a newer release of the runtime.
-    pub(super) static CODE = Error R401 "target-version";
+    pub(super) static CODE = Target Error R401 "target-version";
 }
 
 const HELP: &str = "`residua convert --opset 17` writes IR version 8, which nearly all runtimes open";

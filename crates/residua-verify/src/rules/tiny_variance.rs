@@ -21,7 +21,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Nothing for a few channels. Where all are 0, read the file with the framework that wrote it and compare.
-    pub(super) static CODE = Note R308 "tiny-variance";
+    pub(super) static CODE = Values Note R308 "tiny-variance";
 }
 
 /// Far below the epsilon of any framework.

@@ -23,7 +23,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Let the shortcut start from the sum of the block before, with nothing on it.
-    pub(super) static CODE = Warning R210 "unclean-shortcut";
+    pub(super) static CODE = Topology Warning R210 "unclean-shortcut";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

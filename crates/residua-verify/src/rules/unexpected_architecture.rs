@@ -26,7 +26,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Export the right model, or change what is expected.
-    pub(super) static CODE = Error R200 "unexpected-architecture";
+    pub(super) static CODE = Topology Error R200 "unexpected-architecture";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

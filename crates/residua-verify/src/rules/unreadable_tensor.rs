@@ -19,7 +19,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Copy the file again and compare checksums.
-    pub(super) static CODE = Error R304 "unreadable-tensor";
+    pub(super) static CODE = Values Error R304 "unreadable-tensor";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

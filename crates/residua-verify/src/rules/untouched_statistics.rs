@@ -23,7 +23,7 @@ residua_ir::code! {
     ///
     /// Load the checkpoint strictly, so that a tensor without a place is an error, and export again. For a model that
     /// is meant to be untrained, nothing.
-    pub(super) static CODE = Warning R307 "untouched-statistics";
+    pub(super) static CODE = Values Warning R307 "untouched-statistics";
 }
 
 /// Whether a model has batch norms and none of them was ever updated: it is as it was created.

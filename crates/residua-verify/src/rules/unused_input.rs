@@ -20,7 +20,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Connect it where it belongs, or remove it from the inputs.
-    pub(super) static CODE = Warning R113 "unused-input";
+    pub(super) static CODE = Graph Warning R113 "unused-input";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

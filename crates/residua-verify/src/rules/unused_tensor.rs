@@ -19,7 +19,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Nothing, unless you expected them in the model. Saving the inference model alone makes the file smaller.
-    pub(super) static CODE = Note R106 "unused-tensor";
+    pub(super) static CODE = Graph Note R106 "unused-tensor";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

@@ -20,7 +20,7 @@ residua_ir::code! {
     /// ## How to fix it
     ///
     /// Read the file with the framework that wrote it and compare.
-    pub(super) static CODE = Warning R303 "zero-kernel";
+    pub(super) static CODE = Values Warning R303 "zero-kernel";
 }
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {

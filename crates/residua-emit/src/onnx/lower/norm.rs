@@ -81,7 +81,7 @@ fn by_instance_norm(out: &mut Lowering<'_>, node: &Node, norm: GroupNorm, shape:
     out.step(node, "Reshape", vec![normal, target], Vec::new(), shape)
 }
 
-/// The definition, where the picture's size is free and so nothing can be reshaped back: the mean of a group is the mean
+/// The definition, where the image's size is free and so nothing can be reshaped back: the mean of a group is the mean
 /// of its channels' means.
 fn by_means(
     out: &mut Lowering<'_>,
