@@ -7,6 +7,7 @@ use serde::Serialize;
 
 /// One tensor of the output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct TensorMapping {
     /// Path or name in the source; several joined by ` + ` where it was computed from them, empty where the source leaves
     /// it out.
@@ -26,6 +27,7 @@ pub struct TensorMapping {
 
 /// A tensor of the source that is not in the output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Dropped {
     /// Path or name in the source.
     pub from: String,
@@ -66,6 +68,7 @@ impl Exactness {
 
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Emitted {
     /// Files of the output, the one to open first.
     pub files: Vec<PathBuf>,

@@ -171,6 +171,7 @@ macro_rules! code {
 
 /// One thing that was found.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Finding {
     /// Its kind.
     pub code: &'static Code,

@@ -1,10 +1,12 @@
 //! What a residual network is: its anatomy, the known forms and their names, recipes, naming layouts.
 //!
-//! This crate knows graphs and nothing of files or frameworks' containers. [`anatomy`] reads a graph, [`form`] names
-//! what it found; [`recipe`] goes the other way, from a description to a graph. [`slot`] is the one vocabulary for the
-//! tensors of a residual network, [`layouts`] are the names that frameworks give them.
+//! This crate knows graphs and nothing of files or frameworks' containers. [`anatomy`] is what is found in a graph
+//! (`structure`), named (`architecture`) after the [`form`]s that are known; [`recipe`] goes the other way, from a
+//! description to a graph. [`slot`] is the one vocabulary for the tensors of a residual network, [`layouts`] are the names
+//! that frameworks give them.
 
 pub mod anatomy;
+mod architecture;
 pub mod body;
 pub mod form;
 pub mod layout_fit;
@@ -15,6 +17,7 @@ pub mod preprocessing;
 pub mod recipe;
 pub mod recognise;
 pub mod slot;
+mod structure;
 #[cfg(test)]
 mod testing;
 

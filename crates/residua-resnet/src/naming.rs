@@ -127,7 +127,7 @@ fn block_places(block: &Block, positions: &mut Vec<(NodeId, Position)>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::anatomy::analyse;
+    use crate::architecture::analyse;
     use crate::testing::Net;
     use residua_ir::Op;
 

@@ -11,6 +11,7 @@ use crate::slot::{Component, Field, Position, Slot};
 
 /// A model class, and what keeps tensors from being a network of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Nearest {
     /// The class.
     pub class: &'static str,

@@ -181,7 +181,7 @@ fn of_architecture(model: &Checked, anatomy: &Anatomy, scales: bool) -> (Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::anatomy::analyse;
+    use crate::architecture::analyse;
     use crate::testing::Net;
     use residua_ir::Elementwise;
     use residua_ir::preparation::Preparation;

@@ -70,6 +70,7 @@ pub struct Choice {
 
 /// A network that was told from its tensors.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Recognised {
     /// Whose layout it is.
     pub library: &'static ModelLibrary,
@@ -103,6 +104,7 @@ fn position_of(class: &ModelClass, stem: StemForm, layer: &str) -> Option<Positi
 
 /// Why a model class is not the one.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Mismatch {
     /// The class.
     pub class: &'static str,

@@ -3,6 +3,24 @@
 //! One rule is one file under [`rules`]: its [`Code`], whose explanation is what `residua explain` prints, and its
 //! check. A rule only adds findings; it never stops the others. What runtimes can load is data, under [`targets`]. Not
 //! here: shapes and operands ([`residua_ir::validate()`]), numbers that come out of a run.
+//!
+//! ```
+//! use residua_ir::{Conv, GraphBuilder, Op, Shape, Tensor, validate};
+//! use residua_verify::Subject;
+//!
+//! let mut graph = GraphBuilder::new("one layer");
+//! let image = graph.input("image", Shape::batch(&[3, 32, 32]));
+//! let kernel = graph.weight("kernel", Tensor::from_f32(vec![8, 3, 3, 3], &[f32::NAN; 216])?);
+//! let map = graph.add("conv", Op::Conv(Conv::default()), &[image, kernel]);
+//! graph.output(map);
+//! let model = validate(graph.finish()?)?;
+//!
+//! let anatomy = residua_resnet::analyse(&model);
+//! let findings = residua_verify::check(&Subject::new(&model, &anatomy, Some("resnet50")));
+//! let names: Vec<&str> = findings.iter().map(|finding| finding.code.name).collect();
+//! assert!(names.contains(&"unexpected-architecture") && names.contains(&"non-finite-weight"), "{names:?}");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #![deny(clippy::wildcard_enum_match_arm, reason = "a new operator must not be misread in silence")]
 

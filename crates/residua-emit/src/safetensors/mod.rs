@@ -31,9 +31,10 @@ pub const GRAPH_KEY: &str = "residua.graph";
 const FILL_FROM_TEXT: usize = 1 << 16;
 
 /// Names and axes of the tensors.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub enum TensorLayout<'a> {
     /// As the source has them: its names, its axis order.
+    #[default]
     Source,
     /// As the graph has them, OIHW, under these names.
     Graph {
@@ -45,7 +46,7 @@ pub enum TensorLayout<'a> {
 }
 
 /// How to write.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct SafetensorsOptions<'a> {
     /// Names and axes.
     pub layout: TensorLayout<'a>,

@@ -1,7 +1,6 @@
 //! Names to forms and forms to names.
 
-use super::{Form, StageForm, StemForm, StrideIn};
-use crate::anatomy::{ActivationOrder, BlockKind};
+use super::description::{ActivationOrder, BlockKind, Form, StageForm, StemForm, StrideIn};
 
 /// Blocks a stage by kind and depth; He et al. 2015, and timm for 26 and 200.
 const DEPTHS: [(BlockKind, usize, [usize; 4]); 7] = [
@@ -32,6 +31,20 @@ pub(crate) fn dense(depth: usize) -> Option<([usize; 4], usize)> {
         201 => Some(([6, 12, 48, 32], 32)),
         264 => Some(([6, 12, 64, 48], 32)),
         _ => None,
+    }
+}
+
+impl Form {
+    /// Forms that a standard name stands for; several where the literature has several. Empty for unknown names.
+    #[must_use]
+    pub fn named(name: &str) -> Vec<Self> {
+        named(&name.to_ascii_lowercase())
+    }
+
+    /// The standard name of a form in exactly its sizes.
+    #[must_use]
+    pub fn standard_name(&self) -> Option<String> {
+        name(self, self.depth()).filter(|name| named(name).contains(self))
     }
 }
 

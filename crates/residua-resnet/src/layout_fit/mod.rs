@@ -18,7 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use residua_ir::{Checked, GraphError, NodeId, Op, ParameterId, Role, Tensor, TensorError, in_full, validate};
 
-use crate::anatomy::{Anatomy, Block, BlockKind, ShortcutKind, Stage, analyse};
+use crate::anatomy::{Anatomy, Block, BlockKind, ShortcutKind, Stage};
+use crate::architecture::analyse;
 use crate::form::{Form, StrideIn};
 use crate::layouts::{Axes, Headless, ModelClass, ModelLibrary};
 use crate::recipe::{
@@ -31,6 +32,7 @@ use source::Tensors;
 
 /// A tensor under the name of a layout.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct FittedTensor {
     /// What it is.
     pub slot: Slot,
@@ -46,6 +48,7 @@ pub struct FittedTensor {
 
 /// A network as the model code of a library has it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Fitted {
     /// The library.
     pub library: &'static ModelLibrary,

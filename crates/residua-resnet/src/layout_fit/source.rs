@@ -172,19 +172,26 @@ impl<'m> Tensors<'m> {
 
     /// The convolution whose output a norm takes, where nothing lies between them.
     fn convolution_before(&self, norm: Position) -> Option<Position> {
-        let in_block = |stage, block, component| Position::Block { stage, block, component };
-        let conv = match norm {
-            Position::Stem(Component::Norm(n)) => Position::Stem(Component::Conv(n)),
-            Position::Block { stage, block, component: Component::Norm(n) } => {
-                let n = if self.order == ActivationOrder::Pre { n.checked_sub(1).filter(|n| *n > 0)? } else { n };
-                in_block(stage, block, Component::Conv(n))
+        match norm {
+            Position::Stem(component) => Some(Position::Stem(convolution_of(component)?)),
+            Position::Block { stage, block, component: Component::Norm(n) } if self.order == ActivationOrder::Pre => {
+                let before = n.checked_sub(1).filter(|n| *n > 0)?;
+                Some(Position::Block { stage, block, component: Component::Conv(before) })
             }
-            Position::Block { stage, block, component: Component::ShortcutNorm } => {
-                in_block(stage, block, Component::ShortcutConv)
+            Position::Block { stage, block, component } => {
+                Some(Position::Block { stage, block, component: convolution_of(component)? })
             }
-            _ => return None,
-        };
-        Some(conv)
+            Position::Input
+            | Position::PoolPad
+            | Position::Pool
+            | Position::FinalNorm
+            | Position::FinalActivation
+            | Position::HeadPool
+            | Position::Flatten
+            | Position::Dense(_)
+            | Position::Head(_)
+            | Position::OneHeadPool(_) => None,
+        }
     }
 
     /// The bias that has to go into a norm, since the other convolution has none.
@@ -212,7 +219,10 @@ impl<'m> Tensors<'m> {
             Field::Scale => 1,
             Field::Offset => 2,
             Field::Mean => 3,
-            _ => 4,
+            Field::Variance => 4,
+            Field::Weight | Field::Bias | Field::Batches => {
+                return Err(Problem::Reason(format!("its {position} has no {field} as an operand")));
+            }
         };
         let own = match self.node(position).map(|node| &node.op) {
             None => return absent(field, shape, epsilon, bias),
@@ -250,7 +260,8 @@ impl<'m> Tensors<'m> {
                 let moved = tensor.to_f64()?.iter().zip(&variances).map(|(scale, &v)| scale * factor(v)).collect();
                 computed(tensor, moved, vec![id, variance_id], how())
             }
-            _ => Ok(plain),
+            (Field::Scale | Field::Offset | Field::Mean | Field::Variance, _)
+            | (Field::Weight | Field::Bias | Field::Batches, _) => Ok(plain),
         }
     }
 
@@ -308,6 +319,26 @@ impl<'m> Tensors<'m> {
     }
 }
 
+/// The convolution that a norm belongs to.
+fn convolution_of(norm: Component) -> Option<Component> {
+    match norm {
+        Component::Norm(n) => Some(Component::Conv(n)),
+        Component::ShortcutNorm => Some(Component::ShortcutConv),
+        Component::Conv(_)
+        | Component::Activation(_)
+        | Component::Pad(_)
+        | Component::ShortcutPool
+        | Component::ShortcutPad
+        | Component::ShortcutConv
+        | Component::GatePool
+        | Component::Gate(_)
+        | Component::GateActivation(_)
+        | Component::GateProduct
+        | Component::Add
+        | Component::Output => None,
+    }
+}
+
 /// A norm that the source does not have (it was folded away): one that does nothing but add the bias.
 fn absent(
     field: Field,
@@ -324,7 +355,10 @@ fn absent(
         }
         (Field::Scale, _) => Found::made(fill(1.0)?, how),
         (Field::Variance, _) => Found::made(fill(1.0 - epsilon)?, how),
-        _ => Found::made(fill(0.0)?, how),
+        (Field::Offset, None) | (Field::Mean, _) => Found::made(fill(0.0)?, how),
+        (Field::Weight | Field::Bias | Field::Batches, _) => {
+            return Err(Problem::Reason(format!("a norm has no {field} as an operand")));
+        }
     })
 }
 

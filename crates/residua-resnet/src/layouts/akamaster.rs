@@ -15,7 +15,7 @@ use crate::slot::{Component, Position};
 pub(super) static LIBRARY: ModelLibrary = ModelLibrary {
     name: "akamaster",
     about: "CIFAR ResNets of akamaster (option A, 20 to 1202) and kuangliu (projections): layer1.0.conv1.weight, linear",
-    model_classes: &[&OPTION_A_KIN, &OPTION_B_KIN],
+    model_classes: &[&OPTION_A_CLASS, &OPTION_B_CLASS],
 };
 
 const CAN: Can = Can {
@@ -26,7 +26,7 @@ const CAN: Can = Can {
     ..PLAIN
 };
 
-static OPTION_A_KIN: ModelClass = ModelClass {
+static OPTION_A_CLASS: ModelClass = ModelClass {
     describe: "akamaster's CIFAR ResNet with option A",
     conventions: Conventions { layout: &CIFAR, projections: Projections::Pad, ..TORCH },
     can: Can { blocks: &[BlockKind::Basic], ..CAN },
@@ -37,7 +37,7 @@ static OPTION_A_KIN: ModelClass = ModelClass {
     sets_groups: false,
 };
 
-static OPTION_B_KIN: ModelClass = ModelClass {
+static OPTION_B_CLASS: ModelClass = ModelClass {
     describe: "a CIFAR ResNet with projections",
     conventions: Conventions { layout: &CIFAR, ..TORCH },
     can: CAN,

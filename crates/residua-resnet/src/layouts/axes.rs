@@ -118,15 +118,28 @@ impl NamingLayout {
         Some(Slot { position, field: *field })
     }
 
+    /// How a tensor of so many axes lies in files: axis `i` there is axis `order[i]` here, where convolutions are OIHW and
+    /// matrices `[out, in]`. [`None`] where both are the same.
+    fn stored_order(&self, field: Field, rank: usize) -> Option<&'static [usize]> {
+        match field {
+            Field::Weight => {}
+            Field::Bias | Field::Scale | Field::Offset | Field::Mean | Field::Variance | Field::Batches => return None,
+        }
+        match (self.axes, rank) {
+            (Axes::Keras, 4) => Some(&[2, 3, 1, 0]),
+            (Axes::Keras | Axes::Burn, 2) => Some(&[1, 0]),
+            (Axes::Torch | Axes::Keras | Axes::Burn, _) => None,
+        }
+    }
+
     /// A tensor as the layout stores it, from one in this project's order: OIHW, `[out, in]`.
     ///
     /// # Errors
     /// [`TensorError::View`] for a tensor of another rank than its slot has.
     pub fn stored(&self, slot: Slot, tensor: &Tensor) -> Result<Tensor, TensorError> {
-        match (self.axes, slot.field, tensor.shape().len()) {
-            (Axes::Keras, Field::Weight, 4) => tensor.permute(&[2, 3, 1, 0]),
-            (Axes::Keras | Axes::Burn, Field::Weight, 2) => tensor.permute(&[1, 0]),
-            _ => Ok(tensor.clone()),
+        match self.stored_order(slot.field, tensor.shape().len()) {
+            Some(order) => tensor.permute(order),
+            None => Ok(tensor.clone()),
         }
     }
 
@@ -135,20 +148,27 @@ impl NamingLayout {
     /// # Errors
     /// [`TensorError::View`] for a tensor of another rank than its slot has.
     pub fn read(&self, slot: Slot, tensor: &Tensor) -> Result<Tensor, TensorError> {
-        match (self.axes, slot.field, tensor.shape().len()) {
-            (Axes::Keras, Field::Weight, 4) => tensor.permute(&[3, 2, 0, 1]),
-            (Axes::Keras | Axes::Burn, Field::Weight, 2) => tensor.permute(&[1, 0]),
-            _ => Ok(tensor.clone()),
+        match self.stored_order(slot.field, tensor.shape().len()) {
+            Some(order) => tensor.permute(&inverse(order)),
+            None => Ok(tensor.clone()),
         }
     }
 
     /// Shape in this project's order of a tensor that the layout stores in this one.
     #[must_use]
     pub fn shape(&self, slot: Slot, stored: &[usize]) -> Vec<usize> {
-        match (self.axes, slot.field, stored) {
-            (Axes::Keras, Field::Weight, &[h, w, i, o]) => vec![o, i, h, w],
-            (Axes::Keras | Axes::Burn, Field::Weight, &[i, o]) => vec![o, i],
-            _ => stored.to_vec(),
+        match self.stored_order(slot.field, stored.len()) {
+            Some(order) => inverse(order).iter().map(|&axis| stored[axis]).collect(),
+            None => stored.to_vec(),
         }
     }
+}
+
+/// The permutation that undoes another.
+fn inverse(order: &[usize]) -> Vec<usize> {
+    let mut inverse = vec![0; order.len()];
+    for (at, &axis) in order.iter().enumerate() {
+        inverse[axis] = at;
+    }
+    inverse
 }

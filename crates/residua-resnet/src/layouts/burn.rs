@@ -14,12 +14,12 @@ use crate::slot::{Component, Position};
 pub(super) static LIBRARY: ModelLibrary = ModelLibrary {
     name: "burn",
     about: "resnet-burn as burn stores it: layer1.blocks.0.Basic.bn1.gamma; ResNet-18 to 152 in standard sizes",
-    model_classes: &[&BASIC_KIN, &BOTTLENECK_KIN, &SKIPPED_KIN],
+    model_classes: &[&BASIC_CLASS, &BOTTLENECK_CLASS, &SKIPPED_CLASS],
 };
 
 const CAN: Can = Can { groups: false, only: &[18, 34, 50, 101, 152], channels: None, bare: None, ..PLAIN };
 
-static BASIC_KIN: ModelClass = ModelClass {
+static BASIC_CLASS: ModelClass = ModelClass {
     describe: "resnet-burn's ResNet of basic blocks",
     conventions: Conventions { layout: &BASIC, ..TORCH },
     can: Can { blocks: &[BlockKind::Basic], ..CAN },
@@ -30,7 +30,7 @@ static BASIC_KIN: ModelClass = ModelClass {
     sets_groups: false,
 };
 
-static BOTTLENECK_KIN: ModelClass = ModelClass {
+static BOTTLENECK_CLASS: ModelClass = ModelClass {
     describe: "resnet-burn's ResNet of bottlenecks",
     conventions: Conventions { layout: &BOTTLENECK, ..TORCH },
     can: Can { blocks: &[BlockKind::Bottleneck], ..CAN },
@@ -42,7 +42,7 @@ static BOTTLENECK_KIN: ModelClass = ModelClass {
 };
 
 /// Read, and never written: the others hold whatever it can.
-static SKIPPED_KIN: ModelClass = ModelClass {
+static SKIPPED_CLASS: ModelClass = ModelClass {
     describe: "resnet-burn's ResNet, stored with skip_enum_variants",
     conventions: Conventions { layout: &SKIPPED, ..TORCH },
     can: CAN,

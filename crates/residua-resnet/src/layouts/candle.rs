@@ -9,10 +9,10 @@ use crate::recipe::TORCH;
 pub(super) static LIBRARY: ModelLibrary = ModelLibrary {
     name: "candle",
     about: "candle_transformers::models::resnet: torchvision's names; ResNet-18, 34, 50, 101, 152 in standard sizes",
-    model_classes: &[&KIN],
+    model_classes: &[&CLASS],
 };
 
-static KIN: ModelClass = ModelClass {
+static CLASS: ModelClass = ModelClass {
     describe: "candle-transformers' ResNet",
     conventions: TORCH,
     can: Can {

@@ -12,10 +12,10 @@ use crate::slot::{Component, Position};
 pub(super) static LIBRARY: ModelLibrary = ModelLibrary {
     name: "detectron2",
     about: "detectron2's ResNet: res2.0.conv1.weight, res2.0.conv1.norm.weight; v1 unless STRIDE_IN_1X1 is off",
-    model_classes: &[&KIN],
+    model_classes: &[&CLASS],
 };
 
-static KIN: ModelClass = ModelClass {
+static CLASS: ModelClass = ModelClass {
     describe: "detectron2's ResNet",
     conventions: Conventions { layout: &DETECTRON2, ..TORCH },
     can: Can {

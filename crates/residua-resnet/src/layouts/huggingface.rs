@@ -15,10 +15,10 @@ use crate::slot::{Component, Position};
 pub(super) static LIBRARY: ModelLibrary = ModelLibrary {
     name: "huggingface",
     about: "Hugging Face transformers' ResNet and BiT, with config.json beside; v1.5, or v1 by its configuration",
-    model_classes: &[&RESNET_KIN, &BIT_KIN],
+    model_classes: &[&RESNET_CLASS, &BIT_CLASS],
 };
 
-static RESNET_KIN: ModelClass = ModelClass {
+static RESNET_CLASS: ModelClass = ModelClass {
     describe: "transformers' ResNet",
     // `hidden_act` is that of the stem and behind the sums alone.
     conventions: Conventions { layout: &RESNET, inner_activation: Some(Activation::RELU), ..TORCH },
@@ -38,7 +38,7 @@ static RESNET_KIN: ModelClass = ModelClass {
     sets_groups: true,
 };
 
-static BIT_KIN: ModelClass = ModelClass {
+static BIT_CLASS: ModelClass = ModelClass {
     describe: "transformers' BiT",
     conventions: Conventions {
         layout: &BIT,

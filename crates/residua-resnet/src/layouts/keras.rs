@@ -106,7 +106,7 @@ pub static KERAS_APPLICATIONS_OLD: NamingLayout = NamingLayout {
 pub(super) static LIBRARY: ModelLibrary = ModelLibrary {
     name: "keras-applications",
     about: "Keras Applications: conv2_block1_1_conv/kernel, kernels HWIO; v1 (stride on the first 1x1) and V2",
-    model_classes: &[&APPLICATIONS_V1_KIN, &APPLICATIONS_V2_KIN],
+    model_classes: &[&APPLICATIONS_V1_CLASS, &APPLICATIONS_V2_CLASS],
 };
 
 const CAN: Can = Can {
@@ -117,7 +117,7 @@ const CAN: Can = Can {
     ..PLAIN
 };
 
-static APPLICATIONS_V1_KIN: ModelClass = ModelClass {
+static APPLICATIONS_V1_CLASS: ModelClass = ModelClass {
     describe: "ResNet50 and kin of Keras Applications",
     conventions: APPLICATIONS,
     can: Can { stride_on: &[(1, None)], ..CAN },
@@ -128,7 +128,7 @@ static APPLICATIONS_V1_KIN: ModelClass = ModelClass {
     sets_groups: false,
 };
 
-static APPLICATIONS_V2_KIN: ModelClass = ModelClass {
+static APPLICATIONS_V2_CLASS: ModelClass = ModelClass {
     describe: "ResNet50V2 and kin of Keras Applications",
     conventions: APPLICATIONS_V2,
     can: Can { order: ActivationOrder::Pre, stride_in: StrideIn::Last, ..CAN },

@@ -12,6 +12,7 @@ use super::NamingLayout;
 
 /// Model code that reads weights under names of its own.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ModelLibrary {
     /// Its name on the command line.
     pub name: &'static str,
@@ -23,6 +24,7 @@ pub struct ModelLibrary {
 
 /// Networks that one model class builds.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ModelClass {
     /// What it is, for messages: `torchvision's ResNet`.
     pub describe: &'static str,

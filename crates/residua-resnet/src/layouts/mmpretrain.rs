@@ -13,7 +13,7 @@ use crate::slot::{Component, Position};
 pub(super) static LIBRARY: ModelLibrary = ModelLibrary {
     name: "mmpretrain",
     about: "mmpretrain's ResNet and ResNetV1d: backbone.layer1.0.conv1.weight, head.fc.weight",
-    model_classes: &[&RESNET_KIN, &RESNET_D_KIN],
+    model_classes: &[&RESNET_CLASS, &RESNET_D_CLASS],
 };
 
 const CAN: Can = Can {
@@ -23,7 +23,7 @@ const CAN: Can = Can {
     ..PLAIN
 };
 
-static RESNET_KIN: ModelClass = ModelClass {
+static RESNET_CLASS: ModelClass = ModelClass {
     describe: "mmpretrain's ResNet",
     conventions: Conventions { layout: &RESNET, ..TORCH },
     can: CAN,
@@ -34,7 +34,7 @@ static RESNET_KIN: ModelClass = ModelClass {
     sets_groups: false,
 };
 
-static RESNET_D_KIN: ModelClass = ModelClass {
+static RESNET_D_CLASS: ModelClass = ModelClass {
     describe: "mmpretrain's ResNetV1d",
     conventions: Conventions { layout: &RESNET_D, ..TORCH },
     can: Can { pooled: true, stride_on: &[(2, None)], ..CAN },

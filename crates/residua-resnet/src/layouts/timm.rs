@@ -16,7 +16,7 @@ use crate::slot::{Component, Position};
 pub(super) static LIBRARY: ModelLibrary = ModelLibrary {
     name: "timm",
     about: "timm's resnet*, resnext*, seresnet*, resnet*d, resnetv2_* and *_bit",
-    model_classes: &[&RESNET_KIN, &RESNET_D_KIN, &RESNET_V2_KIN, &RESNET_V2_D_KIN, &BIT_KIN],
+    model_classes: &[&RESNET_CLASS, &RESNET_D_CLASS, &RESNET_V2_CLASS, &RESNET_V2_D_CLASS, &BIT_CLASS],
 };
 
 const GROUPS: usize = 32;
@@ -32,7 +32,7 @@ const RESNET_CAN: Can = Can {
     ..PLAIN
 };
 
-static RESNET_KIN: ModelClass = ModelClass {
+static RESNET_CLASS: ModelClass = ModelClass {
     describe: "timm's ResNet",
     conventions: Conventions { layout: &RESNET, ..TORCH },
     can: RESNET_CAN,
@@ -43,7 +43,7 @@ static RESNET_KIN: ModelClass = ModelClass {
     sets_groups: false,
 };
 
-static RESNET_D_KIN: ModelClass = ModelClass {
+static RESNET_D_CLASS: ModelClass = ModelClass {
     describe: "timm's ResNet-D",
     conventions: Conventions { layout: &RESNET_D, ..TORCH },
     can: Can { pooled: true, ..RESNET_CAN },
@@ -66,7 +66,7 @@ const V2: Conventions = Conventions {
 
 const V2_CAN: Can = Can { order: ActivationOrder::Pre, channels: CHANNELS, bare: BARE, ..PLAIN };
 
-static RESNET_V2_KIN: ModelClass = ModelClass {
+static RESNET_V2_CLASS: ModelClass = ModelClass {
     describe: "timm's pre-activated ResNet",
     conventions: V2,
     can: V2_CAN,
@@ -77,7 +77,7 @@ static RESNET_V2_KIN: ModelClass = ModelClass {
     sets_groups: false,
 };
 
-static RESNET_V2_D_KIN: ModelClass = ModelClass {
+static RESNET_V2_D_CLASS: ModelClass = ModelClass {
     describe: "timm's pre-activated ResNet-D",
     conventions: V2,
     can: Can { pooled: true, stems: &[(StemForm::Deep, None)], norms: &[Norms::Batch, Norms::Group(GROUPS)], ..V2_CAN },
@@ -88,7 +88,7 @@ static RESNET_V2_D_KIN: ModelClass = ModelClass {
     sets_groups: false,
 };
 
-static BIT_KIN: ModelClass = ModelClass {
+static BIT_CLASS: ModelClass = ModelClass {
     describe: "timm's BiT network",
     conventions: Conventions {
         norms: Norms::Group(GROUPS),

@@ -10,11 +10,11 @@ use crate::slot::{Component, Position};
 pub(super) static LIBRARY: ModelLibrary = ModelLibrary {
     name: "torchvision",
     about: "torchvision's ResNet, ResNeXt and wide ResNet: layer1.0.conv1.weight; v1.5 (stride on the 3x3)",
-    model_classes: &[&KIN],
+    model_classes: &[&CLASS],
 };
 
 /// torchvision.models.resnet.ResNet.
-static KIN: ModelClass = ModelClass {
+static CLASS: ModelClass = ModelClass {
     describe: "torchvision's ResNet",
     conventions: TORCH,
     can: Can {

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use residua_ir::{Checked, DType, Endian, GraphError, LazyBytes, Source, Tensor, TensorError, validate};
 
 use super::*;
-use crate::anatomy::{Anatomy, ShortcutKind, analyse};
+use crate::anatomy::{Anatomy, ShortcutKind};
+use crate::architecture::analyse;
 use crate::form::Family;
 
 /// Elements that no test needs.

@@ -5,7 +5,8 @@ use residua_ir::{Activation, Checked, DType, GraphError, Op, Padding, Pads, Sour
 
 use super::tests::{built, parameters};
 use super::*;
-use crate::anatomy::{Anatomy, ShortcutKind, analyse};
+use crate::anatomy::{Anatomy, ShortcutKind};
+use crate::architecture::analyse;
 use crate::slot::{Component, Field};
 
 /// timm's pre-activated networks.

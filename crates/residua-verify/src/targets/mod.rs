@@ -23,6 +23,7 @@ pub(crate) use weights::Fit;
 
 /// A runtime.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Runtime {
     /// Its name on the command line.
     pub name: &'static str,
@@ -34,6 +35,7 @@ pub struct Runtime {
 
 /// What a runtime is given.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Takes {
     /// Tensors under the names of this library, whose model code it has.
     Weights(&'static str),

@@ -194,7 +194,7 @@ pub(crate) fn lower(out: &mut Lowering<'_>, id: NodeId) -> Result<(), EmitError>
         Op::Cast { dtype } => axes::cast(out, node, *dtype),
         Op::Quantize(quantize) => quantised::quantize(out, id, quantize),
         Op::Dequantize(granularity) => quantised::dequantize(out, node, *granularity),
-        Op::DynamicRange(_) => quantised::dynamic_range(out, id),
+        Op::DynamicRange(which) => quantised::dynamic_range(out, id, *which),
         // What passes on its operand has no node, but for an integer cast to itself.
         Op::Identity(_) => Ok(()),
         Op::Opaque(opaque) => opaque::opaque(out, node, opaque),

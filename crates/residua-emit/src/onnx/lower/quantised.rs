@@ -1,7 +1,7 @@
 //! Quantised values.
 
 use residua_formats::onnx::schema::{AttributeProto, NodeProto};
-use residua_ir::{DType, DynamicRange, Granularity, Node, NodeId, Op, Quantize, Shape};
+use residua_ir::{DType, DynamicRange, Granularity, Node, NodeId, Quantize, Shape};
 
 use super::super::dynamic::Dynamic;
 use super::super::lowering::{Lowering, needs, unsupported};
@@ -61,7 +61,7 @@ pub(super) fn dequantize(out: &mut Lowering<'_>, node: &Node, granularity: Granu
 }
 
 /// The node of three results that this one is a part of, when its first part comes.
-pub(super) fn dynamic_range(out: &mut Lowering<'_>, id: NodeId) -> Result<(), EmitError> {
+pub(super) fn dynamic_range(out: &mut Lowering<'_>, id: NodeId, which: DynamicRange) -> Result<(), EmitError> {
     let node = out.graph().node(id);
     if out.float != DType::F32 {
         return Err(unsupported(node, format!("ONNX finds no range of {} when it is run; ask for f32", out.float)));
@@ -90,10 +90,9 @@ pub(super) fn dynamic_range(out: &mut Lowering<'_>, id: NodeId) -> Result<(), Em
                 name
             };
             let integers = unread("quantized", DType::U8, &full);
-            if node.op == Op::DynamicRange(DynamicRange::ZeroPoint) {
-                [integers, unread("scale", DType::F32, &scalar), own]
-            } else {
-                [integers, own, unread("zero_point", DType::U8, &scalar)]
+            match which {
+                DynamicRange::ZeroPoint => [integers, unread("scale", DType::F32, &scalar), own],
+                DynamicRange::Scale => [integers, own, unread("zero_point", DType::U8, &scalar)],
             }
         }
     };

@@ -1,8 +1,9 @@
 //! Anatomy on networks of every kind, built without telling names.
 
-use residua_ir::{Activation, Checked, Elementwise, Extent, Op, Pad, Pads};
+use residua_ir::{Activation, Checked, Elementwise, Extent, Op, Pad, Pads, ValueId};
 
 use super::*;
+use crate::anatomy::{ActivationOrder, BlockKind, analyse};
 use crate::form::Family;
 use crate::testing::Net;
 

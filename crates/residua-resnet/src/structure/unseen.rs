@@ -3,9 +3,9 @@
 use residua_ir::budget::Limit;
 use residua_ir::{NodeId, ValueId};
 
-use super::flow::{Flow, Step};
+use super::flow::Flow;
+use super::parts::{Block, Hidden, Step, Unseen};
 use super::trunk::{Item, Trunk};
-use super::{Block, Hidden, Unseen};
 
 /// Norms and activations that follow each other; more of them are no part of a block.
 const MAX_AROUND: usize = 4;

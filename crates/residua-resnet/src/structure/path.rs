@@ -4,8 +4,8 @@ use residua_ir::budget::Limit;
 use residua_ir::op::description::Flow as DataFlow;
 use residua_ir::{Activation, Conv, NodeId, Op, Role, ValueId};
 
-use super::flow::{Flow, Step};
-use super::{ConvNormAct, NormKind, SqueezeExcite};
+use super::flow::Flow;
+use super::parts::{ConvNormAct, NormKind, SqueezeExcite, Step};
 
 /// More nodes than lie between a pool and its gate.
 const MAX_GATE: usize = 32;

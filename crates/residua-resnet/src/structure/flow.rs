@@ -11,46 +11,7 @@ use residua_ir::budget::{Limit, Overrun};
 use residua_ir::op::description::{Class, Flow as DataFlow, Statistics};
 use residua_ir::{Elementwise, Graph, Node, NodeId, Op, PoolKind, Role, Typed, ValueId};
 
-/// What a node is to a convolutional network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Step {
-    /// A convolution that is learned.
-    Conv,
-    /// A fixed depthwise filter, as anti-aliasing nets put before their strides.
-    Blur,
-    /// A normalisation, or a scale and offset per channel that was left of one.
-    Norm,
-    /// An activation.
-    Activation,
-    /// A pool with a window.
-    Pool,
-    /// A pool over all pixels.
-    GlobalPool,
-    /// Padding, of pixels or channels.
-    Pad,
-    /// A part of a value.
-    Slice,
-    /// A fully connected layer.
-    Dense,
-    /// Softmax.
-    Softmax,
-    /// Other axes, the same numbers.
-    Reshape,
-    /// Nothing at all when run.
-    Pass,
-    /// Multiplication by, or addition of, constants that are not per channel.
-    Scale,
-    /// A sum of paths.
-    Join,
-    /// A product of paths.
-    Gate,
-    /// Anything else that brings paths together.
-    Merge,
-    /// What has no part in residual networks.
-    Other,
-    /// What is not known: it may be anything.
-    Unknown,
-}
+use super::parts::Step;
 
 /// Taps and channels of the largest filter that is looked for.
 const MOST_TAPS: usize = 49;

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use residua_ir::{NodeId, Op, ValueId};
 
 use super::block::Sums;
-use super::flow::{Flow, Step};
+use super::flow::Flow;
+use super::parts::{Block, Dense, Head, Loose, PlainConvs, ShortcutKind, Stage, Stem, Step};
 use super::path::{Path, activation_name, conv_unit};
-use super::{Block, BlockKind, Dense, Head, Loose, PlainConvs, ShortcutKind, Stage, Stem};
 
 /// One thing on the trunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -278,11 +278,4 @@ fn clear_shared_hints(blocks: &mut [Block]) {
             block.hint = None;
         }
     }
-}
-
-/// The kind of most blocks.
-pub(crate) fn prevailing_kind(blocks: &[Block]) -> Option<BlockKind> {
-    let count = |kind: BlockKind| blocks.iter().filter(|block| block.kind == kind).count();
-    let kinds = [BlockKind::Bottleneck, BlockKind::Basic, BlockKind::Other];
-    kinds.into_iter().max_by_key(|&kind| count(kind)).filter(|_| !blocks.is_empty())
 }

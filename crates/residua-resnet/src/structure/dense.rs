@@ -1,36 +1,13 @@
 //! Densely connected networks (Huang et al. 2017): each layer adds channels to all that was there before it.
 
 use residua_ir::Op;
-use serde::Serialize;
 
-use super::flow::{Flow, Step};
+use super::flow::Flow;
+use super::parts::{DenseBlocks, Step};
 use super::path::conv_unit;
 
 /// Fewer layers that add channels are no network of this kind.
 const LEAST: usize = 4;
-
-/// What a densely connected network is made of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct DenseBlocks {
-    /// Layers of each block.
-    pub layers: Vec<usize>,
-    /// Channels that each layer adds.
-    pub growth: usize,
-    /// All convolutions.
-    pub convs: usize,
-    /// Kernels before the first layer.
-    pub stem: Vec<[usize; 2]>,
-    /// Whether a fixed filter smooths before a stride.
-    pub blurred: bool,
-}
-
-impl DenseBlocks {
-    /// Convolutions as names count them: a deep stem is one.
-    pub(super) fn depth(&self) -> usize {
-        let more = if self.stem.len() <= 3 { self.stem.len().saturating_sub(1) } else { 0 };
-        self.convs - more.min(self.convs)
-    }
-}
 
 /// The blocks, where all paths meet in concatenations and every wide convolution behind the stem adds as many channels.
 pub(super) fn find(flow: &Flow) -> Option<DenseBlocks> {

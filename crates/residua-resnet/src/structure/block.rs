@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use residua_ir::{NodeId, Op, ValueId};
 
-use super::flow::{Flow, Step};
+use super::flow::Flow;
+use super::parts::{Block, ConvNormAct, LongSkip, Reads, Shortcut, ShortcutKind, Step};
 use super::path::{self, Path};
 use super::unseen;
-use super::{ActivationOrder, Block, BlockKind, ConvNormAct, LongSkip, Reads, Shortcut, ShortcutKind};
+use crate::form::{ActivationOrder, BlockKind};
 
 /// What the sums of a graph are.
 #[derive(Debug, Default)]

@@ -1,38 +1,14 @@
-//! What a network is made of: stem, stages, residual blocks and head, found in any graph by structure, never by names.
+//! What an [`Anatomy`] consists of: the parts of a network, as they are found.
 //!
-//! A residual block is a sum of two paths that part at one value (their nearest common dominator): the main path, with
-//! a convolution wider than 1x1 or at least two of them, and the shortcut, with at most one. Everything is read
-//! from operators, shapes and edges; the source's names serve as hints to readers only. It holds with batch norms folded
-//! away, with other normalisations and activations, with dropout in branches, operands in any order, other heads, and
-//! layers before the stem.
-//!
-//! Not judged here: whether what is found is sound. [`Anatomy`] carries what a rule needs to say so.
-
-mod block;
-mod dense;
-mod flow;
-mod path;
-mod source;
-mod stray;
-#[cfg(test)]
-mod tests;
-mod trunk;
-mod unseen;
+//! Only data and what follows from it alone; the files beside this one find it, `crate::architecture` names it.
 
 use std::ops::Range;
 
 use residua_ir::budget::Overrun;
-use residua_ir::rewrite::{Normalised, normalise};
-use residua_ir::{NodeId, Padding, Typed, ValueId};
+use residua_ir::{NodeId, Padding, ValueId};
 use serde::Serialize;
 
-use crate::form::{self, Architecture};
-use flow::Flow;
-use trunk::Trunk;
-
-pub use dense::DenseBlocks;
-pub use flow::Step;
-pub use stray::{Stray, Stretch};
+use crate::form::{ActivationOrder, Architecture, BlockKind};
 
 /// What a network is made of.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -124,28 +100,6 @@ pub struct Stage {
     pub outputs: Option<usize>,
     /// Product of the strides of its blocks.
     pub stride: usize,
-}
-
-/// How many convolutions the main path has, and of what size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BlockKind {
-    /// Two, wider than 1x1.
-    Basic,
-    /// 1x1, wider, 1x1, the middle not wider than the block.
-    Bottleneck,
-    /// Anything else.
-    Other,
-}
-
-/// Where normalisation and activation are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ActivationOrder {
-    /// Behind each convolution, and an activation behind the sum.
-    Post,
-    /// Before each convolution, and nothing behind the sum.
-    Pre,
 }
 
 /// What is done on the shortcut.
@@ -439,55 +393,93 @@ pub struct PlainConvs {
     pub stages: Vec<usize>,
 }
 
-/// Finds out what a network is made of. Never fails: what is no residual network has no blocks.
-///
-/// What exporters wrote out is seen as what it was; nodes and values are those of `model` all the same.
-#[must_use]
-pub fn analyse(model: &Typed) -> Anatomy {
-    // A tensor that cannot be read is found by whoever needs it.
-    analyse_normalised(model, normalise(model).ok().flatten().as_ref())
+/// What a node is to a convolutional network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Step {
+    /// A convolution that is learned.
+    Conv,
+    /// A fixed depthwise filter, as anti-aliasing nets put before their strides.
+    Blur,
+    /// A normalisation, or a scale and offset per channel that was left of one.
+    Norm,
+    /// An activation.
+    Activation,
+    /// A pool with a window.
+    Pool,
+    /// A pool over all pixels.
+    GlobalPool,
+    /// Padding, of pixels or channels.
+    Pad,
+    /// A part of a value.
+    Slice,
+    /// A fully connected layer.
+    Dense,
+    /// Softmax.
+    Softmax,
+    /// Other axes, the same numbers.
+    Reshape,
+    /// Nothing at all when run.
+    Pass,
+    /// Multiplication by, or addition of, constants that are not per channel.
+    Scale,
+    /// A sum of paths.
+    Join,
+    /// A product of paths.
+    Gate,
+    /// Anything else that brings paths together.
+    Merge,
+    /// What has no part in residual networks.
+    Other,
+    /// What is not known: it may be anything.
+    Unknown,
 }
 
-/// The same, for a model of which it is known what [`normalise`] makes of it.
-#[must_use]
-pub fn analyse_normalised(model: &Typed, normal: Option<&Normalised>) -> Anatomy {
-    match normal {
-        Some(normal) => analyse_as_it_is(&normal.model).in_source(normal.model.graph(), model.graph(), &normal.origin),
-        None => analyse_as_it_is(model),
-    }
+/// A place where paths meet, with the stretch of each path before it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Stray {
+    /// Where they meet.
+    #[serde(skip)]
+    pub node: NodeId,
+    /// Whether they are added.
+    pub is_sum: bool,
+    /// One for each operand, in order.
+    pub paths: Vec<Stretch>,
 }
 
-/// The same for a network whose operators are what they were before any export.
-#[must_use]
-pub fn analyse_as_it_is(model: &Typed) -> Anatomy {
-    let flow = Flow::new(model);
-    let sums = block::find(&flow);
-    let trunk = Trunk::of(&flow, &sums);
-    let mut blocks: Vec<Block> = trunk.block_order().map(|at| sums.blocks[at].clone()).collect();
-    let stages = trunk::split_stages(&mut blocks);
-    let mut head = trunk.head(&flow);
-    if blocks.is_empty() && head.dense.is_empty() && head.pool.is_none() {
-        head = Head::default();
+/// A path back to the next place where paths meet, or to where the first paths of the network part.
+#[derive(Debug, Clone, Serialize)]
+pub struct Stretch {
+    /// What it starts from.
+    #[serde(skip)]
+    pub from: ValueId,
+    /// Its nodes, in the order in which data flows.
+    #[serde(skip)]
+    pub nodes: Vec<NodeId>,
+    /// Its convolutions.
+    pub convs: Vec<ConvNormAct>,
+}
+
+/// What a densely connected network is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DenseBlocks {
+    /// Layers of each block.
+    pub layers: Vec<usize>,
+    /// Channels that each layer adds.
+    pub growth: usize,
+    /// All convolutions.
+    pub convs: usize,
+    /// Kernels before the first layer.
+    pub stem: Vec<[usize; 2]>,
+    /// Whether a fixed filter smooths before a stride.
+    pub blurred: bool,
+}
+
+impl DenseBlocks {
+    /// Convolutions as names count them: a deep stem is one.
+    fn depth(&self) -> usize {
+        let more = if self.stem.len() <= 3 { self.stem.len().saturating_sub(1) } else { 0 };
+        self.convs - more.min(self.convs)
     }
-    let mut anatomy = Anatomy {
-        architecture: None,
-        stem: trunk.stem(&flow),
-        stages,
-        loose: trunk.loose(&flow),
-        strays: stray::find(&flow, &sums),
-        long_skips: sums.long_skips,
-        head,
-        plain: if blocks.is_empty() { trunk.plain(&flow) } else { PlainConvs::default() },
-        dense: if blocks.is_empty() { dense::find(&flow) } else { None },
-        elsewhere: sums.blocks.len() - blocks.len(),
-        merges: trunk.merges,
-        inner_merges: trunk.inner_merges,
-        hidden: unseen::hidden(&flow, &trunk, &blocks),
-        given_up: flow.given_up(),
-        blocks,
-    };
-    anatomy.architecture = form::architecture(&anatomy);
-    anatomy
 }
 
 impl Anatomy {
@@ -525,6 +517,9 @@ impl Anatomy {
     /// Kind of most blocks.
     #[must_use]
     pub fn block_kind(&self) -> Option<BlockKind> {
-        trunk::prevailing_kind(&self.blocks)
+        let blocks = &self.blocks;
+        let count = |kind: BlockKind| blocks.iter().filter(|block| block.kind == kind).count();
+        let kinds = [BlockKind::Bottleneck, BlockKind::Basic, BlockKind::Other];
+        kinds.into_iter().max_by_key(|&kind| count(kind)).filter(|_| !blocks.is_empty())
     }
 }

@@ -2,37 +2,11 @@
 
 use residua_ir::budget::Limit;
 use residua_ir::{NodeId, ValueId};
-use serde::Serialize;
 
-use super::ConvNormAct;
 use super::block::Sums;
-use super::flow::{Flow, Step};
+use super::flow::Flow;
+use super::parts::{Step, Stray, Stretch};
 use super::path::{Path, gate_kind};
-
-/// A place where paths meet, with the stretch of each path before it.
-#[derive(Debug, Clone, Serialize)]
-pub struct Stray {
-    /// Where they meet.
-    #[serde(skip)]
-    pub node: NodeId,
-    /// Whether they are added.
-    pub is_sum: bool,
-    /// One for each operand, in order.
-    pub paths: Vec<Stretch>,
-}
-
-/// A path back to the next place where paths meet, or to where the first paths of the network part.
-#[derive(Debug, Clone, Serialize)]
-pub struct Stretch {
-    /// What it starts from.
-    #[serde(skip)]
-    pub from: ValueId,
-    /// Its nodes, in the order in which data flows.
-    #[serde(skip)]
-    pub nodes: Vec<NodeId>,
-    /// Its convolutions.
-    pub convs: Vec<ConvNormAct>,
-}
 
 /// All of them, in topological order.
 pub(super) fn find(flow: &Flow, sums: &Sums) -> Vec<Stray> {

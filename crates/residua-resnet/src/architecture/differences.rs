@@ -5,11 +5,12 @@ use std::fmt;
 
 use residua_ir::NodeId;
 
-use super::{Form, StemForm, StrideIn, known};
-use crate::anatomy::{ActivationOrder, Anatomy, Block, BlockKind, ShortcutKind};
+use crate::form::{self, ActivationOrder, BlockKind, Form, StemForm, StrideIn};
+use crate::structure::{Anatomy, Block, ShortcutKind};
 
 /// One thing in which a network differs from what a name stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Difference {
     /// Where: `stage 2`, `stages.1.blocks.0`; empty for the network as a whole.
     pub place: String,
@@ -38,7 +39,7 @@ pub(crate) fn differences(anatomy: &Anatomy, name: &str) -> Option<Vec<Differenc
         return Some(plain(anatomy, depth));
     }
     if let Some(depth) = name.strip_prefix("densenet") {
-        let (layers, growth) = known::dense(depth.parse().ok()?)?;
+        let (layers, growth) = form::dense(depth.parse().ok()?)?;
         return Some(dense(anatomy, &layers, growth));
     }
     // Of several forms of one name, the one that fits best.
@@ -48,8 +49,8 @@ pub(crate) fn differences(anatomy: &Anatomy, name: &str) -> Option<Vec<Differenc
 fn plain(anatomy: &Anatomy, depth: usize) -> Vec<Difference> {
     let mut found = Comparison::default();
     let add = anatomy.blocks.first().map(|block| block.add);
-    found.hold("", "residual blocks", 0, anatomy.blocks.len(), add);
-    found.hold("", "depth", depth, anatomy.depth(), None);
+    found.compare("", "residual blocks", 0, anatomy.blocks.len(), add);
+    found.compare("", "depth", depth, anatomy.depth(), None);
     found.differences
 }
 
@@ -59,13 +60,13 @@ fn dense(anatomy: &Anatomy, layers: &[usize], growth: usize) -> Vec<Difference> 
     let text = |layers: &[usize]| layers.iter().map(usize::to_string).collect::<Vec<_>>().join("-");
     match &anatomy.dense {
         Some(dense) => {
-            found.hold("", "layers of its dense blocks", text(layers), text(&dense.layers), None);
-            found.hold("", "channels that a layer adds", growth, dense.growth, None);
+            found.compare("", "layers of its dense blocks", text(layers), text(&dense.layers), None);
+            found.compare("", "channels that a layer adds", growth, dense.growth, None);
             let kernels: Vec<String> = dense.stem.iter().map(|[h, w]| format!("{h}x{w}")).collect();
-            found.hold("", "kernels of the stem", "7x7", kernels.join(" "), first);
-            found.hold("", "filter before strides", "no", if dense.blurred { "yes" } else { "no" }, None);
+            found.compare("", "kernels of the stem", "7x7", kernels.join(" "), first);
+            found.compare("", "filter before strides", "no", if dense.blurred { "yes" } else { "no" }, None);
         }
-        None => found.hold("", "dense blocks", layers.len(), 0, first),
+        None => found.compare("", "dense blocks", layers.len(), 0, first),
     }
     found.differences
 }
@@ -87,13 +88,13 @@ impl Comparison {
             None => {
                 let first = anatomy.stem.convs.first().map(|conv| conv.node);
                 let blocks: usize = expected.stages.iter().map(|stage| stage.blocks).sum();
-                comparison.hold_number(anatomy, ("", "residual blocks"), [blocks, 0], first);
+                comparison.compare_count(anatomy, ("", "residual blocks"), [blocks, 0], first);
             }
         }
         comparison.differences
     }
 
-    fn hold(
+    fn compare(
         &mut self,
         place: &str,
         what: &'static str,
@@ -108,7 +109,7 @@ impl Comparison {
     }
 
     /// How many layers, blocks and stages there are cannot be told where some may not be seen.
-    fn hold_number(
+    fn compare_count(
         &mut self,
         anatomy: &Anatomy,
         (place, what): (&str, &'static str),
@@ -116,7 +117,7 @@ impl Comparison {
         node: Option<NodeId>,
     ) {
         if !anatomy.hidden.any() {
-            self.hold(place, what, expected, found, node);
+            self.compare(place, what, expected, found, node);
         }
     }
 
@@ -125,10 +126,10 @@ impl Comparison {
         let stem = anatomy.stem.convs.first().map(|conv| conv.node);
         let stem_end = anatomy.stem.convs.last().map(|conv| conv.node);
         let block = |holds: &dyn Fn(&Block) -> bool| anatomy.blocks.iter().find(|b| holds(b)).map(|b| b.add);
-        self.hold_number(anatomy, ("", "depth"), [expected.depth(), anatomy.depth()], None);
-        self.hold_number(anatomy, ("", "stages"), [expected.stages.len(), found.stages.len()], None);
-        self.hold("", "stem", expected.stem.describe(), found.stem.describe(), stem);
-        self.hold("", "channels behind the stem", expected.stem_width, found.stem_width, stem_end);
+        self.compare_count(anatomy, ("", "depth"), [expected.depth(), anatomy.depth()], None);
+        self.compare_count(anatomy, ("", "stages"), [expected.stages.len(), found.stages.len()], None);
+        self.compare("", "stem", expected.stem.describe(), found.stem.describe(), stem);
+        self.compare("", "channels behind the stem", expected.stem_width, found.stem_width, stem_end);
         // Where stages may not be seen, which is which is not known.
         let told = !anatomy.hidden.any() || expected.stages.len() == found.stages.len();
         for (at, (expected, found)) in expected.stages.iter().zip(&found.stages).enumerate().filter(|_| told) {
@@ -138,25 +139,31 @@ impl Comparison {
             let inner = first.and_then(|b| Some(b.convs.iter().find(|conv| conv.is_wide())?.node));
             let last = first.and_then(|b| Some(b.convs.last()?.node));
             let last_of_stage = of_stage.last().map(|block| block.add);
-            self.hold_number(anatomy, (&place, "blocks"), [expected.blocks, found.blocks], last_of_stage);
-            self.hold(&place, "inner width", expected.width, found.width, inner);
-            self.hold(&place, "channels", expected.outputs, found.outputs, last);
+            self.compare_count(anatomy, (&place, "blocks"), [expected.blocks, found.blocks], last_of_stage);
+            self.compare(&place, "inner width", expected.width, found.width, inner);
+            self.compare(&place, "channels", expected.outputs, found.outputs, last);
         }
-        self.hold("", "groups", expected.groups, found.groups, block(&|b| b.groups != expected.groups));
+        self.compare("", "groups", expected.groups, found.groups, block(&|b| b.groups != expected.groups));
         let gates = block(&|b| b.squeeze_excite.is_some() != expected.squeeze_excite);
-        self.hold("", "squeeze-and-excite gates", yes_no(expected.squeeze_excite), yes_no(found.squeeze_excite), gates);
+        self.compare(
+            "",
+            "squeeze-and-excite gates",
+            yes_no(expected.squeeze_excite),
+            yes_no(found.squeeze_excite),
+            gates,
+        );
         let other = block(&|b| b.other_gate);
-        self.hold("", "gates of another kind", yes_no(false), yes_no(other.is_some()), other);
+        self.compare("", "gates of another kind", yes_no(false), yes_no(other.is_some()), other);
         let pooled = block(&|b| b.shortcut == ShortcutKind::Projection && b.path.pooled != expected.pooled_shortcut);
         let [wanted, has] = [expected, found].map(|form| yes_no(form.pooled_shortcut));
-        self.hold("", "pool before the projection", wanted, has, pooled);
+        self.compare("", "pool before the projection", wanted, has, pooled);
         let blurred = block(&|b| b.blurred != expected.blurred);
-        self.hold("", "filter before strides", yes_no(expected.blurred), yes_no(found.blurred), blurred);
-        self.hold("", "group norms", yes_no(expected.group_norm), yes_no(found.group_norm), block(&|_| true));
+        self.compare("", "filter before strides", yes_no(expected.blurred), yes_no(found.blurred), blurred);
+        self.compare("", "group norms", yes_no(expected.group_norm), yes_no(found.group_norm), block(&|_| true));
         // A network that was cut behind its last block has no norm there either.
         if expected.order == ActivationOrder::Pre && anatomy.head.pool.is_some() {
             let has = yes_no(anatomy.head.norm.is_some());
-            self.hold("", "norm behind the last block", yes_no(true), has, anatomy.head.pool);
+            self.compare("", "norm behind the last block", yes_no(true), has, anatomy.head.pool);
         }
     }
 
@@ -187,11 +194,11 @@ impl Comparison {
         for loose in anatomy.loose.iter().filter(|loose| !loose.unseen) {
             let behind = &anatomy.blocks[loose.behind].name;
             let found = format!("{} convolutions behind {behind} that no shortcut spans", loose.convs.len());
-            self.hold("", "shortcuts", "one around each block", found, loose.convs.first().map(|conv| conv.node));
+            self.compare("", "shortcuts", "one around each block", found, loose.convs.first().map(|conv| conv.node));
         }
         for skip in &anatomy.long_skips {
             let found = format!("one over {} other sums", skip.spans);
-            self.hold("", "shortcuts", "each over one block", found, Some(skip.add));
+            self.compare("", "shortcuts", "each over one block", found, Some(skip.add));
         }
     }
 }
@@ -201,17 +208,17 @@ fn block_differences(anatomy: &Anatomy, form: &Form, block: &Block) -> Vec<Diffe
     let mut found = Comparison::default();
     let (place, add) = (block.name.as_str(), Some(block.add));
     if !block.unseen.main {
-        found.hold(place, "kind", text(form.block), text(block.kind), add);
+        found.compare(place, "kind", text(form.block), text(block.kind), add);
     }
     if block.kind != form.block {
         return found.differences;
     }
     if !block.unseen.hides_order() {
-        found.hold(place, "activation", text(form.order), text(block.activation), add);
+        found.compare(place, "activation", text(form.order), text(block.activation), add);
     }
     let ends_bare = block.after_add.is_none() && !block.unseen.behind;
     if block.activation == form.order && form.order == ActivationOrder::Post && ends_bare {
-        found.hold(place, "behind the sum", "an activation", "none", add);
+        found.compare(place, "behind the sum", "an activation", "none", add);
     }
     for (number, conv) in (1..).zip(&block.convs) {
         let expected = match (form.block, number) {
@@ -219,9 +226,9 @@ fn block_differences(anatomy: &Anatomy, form: &Form, block: &Block) -> Vec<Diffe
             (BlockKind::Basic | BlockKind::Bottleneck | BlockKind::Other, _) => [3, 3],
         };
         let kernel = |[h, w]: [usize; 2]| format!("{h}x{w}");
-        found.hold(place, KERNELS[number.min(3) - 1], kernel(expected), kernel(conv.kernel), Some(conv.node));
+        found.compare(place, KERNELS[number.min(3) - 1], kernel(expected), kernel(conv.kernel), Some(conv.node));
         let dilated = (conv.dilation > 1).then_some(conv.node);
-        found.hold(place, "dilation", 1, conv.dilation, dilated);
+        found.compare(place, "dilation", 1, conv.dilation, dilated);
     }
     // What is not known may have the stride, or what else is missing here.
     if block.unseen.main || block.unseen.shortcut {
@@ -229,10 +236,10 @@ fn block_differences(anatomy: &Anatomy, form: &Form, block: &Block) -> Vec<Diffe
     }
     let strided = strides(anatomy, form, block);
     let carrier = block.convs.iter().find(|conv| conv.stride > 1).map(|conv| conv.node);
-    found.hold(place, "stride", if strided { 2 } else { 1 }, block.stride, carrier.or(add));
+    found.compare(place, "stride", if strided { 2 } else { 1 }, block.stride, carrier.or(add));
     if strided && block.stride > 1 && !form.blurred {
         let on = format!("conv{}", form.stride_on);
-        found.hold(place, "stride on", on, block.stride_on.as_deref().unwrap_or("nothing"), carrier.or(add));
+        found.compare(place, "stride on", on, block.stride_on.as_deref().unwrap_or("nothing"), carrier.or(add));
     }
     found.shortcut(form, block, strided);
     found.differences
@@ -269,7 +276,7 @@ impl Comparison {
                 (false, false) => "identity",
             };
             let node = block.path.conv.as_ref().map_or(block.add, |conv| conv.node);
-            self.hold(&block.name, "shortcut", expected, text(block.shortcut), Some(node));
+            self.compare(&block.name, "shortcut", expected, text(block.shortcut), Some(node));
         }
     }
 }

@@ -3,7 +3,7 @@
 use residua_ir::rewrite::Origin;
 use residua_ir::{Graph, NodeId, ValueId};
 
-use super::{Anatomy, Block, ConvNormAct, Head, Shortcut, SqueezeExcite, Stem, Step};
+use super::parts::{Anatomy, Block, ConvNormAct, Head, Shortcut, SqueezeExcite, Stem, Step};
 
 /// Handles of one graph as those of another.
 struct Source<'o> {
@@ -14,7 +14,7 @@ struct Source<'o> {
 
 impl Anatomy {
     /// The same anatomy, told by the nodes of `source`, which `normal` was made of.
-    pub(super) fn in_source(mut self, normal: &Graph, source: &Graph, origin: &Origin) -> Self {
+    pub(crate) fn in_source(mut self, normal: &Graph, source: &Graph, origin: &Origin) -> Self {
         let to = Source { normal, graph: source, origin };
         to.stem(&mut self.stem);
         self.blocks.iter_mut().for_each(|block| to.block(block));
