@@ -15,7 +15,7 @@ pub(crate) struct Net {
 }
 
 impl Net {
-    /// A network with a image of free size as its input.
+    /// A network with an image of free size as its input.
     pub(crate) fn new(channels: usize) -> (Self, ValueId) {
         let mut g = GraphBuilder::new("net");
         let dims = vec![Dim::symbol("N"), Dim::Fixed(channels), Dim::symbol("H"), Dim::symbol("W")];

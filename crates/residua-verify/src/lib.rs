@@ -124,7 +124,6 @@ pub fn codes() -> Vec<&'static Code> {
 
 /// What has to be asked for before findings of a kind are looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum AskedBy {
     /// Nothing: they are looked for in every model.
     Always,

@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use anyhow::Result;
-use residua::ir::{Level, Shown};
-use residua::render::{FindingRecord, said};
+use residua::ir::{Code, Finding, Level, Shown};
+use residua::render::said;
 
 use crate::console::Style;
 
@@ -24,24 +24,24 @@ fn painted(level: Level, style: Style, text: &str) -> String {
 }
 
 /// Findings by code, the worst first; what is common to all of a code is said once.
-pub(crate) fn list(out: &mut dyn Write, style: Style, findings: &[FindingRecord]) -> Result<()> {
-    let mut codes: Vec<(&str, &str, Level)> = findings.iter().map(|f| (f.code, f.name, f.level)).collect();
-    codes.sort_by(|a, b| (b.2, a.0).cmp(&(a.2, b.0)));
+pub(crate) fn list(out: &mut dyn Write, style: Style, findings: &[Finding]) -> Result<()> {
+    let mut codes: Vec<(&Code, Level)> = findings.iter().map(|f| (f.code, f.level)).collect();
+    codes.sort_by(|a, b| (b.1, a.0).cmp(&(a.1, b.0)));
     codes.dedup();
-    for (code, name, level) in codes {
-        let of_code: Vec<&FindingRecord> = findings.iter().filter(|f| (f.code, f.level) == (code, level)).collect();
-        let head = painted(level, style, &format!("{level} {code}"));
-        writeln!(out, "{head} {}", style.bold(name))?;
+    for (code, level) in codes {
+        let of_code: Vec<&Finding> = findings.iter().filter(|f| (f.code, f.level) == (code, level)).collect();
+        let head = painted(level, style, &format!("{level} {}", code.id));
+        writeln!(out, "{head} {}", style.bold(code.name))?;
         for finding in of_code.iter().take(LISTED) {
-            let node = finding.node.as_deref().map(|node| node.shown().to_string());
+            let node = finding.node.as_ref().map(|node| node.raw().shown().to_string());
             let node = node.map_or_else(String::new, |node| format!("{}: ", style.bold(&node)));
-            writeln!(out, "  {node}{}", in_lines(&said(&finding.message)))?;
+            writeln!(out, "  {node}{}", in_lines(&said(finding.message.raw())))?;
         }
         if of_code.len() > LISTED {
             writeln!(out, "  … and {} more; --format json has all of them", of_code.len() - LISTED)?;
         }
         if let Some(first) = of_code.first().filter(|first| !first.help.is_empty()) {
-            writeln!(out, "  {} {}", style.dim("help:"), said(&first.help))?;
+            writeln!(out, "  {} {}", style.dim("help:"), said(first.help.raw()))?;
         }
     }
     Ok(())

@@ -4,11 +4,11 @@ use std::io::Write;
 
 use anyhow::Result;
 use residua::check::{Report, Verdict};
-use residua::ir::Shown;
+use residua::ir::{Finding, Name, Shown};
 use residua::manifest::Held;
 use residua::render::finding::counted;
+use residua::render::plural;
 use residua::render::table::words;
-use residua::render::{FindingRecord, plural};
 
 use super::table;
 use crate::console::Style;
@@ -18,10 +18,10 @@ pub(crate) fn text(out: &mut dyn Write, style: Style, held: &Held, report: &Repo
     let findings = &report.findings;
     if !findings.is_empty() {
         let columns = [words("code"), words("level"), words("tensor"), words("what")];
-        let row = |found: &FindingRecord| {
-            let node = found.node.clone().unwrap_or_default();
-            let message = found.message.clone();
-            vec![found.code.to_owned(), found.level.to_string(), node, message]
+        let row = |found: &Finding| {
+            let node = found.node.as_ref().map_or("", Name::raw).to_owned();
+            let message = found.message.raw().to_owned();
+            vec![found.code.id.to_owned(), found.level.to_string(), node, message]
         };
         table::write(out, &columns, findings.iter().map(row).collect())?;
         writeln!(out)?;

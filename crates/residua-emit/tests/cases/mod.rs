@@ -655,7 +655,7 @@ fn interfaces(z: &mut Cases) {
     z.0.push(Case { name: "channels_last".to_owned(), since: 0, model: validate(channels_last()).unwrap() });
 }
 
-/// As a Keras reader leaves it: NHWC in the source, with a flattened image and a image as outputs.
+/// As a Keras reader leaves it: NHWC in the source, with a flattened image and an image as outputs.
 fn channels_last() -> Graph {
     let mut g = GraphBuilder::new("channels_last");
     let ty = InputType { dtype: DType::F32, shape: fixed() };

@@ -53,7 +53,7 @@ pub enum HeadLayer {
         /// Whether it has a factor and a summand for each feature.
         affine: bool,
     },
-    /// Normalises over all features of a image, with a factor and a summand for each.
+    /// Normalises over all features of an image, with a factor and a summand for each.
     LayerNorm {
         /// Added to the variance.
         epsilon: f64,

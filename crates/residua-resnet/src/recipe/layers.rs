@@ -36,7 +36,7 @@ pub enum LayerKind {
         groups: usize,
         epsilon: f64,
     },
-    /// Over all features of a image.
+    /// Over all features of an image.
     LayerNorm {
         epsilon: f64,
     },

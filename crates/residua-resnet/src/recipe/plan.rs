@@ -435,7 +435,7 @@ fn centred(before: Option<[usize; 2]>, window: Window) -> (ConvPadding, Option<[
     (ConvPadding::Amounts(Pads::all(amount)), size)
 }
 
-/// How a convolution pads a image of this size, and the size it gives; `valid` where a layer before it pads.
+/// How a convolution pads an image of this size, and the size it gives; `valid` where a layer before it pads.
 fn padding(before: Option<[usize; 2]>, window: Window, valid: bool) -> (ConvPadding, Option<[usize; 2]>) {
     let Window { kernel, stride, dilation } = window;
     if valid || kernel == 1 {

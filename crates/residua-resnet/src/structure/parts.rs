@@ -136,7 +136,7 @@ pub enum NormKind {
     Batch,
     /// Over groups of channels.
     Group,
-    /// Over each channel of a image.
+    /// Over each channel of an image.
     Instance,
     /// Over a whole image or its channels.
     Layer,

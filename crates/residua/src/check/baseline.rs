@@ -11,11 +11,10 @@ use std::path::{Path, PathBuf};
 use crate::error::{Context, Result, bail};
 use residua_emit::place::Pending;
 use residua_ir::budget::Limit;
-use residua_ir::{Hint, Level, Shown, files};
+use residua_ir::{Finding, Hint, Level, Name, Shown, files};
 use serde::{Deserialize, Serialize};
 
 use super::{Report, fingerprint};
-use crate::render::FindingRecord;
 use crate::{output, paths, render};
 
 const SCHEMA: &str = "residua.baseline/1";
@@ -107,7 +106,7 @@ impl Baseline {
         let entries = self.models.get(&key).map(Vec::as_slice).unwrap_or_default();
         let mut left: BTreeMap<&str, (usize, Level)> =
             entries.iter().map(|entry| (entry.fingerprint.as_str(), (entry.count, entry.level))).collect();
-        let mut is_known = |finding: &FindingRecord| match left.get_mut(fingerprint(finding).as_str()) {
+        let mut is_known = |finding: &Finding| match left.get_mut(fingerprint(finding).as_str()) {
             Some((count, level)) if *count > 0 && finding.level <= *level => {
                 *count -= 1;
                 true
@@ -149,10 +148,10 @@ impl Baseline {
                 }
                 None => entries.push(Entry {
                     fingerprint: print,
-                    code: finding.code.to_owned(),
+                    code: finding.code.id.to_owned(),
                     level: finding.level,
-                    node: finding.node.clone(),
-                    message: finding.message.clone(),
+                    node: finding.node.as_ref().map(|node| Name::raw(node).to_owned()),
+                    message: finding.message.raw().to_owned(),
                     count: 1,
                 }),
             }

@@ -11,7 +11,7 @@ use residua_import::{ImportError, Opened};
 use residua_ir::{Code, Finding, Level, Shown, in_full};
 use residua_resnet::anatomy;
 use residua_verify::targets::Takes;
-use residua_verify::{OnnxText, Subject, numbers};
+use residua_verify::{AskedBy, OnnxText, Subject, numbers};
 
 use super::{Check, Report, against};
 use crate::golden::{self, Held};
@@ -20,7 +20,6 @@ use crate::model::Model;
 use crate::options::Dtype;
 use crate::pooling;
 use crate::proof::{self, Verdict};
-use crate::render::FindingRecord;
 
 /// Checks one model; what cannot be done is part of the report.
 pub fn examine(file: &Path, settings: &Check) -> Report {
@@ -44,16 +43,18 @@ pub fn of_manifest(held: &manifest::Held, settings: &Check) -> Report {
 
 /// The kinds of findings that are looked for, but for those that the user does not want.
 fn applied(settings: &Check) -> Vec<&'static Code> {
-    let asked = |id: &str| match id {
-        "R200" => settings.expect.is_some(),
-        "R309" | "R310" => settings.dtype == Some(Dtype::F16),
-        "R700" => settings.golden.is_some(),
-        "R701" | "R702" => settings.against.is_some(),
-        // Found by `--manifest` alone.
-        _ => !(id.starts_with("R5") || id.starts_with("R4") && settings.target.is_empty()),
+    let asked = |code: &'static Code| match AskedBy::of(code) {
+        AskedBy::Always => true,
+        AskedBy::Expectation => settings.expect.is_some(),
+        AskedBy::FloatType => settings.dtype == Some(Dtype::F16),
+        AskedBy::Target => !settings.target.is_empty(),
+        AskedBy::Golden => settings.golden.is_some(),
+        AskedBy::Reference => settings.against.is_some(),
+        // Replaying one is another command.
+        AskedBy::Manifest => false,
     };
-    let wanted = |id: &str| settings.levels.get(id).is_none_or(Option::is_some);
-    residua_verify::codes().into_iter().filter(|code| asked(code.id) && wanted(code.id)).collect()
+    let wanted = |code: &Code| settings.levels.get(code.id).is_none_or(Option::is_some);
+    residua_verify::codes().into_iter().filter(|code| asked(code) && wanted(code)).collect()
 }
 
 fn fill(report: &mut Report, settings: &Check) -> Result<()> {
@@ -126,12 +127,12 @@ fn judge(report: &mut Report, model: &Model, text: Option<OnnxText>, settings: &
             proof::Settings { threads: settings.threads, tolerance: settings.tolerance, ..proof::Settings::default() };
         report.golden = golden::hold(model, path, &how)?;
         let failed = report.golden.iter().filter(|held| held.verification.verdict == Verdict::Different);
-        report.findings.extend(failed.map(|held| FindingRecord::from(&golden_finding(held))));
+        report.findings.extend(failed.map(golden_finding));
     }
     if let Some(path) = &settings.against {
         settings.watch.step(&format!("{}: comparing it with {}", report.file.shown(), path.shown()))?;
         let held = against::hold_against(model, path, settings)?;
-        report.findings.extend(against::findings(&held).iter().map(FindingRecord::from));
+        report.findings.extend(against::findings(&held));
         report.against = Some(held);
     }
     Ok(())
@@ -141,22 +142,21 @@ fn judge(report: &mut Report, model: &Model, text: Option<OnnxText>, settings: &
 ///
 /// # Errors
 /// The error of the reader, where it is not, or where the user wants to hear of none of them.
-fn unread(error: Error, text: Option<&OnnxText>, settings: &Check) -> Result<Vec<FindingRecord>> {
+fn unread(error: Error, text: Option<&OnnxText>, settings: &Check) -> Result<Vec<Finding>> {
     let mut findings = error.import().map(ImportError::findings).unwrap_or_default();
     findings.extend(text.map(residua_verify::check_text).unwrap_or_default());
-    let findings: Vec<FindingRecord> = findings.iter().map(FindingRecord::from).collect();
     let told = settings.leveled(findings.clone()).iter().any(|finding| finding.level == Level::Error);
     if told { Ok(findings) } else { Err(error) }
 }
 
 /// What the rules find in a model, and in the ONNX text of it.
-fn found(subject: Subject, text: Option<Result<&OnnxText, &str>>, settings: &Check) -> Vec<FindingRecord> {
+fn found(subject: Subject, text: Option<Result<&OnnxText, &str>>, settings: &Check) -> Vec<Finding> {
     let subject = subject.in_dtype(settings.dtype.map(Dtype::of_tensors)).for_targets(&settings.target);
     let subject = match text {
         Some(text) => subject.as_onnx(text),
         None => subject,
     };
-    residua_verify::check(&subject).iter().map(FindingRecord::from).collect()
+    residua_verify::check(&subject)
 }
 
 /// The text of an ONNX model that was opened; none of any other.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
-use crate::render::FindingRecord;
+use residua_ir::{Finding, Group, Name};
 
 /// Bytes of a fingerprint.
 const BYTES: usize = 12;
@@ -12,11 +12,11 @@ const BYTES: usize = 12;
 /// A finding in 24 hexadecimal digits: its code, what it is about, and what it says without what was measured.
 ///
 /// The level plays no part, nor the file: a baseline keeps findings by model.
-pub fn fingerprint(finding: &FindingRecord) -> String {
+pub fn fingerprint(finding: &Finding) -> String {
     let mut hash = Sha256::new();
-    let about = |name: &Option<String>| name.clone().unwrap_or_default();
-    let (node, tensor) = (about(&finding.node), about(&finding.tensor));
-    for part in [finding.code, &node, &tensor, &core(finding.code, &finding.message)] {
+    let node = finding.node.as_ref().map_or("", Name::raw);
+    let tensor = finding.tensor.as_ref().map_or("", Name::raw);
+    for part in [finding.code.id, node, tensor, &core(finding.code.group, finding.message.raw())] {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
@@ -30,10 +30,10 @@ pub fn fingerprint(finding: &FindingRecord) -> String {
 
 /// What a message says that stays when the model is trained further, or fixed elsewhere: numbers in findings about values
 /// and outputs are measured, those about graphs, shapes and topology are what was found, but for how many others are sound.
-fn core(code: &str, message: &str) -> String {
+fn core(group: Group, message: &str) -> String {
     /// What such a number follows.
     const OTHERS: &str = "the other ";
-    if !code.starts_with("R3") && !code.starts_with("R7") {
+    if !group.is_measured() {
         let mut parts = message.split(OTHERS);
         let first = parts.next().unwrap_or_default().to_owned();
         return parts.fold(first, |text, part| text + OTHERS + part.trim_start_matches(|c: char| c.is_ascii_digit()));
@@ -72,13 +72,14 @@ fn without_numbers(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use residua_ir::Level;
-
     use super::*;
 
-    fn finding(code: &'static str, node: Option<&str>, message: &str) -> FindingRecord {
-        let (message, node) = (message.to_owned(), node.map(str::to_owned));
-        FindingRecord { code, name: "name", level: Level::Error, message, node, tensor: None, help: String::new() }
+    fn finding(code: &str, node: Option<&str>, message: &str) -> Finding {
+        let finding = Finding::new(residua_verify::code(code).unwrap(), message, "");
+        match node {
+            Some(node) => finding.at(node),
+            None => finding,
+        }
     }
 
     #[test]

@@ -12,14 +12,13 @@ mod settings;
 
 use std::path::PathBuf;
 
-use residua_ir::{Code, Level};
+use residua_ir::{Code, Finding, Level};
 use serde::Serialize;
 
 use crate::error::Error;
 use crate::golden::Held;
 use crate::options::FailOn;
 use crate::proof::Verification;
-use crate::render::FindingRecord;
 
 pub use baseline::{Baseline, Entry};
 pub use config::Configs;
@@ -63,13 +62,13 @@ pub struct Report {
     /// What of it would have run code elsewhere.
     pub dangers: Vec<String>,
     /// Findings, at the levels that the user wants.
-    pub findings: Vec<FindingRecord>,
+    pub findings: Vec<Finding>,
     /// The model against each golden set.
     pub golden: Vec<Held>,
     /// The model against the reference.
     pub against: Option<Against>,
     /// Findings that a baseline knows.
-    pub known: Vec<FindingRecord>,
+    pub known: Vec<Finding>,
     /// What it knows and is not there any more.
     pub gone: Vec<Entry>,
     /// That baseline.

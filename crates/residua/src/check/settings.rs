@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use residua_ir::Level;
+use residua_ir::{Finding, Level};
 use residua_verify::targets::Runtime;
 
 use crate::options::{Dtype, FailOn, OpenOptions};
-use crate::render::FindingRecord;
 use crate::watch::Watch;
 
 /// What is asked of one model.
@@ -50,10 +49,10 @@ impl Check {
     }
 
     /// Findings at the levels that are wanted.
-    pub fn leveled(&self, findings: Vec<FindingRecord>) -> Vec<FindingRecord> {
-        let leveled = |finding: FindingRecord| match self.levels.get(finding.code) {
+    pub fn leveled(&self, findings: Vec<Finding>) -> Vec<Finding> {
+        let leveled = |finding: Finding| match self.levels.get(finding.code.id) {
             None => Some(finding),
-            Some(level) => level.map(|level| FindingRecord { level, ..finding }),
+            Some(level) => level.map(|level| finding.leveled(level)),
         };
         findings.into_iter().filter_map(leveled).collect()
     }

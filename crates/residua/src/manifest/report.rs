@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
+use residua_ir::Finding;
 
 use super::document::Manifest;
 use super::replay::{Models, Replayed, replay};
-use crate::render::FindingRecord;
 
 #[cfg(feature = "reports")]
 #[derive(serde::Serialize)]
@@ -18,7 +18,7 @@ struct Document<'a> {
     source: String,
     manifest: String,
     verdict: crate::check::Verdict,
-    findings: &'a [FindingRecord],
+    findings: &'a [Finding],
     tensors: Counts,
 }
 
@@ -82,8 +82,8 @@ impl Held {
     }
 
     /// What is not as the manifest says.
-    pub fn findings(&self) -> Vec<FindingRecord> {
-        self.replayed.findings.iter().map(FindingRecord::from).collect()
+    pub fn findings(&self) -> Vec<Finding> {
+        self.replayed.findings.clone()
     }
 
     /// The document of `check --manifest`.

@@ -24,7 +24,6 @@ pub mod table;
 
 use residua_ir::Text;
 
-pub use finding::FindingRecord;
 pub use json::json;
 
 /// A sentence that may quote what a file says: on one line, of a length that can be read.

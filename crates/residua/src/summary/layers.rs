@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use residua_ir::op::description::Flow;
 use residua_ir::{
-    Checked, Framework, Graph, LayerId, Node, NodeId, Parameter, ReceptiveField, Shape, ValueId, receptive_fields,
+    Checked, Finding, Framework, Graph, LayerId, Name, Node, NodeId, Parameter, ReceptiveField, Shape, ValueId,
+    receptive_fields,
 };
 use residua_resnet::Anatomy;
 use serde::Serialize;
@@ -13,7 +14,6 @@ use super::cost::{self, Parameters};
 use super::interface::{Size, sizes};
 use super::parts::parts;
 use crate::options::Count;
-use crate::render::FindingRecord;
 
 /// A layer of the source.
 #[derive(Debug, Default, Serialize)]
@@ -222,7 +222,7 @@ fn share(part: u64, whole: Option<u64>) -> Option<f64> {
 }
 
 /// Notes at each row which findings are about it: by the name of the layer, of one of its nodes, or of its tensors.
-pub(super) fn mark(rows: &mut [LayerRow], graph: &Graph, findings: &[FindingRecord]) {
+pub(super) fn mark(rows: &mut [LayerRow], graph: &Graph, findings: &[Finding]) {
     let mut layers: HashMap<&str, &str> = HashMap::new();
     let layer = |id: LayerId| graph.layer(id).name.raw();
     let of_tensor = |parameter: &'_ Parameter| layer(parameter.layer);
@@ -234,12 +234,12 @@ pub(super) fn mark(rows: &mut [LayerRow], graph: &Graph, findings: &[FindingReco
         row.findings.clear();
     }
     for finding in findings {
-        let Some(name) = finding.node.as_deref() else { continue };
+        let Some(name) = finding.node.as_ref().map(Name::raw) else { continue };
         let name = layers.get(name).copied().unwrap_or(name);
         if let Some(&row) = places.get(name)
-            && !rows[row].findings.contains(&finding.code)
+            && !rows[row].findings.contains(&finding.code.id)
         {
-            rows[row].findings.push(finding.code);
+            rows[row].findings.push(finding.code.id);
         }
     }
 }

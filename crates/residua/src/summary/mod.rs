@@ -17,7 +17,7 @@ use std::fs;
 use std::path::Path;
 
 use residua_ir::computes::{ComputesIn, computes_in};
-use residua_ir::{Checked, Dim, Graph, Role, Unused, validate};
+use residua_ir::{Checked, Dim, Finding, Graph, Role, Unused, validate};
 use residua_resnet::anatomy::Block;
 use residua_resnet::preprocessing::Known;
 use residua_resnet::{Anatomy, Architecture};
@@ -25,7 +25,6 @@ use serde::Serialize;
 
 use crate::model::Model;
 use crate::options::Count;
-use crate::render::FindingRecord;
 
 pub use cost::{Memory, Parameters};
 use diagram::Diagram;
@@ -88,7 +87,7 @@ pub struct Summary<'a> {
     /// Tensors of the file that nothing uses, with the reason.
     pub unused: &'a [Unused],
     /// What is wrong with it.
-    pub findings: Vec<FindingRecord>,
+    pub findings: Vec<Finding>,
     /// Its residual blocks.
     pub blocks: &'a [Block],
     /// A row a layer, in graph order.
@@ -97,7 +96,7 @@ pub struct Summary<'a> {
 
 impl<'a> Summary<'a> {
     /// Takes these findings instead of those of validation.
-    pub fn set_findings(&mut self, graph: &Graph, findings: Vec<FindingRecord>) {
+    pub fn set_findings(&mut self, graph: &Graph, findings: Vec<Finding>) {
         layers::mark(&mut self.layers, graph, &findings);
         self.findings = findings;
     }
@@ -138,7 +137,7 @@ impl<'a> Summary<'a> {
             blocks: &anatomy.blocks,
             layers: layers::rows(model, sized, anatomy, &macs, count),
         };
-        summary.set_findings(graph, model.findings().iter().map(FindingRecord::from).collect());
+        summary.set_findings(graph, model.findings().to_vec());
         summary
     }
 }
@@ -210,7 +209,7 @@ impl<'m> Sized<'m> {
         let findings = residua_verify::check(&subject);
         let of_layers =
             weights(graph, &subject, || tell(done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1, all));
-        summary.set_findings(graph, findings.iter().map(FindingRecord::from).collect());
+        summary.set_findings(graph, findings);
         // Rows of inputs that are no layers come first.
         let inputs = summary.layers.len() - of_layers.len();
         let mut rows: Vec<Vec<Weights>> = (0..inputs).map(|_| Vec::new()).collect();

@@ -93,7 +93,7 @@ struct Marks<'a>(HashMap<&'a str, (usize, Level)>);
 
 impl<'a> Marks<'a> {
     fn of(summary: &'a Summary) -> Self {
-        let levels: HashMap<&str, Level> = summary.findings.iter().map(|found| (found.code, found.level)).collect();
+        let levels: HashMap<&str, Level> = summary.findings.iter().map(|found| (found.code.id, found.level)).collect();
         let mut marks = HashMap::new();
         for row in &summary.layers {
             let Some(part) = row.part else { continue };

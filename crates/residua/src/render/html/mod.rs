@@ -11,13 +11,13 @@ use std::fmt::Write as _;
 use std::io::Write;
 
 use crate::error::Result;
-use residua_ir::Level;
+use residua_ir::{Finding, Level, Name};
 use serde::Serialize;
 
 use super::drawing::{self, Place};
 use super::json;
 use super::markup::escape;
-use super::{FindingRecord, bytes, columns, inspect, magnitude, number, plural, small};
+use super::{bytes, columns, inspect, magnitude, number, plural, small};
 use crate::options::Column;
 use crate::summary::diagram::Diagram;
 use crate::summary::{LayerRow, Summary, Weights};
@@ -76,11 +76,11 @@ struct Found<'a> {
 impl<'a> Data<'a> {
     fn of(summary: &'a Summary, weights: &'a [Vec<Weights>]) -> Self {
         let row = |row: &'a LayerRow| Row { name: row.name, op: row.op, part: row.part, findings: &row.findings };
-        let found = |finding: &'a FindingRecord| Found {
-            code: finding.code,
+        let found = |finding: &'a Finding| Found {
+            code: finding.code.id,
             level: finding.level,
-            node: finding.node.as_deref(),
-            message: &finding.message,
+            node: finding.node.as_ref().map(Name::raw),
+            message: finding.message.raw(),
         };
         Self {
             layers: summary.layers.iter().take(MOST_ROWS).map(row).collect(),
@@ -165,9 +165,9 @@ fn level(level: Level) -> &'static str {
 }
 
 /// Place of the row that a finding is about.
-fn row_of(summary: &Summary, finding: &FindingRecord) -> Option<usize> {
-    let node = finding.node.as_deref()?;
-    let here = |row: &LayerRow| row.findings.contains(&finding.code);
+fn row_of(summary: &Summary, finding: &Finding) -> Option<usize> {
+    let node = finding.node.as_ref()?;
+    let here = |row: &LayerRow| row.findings.contains(&finding.code.id);
     summary.layers.iter().take(MOST_ROWS).position(|row| row.name == node && here(row))
 }
 
@@ -177,12 +177,12 @@ fn findings(out: &mut dyn Write, summary: &Summary) -> Result<()> {
         writeln!(out, "<p class=\"good\">Nothing was found to complain about.</p></section>")?;
         return Ok(());
     }
-    let mut order: Vec<&FindingRecord> = summary.findings.iter().collect();
+    let mut order: Vec<&Finding> = summary.findings.iter().collect();
     order.sort_by_key(|finding| (std::cmp::Reverse(finding.level), finding.code));
     writeln!(out, "<ul class=\"findings\">")?;
     let more = order.len().saturating_sub(MOST_FINDINGS);
     for finding in order.into_iter().take(MOST_FINDINGS) {
-        let node = finding.node.as_deref().unwrap_or_default();
+        let node = finding.node.as_ref().map_or("", Name::raw);
         let node = match row_of(summary, finding) {
             Some(row) => format!("<a href=\"#layer-{row}\">{}</a>", escape(node)),
             None => escape(node),
@@ -191,10 +191,10 @@ fn findings(out: &mut dyn Write, summary: &Summary) -> Result<()> {
             out,
             "<li class=\"{0}\"><span class=\"badge\">{0} {1}</span> <b>{2}</b> {node}<p>{3}</p><p class=\"help\">{4}</p></li>",
             level(finding.level),
-            escape(finding.code),
-            escape(finding.name),
-            escape(&finding.message),
-            escape(&finding.help)
+            escape(finding.code.id),
+            escape(finding.code.name),
+            escape(finding.message.raw()),
+            escape(finding.help.raw())
         )?;
     }
     writeln!(out, "</ul>")?;
@@ -274,7 +274,7 @@ fn layer(out: &mut dyn Write, summary: &Summary, index: usize, row: &LayerRow, w
 }
 
 fn badge(summary: &Summary, code: &str) -> String {
-    let worst = summary.findings.iter().find(|finding| finding.code == code).map_or(Level::Note, |f| f.level);
+    let worst = summary.findings.iter().find(|finding| finding.code.id == code).map_or(Level::Note, |f| f.level);
     format!(" <span class=\"badge {}\">{}</span>", level(worst), escape(code))
 }
 

@@ -27,7 +27,7 @@ pub fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
             annotations.push((Level::Error, text));
         }
         annotations.extend(report.findings.iter().map(|found| {
-            let title = format!("{} {}", found.code, found.name);
+            let title = format!("{} {}", found.code.id, found.code.name);
             (found.level, command(found.level, &file, &title, &finding::in_full(found)))
         }));
     }

@@ -6,10 +6,10 @@
 use std::io::Write;
 
 use crate::error::Result;
-use residua_ir::Level;
+use residua_ir::{Finding, Level};
 use serde::Serialize;
 
-use super::super::{FindingRecord, json};
+use super::super::json;
 use crate::check::{Against, Entry, Report, Verdict, fingerprint, verdict};
 use crate::error::messages;
 use crate::golden::Held;
@@ -37,7 +37,7 @@ struct Only<'a> {
 #[derive(Serialize)]
 struct Found<'a> {
     #[serde(flatten)]
-    finding: &'a FindingRecord,
+    finding: &'a Finding,
     file: String,
     fingerprint: String,
 }
@@ -67,7 +67,7 @@ struct Model<'a> {
 struct Baseline<'a> {
     file: String,
     /// Findings that it hides.
-    known: &'a [FindingRecord],
+    known: &'a [Finding],
     /// Entries without a finding.
     gone: &'a [Entry],
 }

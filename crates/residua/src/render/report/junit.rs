@@ -6,10 +6,10 @@
 use std::io::Write;
 
 use crate::error::Result;
-use residua_ir::Code;
+use residua_ir::{Code, Finding};
 
 use super::super::markup::{escape, escape_lines};
-use super::super::{FindingRecord, finding, plural};
+use super::super::{finding, plural};
 use crate::check::Report;
 use crate::error::messages;
 use crate::paths;
@@ -45,9 +45,9 @@ struct Suite<'a> {
 struct Case<'a> {
     code: &'static Code,
     /// Those that fail the model.
-    failing: Vec<&'a FindingRecord>,
+    failing: Vec<&'a Finding>,
     /// Those that do not.
-    others: Vec<&'a FindingRecord>,
+    others: Vec<&'a Finding>,
     /// How many a baseline hides.
     known: usize,
 }
@@ -55,9 +55,9 @@ struct Case<'a> {
 impl<'a> Suite<'a> {
     fn of(report: &'a Report) -> Self {
         let case = |&code: &&'static Code| {
-            let of_code = report.findings.iter().filter(|finding| finding.code == code.id);
+            let of_code = report.findings.iter().filter(|finding| finding.code == code);
             let (failing, others) = of_code.partition(|finding| report.fail_on.fails(finding.level));
-            let known = report.known.iter().filter(|finding| finding.code == code.id).count();
+            let known = report.known.iter().filter(|finding| finding.code == code).count();
             Case { code, failing, others, known }
         };
         let cases = if report.problem.is_some() { Vec::new() } else { report.applied.iter().map(case).collect() };
@@ -161,7 +161,7 @@ impl Case<'_> {
     }
 }
 
-fn listed(findings: &[&FindingRecord]) -> String {
+fn listed(findings: &[&Finding]) -> String {
     findings.iter().map(|found| format!("{}: {}", found.level, finding::in_full(found))).collect::<Vec<_>>().join("\n")
 }
 

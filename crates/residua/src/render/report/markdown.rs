@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use crate::error::Result;
-use residua_ir::Level;
+use residua_ir::{Level, Name};
 
 use super::super::table::{self, numbers, words};
 use super::super::{markdown, plural};
@@ -54,9 +54,9 @@ pub fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
         let mut findings: Vec<_> = report.findings.iter().collect();
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
         let rows = findings.iter().take(LISTED).map(|finding| {
-            let node = markdown::report(finding.node.as_deref().unwrap_or_default());
-            let code = markdown::text(&format!("{} {}", finding.code, finding.name));
-            vec![markdown::text(&finding.level.to_string()), code, node, markdown::report(&finding.message)]
+            let node = markdown::report(finding.node.as_ref().map_or("", Name::raw));
+            let code = markdown::text(&format!("{} {}", finding.code.id, finding.code.name));
+            vec![markdown::text(&finding.level.to_string()), code, node, markdown::report(finding.message.raw())]
         });
         let columns = [words("Level"), words("Finding"), words("Layer"), words("What")];
         table::markdown(out, &columns, rows.collect())?;

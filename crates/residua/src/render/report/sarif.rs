@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use crate::error::Result;
-use residua_ir::{Code, Level};
+use residua_ir::{Code, Finding, Level, Name};
 use serde_json::{Map, Value, json};
 
-use super::super::{FindingRecord, finding, json as print};
+use super::super::{finding, json as print};
 use crate::check::{Report, Verdict, fingerprint, verdict};
 use crate::error::messages;
 use crate::paths;
@@ -65,8 +65,9 @@ struct Rules {
 
 impl Rules {
     fn of(reports: &[Report]) -> Self {
-        let found = |id: &str| reports.iter().flat_map(|report| &report.findings).any(|finding| finding.code == id);
-        let codes: Vec<&Code> = residua_verify::codes().into_iter().filter(|code| found(code.id)).collect();
+        let found =
+            |code: &Code| reports.iter().flat_map(|report| &report.findings).any(|finding| finding.code == code);
+        let codes: Vec<&Code> = residua_verify::codes().into_iter().filter(|code| found(code)).collect();
         let places = codes.iter().enumerate().map(|(place, code)| (code.id, place)).collect();
         Self { codes, places }
     }
@@ -81,21 +82,8 @@ fn rule(code: &Code) -> Value {
         "fullDescription": { "text": code.summary() },
         "help": { "text": explanation, "markdown": explanation },
         "defaultConfiguration": { "level": level(code.level) },
-        "properties": { "tags": [tag(code.id)], "problem.severity": severity(code.level) },
+        "properties": { "tags": [code.group.name()], "problem.severity": severity(code.level) },
     })
-}
-
-/// What a code is about.
-fn tag(id: &str) -> &'static str {
-    match id.get(..2) {
-        Some("R1") => "graph",
-        Some("R2") => "topology",
-        Some("R3") => "values",
-        Some("R4") => "target",
-        Some("R5") => "manifest",
-        Some("R6") => "onnx",
-        Some(_) | None => "numbers",
-    }
 }
 
 fn level(level: Level) -> &'static str {
@@ -117,13 +105,13 @@ fn severity(level: Level) -> &'static str {
 
 fn results(report: &Report, rules: &Rules) -> Vec<Value> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    let result = |found: &FindingRecord| {
+    let result = |found: &Finding| {
         let print = fingerprint(found);
         let nth = seen.entry(print.clone()).or_default();
         *nth += 1;
         json!({
-            "ruleId": found.code,
-            "ruleIndex": rules.places.get(found.code),
+            "ruleId": found.code.id,
+            "ruleIndex": rules.places.get(found.code.id),
             "level": level(found.level),
             "message": { "text": finding::in_full(found) },
             "locations": [place(report, found)],
@@ -142,11 +130,11 @@ fn results(report: &Report, rules: &Rules) -> Vec<Value> {
     results
 }
 
-fn place(report: &Report, finding: &FindingRecord) -> Value {
+fn place(report: &Report, finding: &Finding) -> Value {
     let mut place = Map::new();
     let physical = json!({ "artifactLocation": location(&report.file), "region": { "startLine": 1 } });
     place.insert("physicalLocation".to_owned(), physical);
-    let named = |name: &String, kind: &str| json!({ "name": name, "fullyQualifiedName": name, "kind": kind });
+    let named = |name: &Name, kind: &str| json!({ "name": name, "fullyQualifiedName": name, "kind": kind });
     let node = finding.node.iter().map(|node| named(node, "object"));
     let logical: Vec<Value> = node.chain(finding.tensor.iter().map(|tensor| named(tensor, "value"))).collect();
     if !logical.is_empty() {
