@@ -255,7 +255,7 @@ fn layouts_are_listed_with_what_each_can_hold_and_how_or_why_not() {
     assert_eq!(named("timm")["settings"][1], "create it with in_chans=1");
     let reasons = named("burn")["reasons"].as_array().unwrap();
     assert!(
-        reasons.iter().any(|reason| reason == "its pictures have 1 channel, the layout's code takes 3"),
+        reasons.iter().any(|reason| reason == "its images have 1 channel, the layout's code takes 3"),
         "{reasons:?}"
     );
 }

@@ -292,7 +292,7 @@ fn two_places_that_contradict_each_other_are_both_named() {
     config["pretrained_cfg"] = json!({"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "input_size": [3, 36, 52]});
     fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
     let text = transcript(folder.path(), &["inspect", "."]);
-    let conflict = "preprocessor_config.json and config.json say differently how pictures are prepared (values): taken is \
+    let conflict = "preprocessor_config.json and config.json say differently how images are prepared (values): taken is \
                     what preprocessor_config.json says";
     assert!(text.contains(conflict), "{text}");
     let (printed, _) = document(folder.path(), &["run", ".", "--input", &picture("landscape")]);
