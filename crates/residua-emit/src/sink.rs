@@ -68,7 +68,7 @@ impl Piece<'_> {
         match self {
             Piece::Bytes(bytes) => out.extend_from_slice(bytes),
             Piece::Tensor(name, tensor) => {
-                tensor.append_le_bytes(out).map_err(|error| EmitError::Tensor { tensor: (*name).into(), error })?
+                tensor.append_le_bytes(out).map_err(|source| EmitError::Tensor { tensor: (*name).into(), source })?
             }
         }
         Ok(())

@@ -150,7 +150,9 @@ impl<'a> Lowering<'a> {
         let source = self.graph().parameter(parameter);
         let mut tensor = source.tensor.clone();
         for view in views {
-            tensor = tensor.apply(view).map_err(|error| EmitError::Tensor { tensor: (&source.name).into(), error })?;
+            tensor = tensor
+                .apply(view)
+                .map_err(|error| EmitError::Tensor { tensor: (&source.name).into(), source: error })?;
         }
         let tensor = if tensor.dtype().is_float() { tensor.cast(dtype) } else { tensor };
         self.mapping.push(TensorMapping::new(self.graph(), &[parameter], &name, &tensor));

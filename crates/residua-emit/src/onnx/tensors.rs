@@ -81,7 +81,7 @@ impl Tensors {
     /// A constant of the output's own.
     pub(crate) fn constant(&mut self, name: &str, tensor: Result<Tensor, TensorError>) -> Result<String, EmitError> {
         let name = self.fresh(name);
-        let tensor = tensor.map_err(|error| EmitError::Tensor { tensor: name.clone().into(), error })?;
+        let tensor = tensor.map_err(|source| EmitError::Tensor { tensor: name.clone().into(), source })?;
         self.initializers.push(Initializer { name: name.clone(), tensor, metadata: Metadata::default() });
         Ok(name)
     }

@@ -65,7 +65,7 @@ pub fn commit_together(mut outputs: Vec<Pending>) -> Result<(), EmitError> {
                 Err((place, source)) => {
                     let folder = output.staging.path().to_owned();
                     outputs.iter_mut().for_each(|output| output.staging.leave());
-                    EmitError::NotPutBack { error: Box::new(error), place, folder, source }
+                    EmitError::NotPutBack { error: Box::new(error), place, folder, put_back: source }
                 }
             };
             drop(moving);
