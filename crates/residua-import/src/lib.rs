@@ -9,9 +9,9 @@
 //!
 //! Not done here: shapes are not checked against each other beyond what binding needs; that is [`residua_ir::validate()`].
 
+mod cycles;
 mod error;
 pub mod keras;
-mod knots;
 pub mod onnx;
 mod opened;
 mod preparation;

@@ -35,12 +35,12 @@ pub(super) fn scratch<T>(op: &Op, step: &Step<T>, shapes: &[Vec<usize>]) -> Opti
 }
 
 /// What a step reads and gives, for what writes a buffer of its own.
-struct Site<'r, 'a, T> {
+struct StepContext<'r, 'a, T> {
     run: &'r Run<'a, T>,
     step: &'r Step<T>,
 }
 
-impl<'r, T: Element> Site<'r, '_, T> {
+impl<'r, T: Element> StepContext<'r, '_, T> {
     fn values(&self, operand: usize) -> &'r [T] {
         self.run.values(self.step.operands[operand])
     }
@@ -77,10 +77,10 @@ fn written<T: Element>(
     run: &mut Run<'_, T>,
     op: &Op,
     step: &Step<T>,
-    write: &dyn Fn(&Site<'_, '_, T>, &mut [T]) -> Written,
+    write: &dyn Fn(&StepContext<'_, '_, T>, &mut [T]) -> Written,
 ) -> Result<Values<T>, ExecError> {
     let mut out = run.buffer(run.shape(step.output).iter().product());
-    match write(&Site { run, step }, &mut out) {
+    match write(&StepContext { run, step }, &mut out) {
         Ok(()) => Ok(Arc::new(out)),
         Err(problem) => Err(failed(run, op, step, problem)),
     }
@@ -90,10 +90,10 @@ fn written<T: Element>(
 fn filled<T: Element>(
     run: &mut Run<'_, T>,
     step: &Step<T>,
-    write: &dyn Fn(&Site<'_, '_, T>, &mut [T]),
+    write: &dyn Fn(&StepContext<'_, '_, T>, &mut [T]),
 ) -> Result<Values<T>, ExecError> {
     let mut out = run.buffer(run.shape(step.output).iter().product());
-    write(&Site { run, step }, &mut out);
+    write(&StepContext { run, step }, &mut out);
     Ok(Arc::new(out))
 }
 
@@ -319,7 +319,7 @@ fn pool_axes<T: Element>(
     strides: [usize; 2],
     dilations: [usize; 2],
     padding: Padding,
-    at: &Site<'_, '_, T>,
+    at: &StepContext<'_, '_, T>,
 ) -> Result<[Axis; 2], String> {
     let (&[_, _, height, width], &[_, _, oh, ow]) = (at.shape(0), at.result()) else {
         return Err("it takes no images".to_owned());

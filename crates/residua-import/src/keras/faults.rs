@@ -9,7 +9,7 @@ use residua_ir::faults::{REPEATED_NAME, UNDEFINED};
 use serde_json::Value;
 
 use super::json::integer;
-use crate::knots;
+use crate::cycles;
 
 /// Lists within lists that are looked into.
 const MAX_NESTING: usize = 64;
@@ -134,9 +134,9 @@ impl<'a> Calls<'a> {
         };
         let reads: Vec<Vec<usize>> =
             self.of.iter().map(|(_, references)| references.iter().filter_map(target).collect()).collect();
-        for calls in knots::cycles(&reads) {
+        for calls in cycles::cycles(&reads) {
             let names: Vec<String> = calls.iter().map(|&call| format!("{prefix}{}", self.of[call].0)).collect();
-            found.push(knots::finding(&names));
+            found.push(cycles::finding(&names));
         }
     }
 }

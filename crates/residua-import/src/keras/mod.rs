@@ -1,7 +1,7 @@
 //! Keras models with a configuration to a graph: `.h5` of Keras 2 and 3, `.keras`.
 //!
 //! `config` makes a typed list of layers and calls of the JSON, `store` finds each layer's tensors, `model` walks
-//! the calls in order, and `lower` turns each into operators, with what a `site` offers. Axis orders are tracked a
+//! the calls in order, and `lower` turns each into operators, with what a `layer call` offers. Axis orders are tracked a
 //! value at a time (`order`), so that channels-last and channels-first models, and mixtures, come out right, and so
 //! that residual networks come out without a transpose.
 //!
@@ -11,10 +11,10 @@
 mod config;
 mod faults;
 mod json;
+mod layer_call;
 mod lower;
 mod model;
 mod order;
-mod site;
 mod store;
 
 use std::collections::{BTreeMap, HashMap};
@@ -26,7 +26,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use config::{Body, Model};
-use site::{Generation, Net};
+use layer_call::{Generation, Net};
 use store::Store;
 
 /// The network in a container; `name` is its name where the container has none.

@@ -7,8 +7,8 @@ use residua_ir::{DType, IdentityReason, InputType, Op};
 
 use super::config::{Arg, Body, Call, Input, Layer, Model, TensorRef, Wiring};
 use super::json::unexpected;
+use super::layer_call::{LayerCall, Net, Val, declared_type};
 use super::lower;
-use super::site::{Net, Site, Val, declared_type};
 use crate::error::{Error, Result};
 
 /// Where a model stands within others.
@@ -256,6 +256,6 @@ fn apply(
     let Some(&id) = net.layers.get(&path) else {
         return Err(unexpected(path, "a layer", None));
     };
-    let site = Site { net, layer, call, path: &path, tag: &tag, id, shared, training, inputs };
-    lower::lower(site)
+    let layer_call = LayerCall { net, layer, call, path: &path, tag: &tag, id, shared, training, inputs };
+    lower::lower(layer_call)
 }

@@ -2,7 +2,7 @@
 //!
 //! Keras models are usually NHWC and the graph is NCHW. Each value carries the mapping, so that it is decided locally
 //! which operator needs a transpose; in a residual network none does. These are the rules of the mapping; emitting the
-//! operators that change it is [`super::site`]'s business.
+//! operators that change it is [`super::layer call`]'s business.
 
 use residua_ir::{SourceOrder, Tensor, TensorError};
 

@@ -7,7 +7,7 @@ use residua_ir::Finding;
 use residua_ir::faults::{REPEATED_NAME, UNDEFINED};
 
 use super::order;
-use crate::knots;
+use crate::cycles;
 
 /// Names that are given twice, names that nothing gives, and cycles.
 pub(super) fn find(graph: &GraphProto) -> Vec<Finding> {
@@ -84,5 +84,5 @@ fn cycles(graph: &GraphProto) -> Vec<Finding> {
         |node: &NodeProto| order::reads(node).into_iter().filter_map(|name| producer.get(name).copied()).collect();
     let reads: Vec<Vec<usize>> = graph.node.iter().map(reads).collect();
     let names = |nodes: &Vec<usize>| nodes.iter().map(|&node| called(&graph.node[node]).to_owned()).collect::<Vec<_>>();
-    knots::cycles(&reads).iter().map(|nodes| knots::finding(&names(nodes))).collect()
+    cycles::cycles(&reads).iter().map(|nodes| cycles::finding(&names(nodes))).collect()
 }

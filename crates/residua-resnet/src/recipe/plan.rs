@@ -28,14 +28,14 @@ pub(super) struct Plan<'a> {
 
 /// A block, and where it is.
 #[derive(Clone, Copy)]
-struct Site {
+struct BlockPlan {
     stage: usize,
     block: usize,
     sizes: StageForm,
     stride: usize,
 }
 
-impl Site {
+impl BlockPlan {
     fn position(self, component: Component) -> Position {
         Position::Block { stage: self.stage, block: self.block, component }
     }
@@ -48,7 +48,7 @@ impl<'a> Plan<'a> {
         for (stage, &sizes) in recipe.form.stages.iter().enumerate() {
             for block in 0..sizes.blocks {
                 let stride = plan.stride(stage, block, sizes.blocks);
-                x = plan.block(x, Site { stage, block, sizes, stride });
+                x = plan.block(x, BlockPlan { stage, block, sizes, stride });
             }
         }
         if recipe.form.order == ActivationOrder::Pre {
@@ -225,68 +225,68 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn block(&mut self, x: usize, site: Site) -> usize {
+    fn block(&mut self, x: usize, planned: BlockPlan) -> usize {
         let recipe = self.recipe;
         let pre = recipe.form.order == ActivationOrder::Pre;
         // Behind a normalised stem the first block needs no pre-activation.
-        let bare = recipe.conventions.stem_norm && site.stage == 0 && site.block == 0;
+        let bare = recipe.conventions.stem_norm && planned.stage == 0 && planned.block == 0;
         let mut y = x;
         if pre && !bare {
-            y = self.norm(site.position(Component::Norm(1)), y);
-            y = self.activation(site.position(Component::Activation(1)), y);
+            y = self.norm(planned.position(Component::Norm(1)), y);
+            y = self.activation(planned.position(Component::Activation(1)), y);
         }
         let source = if recipe.conventions.shortcut_reads == Reads::Preactivated { y } else { x };
-        let projects = self.projects(x, site);
+        let projects = self.projects(x, planned);
         // Keras Applications make the shortcut first, the CIFAR example last; names that Keras makes up count on it.
         let early = recipe.conventions.pad_layers || !projects;
         let mut shortcut = x;
         if early {
-            shortcut = if projects { self.projection(source, site) } else { self.plain_shortcut(x, site) };
+            shortcut = if projects { self.projection(source, planned) } else { self.plain_shortcut(x, planned) };
         }
-        y = self.main_path(y, site);
+        y = self.main_path(y, planned);
         if !early {
-            shortcut = self.projection(source, site);
+            shortcut = self.projection(source, planned);
         }
-        let y = self.keep(site.position(Component::Add), LayerKind::Add, vec![shortcut, y], self.layers[y].size);
-        if pre { y } else { self.activation(site.position(Component::Output), y) }
+        let y = self.keep(planned.position(Component::Add), LayerKind::Add, vec![shortcut, y], self.layers[y].size);
+        if pre { y } else { self.activation(planned.position(Component::Output), y) }
     }
 
-    fn projects(&self, x: usize, site: Site) -> bool {
+    fn projects(&self, x: usize, planned: BlockPlan) -> bool {
         if let Some(projecting) = &self.recipe.pace.projecting {
-            return projecting.contains(&(site.stage, site.block));
+            return projecting.contains(&(planned.stage, planned.block));
         }
         let form = &self.recipe.form;
-        let thins = form.stride_in == StrideIn::First && site.stride > 1;
-        let changes = self.layers[x].gives != site.sizes.outputs || thins;
+        let thins = form.stride_in == StrideIn::First && planned.stride > 1;
+        let changes = self.layers[x].gives != planned.sizes.outputs || thins;
         match self.recipe.conventions.projections {
             Projections::WhereChanged => changes,
-            Projections::FirstBottleneck => changes || (site.block == 0 && form.block == BlockKind::Bottleneck),
-            Projections::FirstOfStage => changes || site.block == 0,
+            Projections::FirstBottleneck => changes || (planned.block == 0 && form.block == BlockKind::Bottleneck),
+            Projections::FirstOfStage => changes || planned.block == 0,
             Projections::Pad => false,
         }
     }
 
     /// A shortcut without weights: pixels are left out where the main path has a stride, channels of zeros added where it
     /// gives more than it takes.
-    fn plain_shortcut(&mut self, mut x: usize, site: Site) -> usize {
-        let Site { stride, .. } = site;
+    fn plain_shortcut(&mut self, mut x: usize, planned: BlockPlan) -> usize {
+        let BlockPlan { stride, .. } = planned;
         if stride > 1 {
             let size = self.layers[x].size.map(|size| size.map(|n| valid_size(n, 1, stride)));
             let pool = LayerKind::MaxPool(Pool::square(1, stride, 0));
-            x = self.keep(site.position(Component::ShortcutPool), pool, vec![x], size);
+            x = self.keep(planned.position(Component::ShortcutPool), pool, vec![x], size);
         }
-        let outputs = site.sizes.outputs;
+        let outputs = planned.sizes.outputs;
         let missing = outputs.saturating_sub(self.layers[x].gives);
         if missing > 0 {
             let pad = LayerKind::PadChannels([missing / 2, missing - missing / 2]);
-            x = self.push(site.position(Component::ShortcutPad), pad, vec![x], outputs, self.layers[x].size);
+            x = self.push(planned.position(Component::ShortcutPad), pad, vec![x], outputs, self.layers[x].size);
         }
         x
     }
 
-    fn projection(&mut self, mut x: usize, site: Site) -> usize {
-        let mut stride = site.stride;
-        let dilated = self.recipe.pace.dilations(site.stage, site.block).rest > 1;
+    fn projection(&mut self, mut x: usize, planned: BlockPlan) -> usize {
+        let mut stride = planned.stride;
+        let dilated = self.recipe.pace.dilations(planned.stage, planned.block).rest > 1;
         let pools = self.recipe.form.pooled_shortcut && (stride > 1 || dilated);
         let usual = if stride > 1 {
             Pool { ceil: true, ..Pool::square(2, stride, 0) }
@@ -296,7 +296,7 @@ impl<'a> Plan<'a> {
             let pads = Pads { bottom: 1, right: 1, ..Pads::default() };
             Pool { pads, counts_pads: true, ..Pool::square(2, 1, 0) }
         };
-        let position = site.position(Component::ShortcutPool);
+        let position = planned.position(Component::ShortcutPool);
         if let Some(pool) = self.own(position).and_then(|own| own.pool).unwrap_or(pools.then_some(usual)) {
             let size = self.layers[x].size.filter(|_| pool == usual);
             let size = size.map(|size| size.map(|n| n.div_ceil(stride)));
@@ -304,20 +304,20 @@ impl<'a> Plan<'a> {
             stride = 1;
         }
         let window = Window { kernel: 1, stride, dilation: 1 };
-        x = self.conv(site.position(Component::ShortcutConv), x, site.sizes.outputs, window, false);
-        if self.recipe.conventions.shortcut_norm { self.norm(site.position(Component::ShortcutNorm), x) } else { x }
+        x = self.conv(planned.position(Component::ShortcutConv), x, planned.sizes.outputs, window, false);
+        if self.recipe.conventions.shortcut_norm { self.norm(planned.position(Component::ShortcutNorm), x) } else { x }
     }
 
     /// Convolutions with what lies between them; the first one's pre-activation is there already.
-    fn main_path(&mut self, mut y: usize, site: Site) -> usize {
+    fn main_path(&mut self, mut y: usize, planned: BlockPlan) -> usize {
         let form = &self.recipe.form;
         let pre = form.order == ActivationOrder::Pre;
-        let StageForm { width, outputs, .. } = site.sizes;
+        let StageForm { width, outputs, .. } = planned.sizes;
         let convs: &[(usize, usize)] = match form.block {
             BlockKind::Basic => &[(3, width), (3, outputs)],
             BlockKind::Bottleneck | BlockKind::Other => &[(1, width), (3, width), (1, outputs)],
         };
-        let dilations = self.recipe.pace.dilations(site.stage, site.block);
+        let dilations = self.recipe.pace.dilations(planned.stage, planned.block);
         let first_wide = convs.iter().position(|&(kernel, _)| kernel > 1).map_or(0, |at| at + 1);
         for (n, &(kernel, gives)) in (1..).zip(convs) {
             let dilation = match kernel {
@@ -326,44 +326,44 @@ impl<'a> Plan<'a> {
                 _ => dilations.rest,
             };
             if pre && n > 1 {
-                y = self.norm(site.position(Component::Norm(n)), y);
-                y = self.activation(site.position(Component::Activation(n)), y);
+                y = self.norm(planned.position(Component::Norm(n)), y);
+                y = self.activation(planned.position(Component::Activation(n)), y);
             }
             // Only the pre-activated nets of Keras Applications pad the 3x3 of a block by a layer.
             let pads = pre && kernel > 1 && self.recipe.conventions.pad_layers;
             if pads {
-                y = self.pad(site.position(Component::Pad(n)), y, kernel / 2 * dilation);
+                y = self.pad(planned.position(Component::Pad(n)), y, kernel / 2 * dilation);
             }
-            let stride = if n == form.stride_on { site.stride } else { 1 };
-            y = self.conv(site.position(Component::Conv(n)), y, gives, Window { kernel, stride, dilation }, pads);
+            let stride = if n == form.stride_on { planned.stride } else { 1 };
+            y = self.conv(planned.position(Component::Conv(n)), y, gives, Window { kernel, stride, dilation }, pads);
             if !pre {
-                y = self.norm(site.position(Component::Norm(n)), y);
+                y = self.norm(planned.position(Component::Norm(n)), y);
                 if n < convs.len() {
-                    y = self.activation(site.position(Component::Activation(n)), y);
+                    y = self.activation(planned.position(Component::Activation(n)), y);
                 }
             }
         }
-        if form.squeeze_excite { self.gate(y, site) } else { y }
+        if form.squeeze_excite { self.gate(y, planned) } else { y }
     }
 
     /// A factor per channel, from the mean over all pixels.
-    fn gate(&mut self, x: usize, site: Site) -> usize {
+    fn gate(&mut self, x: usize, planned: BlockPlan) -> usize {
         let gives = self.layers[x].gives;
         // A width that is not given is 0, which no kernel fits.
-        let width = self.recipe.sizes.gates.get(site.stage).copied().unwrap_or(0);
+        let width = self.recipe.sizes.gates.get(planned.stage).copied().unwrap_or(0);
         let pixel = Some([1, 1]);
         let window = Window { kernel: 1, stride: 1, dilation: 1 };
         let mut y = self.keep(
-            site.position(Component::GatePool),
+            planned.position(Component::GatePool),
             LayerKind::GlobalPool { keep_dims: true, max: false },
             vec![x],
             pixel,
         );
-        y = self.conv(site.position(Component::Gate(1)), y, width, window, false);
-        y = self.function(site.position(Component::GateActivation(1)), Activation::RELU, y);
-        y = self.conv(site.position(Component::Gate(2)), y, gives, window, false);
-        y = self.function(site.position(Component::GateActivation(2)), Activation::Sigmoid, y);
-        self.keep(site.position(Component::GateProduct), LayerKind::Mul, vec![x, y], self.layers[x].size)
+        y = self.conv(planned.position(Component::Gate(1)), y, width, window, false);
+        y = self.function(planned.position(Component::GateActivation(1)), Activation::RELU, y);
+        y = self.conv(planned.position(Component::Gate(2)), y, gives, window, false);
+        y = self.function(planned.position(Component::GateActivation(2)), Activation::Sigmoid, y);
+        self.keep(planned.position(Component::GateProduct), LayerKind::Mul, vec![x, y], self.layers[x].size)
     }
 
     fn head(&mut self, mut x: usize, head: &Head) {

@@ -4,8 +4,8 @@ use residua_ir::{Activation, Elementwise, Op, PoolKind, Reduce, SourceOrder};
 use serde_json::Value;
 
 use crate::keras::json::Fields;
+use crate::keras::layer_call::{Generation, LayerCall, Lowered, Stop, Val, Weight};
 use crate::keras::order;
-use crate::keras::site::{Generation, Lowered, Site, Stop, Val, Weight};
 
 /// Activations within activations: a layer as the activation of an `Activation` layer.
 const MAX_NESTING: usize = 4;
@@ -33,142 +33,150 @@ pub(super) enum Function {
 }
 
 /// A layer that is an activation.
-pub(super) fn layer(site: &mut Site<'_, '_>) -> Lowered {
-    let function = from_class(site.layer.class, site.fields(), site.net.generation, 0)?;
-    let x = site.input()?;
+pub(super) fn layer(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
+    let function = from_class(layer_call.layer.class, layer_call.fields(), layer_call.net.generation, 0)?;
+    let x = layer_call.input()?;
     match function {
         Function::Unknown(name) => Err(Stop::Opaque(format!("the activation `{name}` is not known"))),
-        known => apply(site, &known, &x),
+        known => apply(layer_call, &known, &x),
     }
 }
 
 /// `slope * x` below 0, with a slope an element or, along shared axes, fewer.
-pub(super) fn prelu(site: &mut Site<'_, '_>) -> Lowered {
-    let mut x = site.input()?;
-    let rank = site.rank(&x)?;
+pub(super) fn prelu(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
+    let mut x = layer_call.input()?;
+    let rank = layer_call.rank(&x)?;
     if rank < 2 {
-        return Err(site.misfit("takes an input of at least 2 axes"));
+        return Err(layer_call.misfit("takes an input of at least 2 axes"));
     }
-    if site.shared || x.axes().is_some_and(|axes| axes[0] != 0) {
-        x = site.plain(&x)?;
+    if layer_call.shared || x.axes().is_some_and(|axes| axes[0] != 0) {
+        x = layer_call.plain(&x)?;
     }
     let mut shape = x.source_sizes().unwrap_or_default().split_off(1);
-    for axis in site.fields().integers("shared_axes")?.unwrap_or_default() {
+    for axis in layer_call.fields().integers("shared_axes")?.unwrap_or_default() {
         match order::resolve(axis, rank) {
             Some(axis @ 1..) => shape[axis - 1] = Some(1),
-            Some(0) | None => return Err(site.fields().error("shared_axes", "axes of the input but the batch").into()),
+            Some(0) | None => {
+                return Err(layer_call.fields().error("shared_axes", "axes of the input but the batch").into());
+            }
         }
     }
     if matches!(x.order, SourceOrder::FlattenedChannelsLast { .. }) && shape == [Some(1)] {
-        let [slope] = site.weights([Weight::new("alpha", &shape)])?;
-        return Ok(site.finish(Op::PRelu, &[&x, &slope], x.order.clone()));
+        let [slope] = layer_call.weights([Weight::new("alpha", &shape)])?;
+        return Ok(layer_call.finish(Op::PRelu, &[&x, &slope], x.order.clone()));
     }
     let order = x.order.clone();
-    let [slope] = site.weights([Weight::new("alpha", &shape).view(|alpha| order::view(alpha, &order))])?;
-    Ok(site.finish(Op::PRelu, &[&x, &slope], order))
+    let [slope] = layer_call.weights([Weight::new("alpha", &shape).view(|alpha| order::view(alpha, &order))])?;
+    Ok(layer_call.finish(Op::PRelu, &[&x, &slope], order))
 }
 
 /// An operator, then the layer's `activation`; the operator is `<layer>/<part>` where an activation follows.
-pub(super) fn activated(site: &mut Site<'_, '_>, part: &str, op: Op, inputs: &[&Val], order: SourceOrder) -> Lowered {
-    let function = match site.fields().get("activation") {
+pub(super) fn activated(
+    layer_call: &mut LayerCall<'_, '_>,
+    part: &str,
+    op: Op,
+    inputs: &[&Val],
+    order: SourceOrder,
+) -> Lowered {
+    let function = match layer_call.fields().get("activation") {
         None => Function::Linear,
-        Some(value) => from_value(value, site.path, site.net.generation, 0)?,
+        Some(value) => from_value(value, layer_call.path, layer_call.net.generation, 0)?,
     };
     if function == Function::Linear {
-        return Ok(site.finish(op, inputs, order));
+        return Ok(layer_call.finish(op, inputs, order));
     }
-    let x = site.step(part, op, inputs, order);
-    apply(site, &function, &x)
+    let x = layer_call.step(part, op, inputs, order);
+    apply(layer_call, &function, &x)
 }
 
 /// The function, as the last node of the layer.
-pub(super) fn apply(site: &mut Site<'_, '_>, function: &Function, x: &Val) -> Lowered {
+pub(super) fn apply(layer_call: &mut LayerCall<'_, '_>, function: &Function, x: &Val) -> Lowered {
     let order = x.order.clone();
     let unary = |activation| Op::Activation(activation);
     Ok(match function {
-        Function::Linear => site.chain(x, Vec::new(), order),
-        Function::Pointwise(activation) => site.finish(unary(*activation), &[x], order),
+        Function::Linear => layer_call.chain(x, Vec::new(), order),
+        Function::Pointwise(activation) => layer_call.finish(unary(*activation), &[x], order),
         Function::LogSigmoid => {
             let ops = vec![
                 ("negative", unary(Activation::Neg)),
                 ("softplus", unary(Activation::Softplus)),
                 ("log_sigmoid", unary(Activation::Neg)),
             ];
-            site.chain(x, ops, order)
+            layer_call.chain(x, ops, order)
         }
         Function::TanhShrink => {
-            let tanh = site.step("tanh", unary(Activation::Tanh), &[x], order.clone());
-            site.finish(Op::Elementwise(Elementwise::Sub), &[x, &tanh], order)
+            let tanh = layer_call.step("tanh", unary(Activation::Tanh), &[x], order.clone());
+            layer_call.finish(Op::Elementwise(Elementwise::Sub), &[x, &tanh], order)
         }
         Function::SoftShrink(limit) => {
             let clip = unary(Activation::Clip { min: Some(-limit), max: Some(*limit) });
-            let clipped = site.step("clip", clip, &[x], order.clone());
-            site.finish(Op::Elementwise(Elementwise::Sub), &[x, &clipped], order)
+            let clipped = layer_call.step("clip", clip, &[x], order.clone());
+            layer_call.finish(Op::Elementwise(Elementwise::Sub), &[x, &clipped], order)
         }
         Function::HardShrink(limit) => {
             let beyond = Activation::Relu { negative_slope: 0.0, threshold: *limit, max_value: None };
-            let above = site.step("above", unary(beyond), &[x], order.clone());
-            let negative = site.step("negative", unary(Activation::Neg), &[x], order.clone());
-            let below = site.step("below", unary(beyond), &[&negative], order.clone());
-            site.finish(Op::Elementwise(Elementwise::Sub), &[&above, &below], order)
+            let above = layer_call.step("above", unary(beyond), &[x], order.clone());
+            let negative = layer_call.step("negative", unary(Activation::Neg), &[x], order.clone());
+            let below = layer_call.step("below", unary(beyond), &[&negative], order.clone());
+            layer_call.finish(Op::Elementwise(Elementwise::Sub), &[&above, &below], order)
         }
-        Function::Glu => return glu(site, x),
+        Function::Glu => return glu(layer_call, x),
         Function::Softmax(axes) => {
-            let mut axes = axes.iter().map(|&axis| site.axis(x, axis)).collect::<Lowered<Vec<usize>>>()?;
+            let mut axes = axes.iter().map(|&axis| layer_call.axis(x, axis)).collect::<Lowered<Vec<usize>>>()?;
             axes.sort_unstable();
             match axes.as_slice() {
-                &[axis] => site.finish(Op::Softmax { axis }, &[x], order),
-                _ => softmax(site, x, &axes),
+                &[axis] => layer_call.finish(Op::Softmax { axis }, &[x], order),
+                _ => softmax(layer_call, x, &axes),
             }
         }
         Function::LogSoftmax(axis) => {
-            let axis = site.axis(x, *axis)?;
-            log_softmax(site, x, axis)
+            let axis = layer_call.axis(x, *axis)?;
+            log_softmax(layer_call, x, axis)
         }
         Function::Unknown(name) => {
             let reason = format!("the activation `{name}` is not known");
             let name = name.clone();
-            site.opaque(&name, reason, &[x])
+            layer_call.opaque(&name, reason, &[x])
         }
     })
 }
 
 /// `exp(d) / Σ exp(d)` over several axes at once, with `d = x - max(x)`.
-fn softmax(site: &mut Site<'_, '_>, x: &Val, axes: &[usize]) -> Val {
+fn softmax(layer_call: &mut LayerCall<'_, '_>, x: &Val, axes: &[usize]) -> Val {
     let order = x.order.clone();
     let reduce = |kind| Op::Reduce(Reduce { kind, axes: axes.to_vec(), keep_dims: true });
-    let largest = site.step("max", reduce(PoolKind::Max), &[x], order.clone());
-    let below = site.step("sub", Op::Elementwise(Elementwise::Sub), &[x, &largest], order.clone());
-    let exp = site.step("exp", Op::Activation(Activation::Exp), &[&below], order.clone());
-    let sum = site.step("sum", reduce(PoolKind::Sum), &[&exp], order.clone());
-    site.finish(Op::Elementwise(Elementwise::Div), &[&exp, &sum], order)
+    let largest = layer_call.step("max", reduce(PoolKind::Max), &[x], order.clone());
+    let below = layer_call.step("sub", Op::Elementwise(Elementwise::Sub), &[x, &largest], order.clone());
+    let exp = layer_call.step("exp", Op::Activation(Activation::Exp), &[&below], order.clone());
+    let sum = layer_call.step("sum", reduce(PoolKind::Sum), &[&exp], order.clone());
+    layer_call.finish(Op::Elementwise(Elementwise::Div), &[&exp, &sum], order)
 }
 
 /// The first half along the last source axis times the sigmoid of the second.
-fn glu(site: &mut Site<'_, '_>, x: &Val) -> Lowered {
-    let x = if x.axes().is_none() { site.plain(x)? } else { x.clone() };
+fn glu(layer_call: &mut LayerCall<'_, '_>, x: &Val) -> Lowered {
+    let x = if x.axes().is_none() { layer_call.plain(x)? } else { x.clone() };
     let order = x.order.clone();
-    let axis = site.axis(&x, -1)?;
+    let axis = layer_call.axis(&x, -1)?;
     let Some(size) = x.size(axis).filter(|size| size % 2 == 0) else {
-        return Err(site.misfit("glu halves its last axis, whose size must be known and even"));
+        return Err(layer_call.misfit("glu halves its last axis, whose size must be known and even"));
     };
     let half = |start, end| Op::slice(axis, start, Some(end), 1);
-    let value = site.step("first", half(0, size / 2), &[&x], order.clone());
-    let gate = site.step("second", half(size / 2, size), &[&x], order.clone());
-    let gate = site.step("sigmoid", Op::Activation(Activation::Sigmoid), &[&gate], order.clone());
-    Ok(site.finish(Op::Elementwise(Elementwise::Mul), &[&value, &gate], order))
+    let value = layer_call.step("first", half(0, size / 2), &[&x], order.clone());
+    let gate = layer_call.step("second", half(size / 2, size), &[&x], order.clone());
+    let gate = layer_call.step("sigmoid", Op::Activation(Activation::Sigmoid), &[&gate], order.clone());
+    Ok(layer_call.finish(Op::Elementwise(Elementwise::Mul), &[&value, &gate], order))
 }
 
 /// `d - log(Σ exp(d))` with `d = x - max(x)`, which neither overflows nor takes the logarithm of 0.
-fn log_softmax(site: &mut Site<'_, '_>, x: &Val, axis: usize) -> Val {
+fn log_softmax(layer_call: &mut LayerCall<'_, '_>, x: &Val, axis: usize) -> Val {
     let order = x.order.clone();
     let reduce = |kind| Op::Reduce(Reduce { kind, axes: vec![axis], keep_dims: true });
-    let largest = site.step("max", reduce(PoolKind::Max), &[x], order.clone());
-    let below = site.step("sub", Op::Elementwise(Elementwise::Sub), &[x, &largest], order.clone());
-    let exp = site.step("exp", Op::Activation(Activation::Exp), &[&below], order.clone());
-    let sum = site.step("sum", reduce(PoolKind::Sum), &[&exp], order.clone());
-    let log = site.step("log", Op::Activation(Activation::Log), &[&sum], order.clone());
-    site.finish(Op::Elementwise(Elementwise::Sub), &[&below, &log], order)
+    let largest = layer_call.step("max", reduce(PoolKind::Max), &[x], order.clone());
+    let below = layer_call.step("sub", Op::Elementwise(Elementwise::Sub), &[x, &largest], order.clone());
+    let exp = layer_call.step("exp", Op::Activation(Activation::Exp), &[&below], order.clone());
+    let sum = layer_call.step("sum", reduce(PoolKind::Sum), &[&exp], order.clone());
+    let log = layer_call.step("log", Op::Activation(Activation::Log), &[&sum], order.clone());
+    layer_call.finish(Op::Elementwise(Elementwise::Sub), &[&below, &log], order)
 }
 
 /// An `activation` argument: a name, or a serialised layer.

@@ -5,7 +5,7 @@ use residua_ir::{Conv, Op, Padding, Pads};
 
 use super::activation::activated;
 use crate::keras::json::Fields;
-use crate::keras::site::{Lowered, Site, Stop, Val, Weight};
+use crate::keras::layer_call::{LayerCall, Lowered, Stop, Val, Weight};
 
 /// The `padding` key for windows over a picture in NCHW; explicit amounts wherever they can be known.
 pub(super) fn padding(fields: Fields<'_>, x: &Val, windows: [Window; 2]) -> Lowered<Padding> {
@@ -31,11 +31,11 @@ struct Geometry {
     use_bias: bool,
 }
 
-fn geometry(site: &Site<'_, '_>, x: &Val) -> Lowered<Geometry> {
-    let fields = site.fields();
-    if site.net.flipped_kernels {
+fn geometry(layer_call: &LayerCall<'_, '_>, x: &Val) -> Lowered<Geometry> {
+    let fields = layer_call.fields();
+    if layer_call.net.flipped_kernels {
         return Err(
-            site.wrong("its kernel was written for Theano, which flips kernels; save the model with TensorFlow")
+            layer_call.wrong("its kernel was written for Theano, which flips kernels; save the model with TensorFlow")
         );
     }
     if fields.get("quantization_config").is_some() || fields.get("lora_rank").is_some() {
@@ -45,7 +45,7 @@ fn geometry(site: &Site<'_, '_>, x: &Val) -> Lowered<Geometry> {
     let strides = fields.pair_or("strides", [1, 1])?;
     let dilations = fields.pair_or("dilation_rate", [1, 1])?;
     if [kernel, strides, dilations].as_flattened().contains(&0) {
-        return Err(site.wrong("kernel_size, strides and dilation_rate must be at least 1"));
+        return Err(layer_call.wrong("kernel_size, strides and dilation_rate must be at least 1"));
     }
     let windows = [0, 1].map(|i| Window { kernel: kernel[i], stride: strides[i], dilation: dilations[i] });
     let padding = padding(fields, x, windows)?;
@@ -59,16 +59,16 @@ fn oihw<'v>(weight: Weight<'v>) -> Weight<'v> {
 }
 
 /// `Conv2D`. Kernel (h, w, in / groups, out).
-pub(super) fn conv(site: &mut Site<'_, '_>) -> Lowered {
-    let x = site.input()?;
-    let x = site.picture(&x)?;
-    let Geometry { kernel: [h, w], conv, use_bias } = geometry(site, &x)?;
-    let filters = site.fields().required_usize("filters")?;
-    let groups = site.fields().usize("groups")?.unwrap_or(1);
+pub(super) fn conv(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
+    let x = layer_call.input()?;
+    let x = layer_call.picture(&x)?;
+    let Geometry { kernel: [h, w], conv, use_bias } = geometry(layer_call, &x)?;
+    let filters = layer_call.fields().required_usize("filters")?;
+    let groups = layer_call.fields().usize("groups")?.unwrap_or(1);
     let inputs = match (x.size(1), groups) {
-        (_, 0) => return Err(site.fields().error("groups", "an integer of at least 1").into()),
+        (_, 0) => return Err(layer_call.fields().error("groups", "an integer of at least 1").into()),
         (Some(channels), _) if channels % groups != 0 => {
-            return Err(site.misfit(format!("{channels} channels cannot be split into {groups} groups")));
+            return Err(layer_call.misfit(format!("{channels} channels cannot be split into {groups} groups")));
         }
         (channels, _) => channels.map(|channels| channels / groups),
     };
@@ -76,9 +76,9 @@ pub(super) fn conv(site: &mut Site<'_, '_>) -> Lowered {
     if use_bias {
         weights.push(Weight::new("bias", &[Some(filters)]));
     }
-    let weights = site.weight_list(weights)?;
+    let weights = layer_call.weight_list(weights)?;
     let operands: Vec<&Val> = std::iter::once(&x).chain(&weights).collect();
-    activated(site, "conv", Op::Conv(Conv { groups, ..conv }), &operands, x.order.clone())
+    activated(layer_call, "conv", Op::Conv(Conv { groups, ..conv }), &operands, x.order.clone())
 }
 
 /// The kernel (h, w, in, multiplier) of a depthwise convolution, of which output channel `c * multiplier + m` is the
@@ -92,45 +92,47 @@ fn depthwise_kernel<'v>(kernel: [usize; 2], channels: Option<usize>, multiplier:
 }
 
 /// The number of groups is the number of channels, which must be known.
-fn channels(site: &Site<'_, '_>, x: &Val) -> Lowered<usize> {
-    site.rank(x)?;
-    x.size(1).ok_or_else(|| site.wrong("the number of channels of its input must be known"))
+fn channels(layer_call: &LayerCall<'_, '_>, x: &Val) -> Lowered<usize> {
+    layer_call.rank(x)?;
+    x.size(1).ok_or_else(|| layer_call.wrong("the number of channels of its input must be known"))
 }
 
 /// `DepthwiseConv2D`.
-pub(super) fn depthwise(site: &mut Site<'_, '_>) -> Lowered {
-    let x = site.input()?;
-    let x = site.picture(&x)?;
-    let Geometry { kernel, conv, use_bias } = geometry(site, &x)?;
-    let groups = channels(site, &x)?;
-    let multiplier = site.fields().usize("depth_multiplier")?.unwrap_or(1);
+pub(super) fn depthwise(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
+    let x = layer_call.input()?;
+    let x = layer_call.picture(&x)?;
+    let Geometry { kernel, conv, use_bias } = geometry(layer_call, &x)?;
+    let groups = channels(layer_call, &x)?;
+    let multiplier = layer_call.fields().usize("depth_multiplier")?.unwrap_or(1);
     let mut weights = vec![depthwise_kernel(kernel, Some(groups), multiplier)];
     if use_bias {
         weights.push(Weight::new("bias", &[groups.checked_mul(multiplier)]));
     }
-    let weights = site.weight_list(weights)?;
+    let weights = layer_call.weight_list(weights)?;
     let operands: Vec<&Val> = std::iter::once(&x).chain(&weights).collect();
-    activated(site, "conv", Op::Conv(Conv { groups, ..conv }), &operands, x.order.clone())
+    activated(layer_call, "conv", Op::Conv(Conv { groups, ..conv }), &operands, x.order.clone())
 }
 
 /// `SeparableConv2D`: depthwise with the window, then 1x1 over all channels.
-pub(super) fn separable(site: &mut Site<'_, '_>) -> Lowered {
-    let x = site.input()?;
-    let x = site.picture(&x)?;
-    let Geometry { kernel, conv, use_bias } = geometry(site, &x)?;
-    let groups = channels(site, &x)?;
-    let multiplier = site.fields().usize("depth_multiplier")?.unwrap_or(1);
-    let filters = site.fields().required_usize("filters")?;
+pub(super) fn separable(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
+    let x = layer_call.input()?;
+    let x = layer_call.picture(&x)?;
+    let Geometry { kernel, conv, use_bias } = geometry(layer_call, &x)?;
+    let groups = channels(layer_call, &x)?;
+    let multiplier = layer_call.fields().usize("depth_multiplier")?.unwrap_or(1);
+    let filters = layer_call.fields().required_usize("filters")?;
     let pointwise = [Some(1), Some(1), groups.checked_mul(multiplier), Some(filters)];
     let mut weights =
         vec![depthwise_kernel(kernel, Some(groups), multiplier), oihw(Weight::new("pointwise_kernel", &pointwise))];
     if use_bias {
         weights.push(Weight::new("bias", &[Some(filters)]));
     }
-    let weights = site.weight_list(weights)?;
+    let weights = layer_call.weight_list(weights)?;
     let order = x.order.clone();
-    let [depthwise, rest @ ..] = weights.as_slice() else { return Err(site.wrong("its tensors cannot be bound")) };
-    let middle = site.step("depthwise", Op::Conv(Conv { groups, ..conv }), &[&x, depthwise], order.clone());
+    let [depthwise, rest @ ..] = weights.as_slice() else {
+        return Err(layer_call.wrong("its tensors cannot be bound"));
+    };
+    let middle = layer_call.step("depthwise", Op::Conv(Conv { groups, ..conv }), &[&x, depthwise], order.clone());
     let operands: Vec<&Val> = std::iter::once(&middle).chain(rest).collect();
-    activated(site, "pointwise", Op::Conv(Conv::default()), &operands, order)
+    activated(layer_call, "pointwise", Op::Conv(Conv::default()), &operands, order)
 }

@@ -3,28 +3,28 @@
 use residua_ir::{Conv, Op, SourceOrder};
 
 use super::activation::activated;
+use crate::keras::layer_call::{LayerCall, Lowered, Stop, Val, Weight};
 use crate::keras::order;
-use crate::keras::site::{Lowered, Site, Stop, Val, Weight};
 
 /// `Dense`: a matrix over the last source axis. Kernel (in, out).
 ///
 /// On pictures whose channels come last in the source it is a 1x1 convolution; behind a flattened picture the kernel's
 /// rows are viewed in the graph's order.
-pub(super) fn dense(site: &mut Site<'_, '_>) -> Lowered {
-    let fields = site.fields();
+pub(super) fn dense(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
+    let fields = layer_call.fields();
     if fields.get("quantization_config").is_some() || fields.get("lora_rank").is_some() {
         return Err(Stop::Opaque("quantised and low-rank layers are not known".to_owned()));
     }
     let units = fields.required_usize("units")?;
     let use_bias = fields.bool_or("use_bias", true)?;
-    let mut x = site.input()?;
+    let mut x = layer_call.input()?;
     let flattened = matches!(x.order, SourceOrder::FlattenedChannelsLast { .. });
     let on_channels = x.order == SourceOrder::channels_last();
     // A shared layer sees its input in one order, whatever its callers have.
-    if site.shared || !(flattened || on_channels) {
-        x = site.plain(&x)?;
+    if layer_call.shared || !(flattened || on_channels) {
+        x = layer_call.plain(&x)?;
     }
-    site.rank(&x)?;
+    layer_call.rank(&x)?;
     let inputs = x.source_sizes().and_then(|sizes| sizes.last().copied().flatten());
     let order = x.order.clone();
     let as_conv = order == SourceOrder::channels_last();
@@ -44,11 +44,11 @@ pub(super) fn dense(site: &mut Site<'_, '_>) -> Lowered {
     if use_bias {
         weights.push(Weight::new("bias", &[Some(units)]));
     }
-    let weights = site.weight_list(weights)?;
+    let weights = layer_call.weight_list(weights)?;
     let operands: Vec<&Val> = std::iter::once(&x).chain(&weights).collect();
     if as_conv {
-        activated(site, "conv", Op::Conv(Conv::default()), &operands, order::permuted(vec![0, 2, 3, 1]))
+        activated(layer_call, "conv", Op::Conv(Conv::default()), &operands, order::permuted(vec![0, 2, 3, 1]))
     } else {
-        activated(site, "linear", Op::Linear, &operands, SourceOrder::Same)
+        activated(layer_call, "linear", Op::Linear, &operands, SourceOrder::Same)
     }
 }

@@ -2,8 +2,8 @@
 
 use residua_ir::{Elementwise, Op, SourceOrder, Tensor};
 
+use crate::keras::layer_call::{LayerCall, Lowered, Stop, Val};
 use crate::keras::order;
-use crate::keras::site::{Lowered, Site, Stop, Val};
 
 /// Where an operand with fewer axes gets axes of size 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,8 +15,8 @@ pub(super) enum Alignment {
 }
 
 /// `Add`, `Subtract`, `Multiply`, `Average`, `Maximum`, `Minimum`.
-pub(super) fn elementwise(site: &mut Site<'_, '_>) -> Lowered {
-    let op = match site.layer.class {
+pub(super) fn elementwise(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
+    let op = match layer_call.layer.class {
         "Add" => Elementwise::Add,
         "Subtract" => Elementwise::Sub,
         "Multiply" => Elementwise::Mul,
@@ -24,16 +24,20 @@ pub(super) fn elementwise(site: &mut Site<'_, '_>) -> Lowered {
         "Maximum" => Elementwise::Max,
         _ => Elementwise::Min,
     };
-    if site.inputs.len() < 2 || (op == Elementwise::Sub && site.inputs.len() != 2) {
-        return Err(site.misfit(format!("takes two tensors or more, found {}", site.inputs.len())));
+    if layer_call.inputs.len() < 2 || (op == Elementwise::Sub && layer_call.inputs.len() != 2) {
+        return Err(layer_call.misfit(format!("takes two tensors or more, found {}", layer_call.inputs.len())));
     }
-    let inputs = site.inputs.clone();
-    let (operands, order) = aligned(site, &inputs, Alignment::Merge)?;
-    Ok(site.finish(Op::Elementwise(op), &operands.iter().collect::<Vec<_>>(), order))
+    let inputs = layer_call.inputs.clone();
+    let (operands, order) = aligned(layer_call, &inputs, Alignment::Merge)?;
+    Ok(layer_call.finish(Op::Elementwise(op), &operands.iter().collect::<Vec<_>>(), order))
 }
 
 /// Operands whose axes fit together as numpy broadcasts, all in one order.
-pub(super) fn aligned(site: &mut Site<'_, '_>, values: &[Val], how: Alignment) -> Lowered<(Vec<Val>, SourceOrder)> {
+pub(super) fn aligned(
+    layer_call: &mut LayerCall<'_, '_>,
+    values: &[Val],
+    how: Alignment,
+) -> Lowered<(Vec<Val>, SourceOrder)> {
     let Some(ranks) = values.iter().map(Val::rank).collect::<Option<Vec<usize>>>() else {
         let order =
             values.iter().find(|value| value.ty.is_some()).map_or(SourceOrder::Same, |value| value.order.clone());
@@ -47,18 +51,24 @@ pub(super) fn aligned(site: &mut Site<'_, '_>, values: &[Val], how: Alignment) -
     let mut operands = Vec::with_capacity(values.len());
     for (value, r) in values.iter().zip(ranks) {
         operands.push(if r == rank {
-            site.reordered(value, order.clone())?
+            layer_call.reordered(value, order.clone())?
         } else {
-            widened(site, value, rank, &order, how)?
+            widened(layer_call, value, rank, &order, how)?
         });
     }
     Ok((operands, order))
 }
 
 /// A value with axes of size 1 put in, in the order of the wider ones.
-fn widened(site: &mut Site<'_, '_>, value: &Val, rank: usize, order: &SourceOrder, how: Alignment) -> Lowered {
-    let value = site.plain(value)?;
-    let own = site.rank(&value)?;
+fn widened(
+    layer_call: &mut LayerCall<'_, '_>,
+    value: &Val,
+    rank: usize,
+    order: &SourceOrder,
+    how: Alignment,
+) -> Lowered {
+    let value = layer_call.plain(value)?;
+    let own = layer_call.rank(&value)?;
     let Some(axes) = order::axes(order, rank) else { return Ok(value) };
     // For each axis of the result in the graph's order, the axis of the value that it is, if any.
     let mut sources: Vec<Option<usize>> = vec![None; rank];
@@ -73,49 +83,49 @@ fn widened(site: &mut Site<'_, '_>, value: &Val, rank: usize, order: &SourceOrde
     let value = if perm.is_sorted() {
         value
     } else {
-        site.step("transpose", Op::Transpose { perm }, &[&value], SourceOrder::Same)
+        layer_call.step("transpose", Op::Transpose { perm }, &[&value], SourceOrder::Same)
     };
     let new: Vec<usize> = sources.iter().enumerate().filter(|(_, axis)| axis.is_none()).map(|(at, _)| at).collect();
-    Ok(site.step("unsqueeze", Op::Unsqueeze { axes: new }, &[&value], order.clone()))
+    Ok(layer_call.step("unsqueeze", Op::Unsqueeze { axes: new }, &[&value], order.clone()))
 }
 
 /// A constant with the axes of the source, seen so that it broadcasts against `value` as numpy does.
-pub(super) fn literal(site: &Site<'_, '_>, tensor: &Tensor, value: &Val) -> Lowered<Tensor> {
+pub(super) fn literal(layer_call: &LayerCall<'_, '_>, tensor: &Tensor, value: &Val) -> Lowered<Tensor> {
     if tensor.len() == 1 && tensor.shape().len() <= 1 {
-        return tensor.reshape(&[]).map_err(|error| site.tensor_error(error));
+        return tensor.reshape(&[]).map_err(|error| layer_call.tensor_error(error));
     }
-    let rank = site.rank(value)?;
+    let rank = layer_call.rank(value)?;
     let own = tensor.shape().len();
     let fits = own <= rank;
     let Some(axes) = value.axes().filter(|_| fits) else {
         if fits && own == 1 && Some(tensor.len()) == value.size(1) {
-            return order::view(tensor, &value.order).map_err(|error| site.tensor_error(error));
+            return order::view(tensor, &value.order).map_err(|error| layer_call.tensor_error(error));
         }
         return Err(Stop::Opaque("a constant with more axes than its operand has no operator".to_owned()));
     };
     let shape: Vec<usize> = std::iter::repeat_n(1, rank - own).chain(tensor.shape().iter().copied()).collect();
     let view = tensor.reshape(&shape).and_then(|tensor| tensor.permute(&order::inverse(&axes)));
-    view.map_err(|error| site.tensor_error(error))
+    view.map_err(|error| layer_call.tensor_error(error))
 }
 
 /// `Concatenate`.
-pub(super) fn concatenate(site: &mut Site<'_, '_>) -> Lowered {
-    let axis = site.fields().i64("axis")?.unwrap_or(-1);
-    concat(site, axis)
+pub(super) fn concatenate(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
+    let axis = layer_call.fields().i64("axis")?.unwrap_or(-1);
+    concat(layer_call, axis)
 }
 
 /// All operands joined along a source axis.
-pub(super) fn concat(site: &mut Site<'_, '_>, axis: i64) -> Lowered {
-    let inputs = site.inputs.clone();
-    let Some(first) = inputs.first() else { return Err(site.misfit("takes at least one tensor")) };
+pub(super) fn concat(layer_call: &mut LayerCall<'_, '_>, axis: i64) -> Lowered {
+    let inputs = layer_call.inputs.clone();
+    let Some(first) = inputs.first() else { return Err(layer_call.misfit("takes at least one tensor")) };
     let order = match &first.order {
         SourceOrder::FlattenedChannelsLast { .. } => SourceOrder::Same,
         order @ (SourceOrder::Same | SourceOrder::Permuted(_)) => order.clone(),
     };
     let mut operands = Vec::with_capacity(inputs.len());
     for input in &inputs {
-        operands.push(site.reordered(input, order.clone())?);
+        operands.push(layer_call.reordered(input, order.clone())?);
     }
-    let axis = site.axis(&operands[0], axis)?;
-    Ok(site.finish(Op::Concat { axis }, &operands.iter().collect::<Vec<_>>(), order))
+    let axis = layer_call.axis(&operands[0], axis)?;
+    Ok(layer_call.finish(Op::Concat { axis }, &operands.iter().collect::<Vec<_>>(), order))
 }

@@ -16,51 +16,51 @@ mod reshape;
 use residua_ir::{IdentityReason, Op};
 
 use super::config::Body;
-use super::site::{Lowered, Site, Stop, Val};
+use super::layer_call::{LayerCall, Lowered, Stop, Val};
 use crate::error::Result;
 
 /// The values that a call gives.
-pub(super) fn lower(mut site: Site<'_, '_>) -> Result<Vec<Val>> {
-    let given = site.inputs.clone();
-    site.float_inputs();
-    match lower_class(&mut site) {
+pub(super) fn lower(mut layer_call: LayerCall<'_, '_>) -> Result<Vec<Val>> {
+    let given = layer_call.inputs.clone();
+    layer_call.float_inputs();
+    match lower_class(&mut layer_call) {
         Ok(value) => Ok(vec![value]),
         Err(Stop::Fail(error)) => Err(error),
         Err(Stop::Opaque(reason)) => {
-            let class = site.layer.class;
-            Ok(vec![site.opaque(class, reason, &given.iter().collect::<Vec<_>>())])
+            let class = layer_call.layer.class;
+            Ok(vec![layer_call.opaque(class, reason, &given.iter().collect::<Vec<_>>())])
         }
     }
 }
 
-fn lower_class(site: &mut Site<'_, '_>) -> Lowered {
-    if matches!(site.layer.body, Body::Operation) {
-        return operation::keras3(site);
+fn lower_class(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
+    if matches!(layer_call.layer.body, Body::Operation) {
+        return operation::keras3(layer_call);
     }
-    match site.layer.class {
-        "Conv2D" => conv::conv(site),
-        "DepthwiseConv2D" => conv::depthwise(site),
-        "SeparableConv2D" => conv::separable(site),
-        "Dense" => dense::dense(site),
-        "BatchNormalization" | "SyncBatchNormalization" => norm::batch(site),
-        "GroupNormalization" => norm::group(site),
-        "LayerNormalization" => norm::layer(site),
-        "Activation" | "ReLU" | "LeakyReLU" | "ELU" | "Softmax" | "ThresholdedReLU" => activation::layer(site),
-        "PReLU" => activation::prelu(site),
-        "Add" | "Subtract" | "Multiply" | "Average" | "Maximum" | "Minimum" => merge::elementwise(site),
-        "Concatenate" => merge::concatenate(site),
-        "MaxPooling2D" | "AveragePooling2D" => pool::windows(site),
-        "GlobalMaxPooling2D" | "GlobalAveragePooling2D" => pool::global(site),
-        "ZeroPadding2D" => pool::zero_padding(site),
-        "Cropping2D" => pool::cropping(site),
-        "Flatten" => reshape::flatten(site),
-        "Reshape" => reshape::reshape(site),
-        "Permute" => reshape::permute(site),
-        "Rescaling" => preprocess::rescaling(site),
-        "Normalization" => preprocess::normalization(site),
-        "TFOpLambda" | "SlicingOpLambda" => operation::keras2(site),
+    match layer_call.layer.class {
+        "Conv2D" => conv::conv(layer_call),
+        "DepthwiseConv2D" => conv::depthwise(layer_call),
+        "SeparableConv2D" => conv::separable(layer_call),
+        "Dense" => dense::dense(layer_call),
+        "BatchNormalization" | "SyncBatchNormalization" => norm::batch(layer_call),
+        "GroupNormalization" => norm::group(layer_call),
+        "LayerNormalization" => norm::layer(layer_call),
+        "Activation" | "ReLU" | "LeakyReLU" | "ELU" | "Softmax" | "ThresholdedReLU" => activation::layer(layer_call),
+        "PReLU" => activation::prelu(layer_call),
+        "Add" | "Subtract" | "Multiply" | "Average" | "Maximum" | "Minimum" => merge::elementwise(layer_call),
+        "Concatenate" => merge::concatenate(layer_call),
+        "MaxPooling2D" | "AveragePooling2D" => pool::windows(layer_call),
+        "GlobalMaxPooling2D" | "GlobalAveragePooling2D" => pool::global(layer_call),
+        "ZeroPadding2D" => pool::zero_padding(layer_call),
+        "Cropping2D" => pool::cropping(layer_call),
+        "Flatten" => reshape::flatten(layer_call),
+        "Reshape" => reshape::reshape(layer_call),
+        "Permute" => reshape::permute(layer_call),
+        "Rescaling" => preprocess::rescaling(layer_call),
+        "Normalization" => preprocess::normalization(layer_call),
+        "TFOpLambda" | "SlicingOpLambda" => operation::keras2(layer_call),
         class => match training_only(class) {
-            Some(reason) => identity(site, reason),
+            Some(reason) => identity(layer_call, reason),
             None => Err(Stop::Opaque(why_opaque(class))),
         },
     }
@@ -103,13 +103,13 @@ fn training_only(class: &str) -> Option<IdentityReason> {
     })
 }
 
-fn identity(site: &mut Site<'_, '_>, reason: IdentityReason) -> Lowered {
-    if site.training && reason != IdentityReason::Linear {
+fn identity(layer_call: &mut LayerCall<'_, '_>, reason: IdentityReason) -> Lowered {
+    if layer_call.training && reason != IdentityReason::Linear {
         return Err(Stop::Opaque("it is called with training=True, so it is random when run".to_owned()));
     }
-    let x = site.input()?;
+    let x = layer_call.input()?;
     let order = x.order.clone();
-    Ok(site.finish(Op::Identity(reason), &[&x], order))
+    Ok(layer_call.finish(Op::Identity(reason), &[&x], order))
 }
 
 fn why_opaque(class: &str) -> String {

@@ -10,23 +10,23 @@ use super::merge::{self, Alignment};
 use super::reshape;
 use crate::keras::config::Arg;
 use crate::keras::json::{Constant, Fields, integer};
+use crate::keras::layer_call::{Generation, LayerCall, Lowered, Stop};
 use crate::keras::order;
-use crate::keras::site::{Generation, Lowered, Site, Stop};
 
 /// An operation of Keras 3.
-pub(super) fn keras3(site: &mut Site<'_, '_>) -> Lowered {
-    let fields = site.fields();
-    operation(site, site.layer.class, fields)
+pub(super) fn keras3(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
+    let fields = layer_call.fields();
+    operation(layer_call, layer_call.layer.class, fields)
 }
 
 /// A TensorFlow function that Keras 2 wrapped as a layer.
-pub(super) fn keras2(site: &mut Site<'_, '_>) -> Lowered {
-    let function = site.fields().str("function")?.unwrap_or_default();
+pub(super) fn keras2(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
+    let function = layer_call.fields().str("function")?.unwrap_or_default();
     let Some(class) = keras3_class(function) else {
         return Err(Stop::Opaque(format!("the TensorFlow function `{function}` is not known")));
     };
-    let fields = Fields::new(site.path, site.call.keys.unwrap_or(site.layer.keys()));
-    operation(site, class, fields)
+    let fields = Fields::new(layer_call.path, layer_call.call.keys.unwrap_or(layer_call.layer.keys()));
+    operation(layer_call, class, fields)
 }
 
 fn keras3_class(function: &str) -> Option<&'static str> {
@@ -77,47 +77,47 @@ fn keras3_class(function: &str) -> Option<&'static str> {
     })
 }
 
-fn operation(site: &mut Site<'_, '_>, class: &str, fields: Fields<'_>) -> Lowered {
+fn operation(layer_call: &mut LayerCall<'_, '_>, class: &str, fields: Fields<'_>) -> Lowered {
     if let Some(op) = binary(class) {
-        return elementwise(site, op);
+        return elementwise(layer_call, op);
     }
-    if let Some(function) = pointwise(class, fields, site.net.generation)? {
-        let x = site.input()?;
-        return apply(site, &function, &x);
+    if let Some(function) = pointwise(class, fields, layer_call.net.generation)? {
+        let x = layer_call.input()?;
+        return apply(layer_call, &function, &x);
     }
     match class {
         "Square" => {
-            let x = site.input()?;
+            let x = layer_call.input()?;
             let order = x.order.clone();
-            Ok(site.finish(Op::Elementwise(Elementwise::Mul), &[&x, &x], order))
+            Ok(layer_call.finish(Op::Elementwise(Elementwise::Mul), &[&x, &x], order))
         }
         "Rsqrt" => {
-            let x = site.input()?;
+            let x = layer_call.input()?;
             let ops = [("sqrt", Activation::Sqrt), ("reciprocal", Activation::Reciprocal)];
             let order = x.order.clone();
-            Ok(site.chain(&x, ops.map(|(part, op)| (part, Op::Activation(op))).into(), order))
+            Ok(layer_call.chain(&x, ops.map(|(part, op)| (part, Op::Activation(op))).into(), order))
         }
         "Identity" => {
-            let x = site.input()?;
+            let x = layer_call.input()?;
             let order = x.order.clone();
-            Ok(site.finish(Op::Identity(IdentityReason::Linear), &[&x], order))
+            Ok(layer_call.finish(Op::Identity(IdentityReason::Linear), &[&x], order))
         }
-        "Mean" => reduce(site, PoolKind::Mean, fields),
-        "Sum" => reduce(site, PoolKind::Sum, fields),
-        "Max" | "Amax" => reduce(site, PoolKind::Max, fields),
-        "Min" | "Amin" => reduce(site, PoolKind::Min, fields),
-        "Concatenate" => merge::concat(site, fields.i64("axis")?.unwrap_or(0)),
-        "Reshape" => batch_reshape(site, fields),
+        "Mean" => reduce(layer_call, PoolKind::Mean, fields),
+        "Sum" => reduce(layer_call, PoolKind::Sum, fields),
+        "Max" | "Amax" => reduce(layer_call, PoolKind::Max, fields),
+        "Min" | "Amin" => reduce(layer_call, PoolKind::Min, fields),
+        "Concatenate" => merge::concat(layer_call, fields.i64("axis")?.unwrap_or(0)),
+        "Reshape" => batch_reshape(layer_call, fields),
         "Transpose" => {
-            let x = site.input()?;
-            let rank = i64::try_from(site.rank(&x)?).unwrap_or(0);
+            let x = layer_call.input()?;
+            let rank = i64::try_from(layer_call.rank(&x)?).unwrap_or(0);
             let axes = either(fields.integers("axes")?, fields.integers("perm")?);
-            reshape::transpose(site, &x, &axes.unwrap_or_else(|| (0..rank).rev().collect()))
+            reshape::transpose(layer_call, &x, &axes.unwrap_or_else(|| (0..rank).rev().collect()))
         }
-        "Squeeze" => squeeze(site, fields),
-        "ExpandDims" => expand_dims(site, fields),
-        "GetItem" => get_item(site),
-        "Pad" => pad(site, fields),
+        "Squeeze" => squeeze(layer_call, fields),
+        "ExpandDims" => expand_dims(layer_call, fields),
+        "GetItem" => get_item(layer_call),
+        "Pad" => pad(layer_call, fields),
         _ => Err(Stop::Opaque(format!("the operation {class} is not known"))),
     }
 }
@@ -181,38 +181,38 @@ fn pointwise(class: &str, fields: Fields<'_>, generation: Generation) -> Lowered
 }
 
 /// One tensor and a constant, in either order, or two tensors.
-fn elementwise(site: &mut Site<'_, '_>, op: Elementwise) -> Lowered {
+fn elementwise(layer_call: &mut LayerCall<'_, '_>, op: Elementwise) -> Lowered {
     let op = Op::Elementwise(op);
-    if site.inputs.len() == 2 {
-        let inputs = site.inputs.clone();
-        let (operands, order) = merge::aligned(site, &inputs, Alignment::Numpy)?;
-        return Ok(site.finish(op, &operands.iter().collect::<Vec<_>>(), order));
+    if layer_call.inputs.len() == 2 {
+        let inputs = layer_call.inputs.clone();
+        let (operands, order) = merge::aligned(layer_call, &inputs, Alignment::Numpy)?;
+        return Ok(layer_call.finish(op, &operands.iter().collect::<Vec<_>>(), order));
     }
-    let x = site.input()?;
-    let constant_first = matches!(site.call.args.first(), Some(Arg::Literal(_)));
+    let x = layer_call.input()?;
+    let constant_first = matches!(layer_call.call.args.first(), Some(Arg::Literal(_)));
     let second = ["x2", "y"];
-    let value = if constant_first { site.literal(0, &["x1", "x"]) } else { site.literal(1, &second) };
+    let value = if constant_first { layer_call.literal(0, &["x1", "x"]) } else { layer_call.literal(1, &second) };
     // `x + x` names the same tensor twice; anything else that is no constant is not known.
     let Some(constant) = value.and_then(Constant::parse) else {
         return Err(Stop::Opaque("its second operand is no tensor and no number".to_owned()));
     };
-    let tensor = merge::literal(site, &site.constant(&constant)?, &x)?;
-    let constant = site.made("constant", residua_ir::Role::Literal, tensor);
+    let tensor = merge::literal(layer_call, &layer_call.constant(&constant)?, &x)?;
+    let constant = layer_call.made("constant", residua_ir::Role::Literal, tensor);
     let order = x.order.clone();
     let operands = if constant_first { [&constant, &x] } else { [&x, &constant] };
-    Ok(site.finish(op, &operands, order))
+    Ok(layer_call.finish(op, &operands, order))
 }
 
 /// A reduction over source axes; over all pixels of a picture it is a global pooling.
-fn reduce(site: &mut Site<'_, '_>, kind: PoolKind, fields: Fields<'_>) -> Lowered {
-    let x = site.input()?;
-    let x = if x.axes().is_none() { site.plain(&x)? } else { x };
-    let rank = site.rank(&x)?;
+fn reduce(layer_call: &mut LayerCall<'_, '_>, kind: PoolKind, fields: Fields<'_>) -> Lowered {
+    let x = layer_call.input()?;
+    let x = if x.axes().is_none() { layer_call.plain(&x)? } else { x };
+    let rank = layer_call.rank(&x)?;
     let keep_dims = fields.bool_or("keepdims", false)?;
     let map = x.axes().unwrap_or_default();
     let mut axes = match fields.integers("axis")? {
         None => (0..rank).collect(),
-        Some(axes) => axes.into_iter().map(|axis| site.axis(&x, axis)).collect::<Lowered<Vec<usize>>>()?,
+        Some(axes) => axes.into_iter().map(|axis| layer_call.axis(&x, axis)).collect::<Lowered<Vec<usize>>>()?,
     };
     axes.sort_unstable();
     axes.dedup();
@@ -223,12 +223,12 @@ fn reduce(site: &mut Site<'_, '_>, kind: PoolKind, fields: Fields<'_>) -> Lowere
     } else {
         Op::Reduce(Reduce { kind, axes, keep_dims })
     };
-    Ok(site.finish(op, &[&x], order))
+    Ok(layer_call.finish(op, &[&x], order))
 }
 
 /// A reshape whose first size is the batch.
-fn batch_reshape(site: &mut Site<'_, '_>, fields: Fields<'_>) -> Lowered {
-    let x = site.input()?;
+fn batch_reshape(layer_call: &mut LayerCall<'_, '_>, fields: Fields<'_>) -> Lowered {
+    let x = layer_call.input()?;
     let shape = either(fields.integers("newshape")?, fields.integers("shape")?);
     let shape = shape.ok_or_else(|| fields.error("newshape", "sizes"))?;
     let Some((&batch, rest)) = shape.split_first() else { return Err(fields.error("newshape", "sizes").into()) };
@@ -241,45 +241,45 @@ fn batch_reshape(site: &mut Site<'_, '_>, fields: Fields<'_>) -> Lowered {
     if !keeps_batch {
         return Err(Stop::Opaque("a reshape across the batch has no operator".to_owned()));
     }
-    reshape::reshape_to(site, &x, rest)
+    reshape::reshape_to(layer_call, &x, rest)
 }
 
-fn squeeze(site: &mut Site<'_, '_>, fields: Fields<'_>) -> Lowered {
-    let x = site.input()?;
-    let x = if x.axes().is_none() { site.plain(&x)? } else { x };
-    let rank = site.rank(&x)?;
+fn squeeze(layer_call: &mut LayerCall<'_, '_>, fields: Fields<'_>) -> Lowered {
+    let x = layer_call.input()?;
+    let x = if x.axes().is_none() { layer_call.plain(&x)? } else { x };
+    let rank = layer_call.rank(&x)?;
     let map = x.axes().unwrap_or_default();
     let mut axes = match fields.integers("axis")? {
         None => (0..rank).filter(|&axis| x.size(axis) == Some(1)).collect(),
-        Some(axes) => axes.into_iter().map(|axis| site.axis(&x, axis)).collect::<Lowered<Vec<usize>>>()?,
+        Some(axes) => axes.into_iter().map(|axis| layer_call.axis(&x, axis)).collect::<Lowered<Vec<usize>>>()?,
     };
     axes.sort_unstable();
     let order = order::without(&map, &axes);
-    Ok(site.finish(Op::Squeeze { axes }, &[&x], order))
+    Ok(layer_call.finish(Op::Squeeze { axes }, &[&x], order))
 }
 
-fn expand_dims(site: &mut Site<'_, '_>, fields: Fields<'_>) -> Lowered {
-    let x = site.input()?;
-    let x = site.plain(&x)?;
-    let rank = site.rank(&x)? + 1;
+fn expand_dims(layer_call: &mut LayerCall<'_, '_>, fields: Fields<'_>) -> Lowered {
+    let x = layer_call.input()?;
+    let x = layer_call.plain(&x)?;
+    let rank = layer_call.rank(&x)? + 1;
     let axis = fields.i64("axis")?.and_then(|axis| order::resolve(axis, rank));
     let axis = axis.ok_or_else(|| fields.error("axis", "an axis of the result"))?;
-    Ok(site.finish(Op::Unsqueeze { axes: vec![axis] }, &[&x], SourceOrder::Same))
+    Ok(layer_call.finish(Op::Unsqueeze { axes: vec![axis] }, &[&x], SourceOrder::Same))
 }
 
 /// `x[:, 1:3, ::2]`.
-fn get_item(site: &mut Site<'_, '_>) -> Lowered {
-    let x = site.input()?;
-    let x = if x.axes().is_none() { site.plain(&x)? } else { x };
-    let keys = site.literal(1, &["key", "slice_spec"]).cloned().unwrap_or(Value::Null);
+fn get_item(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
+    let x = layer_call.input()?;
+    let x = if x.axes().is_none() { layer_call.plain(&x)? } else { x };
+    let keys = layer_call.literal(1, &["key", "slice_spec"]).cloned().unwrap_or(Value::Null);
     let keys = keys.as_array().cloned().unwrap_or_else(|| vec![keys]);
-    let rank = site.rank(&x)?;
+    let rank = layer_call.rank(&x)?;
     if keys.len() > rank {
-        return Err(site.wrong("its slices are more than its input has axes"));
+        return Err(layer_call.wrong("its slices are more than its input has axes"));
     }
     let mut ops = Vec::new();
     for (axis, key) in keys.iter().enumerate() {
-        let at = site.axis(&x, i64::try_from(axis).unwrap_or(i64::MAX))?;
+        let at = layer_call.axis(&x, i64::try_from(axis).unwrap_or(i64::MAX))?;
         let slice = key.get("config").unwrap_or(key);
         let Some((start, end, step)) = range(slice, x.size(at)) else {
             return Err(Stop::Opaque("only slices with a positive step have an operator".to_owned()));
@@ -289,7 +289,7 @@ fn get_item(site: &mut Site<'_, '_>) -> Lowered {
         }
     }
     let order = x.order.clone();
-    Ok(site.chain(&x, ops, order))
+    Ok(layer_call.chain(&x, ops, order))
 }
 
 /// Start, end and step of `{"start", "stop", "step"}`; negative ends count from the size.
@@ -313,8 +313,8 @@ fn range(slice: &Value, size: Option<usize>) -> Option<(usize, Option<usize>, us
 }
 
 /// Constant padding of a picture's pixels or channels, as shortcuts without weights have it.
-fn pad(site: &mut Site<'_, '_>, fields: Fields<'_>) -> Lowered {
-    let x = site.input()?;
+fn pad(layer_call: &mut LayerCall<'_, '_>, fields: Fields<'_>) -> Lowered {
+    let x = layer_call.input()?;
     let constant = || Stop::Opaque("only padding of pictures with a constant has an operator".to_owned());
     let mode = fields.str("mode")?.unwrap_or("constant").to_ascii_lowercase();
     let amounts = either(fields.constant("pad_width")?, fields.constant("paddings")?);
@@ -333,10 +333,11 @@ fn pad(site: &mut Site<'_, '_>, fields: Fields<'_>) -> Lowered {
         }
     }
     let [[0, 0], channels, [top, bottom], [left, right]] = by_axis else { return Err(constant()) };
-    let value = either(fields.f64("constant_values")?, site.literal(2, &["constant_values"]).and_then(Value::as_f64));
+    let value =
+        either(fields.f64("constant_values")?, layer_call.literal(2, &["constant_values"]).and_then(Value::as_f64));
     let pad = Pad { pads: Pads { top, left, bottom, right }, channels, value: value.unwrap_or(0.0) };
     let order = x.order.clone();
-    Ok(site.finish(Op::Pad(pad), &[&x], order))
+    Ok(layer_call.finish(Op::Pad(pad), &[&x], order))
 }
 
 #[cfg(test)]

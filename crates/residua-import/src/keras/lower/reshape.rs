@@ -2,8 +2,8 @@
 
 use residua_ir::{IdentityReason, Op, ReshapeDim, SourceOrder};
 
+use crate::keras::layer_call::{LayerCall, Lowered, Stop, Val};
 use crate::keras::order;
-use crate::keras::site::{Lowered, Site, Stop, Val};
 
 /// Whether the elements lie in the source's order although the axes do not: only axes of size 1 have moved.
 fn in_source_order(x: &Val) -> bool {
@@ -13,89 +13,89 @@ fn in_source_order(x: &Val) -> bool {
 }
 
 /// `Flatten`. A picture stays as it lies; that the source has its pixels before its channels is kept as its order.
-pub(super) fn flatten(site: &mut Site<'_, '_>) -> Lowered {
-    let x = site.input()?;
-    let rank = site.rank(&x)?;
+pub(super) fn flatten(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
+    let x = layer_call.input()?;
+    let rank = layer_call.rank(&x)?;
     if rank == 0 {
-        return Err(site.misfit("takes an input of at least 1 axis"));
+        return Err(layer_call.misfit("takes an input of at least 1 axis"));
     }
     if rank == 1 {
-        return Ok(site.finish(Op::Unsqueeze { axes: vec![1] }, &[&x], SourceOrder::Same));
+        return Ok(layer_call.finish(Op::Unsqueeze { axes: vec![1] }, &[&x], SourceOrder::Same));
     }
     if rank == 2 {
         let order = x.order.clone();
-        return Ok(site.finish(Op::Identity(IdentityReason::Linear), &[&x], order));
+        return Ok(layer_call.finish(Op::Identity(IdentityReason::Linear), &[&x], order));
     }
     // A channels-first Flatten moves the channels to the end before it flattens.
     let mut x = x;
-    if site.is_channels_first()?
+    if layer_call.is_channels_first()?
         && let Some(axes) = x.axes()
     {
         let moved: Vec<usize> = std::iter::once(0).chain(2..rank).chain([1]).map(|axis| axes[axis]).collect();
         x.order = order::permuted(moved);
     }
-    flattened(site, &x)
+    flattened(layer_call, &x)
 }
 
-fn flattened(site: &mut Site<'_, '_>, x: &Val) -> Lowered {
+fn flattened(layer_call: &mut LayerCall<'_, '_>, x: &Val) -> Lowered {
     let flatten = Op::Flatten { axis: 1 };
     if in_source_order(x) {
-        return Ok(site.finish(flatten, &[x], SourceOrder::Same));
+        return Ok(layer_call.finish(flatten, &[x], SourceOrder::Same));
     }
     if x.order == SourceOrder::channels_last()
         && let (Some(channels), Some(height), Some(width)) = (x.size(1), x.size(2), x.size(3))
     {
         let order = SourceOrder::FlattenedChannelsLast { channels, height, width };
-        return Ok(site.finish(flatten, &[x], order));
+        return Ok(layer_call.finish(flatten, &[x], order));
     }
-    let x = site.plain(x)?;
-    Ok(site.finish(flatten, &[&x], SourceOrder::Same))
+    let x = layer_call.plain(x)?;
+    Ok(layer_call.finish(flatten, &[&x], SourceOrder::Same))
 }
 
 /// `Reshape`.
-pub(super) fn reshape(site: &mut Site<'_, '_>) -> Lowered {
-    let x = site.input()?;
-    let fields = site.fields();
+pub(super) fn reshape(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
+    let x = layer_call.input()?;
+    let fields = layer_call.fields();
     let target = fields.integers("target_shape")?.ok_or_else(|| fields.error("target_shape", "sizes"))?;
-    reshape_to(site, &x, &target)
+    reshape_to(layer_call, &x, &target)
 }
 
 /// A reshape to these source sizes behind the batch, one of which may be -1.
-pub(super) fn reshape_to(site: &mut Site<'_, '_>, x: &Val, target: &[i64]) -> Lowered {
-    let sizes = known_sizes(site, x, target)?;
+pub(super) fn reshape_to(layer_call: &mut LayerCall<'_, '_>, x: &Val, target: &[i64]) -> Lowered {
+    let sizes = known_sizes(layer_call, x, target)?;
     let rank = sizes.len() + 1;
     if let (&SourceOrder::FlattenedChannelsLast { channels, height, width }, [h, w, c]) = (&x.order, sizes.as_slice())
         && [*h, *w, *c] == [Some(height), Some(width), Some(channels)]
     {
         let shape = batch_then(&[Some(channels), Some(height), Some(width)]);
-        return Ok(site.finish(Op::Reshape { shape }, &[x], SourceOrder::channels_last()));
+        return Ok(layer_call.finish(Op::Reshape { shape }, &[x], SourceOrder::channels_last()));
     }
     if let (SourceOrder::Same, [Some(1), Some(1), channels @ Some(_)], Some(2)) = (&x.order, sizes.as_slice(), x.rank())
         && x.size(1) == *channels
-        && !site.net.channels_first
+        && !layer_call.net.channels_first
     {
-        return Ok(site.finish(Op::Unsqueeze { axes: vec![2, 3] }, &[x], SourceOrder::channels_last()));
+        return Ok(layer_call.finish(Op::Unsqueeze { axes: vec![2, 3] }, &[x], SourceOrder::channels_last()));
     }
-    let x = if in_source_order(x) { x.clone() } else { site.plain(x)? };
+    let x = if in_source_order(x) { x.clone() } else { layer_call.plain(x)? };
     if sizes.len() == 1 && x.rank() >= Some(2) {
-        return Ok(site.finish(Op::Flatten { axis: 1 }, &[&x], SourceOrder::Same));
+        return Ok(layer_call.finish(Op::Flatten { axis: 1 }, &[&x], SourceOrder::Same));
     }
-    if rank != 4 || site.net.channels_first {
-        return Ok(site.finish(Op::Reshape { shape: batch_then(&sizes) }, &[&x], SourceOrder::Same));
+    if rank != 4 || layer_call.net.channels_first {
+        return Ok(layer_call.finish(Op::Reshape { shape: batch_then(&sizes) }, &[&x], SourceOrder::Same));
     }
-    let &[h, w, c] = sizes.as_slice() else { return Err(site.misfit("cannot be reshaped")) };
+    let &[h, w, c] = sizes.as_slice() else { return Err(layer_call.misfit("cannot be reshaped")) };
     if c == Some(1) || (h == Some(1) && w == Some(1)) {
         let shape = batch_then(&[c, h, w]);
-        return Ok(site.finish(Op::Reshape { shape }, &[&x], SourceOrder::channels_last()));
+        return Ok(layer_call.finish(Op::Reshape { shape }, &[&x], SourceOrder::channels_last()));
     }
-    let y = site.step("reshape", Op::Reshape { shape: batch_then(&sizes) }, &[&x], SourceOrder::Same);
-    Ok(site.finish(Op::Transpose { perm: vec![0, 3, 1, 2] }, &[&y], SourceOrder::channels_last()))
+    let y = layer_call.step("reshape", Op::Reshape { shape: batch_then(&sizes) }, &[&x], SourceOrder::Same);
+    Ok(layer_call.finish(Op::Transpose { perm: vec![0, 3, 1, 2] }, &[&y], SourceOrder::channels_last()))
 }
 
 /// The target sizes, with -1 worked out where the input's sizes are known; `None` stays for at most one.
-fn known_sizes(site: &Site<'_, '_>, x: &Val, target: &[i64]) -> Lowered<Vec<Option<usize>>> {
-    site.rank(x)?;
-    let bad = || site.misfit(format!("cannot be reshaped to {target:?}"));
+fn known_sizes(layer_call: &LayerCall<'_, '_>, x: &Val, target: &[i64]) -> Lowered<Vec<Option<usize>>> {
+    layer_call.rank(x)?;
+    let bad = || layer_call.misfit(format!("cannot be reshaped to {target:?}"));
     let mut sizes = Vec::with_capacity(target.len());
     for &size in target {
         sizes.push(if size == -1 { None } else { Some(usize::try_from(size).map_err(|_| bad())?) });
@@ -127,28 +127,28 @@ fn batch_then(sizes: &[Option<usize>]) -> Vec<ReshapeDim> {
 }
 
 /// `Permute`. Nothing moves: only the mapping of axes changes.
-pub(super) fn permute(site: &mut Site<'_, '_>) -> Lowered {
-    let x = site.input()?;
-    let fields = site.fields();
+pub(super) fn permute(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
+    let x = layer_call.input()?;
+    let fields = layer_call.fields();
     let dims = fields.integers("dims")?.ok_or_else(|| fields.error("dims", "axes"))?;
-    transpose(site, &x, &std::iter::once(0).chain(dims).collect::<Vec<i64>>())
+    transpose(layer_call, &x, &std::iter::once(0).chain(dims).collect::<Vec<i64>>())
 }
 
 /// The value with its source axes taken in this order, the batch included.
-pub(super) fn transpose(site: &mut Site<'_, '_>, x: &Val, perm: &[i64]) -> Lowered {
-    let rank = site.rank(x)?;
+pub(super) fn transpose(layer_call: &mut LayerCall<'_, '_>, x: &Val, perm: &[i64]) -> Lowered {
+    let rank = layer_call.rank(x)?;
     let perm: Option<Vec<usize>> = perm.iter().map(|&axis| order::resolve(axis, rank)).collect();
     let mut sorted = perm.clone().unwrap_or_default();
     sorted.sort_unstable();
     let Some(perm) = perm.filter(|_| sorted.into_iter().eq(0..rank)) else {
-        return Err(site.misfit(format!("its axes are no permutation of the {rank} axes of its input")));
+        return Err(layer_call.misfit(format!("its axes are no permutation of the {rank} axes of its input")));
     };
     if perm.iter().enumerate().all(|(i, &axis)| i == axis) {
         let order = x.order.clone();
-        return Ok(site.finish(Op::Identity(IdentityReason::Linear), &[x], order));
+        return Ok(layer_call.finish(Op::Identity(IdentityReason::Linear), &[x], order));
     }
-    let x = if x.axes().is_none() { site.plain(x)? } else { x.clone() };
+    let x = if x.axes().is_none() { layer_call.plain(x)? } else { x.clone() };
     let axes = x.axes().ok_or_else(|| Stop::Opaque("the shape of its input is not known".to_owned()))?;
     let order = order::permuted(perm.into_iter().map(|axis| axes[axis]).collect());
-    Ok(site.finish(Op::Identity(IdentityReason::Linear), &[&x], order))
+    Ok(layer_call.finish(Op::Identity(IdentityReason::Linear), &[&x], order))
 }

@@ -167,7 +167,7 @@ pub(super) fn resize(r: &mut Reader<'_>) -> Read {
 fn in_order(resize: Resize) -> Resize {
     let mut order: Vec<usize> = (0..resize.axes.len()).collect();
     order.sort_by_key(|&at| resize.axes[at]);
-    pick(resize, &order)
+    axes_at(resize, &order)
 }
 
 /// The same without the axes that stay as they are.
@@ -183,10 +183,10 @@ fn changed(r: &Reader<'_>, x: ValueId, resize: Resize) -> Resize {
         (ResizeTarget::Sizes { .. }, _) => false,
     };
     let kept: Vec<usize> = (0..resize.axes.len()).filter(|&at| !stays(at)).collect();
-    pick(resize.clone(), &kept)
+    axes_at(resize.clone(), &kept)
 }
 
-fn pick(resize: Resize, at: &[usize]) -> Resize {
+fn axes_at(resize: Resize, at: &[usize]) -> Resize {
     let target = match resize.target {
         ResizeTarget::Scales(scales) => ResizeTarget::Scales(at.iter().map(|&at| scales[at]).collect()),
         ResizeTarget::Sizes { sizes, fit } => {

@@ -4,11 +4,11 @@
 //! Reals of several widths do, since executors compute in one.
 
 mod axes;
+mod gather;
 mod norm;
-mod pick;
 mod product;
 mod quantised;
-mod rank;
+mod top_k;
 mod window;
 
 use super::{Dim, Shape, TensorType};
@@ -313,8 +313,8 @@ pub fn infer(op: &Op, operands: &[TensorType]) -> Result<Vec<TensorType>> {
             float("x", &operands[0])?;
             (DType::Bool, operands[0].shape.clone())
         }
-        Op::ArgExtremum(arg) => (DType::I64, rank::arg_extremum(arg, operands)?),
-        Op::TopK(top) => (if top.indices { DType::I64 } else { dtype }, rank::top_k(top, operands)?),
+        Op::ArgExtremum(arg) => (DType::I64, top_k::arg_extremum(arg, operands)?),
+        Op::TopK(top) => (if top.indices { DType::I64 } else { dtype }, top_k::top_k(top, operands)?),
         Op::Sizes { sizes, scalar } => (DType::I64, axes::sizes(sizes, *scalar, operands)?),
         Op::Conv(conv) => (dtype, window::conv(conv, operands)?),
         Op::ConvTranspose(conv) => (dtype, window::conv_transpose(conv, operands)?),
@@ -358,10 +358,10 @@ pub fn infer(op: &Op, operands: &[TensorType]) -> Result<Vec<TensorType>> {
         Op::Transpose { perm } => (dtype, axes::transpose(perm, operands)?),
         Op::Squeeze { axes } => (dtype, axes::squeeze(axes, operands)?),
         Op::Unsqueeze { axes } => (dtype, axes::unsqueeze(axes, operands)?),
-        Op::Slice { axis, start, end, step } => (dtype, pick::slice(*axis, (start, end.as_ref(), *step), operands)?),
-        Op::Gather { axis } => (dtype, pick::gather(*axis, operands)?),
-        Op::GatherElements { axis } => (dtype, pick::gather_elements(*axis, operands)?),
-        Op::GatherNd { batch_dims } => (dtype, pick::gather_nd(*batch_dims, operands)?),
+        Op::Slice { axis, start, end, step } => (dtype, gather::slice(*axis, (start, end.as_ref(), *step), operands)?),
+        Op::Gather { axis } => (dtype, gather::gather(*axis, operands)?),
+        Op::GatherElements { axis } => (dtype, gather::gather_elements(*axis, operands)?),
+        Op::GatherNd { batch_dims } => (dtype, gather::gather_nd(*batch_dims, operands)?),
         Op::Expand { shape } => (dtype, axes::expand(shape, operands)?),
         Op::Tile { repeats } => (dtype, axes::tile(repeats, operands)?),
         Op::CumSum(sum) => {

@@ -146,7 +146,7 @@ impl<'v> Weight<'v> {
 }
 
 /// One call of a layer.
-pub(super) struct Site<'n, 'a> {
+pub(super) struct LayerCall<'n, 'a> {
     pub(super) net: &'n mut Net,
     pub(super) layer: &'n Layer<'a>,
     pub(super) call: &'n Call<'a>,
@@ -163,7 +163,7 @@ pub(super) struct Site<'n, 'a> {
     pub(super) inputs: Vec<Val>,
 }
 
-impl<'n, 'a> Site<'n, 'a> {
+impl<'n, 'a> LayerCall<'n, 'a> {
     pub(super) fn fields(&self) -> Fields<'n> {
         self.layer.fields(self.path)
     }

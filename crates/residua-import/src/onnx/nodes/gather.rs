@@ -1,4 +1,4 @@
-//! Operators that pick elements, split or repeat them.
+//! Operators that gather elements, split or repeat them.
 
 use residua_ir::{Arithmetic, Extent, IdentityReason, Op, ValueId};
 

@@ -1,4 +1,4 @@
-//! Operators that pick elements.
+//! Operators that gather elements.
 
 use super::super::range::Range;
 use super::super::{Dim, Shape, TensorType};

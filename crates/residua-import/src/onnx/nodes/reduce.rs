@@ -1,4 +1,4 @@
-//! Reductions, whatever ranks elements, and softmax.
+//! Reductions, whatever orders elements, and softmax.
 
 use residua_ir::{ArgExtremum, CumSum, Dim, Extremum, Op, PoolKind, Reduce, TopK};
 
