@@ -136,7 +136,7 @@ decode!(serde_json::Error, std::num::ParseIntError, std::str::Utf8Error, std::st
 #[cfg(feature = "engine")]
 decode!(prost::DecodeError, zip::result::ZipError);
 #[cfg(feature = "images")]
-decode!(image::ImageError);
+decode!(crate::input::DecodeError);
 
 /// Adds what was being done to an error.
 pub(crate) trait Context<T> {

@@ -4,6 +4,8 @@
 //! what was done to an input beyond reading it is in [`Fed::notes`].
 
 #[cfg(feature = "images")]
+mod decode;
+#[cfg(feature = "images")]
 mod geometry;
 mod golden;
 mod npy;
@@ -26,6 +28,8 @@ use residua_resnet::preprocessing::Known;
 use crate::model::{Model, input_named, input_shape};
 use crate::options::ImageOptions;
 
+#[cfg(feature = "images")]
+pub(crate) use decode::DecodeError;
 pub use golden::read as read_golden;
 pub use npy::{Named as NamedArray, write_npy, write_npz};
 pub use random::arrays as random;

@@ -4,20 +4,16 @@ use std::io::BufReader;
 use std::path::Path;
 
 use crate::error::{Context, Result, bail};
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 use residua_exec::Array;
-use residua_ir::budget::Limit;
 use residua_ir::preparation::{Crop, Resize, Values};
 use residua_ir::{Dim, Shown, ValueId, files};
 use residua_resnet::preprocessing::Known;
 
+use super::decode::decode;
 use super::resize::Picture;
 use super::{geometry, preparing};
 use crate::model::Model;
 use crate::options::ImageOptions;
-
-/// What a decoder may hold for each pixel: four samples of 16 bits, before and after it turns them into others.
-const BYTES_A_PIXEL: u64 = 16;
 
 /// Decodes a picture to 8 bits, gray or RGB; transparency is dropped.
 pub(crate) fn read(path: &Path) -> Result<Picture> {
@@ -26,27 +22,8 @@ pub(crate) fn read(path: &Path) -> Result<Picture> {
     if !std::fs::metadata(path).with_context(cannot)?.is_file() {
         bail!("{}: not a regular file", cannot());
     }
-    let mut reader = ImageReader::new(BufReader::new(files::open(path).with_context(cannot)?))
-        .with_guessed_format()
-        .with_context(what)?;
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(Limit::PicturePixels.most().saturating_mul(BYTES_A_PIXEL));
-    reader.limits(limits);
-    let decoder = reader.into_decoder().with_context(what)?;
-    let (width, height) = decoder.dimensions();
-    Limit::PicturePixels.check(u64::from(width) * u64::from(height)).with_context(what)?;
-    let decoded = DynamicImage::from_decoder(decoder).with_context(what)?;
-    let gray = matches!(
-        decoded,
-        DynamicImage::ImageLuma8(_)
-            | DynamicImage::ImageLumaA8(_)
-            | DynamicImage::ImageLuma16(_)
-            | DynamicImage::ImageLumaA16(_)
-    );
-    let (width, height) = (decoded.width() as usize, decoded.height() as usize);
-    let (channels, samples) =
-        if gray { (1, decoded.into_luma8().into_raw()) } else { (3, decoded.into_rgb8().into_raw()) };
-    Ok(Picture { width, height, channels, samples })
+    let file = BufReader::new(files::open(path).with_context(cannot)?);
+    decode(file).with_context(what)
 }
 
 /// What an input wants of a picture.

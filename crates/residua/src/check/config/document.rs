@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use globset::{GlobBuilder, GlobMatcher};
 use residua_ir::{Activation, Level, Shown};
 use residua_resnet::Form;
 use residua_resnet::layouts::ModelLibrary;
@@ -294,26 +293,30 @@ impl Template {
     }
 }
 
-/// A pattern of paths.
+/// A pattern of paths: `*` and `?` within a name, `**` across folders, `[ab]`, `{a,b}`, and `\` before what means itself.
 #[derive(Debug)]
 struct Matcher {
-    glob: GlobMatcher,
+    glob: String,
     /// Whether it is about the name alone, in whatever folder.
     name: bool,
 }
 
 impl Matcher {
     fn new(text: &str) -> Result<Self, String> {
-        let glob = GlobBuilder::new(text.strip_prefix("./").unwrap_or(text)).literal_separator(true).build();
-        let glob = glob.map_err(|error| error.to_string())?.compile_matcher();
-        Ok(Self { glob, name: !text.contains('/') })
+        let name = !text.contains('/');
+        let text = text.strip_prefix("./").unwrap_or(text);
+        // What matches is a file, so a folder at the end means all in it; `!` has no meaning here.
+        let text = if text.ends_with("**/") { &text[..text.len() - 1] } else { text };
+        let glob = if text.starts_with('!') { format!("\\{text}") } else { text.to_owned() };
+        fast_glob::validate(&glob).map_err(|error| error.to_string())?;
+        Ok(Self { glob, name })
     }
 }
 
 impl Pattern {
     fn matches(&self, place: &str) -> bool {
         let name = place.rsplit('/').next().unwrap_or(place);
-        self.0.glob.is_match(if self.0.name { name } else { place })
+        fast_glob::glob_match(&self.0.glob, if self.0.name { name } else { place })
     }
 }
 
@@ -412,6 +415,37 @@ mod tests {
             ("golden", "residua.toml:1"),
         ] {
             assert!(wrong(text).contains(part), "{text}: {}", wrong(text));
+        }
+    }
+
+    #[test]
+    fn patterns_match_names_or_places() {
+        for (pattern, places, others) in [
+            ("*.onnx", &["a.onnx", "models/deep/a.onnx", ".onnx"][..], &["a.onnx.data", "a.onnx/b"][..]),
+            ("./*.onnx", &["a.onnx"], &["models/a.onnx"]),
+            ("models/*.onnx", &["models/a.onnx"], &["models/deep/a.onnx", "other/models/a.onnx"]),
+            ("**/v2/*", &["v2/a", "x/y/v2/a"], &["v2/x/a", "xv2/a"]),
+            ("models/**", &["models/a", "models/x/a"], &["models", "model/a"]),
+            ("models/**/", &["models/a", "models/x/a"], &["model/a"]),
+            ("a/**/b", &["a/b", "a/x/y/b"], &["ab", "a/xb"]),
+            ("resnet{18,50*}.h5", &["resnet18.h5", "x/resnet50v2.h5"], &["resnet34.h5", "resnet18v2.h5"]),
+            ("m[0-9].h5", &["m7.h5"], &["m.h5", "m77.h5", "mx.h5"]),
+            ("m[!0-9].h5", &["mx.h5"], &["m7.h5"]),
+            ("?.h5", &["a.h5", "é.h5"], &["ab.h5", ".h5"]),
+            ("\\*.h5", &["*.h5"], &["a.h5"]),
+            ("!a.h5", &["!a.h5"], &["a.h5", "b.h5"]),
+        ] {
+            let pattern = Pattern(Matcher::new(pattern).unwrap());
+            for place in places {
+                assert!(pattern.matches(place), "{pattern:?} should match {place}");
+            }
+            for place in others {
+                assert!(!pattern.matches(place), "{pattern:?} should not match {place}");
+            }
+        }
+        for (pattern, expected) in [("[", "unclosed character class"), ("{a", "unclosed brace"), ("a\\", "backslash")] {
+            let error = Matcher::new(pattern).unwrap_err();
+            assert!(error.contains(expected), "{pattern}: {error}");
         }
     }
 }
