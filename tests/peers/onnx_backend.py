@@ -15,6 +15,7 @@ import fnmatch
 import subprocess
 import sys
 import tempfile
+import textwrap
 import warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -173,11 +174,15 @@ def document(operators, passed, skipped):
     lines = [
         "# Operators of ONNX",
         "",
-        "Written by `tests/peers/onnx_backend.py --update`, which runs every node test of the onnx package whose operators are all in this",
-        f"table: {len(passed)} pass, {len(skipped)} are skipped for the reasons below, none fails. Its networks run as well, at the tolerance of their own",
-        f"test: {', '.join(NETWORKS)}.",
+        *textwrap.wrap(
+            "Written by `tests/peers/onnx_backend.py --update`, which runs every node test of the onnx package whose operators are all in "
+            f"this table: {len(passed)} pass, {len(skipped)} are skipped for the reasons below, none fails. Its networks run as well, at "
+            f"the tolerance of their own test: {', '.join(NETWORKS)}.",
+            width=120,
+        ),
         "",
-        "The first count is of tests of the operator alone, the second of tests in which it is one of several: functions written out.",
+        "The first count is of tests of the operator alone, the second of tests in which it is one of several: functions written",
+        "out.",
         "",
         "| operator | operator sets | alone | within | skipped | what is not read, or only where it is known |",
         "| --- | --- | ---: | ---: | ---: | --- |",

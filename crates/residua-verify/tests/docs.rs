@@ -35,8 +35,9 @@ fn page() -> String {
     let codes = residua_verify::codes();
     let mut text = "# Findings\n\n\
         What `residua check` can find, as `residua explain CODE` prints it. A level is the one that a finding has unless \
-        there is evidence for another;\n`--level CODE=LEVEL` gives it another. This page is generated from the rules by \
-        `UPDATE_DOCS=1 cargo test --test docs`.\n\n| code | name | level | what |\n| --- | --- | --- | --- |\n"
+        there\nis evidence for another; `--level CODE=LEVEL` gives it another. This page is generated from the rules by\n\
+        `UPDATE_DOCS=1 cargo test --test docs`.\n\n\
+        | code | name | level | what |\n| --- | --- | --- | --- |\n"
         .to_owned();
     for code in &codes {
         let anchor = format!("{}-{}", code.id, code.name).to_lowercase();
