@@ -30,6 +30,7 @@ pub mod receptive;
 pub mod rewrite;
 pub mod shape;
 pub mod tensor;
+pub mod text;
 pub mod validate;
 
 pub use cause::in_full;
