@@ -1,5 +1,5 @@
-//! What holds for texts of the repository: lines of Markdown have at most 120 characters, and no leftovers of snapshot
-//! tests lie about.
+//! What holds for texts of the repository: lines of Markdown have at most 120 characters, files that they link to or name
+//! are there, and no leftovers of snapshot tests lie about.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,12 +30,40 @@ pub(crate) fn complaints(root: &Path) -> io::Result<Vec<String>> {
         }
         // A file that was removed is still tracked until that is committed.
         if name.ends_with(".md") && root.join(&file).is_file() {
-            all.extend(long_lines(&fs::read_to_string(root.join(&file))?).map(|(line, length)| {
-                format!("{name}:{line}: {length} characters, at most {WIDTH} are allowed")
-            }));
+            let text = fs::read_to_string(root.join(&file))?;
+            all.extend(
+                long_lines(&text)
+                    .map(|(line, length)| format!("{name}:{line}: {length} characters, at most {WIDTH} are allowed")),
+            );
+            let folder = root.join(&file).parent().map(Path::to_path_buf).unwrap_or_default();
+            let missing = links(&text).filter(|(_, path)| !folder.join(path).exists());
+            all.extend(missing.map(|(line, path)| format!("{name}:{line}: links to `{path}`, which is not there")));
+            let missing = named_files(&text).filter(|(_, path)| !root.join(path).exists());
+            all.extend(missing.map(|(line, path)| format!("{name}:{line}: names `{path}`, which is not there")));
         }
     }
     Ok(all)
+}
+
+/// Files of the repository that a text links to, each with its line, counted from 1.
+fn links(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines().enumerate().flat_map(|(index, line)| {
+        let targets = line.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        let files = targets.map(|target| target.split('#').next().unwrap_or_default());
+        files.filter(|file| !file.is_empty() && !file.contains(':')).map(move |file| (index + 1, file))
+    })
+}
+
+/// Files that a text names in code, from the root of the repository, each with its line.
+fn named_files(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    const FOLDERS: [&str; 5] = ["crates/", "tests/", "fuzz/", "docs/", ".ci/"];
+    text.lines().enumerate().flat_map(|(index, line)| {
+        let spans = line.split('`').skip(1).step_by(2);
+        let files = spans.filter(|span| FOLDERS.iter().any(|folder| span.starts_with(folder)));
+        // Not commands, patterns or placeholders.
+        let plain = |span: &&str| span.chars().all(|c| c.is_ascii_alphanumeric() || "_./-".contains(c));
+        files.filter(plain).map(move |file| (index + 1, file))
+    })
 }
 
 fn leftover(name: &str) -> bool {
@@ -68,8 +96,15 @@ mod tests {
         let long = "word ".repeat(30);
         let link = format!("[a](https://{}.org) {long}", "b".repeat(60));
         let text = format!("short\n{long}\n```\n{long}\n```\n| {long} |\n{link}\n![{long}](a)\n`{long}`\n`a` {long}\n");
-        assert_eq!(long_lines(&text).collect::<Vec<_>>(), [(2, 150), (9, 154)]);
+        assert_eq!(long_lines(&text).collect::<Vec<_>>(), [(2, 150), (10, 154)]);
         assert_eq!(long_lines(&"ä".repeat(120)).count(), 0);
+    }
+
+    #[test]
+    fn links_and_names_of_files_are_found() {
+        let text = "See [a](b.md#c), [d](https://e.org), [f](#g)\nand `crates/x/src` or `crates/<x>/y`, `tests/a b`, `cargo`.";
+        assert_eq!(links(text).collect::<Vec<_>>(), [(1, "b.md")]);
+        assert_eq!(named_files(text).collect::<Vec<_>>(), [(2, "crates/x/src")]);
     }
 
     #[test]
