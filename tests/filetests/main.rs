@@ -76,9 +76,9 @@ fn hold(path: &Path, pass: Pass) -> Result<(), Failed> {
 
 /// Numbers between -1 and 1 that are the same for the same name.
 fn numbers(name: &str, count: usize) -> Vec<f64> {
-    let mut state = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let mut state = name
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     let mut next = || {
         state ^= state << 13;
         state ^= state >> 7;
@@ -175,11 +175,8 @@ fn validated(input: &str) -> Result<String, String> {
     Ok(match validate(graph(input)?) {
         Ok(model) => types(&model),
         Err(invalid) => {
-            let findings: String = invalid
-                .findings
-                .iter()
-                .map(|finding| format!("{}: {}\n", finding.code.id, finding.message))
-                .collect();
+            let findings: String =
+                invalid.findings.iter().map(|finding| format!("{}: {}\n", finding.code.id, finding.message)).collect();
             types(&invalid.typed) + &findings
         }
     })

@@ -10,6 +10,7 @@
 )]
 
 mod hdf5;
+mod table;
 
 use std::fs::{self, File};
 use std::io::{BufReader, Read, Write};
@@ -19,6 +20,8 @@ use std::sync::OnceLock;
 pub use hdf5::{Object, hdf5};
 use npyz::npz::NpzArchive;
 use tempfile::TempDir;
+
+pub use table::Table;
 
 /// A model file of `fixtures/`, with what belongs to it.
 #[derive(Debug, Clone)]

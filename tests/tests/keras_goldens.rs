@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use residua_exec::{Array, Executor, Options, Precision, compare, order};
 use residua_formats::Container;
 use residua_ir::{Checked, Graph, Op, Role, ValueId, validate};
-use residua_tests::Fixture;
+use residua_tests::{Fixture, Table};
 
 /// Largest difference, relative to the largest value, from what the framework computed in f32.
 const TOLERANCE: f64 = 1e-5;
@@ -34,16 +34,6 @@ fn whole_models() -> Vec<&'static Fixture> {
     found
 }
 
-/// Each fixture through `claim`; all failures are told at once.
-fn for_all(claim: impl Fn(&Fixture) -> Result<(), String>) {
-    let models = whole_models();
-    let failures: Vec<String> = models
-        .iter()
-        .filter_map(|fixture| claim(fixture).err().map(|error| format!("{}: {error}", fixture.label())))
-        .collect();
-    assert!(failures.is_empty(), "{} of {} fail:\n{}", failures.len(), models.len(), failures.join("\n"));
-}
-
 fn checked(fixture: &Fixture) -> Result<Checked, String> {
     let graph = residua_import::load(&fixture.path).map_err(|error| error.to_string())?;
     let checked = validate(graph).map_err(|error| error.to_string())?;
@@ -51,60 +41,54 @@ fn checked(fixture: &Fixture) -> Result<Checked, String> {
     opaque.map_or(Ok(checked), Err)
 }
 
-#[test]
-fn every_parameter_is_counted_as_the_framework_counts_it() {
-    for_all(|fixture| {
-        let (checked, facts) = (checked(fixture)?, fixture.facts());
-        let count = |wanted: &dyn Fn(Role, bool) -> bool| -> usize {
-            let graph = checked.graph();
-            let parameters = graph.parameters().iter();
-            parameters.filter(|p| wanted(p.role, graph.layer(p.layer).trainable)).map(|p| p.tensor.len()).sum()
-        };
-        let own = |role| matches!(role, Role::Weight | Role::Statistic | Role::Counter);
-        for (key, found) in [
-            ("count_params", count(&|role, _| own(role))),
-            ("trainable", count(&|role, trainable| role == Role::Weight && trainable)),
-        ] {
-            let expected = facts[key].as_u64();
-            if expected != Some(found as u64) {
-                return Err(format!("{key}: {expected:?} there, {found} here"));
-            }
+fn every_parameter_is_counted_as_the_framework_counts_it(fixture: &Fixture) -> Result<(), String> {
+    let (checked, facts) = (checked(fixture)?, fixture.facts());
+    let count = |wanted: &dyn Fn(Role, bool) -> bool| -> usize {
+        let graph = checked.graph();
+        let parameters = graph.parameters().iter();
+        parameters.filter(|p| wanted(p.role, graph.layer(p.layer).trainable)).map(|p| p.tensor.len()).sum()
+    };
+    let own = |role| matches!(role, Role::Weight | Role::Statistic | Role::Counter);
+    for (key, found) in [
+        ("count_params", count(&|role, _| own(role))),
+        ("trainable", count(&|role, trainable| role == Role::Weight && trainable)),
+    ] {
+        let expected = facts[key].as_u64();
+        if expected != Some(found as u64) {
+            return Err(format!("{key}: {expected:?} there, {found} here"));
         }
-        Ok(())
-    });
+    }
+    Ok(())
 }
 
-#[test]
-fn every_layer_has_the_shape_that_the_framework_shows() {
-    for_all(|fixture| {
-        let (checked, facts) = (checked(fixture)?, fixture.facts());
-        let values: HashMap<&str, _> =
-            checked.graph().value_ids().map(|id| (checked.graph().value(id).name.raw(), id)).collect();
-        let (mut shown, mut compared) = (0, 0);
-        for layer in facts["layers"].as_array().into_iter().flatten() {
-            shown += usize::from(layer["output_shape"].is_array());
-            let (Some(name), Some(expected)) = (layer["name"].as_str(), layer["output_shape"].as_array()) else {
-                continue;
-            };
-            // Inputs of nested models are no values of their own, several outputs are no one shape, and Keras believes
-            // that glu, which halves an axis, keeps the shape of its input.
-            let comparable = name != "a_glu" && !expected.iter().any(serde_json::Value::is_array);
-            let Some(&id) = values.get(name).filter(|_| comparable) else { continue };
-            let shape = checked.source_shape_of(id).ok_or_else(|| format!("{name} has no shape"))?;
-            let fits = shape.rank() == expected.len()
-                && shape.dims().iter().zip(expected).all(|(found, there)| match (found.fixed(), there.as_u64()) {
-                    (Some(found), Some(there)) => found as u64 == there,
-                    // Keras does not know sizes that follow from a free one.
-                    (_, None) => true,
-                    (None, Some(_)) => false,
-                });
-            if !fits {
-                return Err(format!("{name}: {expected:?} there, {shape} here"));
-            }
-            compared += 1;
+fn every_layer_has_the_shape_that_the_framework_shows(fixture: &Fixture) -> Result<(), String> {
+    let (checked, facts) = (checked(fixture)?, fixture.facts());
+    let values: HashMap<&str, _> =
+        checked.graph().value_ids().map(|id| (checked.graph().value(id).name.raw(), id)).collect();
+    let (mut shown, mut compared) = (0, 0);
+    for layer in facts["layers"].as_array().into_iter().flatten() {
+        shown += usize::from(layer["output_shape"].is_array());
+        let (Some(name), Some(expected)) = (layer["name"].as_str(), layer["output_shape"].as_array()) else {
+            continue;
+        };
+        // Inputs of nested models are no values of their own, several outputs are no one shape, and Keras believes
+        // that glu, which halves an axis, keeps the shape of its input.
+        let comparable = name != "a_glu" && !expected.iter().any(serde_json::Value::is_array);
+        let Some(&id) = values.get(name).filter(|_| comparable) else { continue };
+        let shape = checked.source_shape_of(id).ok_or_else(|| format!("{name} has no shape"))?;
+        let fits = shape.rank() == expected.len()
+            && shape.dims().iter().zip(expected).all(|(found, there)| match (found.fixed(), there.as_u64()) {
+                (Some(found), Some(there)) => found as u64 == there,
+                // Keras does not know sizes that follow from a free one.
+                (_, None) => true,
+                (None, Some(_)) => false,
+            });
+        if !fits {
+            return Err(format!("{name}: {expected:?} there, {shape} here"));
         }
-        if compared * 2 < shown { Err(format!("{compared} of {shown} layers were found")) } else { Ok(()) }
-    });
+        compared += 1;
+    }
+    if compared * 2 < shown { Err(format!("{compared} of {shown} layers were found")) } else { Ok(()) }
 }
 
 /// The golden arrays of one kind, by the names that the graph gives its inputs or outputs.
@@ -134,7 +118,6 @@ fn near(name: &str, expected: &Array, found: &Array) -> Result<(), String> {
     Err(format!("{name} differs by {:.2e} of its largest value", difference.max_rel))
 }
 
-#[test]
 fn residual_networks_need_no_transpose() {
     let mut networks = 0;
     for fixture in
@@ -177,12 +160,37 @@ fn run(fixture: &Fixture, precision: Precision) -> Result<(), String> {
     Ok(())
 }
 
-#[test]
-fn every_fixture_computes_what_its_framework_computed_in_f32() {
-    for_all(|fixture| run(fixture, Precision::F32));
+fn every_fixture_computes_what_its_framework_computed_in_f32(fixture: &Fixture) -> Result<(), String> {
+    run(fixture, Precision::F32)
 }
 
-#[test]
-fn every_fixture_computes_what_its_framework_computed_in_f64() {
-    for_all(|fixture| run(fixture, Precision::F64));
+fn every_fixture_computes_what_its_framework_computed_in_f64(fixture: &Fixture) -> Result<(), String> {
+    run(fixture, Precision::F64)
+}
+
+fn main() {
+    let models = whole_models();
+    let mut table = Table::new();
+    table = table.fixtures(
+        "every_parameter_is_counted_as_the_framework_counts_it",
+        models.clone(),
+        every_parameter_is_counted_as_the_framework_counts_it,
+    );
+    table = table.fixtures(
+        "every_layer_has_the_shape_that_the_framework_shows",
+        models.clone(),
+        every_layer_has_the_shape_that_the_framework_shows,
+    );
+    table = table.test("residual_networks_need_no_transpose", residual_networks_need_no_transpose);
+    table = table.fixtures(
+        "every_fixture_computes_what_its_framework_computed_in_f32",
+        models.clone(),
+        every_fixture_computes_what_its_framework_computed_in_f32,
+    );
+    table = table.fixtures(
+        "every_fixture_computes_what_its_framework_computed_in_f64",
+        models.clone(),
+        every_fixture_computes_what_its_framework_computed_in_f64,
+    );
+    table.run()
 }

@@ -12,7 +12,7 @@ use residua_emit::onnx::{self, OnnxOptions, natural_float, natural_opset};
 use residua_exec::{Array, Executor, Options, Precision};
 use residua_formats::onnx::schema::ModelProto;
 use residua_ir::{Checked, DType, Op, ValueKind, validate};
-use residua_tests::Fixture;
+use residua_tests::{Fixture, Table};
 
 /// ONNX Runtime rounds in f32, in an order of its own.
 const TOLERANCE: f64 = 1e-5;
@@ -64,47 +64,34 @@ fn difference(expected: &[Array], found: &[Array]) -> f64 {
     pairs.fold(0.0, f64::max)
 }
 
-fn for_all(check: impl Fn(&Fixture) -> Result<(), String>) {
-    let failed: Vec<String> = residua_tests::onnx()
-        .iter()
-        .filter_map(|fixture| check(fixture).err().map(|error| format!("{}: {error}", fixture.label())))
+fn nothing_that_a_framework_exports_is_unknown(fixture: &Fixture) -> Result<(), String> {
+    let model = read(&fixture.path)?;
+    let unknown: Vec<String> = model
+        .opaque_nodes()
+        .filter_map(|id| match &model.graph().node(id).op {
+            Op::Opaque(opaque) => Some(format!("{}: {}", opaque.op_type, opaque.reason)),
+            _ => None,
+        })
         .collect();
-    assert!(failed.is_empty(), "{} failed:\n{}", failed.len(), failed.join("\n"));
+    if unknown.is_empty() { Ok(()) } else { Err(unknown.join("; ")) }
 }
 
-#[test]
-fn nothing_that_a_framework_exports_is_unknown() {
-    for_all(|fixture| {
-        let model = read(&fixture.path)?;
-        let unknown: Vec<String> = model
-            .opaque_nodes()
-            .filter_map(|id| match &model.graph().node(id).op {
-                Op::Opaque(opaque) => Some(format!("{}: {}", opaque.op_type, opaque.reason)),
-                _ => None,
-            })
-            .collect();
-        if unknown.is_empty() { Ok(()) } else { Err(unknown.join("; ")) }
-    });
-}
-
-#[test]
-fn both_engines_compute_what_onnx_runtime_computes() {
-    for_all(|fixture| {
-        let model = read(&fixture.path)?;
-        let half =
-            model.graph().inputs().iter().any(
-                |&id| matches!(&model.graph().value(id).kind, ValueKind::Input(input) if input.dtype == DType::F16),
-            );
-        let expected = arrays(fixture, &format!("ort/{}/", fixture.encoding.trim_end_matches(".onnx")));
-        assert!(!expected.is_empty(), "{} has no golden", fixture.label());
-        for precision in [Precision::F32, Precision::F64] {
-            let gap = difference(&expected, &run(&model, precision, &inputs(fixture))?);
-            if gap > if half { HALF_TOLERANCE } else { TOLERANCE } {
-                return Err(format!("{precision:?} differs by {gap:e}"));
-            }
+fn both_engines_compute_what_onnx_runtime_computes(fixture: &Fixture) -> Result<(), String> {
+    let model = read(&fixture.path)?;
+    let half = model
+        .graph()
+        .inputs()
+        .iter()
+        .any(|&id| matches!(&model.graph().value(id).kind, ValueKind::Input(input) if input.dtype == DType::F16));
+    let expected = arrays(fixture, &format!("ort/{}/", fixture.encoding.trim_end_matches(".onnx")));
+    assert!(!expected.is_empty(), "{} has no golden", fixture.label());
+    for precision in [Precision::F32, Precision::F64] {
+        let gap = difference(&expected, &run(&model, precision, &inputs(fixture))?);
+        if gap > if half { HALF_TOLERANCE } else { TOLERANCE } {
+            return Err(format!("{precision:?} differs by {gap:e}"));
         }
-        Ok(())
-    });
+    }
+    Ok(())
 }
 
 /// A reader that shares no code with ours finds the same content in a file: what it writes of it is read here as that is.
@@ -127,30 +114,47 @@ fn understood_elsewhere(path: &Path) -> Result<(), String> {
     if again == ours { Ok(()) } else { Err("onnx-protobuf reads something else".to_owned()) }
 }
 
-#[test]
-fn what_is_written_is_read_as_it_was_and_written_again_as_the_same_bytes() {
+fn what_is_written_is_read_as_it_was_and_written_again_as_the_same_bytes(fixture: &Fixture) -> Result<(), String> {
     let folder = tempfile::tempdir().unwrap();
-    for_all(|fixture| {
-        let model = read(&fixture.path)?;
-        let write = |model: &Checked, name: &str| {
-            let graph = model.graph();
-            let options =
-                OnnxOptions { opset: natural_opset(graph), float: natural_float(graph), ..OnnxOptions::default() };
-            let path = folder.path().join(name);
-            onnx::write(model, &options, &path).map_err(|error| error.to_string())?;
-            let wanted = onnx::representable(model, &options).map_err(|error| error.to_string())?;
-            Ok::<_, String>((path, validate(wanted).map_err(|error| error.to_string())?))
-        };
-        let (once, wanted) = write(&model, "once.onnx")?;
-        understood_elsewhere(&once)?;
-        let read_back = read(&once)?;
-        let inputs = inputs(fixture);
-        let (expected, found) = (run(&wanted, Precision::F64, &inputs)?, run(&read_back, Precision::F64, &inputs)?);
-        if difference(&expected, &found) != 0.0 {
-            return Err(format!("what is read back differs by {:e}", difference(&expected, &found)));
-        }
-        let (twice, _) = write(&read_back, "twice.onnx")?;
-        let same = fs::read(&once).unwrap() == fs::read(&twice).unwrap();
-        if same { Ok(()) } else { Err("written twice, it is not the same bytes".to_owned()) }
-    });
+    let model = read(&fixture.path)?;
+    let write = |model: &Checked, name: &str| {
+        let graph = model.graph();
+        let options =
+            OnnxOptions { opset: natural_opset(graph), float: natural_float(graph), ..OnnxOptions::default() };
+        let path = folder.path().join(name);
+        onnx::write(model, &options, &path).map_err(|error| error.to_string())?;
+        let wanted = onnx::representable(model, &options).map_err(|error| error.to_string())?;
+        Ok::<_, String>((path, validate(wanted).map_err(|error| error.to_string())?))
+    };
+    let (once, wanted) = write(&model, "once.onnx")?;
+    understood_elsewhere(&once)?;
+    let read_back = read(&once)?;
+    let inputs = inputs(fixture);
+    let (expected, found) = (run(&wanted, Precision::F64, &inputs)?, run(&read_back, Precision::F64, &inputs)?);
+    if difference(&expected, &found) != 0.0 {
+        return Err(format!("what is read back differs by {:e}", difference(&expected, &found)));
+    }
+    let (twice, _) = write(&read_back, "twice.onnx")?;
+    let same = fs::read(&once).unwrap() == fs::read(&twice).unwrap();
+    if same { Ok(()) } else { Err("written twice, it is not the same bytes".to_owned()) }
+}
+
+fn main() {
+    let mut table = Table::new();
+    table = table.fixtures(
+        "nothing_that_a_framework_exports_is_unknown",
+        residua_tests::onnx(),
+        nothing_that_a_framework_exports_is_unknown,
+    );
+    table = table.fixtures(
+        "both_engines_compute_what_onnx_runtime_computes",
+        residua_tests::onnx(),
+        both_engines_compute_what_onnx_runtime_computes,
+    );
+    table = table.fixtures(
+        "what_is_written_is_read_as_it_was_and_written_again_as_the_same_bytes",
+        residua_tests::onnx(),
+        what_is_written_is_read_as_it_was_and_written_again_as_the_same_bytes,
+    );
+    table.run()
 }

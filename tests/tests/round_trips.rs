@@ -11,7 +11,7 @@ use residua_emit::{Exactness, onnx, safetensors};
 use residua_exec::{Array, Executor, Options, Precision};
 use residua_formats::Container;
 use residua_ir::{Checked, validate};
-use residua_tests::Fixture;
+use residua_tests::{Fixture, Table};
 
 /// Runs a model on these inputs in its graph's order.
 fn run(model: &Checked, inputs: &[Array]) -> Result<Vec<Array>, String> {
@@ -49,8 +49,9 @@ fn largest_difference(a: &[Array], b: &[Array]) -> f64 {
     pairs.fold(0.0, f64::max)
 }
 
-/// What is wrong with one fixture's ways there and back.
-fn try_fixture(fixture: &Fixture, folder: &Path) -> Result<(), String> {
+fn every_fixture_survives_the_way_there_and_back(fixture: &Fixture) -> Result<(), String> {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
     let model = read(&fixture.path)?;
     let inputs = inputs(&model);
     let expected = run(&model, &inputs)?;
@@ -76,8 +77,7 @@ fn try_fixture(fixture: &Fixture, folder: &Path) -> Result<(), String> {
     Ok(())
 }
 
-#[test]
-fn every_fixture_survives_the_way_there_and_back() {
+fn main() {
     // Files that hold code, or compression of h5py's own, which are refused; weights alone have tests of their own.
     let refused = ["lambda", "custom", "subclassed"];
     let whole = |fixture: &Fixture| match residua_formats::open(&fixture.path).unwrap() {
@@ -90,9 +90,11 @@ fn every_fixture_survives_the_way_there_and_back() {
         .filter(|fixture| whole(fixture))
         .collect();
     assert!(fixtures.len() >= 180, "only {} fixtures were found", fixtures.len());
-    let folder = tempfile::tempdir().unwrap();
-    let tried = fixtures.iter().map(|fixture| (fixture.label(), try_fixture(fixture, folder.path())));
-    let failures: Vec<String> =
-        tried.filter_map(|(label, result)| Some(format!("{label}: {}", result.err()?))).collect();
-    assert!(failures.is_empty(), "{} of {} fail:\n{}", failures.len(), fixtures.len(), failures.join("\n"));
+    Table::new()
+        .fixtures(
+            "every_fixture_survives_the_way_there_and_back",
+            fixtures,
+            every_fixture_survives_the_way_there_and_back,
+        )
+        .run()
 }

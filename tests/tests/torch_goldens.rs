@@ -9,20 +9,10 @@ use residua_exec::{Array, Executor, Options, Precision, compare};
 use residua_ir::{Checked, Role, validate};
 use residua_resnet::layouts::{MODEL_LIBRARIES, ModelLibrary};
 use residua_resnet::{analyse, fit_layout};
-use residua_tests::Fixture;
+use residua_tests::{Fixture, Table};
 
 /// Largest difference, relative to the largest value, from what the framework computed.
 const TOLERANCE: f64 = 1e-5;
-
-/// Each fixture through `claim`; all failures are told at once.
-fn for_all(claim: impl Fn(&Fixture) -> Result<(), String>) {
-    let all = residua_tests::torch();
-    let failures: Vec<String> = all
-        .iter()
-        .filter_map(|fixture| claim(fixture).err().map(|error| format!("{}: {error}", fixture.label())))
-        .collect();
-    assert!(failures.is_empty(), "{} of {} fail:\n{}", failures.len(), all.len(), failures.join("\n"));
-}
 
 fn checked(fixture: &Fixture) -> Result<Checked, String> {
     let graph = residua_import::load(&fixture.path).map_err(|error| error.to_string())?;
@@ -54,51 +44,41 @@ fn run(fixture: &Fixture, precision: Precision) -> Result<(), String> {
     Err(format!("it differs by {:.2e} of its largest value", difference.max_rel))
 }
 
-#[test]
-fn every_fixture_computes_what_its_framework_computed_in_f32() {
-    for_all(|fixture| run(fixture, Precision::F32));
+fn every_fixture_computes_what_its_framework_computed_in_f32(fixture: &Fixture) -> Result<(), String> {
+    run(fixture, Precision::F32)
 }
 
-#[test]
-fn every_fixture_computes_what_its_framework_computed_in_f64() {
-    for_all(|fixture| run(fixture, Precision::F64));
+fn every_fixture_computes_what_its_framework_computed_in_f64(fixture: &Fixture) -> Result<(), String> {
+    run(fixture, Precision::F64)
 }
 
-#[test]
-fn every_parameter_is_counted_as_the_framework_counts_it() {
-    for_all(|fixture| {
-        let (checked, facts) = (checked(fixture)?, fixture.facts());
-        let count = |roles: &[Role]| -> usize {
-            let parameters = checked.graph().parameters().iter();
-            parameters.filter(|parameter| roles.contains(&parameter.role)).map(|parameter| parameter.tensor.len()).sum()
-        };
-        for (key, found) in [("total", count(&[Role::Weight, Role::Statistic])), ("trainable", count(&[Role::Weight]))]
-        {
-            let expected = facts["parameters"][key].as_u64();
-            if expected != Some(found as u64) {
-                return Err(format!("{key}: {expected:?} there, {found} here"));
-            }
+fn every_parameter_is_counted_as_the_framework_counts_it(fixture: &Fixture) -> Result<(), String> {
+    let (checked, facts) = (checked(fixture)?, fixture.facts());
+    let count = |roles: &[Role]| -> usize {
+        let parameters = checked.graph().parameters().iter();
+        parameters.filter(|parameter| roles.contains(&parameter.role)).map(|parameter| parameter.tensor.len()).sum()
+    };
+    for (key, found) in [("total", count(&[Role::Weight, Role::Statistic])), ("trainable", count(&[Role::Weight]))] {
+        let expected = facts["parameters"][key].as_u64();
+        if expected != Some(found as u64) {
+            return Err(format!("{key}: {expected:?} there, {found} here"));
         }
-        Ok(())
-    });
+    }
+    Ok(())
 }
 
-#[test]
-fn every_fixture_fits_the_layout_that_it_came_in() {
-    for_all(|fixture| {
-        let (checked, facts) = (checked(fixture)?, fixture.facts());
-        let Some(layout) = facts["layout"].as_str() else {
-            let fits = MODEL_LIBRARIES.iter().find(|library| fit_layout(&checked, &analyse(&checked), library).is_ok());
-            return fits
-                .map_or(Ok(()), |library| Err(format!("it fits {}, whose code makes no such network", library.name)));
-        };
-        let library = ModelLibrary::named(layout).ok_or("its facts name a layout that is none")?;
-        let fitted = fit_layout(&checked, &analyse(&checked), library).map_err(|reasons| reasons.join("; "))?;
-        if fitted.is_computed() { Err("something is computed on the way to its own layout".to_owned()) } else { Ok(()) }
-    });
+fn every_fixture_fits_the_layout_that_it_came_in(fixture: &Fixture) -> Result<(), String> {
+    let (checked, facts) = (checked(fixture)?, fixture.facts());
+    let Some(layout) = facts["layout"].as_str() else {
+        let fits = MODEL_LIBRARIES.iter().find(|library| fit_layout(&checked, &analyse(&checked), library).is_ok());
+        return fits
+            .map_or(Ok(()), |library| Err(format!("it fits {}, whose code makes no such network", library.name)));
+    };
+    let library = ModelLibrary::named(layout).ok_or("its facts name a layout that is none")?;
+    let fitted = fit_layout(&checked, &analyse(&checked), library).map_err(|reasons| reasons.join("; "))?;
+    if fitted.is_computed() { Err("something is computed on the way to its own layout".to_owned()) } else { Ok(()) }
 }
 
-#[test]
 fn files_with_the_tensors_of_another_network_are_refused_where_they_say_so() {
     let says = [
         ("dilates", "`layer1.0.conv1`"),
@@ -118,4 +98,33 @@ fn files_with_the_tensors_of_another_network_are_refused_where_they_say_so() {
         let error = residua_import::load(&file.path).map(|_| ()).map_err(|error| error.to_string());
         assert!(error.as_ref().is_err_and(|error| error.contains(part)), "{name}: {error:?}");
     }
+}
+
+fn main() {
+    let mut table = Table::new();
+    table = table.fixtures(
+        "every_fixture_computes_what_its_framework_computed_in_f32",
+        residua_tests::torch(),
+        every_fixture_computes_what_its_framework_computed_in_f32,
+    );
+    table = table.fixtures(
+        "every_fixture_computes_what_its_framework_computed_in_f64",
+        residua_tests::torch(),
+        every_fixture_computes_what_its_framework_computed_in_f64,
+    );
+    table = table.fixtures(
+        "every_parameter_is_counted_as_the_framework_counts_it",
+        residua_tests::torch(),
+        every_parameter_is_counted_as_the_framework_counts_it,
+    );
+    table = table.fixtures(
+        "every_fixture_fits_the_layout_that_it_came_in",
+        residua_tests::torch(),
+        every_fixture_fits_the_layout_that_it_came_in,
+    );
+    table = table.test(
+        "files_with_the_tensors_of_another_network_are_refused_where_they_say_so",
+        files_with_the_tensors_of_another_network_are_refused_where_they_say_so,
+    );
+    table.run()
 }

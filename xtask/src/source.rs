@@ -230,7 +230,9 @@ fn raw_text(text: &str) -> Option<usize> {
 fn character(text: &str) -> usize {
     let mut chars = text.char_indices().skip(1);
     match (chars.next(), chars.next()) {
-        (Some((_, '\\')), Some(_)) => text[2..].char_indices().skip(1).find(|(_, c)| *c == '\'').map_or(1, |(at, _)| at + 3),
+        (Some((_, '\\')), Some(_)) => {
+            text[2..].char_indices().skip(1).find(|(_, c)| *c == '\'').map_or(1, |(at, _)| at + 3)
+        }
         (Some(_), Some((at, '\''))) => at + 1,
         _ => 1,
     }

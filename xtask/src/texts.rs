@@ -102,7 +102,8 @@ mod tests {
 
     #[test]
     fn links_and_names_of_files_are_found() {
-        let text = "See [a](b.md#c), [d](https://e.org), [f](#g)\nand `crates/x/src` or `crates/<x>/y`, `tests/a b`, `cargo`.";
+        let text =
+            "See [a](b.md#c), [d](https://e.org), [f](#g)\nand `crates/x/src` or `crates/<x>/y`, `tests/a b`, `cargo`.";
         assert_eq!(links(text).collect::<Vec<_>>(), [(1, "b.md")]);
         assert_eq!(named_files(text).collect::<Vec<_>>(), [(2, "crates/x/src")]);
     }

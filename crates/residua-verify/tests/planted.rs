@@ -13,11 +13,13 @@ mod values;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use network::Network;
 use rayon::prelude::*;
 use residua_ir::{DType, Finding, Graph, Level, validate};
 use residua_resnet::{Anatomy, analyse};
+use residua_tests::Table;
 use residua_verify::Subject;
 
 /// Plants a fault in one block: the layer that has to be named, or nothing where the block has no place for it.
@@ -116,64 +118,68 @@ fn findings(graph: Graph, dtype: Option<DType>) -> Vec<Finding> {
     }
 }
 
-/// Plants each fault in each block of each network. A fault that is no error makes none; one that is makes one.
-fn complaints(faults: &[Fault], dtype: Option<DType>) -> Vec<String> {
-    let networks = networks();
-    let anatomies: Vec<Anatomy> =
-        networks.iter().map(|(_, graph)| analyse(&validate(graph.clone()).expect("a sound network"))).collect();
-    let mut complaints = Vec::new();
-    for &(fault, code, level, plant) in faults {
-        let places: Vec<(usize, usize)> =
-            (0..networks.len()).flat_map(|net| (0..anatomies[net].blocks.len()).map(move |at| (net, at))).collect();
-        let tried: Vec<(usize, Option<String>)> = places
-            .into_par_iter()
-            .filter_map(|(net, at)| {
-                let ((name, graph), anatomy) = (&networks[net], &anatomies[net]);
-                let mut network = Network::of(graph);
-                let layer = plant(&mut network, anatomy, at)?;
-                let found = findings(network.build(), dtype);
-                let is_it = |f: &&Finding| {
-                    f.code.id == code && f.node.as_ref().is_some_and(|node| *node == layer) && f.level >= level
-                };
-                let errors = found.iter().filter(|finding| finding.level == Level::Error).count();
-                let told = found.iter().find(is_it);
-                let only = told.is_some_and(|finding| errors == usize::from(finding.level == Level::Error));
-                let all: Vec<String> = found.iter().map(ToString::to_string).collect();
-                let place = &anatomy.blocks[at].name;
-                let complaint = format!("{name}, {place}: {fault}: {code} {layer}:\n    {}", all.join("\n    "));
-                Some((net, (!only).then_some(complaint)))
-            })
-            .collect();
-        let in_networks: BTreeSet<usize> = tried.iter().map(|(net, _)| *net).collect();
-        if in_networks.len() < 3 {
-            complaints.push(format!("{fault} was planted in {} networks only", in_networks.len()));
-        }
-        complaints.extend(tried.into_iter().filter_map(|(_, complaint)| complaint));
+/// Networks with their anatomies, read once for all faults.
+static SOUND: LazyLock<Vec<(&'static str, Graph, Anatomy)>> = LazyLock::new(|| {
+    let of = |(name, graph): (&'static str, Graph)| {
+        let anatomy = analyse(&validate(graph.clone()).expect("a sound network"));
+        (name, graph, anatomy)
+    };
+    networks().into_iter().map(of).collect()
+});
+
+/// Plants a fault in each block of each network. One that is no error makes none; one that is makes one.
+fn is_found(&(fault, code, level, plant): &Fault, dtype: Option<DType>) -> Result<(), String> {
+    let places: Vec<(usize, usize)> =
+        SOUND.iter().enumerate().flat_map(|(net, sound)| (0..sound.2.blocks.len()).map(move |at| (net, at))).collect();
+    let tried: Vec<(usize, Option<String>)> = places
+        .into_par_iter()
+        .filter_map(|(net, at)| {
+            let (name, graph, anatomy) = &SOUND[net];
+            let mut network = Network::of(graph);
+            let layer = plant(&mut network, anatomy, at)?;
+            let found = findings(network.build(), dtype);
+            let is_it = |f: &&Finding| {
+                f.code.id == code && f.node.as_ref().is_some_and(|node| *node == layer) && f.level >= level
+            };
+            let errors = found.iter().filter(|finding| finding.level == Level::Error).count();
+            let told = found.iter().find(is_it);
+            let only = told.is_some_and(|finding| errors == usize::from(finding.level == Level::Error));
+            let all: Vec<String> = found.iter().map(ToString::to_string).collect();
+            let place = &anatomy.blocks[at].name;
+            let complaint = format!("{name}, {place}: {fault}: {code} {layer}:\n    {}", all.join("\n    "));
+            Some((net, (!only).then_some(complaint)))
+        })
+        .collect();
+    let in_networks: BTreeSet<usize> = tried.iter().map(|(net, _)| *net).collect();
+    if in_networks.len() < 3 {
+        return Err(format!("{fault} was planted in {} networks only", in_networks.len()));
     }
-    complaints
+    let complaints: Vec<String> = tried.into_iter().filter_map(|(_, complaint)| complaint).collect();
+    if complaints.is_empty() { Ok(()) } else { Err(complaints.join("\n")) }
 }
 
-fn hold(faults: &[Fault], dtype: Option<DType>) {
-    let complaints = complaints(faults, dtype);
-    assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
+fn main() {
+    let mut table = Table::new();
+    let groups = [("wiring", EDGES, None), ("values", VALUES, None), ("float16", HALF, Some(DType::F16))];
+    for (group, faults, dtype) in groups {
+        for fault in faults {
+            table = table.case(group, fault.0, move || is_found(fault, dtype));
+        }
+    }
+    table
+        .test(
+            "a_network_that_was_taken_apart_and_built_again_is_sound",
+            a_network_that_was_taken_apart_and_built_again_is_sound,
+        )
+        .test("without_any_addition_the_network_is_plain", without_any_addition_the_network_is_plain)
+        .test("a_name_that_says_another_depth_is_told", a_name_that_says_another_depth_is_told)
+        .test(
+            "what_differs_from_the_expected_network_is_told_with_its_node",
+            what_differs_from_the_expected_network_is_told_with_its_node,
+        )
+        .run()
 }
 
-#[test]
-fn every_fault_of_wiring_is_found_by_code_and_layer() {
-    hold(EDGES, None);
-}
-
-#[test]
-fn every_fault_of_values_is_found_by_code_and_layer() {
-    hold(VALUES, None);
-}
-
-#[test]
-fn what_float16_cannot_hold_is_found_by_code_and_layer() {
-    hold(HALF, Some(DType::F16));
-}
-
-#[test]
 fn a_network_that_was_taken_apart_and_built_again_is_sound() {
     for (name, graph) in networks() {
         let found = findings(Network::of(&graph).build(), None);
@@ -182,7 +188,6 @@ fn a_network_that_was_taken_apart_and_built_again_is_sound() {
     }
 }
 
-#[test]
 fn without_any_addition_the_network_is_plain() {
     for (name, graph) in networks() {
         let anatomy = analyse(&validate(graph.clone()).unwrap());
@@ -195,7 +200,6 @@ fn without_any_addition_the_network_is_plain() {
     }
 }
 
-#[test]
 fn a_name_that_says_another_depth_is_told() {
     let graph = residua_import::load(&residua_tests::checkpoint("torchvision/resnet50.pth").path).unwrap();
     let model = validate(graph).unwrap();
@@ -209,7 +213,6 @@ fn a_name_that_says_another_depth_is_told() {
     assert_eq!(says("resnet101"), [format!("the name says depth 101, the network has {depth}")]);
 }
 
-#[test]
 fn what_differs_from_the_expected_network_is_told_with_its_node() {
     let graph = residua_import::load(&residua_tests::checkpoint("torchvision/resnet50.pth").path).unwrap();
     let anatomy = analyse(&validate(graph.clone()).unwrap());

@@ -32,7 +32,18 @@ const LISTED: usize = 16;
 
 /// Words of the language, which are quoted where they are names.
 const RESERVED: [&str; 13] = [
-    "graph", "input", "return", "order", "in", "as", "frozen", "unread", "weight", "statistic", "counter", "literal",
+    "graph",
+    "input",
+    "return",
+    "order",
+    "in",
+    "as",
+    "frozen",
+    "unread",
+    "weight",
+    "statistic",
+    "counter",
+    "literal",
     "default",
 ];
 

@@ -132,8 +132,9 @@ impl<F: Fn(&str, DType, &[usize]) -> Option<Tensor>> Reader<F> {
     /// Elements that are listed or named.
     fn elements(&mut self, elements: Json, dtype: DType, shape: &[usize], at: &Cursor<'_>) -> Result<Tensor> {
         let tensor = match elements {
-            Json::String(name) => (self.stored)(&name, dtype, shape)
-                .ok_or_else(|| at.wrong(format!("nothing gives {dtype} elements of the shape {shape:?} named `{name}`")))?,
+            Json::String(name) => (self.stored)(&name, dtype, shape).ok_or_else(|| {
+                at.wrong(format!("nothing gives {dtype} elements of the shape {shape:?} named `{name}`"))
+            })?,
             Json::Array(items) => {
                 let bytes = items.iter().map(|item| bytes(item, dtype)).collect::<Option<Vec<_>>>();
                 let bytes = bytes.ok_or_else(|| at.wrong(format!("elements that are no {dtype}")))?.concat();

@@ -67,7 +67,8 @@ graph \"tiny graph\"
     let found = text(&graph());
     // Fields of operators may grow; the rest of a line stays.
     for (found, expected) in found.lines().zip(expected.lines()) {
-        let around = |line: &str| (line.split('{').next().unwrap().to_owned(), line.rsplit('}').next().unwrap().to_owned());
+        let around =
+            |line: &str| (line.split('{').next().unwrap().to_owned(), line.rsplit('}').next().unwrap().to_owned());
         assert_eq!(around(found), around(expected));
     }
     assert_eq!(found.lines().count(), expected.lines().count(), "{found}");

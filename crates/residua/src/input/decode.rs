@@ -105,8 +105,7 @@ fn of_jpeg(file: impl Read) -> Result<Picture, DecodeError> {
     let mut bytes = Vec::new();
     // No JPEG needs more than its pixels do.
     file.take(most_bytes()).read_to_end(&mut bytes)?;
-    let options =
-        DecoderOptions::default().set_strict_mode(false).set_max_width(usize::MAX).set_max_height(usize::MAX);
+    let options = DecoderOptions::default().set_strict_mode(false).set_max_width(usize::MAX).set_max_height(usize::MAX);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes.as_slice()), options);
     decoder.decode_headers()?;
     let (width, height) = decoder.dimensions().unwrap_or_default();
