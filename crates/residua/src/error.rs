@@ -227,7 +227,7 @@ pub fn messages(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
 
 /// Whether an error is one of a library, which leaves to its source what the source can say.
 fn says_what_is_wrong(error: &(dyn std::error::Error + 'static)) -> bool {
-    if let Some(error) = error.downcast_ref::<Error>() {
+    if let Some(error) = own(error) {
         return !matches!(error, Error::While { .. });
     }
     #[cfg(feature = "readers")]
@@ -248,8 +248,13 @@ fn says_what_is_wrong(error: &(dyn std::error::Error + 'static)) -> bool {
         || error.is::<residua_ir::rewrite::FreeBatchError>()
 }
 
+/// An error of this library, also where it is the boxed cause of another.
+fn own<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Error> {
+    error.downcast_ref::<Error>().or_else(|| error.downcast_ref::<Box<Error>>().map(Box::as_ref))
+}
+
 fn lines_of<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Lines> {
-    match error.downcast_ref::<Error>() {
+    match own(error) {
         Some(Error::Reasons(lines)) => Some(lines),
         Some(_) | None => error.downcast_ref(),
     }
