@@ -256,12 +256,6 @@ fn refuse_idle_in(options: &OpenOptions, files: &[(&Opened, &Graph)]) -> Result<
 }
 
 impl Model {
-    /// The model at the sizes that figures of it are for: what [`crate::summary::Sized::summary`] and drawings are made of.
-    #[must_use]
-    pub fn sized_for_figures(&self) -> crate::summary::Sized<'_> {
-        crate::summary::Sized::new(self)
-    }
-
     /// How pictures are prepared, and how that is known.
     #[must_use]
     pub fn preprocessing(&self) -> Known {

@@ -22,7 +22,7 @@ pub fn analyse(model: &Typed) -> Anatomy {
     analyse_normalised(model, normalise(model).ok().flatten().as_ref())
 }
 
-/// The same, for a model of which it is known what [`normalise`] makes of it.
+/// The same, for a model of which it is known what [`normalise()`] makes of it.
 #[must_use]
 pub fn analyse_normalised(model: &Typed, normal: Option<&Normalised>) -> Anatomy {
     match normal {

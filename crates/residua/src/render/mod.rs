@@ -3,7 +3,7 @@
 //! Renderers take data and a writer; they decide nothing and look nothing up.
 //!
 //! Invariant: what a file says is data in each format. Text has it through [`Name`](residua_ir::Name), [`table`] (which
-//! writes CSV, too), [`markdown`], [`markup`] (HTML, SVG, XML), [`json`]; Graphviz and Mermaid in [`drawing`], annotations
+//! writes CSV, too), [`markdown`], [`markup`] (HTML, SVG, XML), [`mod@json`]; Graphviz and Mermaid in [`drawing`], annotations
 //! in [`report`]. Each begins with [`residua_ir::name::printable`].
 
 pub mod blocks;

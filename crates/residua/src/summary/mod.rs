@@ -159,6 +159,14 @@ fn file_size(path: &Path) -> Option<u64> {
     Some(files.filter(fs::Metadata::is_file).map(|file| file.len()).sum())
 }
 
+impl Model {
+    /// The model at the sizes that figures of it are for: what [`Sized::summary`] and drawings are made of.
+    #[must_use]
+    pub fn sized_for_figures(&self) -> Sized<'_> {
+        Sized::new(self)
+    }
+}
+
 /// A model with the sizes that figures of it are for.
 #[derive(Debug)]
 pub struct Sized<'m> {
