@@ -54,12 +54,16 @@ pub(crate) fn for_each_with<I: ExactSizeIterator<Item: Send> + Send, S>(
     body: impl Fn(&mut S, I::Item) + Sync,
 ) {
     let threads = rayon::current_num_threads();
-    let alone = threads == 1 || items.len() < 2;
-    let part = if alone { items.len() } else { items.len().div_ceil(PARTS * threads) };
-    let items = Mutex::new(items);
+    if threads == 1 || items.len() < 2 {
+        let mut state = None;
+        return items.for_each(|item| body(state.get_or_insert_with(&init), item));
+    }
+    let part = items.len().div_ceil(PARTS * threads);
+    let (items, at_work) = (Mutex::new(items), AtomicUsize::new(0));
     let next =
         || -> Vec<I::Item> { items.lock().unwrap_or_else(PoisonError::into_inner).by_ref().take(part).collect() };
     let work = || {
+        let _here = AtWork::start(&at_work);
         let mut state = None;
         let mut items = next();
         while !items.is_empty() {
@@ -67,22 +71,11 @@ pub(crate) fn for_each_with<I: ExactSizeIterator<Item: Send> + Send, S>(
             items = next();
         }
     };
-    // `body` is in one place of one closure: it is most of what there is to compile.
-    if alone { work() } else { on_threads(threads, &work) }
-}
-
-/// Does the work on so many threads of the pool, each as long as there is some.
-fn on_threads(threads: usize, work: &(dyn Fn() + Sync)) {
-    let at_work = AtomicUsize::new(0);
-    let counted = || {
-        let _here = AtWork::start(&at_work);
-        work();
-    };
     rayon::scope(|scope| {
         for _ in 1..threads {
-            scope.spawn(|_| counted());
+            scope.spawn(|_| work());
         }
-        counted();
+        work();
         // The end of a scope is waited for asleep.
         work_until(|| at_work.load(Ordering::Acquire) == 0);
     });

@@ -1,6 +1,5 @@
 //! Elementwise functions of one value.
 
-use pulp::Arch;
 use residua_ir::Activation;
 
 use crate::element::Element;
@@ -10,36 +9,13 @@ const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
 const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
 
 /// Replaces each element by the function of it. NaN stays NaN.
-///
-/// What processors have vectors for is compiled for each width of them; the rest is a call for each element whatever the
-/// width, and compiled once.
-pub(crate) fn apply<T: Element>(arch: Arch, activation: Activation, values: &mut [T]) {
+#[inline(always)]
+pub(crate) fn apply<T: Element>(activation: Activation, values: &mut [T]) {
     let c = T::from_f64;
     match activation {
         Activation::Relu { negative_slope, threshold, max_value } => {
-            vectorised!(arch, relu(values, c(negative_slope), c(threshold), max_value.map(c)));
+            relu(values, c(negative_slope), c(threshold), max_value.map(c));
         }
-        Activation::HardSigmoid { slope, offset } => {
-            vectorised!(arch, each(values, |x| clamp(c(slope) * x + c(offset), T::default(), T::ONE)));
-        }
-        Activation::HardSwish => {
-            vectorised!(arch, each(values, |x| x * clamp(x / c(6.0) + c(0.5), T::default(), T::ONE)));
-        }
-        Activation::Clip { min, max } => {
-            let (min, max) = (min.map_or(-T::INFINITY, c), max.map_or(T::INFINITY, c));
-            vectorised!(arch, each(values, |x| clamp(x, min, max)));
-        }
-        Activation::Softsign => vectorised!(arch, each(values, |x| x / (T::ONE + x.abs()))),
-        Activation::Sqrt => vectorised!(arch, each(values, T::sqrt)),
-        Activation::Reciprocal => vectorised!(arch, each(values, |x| T::ONE / x)),
-        Activation::Abs => vectorised!(arch, each(values, T::abs)),
-        Activation::Neg => vectorised!(arch, each(values, |x| -x)),
-        Activation::Shrink { limit, bias } => vectorised!(arch, each(values, |x| shrink(x, c(limit), c(bias)))),
-        Activation::Floor => vectorised!(arch, each(values, T::floor)),
-        Activation::Ceil => vectorised!(arch, each(values, T::ceil)),
-        Activation::Round => vectorised!(arch, each(values, T::round)),
-        Activation::Sign => vectorised!(arch, each(values, sign)),
-        Activation::Not => each(values, |x| if x == T::default() { T::ONE } else { T::default() }),
         Activation::Elu { alpha } => each(values, |x| elu(x, c(alpha))),
         Activation::Selu => each(values, |x| c(SELU_SCALE) * elu(x, c(SELU_ALPHA))),
         Activation::Gelu { tanh_approximation: false } => each(values, |x| {
@@ -54,31 +30,45 @@ pub(crate) fn apply<T: Element>(arch: Arch, activation: Activation, values: &mut
             // x / (1 + e^-x) is -∞ / ∞ at -∞.
             if x == -T::INFINITY { -T::default() } else { x * sigmoid(x) }
         }),
+        Activation::Sigmoid => each(values, sigmoid),
+        Activation::HardSigmoid { slope, offset } => {
+            each(values, |x| clamp(c(slope) * x + c(offset), T::default(), T::ONE));
+        }
+        Activation::HardSwish => each(values, |x| x * clamp(x / c(6.0) + c(0.5), T::default(), T::ONE)),
+        Activation::Clip { min, max } => {
+            let (min, max) = (min.map_or(-T::INFINITY, c), max.map_or(T::INFINITY, c));
+            each(values, |x| clamp(x, min, max));
+        }
+        Activation::Tanh => each(values, T::tanh),
+        Activation::Softplus => each(values, softplus),
+        Activation::Softsign => each(values, |x| x / (T::ONE + x.abs())),
         Activation::Mish => each(values, |x| x * softplus(x).tanh()),
+        Activation::Exp => each(values, T::exp),
+        Activation::Log => each(values, T::ln),
+        Activation::Sqrt => each(values, T::sqrt),
+        Activation::Reciprocal => each(values, |x| T::ONE / x),
+        Activation::Abs => each(values, T::abs),
+        Activation::Neg => each(values, |x| -x),
+        Activation::Erf => each(values, T::erf),
         Activation::Celu { alpha } => each(values, |x| celu(x, c(alpha))),
-        Activation::Sigmoid => through(values, sigmoid),
-        Activation::Softplus => through(values, softplus),
-        Activation::Tanh => through(values, T::tanh),
-        Activation::Exp => through(values, T::exp),
-        Activation::Log => through(values, T::ln),
-        Activation::Erf => through(values, T::erf),
-        Activation::Sin => through(values, T::sin),
-        Activation::Cos => through(values, T::cos),
-        Activation::Tan => through(values, T::tan),
-        Activation::Asin => through(values, T::asin),
-        Activation::Acos => through(values, T::acos),
-        Activation::Atan => through(values, T::atan),
-        Activation::Sinh => through(values, T::sinh),
-        Activation::Cosh => through(values, T::cosh),
-        Activation::Asinh => through(values, T::asinh),
-        Activation::Acosh => through(values, T::acosh),
-        Activation::Atanh => through(values, T::atanh),
+        Activation::Shrink { limit, bias } => each(values, |x| shrink(x, c(limit), c(bias))),
+        Activation::Floor => each(values, T::floor),
+        Activation::Ceil => each(values, T::ceil),
+        Activation::Round => each(values, T::round),
+        Activation::Sign => each(values, sign),
+        Activation::Not => each(values, |x| if x == T::default() { T::ONE } else { T::default() }),
+        Activation::Sin => each(values, T::sin),
+        Activation::Cos => each(values, T::cos),
+        Activation::Tan => each(values, T::tan),
+        Activation::Asin => each(values, T::asin),
+        Activation::Acos => each(values, T::acos),
+        Activation::Atan => each(values, T::atan),
+        Activation::Sinh => each(values, T::sinh),
+        Activation::Cosh => each(values, T::cosh),
+        Activation::Asinh => each(values, T::asinh),
+        Activation::Acosh => each(values, T::acosh),
+        Activation::Atanh => each(values, T::atanh),
     }
-}
-
-/// The same for any function that is a call anyway.
-fn through<T: Element>(values: &mut [T], f: fn(T) -> T) {
-    values.iter_mut().for_each(|value| *value = f(*value));
 }
 
 #[inline(always)]
@@ -86,9 +76,8 @@ fn each<T: Element>(values: &mut [T], f: impl Fn(T) -> T) {
     values.iter_mut().for_each(|value| *value = f(*value));
 }
 
-/// `x` with what is below the threshold scaled, and what is above the largest value cut off.
 #[inline(always)]
-pub(super) fn relu<T: Element>(values: &mut [T], slope: T, threshold: T, max: Option<T>) {
+fn relu<T: Element>(values: &mut [T], slope: T, threshold: T, max: Option<T>) {
     let zero = T::default();
     match max {
         // Without a slope, 0 · (−∞) must not become NaN.
@@ -219,14 +208,14 @@ mod tests {
         ];
         for (activation, x, expected) in known {
             let mut wide = [x];
-            apply(Arch::new(), activation, &mut wide);
+            apply(activation, &mut wide);
             assert!(
                 (wide[0] - expected).abs() <= 1e-13 * f64::abs(expected).max(1e-3),
                 "{activation:?}({x}) = {}",
                 wide[0]
             );
             let mut narrow = [x as f32];
-            apply(Arch::new(), activation, &mut narrow);
+            apply(activation, &mut narrow);
             assert!(
                 (f64::from(narrow[0]) - expected).abs() <= 4e-7 * f64::abs(expected),
                 "{activation:?}({x}) = {}",
@@ -241,12 +230,12 @@ mod tests {
             [Activation::RELU, Activation::RELU6, Activation::Silu, Activation::Clip { min: None, max: Some(1.0) }];
         for activation in functions {
             let mut values = [f32::NAN, f32::NEG_INFINITY];
-            apply(Arch::new(), activation, &mut values);
+            apply(activation, &mut values);
             assert!(values[0].is_nan(), "{activation:?}");
             assert!(!values[1].is_nan(), "{activation:?}");
         }
         let mut values = [f32::NEG_INFINITY];
-        apply(Arch::new(), Activation::RELU, &mut values);
+        apply(Activation::RELU, &mut values);
         assert_eq!(values, [0.0]);
     }
 }

@@ -83,22 +83,24 @@ pub(crate) fn combine<T: Element>(
     out: &mut [T],
     shape: &[usize],
 ) {
+    let zero = T::default();
+    let truth = |yes: bool| if yes { T::ONE } else { T::default() };
     match op {
         Elementwise::Add | Elementwise::Mean => run(arch, a, b, out, shape, |a, b| a + b),
         Elementwise::Sub => run(arch, a, b, out, shape, |a, b| a - b),
         Elementwise::Mul => run(arch, a, b, out, shape, |a, b| a * b),
-        Elementwise::Div if integers => rare(a, b, out, shape, quotient),
+        Elementwise::Div if integers => run(arch, a, b, out, shape, quotient),
         Elementwise::Div => run(arch, a, b, out, shape, |a, b| a / b),
         // NaN wins, as in numpy.
         Elementwise::Max => run(arch, a, b, out, shape, |a, b| if a >= b || a.is_nan() { a } else { b }),
         Elementwise::Min => run(arch, a, b, out, shape, |a, b| if a <= b || a.is_nan() { a } else { b }),
-        Elementwise::Pow if integers => rare(a, b, out, shape, integer_power),
-        Elementwise::Pow => rare(a, b, out, shape, T::powf),
-        Elementwise::Mod => rare(a, b, out, shape, modulus),
-        Elementwise::Rem => rare(a, b, out, shape, |a, b| a % b),
-        Elementwise::And => rare(a, b, out, shape, |a, b| truth(is_true(a) && is_true(b))),
-        Elementwise::Or => rare(a, b, out, shape, |a, b| truth(is_true(a) || is_true(b))),
-        Elementwise::Xor => rare(a, b, out, shape, |a, b| truth(is_true(a) != is_true(b))),
+        Elementwise::Pow if integers => run(arch, a, b, out, shape, whole_power),
+        Elementwise::Pow => run(arch, a, b, out, shape, T::powf),
+        Elementwise::Mod => run(arch, a, b, out, shape, modulus),
+        Elementwise::Rem => run(arch, a, b, out, shape, |a, b| a % b),
+        Elementwise::And => run(arch, a, b, out, shape, move |a, b| truth(a != zero && b != zero)),
+        Elementwise::Or => run(arch, a, b, out, shape, move |a, b| truth(a != zero || b != zero)),
+        Elementwise::Xor => run(arch, a, b, out, shape, move |a, b| truth((a != zero) != (b != zero))),
     }
 }
 
@@ -116,7 +118,7 @@ fn quotient<T: Element>(a: T, b: T) -> T {
 }
 
 /// A power of a whole number, which is whole again.
-fn integer_power<T: Element>(a: T, b: T) -> T {
+fn whole_power<T: Element>(a: T, b: T) -> T {
     let (a, b) = (a.to_f64(), b.to_f64());
     let power = a.powf(b);
     T::from_f64(if b == b.trunc() { power.round() } else { power.trunc() })
@@ -124,18 +126,20 @@ fn integer_power<T: Element>(a: T, b: T) -> T {
 
 /// 1 where the comparison holds, 0 elsewhere.
 pub(crate) fn compare<T: Element>(
+    arch: Arch,
     comparison: Comparison,
     a: Shaped<'_, T>,
     b: Shaped<'_, T>,
     out: &mut [T],
     shape: &[usize],
 ) {
+    let truth = |yes: bool| if yes { T::ONE } else { T::default() };
     match comparison {
-        Comparison::Equal => rare(a, b, out, shape, |a, b| truth(a == b)),
-        Comparison::Less => rare(a, b, out, shape, |a, b| truth(a < b)),
-        Comparison::LessOrEqual => rare(a, b, out, shape, |a, b| truth(a <= b)),
-        Comparison::Greater => rare(a, b, out, shape, |a, b| truth(a > b)),
-        Comparison::GreaterOrEqual => rare(a, b, out, shape, |a, b| truth(a >= b)),
+        Comparison::Equal => run(arch, a, b, out, shape, |a, b| truth(a == b)),
+        Comparison::Less => run(arch, a, b, out, shape, |a, b| truth(a < b)),
+        Comparison::LessOrEqual => run(arch, a, b, out, shape, |a, b| truth(a <= b)),
+        Comparison::Greater => run(arch, a, b, out, shape, |a, b| truth(a > b)),
+        Comparison::GreaterOrEqual => run(arch, a, b, out, shape, |a, b| truth(a >= b)),
     }
 }
 
@@ -150,26 +154,6 @@ pub(crate) fn has<T: Element>(property: Property, values: &mut [T]) {
         };
         *value = if yes { T::ONE } else { T::default() };
     }
-}
-
-fn truth<T: Element>(yes: bool) -> T {
-    if yes { T::ONE } else { T::default() }
-}
-
-fn is_true<T: Element>(value: T) -> bool {
-    value != T::default()
-}
-
-/// `out = f(a, b)` over the shape that both are stretched to, of a function that no network waits for: it is called, so that
-/// the loops around it are compiled once for all such functions.
-fn rare<T: Element>(a: Shaped<'_, T>, b: Shaped<'_, T>, out: &mut [T], shape: &[usize], f: fn(T, T) -> T) {
-    if a.1 != shape || b.1 != shape {
-        return stretched(a, b, (out, shape), f);
-    }
-    let chunks = out.chunks_mut(GRAIN).zip(a.0.chunks(GRAIN)).zip(b.0.chunks(GRAIN));
-    parallel::for_each(chunks, |((out, a), b)| {
-        out.iter_mut().zip(a).zip(b).for_each(|((out, &a), &b)| *out = f(a, b));
-    });
 }
 
 /// `out = f(a, b)` over the shape that both are stretched to.

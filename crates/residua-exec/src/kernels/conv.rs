@@ -55,9 +55,9 @@ impl<T: Element> Epilogue<'_, T> {
         (first, finish)
     }
 
-    /// Finishes the part of a row of the result that starts at `at` there; gives the activation that is left to be applied.
+    /// Finishes the part of a row of the result that starts at `at` there.
     #[inline(always)]
-    pub(crate) fn finish(&self, filter: usize, at: usize, row: &mut [T]) -> Option<Activation> {
+    pub(crate) fn finish(&self, filter: usize, at: usize, row: &mut [T]) {
         if let Some(factor) = self.factor.map(|factor| factor[filter]) {
             row.iter_mut().for_each(|y| *y = *y * factor);
         }
@@ -68,11 +68,9 @@ impl<T: Element> Epilogue<'_, T> {
             (None, Some(residual)) => row.iter_mut().zip(residual).for_each(|(y, &r)| *y += r),
             (None, None) => {}
         }
-        if self.activation == Some(Activation::RELU) {
-            let zero = T::default();
-            activation::relu(row, zero, zero, None);
+        if let Some(function) = self.activation {
+            activation::apply(function, row);
         }
-        self.activation.filter(|&function| function != Activation::RELU)
     }
 }
 
@@ -187,7 +185,7 @@ pub(crate) fn conv<T: Element>(
             };
             gather.multiply(arch, product, &mut task.rows, &task.columns, scratch);
             if let Some(function) = epilogue.activation.filter(|&function| function != Activation::RELU) {
-                task.rows.iter_mut().for_each(|row| activation::apply(arch, function, row));
+                vectorised!(arch, task.rows.iter_mut().for_each(|row| activation::apply(function, row)));
             }
         },
     );

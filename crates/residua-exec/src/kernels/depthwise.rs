@@ -5,7 +5,6 @@
 
 use pulp::Arch;
 
-use super::activation;
 use super::conv::Epilogue;
 use super::image::Geometry;
 use crate::buffer::Buffer;
@@ -30,7 +29,6 @@ pub(crate) fn depthwise<T: Element>(
     let [height, width] = geometry.output;
     let positions = height * width;
     if positions == 0 || taps.is_empty() {
-        out.fill(T::default());
         return;
     }
     let multiplier = geometry.filters / geometry.groups;
@@ -43,17 +41,13 @@ pub(crate) fn depthwise<T: Element>(
             let channel = image * geometry.channels + filter / multiplier;
             let plane = &images[channel * layout.channel()..][..layout.channel()];
             let weights = &filters[filter * taps.len()..][..taps.len()];
-            let mut left = None;
             vectorised!(arch, {
                 slide(plane, &taps, weights, sums);
                 for (row, sums) in out.chunks_exact_mut(width).zip(sums.chunks(layout.pitch)) {
                     row.copy_from_slice(&sums[..width]);
                 }
-                left = epilogue.finish(filter, index * positions, out);
+                epilogue.finish(filter, index * positions, out);
             });
-            if let Some(function) = left {
-                activation::apply(arch, function, out);
-            }
         },
     );
 }

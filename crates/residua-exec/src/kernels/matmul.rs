@@ -2,7 +2,6 @@
 
 use pulp::Arch;
 
-use super::activation;
 use super::conv::Epilogue;
 use super::micro::Strip;
 use super::panels::{Axis, pack_rows};
@@ -45,7 +44,6 @@ pub(crate) fn matmul<T: Element>(arch: Arch, a: &[T], columns: &[T], depth: usiz
 pub(crate) fn finish<T: Element>(arch: Arch, epilogue: &Epilogue<'_, T>, features: usize, out: &mut [T]) {
     let rest = Epilogue { factor: None, bias: None, ..*epilogue };
     for (index, row) in out.chunks_mut(features.max(1)).enumerate() {
-        let mut left = None;
         vectorised!(arch, {
             if let Some(factor) = epilogue.factor {
                 row.iter_mut().zip(factor).for_each(|(y, &factor)| *y = *y * factor);
@@ -53,11 +51,8 @@ pub(crate) fn finish<T: Element>(arch: Arch, epilogue: &Epilogue<'_, T>, feature
             if let Some(bias) = epilogue.bias {
                 row.iter_mut().zip(bias).for_each(|(y, &bias)| *y += bias);
             }
-            left = rest.finish(0, index * features, row);
+            rest.finish(0, index * features, row);
         });
-        if let Some(function) = left {
-            activation::apply(arch, function, row);
-        }
     }
 }
 

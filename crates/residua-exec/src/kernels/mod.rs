@@ -53,11 +53,6 @@ impl<F: FnMut()> WithSimd for Vectorised<F> {
     }
 }
 
-/// Calls `f` on chunks of the values, in parallel.
-pub(crate) fn in_chunks<T: Element>(values: &mut [T], f: &(dyn Fn(&mut [T]) + Sync)) {
-    parallel::for_each(values.chunks_mut(GRAIN), f);
-}
-
 /// Calls `f` on chunks of the values, in parallel, compiled for the vectors of this machine.
 pub(crate) fn map_in_place<T: Element>(arch: Arch, values: &mut [T], f: impl Fn(&mut [T]) + Sync) {
     let chunks = values.chunks_mut(GRAIN);

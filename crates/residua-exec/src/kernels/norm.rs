@@ -55,10 +55,12 @@ pub(crate) fn centre_and_scale<T: Element>(
     parallel::for_each(values.chunks_mut(plane).enumerate(), |(index, values)| {
         let c = index % mean.len();
         let (mean, factor, offset) = (mean[c], factor[c], offset[c]);
-        vectorised!(arch, values.iter_mut().for_each(|x| *x = (*x - mean) * factor + offset));
-        if let Some(function) = function {
-            activation::apply(arch, function, values);
-        }
+        vectorised!(arch, {
+            values.iter_mut().for_each(|x| *x = (*x - mean) * factor + offset);
+            if let Some(function) = function {
+                activation::apply(function, values);
+            }
+        });
     });
 }
 

@@ -17,7 +17,7 @@ use crate::kernels::panels::pack_columns;
 use crate::kernels::pool::{self, Axis};
 use crate::kernels::quantise::{self, Grid};
 use crate::kernels::transposed::Sizes;
-use crate::kernels::{activation, combine, in_chunks, matmul, moves, reduce, resize, select, top_k, transposed};
+use crate::kernels::{activation, combine, map_in_place, matmul, moves, reduce, resize, select, top_k, transposed};
 use crate::run::Run;
 use crate::step::Step;
 
@@ -107,7 +107,7 @@ pub(super) fn run_op<T: Element>(
     let arch = run.arch;
     let in_place = |run: &mut Run<'_, T>, f: &(dyn Fn(&mut [T]) + Sync)| {
         let mut values = run.take(step.operands[0], dead);
-        in_chunks(&mut values, f);
+        map_in_place(arch, &mut values, f);
         Ok(Arc::new(values))
     };
     match op {
@@ -116,7 +116,11 @@ pub(super) fn run_op<T: Element>(
         }
         Op::Cast { dtype } if dtype.is_float() => Ok(run.share(step.operands[0])),
         Op::Cast { dtype } => in_place(run, &|values| integer::cast(values, *dtype)),
-        Op::Activation(function) => in_place(run, &|values| activation::apply(arch, *function, values)),
+        Op::Activation(function) => {
+            let mut values = run.take(step.operands[0], dead);
+            map_in_place(arch, &mut values, |values| activation::apply(*function, values));
+            Ok(Arc::new(values))
+        }
         Op::Is(property) => in_place(run, &|values| combine::has(*property, values)),
         Op::Elementwise(op) => Ok(Arc::new(run_elementwise(run, *op, step))),
         Op::Quantize(Quantize { dtype, granularity }) => {
@@ -150,7 +154,7 @@ pub(super) fn run_op<T: Element>(
         Op::Lrn(lrn) => filled(run, step, &|at, out| norm::lrn(at.values(0), lrn, at.shape(0)[1], at.after(1), out)),
         Op::PRelu => filled(run, step, &|at, out| combine::prelu(arch, at.shaped(0), at.shaped(1), out)),
         Op::Compare(comparison) => filled(run, step, &|at, out| {
-            combine::compare(*comparison, at.shaped(0), at.shaped(1), out, at.result());
+            combine::compare(arch, *comparison, at.shaped(0), at.shaped(1), out, at.result());
         }),
         Op::Where => filled(run, step, &|at, out| {
             select::choose(at.shaped(0), at.shaped(1), at.shaped(2), out, at.result());
