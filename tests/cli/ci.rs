@@ -73,6 +73,10 @@ fn the_action_and_the_hook_name_options_that_exist() {
             assert!(help.contains(option), "{file}: {option}");
         }
     }
+    // What it builds is the folder that holds the program.
+    let built = read("action.yml");
+    let folder = built.split("--path \"$GITHUB_ACTION_PATH/").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    assert!(read(&format!("{folder}/Cargo.toml")).contains("[[bin]]\nname = \"residua\""), "{folder}");
     // Every input that the script reads is handed to it, and from an input that is declared.
     let (action, script) = (read("action.yml"), read("action/check.sh"));
     let inputs = script.split(|c: char| !c.is_ascii_uppercase() && c != '_').filter(|word| word.starts_with("INPUT_"));

@@ -66,6 +66,15 @@ fn a_conversion_of_it_says_so_before_anything_is_written() {
     assert!(!target.exists());
 }
 
+#[test]
+fn a_conversion_that_nobody_asks_to_prove_writes_it_as_it_is() {
+    let out = tempfile::tempdir().unwrap();
+    let target = out.path().join("out.onnx");
+    let args = ["convert", "declared_reshape.onnx", target.to_str().unwrap(), "--no-verify"];
+    let done = residua(folder(), &args);
+    assert!(done.status.success() && target.exists(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
 /// What is written is held against what torch gave for one picture, and for three pictures one after the other.
 #[test]
 fn a_frozen_batch_is_made_free_and_proved() {

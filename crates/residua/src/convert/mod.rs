@@ -127,7 +127,7 @@ impl<W: Written> Conversion<W> {
     /// Where one of both cannot be run, or what was written not be read.
     pub fn prove(mut self, proof: &Proof) -> Result<Self> {
         let watch = self.options.watch.clone();
-        if !self.options.free_batch {
+        if proof.against_source && !self.options.free_batch {
             let subject = Subject::new(&self.given.checked, &self.given.anatomy, None);
             // What no proof could run at the sizes that it declares.
             sound(residua_verify::check_free_sizes(&subject))?;
