@@ -7,7 +7,7 @@
 use std::ops::Deref;
 
 use crate::finding::{Code, Finding, Level};
-use crate::graph::{Graph, Node, NodeId, ValueId, ValueKind};
+use crate::graph::{Graph, Node, NodeId, Source, ValueId, ValueKind};
 use crate::op::{Elementwise, Op};
 use crate::shape::{Shape, ShapeError, TensorType, infer};
 
@@ -17,7 +17,7 @@ crate::code! {
     ///
     /// ## Why it matters
     ///
-    /// No runtime can compute this model. Some load it and fail at the first picture.
+    /// No runtime can compute this model. Some load it and fail at the first image.
     ///
     /// ## Example
     ///
@@ -231,6 +231,11 @@ impl Checked {
     #[must_use]
     pub fn into_graph(self) -> Graph {
         self.0.graph
+    }
+
+    /// Where it comes from, to be added to: nothing that was checked depends on that.
+    pub fn source_mut(&mut self) -> &mut Source {
+        self.0.graph.source_mut()
     }
 
     /// Warnings and notes that validation made.

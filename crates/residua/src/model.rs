@@ -1,14 +1,13 @@
 //! A network with what is known of it: [`Model`], from a file to a checked graph and its anatomy.
 
 use std::path::{Path, PathBuf};
-#[cfg(feature = "readers")]
 use std::sync::Arc;
 
 use crate::error::{Context, Result, bail};
 #[cfg(feature = "readers")]
 use residua_import::{ModelSource, Opened};
 use residua_ir::preparation::Values;
-use residua_ir::rewrite::{Applied, Change, Freed, free_batch, normalise};
+use residua_ir::rewrite::{Applied, Change, Freed, Normalised, RewriteError, free_batch, normalise};
 use residua_ir::{Checked, Format, Graph, Hint, Shape, SourceOrder, ValueId, ValueKind, validate};
 use residua_resnet::preprocessing::{Known, preprocessing_for};
 use residua_resnet::{Anatomy, anatomy};
@@ -17,6 +16,18 @@ use crate::options::{InputShape, OpenOptions};
 use crate::suggest;
 
 /// A model that holds together.
+///
+/// ```
+/// use residua::Model;
+/// # let digits = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits/digits.k3.h5");
+/// let model = Model::open(digits)?;
+/// assert_eq!(model.anatomy().blocks.len(), 9);
+/// // Shapes are [N, C, H, W] here; the source's own order is kept beside them.
+/// let input = model.graph().graph().inputs()[0];
+/// assert_eq!(model.graph().shape_of(input).unwrap().to_string(), "[N, 1, 32, 32]");
+/// assert_eq!(model.graph().source_shape_of(input).unwrap().to_string(), "[N, 32, 32, 1]");
+/// # Ok::<(), residua::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Model {
     /// Where it was read from.
@@ -25,6 +36,8 @@ pub struct Model {
     pub(crate) checked: Checked,
     /// What it is made of.
     pub(crate) anatomy: Anatomy,
+    /// What it was before it was exported; [`None`] where it is that already.
+    normal: Arc<Result<Option<Normalised>, RewriteError>>,
     /// The file that it was read from, if it was.
     #[cfg(feature = "readers")]
     pub(crate) opened: Option<Arc<Opened>>,
@@ -158,11 +171,10 @@ impl Model {
     /// Makes a batch free that is frozen; what was done, and the model with the batch that it had.
     ///
     /// # Errors
-    /// Where it is free, or something in the graph mixes pictures or is not known.
+    /// Where it is free, or something in the graph mixes images or is not known.
     pub(crate) fn make_batch_free(&mut self) -> Result<(Applied, Checked)> {
         let Freed { graph, frozen, changed } = free_batch(&self.checked).context(Hint::FreeBatch)?;
-        self.checked = validate(graph).context("with a free batch, the model does not hold together")?;
-        self.anatomy = anatomy::analyse(&self.checked);
+        self.put(validate(graph).context("with a free batch, the model does not hold together")?);
         let what = "the batch is free: sizes of it that were written out are computed";
         let frozen = validate(frozen).context("with the batch that it has, the model does not hold together")?;
         Ok((Applied { pass: "free-batch", what, change: Change::Nothing, nodes: changed }, frozen))
@@ -173,11 +185,14 @@ impl Model {
         if self.checked.graph().source().format != Format::Onnx {
             return Ok(Vec::new());
         }
-        let Some(normal) = normalise(&self.checked).context("cannot undo what the exporter did")? else {
-            return Ok(Vec::new());
-        };
-        self.checked =
-            validate(normal.model.into_graph()).context("what was made of the export does not hold together")?;
+        let undone = Arc::new(Ok(None));
+        let normal = std::mem::replace(&mut self.normal, undone);
+        let normal = Arc::unwrap_or_clone(normal).context("cannot undo what the exporter did")?;
+        let Some(normal) = normal else { return Ok(Vec::new()) };
+        let source = self.checked.graph().source().clone();
+        self.checked = normal.model.check().context("what was made of the export does not hold together")?;
+        // What was noted since belongs to the network in every form.
+        *self.checked.source_mut() = source;
         self.anatomy = anatomy::analyse_as_it_is(&self.checked);
         Ok(normal.applied)
     }
@@ -194,14 +209,21 @@ impl Model {
     fn sized(path: &Path, graph: Graph, input_shapes: &[InputShape]) -> Result<Self> {
         let shapes = shapes_for(&graph, input_shapes)?;
         let checked = validate(graph.with_input_shapes(&shapes)?)?;
-        let anatomy = anatomy::analyse(&checked);
+        let (normal, anatomy) = analysed(&checked);
         Ok(Self {
             path: path.to_owned(),
             checked,
             anatomy,
+            normal,
             #[cfg(feature = "readers")]
             opened: None,
         })
+    }
+
+    /// Puts another graph in the place of the network's.
+    pub(crate) fn put(&mut self, checked: Checked) {
+        (self.normal, self.anatomy) = analysed(&checked);
+        self.checked = checked;
     }
 
     /// What of it would have run code elsewhere; nothing of it was run.
@@ -218,6 +240,14 @@ impl Model {
         let holds_graph = source.holds_graph();
         if holds_graph { &[] } else { &source.notes }
     }
+}
+
+/// What a network was before it was exported, and what it is made of.
+fn analysed(model: &Checked) -> (Arc<Result<Option<Normalised>, RewriteError>>, Anatomy) {
+    let normal = normalise(model);
+    // A tensor that cannot be read is found by whoever needs it.
+    let anatomy = anatomy::analyse_normalised(model, normal.as_ref().ok().and_then(Option::as_ref));
+    (Arc::new(normal), anatomy)
 }
 
 /// Refuses an option that would change nothing in any of these models; those that cannot be read have no say.
@@ -256,19 +286,19 @@ fn refuse_idle_in(options: &OpenOptions, files: &[(&Opened, &Graph)]) -> Result<
 }
 
 impl Model {
-    /// How pictures are prepared, and how that is known.
+    /// How images are prepared, and how that is known.
     #[must_use]
     pub fn preprocessing(&self) -> Known {
         preprocessing_for(&self.checked, &self.anatomy)
     }
 
-    /// The values that a prepared picture has, where its preparation is known.
+    /// The values that a prepared image has, where its preparation is known.
     #[must_use]
     pub fn input_range(&self) -> Option<(f32, f32)> {
         self.preprocessing().values.map(|told| range(told.value))
     }
 
-    /// Height and width of the pictures that the architecture was published with; none for what is not standard.
+    /// Height and width of the images that the architecture was published with; none for what is not standard.
     #[must_use]
     pub fn usual_size(&self) -> Option<usize> {
         let name = self.anatomy.standard_name()?;
@@ -372,8 +402,8 @@ mod tests {
         let mut g = GraphBuilder::new("g");
         let free = |name: &str| Dim::symbol(name);
         let shape = Shape::new(vec![free("N"), Dim::Fixed(3), free("H"), free("W")]);
-        let picture = InputType { dtype: DType::F32, shape };
-        let x = g.input_with("picture", picture, SourceOrder::channels_last());
+        let image = InputType { dtype: DType::F32, shape };
+        let x = g.input_with("image", image, SourceOrder::channels_last());
         let y = g.input("extra", Shape::batch(&[7]));
         g.output(x);
         g.output(y);
@@ -403,8 +433,8 @@ mod tests {
     #[test]
     fn a_shape_that_contradicts_the_model_is_refused_in_the_sources_order() {
         let error = shapes_for(&graph(), &[named(None, &[1, 3, 32, 32])]).unwrap_err().to_string();
-        assert_eq!(error, "input_shapes: input `picture` is declared [N, H, W, 3], it cannot be [1, 3, 32, 32]");
-        let error = shapes_for(&graph(), &[named(Some("pictures"), &[1])]).unwrap_err().to_string();
-        assert_eq!(error, "the model has no input `pictures`; did you mean `picture`?");
+        assert_eq!(error, "input_shapes: input `image` is declared [N, H, W, 3], it cannot be [1, 3, 32, 32]");
+        let error = shapes_for(&graph(), &[named(Some("images"), &[1])]).unwrap_err().to_string();
+        assert_eq!(error, "the model has no input `images`; did you mean `image`?");
     }
 }

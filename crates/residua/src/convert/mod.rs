@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use residua_emit::{Emitted, InMemory, Staged};
 use residua_ir::preparation::{Preparation, Stated};
-use residua_ir::{Checked, Finding, Graph, Hint, Level, Op, Shown, validate};
+use residua_ir::{Checked, Finding, Graph, Hint, Level, Op, Shown};
 use residua_resnet::preprocessing::{Known, Told};
 use residua_verify::Subject;
 
@@ -35,6 +35,20 @@ use written::Resolved;
 pub use written::Written;
 
 /// An output that is written and not at its place yet; or not given out yet, where it is in memory.
+///
+/// ```
+/// use residua::{Model, Onnx, Proof};
+/// # let digits = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits/digits.k3.h5");
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("digits.onnx");
+/// let conversion = Model::open(digits)?.convert(&out, Onnx::default())?;
+/// assert!(!out.exists());
+/// let conversion = conversion.prove(&Proof::default())?;
+/// assert!(conversion.holds());
+/// conversion.commit()?;
+/// assert!(out.exists());
+/// # Ok::<(), residua::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Conversion<W = Staged> {
     options: Convert,
@@ -318,8 +332,7 @@ fn record_preprocessing(model: &mut Model, options: &Convert) -> Result<Known> {
         values: known.values.as_ref().map(|told| told.value),
     };
     let architecture = model.anatomy.standard_name().map(str::to_owned);
-    let mut graph = model.checked.graph().clone();
-    let source = graph.source_mut();
+    let source = model.checked.source_mut();
     source.preprocessing.clear();
     if !preparation.is_empty() {
         let mut places = preparation::geometry_by(&known);
@@ -335,6 +348,5 @@ fn record_preprocessing(model: &mut Model, options: &Convert) -> Result<Known> {
     if source.architecture.is_none() {
         source.architecture = architecture;
     }
-    model.checked = validate(graph)?;
     Ok(known)
 }

@@ -35,7 +35,7 @@ impl Changed {
     pub(super) fn fold(&mut self, model: &mut Model, wanted: bool) -> Result<()> {
         if wanted {
             let folded = fold_batch_norm(&model.checked).context("cannot fold the batch norms")?;
-            model.checked = validate(folded.graph)?;
+            model.put(validate(folded.graph)?);
             self.folded = true;
         }
         Ok(())
