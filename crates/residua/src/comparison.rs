@@ -85,6 +85,15 @@ pub struct Document<'a> {
 ///
 /// # Errors
 /// Where one of them cannot be run, or a file not be read or written.
+///
+/// ```
+/// use residua::{Comparison, Model};
+/// # let digits = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits/digits.k3.h5");
+/// # let trained = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits/digits.k3.keras");
+/// let same = residua::compare(&Model::open(digits)?, &Model::open(trained)?, &Comparison::default())?;
+/// assert!(same.is_same());
+/// # Ok::<(), residua::Error>(())
+/// ```
 pub fn compare(a: &Model, b: &Model, how: &Comparison) -> Result<Compared> {
     let settings = Settings {
         threads: how.threads,

@@ -204,6 +204,12 @@ impl std::error::Error for Lines {}
 /// An error and its causes as they may be shown, the outermost first. What lies behind an error that says what is wrong goes on
 /// with its line; what lies behind one that says what was being done has a line of its own. A cause whose text the line before it
 /// already holds is not repeated.
+///
+/// ```
+/// use residua::{Model, error::messages};
+/// let error = Model::open("no-such-file.h5").unwrap_err();
+/// assert!(messages(&error)[0].contains("no-such-file.h5"));
+/// ```
 #[must_use]
 pub fn messages(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();

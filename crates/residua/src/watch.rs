@@ -10,6 +10,20 @@ type Observer = dyn Fn(&str) -> ControlFlow<()> + Send + Sync;
 
 /// A callback that is told what is being done, and ends it with [`ControlFlow::Break`]: what was asked for then fails with
 /// [`Error::Cancelled`], and leaves nothing. By default nobody watches.
+///
+/// ```
+/// use std::ops::ControlFlow;
+/// use residua::{Convert, Error, Model, Onnx, Watch};
+/// # let digits = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits/digits.k3.h5");
+/// let watch = Watch::new(|step| match step {
+///     "writing" => ControlFlow::Break(()),
+///     _ => ControlFlow::Continue(()),
+/// });
+/// let onnx = Convert { watch, ..Onnx::default().into() };
+/// let ended = Model::open(digits)?.convert_in_memory("digits.onnx", onnx);
+/// assert!(matches!(ended, Err(Error::Cancelled)));
+/// # Ok::<(), residua::Error>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct Watch(Option<Arc<Observer>>);
 

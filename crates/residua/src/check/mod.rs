@@ -51,6 +51,18 @@ pub struct Against {
 }
 
 /// What was found out about one model.
+///
+/// ```
+/// use residua::check::Verdict;
+/// use residua::{Check, Model, render::report};
+/// # let digits = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits/digits.k3.h5");
+/// let found = Model::open(digits)?.check(&Check::default())?;
+/// assert_eq!(found.verdict(), Verdict::Pass);
+/// let mut sarif = Vec::new();
+/// report::sarif(&mut sarif, &[found])?;
+/// assert!(sarif.starts_with(b"{"));
+/// # Ok::<(), residua::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Report {
     /// Where the model is, as the user named it.

@@ -74,6 +74,14 @@ fn differences(a: &Model, b: &Model) -> Result<(Layers, Tensors)> {
 ///
 /// # Errors
 /// Where a tensor cannot be read.
+///
+/// ```
+/// use residua::Model;
+/// # let digits = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits/digits.k3.h5");
+/// let model = Model::open(digits)?;
+/// assert!(residua::diff(&model, &model, false)?.is_same());
+/// # Ok::<(), residua::Error>(())
+/// ```
 pub fn diff(a: &Model, b: &Model, ignore_names: bool) -> Result<Differences> {
     let names = !ignore_names;
     let (layers, tensors) = differences(a, b)?;

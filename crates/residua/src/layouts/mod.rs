@@ -69,6 +69,16 @@ impl Layout {
 ///
 /// # Errors
 /// Where what an exporter did to the model cannot be undone.
+///
+/// ```
+/// use residua::Model;
+/// # let digits = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits/digits.k3.h5");
+/// let document = residua::layouts(Some(&Model::open(digits)?))?;
+/// // Ours holds every network, torchvision's those that its code builds.
+/// assert!(document.layouts.iter().any(|layout| layout.name == "residua" && layout.holds == Some(true)));
+/// assert!(document.layouts.iter().any(|layout| layout.name == "torchvision" && layout.holds == Some(false)));
+/// # Ok::<(), residua::Error>(())
+/// ```
 pub fn layouts(model: Option<&Model>) -> Result<Document> {
     let mut model = model.cloned();
     if let Some(model) = &mut model {

@@ -53,9 +53,9 @@ choices! {
         Macs = "macs",
         /// Bytes of its result, for a batch of 1
         Memory = "memory",
-        /// Rows and columns of the picture that a pixel of its result depends on
+        /// Rows and columns of the image that a pixel of its result depends on
         ReceptiveField = "receptive_field",
-        /// Pixels of the picture between neighbouring pixels of its result
+        /// Pixels of the image between neighbouring pixels of its result
         Step = "step",
         /// Share of all parameters up to and with this layer
         CumulativeParameters = "cumulative_parameters",

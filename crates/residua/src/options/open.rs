@@ -18,6 +18,17 @@ use super::{InputShape, choices};
 
 /// How a model is read: sizes for what it leaves free, and what names and shapes of weights alone leave open. Files that
 /// hold their graph leave nothing of the latter open; what means nothing to a file is found by [`crate::model::refuse_idle`].
+///
+/// ```
+/// use residua::options::InputShape;
+/// use residua::{Model, OpenOptions};
+/// # let digits = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits/digits.k3.h5");
+/// let shape = InputShape { name: None, shape: vec![4, 32, 32, 1] };
+/// let model = Model::open_with(digits, &OpenOptions { input_shapes: vec![shape], ..OpenOptions::default() })?;
+/// let output = model.graph().graph().outputs()[0];
+/// assert_eq!(model.graph().shape_of(output).unwrap().to_string(), "[4, 10]");
+/// # Ok::<(), residua::Error>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct OpenOptions {
     /// Sizes for free dimensions.

@@ -39,6 +39,19 @@ impl Default for EngineOptions {
 }
 
 /// A model whose weights lie as the engine wants them.
+///
+/// ```
+/// use residua::Model;
+/// use residua::exec::Array;
+/// # let digits = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits/digits.k3.h5");
+/// let model = Model::open(digits)?;
+/// let image = Array::new(vec![1, 1, 32, 32], vec![0.5_f32; 1024])?;
+/// let results = model.engine()?.run(&[image])?;
+/// assert_eq!(results[0].array.shape(), [1, 10]);
+/// let sum: f32 = results[0].array.to_f32().iter().sum();
+/// assert!((sum - 1.0).abs() < 1e-5); // a softmax
+/// # Ok::<(), residua::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Engine<'m> {
     model: &'m Model,

@@ -2,6 +2,7 @@
 //!
 //! The form is what Jenkins's schema (`junit-10.xsd`) and the readers of other CI systems have in common. A kind of
 //! finding is a failure where one of its findings fails the model; findings that do not are in the test case's output.
+//! It is written here since `quick-junit` 0.8 gives `testsuites` an attribute `skipped`, which that schema does not have.
 
 use std::io::Write;
 
