@@ -174,17 +174,17 @@ fn every_network_is_drawn_in_every_way() {
     }
 }
 
-/// The command line `residua ARGS > OUT` of each picture in the documentation.
+/// The command line `residua ARGS > OUT` of each image in the documentation.
 #[test]
-fn the_pictures_in_the_documentation_are_what_the_program_draws() {
+fn the_images_in_the_documentation_are_what_the_program_draws() {
     let root = residua_tests::folder().join("..");
     let page = fs::read_to_string(root.join("docs/inspect.md")).unwrap();
     let commands = page.lines().filter_map(|line| line.strip_prefix("residua ")?.split_once(" > docs/"));
     let mut held = 0;
     for (args, out) in commands {
         let done = residua(&root, &args.split(' ').collect::<Vec<_>>());
-        let picture = fs::read(root.join("docs").join(out)).unwrap();
-        assert!(done.stdout == picture, "docs/{out} is not current: residua {args} > docs/{out}");
+        let image = fs::read(root.join("docs").join(out)).unwrap();
+        assert!(done.stdout == image, "docs/{out} is not current: residua {args} > docs/{out}");
         assert!(page.contains(&format!("]({out})")), "docs/{out} is not shown");
         held += 1;
     }

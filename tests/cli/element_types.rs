@@ -244,7 +244,7 @@ fn the_grid_of_sources_layouts_types_and_operator_sets_is_written_and_proved() {
 }
 
 #[test]
-fn a_picture_is_declared_in_the_order_that_was_asked_for() {
+fn a_image_is_declared_in_the_order_that_was_asked_for() {
     let out = tempfile::tempdir().unwrap();
     for source in ["plain.pth", "plain.safetensors", "plain.onnx", "small.keras"] {
         for (layout, last) in [("nchw", false), ("nhwc", true), ("source", source == "small.keras")] {

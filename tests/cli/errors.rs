@@ -12,7 +12,7 @@ fn what_cannot_be_read_is_named() {
     let folder = residua_tests::folder().join("digits");
     assert_snapshot!("error_missing", transcript(&folder, &["inspect", "nothing.h5"]));
     assert_snapshot!("error_no_model", transcript(&folder, &["inspect", "make.py"]));
-    assert_snapshot!("error_picture", transcript(&folder, &["inspect", "seven.png"]));
+    assert_snapshot!("error_image", transcript(&folder, &["inspect", "seven.png"]));
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn a_conversion_that_nobody_asks_to_prove_writes_it_as_it_is() {
     assert!(done.status.success() && target.exists(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
-/// What is written is held against what torch gave for one picture, and for three pictures one after the other.
+/// What is written is held against what torch gave for one image, and for three images one after the other.
 #[test]
 fn a_frozen_batch_is_made_free_and_proved() {
     let out = tempfile::tempdir().unwrap();
@@ -110,7 +110,7 @@ fn other_options_of_a_conversion_go_with_a_free_batch() {
 }
 
 #[test]
-fn a_network_is_run_on_several_pictures_once_its_batch_is_free() {
+fn a_network_is_run_on_several_images_once_its_batch_is_free() {
     let golden = folder().join("frozen_view.of_3.golden.npz");
     let args = ["run", "frozen_view.onnx", "--input", golden.to_str().unwrap()];
     assert_eq!(residua(folder(), &args).status.code(), Some(2));
@@ -119,14 +119,14 @@ fn a_network_is_run_on_several_pictures_once_its_batch_is_free() {
 }
 
 #[test]
-fn what_mixes_pictures_is_refused_by_name() {
+fn what_mixes_images_is_refused_by_name() {
     let out = tempfile::tempdir().unwrap();
     let target = out.path().join("out.onnx");
-    for (name, words) in [("mixed", "mixes the pictures of a batch"), ("dropped", "of a batch"), ("first", "")] {
+    for (name, words) in [("mixed", "mixes the images of a batch"), ("dropped", "of a batch"), ("first", "")] {
         let file = format!("frozen_{name}.onnx");
         let done = residua(folder(), &["convert", &file, target.to_str().unwrap(), "--free-batch"]);
         let stderr = String::from_utf8_lossy(&done.stderr).into_owned();
-        // The first picture of one is all of it.
+        // The first image of one is all of it.
         let expected = if name == "first" { Some(0) } else { Some(2) };
         assert_eq!(done.status.code(), expected, "{name}: {stderr}");
         assert!(stderr.contains(words), "{name}: {stderr}");

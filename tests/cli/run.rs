@@ -1,4 +1,4 @@
-//! `run`: pictures, arrays, taps.
+//! `run`: images, arrays, taps.
 
 use std::fs;
 
@@ -7,12 +7,12 @@ use insta::assert_snapshot;
 use crate::{json, place, residua, transcript};
 
 #[test]
-fn digits_are_read_from_pictures() {
+fn digits_are_read_from_images() {
     let (folder, file) = place("digits/digits.k3.keras");
-    assert_snapshot!("run_picture", transcript(folder, &["run", file, "--input", "seven.png", "--top", "2"]));
-    let pictures = ["zero.png", "two.png", "four.png", "seven.png", "nine.png"];
+    assert_snapshot!("run_image", transcript(folder, &["run", file, "--input", "seven.png", "--top", "2"]));
+    let images = ["zero.png", "two.png", "four.png", "seven.png", "nine.png"];
     let mut args = vec!["run", file, "--top", "1"];
-    args.extend(pictures.iter().flat_map(|picture| ["--input", picture]));
+    args.extend(images.iter().flat_map(|image| ["--input", image]));
     let (document, status) = json(folder, &args);
     let classes: Vec<u64> =
         document["top"].as_array().unwrap().iter().map(|entry| entry["class"].as_u64().unwrap()).collect();

@@ -69,7 +69,7 @@ fn what_is_not_known_is_counted_by_class_and_is_no_plain_network() {
     assert_eq!(document["blocks"][4]["shortcut"], "unknown");
 }
 
-/// What prepares the picture hides nothing of the network behind it.
+/// What prepares the image hides nothing of the network behind it.
 #[test]
 fn a_lambda_before_the_network_leaves_it_its_name() {
     let (document, _) = json(folder(), &["inspect", "lambda_front.keras"]);

@@ -2,7 +2,7 @@
 
     python tests/figures/exported.py --residua target/release/residua MODEL.onnx [--threads 1 2]
 
-The model takes one picture. Whole processes are timed for `inspect`, `check` and `run`, the last against the making of a session alone, which loading alone
+The model takes one image. Whole processes are timed for `inspect`, `check` and `run`, the last against the making of a session alone, which loading alone
 (from opening the file until the weights are packed) is held against, too; warm runs against each other, the median of 25. Both sides take turns; the ratio is the median of the rounds' ratios, for the pace of a shared machine changes between rounds.
 """
 
@@ -33,9 +33,9 @@ def session(model, threads):
 
 
 def feeds(peer):
-    (picture,) = peer.get_inputs()
-    shape = [size if isinstance(size, int) else 1 for size in picture.shape]
-    return {picture.name: np.random.default_rng(0).standard_normal(shape).astype(np.float32)}
+    (image,) = peer.get_inputs()
+    shape = [size if isinstance(size, int) else 1 for size in image.shape]
+    return {image.name: np.random.default_rng(0).standard_normal(shape).astype(np.float32)}
 
 
 def compare(what, ours, theirs):

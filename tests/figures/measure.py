@@ -150,7 +150,7 @@ def main():
             row("`run`, whole process, against Python and ONNX Runtime", ms(ours), ms(theirs), f"{ours / theirs:.2f}", "2")
             ours = float(results["residua, warm"][2].split()[-2]) / 1e3
             theirs = float(results["ort, warm"][2].split()[-1])
-            row("the same, one picture when warm", ms(ours), ms(theirs), f"{ours / theirs:.2f}", "2")
+            row("the same, one image when warm", ms(ours), ms(theirs), f"{ours / theirs:.2f}", "2")
 
 
 if __name__ == "__main__":

@@ -39,12 +39,12 @@ def make(name):
     return model.eval()
 
 
-def expected(model, picture):
-    summary = torchinfo.summary(model, input_data=picture, verbose=0)
-    flops = fvcore.nn.FlopCountAnalysis(model, picture).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+def expected(model, image):
+    summary = torchinfo.summary(model, input_data=image, verbose=0)
+    flops = fvcore.nn.FlopCountAnalysis(model, image).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     means = []
     hooks = [module.register_forward_hook(lambda m, args, _: means.append(args[0].numel())) for module in model.modules() if type(module).__name__ == "SEModule"]
-    model(picture)
+    model(image)
     for hook in hooks:
         hook.remove()
     with_children = (module for module in model.modules() if "BatchNormAct" in type(module).__name__)
@@ -89,12 +89,12 @@ def main():
     logging.disable(logging.CRITICAL)
     failed = compared = 0
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
-        picture = torch.zeros(1, 3, 224, 224)
+        image = torch.zeros(1, 3, 224, 224)
         for name in args.names:
             model = make(name)
-            numbers = expected(model, picture)
+            numbers = expected(model, image)
             # Training mode keeps batch norms as they are.
-            export = lambda path: torch.onnx.export(model, (picture,), path, dynamo=False, training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False)
+            export = lambda path: torch.onnx.export(model, (image,), path, dynamo=False, training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False)
             for ending, write in {".pth": lambda path: torch.save(model.state_dict(), path), ".onnx": export}.items():
                 path = Path(folder) / f"model{ending}"
                 write(path)

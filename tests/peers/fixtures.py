@@ -69,7 +69,7 @@ def arrays_of(path, golden):
     inputs = [arrays[key] for key in arrays.files if key.startswith("input/")]
     if path.suffix != ".onnx":
         return inputs, [arrays[key] for key in arrays.files if key.startswith("output/")]
-    # Goldens of Keras's networks have pictures as Keras does, and so have most files that were exported from there.
+    # Goldens of Keras's networks have images as Keras does, and so have most files that were exported from there.
     if path.parent.name == "onnx-keras" and "nchw" in path.name:
         inputs = [np.moveaxis(x, -1, 1) if x.ndim == 4 else x for x in inputs]
     encoding = path.name.split(".", 1)[1].removesuffix(".onnx")
@@ -136,7 +136,7 @@ def attempt(residua, path, golden, opset, folder):
     return (None if worst <= tolerance else f"differs by {worst:.1e}"), (0 if half else worst)
 
 
-# Small networks, and whether their pictures have channels last.
+# Small networks, and whether their images have channels last.
 SOURCES = {"plain.pth": False, "plain.safetensors": False, "plain.onnx": False, "small.keras": True}
 # What computing in f16 does to these, and what rounding folded weights to the eight bits of bf16 does. As they were made, their weights
 # have no more bits than that; the exporter of the ONNX model folded its norms.

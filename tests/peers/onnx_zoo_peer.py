@@ -3,7 +3,7 @@
     python tests/peers/onnx_zoo_peer.py --residua target/release/residua [--filter TEXT] [--keep FOLDER] [--again]
 
 All ResNets, ResNeXts and wide ResNets of torchvision, DenseNet-121, and ResNets of timm, with seeded weights, exported by both exporters, run on one
-picture: the f32 engine within 1e-5 of ONNX Runtime, relative to the largest value. `--again` also converts each to ONNX, holds that file against the
+image: the f32 engine within 1e-5 of ONNX Runtime, relative to the largest value. `--again` also converts each to ONNX, holds that file against the
 checker, and converts it once more, which has to give the same bytes. Times of loading are those of `inspect` and of making a session. Exits 1 when
 anything fails.
 """

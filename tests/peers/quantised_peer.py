@@ -4,7 +4,7 @@
     venv/bin/python tests/peers/quantised_peer.py --residua target/release/residua [--keep FOLDER] [--inputs 100] [operators] [NAME ...]
 
 Operators: one node each, with random scales and zero points over the whole range of its integers. Networks: made by torchvision at full size with
-seeded weights and statistics of their own activations, quantised by ONNX Runtime in every form of `FORMS`, and run on the same pictures by both. With 8
+seeded weights and statistics of their own activations, quantised by ONNX Runtime in every form of `FORMS`, and run on the same images by both. With 8
 bits, every output must be the same integer and every first class the same, in both engines; with 16, where a step is about what f32 rounds, the largest
 difference is printed in steps of the output.
 """
@@ -185,7 +185,7 @@ def quantised(name, folder, size, forms):
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    class Pictures(CalibrationDataReader):
+    class Images(CalibrationDataReader):
         def __init__(self):
             random = np.random.default_rng(0)
             self.left = iter([{"x": random.random((1, 3, size, size), dtype="f4") * 2 - 1} for _ in range(4)])
@@ -218,7 +218,7 @@ def quantised(name, folder, size, forms):
             quantize_dynamic(prepared, path, weight_type=u8)
         else:
             kind, activations, weights, more = options[form]
-            quantize_static(prepared, path, Pictures(), quant_format=kind, activation_type=activations, weight_type=weights, **more)
+            quantize_static(prepared, path, Images(), quant_format=kind, activation_type=activations, weight_type=weights, **more)
         yield form, path
 
 

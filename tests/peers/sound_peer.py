@@ -88,7 +88,7 @@ starnet_s050 starnet_s1 tresnet_m vgg11 vgg11_bn vgg13_bn vgg16 vovnet39a vovnet
 ese_vovnet39b legacy_xception xception41 xception41p xception65 xception71 edgenext_xx_small
 """.split()
 
-# Sides of the pictures where another than 128 is asked for.
+# Sides of the images where another than 128 is asked for.
 SIDES = {"vit_": 224, "resnet50_clip": 224, "swin": 224, "maxvit": 224, "_256": 256, "focalnet": 224, "bat_": 256, "halonet": 256, "inception_v3": 160}
 
 # State dicts of these are read.

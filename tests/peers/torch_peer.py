@@ -5,7 +5,7 @@
 
 Each network is made by its own library at full size, with seeded weights and statistics of its own activations, saved by it, and converted, with proof, to every
 layout that `residua layouts` says can hold it; each of the files is then converted to every layout that has a library here and can hold it. What a library
-is given it loads strictly, without missing or unexpected tensors, and runs in f32 on the same picture: outputs must agree to 1e-5 of the largest value.
+is given it loads strictly, without missing or unexpected tensors, and runs in f32 on the same image: outputs must agree to 1e-5 of the largest value.
 A Keras file with its golden outputs is held against transformers alike.
 """
 

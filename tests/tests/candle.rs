@@ -21,7 +21,7 @@ use residua_resnet::recognise::Given;
 use residua_verify::{Subject, targets};
 use safetensors::tensor::{Dtype, TensorView};
 
-/// Height and width of the picture.
+/// Height and width of the image.
 const SIZE: usize = 64;
 const CLASSES: usize = 10;
 
@@ -160,10 +160,10 @@ fn residua(arguments: &[&std::ffi::OsStr]) -> ExitCode {
     residua_cli::run([program].into_iter().chain(arguments.iter().map(|argument| argument.to_os_string())))
 }
 
-/// What the program computes of a picture.
-fn run(model: &Path, picture: &Path, precision: &str) -> Vec<f64> {
-    let output = picture.with_extension(format!("{precision}.npy"));
-    let arguments = ["run".as_ref(), model.as_os_str(), "--input".as_ref(), picture.as_os_str()];
+/// What the program computes of an image.
+fn run(model: &Path, image: &Path, precision: &str) -> Vec<f64> {
+    let output = image.with_extension(format!("{precision}.npy"));
+    let arguments = ["run".as_ref(), model.as_os_str(), "--input".as_ref(), image.as_os_str()];
     let rest =
         ["--output".as_ref(), output.as_os_str(), "--precision".as_ref(), precision.as_ref(), "--quiet".as_ref()];
     assert_eq!(residua(&[&arguments[..], &rest[..]].concat()), ExitCode::SUCCESS);
@@ -175,17 +175,17 @@ fn run(model: &Path, picture: &Path, precision: &str) -> Vec<f64> {
     }
 }
 
-/// What candle computes of the same picture.
+/// What candle computes of the same image.
 fn candle(network: Network, file: &Path, values: &[f32]) -> Vec<f64> {
     let device = Device::Cpu;
     let weights = VarBuilder::from_buffered_safetensors(fs::read(file).unwrap(), DType::F32, &device).unwrap();
     let model = (network.load)(CLASSES, weights).unwrap();
-    let picture = Tensor::from_slice(values, (2, 3, SIZE, SIZE), &device).unwrap();
-    let scores = model.forward(&picture).unwrap().flatten_all().unwrap();
+    let image = Tensor::from_slice(values, (2, 3, SIZE, SIZE), &device).unwrap();
+    let scores = model.forward(&image).unwrap().flatten_all().unwrap();
     scores.to_vec1::<f32>().unwrap().into_iter().map(f64::from).collect()
 }
 
-fn save_picture(values: &[f32], path: &Path) {
+fn save_image(values: &[f32], path: &Path) {
     use npyz::WriterBuilder;
     let mut file = Vec::new();
     let size = u64::try_from(SIZE).unwrap();
@@ -202,9 +202,9 @@ fn held_by_candle(network: Network) {
     let hugging_face = folder.path().join("huggingface");
     save(&weights(network, &TORCHVISION), &torchvision);
     save_hugging_face(network, &hugging_face, false);
-    let picture = folder.path().join("picture.npy");
+    let image = folder.path().join("image.npy");
     let values = Random(7).many(2 * 3 * SIZE * SIZE, 0.0, 2.0);
-    save_picture(&values, &picture);
+    save_image(&values, &image);
 
     for source in [&torchvision, &hugging_face] {
         let written = folder.path().join("candle.safetensors");
@@ -213,12 +213,12 @@ fn held_by_candle(network: Network) {
         assert_eq!(done, ExitCode::SUCCESS, "{}", source.to_string_lossy());
         let found = candle(network, &written, &values);
         for precision in ["f32", "f64"] {
-            let expected = run(source, &picture, precision);
+            let expected = run(source, &image, precision);
             assert_eq!(found.len(), expected.len());
             let scale = expected.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
             let gap = found.iter().zip(&expected).fold(0.0, |most: f64, (a, b)| most.max((a - b).abs()));
             assert!(gap <= TOLERANCE * scale, "{} in {precision}: {gap:e} of {scale:e}", source.to_string_lossy());
-            // Two pictures, or two numbers, that come to the same would prove nothing.
+            // Two images, or two numbers, that come to the same would prove nothing.
             assert!(expected.iter().zip(&expected[CLASSES..]).any(|(a, b)| (a - b).abs() > 1e-3 * scale));
         }
     }
@@ -264,10 +264,10 @@ fn codes(model: &Path) -> Vec<&'static str> {
 
 /// How far candle is off on the weights in `file`, of what residua computes of `model`.
 fn gap(network: Network, file: &Path, model: &Path, folder: &Path) -> f64 {
-    let picture = folder.join("picture.npy");
+    let image = folder.join("image.npy");
     let values = Random(7).many(2 * 3 * SIZE * SIZE, 0.0, 2.0);
-    save_picture(&values, &picture);
-    let (found, expected) = (candle(network, file, &values), run(model, &picture, "f32"));
+    save_image(&values, &image);
+    let (found, expected) = (candle(network, file, &values), run(model, &image, "f32"));
     let scale = expected.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
     found.iter().zip(&expected).fold(0.0, |most: f64, (a, b)| most.max((a - b).abs())) / scale
 }

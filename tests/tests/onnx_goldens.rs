@@ -42,7 +42,7 @@ fn inputs(fixture: &Fixture) -> Vec<Array> {
 }
 
 fn channels_first(array: &Array) -> Array {
-    let &[n, h, w, c] = array.shape() else { panic!("a picture") };
+    let &[n, h, w, c] = array.shape() else { panic!("an image") };
     let values = array.to_f32();
     let at = |index: usize| {
         let (rest, x) = (index / w, index % w);

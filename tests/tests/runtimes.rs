@@ -19,7 +19,7 @@ use tract_onnx::tract_hir::infer::Factoid;
 /// A runtime and Keras or PyTorch round in f32, each in its own order.
 const TOLERANCE: f32 = 1e-5;
 
-/// Where weights and pictures are of 16 bits, and each sum of a runtime is, or is not.
+/// Where weights and images are of 16 bits, and each sum of a runtime is, or is not.
 const HALF_TOLERANCE: f32 = 1e-2;
 
 /// A shape, and elements.
@@ -113,7 +113,7 @@ fn arrays(fixture: &Fixture, prefix: &str) -> Vec<Array> {
     fixture.arrays(prefix).into_iter().map(|(_, shape, values)| (shape, values)).collect()
 }
 
-/// A picture of channels last as one of channels first.
+/// An image of channels last as one of channels first.
 fn channels_first((shape, values): Array) -> Array {
     let &[n, h, w, c] = &shape[..] else { return (shape, values) };
     let place = |index: usize| {

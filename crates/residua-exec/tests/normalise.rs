@@ -169,7 +169,7 @@ fn an_island_of_channels_first_grows_over_the_whole_network() {
 }
 
 #[test]
-fn a_flattened_picture_whose_channels_come_last_meets_weights_that_are_seen_otherwise() {
+fn a_flattened_image_whose_channels_come_last_meets_weights_that_are_seen_otherwise() {
     let (mut w, x) = Write::new(&[3, 6, 6]);
     let x = w.conv(x, [4, 3, 3, 3], 1, 0);
     let x = w.turn(x, TO_LAST);
@@ -258,7 +258,7 @@ fn padding_goes_into_convolutions_and_whole_averages_and_into_no_maximum() {
 }
 
 #[test]
-fn a_lone_factor_and_what_prepares_the_picture_are_no_batch_norms() {
+fn a_lone_factor_and_what_prepares_the_image_are_no_batch_norms() {
     let (mut w, x) = Write::new(&[3, 8, 8]);
     let x = w.with(Elementwise::Mul, x, &[3, 1, 1]);
     let x = w.with(Elementwise::Add, x, &[1, 3, 1, 1]);

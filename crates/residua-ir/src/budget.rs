@@ -86,7 +86,7 @@ limits! {
     OnnxItems "onnx-items" = 2_000_000; "messages and strings"; "A message of two bytes becomes a structure of some hundred; the largest networks have some 100,000."
     SafetensorsHeaderBytes "safetensors-header-bytes" = 16 * MIB; "bytes of the header"; "About 100 a tensor, and the graph in files of ours."
     SettingsBytes "settings-bytes" = 64 * MIB; "bytes of a manifest, a baseline, settings or labels"; "A manifest of ResNet-1202 takes about 4 MiB."
-    PicturePixels "picture-pixels" = 128 * MIB; "pixels of an image"; "Cameras come to 100 million; the decoder takes up to 16 bytes for each."
+    ImagePixels "image-pixels" = 128 * MIB; "pixels of an image"; "Cameras come to 100 million; the decoder takes up to 16 bytes for each."
     Arrays "arrays" = 65_536; "arrays of an .npz file"; "One for each tap of ResNet-1202 comes to some thousand."
     ArrayBytes "array-bytes" = 4 * GIB; "bytes of one array of an .npz file after decoding"; "A thousand images of 512x512 in f32 take 3 GiB."
     LayerCalls "layer-calls" = 262_144; "calls of layers"; "Models within models multiply; the largest networks call some thousand."
@@ -98,11 +98,11 @@ limits! {
     SearchPath "search-path" = 512; "nodes of one way through the graph"; "What a block computes between two sums takes fewer than 100; beyond, no block is looked for there, which is said."
     SearchNodes "search-nodes" = MIB; "nodes of all ways between meeting places"; "Those of ResNet-1202 are some 5,000; beyond, the rest is not looked at, which is said."
     FilledBytes "filled-bytes" = GIB; "bytes of tensors that are one repeated number"; "A few bytes describe them; large ones are masks and zeros."
-    ActivationBytes "activation-bytes" = 2 * GIB; "bytes that a run holds at once"; "A checker holds one picture or two; EfficientNet-B7 at 600x600 takes about 0.5 GiB in f64."
+    ActivationBytes "activation-bytes" = 2 * GIB; "bytes that a run holds at once"; "A checker holds one image or two; EfficientNet-B7 at 600x600 takes about 0.5 GiB in f64."
     ProbeBytes "probe-bytes" = 128 * MIB; "bytes that a run on inputs made here holds at once"; "What a file says of its inputs decides how large they are; models with weights are given more, see `probe-ratio`."
     ProbeRatio "probe-ratio" = 256; "bytes that a run on inputs made here holds at once for each byte of weights"; "Convolutional networks come to some ten at 224x224; counts beyond `probe-bytes`, and within `activation-bytes`."
-    ArithmeticAlways "arithmetic" = 64_000_000_000; "operations on numbers in one run"; "ResNet-152 takes 12 billion multiplications a picture, EfficientNet-B7 37; models with weights are given more, see `arithmetic-ratio`."
-    ArithmeticRatio "arithmetic-ratio" = 32_768; "operations on numbers in one run for each byte of weights"; "Networks that use each weight most often, those that enlarge pictures, come to 16,000; counts beyond `arithmetic`."
+    ArithmeticAlways "arithmetic" = 64_000_000_000; "operations on numbers in one run"; "ResNet-152 takes 12 billion multiplications an image, EfficientNet-B7 37; models with weights are given more, see `arithmetic-ratio`."
+    ArithmeticRatio "arithmetic-ratio" = 32_768; "operations on numbers in one run for each byte of weights"; "Networks that use each weight most often, those that enlarge images, come to 16,000; counts beyond `arithmetic`."
 }
 
 impl Limit {

@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_constant_of_several_pictures_and_a_declared_output_tell_the_batch() {
+    fn a_constant_of_several_images_and_a_declared_output_tell_the_batch() {
         let mut g = GraphBuilder::new("g");
         let x = g.input("x", Shape::batch(&[5]));
         let bias = g.weight("bias", zeros(&[4, 5]));
@@ -382,7 +382,7 @@ mod tests {
 
     /// Behind a flatten, a matrix product has a fixed number of features.
     #[test]
-    fn a_flattened_picture_tells_its_sides_in_whatever_ratio() {
+    fn a_flattened_image_tells_its_sides_in_whatever_ratio() {
         for (sides, expected) in [(7 * 7, "H, W = 14 to 15, 14 to 15"), (8 * 4, "H, W = 16, 8")] {
             let mut g = GraphBuilder::new("g");
             let x = g.input("x", image(Dim::symbol("H"), Dim::symbol("W")));

@@ -34,7 +34,7 @@ pub enum Hint {
     NormGroups,
     /// What a network without a classifier gives.
     Pooling,
-    /// The filter that pictures are resized with.
+    /// The filter that images are resized with.
     Interpolation,
     /// The float type that a run computes in.
     Precision,

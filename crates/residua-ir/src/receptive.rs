@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gate_over_the_whole_picture_does_not_count_and_a_pool_at_the_end_does() {
+    fn a_gate_over_the_whole_image_does_not_count_and_a_pool_at_the_end_does() {
         let global = |keep_dims| Op::GlobalPool(GlobalPool { kind: PoolKind::Mean, keep_dims });
         let (mut net, x) = Net::image();
         let x = net.conv(x, 3, 1, 1);
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_from_no_picture_has_no_field() {
+    fn what_comes_from_no_image_has_no_field() {
         let (mut net, x) = Net::new(Shape::batch(&[4]));
         let x = net.op(Op::Activation(Activation::RELU), &[x]);
         assert_eq!(net.field(x), None);

@@ -46,7 +46,7 @@ pub(crate) struct ConvertArgs {
     /// Fold batch norms into the convolutions before them
     #[arg(long)]
     pub(crate) fold_bn: bool,
-    /// How pictures are prepared, recorded in the output
+    /// How images are prepared, recorded in the output
     #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     pub(crate) preprocess: PreprocessChoice,
     /// Also write which tensor became which, with a SHA-256 of each on both sides; `check --manifest` repeats it

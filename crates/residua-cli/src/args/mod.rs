@@ -5,9 +5,9 @@
 mod check;
 mod choice;
 mod convert;
+mod image;
 mod inspect;
 mod model;
-mod picture;
 mod source;
 
 use std::path::PathBuf;
@@ -20,9 +20,9 @@ use residua::options::{InputShape, parse};
 pub(crate) use check::{CheckArgs, CheckFormat};
 pub(crate) use choice::choice;
 pub(crate) use convert::{ConvertArgs, InputLayout, OutputFormat};
+pub(crate) use image::{ImageArgs, PreprocessChoice};
 pub(crate) use inspect::{InspectArgs, InspectFormat};
 pub(crate) use model::ModelArgs;
-pub(crate) use picture::{PictureArgs, PreprocessChoice};
 pub(crate) use source::SourceArgs;
 
 const STYLES: Styles = Styles::styled()
@@ -182,7 +182,7 @@ pub(crate) enum OutputDtype {
     Computed,
 }
 
-/// Run a model on an array or a picture
+/// Run a model on an array or an image
 ///
 /// Arrays are in the model's own axis order (Keras: NHWC; PyTorch: NCHW; ONNX: as declared), and so are those it writes.
 #[derive(Debug, Args)]
@@ -199,7 +199,7 @@ Files are .npy, .npz (arrays named as the model's inputs), .pb (an ONNX TensorPr
 a model of one input become one batch; for a model of several inputs they go by order, or by name with NAME=FILE. An \
 array that lacks the batch axis gets one.
 
-A picture is decoded to 8 bits, its channels made as many as the model's, resized, its middle cut out, and its values \
+An image is decoded to 8 bits, its channels made as many as the model's, resized, its middle cut out, and its values \
 scaled as the file says: config.json of timm, preprocessor_config.json of transformers, the metadata of what residua \
 wrote. What nothing says is told: sizes are then the model's own (whatever the ratio of sides), values those that the \
 architecture was trained with. --resize, --crop, --interpolation and --preprocess take the place of each. Resizing is \
@@ -238,7 +238,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub(crate) format: Format,
     #[command(flatten)]
-    pub(crate) picture: PictureArgs,
+    pub(crate) image: ImageArgs,
 }
 
 /// How `diff` prints.

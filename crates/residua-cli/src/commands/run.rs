@@ -33,7 +33,7 @@ fn target(path: &Path) -> Result<Target<'_>> {
 
 pub(super) fn run(args: &RunArgs, threads: Option<usize>, console: &mut Console) -> Result<Outcome> {
     let target = args.output.as_deref().map(target).transpose()?;
-    let images = args.picture.options()?;
+    let images = args.image.options()?;
     let started = Instant::now();
     let model = Model::open_strict(&args.model.path, &args.model.options())?;
     let opened = started.elapsed();

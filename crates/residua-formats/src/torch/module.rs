@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::pickle::{Id, Object, Value};
 use crate::{FormatError, NamedTensor};
 
-/// Attributes of modules whose entries say how pictures are prepared: timm's.
+/// Attributes of modules whose entries say how images are prepared: timm's.
 const SETTINGS: [&str; 1] = ["pretrained_cfg"];
 
 impl<'a> Walk<'a> {

@@ -53,7 +53,7 @@ impl Val {
         self.ty.as_ref().is_none_or(|ty| ty.dtype.is_float())
     }
 
-    /// The graph's axis of each source axis; `None` where the shape is not known, or for flattened pictures.
+    /// The graph's axis of each source axis; `None` where the shape is not known, or for flattened images.
     pub(super) fn axes(&self) -> Option<Vec<usize>> {
         order::axes(&self.order, self.rank()?)
     }
@@ -95,7 +95,7 @@ pub(super) struct Net {
     pub(super) generation: Generation,
     /// Whether kernels were written for Theano, which convolves with flipped kernels.
     pub(super) flipped_kernels: bool,
-    /// Whether pictures are NCHW in the source.
+    /// Whether images are NCHW in the source.
     pub(super) channels_first: bool,
     pub(super) layers: HashMap<String, LayerId>,
     /// Tensors that are bound already, by layer.
@@ -364,13 +364,13 @@ impl<'n, 'a> LayerCall<'n, 'a> {
         Ok(self.step("transpose", Op::Transpose { perm }, &[value], wanted))
     }
 
-    /// A flattened picture with its elements in the source's order.
+    /// A flattened image with its elements in the source's order.
     fn unflattened(&mut self, value: &Val) -> Val {
         let &SourceOrder::FlattenedChannelsLast { channels, height, width } = &value.order else {
             return value.clone();
         };
-        let picture = [channels, height, width].map(ReshapeDim::Fixed);
-        let shape = std::iter::once(ReshapeDim::Copy(0)).chain(picture).collect();
+        let image = [channels, height, width].map(ReshapeDim::Fixed);
+        let shape = std::iter::once(ReshapeDim::Copy(0)).chain(image).collect();
         let value = self.step("unflatten", Op::Reshape { shape }, &[value], SourceOrder::channels_last());
         let value = self.step("transpose", Op::Transpose { perm: vec![0, 2, 3, 1] }, &[&value], SourceOrder::Same);
         self.step("flatten", Op::Flatten { axis: 1 }, &[&value], SourceOrder::Same)
@@ -381,12 +381,12 @@ impl<'n, 'a> LayerCall<'n, 'a> {
         self.reordered(value, SourceOrder::Same)
     }
 
-    /// The value as a picture: NCHW, by the layer's `data_format`.
-    pub(super) fn picture(&mut self, value: &Val) -> Lowered {
+    /// The value as an image: NCHW, by the layer's `data_format`.
+    pub(super) fn image(&mut self, value: &Val) -> Lowered {
         if let Some(rank) = value.rank()
             && rank != 4
         {
-            return Err(self.misfit(format!("takes pictures (4 axes), found an input of shape {}", value.text())));
+            return Err(self.misfit(format!("takes images (4 axes), found an input of shape {}", value.text())));
         }
         let order = if self.is_channels_first()? { SourceOrder::Same } else { SourceOrder::channels_last() };
         self.reordered(value, order)
@@ -423,7 +423,7 @@ impl<'n, 'a> LayerCall<'n, 'a> {
 }
 
 /// The graph's shape and order of a value whose source shape is declared. Free sizes are called N, H, W and, beyond
-/// pictures, by their axis; `mark` tells those of several inputs apart.
+/// images, by their axis; `mark` tells those of several inputs apart.
 pub(super) fn declared_type(declared: &DeclaredShape, channels_first: bool, mark: &str) -> (Shape, SourceOrder) {
     let names: &[&str] = match (declared.len(), channels_first) {
         (4, true) => &["N", "C", "H", "W"],

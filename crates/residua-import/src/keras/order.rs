@@ -6,7 +6,7 @@
 
 use residua_ir::{SourceOrder, Tensor, TensorError};
 
-/// The axis of the graph's value that each source axis is; `None` for flattened pictures, which have no such mapping.
+/// The axis of the graph's value that each source axis is; `None` for flattened images, which have no such mapping.
 pub(super) fn axes(order: &SourceOrder, rank: usize) -> Option<Vec<usize>> {
     match order {
         SourceOrder::Same => Some((0..rank).collect()),
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn pooling_a_picture_leaves_channels_in_the_source_order() {
+    fn pooling_a_image_leaves_channels_in_the_source_order() {
         assert_eq!(without(&NHWC, &[2, 3]), SourceOrder::Same);
         assert_eq!(without(&NHWC, &[2]), SourceOrder::Permuted(vec![0, 2, 1]));
     }

@@ -77,7 +77,7 @@ pub(super) fn fold(scope: &mut Scope, node: &NodeProto, attributes: &Attributes<
 }
 
 /// The operands, where one is computed from sizes, or all are integers or single numbers that are known. Lists of reals are
-/// weights, unless they are joined to what factors of a picture's size are; those are few.
+/// weights, unless they are joined to what factors of an image's size are; those are few.
 fn operands(scope: &mut Scope, node: &NodeProto) -> Option<Vec<Numbers>> {
     let text = |constant: &Constant| {
         let joined = node.op_type == "Concat" && constant.tensor.len() <= 4 && constant.tensor.shape().len() == 1;

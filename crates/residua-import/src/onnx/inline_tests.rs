@@ -74,7 +74,7 @@ fn truth(mut model: Model, name: &str, value: bool) -> Model {
 fn a_function_is_read_where_it_is_called_and_its_result_has_the_callers_name() {
     let inner = function("inner", vec![node("Tanh", "", &["a"], &["b"], &[])]);
     let body = vec![node("Relu", "", &["a"], &["c"], &[]), node("inner", "local", &["c"], &["b"], &[])];
-    let mut model = calls(Model::picture(17), "outer", &[]);
+    let mut model = calls(Model::image(17), "outer", &[]);
     model.2 = vec![inner, function("outer", body)];
     let graph = model.read().unwrap();
     assert_eq!(ops(&graph), ["Relu", "Tanh"]);
@@ -89,7 +89,7 @@ fn attributes_of_a_call_are_those_that_the_body_refers_to_or_the_functions_own()
     let mut given = function("leaky", vec![leaky]);
     given.attribute = vec!["slope".to_owned()];
     let slope = |function: &FunctionProto, attributes: &[AttributeProto]| {
-        let mut model = calls(Model::picture(17), "leaky", attributes);
+        let mut model = calls(Model::image(17), "leaky", attributes);
         model.2 = vec![function.clone()];
         model.op()
     };
@@ -108,7 +108,7 @@ fn a_result_of_a_function_that_nothing_reads_need_not_be_computed() {
     let mut with_places = function("pool", vec![pool]);
     with_places.output.push("places".to_owned());
     let read = |outer: &str| {
-        let mut model = calls(Model::picture(17), "pool", &[]);
+        let mut model = calls(Model::image(17), "pool", &[]);
         model.0.node[0].output.push(outer.to_owned());
         model.2 = vec![with_places.clone()];
         model.op()
@@ -127,7 +127,7 @@ fn an_attribute_goes_through_as_many_functions_as_there_are() {
     let middle = function("middle", vec![node("inner", "local", &["a"], &["b"], &[slope()])]);
     let outer =
         function("outer", vec![node("middle", "local", &["a"], &["b"], &[refers("s", "t", AttributeType::Float)])]);
-    let mut model = calls(Model::picture(17), "outer", &[float("t", 0.125)]);
+    let mut model = calls(Model::image(17), "outer", &[float("t", 0.125)]);
     model.2 = vec![inner, middle, outer];
     assert_eq!(model.op(), Op::Activation(Activation::leaky_relu(0.125)));
 }
@@ -153,7 +153,7 @@ fn functions_of_one_name_are_told_by_their_overload() {
         overload: overload.to_owned(),
         ..function("act", vec![node(op, "", &["a"], &["b"], &[])])
     };
-    let mut model = calls(Model::picture(17), "act", &[]);
+    let mut model = calls(Model::image(17), "act", &[]);
     model.0.node[0].overload = "second".to_owned();
     model.2 = vec![body("Relu", "first"), body("Tanh", "second")];
     assert_eq!(model.clone().op(), Op::Activation(Activation::Tanh));
@@ -164,7 +164,7 @@ fn functions_of_one_name_are_told_by_their_overload() {
 #[test]
 fn what_stands_in_a_body_takes_no_name_of_the_graph() {
     let inner = function("f", vec![node("Relu", "", &["a"], &["c"], &[]), node("Tanh", "", &["c"], &["b"], &[])]);
-    let mut model = Model::picture(17)
+    let mut model = Model::image(17)
         .node("f", &["x"], &["first"], &[])
         .node("f", &["first"], &["second"], &[])
         .node("Abs", &["second"], &["call/c"], &[])
@@ -180,7 +180,7 @@ fn what_stands_in_a_body_takes_no_name_of_the_graph() {
 
 #[test]
 fn a_function_that_calls_itself_is_refused() {
-    let mut model = calls(Model::picture(17), "f", &[]);
+    let mut model = calls(Model::image(17), "f", &[]);
     model.2 = vec![
         function("f", vec![node("g", "local", &["a"], &["b"], &[])]),
         function("g", vec![node("f", "local", &["a"], &["b"], &[])]),
@@ -191,12 +191,12 @@ fn a_function_that_calls_itself_is_refused() {
 #[test]
 fn functions_that_double_at_each_level_are_refused_before_they_fill_the_memory() {
     let twice = |name: &str| vec![node(name, "local", &["a"], &["c"], &[]), node(name, "local", &["c"], &["b"], &[])];
-    let mut model = calls(Model::picture(17), "f40", &[]);
+    let mut model = calls(Model::image(17), "f40", &[]);
     model.2 = (1..=40).map(|level| function(&format!("f{level}"), twice(&format!("f{}", level - 1)))).collect();
     model.2.push(function("f0", vec![node("Relu", "", &["a"], &["b"], &[])]));
     assert!(model.read().unwrap_err().contains("is beyond the limit"));
     let chain = |name: &str| vec![node(name, "local", &["a"], &["b"], &[])];
-    let mut model = calls(Model::picture(17), "f100", &[]);
+    let mut model = calls(Model::image(17), "f100", &[]);
     model.2 = (1..=100).map(|level| function(&format!("f{level}"), chain(&format!("f{}", level - 1)))).collect();
     model.2.push(function("f0", vec![node("Relu", "", &["a"], &["b"], &[])]));
     assert!(model.read().unwrap_err().contains("levels of nesting"));
@@ -206,7 +206,7 @@ fn functions_that_double_at_each_level_are_refused_before_they_fill_the_memory()
 fn as_many_levels_as_are_read_fit_on_the_stack_of_a_thread() {
     let levels = Limit::Nesting.most_here() - 1;
     let chain = |name: &str| vec![node(name, "local", &["a"], &["b"], &[])];
-    let mut model = calls(Model::picture(17), &format!("f{levels}"), &[]);
+    let mut model = calls(Model::image(17), &format!("f{levels}"), &[]);
     model.2 = (1..=levels).map(|level| function(&format!("f{level}"), chain(&format!("f{}", level - 1)))).collect();
     model.2.push(function("f0", vec![node("Relu", "", &["a"], &["b"], &[])]));
     let reader = std::thread::Builder::new().stack_size(2 << 20).spawn(move || {
@@ -219,7 +219,7 @@ fn as_many_levels_as_are_read_fit_on_the_stack_of_a_thread() {
 #[test]
 fn a_call_must_fit_its_function() {
     let with = |inputs: &[&str], outputs: &[&str]| {
-        let mut model = Model::picture(17).node("f", inputs, outputs, &[]);
+        let mut model = Model::image(17).node("f", inputs, outputs, &[]);
         model.0.node[0].domain = "local".to_owned();
         model.2 = vec![function("f", vec![node("Relu", "", &["a"], &["b"], &[])])];
         model.read()
@@ -235,14 +235,14 @@ fn a_branch_whose_condition_is_known_is_read_in_its_place() {
     let choose = |value: bool| {
         let then = branch("then_branch", vec![node("Relu", "", &["x"], &["t"], &[])], "t");
         let otherwise = branch("else_branch", vec![node("Tanh", "", &["x"], &["e"], &[])], "e");
-        truth(Model::picture(17), "c", value).node("If", &["c"], &["y"], &[then, otherwise]).read().unwrap()
+        truth(Model::image(17), "c", value).node("If", &["c"], &["y"], &[then, otherwise]).read().unwrap()
     };
     assert_eq!(ops(&choose(true)), ["Relu"]);
     assert_eq!(ops(&choose(false)), ["Tanh"]);
     assert_eq!(choose(true).value(choose(true).outputs()[0]).name, "y");
     // A branch may give what is around it, as it is.
     let through = [branch("then_branch", Vec::new(), "a"), branch("else_branch", Vec::new(), "x")];
-    let model = truth(Model::picture(17), "c", true).node("Relu", &["x"], &["a"], &[]);
+    let model = truth(Model::image(17), "c", true).node("Relu", &["x"], &["a"], &[]);
     let graph = model.node("If", &["c"], &["b"], &through).node("Tanh", &["b"], &["y"], &[]).read().unwrap();
     assert_eq!(ops(&graph), ["Relu", "Tanh"]);
 }
@@ -271,6 +271,6 @@ fn a_condition_on_a_size_is_known_where_the_size_is() {
 fn nodes_come_after_what_their_branches_read() {
     let then = branch("then_branch", vec![node("Relu", "", &["late"], &["t"], &[])], "t");
     let otherwise = branch("else_branch", vec![node("Tanh", "", &["late"], &["e"], &[])], "e");
-    let model = truth(Model::picture(17), "c", false).node("If", &["c"], &["y"], &[then, otherwise]);
+    let model = truth(Model::image(17), "c", false).node("If", &["c"], &["y"], &[then, otherwise]);
     assert_eq!(ops(&model.node("Abs", &["x"], &["late"], &[]).read().unwrap()), ["Abs", "Tanh"]);
 }

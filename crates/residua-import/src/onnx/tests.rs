@@ -41,13 +41,13 @@ pub(super) fn info(name: &str, dims: &[Option<i64>]) -> ValueInfoProto {
 }
 
 impl Model {
-    /// A model of a picture `x` of this size, whose output is `y`.
+    /// A model of an image `x` of this size, whose output is `y`.
     pub(super) fn new(opset: i64, dims: &[Option<i64>]) -> Self {
         let output = vec![ValueInfoProto { name: "y".to_owned(), ..ValueInfoProto::default() }];
         Self(GraphProto { input: vec![info("x", dims)], output, ..GraphProto::default() }, opset, Vec::new())
     }
 
-    pub(super) fn picture(opset: i64) -> Self {
+    pub(super) fn image(opset: i64) -> Self {
         Self::new(opset, &[None, Some(4), Some(8), Some(8)])
     }
 
@@ -111,30 +111,30 @@ impl Model {
 
 #[test]
 fn nodes_may_stand_in_any_order_but_in_no_circle() {
-    let graph = Model::picture(17).node("Tanh", &["a"], &["y"], &[]).node("Relu", &["x"], &["a"], &[]).read().unwrap();
+    let graph = Model::image(17).node("Tanh", &["a"], &["y"], &[]).node("Relu", &["x"], &["a"], &[]).read().unwrap();
     let names: Vec<&str> = graph.nodes().iter().map(|node| node.op.name()).collect();
     assert_eq!(names, ["Relu", "Tanh"]);
-    let circle = Model::picture(17).node("Add", &["x", "b"], &["a"], &[]).node("Relu", &["a"], &["b"], &[]);
+    let circle = Model::image(17).node("Add", &["x", "b"], &["a"], &[]).node("Relu", &["a"], &["b"], &[]);
     assert!(circle.node("Relu", &["b"], &["y"], &[]).read().unwrap_err().contains("its own result"));
 }
 
 #[test]
 fn names_are_given_once_and_before_they_are_read() {
-    let twice = Model::picture(17).node("Relu", &["x"], &["y"], &[]).node("Tanh", &["x"], &["y"], &[]);
+    let twice = Model::image(17).node("Relu", &["x"], &["y"], &[]).node("Tanh", &["x"], &["y"], &[]);
     let twice = twice.read().unwrap_err();
     assert!(twice.contains("its result `y` has the name of the result of `node of y`"), "{twice}");
-    let missing = Model::picture(17).node("Relu", &["gone"], &["y"], &[]).read().unwrap_err();
+    let missing = Model::image(17).node("Relu", &["gone"], &["y"], &[]).read().unwrap_err();
     assert!(missing.contains("node of y") && missing.contains("`gone`"), "{missing}");
-    let input = Model::picture(17).weight("w", &[1]).node("Relu", &["x"], &["w"], &[]).read().unwrap_err();
+    let input = Model::image(17).weight("w", &[1]).node("Relu", &["x"], &["w"], &[]).read().unwrap_err();
     assert!(input.contains("its result `w` has the name of a tensor"), "{input}");
-    assert!(Model::picture(17).read().unwrap_err().contains("the output `y` is given by nothing"));
-    let twice = Model::picture(17).weight("w", &[1]).weight("w", &[1]).read().unwrap_err();
+    assert!(Model::image(17).read().unwrap_err().contains("the output `y` is given by nothing"));
+    let twice = Model::image(17).weight("w", &[1]).weight("w", &[1]).read().unwrap_err();
     assert!(twice.contains("two tensors are named `w`"), "{twice}");
 }
 
 #[test]
 fn all_that_keeps_a_text_from_being_a_graph_is_found_at_once() {
-    let model = Model::picture(17)
+    let model = Model::image(17)
         .node("Add", &["x", "c"], &["a"], &[])
         .node("Relu", &["a"], &["b"], &[])
         .node("Tanh", &["b"], &["c"], &[])
@@ -153,7 +153,7 @@ fn all_that_keeps_a_text_from_being_a_graph_is_found_at_once() {
 
 #[test]
 fn an_attribute_that_is_not_known_makes_the_operator_unknown() {
-    let op = |attributes: &[AttributeProto]| Model::picture(17).node("LeakyRelu", &["x"], &["y"], attributes);
+    let op = |attributes: &[AttributeProto]| Model::image(17).node("LeakyRelu", &["x"], &["y"], attributes);
     assert_eq!(op(&[]).op(), Op::Activation(Activation::leaky_relu(0.01)));
     assert!(op(&[int("beta", 1)]).reason().contains("`beta` is not known"));
     assert!(op(&[int("alpha", 1)]).reason().contains("must be of type Float"));
@@ -161,7 +161,7 @@ fn an_attribute_that_is_not_known_makes_the_operator_unknown() {
 
 #[test]
 fn what_is_not_known_is_kept_with_what_follows_it() {
-    let graph = Model::picture(17)
+    let graph = Model::image(17)
         .weight("kernel", &[2, 4, 3, 3])
         .node("DeformConv", &["x"], &["a"], &[int("group", 5)])
         .node("Conv", &["a", "kernel"], &["b"], &[])
@@ -174,8 +174,8 @@ fn what_is_not_known_is_kept_with_what_follows_it() {
         model.0.node[0].domain = "com.example".to_owned();
         model.reason()
     };
-    assert!(foreign(Model::picture(17).node("Relu", &["x"], &["y"], &[])).contains("com.example"));
-    let indices = Model::picture(17).node("MaxPool", &["x"], &["a", "y"], &[ints("kernel_shape", &[2, 2])]);
+    assert!(foreign(Model::image(17).node("Relu", &["x"], &["y"], &[])).contains("com.example"));
+    let indices = Model::image(17).node("MaxPool", &["x"], &["a", "y"], &[ints("kernel_shape", &[2, 2])]);
     let Op::Opaque(_) = &indices.read().unwrap().nodes()[0].op else { panic!("the indices are read") };
 }
 
@@ -205,7 +205,7 @@ fn padding_by_rule_becomes_amounts_where_the_size_is_known() {
 #[test]
 fn batch_norms_of_every_age_are_read_and_training_ones_are_not() {
     let norm = |opset: i64, attributes: &[AttributeProto]| {
-        let model = Model::picture(opset).weight("a", &[4]).weight("b", &[4]).weight("c", &[4]);
+        let model = Model::image(opset).weight("a", &[4]).weight("b", &[4]).weight("c", &[4]);
         model.node("BatchNormalization", &["x", "a", "b", "c", "a"], &["y"], attributes)
     };
     for model in [norm(9, &[]), norm(7, &[int("spatial", 0)]), norm(6, &[int("is_test", 1), int("spatial", 1)])] {
@@ -222,7 +222,7 @@ fn batch_norms_of_every_age_are_read_and_training_ones_are_not() {
 
 #[test]
 fn a_reshape_to_computed_sizes_keeps_the_free_batch() {
-    let graph = Model::picture(13)
+    let graph = Model::image(13)
         .list("zero", &[0])
         .list("rest", &[-1])
         .node("Relu", &["x"], &["a"], &[])
@@ -262,7 +262,7 @@ fn a_product_with_a_constant_is_a_view_of_it() {
 
 #[test]
 fn constants_are_views_and_what_nothing_reads_is_listed() {
-    let graph = Model::picture(13)
+    let graph = Model::image(13)
         .weight("w", &[2, 2])
         .weight("left over", &[1])
         .list("shape", &[4, 1, 1])
@@ -278,11 +278,10 @@ fn constants_are_views_and_what_nothing_reads_is_listed() {
 
 #[test]
 fn a_claim_of_a_huge_tensor_is_not_believed() {
-    let huge =
-        |sizes: &[i64]| Model::picture(13).list("s", sizes).node("ConstantOfShape", &["s"], &["y"], &[]).reason();
+    let huge = |sizes: &[i64]| Model::image(13).list("s", sizes).node("ConstantOfShape", &["s"], &["y"], &[]).reason();
     assert!(!huge(&[1_000_000, 1_000_000]).is_empty());
     assert!(!huge(&[i64::MAX, i64::MAX, i64::MAX]).is_empty());
-    let small = Model::picture(13).list("s", &[2, 3]).node("ConstantOfShape", &["s"], &["y"], &[]).read().unwrap();
+    let small = Model::image(13).list("s", &[2, 3]).node("ConstantOfShape", &["s"], &["y"], &[]).read().unwrap();
     assert_eq!(small.parameters()[0].tensor.to_f32().unwrap(), [0.0; 6]);
 }
 
@@ -307,7 +306,7 @@ fn a_softmax_of_old_took_the_axes_behind_as_one() {
 
 #[test]
 fn a_slice_is_counted_from_the_front_and_to_the_end() {
-    let graph = Model::picture(13)
+    let graph = Model::image(13)
         .list("starts", &[-6, 0])
         .list("ends", &[i64::MAX, 4])
         .list("axes", &[-1, 2])
@@ -322,6 +321,6 @@ fn a_slice_is_counted_from_the_front_and_to_the_end() {
 
 #[test]
 fn an_operator_set_from_the_future_is_refused() {
-    let error = Model::picture(99).node("Relu", &["x"], &["y"], &[]).read().unwrap_err();
+    let error = Model::image(99).node("Relu", &["x"], &["y"], &[]).read().unwrap_err();
     assert!(error.contains("operator set 99"), "{error}");
 }

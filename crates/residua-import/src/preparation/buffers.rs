@@ -9,7 +9,7 @@ use residua_ir::preparation::{Channels, Preparation, Stated, Values};
 /// Names of the two, behind whatever prefix.
 const PAIRS: [[&str; 2]; 2] = [["pixel_mean", "pixel_std"], ["data_preprocessor.mean", "data_preprocessor.std"]];
 
-/// Whether a tensor says how pictures are prepared, by its name and shape.
+/// Whether a tensor says how images are prepared, by its name and shape.
 pub(crate) fn says_values(name: &str, shape: &[usize]) -> bool {
     shape.iter().product::<usize>() == 3 && PAIRS.iter().flatten().any(|end| ends(name, end))
 }
@@ -45,7 +45,7 @@ pub(crate) fn of_tensors(tensors: &[NamedTensor]) -> (Vec<Stated>, Vec<String>) 
                 ));
                 stated.push(Stated::new(by, preparation));
             }
-            Err(error) => notes.push(format!("{by} says how pictures are prepared, but cannot be followed: {error}")),
+            Err(error) => notes.push(format!("{by} says how images are prepared, but cannot be followed: {error}")),
         }
     }
     (stated, notes)

@@ -1,4 +1,4 @@
-//! What training scripts leave in a checkpoint about preparing pictures: the options of torchvision's and timm's, and
+//! What training scripts leave in a checkpoint about preparing images: the options of torchvision's and timm's, and
 //! means and deviations under their usual names.
 //!
 //! (Source: torchvision 0.29, `references/classification/train.py` and `presets.py`; timm 1.0, `train.py`; mmcv's
@@ -39,7 +39,7 @@ pub(crate) fn of_scalars(scalars: &[(String, Scalar)]) -> (Vec<Stated>, Vec<Stri
         let by = if place.is_empty() { "the checkpoint".to_owned() } else { format!("`{place}` in the checkpoint") };
         match preparation.check() {
             Ok(()) => stated.push(Stated::new(by, preparation)),
-            Err(error) => notes.push(format!("{by} says how pictures are prepared, but cannot be followed: {error}")),
+            Err(error) => notes.push(format!("{by} says how images are prepared, but cannot be followed: {error}")),
         }
     }
     (stated, notes)
@@ -99,7 +99,7 @@ fn module_of_timm(place: &str, entries: &Entries<'_>, stated: &mut Vec<Stated>, 
                 stated.push(Stated::new(by, read.preparation));
             }
         }
-        Err(error) => notes.push(format!("{by} says how pictures are prepared, but cannot be followed: {error}")),
+        Err(error) => notes.push(format!("{by} says how images are prepared, but cannot be followed: {error}")),
     }
 }
 
@@ -157,7 +157,7 @@ fn timm(entries: &Entries<'_>) -> Option<Preparation> {
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             clippy::cast_precision_loss,
-            reason = "sizes of pictures over a share of at least 0.01"
+            reason = "sizes of images over a share of at least 0.01"
         )]
         let before = |side: usize| (side as f64 / share).floor() as usize;
         let (rows, columns) = (before(height), before(width));
@@ -183,7 +183,7 @@ fn values(entries: &Entries<'_>, mean: &str, deviation: &str) -> Option<Values> 
     let of_bytes = mean.iter().any(|mean| *mean > 4.0);
     let reversed =
         |key: &str, reversing: bool| matches!(entries.get(key), Some(Attribute::Bool(found)) if *found == reversing);
-    // These libraries read pictures as BGR and turn them round where they are told to.
+    // These libraries read images as BGR and turn them round where they are told to.
     let bgr = of_bytes && (reversed("to_rgb", false) || reversed("bgr_to_rgb", false));
     let channels = if bgr { Channels::Bgr } else { Channels::Rgb };
     Some(Values { channels, factor: if of_bytes { 1.0 } else { 1.0 / 255.0 }, mean, deviation })

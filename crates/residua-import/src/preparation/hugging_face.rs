@@ -84,7 +84,7 @@ const CLIP: Class = Class {
     flips: false,
 };
 
-/// Side from which on `crop_pct` is not looked at and pictures are squeezed into the square.
+/// Side from which on `crop_pct` is not looked at and images are squeezed into the square.
 const NO_SHARE_FROM: usize = 384;
 /// `crop_pct` where it is not said.
 const SHARE: f64 = 224.0 / 256.0;
@@ -127,7 +127,7 @@ pub(super) fn read(file: &str, value: &Value) -> Result<Read> {
 
 /// Says how the back end of a class differs from the one that is followed, where its name says which it is.
 ///
-/// (Compared: transformers 5.23 with torchvision 0.29, pictures of noise and smooth ones, larger and smaller than the result.)
+/// (Compared: transformers 5.23 with torchvision 0.29, images of noise and smooth ones, larger and smaller than the result.)
 fn other_back_end(file: &str, name: &str, preparation: &Preparation) -> Option<String> {
     let resizes = !matches!(preparation.resize, None | Some(Resize::Keep));
     // Without an ending it is Pillow's in transformers before 5, and since then torchvision's.
@@ -147,14 +147,14 @@ fn other_back_end(file: &str, name: &str, preparation: &Preparation) -> Option<S
         }
     };
     Some(format!(
-        "{file} is of {}, which resizes by torchvision{}; pictures are resized as Pillow does it: {differs}",
+        "{file} is of {}, which resizes by torchvision{}; images are resized as Pillow does it: {differs}",
         name.escape_debug(),
         if plain { " in transformers 5" } else { "" }
     ))
 }
 
 fn follow(settings: Settings<'_>, class: &Class) -> Result<Preparation> {
-    // Done to pictures by no class that is known here, unless a file says so.
+    // Done to images by no class that is known here, unless a file says so.
     for key in ["do_pad", "do_grayscale", "rescale_offset"] {
         if settings.flag(key)? == Some(true) {
             return Err(settings.wrong(key, "`false`; nothing of the kind is done here", &true.into()));

@@ -61,11 +61,11 @@ pub(super) fn read(file: &str, place: &str, value: &Value) -> Result<Read> {
         differs.push(format!("it {} before it resizes", if crops { "cuts" } else { "fills" }));
     }
     if !smooths && filter != Filter::Nearest {
-        differs.push("it smooths nothing where pictures get smaller".to_owned());
+        differs.push("it smooths nothing where images get smaller".to_owned());
     }
     let differs = if differs.is_empty() { "samples differ by rounding".to_owned() } else { differs.join(", ") };
     notes.push(format!(
-        "{file} is KerasHub's, and pictures are resized as Pillow does it: {differs}; pictures of {height}x{width} are taken as they are"
+        "{file} is KerasHub's, and images are resized as Pillow does it: {differs}; images of {height}x{width} are taken as they are"
     ));
     let preparation = Preparation { resize: Some(resize), crop: Some(crop), filter: Some(filter), values };
     finish(file, preparation, notes)

@@ -1,4 +1,4 @@
-//! How pictures are prepared, as the files of a model state it.
+//! How images are prepared, as the files of a model state it.
 //!
 //! Read are `preprocessor_config.json` of transformers ([`hugging_face`]), `config.json` of timm ([`timm`]) and the files of a preset of KerasHub ([`keras_hub`]) beside a
 //! model, and what the scripts of torchvision, timm and others leave in a checkpoint ([`checkpoint`], [`buffers`]). What our own writer
@@ -116,7 +116,7 @@ impl Found {
             false => String::new(),
         };
         self.notes.push(format!(
-            "{name} beside the model says how pictures are prepared, but several models lie there, so nothing was taken \
+            "{name} beside the model says how images are prepared, but several models lie there, so nothing was taken \
              from it; put the model into a folder of its own{or}"
         ));
     }

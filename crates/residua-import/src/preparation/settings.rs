@@ -41,14 +41,14 @@ impl<'a> Settings<'a> {
         number.map(Some).ok_or_else(|| self.wrong(key, "a number", value))
     }
 
-    /// A share of a picture that is cut out, above 0. Above 1 it is more than there is; timm has such too.
+    /// A share of an image that is cut out, above 0. Above 1 it is more than there is; timm has such too.
     pub(super) fn share(self, key: &str) -> Result<Option<f64>> {
         let Some(share) = self.number(key)? else { return Ok(None) };
         let fits = (0.01..=2.0).contains(&share);
         fits.then_some(Some(share)).ok_or_else(|| self.wrong(key, "a number from 0.01 to 2", &share.into()))
     }
 
-    /// A side of a picture, in pixels.
+    /// A side of an image, in pixels.
     pub(super) fn side(self, key: &str, value: &Value) -> Result<usize> {
         // Whole numbers are written as floats by some.
         let number = value.as_u64().or_else(|| {
@@ -88,10 +88,10 @@ impl<'a> Settings<'a> {
     }
 }
 
-/// Numbers for the channels of a picture.
+/// Numbers for the channels of an image.
 pub(super) enum Triple {
     /// For red, green and blue.
     Of([f64; 3]),
-    /// For so many channels, which no picture has.
+    /// For so many channels, which no image has.
     Other(usize),
 }

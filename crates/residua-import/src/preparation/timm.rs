@@ -11,7 +11,7 @@ use super::settings::{Settings, Triple};
 use super::{Read, wrong_part};
 use crate::error::Result;
 
-/// Keys that say how pictures are prepared.
+/// Keys that say how images are prepared.
 const KEYS: [&str; 6] = ["input_size", "mean", "std", "interpolation", "crop_pct", "crop_mode"];
 
 /// What timm takes where `input_size` is not said.
@@ -28,7 +28,7 @@ fn settings(value: &Value) -> Option<&Value> {
     }
 }
 
-/// Whether a configuration is one of timm's that says how pictures are prepared.
+/// Whether a configuration is one of timm's that says how images are prepared.
 pub(crate) fn is_timm(value: &Value) -> bool {
     settings(value).is_some()
 }
@@ -98,7 +98,7 @@ fn values(settings: Settings<'_>, channels: usize, notes: &mut Vec<String>) -> R
         }
         (Triple::Other(count), _) | (_, Triple::Other(count)) => {
             notes.push(format!(
-                "{} has means of {count} channels, which no picture has; they were not taken",
+                "{} has means of {count} channels, which no image has; they were not taken",
                 settings.file
             ));
             None
@@ -118,7 +118,7 @@ fn geometry(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         clippy::cast_precision_loss,
-        reason = "sizes of pictures over a share of at least 0.01"
+        reason = "sizes of images over a share of at least 0.01"
     )]
     let before = |side: usize| (side as f64 / share).floor() as usize;
     let (rows, columns) = (before(height), before(width));
@@ -138,7 +138,7 @@ fn geometry(
     }
 }
 
-/// A note where timm's own evaluation takes larger pictures.
+/// A note where timm's own evaluation takes larger images.
 fn other_size(settings: Settings<'_>, (height, width): (usize, usize)) -> Result<Option<String>> {
     let share = settings.share("test_crop_pct")?;
     let size = match settings.get("test_input_size") {
@@ -153,7 +153,7 @@ fn other_size(settings: Settings<'_>, (height, width): (usize, usize)) -> Result
     Ok(size.filter(|&size| size != (height, width)).map(|(rows, columns)| {
         let share = share.map_or_else(String::new, |share| format!(", of which {share} is cut out,"));
         format!(
-            "{} recommends pictures of {rows}x{columns}{share} for evaluation; taken: {height}x{width}; --resize and \
+            "{} recommends images of {rows}x{columns}{share} for evaluation; taken: {height}x{width}; --resize and \
              --crop say otherwise",
             settings.file
         )

@@ -56,7 +56,7 @@ impl<'a> Config<'a> {
         if !known {
             let name = architecture.unwrap_or(model);
             let taken = match is_timm(value) {
-                true => "how pictures are prepared was taken from it, nothing else",
+                true => "how images are prepared was taken from it, nothing else",
                 false => "nothing was taken from it",
             };
             notes.push(format!("config.json is of `{name}`, {taken}"));

@@ -124,7 +124,7 @@ pub(super) struct Outside {
 fn by_product(name: &str, shape: &[usize]) -> Option<&'static str> {
     let last = name.rsplit('.').next().unwrap_or(name);
     if says_values(name, shape) {
-        return Some("what pictures are scaled by, which is told beside the network");
+        return Some("what images are scaled by, which is told beside the network");
     }
     match last {
         "total_ops" | "total_params" => Some("a count that a profiler left"),

@@ -33,7 +33,7 @@ pub(super) fn form(chosen: &Network, given: &Given) -> Option<(Headless, Choice)
     let (mut maps, mut read) = (None, BTreeSet::new());
     for (module, shapes) in beside(chosen, &root) {
         let kernels: Vec<&&[usize]> = shapes.iter().filter(|shape| shape.len() == 4).collect();
-        // Another network that takes pictures reads nothing of this one.
+        // Another network that takes images reads nothing of this one.
         if kernels.iter().any(|kernel| kernel[1] == recipe.input.channels) {
             continue;
         }

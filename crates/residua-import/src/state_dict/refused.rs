@@ -179,6 +179,6 @@ fn dimensions(dict: &StateDict) -> Option<Error> {
     let shape = first.tensor.shape();
     Some(Error::Unsupported {
         what: format!("a network of convolutions in {what}: `{}` has shape {shape:?})", first.name.shown()).into(),
-        help: format!("networks over pictures are read, those over {over} are not").into(),
+        help: format!("networks over images are read, those over {over} are not").into(),
     })
 }

@@ -205,7 +205,7 @@ fn extra(group: &Group) -> Result<Option<String>, String> {
     }
     if class == "rescaling" {
         return Ok(Some(format!(
-            "the factor of `{}` is not in the file: the network begins behind it and takes pictures that are rescaled already",
+            "the factor of `{}` is not in the file: the network begins behind it and takes images that are rescaled already",
             group.label()
         )));
     }

@@ -156,7 +156,7 @@ pub(super) fn from_order(model_class: KerasModelClass, groups: &Groups, given: &
     assemble(model_class, model_class.form(stem_width, stages), channels, groups, given)
 }
 
-/// Adds picture and head to a form.
+/// Adds image and head to a form.
 fn assemble(
     model_class: KerasModelClass,
     form: Form,
@@ -200,14 +200,14 @@ fn assemble(
     }
     let cifar = matches!(model_class, KerasModelClass::CifarV1 | KerasModelClass::CifarV2);
     let pool = if cifar && !nested && !lists_global { HeadPool::Window(8) } else { HeadPool::Global };
-    recipe.input.size = picture(&recipe, pool, rows, classes, nested)
+    recipe.input.size = image(&recipe, pool, rows, classes, nested)
         .ok_or_else(|| format!("its dense layer takes other features than {}", describe_group(group)))?;
     recipe.head = Some(Head::new(pool, Some(Classifier::dense(classes, true))));
     Ok(Guess { recipe, notes })
 }
 
-/// Size of the picture that a dense layer of so many features tells, if any; [`None`] where they do not fit.
-fn picture(recipe: &Recipe, pool: HeadPool, rows: usize, classes: usize, nested: bool) -> Option<Option<[usize; 2]>> {
+/// Size of the image that a dense layer of so many features tells, if any; [`None`] where they do not fit.
+fn image(recipe: &Recipe, pool: HeadPool, rows: usize, classes: usize, nested: bool) -> Option<Option<[usize; 2]>> {
     let features = recipe.form.stages.last()?.outputs;
     match pool {
         HeadPool::Global | HeadPool::Max | HeadPool::MeanOfBoth | HeadPool::Both => {
@@ -219,11 +219,11 @@ fn picture(recipe: &Recipe, pool: HeadPool, rows: usize, classes: usize, nested:
             (rows == features).then_some(imagenet.then_some([224; 2]))
         }
         HeadPool::Window(size) => {
-            // Windows of the last stage, whose rows and columns are the picture's divided by all strides.
+            // Windows of the last stage, whose rows and columns are the image's divided by all strides.
             let side = rows.checked_div(features)?.isqrt();
-            let picture = side.checked_mul(size)?.checked_mul(recipe.whole_stride())?;
-            let fits = (1..=64).contains(&side) && side * side * features == rows && picture <= 1 << 16;
-            fits.then_some(Some([picture; 2]))
+            let image = side.checked_mul(size)?.checked_mul(recipe.whole_stride())?;
+            let fits = (1..=64).contains(&side) && side * side * features == rows && image <= 1 << 16;
+            fits.then_some(Some([image; 2]))
         }
     }
 }

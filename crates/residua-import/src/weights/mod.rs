@@ -172,7 +172,7 @@ fn settled(model_class: KerasModelClass, recipe: &Recipe, given: &Given) -> Vec<
         notes.push(format!("not in the file: head taken as {pool}{classifier}"));
     }
     if let Some([h, w]) = recipe.input.size {
-        notes.push(format!("not in the file: pictures taken as {h}x{w}"));
+        notes.push(format!("not in the file: images taken as {h}x{w}"));
     }
     notes
 }

@@ -195,11 +195,11 @@ fn a_base_with_one_dense_layer_is_taken_and_one_with_more_is_refused() {
 
 #[test]
 fn rows_behind_several_windows_follow_the_channels() {
-    // 64x64 pictures leave 2x2 windows: Keras flattens rows, columns, channels.
+    // 64x64 images leave 2x2 windows: Keras flattens rows, columns, channels.
     let mut recipe = thin(KerasModelClass::CifarV1, Some(5));
     recipe.input.size = Some([64, 64]);
     let graph = load(legacy(&recipe)).unwrap();
-    assert!(graph.source().notes.iter().any(|note| note.ends_with("pictures taken as 64x64")));
+    assert!(graph.source().notes.iter().any(|note| note.ends_with("images taken as 64x64")));
     let weight = graph.parameters().iter().find(|p| p.name == "dense/kernel").unwrap();
     assert_eq!(weight.tensor.shape(), [5, 8 * 4]);
     let values = weight.tensor.to_f32().unwrap();

@@ -23,7 +23,7 @@ pub struct Source {
     /// What in the file would have run code where it is loaded by its own framework; printed as a security finding.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dangers: Vec<String>,
-    /// How pictures are prepared, as each place that says so has it; an earlier one counts before a later one.
+    /// How images are prepared, as each place that says so has it; an earlier one counts before a later one.
     #[serde(default, deserialize_with = "preparation::stated", skip_serializing_if = "Vec::is_empty")]
     pub preprocessing: Vec<Stated>,
     /// The standard architecture it was built from, where that is known for certain (a recipe, metadata of ours).

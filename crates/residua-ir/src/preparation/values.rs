@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn gray_pictures_fill_one_channel_or_three_and_colour_needs_three() {
+    fn gray_images_fill_one_channel_or_three_and_colour_needs_three() {
         let (unit, raw) = (Preprocessing::Unit.values(), Preprocessing::Raw.values());
         assert_eq!(unit.apply(&[0, 255], 2, 1, 1), Some(vec![0.0, 1.0]));
         assert_eq!(raw.apply(&[7, 9], 1, 2, 3), Some(vec![7.0, 9.0, 7.0, 9.0, 7.0, 9.0]));

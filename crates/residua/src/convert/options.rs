@@ -9,6 +9,18 @@ use crate::options::{Dtype, Layout};
 use crate::watch::Watch;
 
 /// What is written. An [`Onnx`] or [`Safetensors`] alone is one with nothing else asked for.
+///
+/// ```
+/// use residua::options::Dtype;
+/// use residua::{Convert, Model, Proof, Safetensors};
+/// # let digits = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits/digits.k3.h5");
+/// let half = Convert { dtype: Some(Dtype::F16), ..Safetensors::default().into() };
+/// let conversion = Model::open(digits)?.convert_in_memory("digits.safetensors", half)?;
+/// let (output, _) = conversion.prove(&Proof::default())?.into_memory()?;
+/// let wide = std::fs::metadata(digits).unwrap().len();
+/// assert!((output.bytes.len() as u64) < wide);
+/// # Ok::<(), residua::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Convert {
     /// The format, and what is asked of it.
@@ -104,6 +116,17 @@ impl From<&Convert> for Convert {
 }
 
 /// What is proved of an output before it is put in its place.
+///
+/// ```
+/// use residua::{Model, Onnx, Proof};
+/// # let digits = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits/digits.k3.h5");
+/// # let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits/digits.golden.npz");
+/// // The source must give what Keras gave, and the output what the source gives.
+/// let proof = Proof { golden: Some(golden.into()), ..Proof::default() };
+/// let conversion = Model::open(digits)?.convert_in_memory("digits.onnx", Onnx::default())?.prove(&proof)?;
+/// assert!(conversion.holds() && conversion.golden().len() == 1);
+/// # Ok::<(), residua::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Proof {
     /// Whether what was written is read back and run against the source.

@@ -10,7 +10,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::resize::Picture;
+use super::resize::Image;
 
 /// What a decoder may hold for each pixel: four samples of 16 bits, before and after it turns them into others.
 const BYTES_A_PIXEL: u64 = 16;
@@ -48,7 +48,7 @@ impl From<DecodeErrors> for DecodeError {
 ///
 /// # Errors
 /// Where it is no PNG or JPEG, is damaged, or has more pixels than the budget allows.
-pub(super) fn decode(mut file: impl BufRead + Seek) -> Result<Picture, DecodeError> {
+pub(super) fn decode(mut file: impl BufRead + Seek) -> Result<Image, DecodeError> {
     let start = file.fill_buf()?;
     if start.starts_with(b"\x89PNG\r\n\x1a\n") {
         of_png(file)
@@ -60,17 +60,17 @@ pub(super) fn decode(mut file: impl BufRead + Seek) -> Result<Picture, DecodeErr
 }
 
 fn most_bytes() -> u64 {
-    Limit::PicturePixels.most().saturating_mul(BYTES_A_PIXEL)
+    Limit::ImagePixels.most().saturating_mul(BYTES_A_PIXEL)
 }
 
-fn of_png(file: impl BufRead + Seek) -> Result<Picture, DecodeError> {
+fn of_png(file: impl BufRead + Seek) -> Result<Image, DecodeError> {
     let limits = png::Limits { bytes: usize::try_from(most_bytes()).unwrap_or(usize::MAX) };
     let mut decoder = png::Decoder::new_with_limits(file, limits);
     // Palettes and fewer than 8 bits become 8 bits; 16 stay, since they are rounded here.
     decoder.set_transformations(png::Transformations::EXPAND);
     let mut reader = decoder.read_info()?;
     let (width, height) = reader.info().size();
-    Limit::PicturePixels.check(u64::from(width) * u64::from(height))?;
+    Limit::ImagePixels.check(u64::from(width) * u64::from(height))?;
     let unread = || DecodeError::Samples(format!("{:?}", reader.output_color_type()));
     let (color, depth) = reader.output_color_type();
     let stored = match color {
@@ -101,7 +101,7 @@ fn rounded(sample: &[u8]) -> u8 {
     u8::try_from((value + 128) / 257).unwrap_or(u8::MAX)
 }
 
-fn of_jpeg(file: impl Read) -> Result<Picture, DecodeError> {
+fn of_jpeg(file: impl Read) -> Result<Image, DecodeError> {
     let mut bytes = Vec::new();
     // No JPEG needs more than its pixels do.
     file.take(most_bytes()).read_to_end(&mut bytes)?;
@@ -109,7 +109,7 @@ fn of_jpeg(file: impl Read) -> Result<Picture, DecodeError> {
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes.as_slice()), options);
     decoder.decode_headers()?;
     let (width, height) = decoder.dimensions().unwrap_or_default();
-    Limit::PicturePixels.check(width.saturating_mul(height) as u64)?;
+    Limit::ImagePixels.check(width.saturating_mul(height) as u64)?;
     let (color, stored) = match decoder.input_colorspace() {
         Some(ColorSpace::Luma) => (ColorSpace::Luma, 1),
         Some(ColorSpace::LumaA) => (ColorSpace::LumaA, 2),
@@ -123,13 +123,13 @@ fn of_jpeg(file: impl Read) -> Result<Picture, DecodeError> {
 }
 
 /// Keeps of each pixel what is not transparency.
-fn without_alpha(width: usize, height: usize, stored: usize, samples: Vec<u8>) -> Picture {
+fn without_alpha(width: usize, height: usize, stored: usize, samples: Vec<u8>) -> Image {
     let channels = if stored < 3 { 1 } else { 3 };
     let samples = match channels == stored {
         true => samples,
         false => samples.chunks_exact(stored).flat_map(|pixel| &pixel[..channels]).copied().collect(),
     };
-    Picture { width, height, channels, samples }
+    Image { width, height, channels, samples }
 }
 
 #[cfg(test)]
@@ -152,9 +152,9 @@ mod tests {
     }
 
     fn samples(bytes: Vec<u8>) -> (usize, Vec<u8>) {
-        let picture = decode(Cursor::new(bytes)).unwrap();
-        assert_eq!((picture.width, picture.height), (2, 1));
-        (picture.channels, picture.samples)
+        let image = decode(Cursor::new(bytes)).unwrap();
+        assert_eq!((image.width, image.height), (2, 1));
+        (image.channels, image.samples)
     }
 
     #[test]
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_picture_is_an_error_and_no_panic() {
+    fn a_damaged_image_is_an_error_and_no_panic() {
         let whole = png(png::ColorType::Rgb, png::BitDepth::Eight, &[1, 2, 3, 4, 5, 6]);
         for end in 8..whole.len() - 12 {
             assert!(decode(Cursor::new(whole[..end].to_vec())).is_err(), "{end} bytes");

@@ -1,4 +1,4 @@
-//! The size that a picture is brought to, and the part of it that is cut out: what a rule comes to for one picture.
+//! The size that an image is brought to, and the part of it that is cut out: what a rule comes to for one image.
 //!
 //! Every rounding is that of the library whose rule it is; see [`residua_ir::preparation`].
 
@@ -6,12 +6,12 @@ use crate::error::{Context, Result};
 use residua_ir::budget::Limit;
 use residua_ir::preparation::{Crop, Middle, Resize};
 
-use super::resize::Picture;
+use super::resize::Image;
 
 /// Rows and columns.
 pub(super) type Size = (usize, usize);
 
-/// The size of a picture of `height` by `width` after this rule.
+/// The size of an image of `height` by `width` after this rule.
 ///
 /// # Errors
 /// Where that is more than can be worked with.
@@ -26,7 +26,7 @@ pub(super) fn resized(rule: Resize, (height, width): Size) -> Result<Size> {
     };
     let pixels = (size.0 as u64).saturating_mul(size.1 as u64);
     let brought = || format!("it is {height}x{width}, which would be brought to {}x{}", size.0, size.1);
-    Limit::PicturePixels.check(pixels).with_context(brought)?;
+    Limit::ImagePixels.check(pixels).with_context(brought)?;
     Ok(size)
 }
 
@@ -42,7 +42,7 @@ fn shortest(edge: usize, (height, width): Size) -> Size {
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::cast_precision_loss,
-    reason = "sizes of pictures"
+    reason = "sizes of images"
 )]
 fn between(edge: usize, longest: usize, (height, width): Size) -> Size {
     let (rows, columns) = (height as f64, width as f64);
@@ -64,7 +64,7 @@ fn between(edge: usize, longest: usize, (height, width): Size) -> Size {
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::cast_precision_loss,
-    reason = "sizes of pictures"
+    reason = "sizes of images"
 )]
 fn keeping_ratio((rows, columns): Size, (height, width): Size, pick: fn(f64, f64) -> f64) -> Size {
     let ratio = pick(height as f64 / rows as f64, width as f64 / columns as f64);
@@ -72,19 +72,19 @@ fn keeping_ratio((rows, columns): Size, (height, width): Size, pick: fn(f64, f64
     (side(height), side(width))
 }
 
-/// The part of a picture that a crop leaves.
-pub(super) fn cropped(picture: &Picture, crop: Crop) -> Picture {
-    let Crop::Center { height, width, rounding, fill } = crop else { return picture.clone() };
-    let rows = Shift::of(picture.height, height, rounding);
-    let columns = Shift::of(picture.width, width, rounding);
-    let part = picture.cut(columns.skip, rows.skip, width.min(picture.width), height.min(picture.height));
+/// The part of an image that a crop leaves.
+pub(super) fn cropped(image: &Image, crop: Crop) -> Image {
+    let Crop::Center { height, width, rounding, fill } = crop else { return image.clone() };
+    let rows = Shift::of(image.height, height, rounding);
+    let columns = Shift::of(image.width, width, rounding);
+    let part = image.cut(columns.skip, rows.skip, width.min(image.width), height.min(image.height));
     if (part.width, part.height) == (width, height) {
         return part;
     }
     part.within(width, height, columns.before, rows.before, fill)
 }
 
-/// Where the middle lies along one axis: samples that are skipped, and samples of fill before the picture.
+/// Where the middle lies along one axis: samples that are skipped, and samples of fill before the image.
 #[derive(Debug, PartialEq)]
 struct Shift {
     skip: usize,
@@ -109,7 +109,7 @@ mod tests {
     /// Numbers of torchvision 0.29, timm 1.0.31 and transformers 5.23.
     #[test]
     fn sizes_are_those_of_the_libraries() {
-        let size = |rule, picture| resized(rule, picture).unwrap();
+        let size = |rule, image| resized(rule, image).unwrap();
         let edge = |edge| Resize::Shortest { edge };
         assert_eq!(size(edge(256), (375, 500)), (256, 341));
         assert_eq!(size(edge(256), (500, 375)), (341, 256));
@@ -139,12 +139,12 @@ mod tests {
     }
 
     #[test]
-    fn a_smaller_picture_lies_in_the_middle_of_the_fill() {
-        let picture = Picture { width: 1, height: 2, channels: 3, samples: vec![1, 2, 3, 4, 5, 6] };
+    fn a_smaller_image_lies_in_the_middle_of_the_fill() {
+        let image = Image { width: 1, height: 2, channels: 3, samples: vec![1, 2, 3, 4, 5, 6] };
         let crop = Crop::Center { height: 2, width: 2, rounding: Middle::HalfToEven, fill: [7, 8, 9] };
-        assert_eq!(cropped(&picture, crop).samples, [1, 2, 3, 7, 8, 9, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(cropped(&image, crop).samples, [1, 2, 3, 7, 8, 9, 4, 5, 6, 7, 8, 9]);
         let crop = Crop::Center { height: 1, width: 2, rounding: Middle::CutOff, fill: [0; 3] };
-        assert_eq!(cropped(&picture, crop).samples, [0, 0, 0, 1, 2, 3]);
-        assert_eq!(cropped(&picture, Crop::All), picture);
+        assert_eq!(cropped(&image, crop).samples, [0, 0, 0, 1, 2, 3]);
+        assert_eq!(cropped(&image, Crop::All), image);
     }
 }

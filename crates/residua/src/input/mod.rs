@@ -1,4 +1,4 @@
-//! What a model is run on: arrays and pictures from files, made to fit the model's inputs.
+//! What a model is run on: arrays and images from files, made to fit the model's inputs.
 //!
 //! Arrays come in the axis order of the source and leave in the order of the graph. Nothing is guessed in silence:
 //! what was done to an input beyond reading it is in [`Fed::notes`].
@@ -8,9 +8,9 @@ mod decode;
 #[cfg(feature = "images")]
 mod geometry;
 mod golden;
-mod npy;
 #[cfg(feature = "images")]
-mod picture;
+mod image;
+mod npy;
 #[cfg(feature = "images")]
 mod preparing;
 mod random;
@@ -43,7 +43,7 @@ pub struct Fed {
     pub rows: Vec<String>,
     /// What was done beyond reading.
     pub notes: Vec<String>,
-    /// How pictures were prepared, where there were some.
+    /// How images were prepared, where there were some.
     pub preparation: Option<Known>,
 }
 
@@ -60,7 +60,7 @@ enum Content {
     Array(Tensor),
     Arrays(Vec<(String, Tensor)>),
     #[cfg(feature = "images")]
-    Picture(resize::Picture),
+    Image(resize::Image),
 }
 
 fn read(path: &Path) -> Result<Content> {
@@ -70,7 +70,7 @@ fn read(path: &Path) -> Result<Content> {
         Some("npz") => npy::read_npz(path).map(Content::Arrays),
         Some("pb") => tensor_proto::read(path).map(Content::Array),
         #[cfg(feature = "images")]
-        Some("png" | "jpg" | "jpeg") => picture::read(path).map(Content::Picture),
+        Some("png" | "jpg" | "jpeg") => image::read(path).map(Content::Image),
         Some(_) | None => {
             bail!("{}: expected .npy, .npz, .pb, .png or .jpg", path.shown())
         }
@@ -102,9 +102,9 @@ fn split<'a>(model: &Checked, text: &'a str) -> Result<(Option<usize>, &'a Path)
 ///
 /// # Errors
 /// Where a file cannot be read or does not fit, or an input gets nothing.
-pub fn gather(model: &Model, files: &[String], pictures: &ImageOptions) -> Result<Fed> {
+pub fn gather(model: &Model, files: &[String], images: &ImageOptions) -> Result<Fed> {
     #[cfg(not(feature = "images"))]
-    let _ = pictures;
+    let _ = images;
     let graph = model.checked.graph();
     let inputs = graph.inputs();
     let mut pieces: Vec<Vec<Array>> = vec![Vec::new(); inputs.len()];
@@ -112,7 +112,7 @@ pub fn gather(model: &Model, files: &[String], pictures: &ImageOptions) -> Resul
     let mut feed = Feed {
         model,
         #[cfg(feature = "images")]
-        pictures,
+        images,
         notes: Vec::new(),
         prepared: Vec::new(),
     };
@@ -135,7 +135,7 @@ pub fn gather(model: &Model, files: &[String], pictures: &ImageOptions) -> Resul
         ensure!(index < inputs.len(), "{} files were given, the model has {} inputs", files.len(), inputs.len());
         let array = match content {
             #[cfg(feature = "images")]
-            Content::Picture(picture) => feed.picture(path, inputs[index], picture)?,
+            Content::Image(image) => feed.image(path, inputs[index], image)?,
             Content::Array(tensor) => feed.array(path, inputs[index], &tensor)?,
             Content::Arrays(_) => continue,
         };
@@ -162,9 +162,9 @@ pub fn gather(model: &Model, files: &[String], pictures: &ImageOptions) -> Resul
 struct Feed<'a> {
     model: &'a Model,
     #[cfg(feature = "images")]
-    pictures: &'a ImageOptions,
+    images: &'a ImageOptions,
     notes: Vec<String>,
-    /// How pictures are prepared for each input that got one.
+    /// How images are prepared for each input that got one.
     prepared: Vec<(ValueId, Known)>,
 }
 
@@ -176,12 +176,12 @@ impl Feed<'_> {
     }
 
     #[cfg(feature = "images")]
-    fn picture(&mut self, path: &Path, input: ValueId, picture: resize::Picture) -> Result<Array> {
+    fn image(&mut self, path: &Path, input: ValueId, image: resize::Image) -> Result<Array> {
         let what = || format!("{} cannot be made an input", path.shown());
         let known = match self.prepared.iter().find(|(of, _)| *of == input) {
             Some((_, known)) => known.clone(),
             None => {
-                let (known, notes) = picture::known(self.model, input, self.pictures).with_context(what)?;
+                let (known, notes) = image::known(self.model, input, self.images).with_context(what)?;
                 for text in notes {
                     self.note(text);
                 }
@@ -189,10 +189,10 @@ impl Feed<'_> {
                 known
             }
         };
-        if let Some(text) = preparing::squeezed(&known, (picture.height, picture.width)) {
+        if let Some(text) = preparing::squeezed(&known, (image.height, image.width)) {
             self.note(text);
         }
-        picture::prepare(self.model, input, picture, &known).with_context(what)
+        image::prepare(self.model, input, image, &known).with_context(what)
     }
 
     fn array(&mut self, path: &Path, input: ValueId, tensor: &Tensor) -> Result<Array> {

@@ -1,4 +1,4 @@
-//! How pictures are prepared in this run: what the user asks for, else what the file states, fitted to the model's size.
+//! How images are prepared in this run: what the user asks for, else what the file states, fitted to the model's size.
 //!
 //! Nothing is taken in silence: [`notes`] says each part with its source.
 
@@ -77,7 +77,7 @@ fn cut_share(known: &mut Known, share: f64, args: &ImageOptions, fixed: Fixed) -
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             clippy::cast_precision_loss,
-            reason = "sizes of pictures over a share above 0.1"
+            reason = "sizes of images over a share above 0.1"
         )]
         let before = |side: usize| (side as f64 / share).floor() as usize;
         let (rows, columns) = (before(height), before(width));
@@ -94,7 +94,7 @@ fn cut_share(known: &mut Known, share: f64, args: &ImageOptions, fixed: Fixed) -
     Ok(())
 }
 
-/// Height and width of what a preparation gives, where they do not depend on the picture.
+/// Height and width of what a preparation gives, where they do not depend on the image.
 fn result(known: &Known) -> Option<Size> {
     match (known.crop.as_ref().map(|crop| crop.value), known.resize.as_ref().map(|resize| resize.value)) {
         (Some(Crop::Center { height, width, .. }), _) => Some((height, width)),
@@ -103,12 +103,12 @@ fn result(known: &Known) -> Option<Size> {
     }
 }
 
-/// Where nothing is said of sizes, pictures are squeezed into the model's.
+/// Where nothing is said of sizes, images are squeezed into the model's.
 fn to_the_models_own(known: &mut Known, fixed: Fixed) -> Option<String> {
     let (Some(height), Some(width)) = fixed else {
         return match fixed {
             (None, None) => Some(format!(
-                "nothing says the size of pictures, and the model takes any: they keep their own; {} and {} say otherwise",
+                "nothing says the size of images, and the model takes any: they keep their own; {} and {} say otherwise",
                 Hint::Resize,
                 Hint::Crop
             )),
@@ -134,7 +134,7 @@ fn fit(known: &mut Known, fixed: Fixed) -> Result<Option<String>> {
         .collect();
     let options = [Hint::Resize, Hint::Crop].map(|hint| hint.to_string());
     if let Some(option) = by.iter().find(|by| options.iter().any(|option| option == *by)) {
-        bail!("{option} gives pictures of {height}x{width}, the model takes {rows}x{columns}");
+        bail!("{option} gives images of {height}x{width}, the model takes {rows}x{columns}");
     }
     let stated = by.first().copied().unwrap_or_default().to_owned();
     let least = rows.min(columns);
@@ -167,14 +167,14 @@ fn fit(known: &mut Known, fixed: Fixed) -> Result<Option<String>> {
         told.value = Crop::Center { height: rows, width: columns, rounding, fill };
     }
     Ok(Some(format!(
-        "{stated} prepares pictures of {height}x{width}, the model takes {rows}x{columns}: brought to that, with the same \
+        "{stated} prepares images of {height}x{width}, the model takes {rows}x{columns}: brought to that, with the same \
          share cut off; {} and {} say otherwise",
         Hint::Resize,
         Hint::Crop
     )))
 }
 
-/// Holds the size of a prepared picture against the model's.
+/// Holds the size of a prepared image against the model's.
 ///
 /// # Errors
 /// Where it is another.
@@ -189,7 +189,7 @@ pub(super) fn hold((height, width): Size, known: &Known, fixed: Fixed) -> Result
     );
     ensure!(
         (rows, columns) == (height, width),
-        "prepared it is {height}x{width}, the model takes {rows}x{columns}; {} and {} say how pictures are brought to its \
+        "prepared it is {height}x{width}, the model takes {rows}x{columns}; {} and {} say how images are brought to its \
          size",
         Hint::Resize,
         Hint::Crop
@@ -207,7 +207,7 @@ pub(super) fn values(known: &Known) -> residua_ir::preparation::Values {
     known.values.as_ref().map_or_else(|| Preprocessing::Raw.values(), |told| told.value)
 }
 
-/// Sentences for the user: what is done to pictures, and from where.
+/// Sentences for the user: what is done to images, and from where.
 pub(super) fn notes(known: &Known) -> Vec<String> {
     let values = values(known);
     let name = values.mode().map_or("custom", Preprocessing::name);
@@ -215,26 +215,26 @@ pub(super) fn notes(known: &Known) -> Vec<String> {
     let hint = Hint::Preprocess;
     let mut notes = vec![match (&known.values, known.assumed) {
         (Some(_), true) => format!(
-            "nothing in the file says how pictures are prepared; taken: {what}, {}; {hint} says otherwise",
+            "nothing in the file says how images are prepared; taken: {what}, {}; {hint} says otherwise",
             known.reason
         ),
-        (Some(_), false) => format!("pictures are prepared as {what}: {}", known.reason),
-        (None, _) => format!("pictures are prepared as {what}: {}; {hint} says otherwise", known.reason),
+        (Some(_), false) => format!("images are prepared as {what}: {}", known.reason),
+        (None, _) => format!("images are prepared as {what}: {}; {hint} says otherwise", known.reason),
     }];
     let by = geometry_by(known);
     if let Some(text) = geometry_text(known).filter(|_| by != [MODELS_OWN]) {
-        notes.push(format!("size of pictures: {text}: from {}", by.join(" and ")));
+        notes.push(format!("size of images: {text}: from {}", by.join(" and ")));
     }
     notes
 }
 
-/// A sentence about a picture whose size nothing says a rule for, where it has another size than the model.
-pub(super) fn squeezed(known: &Known, picture: Size) -> Option<String> {
+/// A sentence about an image whose size nothing says a rule for, where it has another size than the model.
+pub(super) fn squeezed(known: &Known, image: Size) -> Option<String> {
     let told = known.resize.as_ref().filter(|told| told.by == MODELS_OWN)?;
     let Resize::Exact { height, width } = told.value else { return None };
-    ((height, width) != picture).then(|| {
+    ((height, width) != image).then(|| {
         format!(
-            "pictures are brought to the model's {height}x{width} by {}, whatever the ratio of their sides; {} and {} say \
+            "images are brought to the model's {height}x{width} by {}, whatever the ratio of their sides; {} and {} say \
              otherwise",
             filter(known).name(),
             Hint::Resize,

@@ -1,8 +1,8 @@
-//! Pictures of 8-bit samples brought to another size, as Pillow's `Image.resize` does it, sample for sample.
+//! Images of 8-bit samples brought to another size, as Pillow's `Image.resize` does it, sample for sample.
 //!
-//! The filter is stretched over the source's pixels when the picture gets smaller (so nothing aliases), weights are
+//! The filter is stretched over the source's pixels when the image gets smaller (so nothing aliases), weights are
 //! rounded to 22 fractional bits, and the horizontal pass is rounded to 8 bits before the vertical one. Since
-//! networks were trained on pictures that went through Pillow, doing otherwise costs accuracy.
+//! networks were trained on images that went through Pillow, doing otherwise costs accuracy.
 //!
 //! The horizontal pass is the first one, but where the height shrinks by more than twice as many pixels as the width:
 //! so does Pillow since version 13. Versions before always begin with the horizontal one; samples then differ by at most 1.
@@ -13,7 +13,7 @@ use residua_ir::preparation::Filter;
 
 /// Samples of 8 bits, row by row, the channels of a pixel side by side.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Picture {
+pub(crate) struct Image {
     pub width: usize,
     pub height: usize,
     pub channels: usize,
@@ -74,7 +74,7 @@ struct Window {
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::cast_precision_loss,
-    reason = "sizes of pictures are far below 2^31, and the weights of a window add up to 2^22"
+    reason = "sizes of images are far below 2^31, and the weights of a window add up to 2^22"
 )]
 fn windows(from: usize, to: usize, filter: fn(f64) -> f64, radius: f64) -> Vec<Window> {
     let scale = from as f64 / to as f64;
@@ -110,8 +110,8 @@ fn weigh(window: &Window, sample: impl Fn(usize) -> u8) -> u8 {
     u8::try_from((sum >> FRACTION_BITS).clamp(0, 255)).unwrap_or(u8::MAX)
 }
 
-impl Picture {
-    /// The picture at another size.
+impl Image {
+    /// The image at another size.
     pub(crate) fn resize(&self, width: usize, height: usize, filter: Filter) -> Self {
         let (kernel, radius): (fn(f64) -> f64, f64) = match filter {
             Filter::Box => (box_of_one, 0.5),
@@ -121,11 +121,11 @@ impl Picture {
             Filter::Lanczos => (lanczos, 3.0),
             Filter::Nearest => return self.nearest(width, height),
         };
-        let across = |picture: Self| {
-            if width == picture.width { picture } else { picture.horizontally(width, kernel, radius) }
+        let across = |image: Self| {
+            if width == image.width { image } else { image.horizontally(width, kernel, radius) }
         };
-        let down = |picture: Self| {
-            if height == picture.height { picture } else { picture.vertically(height, kernel, radius) }
+        let down = |image: Self| {
+            if height == image.height { image } else { image.vertically(height, kernel, radius) }
         };
         let (fewer_rows, fewer_columns) = (self.height.saturating_sub(height), self.width.saturating_sub(width));
         if fewer_rows > 2 * fewer_columns { across(down(self.clone())) } else { down(across(self.clone())) }
@@ -155,7 +155,7 @@ impl Picture {
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         clippy::cast_precision_loss,
-        reason = "positions within a picture"
+        reason = "positions within an image"
     )]
     fn nearest(&self, width: usize, height: usize) -> Self {
         // Positions are summed up, as Pillow does it: where one lies on a border, rounding decides.
@@ -176,7 +176,7 @@ impl Picture {
         Self { width, height, samples, ..*self }
     }
 
-    /// A part of the picture, which must lie within it.
+    /// A part of the image, which must lie within it.
     pub(crate) fn cut(&self, left: usize, top: usize, width: usize, height: usize) -> Self {
         let mut samples = Vec::with_capacity(width * height * self.channels);
         for y in top..top + height {
@@ -186,7 +186,7 @@ impl Picture {
         Self { width, height, samples, ..*self }
     }
 
-    /// The picture within a larger one of this colour, whose sides are at least its own and what is before it.
+    /// The image within a larger one of this colour, whose sides are at least its own and what is before it.
     pub(crate) fn within(&self, width: usize, height: usize, left: usize, top: usize, fill: [u8; 3]) -> Self {
         let channels = self.channels;
         let mut samples = fill[..channels.min(3)].repeat(width * height);
@@ -218,7 +218,7 @@ impl Picture {
 mod tests {
     use super::*;
 
-    fn pattern() -> Picture {
+    fn pattern() -> Image {
         let (width, height, channels) = (17usize, 13usize, 3usize);
         let mut samples = Vec::new();
         for y in 0..height {
@@ -228,7 +228,7 @@ mod tests {
                 }
             }
         }
-        Picture { width, height, channels, samples }
+        Image { width, height, channels, samples }
     }
 
     fn adler32(bytes: &[u8]) -> u32 {

@@ -1,4 +1,4 @@
-//! Whether a model whose batch was made free gives for each picture what its source gave for it alone.
+//! Whether a model whose batch was made free gives for each image what its source gave for it alone.
 
 use crate::error::{Context, Error, Result};
 use residua_exec::compare::difference;
@@ -24,8 +24,8 @@ pub fn at_sizes_of(source: &Checked, written: &Checked, settings: &Settings) -> 
     fitted.map_err(Error::Refused)
 }
 
-/// Holds a batch of several against the source run on its pictures one after the other; `held` is what was found at the
-/// batch of the source, whose bounds are those of each picture.
+/// Holds a batch of several against the source run on its images one after the other; `held` is what was found at the
+/// batch of the source, whose bounds are those of each image.
 ///
 /// # Errors
 /// Where one of the models cannot be run.
@@ -44,7 +44,7 @@ pub fn prove_batches(
     let mut alone = Vec::new();
     let mut parts: Vec<Vec<Array>> = Vec::new();
     for batch in 0..BATCHES {
-        // Other pictures than those of the proof at one batch.
+        // Other images than those of the proof at one batch.
         let seed = SEED.wrapping_add(batch as u64 + 1);
         let inputs = probe::arrays(source.graph(), &source, range, seed)?;
         alone.push(run(&source, Precision::F64, &inputs, &[], settings)?.outputs);
@@ -85,7 +85,7 @@ fn compare(
             let difference = difference(expected, &found)?;
             if !within(&difference, bound) {
                 let reason = format!(
-                    "`{}`: in a batch of {BATCHES} of the source's, picture {batch} is off by {:e} from what the source \
+                    "`{}`: in a batch of {BATCHES} of the source's, image {batch} is off by {:e} from what the source \
                      gives for it alone, where {bound:e} is the bound",
                     value.name, difference.max_abs
                 );

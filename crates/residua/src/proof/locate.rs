@@ -76,7 +76,7 @@ pub(super) struct Window {
     pub(super) dilations: [usize; 2],
     pub(super) padding: Padding,
     groups: usize,
-    /// Zeros that are put around the picture before, where that is not the operator's own padding.
+    /// Zeros that are put around the image before, where that is not the operator's own padding.
     pub(super) zeros: Pads,
 }
 
@@ -170,7 +170,7 @@ impl Window {
     }
 }
 
-/// Zeros around a picture by an operator of its own.
+/// Zeros around an image by an operator of its own.
 fn zeros_before(model: &Checked, node: &Node) -> Pads {
     let before = node.inputs.first().and_then(|&x| model.graph().producer(x));
     match before.map(|before| &model.graph().node(before).op) {

@@ -67,7 +67,7 @@ pub struct Settings {
     pub threads: Option<usize>,
     /// Sizes of the inputs in this workspace's axis order, where the user fixed them.
     pub input_shapes: Vec<Option<Vec<usize>>>,
-    /// Range of the values that the inputs are made of: that of prepared pictures, where it is known.
+    /// Range of the values that the inputs are made of: that of prepared images, where it is known.
     pub input_range: Option<(f32, f32)>,
     /// Replaces the derived bound.
     pub tolerance: Option<f64>,

@@ -9,7 +9,7 @@ use residua_ir::{Checked, Graph, Hint, Shape, validate};
 /// Sizes tried for a free height and width: large enough for five halvings, then larger.
 const FREE_SIZES: [usize; 3] = [64, 224, 512];
 
-/// Pictures at least this high get a batch of one; smaller ones more, so that batches are tried too.
+/// Images at least this high get a batch of one; smaller ones more, so that batches are tried too.
 const LARGE: usize = 96;
 
 /// The model with every size known: what the user fixed, what another model fixes, axis by axis, then what a probe needs.
@@ -59,12 +59,12 @@ fn sizes(shape: &Shape, elsewhere: &[Option<usize>], free: usize) -> Vec<usize> 
     (0..shape.rank()).map(|axis| known(axis).unwrap_or(if axis == 0 { batch } else { free })).collect()
 }
 
-/// Cells along each side of a picture.
+/// Cells along each side of an image.
 const CELLS: usize = 4;
 
 /// One array for each input, of numbers that f32 holds exactly, spread over `range`.
 ///
-/// Pictures are a chequerboard of noise and of flat cells, one level a channel. Over noise, sums of many pixels are all
+/// Images are a chequerboard of noise and of flat cells, one level a channel. Over noise, sums of many pixels are all
 /// alike; flat cells drive whole regions of a map negative or positive, borders among them, so that what padding
 /// holds and where a pool starts shows in the output. The same seed gives the same numbers on every machine.
 pub(super) fn arrays(graph: &Graph, model: &Checked, range: (f32, f32), seed: u64) -> Result<Vec<Array>> {

@@ -425,8 +425,8 @@ fn magnifying() -> Checked {
     validate(residua_import::load(&path).unwrap()).unwrap()
 }
 
-/// Settings for a model that takes pictures of 0 to 255.
-fn pictures() -> Settings {
+/// Settings for a model that takes images of 0 to 255.
+fn images() -> Settings {
     Settings { input_range: Some((0.0, 255.0)), ..Settings::default() }
 }
 
@@ -442,7 +442,7 @@ fn rounded_anew(model: &Checked) -> Checked {
 #[test]
 fn what_a_network_magnifies_is_held_layer_by_layer() {
     let model = magnifying();
-    let found = prove(&model, &rounded_anew(&model), Relation::Rearranged, &pictures()).unwrap();
+    let found = prove(&model, &rounded_anew(&model), Relation::Rearranged, &images()).unwrap();
     assert_eq!(found.verdict, Verdict::Same, "{found:?}");
     let output = &found.outputs[0];
     let apart = output.end_to_end.as_ref().expect("outputs that are apart from end to end");
@@ -450,7 +450,7 @@ fn what_a_network_magnifies_is_held_layer_by_layer() {
     assert!(output.max_abs <= output.bound);
     assert!(found.method.contains("each layer"), "{}", found.method);
     // No bit may differ where nothing but names changed.
-    let exact = prove(&model, &rounded_anew(&model), Relation::Identical, &pictures()).unwrap();
+    let exact = prove(&model, &rounded_anew(&model), Relation::Identical, &images()).unwrap();
     assert_eq!(exact.verdict, Verdict::Different);
     assert!(exact.found.contains("not bit-identical"), "{}", exact.found);
 }
@@ -474,7 +474,7 @@ fn a_fault_in_a_network_that_magnifies_is_found_where_it_is_made() {
             }
         });
         assert!(touched > 0, "no tensor {tensor}");
-        let found = prove(&model, &changed, Relation::Rearranged, &pictures()).unwrap();
+        let found = prove(&model, &changed, Relation::Rearranged, &images()).unwrap();
         assert_eq!(found.verdict, Verdict::Different, "{tensor}");
         let first = found.first_divergence.expect("a place");
         assert_eq!((first.a.raw(), first.same_inputs), (layer, true), "{tensor}: {first:?}");

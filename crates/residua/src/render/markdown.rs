@@ -55,7 +55,7 @@ fn escaped(text: &str, keep_underscore: impl Fn(Option<char>, Option<char>) -> b
             '>' => out.push_str("&gt;"),
             '_' if keep_underscore(before, after) => out.push('_'),
             '\\' | '`' | '*' | '_' | '~' | '$' => out.extend(['\\', c]),
-            // A link or a picture; without the second part brackets are none.
+            // A link or an image; without the second part brackets are none.
             ']' if matches!(after, Some('(' | '[' | ':')) => out.push_str("\\]"),
             // A heading, and an item of a list.
             '#' | '+' | '-' | '='

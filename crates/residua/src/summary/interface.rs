@@ -45,7 +45,7 @@ fn layout(shape: &Shape, order: &SourceOrder) -> Option<&'static str> {
     match (shape.dims(), order) {
         ([_, _], _) => Some("NC"),
         ([_, _, _, _], SourceOrder::Permuted(perm)) if perm == &[0, 2, 3, 1] => Some("NHWC"),
-        // A graph that takes pictures channels last and transposes them itself.
+        // A graph that takes images channels last and transposes them itself.
         ([_, height, _, channels], SourceOrder::Same) if is_color(channels) && !is_color(height) => Some("NHWC"),
         ([_, _, _, _], SourceOrder::Same) => Some("NCHW"),
         _ => None,

@@ -39,9 +39,9 @@ pub struct LayerRow<'a> {
     pub window: Windows,
     /// Bytes of what it gives, for a batch of 1. Null where a size is not known.
     pub memory: Option<u64>,
-    /// Of the picture, through the widest path.
+    /// Of the image, through the widest path.
     pub receptive_field: Option<Field>,
-    /// Pixels of the picture between neighbouring pixels of the result.
+    /// Pixels of the image between neighbouring pixels of the result.
     pub step: Option<[u64; 2]>,
     /// Share of all parameters that this layer and those above it have.
     pub cumulative_parameters: Option<f64>,
@@ -79,7 +79,7 @@ impl Windows {
     }
 }
 
-/// A receptive field: `[427, 427]`, or `"all"` of the picture.
+/// A receptive field: `[427, 427]`, or `"all"` of the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Field {

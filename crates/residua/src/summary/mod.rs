@@ -59,11 +59,11 @@ pub struct Summary<'a> {
     pub architecture: Option<&'a Architecture>,
     /// Layers of which nothing is known but their class.
     pub unknown: Vec<Unknown>,
-    /// The mode in which values of pictures are scaled, `custom` where it has no name; null where nothing tells.
+    /// The mode in which values of images are scaled, `custom` where it has no name; null where nothing tells.
     pub preprocessing: Option<&'static str>,
     /// In words: how that is known.
     pub preprocessing_known_by: Option<String>,
-    /// Each part of how pictures are prepared, and from where it is.
+    /// Each part of how images are prepared, and from where it is.
     pub preparation: Option<Known>,
     /// What goes in.
     pub inputs: Vec<Interface<'a>>,

@@ -22,7 +22,7 @@ impl LazyBytes for Nothing {
     }
 }
 
-const PICTURE: Input = Input { channels: 3, size: Some([224, 224]) };
+const IMAGE: Input = Input { channels: 3, size: Some([224, 224]) };
 
 fn counts(part: &str) -> serde_json::Map<String, Value> {
     let text = std::fs::read_to_string(residua_tests::folder().join("counts/counts.json")).unwrap();
@@ -58,7 +58,7 @@ fn torch(name: &str) -> Checked {
         name: name.to_owned(),
         sizes: Sizes { deep_stem: [form.stem_width / 2; 2], gates },
         form,
-        input: PICTURE,
+        input: IMAGE,
         head: Some(Head::new(HeadPool::Global, Some(classifier))),
         conventions: residua_resnet::recipe::Conventions { norms, ..class.conventions.clone() },
         names: Vec::new(),
@@ -146,7 +146,7 @@ fn keras_counts_the_same_parameters() {
             Some(name) => format!("{}v2", name.to_lowercase()),
             None => format!("{}v1", name.to_lowercase()),
         };
-        let model = built(&KerasModelClass::named(&ours, PICTURE, Some(1000)).unwrap(), "keras");
+        let model = built(&KerasModelClass::named(&ours, IMAGE, Some(1000)).unwrap(), "keras");
         for count in [Count::Residua, Count::Keras] {
             let [total, trainable, _] = totals(&model, count);
             assert_eq!(total, expected["count_params"].as_u64().unwrap(), "{name}");

@@ -46,7 +46,7 @@ fn written(out: &mut dyn Write, style: Style, converted: &Converted, seconds: f6
             let what = if extra.ends_with(CONFIG) {
                 "configuration"
             } else if extra.ends_with(PROCESSOR) {
-                "preparation of pictures"
+                "preparation of images"
             } else {
                 "weights"
             };
@@ -74,19 +74,18 @@ fn written(out: &mut dyn Write, style: Style, converted: &Converted, seconds: f6
     list(out, converted.notes().into_iter().cloned())
 }
 
-/// What is recorded about preparing pictures, and from where it is.
+/// What is recorded about preparing images, and from where it is.
 fn prepared(known: &Known) -> Vec<String> {
     let values = known.values.as_ref().zip(known.name());
     let mut lines: Vec<String> = values
         .map(|(values, name)| {
             let how = if known.assumed { "assumed, " } else { "" };
-            format!("pictures recorded as `{name}` ({}): {how}{}", values.value.describe(), known.reason)
+            format!("images recorded as `{name}` ({}): {how}{}", values.value.describe(), known.reason)
         })
         .into_iter()
         .collect();
     if let Some(text) = preparation::geometry_text(known) {
-        lines
-            .push(format!("size of pictures recorded: {text}: from {}", preparation::geometry_by(known).join(" and ")));
+        lines.push(format!("size of images recorded: {text}: from {}", preparation::geometry_by(known).join(" and ")));
     }
     lines.extend(known.conflicts.iter().map(|conflict| conflict.text.clone()));
     lines

@@ -7,7 +7,7 @@ use super::activation::activated;
 use crate::keras::json::Fields;
 use crate::keras::layer_call::{LayerCall, Lowered, Stop, Val, Weight};
 
-/// The `padding` key for windows over a picture in NCHW; explicit amounts wherever they can be known.
+/// The `padding` key for windows over an image in NCHW; explicit amounts wherever they can be known.
 pub(super) fn padding(fields: Fields<'_>, x: &Val, windows: [Window; 2]) -> Lowered<Padding> {
     match fields.str("padding")?.unwrap_or("valid") {
         "valid" | "VALID" => return Ok(Padding::default()),
@@ -61,7 +61,7 @@ fn oihw<'v>(weight: Weight<'v>) -> Weight<'v> {
 /// `Conv2D`. Kernel (h, w, in / groups, out).
 pub(super) fn conv(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
     let x = layer_call.input()?;
-    let x = layer_call.picture(&x)?;
+    let x = layer_call.image(&x)?;
     let Geometry { kernel: [h, w], conv, use_bias } = geometry(layer_call, &x)?;
     let filters = layer_call.fields().required_usize("filters")?;
     let groups = layer_call.fields().usize("groups")?.unwrap_or(1);
@@ -100,7 +100,7 @@ fn channels(layer_call: &LayerCall<'_, '_>, x: &Val) -> Lowered<usize> {
 /// `DepthwiseConv2D`.
 pub(super) fn depthwise(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
     let x = layer_call.input()?;
-    let x = layer_call.picture(&x)?;
+    let x = layer_call.image(&x)?;
     let Geometry { kernel, conv, use_bias } = geometry(layer_call, &x)?;
     let groups = channels(layer_call, &x)?;
     let multiplier = layer_call.fields().usize("depth_multiplier")?.unwrap_or(1);
@@ -116,7 +116,7 @@ pub(super) fn depthwise(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
 /// `SeparableConv2D`: depthwise with the window, then 1x1 over all channels.
 pub(super) fn separable(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
     let x = layer_call.input()?;
-    let x = layer_call.picture(&x)?;
+    let x = layer_call.image(&x)?;
     let Geometry { kernel, conv, use_bias } = geometry(layer_call, &x)?;
     let groups = channels(layer_call, &x)?;
     let multiplier = layer_call.fields().usize("depth_multiplier")?.unwrap_or(1);

@@ -8,7 +8,7 @@ use crate::keras::order;
 
 /// `Dense`: a matrix over the last source axis. Kernel (in, out).
 ///
-/// On pictures whose channels come last in the source it is a 1x1 convolution; behind a flattened picture the kernel's
+/// On images whose channels come last in the source it is a 1x1 convolution; behind a flattened image the kernel's
 /// rows are viewed in the graph's order.
 pub(super) fn dense(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
     let fields = layer_call.fields();

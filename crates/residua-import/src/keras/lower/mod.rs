@@ -116,10 +116,10 @@ fn why_opaque(class: &str) -> String {
     match class {
         "Lambda" => "a Lambda layer is Python code, which is neither decoded nor run".to_owned(),
         "Resizing" | "CenterCrop" | "RandomCrop" => {
-            "it resizes or crops pictures also when the model is run; do that before the model".to_owned()
+            "it resizes or crops images also when the model is run; do that before the model".to_owned()
         }
         "AutoContrast" | "Equalization" | "Solarization" | "CLAHE" => {
-            "it changes pictures also when the model is run; do that before the model".to_owned()
+            "it changes images also when the model is run; do that before the model".to_owned()
         }
         _ => format!("layers of class {class} are not known"),
     }

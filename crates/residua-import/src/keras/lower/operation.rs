@@ -203,7 +203,7 @@ fn elementwise(layer_call: &mut LayerCall<'_, '_>, op: Elementwise) -> Lowered {
     Ok(layer_call.finish(op, &operands, order))
 }
 
-/// A reduction over source axes; over all pixels of a picture it is a global pooling.
+/// A reduction over source axes; over all pixels of an image it is a global pooling.
 fn reduce(layer_call: &mut LayerCall<'_, '_>, kind: PoolKind, fields: Fields<'_>) -> Lowered {
     let x = layer_call.input()?;
     let x = if x.axes().is_none() { layer_call.plain(&x)? } else { x };
@@ -312,10 +312,10 @@ fn range(slice: &Value, size: Option<usize>) -> Option<(usize, Option<usize>, us
     Some((start, end, step))
 }
 
-/// Constant padding of a picture's pixels or channels, as shortcuts without weights have it.
+/// Constant padding of an image's pixels or channels, as shortcuts without weights have it.
 fn pad(layer_call: &mut LayerCall<'_, '_>, fields: Fields<'_>) -> Lowered {
     let x = layer_call.input()?;
-    let constant = || Stop::Opaque("only padding of pictures with a constant has an operator".to_owned());
+    let constant = || Stop::Opaque("only padding of images with a constant has an operator".to_owned());
     let mode = fields.str("mode")?.unwrap_or("constant").to_ascii_lowercase();
     let amounts = either(fields.constant("pad_width")?, fields.constant("paddings")?);
     let amounts = amounts.filter(|amounts| amounts.shape == [4, 2] && mode == "constant" && x.rank() == Some(4));

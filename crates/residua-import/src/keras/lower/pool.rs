@@ -10,7 +10,7 @@ use crate::keras::order;
 /// `MaxPooling2D` and `AveragePooling2D`. Padding counts for neither.
 pub(super) fn windows(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
     let x = layer_call.input()?;
-    let x = layer_call.picture(&x)?;
+    let x = layer_call.image(&x)?;
     let fields = layer_call.fields();
     let kernel = fields.pair_or("pool_size", [2, 2])?;
     let strides = fields.pair_or("strides", kernel)?;
@@ -30,7 +30,7 @@ pub(super) fn windows(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
 /// `GlobalMaxPooling2D` and `GlobalAveragePooling2D`.
 pub(super) fn global(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
     let x = layer_call.input()?;
-    let x = layer_call.picture(&x)?;
+    let x = layer_call.image(&x)?;
     let keep_dims = layer_call.fields().bool_or("keepdims", false)?;
     let kind = if layer_call.layer.class == "GlobalMaxPooling2D" { PoolKind::Max } else { PoolKind::Mean };
     let order = if keep_dims { x.order.clone() } else { order::permuted(vec![0, 1]) };
@@ -45,7 +45,7 @@ fn rows_and_columns(layer_call: &mut LayerCall<'_, '_>) -> Lowered<(Val, [usize;
     let first = if layer_call.is_channels_first()? { 2 } else { 1 };
     match x.axes() {
         Some(axes) if axes.len() == 4 && axes[0] == 0 => Ok((x, [axes[first], axes[first + 1]])),
-        Some(_) | None => Ok((layer_call.picture(&x)?, [2, 3])),
+        Some(_) | None => Ok((layer_call.image(&x)?, [2, 3])),
     }
 }
 

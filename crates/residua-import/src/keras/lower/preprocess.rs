@@ -1,4 +1,4 @@
-//! Layers that prepare pictures within the model: rescaling and normalisation by constants.
+//! Layers that prepare images within the model: rescaling and normalisation by constants.
 
 use residua_ir::{Activation, Elementwise, Op, Role, SourceOrder, Tensor};
 

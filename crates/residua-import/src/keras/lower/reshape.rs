@@ -12,7 +12,7 @@ fn in_source_order(x: &Val) -> bool {
     moved.is_sorted()
 }
 
-/// `Flatten`. A picture stays as it lies; that the source has its pixels before its channels is kept as its order.
+/// `Flatten`. An image stays as it lies; that the source has its pixels before its channels is kept as its order.
 pub(super) fn flatten(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
     let x = layer_call.input()?;
     let rank = layer_call.rank(&x)?;

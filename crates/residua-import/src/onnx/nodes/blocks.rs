@@ -1,4 +1,4 @@
-//! Channels to pixels and back: blocks of a picture as channels.
+//! Channels to pixels and back: blocks of an image as channels.
 
 use residua_ir::{Arithmetic, Extent, Op, ReshapeDim, ValueId};
 
@@ -11,7 +11,7 @@ fn operand(r: &mut Reader<'_>) -> Result<(ValueId, i64, [Extent; 4]), Unread> {
     let block = r.attributes.int("blocksize")?.filter(|&block| block > 0);
     let block = block.ok_or_else(|| Misused("`blocksize` must be at least 1".to_owned()))?;
     let sizes = <[Extent; 4]>::try_from(r.sizes_of(0)?);
-    Ok((x, block, sizes.map_err(|_| Unknown("only pictures are known, of four axes".to_owned()))?))
+    Ok((x, block, sizes.map_err(|_| Unknown("only images are known, of four axes".to_owned()))?))
 }
 
 fn compute(by: Arithmetic, a: &Extent, b: i64) -> Result<Extent, Unread> {

@@ -57,12 +57,12 @@ fn channels_last(r: &Reader<'_>) -> Result<bool, Unread> {
     r.attributes.flag("channels_last", false)
 }
 
-/// A picture with its channels moved.
+/// An image with its channels moved.
 fn turned(r: &mut Reader<'_>, what: &str, x: ValueId, perm: [usize; 4]) -> ValueId {
     r.step(what, Op::Transpose { perm: perm.to_vec() }, &[x])
 }
 
-/// The last node of a picture's operator, behind which channels go back to the end.
+/// The last node of an image's operator, behind which channels go back to the end.
 fn turned_back(r: &mut Reader<'_>, last: bool, op: Op, inputs: &[ValueId]) -> Read {
     if !last {
         return r.end(op, inputs);

@@ -56,7 +56,7 @@ impl Operator {
     }
 }
 
-/// Pictures and what lies along one axis.
+/// Images and what lies along one axis.
 const PLANES: &str = "1-D and 2-D";
 
 /// All of them, by name.

@@ -1,4 +1,4 @@
-//! Convolutions and pools. What has one spatial axis is read as a picture of one row.
+//! Convolutions and pools. What has one spatial axis is read as an image of one row.
 
 use residua_ir::shape::window::{Window, resolve, same_upper_any_size};
 use residua_ir::{
@@ -168,12 +168,12 @@ fn groups(r: &Reader<'_>) -> Result<usize, Unread> {
     usize::try_from(groups).map_err(|_| Misused(format!("`group` is {groups}")))
 }
 
-/// Attributes of a convolution of pictures by a kernel of known sizes.
+/// Attributes of a convolution of images by a kernel of known sizes.
 pub(super) fn conv_attributes(r: &Reader<'_>, x: ValueId, kernel: ValueId) -> Result<Conv, Unread> {
     let plane = Plane::of(r, x)?;
     let shape = r.scope.shape(kernel)?.as_fixed();
     let (Some(&[_, _, height, width]), false) = (shape.as_deref(), plane.line) else {
-        return Err(Unknown("only pictures are known, of four axes, and kernels of known sizes".to_owned()));
+        return Err(Unknown("only images are known, of four axes, and kernels of known sizes".to_owned()));
     };
     let groups = groups(r)?;
     let Attributes { strides, dilations, padding, .. } = plane.window(r, Some([height, width]))?;

@@ -71,7 +71,7 @@ pub(super) fn class(module: &Module) -> Class {
     }
 }
 
-/// Whether a softmax is over the features of a picture, which is what torch takes for two axes where none is given.
+/// Whether a softmax is over the features of an image, which is what torch takes for two axes where none is given.
 fn over_features(module: &Module) -> bool {
     matches!(module.attributes.get("dim"), None | Some(Attribute::None | Attribute::Int(1 | -1)))
 }

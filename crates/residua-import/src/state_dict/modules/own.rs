@@ -132,7 +132,7 @@ fn convolution(module: &Module) -> Own {
     }
 }
 
-/// What a convolution adds on each side; [`None`] where that depends on the picture.
+/// What a convolution adds on each side; [`None`] where that depends on the image.
 fn padding(module: &Module) -> Option<Pads> {
     let of = |key: &str| module.attributes.get(key).and_then(pair);
     match module.attributes.get("padding")? {
@@ -161,7 +161,7 @@ pub(super) fn pool(module: &Module) -> Option<Pool> {
     let name = module.class.rsplit('.').next().unwrap_or(&module.class);
     let same = name.ends_with("Same");
     let pads = if same {
-        // timm's: with stride 1 as much is added as keeps the size; with others that depends on the picture.
+        // timm's: with stride 1 as much is added as keeps the size; with others that depends on the image.
         let [rows, columns] = [0, 1].map(|axis| kernel[axis].saturating_sub(1).saturating_mul(dilation[axis]));
         if stride != [1, 1] {
             return None;

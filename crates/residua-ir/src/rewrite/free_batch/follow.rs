@@ -126,11 +126,11 @@ impl<'m> Follower<'m> {
                 let lane = self.alone(node, lane)?;
                 match repeats.get(lane.axis) {
                     Some(Extent::Known(1)) => Ok(Step::same(lane)),
-                    Some(_) | None => Err("it repeats pictures".to_owned()),
+                    Some(_) | None => Err("it repeats images".to_owned()),
                 }
             }
             Flow::SizesAlone => Ok(Step { lane: None, instead: None }),
-            Flow::Everything => Err("it looks for the range of all pictures of a batch together".to_owned()),
+            Flow::Everything => Err("it looks for the range of all images of a batch together".to_owned()),
             Flow::Anywhere => Err(format!("{} is not followed for a free batch", node.op.name())),
             Flow::Unknown => Err("nothing is known of this operator, nor what it does to a batch".to_owned()),
         }
@@ -139,14 +139,14 @@ impl<'m> Follower<'m> {
     /// The lane of the first operand, where no other has one.
     fn alone(&self, node: &Node, lane: Option<Lane>) -> Result<Lane> {
         let others = node.read().iter().skip(1).any(|&value| self.lane(value).is_some());
-        lane.filter(|_| !others).ok_or_else(|| "weights of its own for each picture".to_owned())
+        lane.filter(|_| !others).ok_or_else(|| "weights of its own for each image".to_owned())
     }
 
     /// An operator on `[N, C, H, W]`.
     fn of_images(&self, node: &Node, lane: Option<Lane>) -> Result<Step> {
         let lane = self.alone(node, lane)?;
         if lane.axis != 0 {
-            return Err(format!("pictures lie along axis {} of its operand", lane.axis));
+            return Err(format!("images lie along axis {} of its operand", lane.axis));
         }
         Ok(Step::same(lane))
     }
@@ -155,7 +155,7 @@ impl<'m> Follower<'m> {
     fn only(&self, node: &Node, lane: Option<Lane>, along: &[usize]) -> Result<Step> {
         let lane = self.alone(node, lane)?;
         if along.contains(&lane.axis) {
-            return Err(format!("{} mixes the pictures of a batch", node.op.name()));
+            return Err(format!("{} mixes the images of a batch", node.op.name()));
         }
         Ok(Step::same(lane))
     }
@@ -181,11 +181,11 @@ impl<'m> Follower<'m> {
             let Some(lane) = self.lane(value) else { continue };
             let lane = Lane { axis: lane.axis + most - rank, ..lane };
             if found.is_some_and(|other| other != lane) || lane.axis + apart >= most {
-                return Err("its operands have their pictures along different axes".to_owned());
+                return Err("its operands have their images along different axes".to_owned());
             }
             found = Some(lane);
         }
-        let lane = found.ok_or("it has no operand with pictures")?;
+        let lane = found.ok_or("it has no operand with images")?;
         for (&value, rank) in node.inputs.iter().zip(&ranks).filter(|(value, _)| self.lane(**value).is_none()) {
             let Some(axis) = (lane.axis + rank).checked_sub(most) else { continue };
             if self.dims(value)?[axis] != Dim::Fixed(1) {
@@ -206,16 +206,16 @@ impl<'m> Follower<'m> {
     }
 
     fn concat(&self, node: &Node, axis: usize) -> Result<Step> {
-        let lane = node.inputs.iter().find_map(|&value| self.lane(value)).ok_or("it has no operand with pictures")?;
+        let lane = node.inputs.iter().find_map(|&value| self.lane(value)).ok_or("it has no operand with images")?;
         if lane.axis == axis {
-            return Err("it joins pictures to a batch".to_owned());
+            return Err("it joins images to a batch".to_owned());
         }
         let mut changed = false;
         let mut operands = Vec::with_capacity(node.inputs.len());
         for &value in &node.inputs {
             operands.push(match self.lane(value) {
                 Some(other) if other == lane => Expr::Old(value),
-                Some(_) => return Err("its operands have their pictures along different axes".to_owned()),
+                Some(_) => return Err("its operands have their images along different axes".to_owned()),
                 None if lane.factor == 1 && self.dims(value)?.get(lane.axis) == Some(&Dim::Fixed(1)) => {
                     changed = true;
                     let (size, extent) = self.size(1);
@@ -243,7 +243,7 @@ impl<'m> Follower<'m> {
             return if is_whole {
                 Ok(Step { lane: Some(lane), instead: Some(instead) })
             } else {
-                Err("it makes one row of all pictures".to_owned())
+                Err("it makes one row of all images".to_owned())
             };
         }
         let others: Option<usize> = (0..axis).filter(|&at| at != lane.axis).map(|at| dims[at].fixed()).product();
@@ -308,7 +308,7 @@ impl<'m> Follower<'m> {
         if step == 1 && self.dims(node.inputs[0])?[axis] == self.dims(node.output())?[axis] {
             return Ok(Step { lane: Some(lane), instead: Some(Expr::Old(node.inputs[0])) });
         }
-        Err("it takes some pictures of a batch".to_owned())
+        Err("it takes some images of a batch".to_owned())
     }
 
     fn gather(&self, node: &Node, axis: usize) -> Result<Step> {
@@ -319,7 +319,7 @@ impl<'m> Follower<'m> {
                 Ok(Step::same(Lane { axis: lane.axis + self.rank(indices)? - 1, ..lane }))
             }
             (None, Some(lane)) => Ok(Step::same(Lane { axis: lane.axis + axis, ..lane })),
-            (Some(_), _) | (None, None) => Err("it takes some pictures of a batch".to_owned()),
+            (Some(_), _) | (None, None) => Err("it takes some images of a batch".to_owned()),
         }
     }
 

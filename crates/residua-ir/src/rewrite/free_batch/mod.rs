@@ -131,7 +131,7 @@ fn name(model: &Checked) -> Dim {
     };
     let declared =
         model.graph().inputs().iter().filter_map(|&id| first_size(model, id)).find(|dim| dim.fixed().is_none());
-    let ours = ["N", "batch", "batch_size"].into_iter().find(|name| !taken(name)).unwrap_or("pictures");
+    let ours = ["N", "batch", "batch_size"].into_iter().find(|name| !taken(name)).unwrap_or("images");
     declared.cloned().unwrap_or_else(|| Dim::symbol(ours))
 }
 

@@ -10,7 +10,7 @@ use crate::rewrite::RewriteError;
 use crate::rewrite::edit::{Edits, Expr};
 
 pub(super) const PASS: Form =
-    Form { name: "padding", what: "made zeros around pictures the padding of the window behind them", find };
+    Form { name: "padding", what: "made zeros around images the padding of the window behind them", find };
 
 fn find(m: &Matcher<'_>, edits: &mut Edits<'_>) -> Result<Found, RewriteError> {
     let mut found = Found::default();

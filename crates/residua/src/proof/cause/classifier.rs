@@ -20,17 +20,17 @@ pub(super) fn trials(case: &Case<'_>) -> Result<Vec<Trial>> {
             let turned = (0..inputs * outputs).map(|at| weights.kernel[at % outputs * inputs + at / outputs]).collect();
             orders.push(("its matrix is transposed".to_owned(), turned));
         }
-        let picture = flattened(case.b(), case.b().model.graph().node(b.anchor).inputs[0]);
-        if let Some([channels, pixels]) = picture
-            .filter(|picture| picture.iter().all(|&size| size > 1) && picture.iter().product::<usize>() == inputs)
+        let image = flattened(case.b(), case.b().model.graph().node(b.anchor).inputs[0]);
+        if let Some([channels, pixels]) =
+            image.filter(|image| image.iter().all(|&size| size > 1) && image.iter().product::<usize>() == inputs)
         {
             let rows = weights.kernel.chunks(inputs);
             let last =
                 rows.clone().flat_map(|row| (0..inputs).map(|at| row[at % pixels * channels + at / pixels])).collect();
-            orders.push(("its matrix is for pictures that are flattened with their channels last".to_owned(), last));
+            orders.push(("its matrix is for images that are flattened with their channels last".to_owned(), last));
             let first =
                 rows.flat_map(|row| (0..inputs).map(|at| row[at % channels * pixels + at / channels])).collect();
-            orders.push(("its matrix is for pictures that are flattened with their channels first".to_owned(), first));
+            orders.push(("its matrix is for images that are flattened with their channels first".to_owned(), first));
         }
         for (what, kernel) in orders {
             let changed = Weights { kernel, ..weights.clone() };
@@ -46,7 +46,7 @@ pub(super) fn trials(case: &Case<'_>) -> Result<Vec<Trial>> {
     Ok(found)
 }
 
-/// Channels and pixels of the picture that a value is flattened from.
+/// Channels and pixels of the image that a value is flattened from.
 fn flattened(examined: &Examined, mut value: ValueId) -> Option<[usize; 2]> {
     for _ in 0..8 {
         let shape = examined.model.shape_of(value)?.as_fixed()?;

@@ -1,6 +1,6 @@
-//! Another preparation of pictures: channels in another order, another scale, another mean.
+//! Another preparation of images: channels in another order, another scale, another mean.
 //!
-//! Up to its first activation a network is affine in its picture. So the affine change of the input that makes the
+//! Up to its first activation a network is affine in its image. So the affine change of the input that makes the
 //! stem of the second model give what the first model's gives is found by least squares, from what the stem gives for
 //! each channel alone. Whatever it is: where it leaves nothing, that is the cause.
 
@@ -13,7 +13,7 @@ use super::super::examined::Examined;
 use super::super::fused_layer::Weights;
 use super::{Case, Change, Trial};
 
-/// Channels that a picture may have for this.
+/// Channels that an image may have for this.
 const MOST_CHANNELS: usize = 4;
 /// Elements of the stem's result that are looked at.
 const SAMPLES: usize = 20_000;
@@ -62,7 +62,7 @@ struct Affine {
     summands: Vec<f64>,
 }
 
-/// A picture as planes of channels.
+/// An image as planes of channels.
 struct Planes {
     shape: Vec<usize>,
     channels: usize,
@@ -77,13 +77,13 @@ impl Planes {
         Some(Self { shape, channels, size: height * width, values })
     }
 
-    /// The picture whose channel `to` is what `pixel` says of the planes of a picture, all others 0.
+    /// The image whose channel `to` is what `pixel` says of the planes of an image, all others 0.
     fn only(&self, to: usize, pixel: impl Fn(&[f64], usize) -> f64) -> Result<Array> {
         let mut out = vec![0.0; self.values.len()];
-        let picture = self.channels * self.size;
-        for (out, picture) in out.chunks_mut(picture).zip(self.values.chunks(picture)) {
+        let image = self.channels * self.size;
+        for (out, image) in out.chunks_mut(image).zip(self.values.chunks(image)) {
             for (at, out) in out[to * self.size..][..self.size].iter_mut().enumerate() {
-                *out = pixel(picture, at);
+                *out = pixel(image, at);
             }
         }
         Ok(Array::new(self.shape.clone(), out)?)
@@ -109,7 +109,7 @@ impl Affine {
         let count = planes.channels;
         for to in 0..count {
             for from in 0..count {
-                let alone = planes.only(to, |picture, at| picture[from * planes.size + at])?;
+                let alone = planes.only(to, |image, at| image[from * planes.size + at])?;
                 basis.push(sampled(&stem.run(&alone)?));
             }
             basis.push(sampled(&stem.run(&planes.only(to, |_, _| 1.0)?)?));
@@ -132,15 +132,15 @@ impl Affine {
 
     fn apply(&self, input: &Array) -> Result<Array> {
         let Some(planes) = Planes::of(input) else { return Ok(input.clone()) };
-        let picture = planes.channels * planes.size;
+        let image = planes.channels * planes.size;
         let mut out = Vec::with_capacity(planes.values.len());
-        for picture in planes.values.chunks(picture) {
+        for image in planes.values.chunks(image) {
             for (factors, summand) in self.factors.iter().zip(&self.summands) {
                 let sum = |at: usize| {
                     factors
                         .iter()
                         .enumerate()
-                        .map(|(from, factor)| factor * picture[from * planes.size + at])
+                        .map(|(from, factor)| factor * image[from * planes.size + at])
                         .sum::<f64>()
                 };
                 out.extend((0..planes.size).map(|at| sum(at) + summand));
@@ -159,12 +159,12 @@ impl Affine {
         };
         let reversed = count > 1 && only(&|to| count - 1 - to);
         if !reversed && !only(&|to| to) {
-            return Some(("preprocessing", "the channels of its pictures are mixed otherwise in B".to_owned()));
+            return Some(("preprocessing", "the channels of its images are mixed otherwise in B".to_owned()));
         }
         let from = |to: usize| if reversed { count - 1 - to } else { to };
         let each: Vec<(f64, f64)> = (0..count).map(|to| (self.factors[to][from(to)], self.summands[to])).collect();
         let plain = each.iter().all(|(factor, summand)| (factor - 1.0).abs() <= LEFT && summand.abs() <= LEFT);
-        let order = "B takes the channels of its pictures in the reverse order (BGR against RGB)";
+        let order = "B takes the channels of its images in the reverse order (BGR against RGB)";
         match (plain, reversed) {
             (true, false) => None,
             (true, true) => Some(("channel_order", order.to_owned())),
@@ -173,7 +173,7 @@ impl Affine {
     }
 }
 
-/// Which two modes of preparing pictures differ by this, or the numbers.
+/// Which two modes of preparing images differ by this, or the numbers.
 fn preparation(each: &[(f64, f64)], reversed: bool) -> String {
     let pairs = Preprocessing::ALL.into_iter().flat_map(|a| Preprocessing::ALL.map(|b| (a, b)));
     let fits = |a: Preprocessing, b: Preprocessing| {
@@ -191,7 +191,7 @@ fn preparation(each: &[(f64, f64)], reversed: bool) -> String {
     };
     if let Some((a, b)) = pairs.into_iter().find(|&(a, b)| a != b && fits(a, b)) {
         return format!(
-            "pictures are prepared otherwise: `{}` ({}) in A, `{}` ({}) in B",
+            "images are prepared otherwise: `{}` ({}) in A, `{}` ({}) in B",
             a.name(),
             a.describe(),
             b.name(),
@@ -200,7 +200,7 @@ fn preparation(each: &[(f64, f64)], reversed: bool) -> String {
     }
     let numbers: Vec<String> = each.iter().map(|(factor, summand)| format!("{factor:.6} x {summand:+.6}")).collect();
     let order = if reversed { ", channels in the reverse order" } else { "" };
-    format!("pictures are prepared otherwise: where A takes x, B takes {}{order}", numbers.join(", "))
+    format!("images are prepared otherwise: where A takes x, B takes {}{order}", numbers.join(", "))
 }
 
 /// The factors of the columns that bring their sum nearest to the target; `None` where columns are not independent.

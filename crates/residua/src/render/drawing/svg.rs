@@ -43,7 +43,7 @@ pub fn svg(out: &mut dyn Write, summary: &Summary, diagram: &Diagram, place: Pla
     let layout = Layout::of(diagram, least);
     let mut drawing = Drawing { text: String::new(), marks, in_page: place == Place::Page };
     let (width, height) = (layout.width, layout.height - top);
-    // A page shrinks it a little where that saves scrolling; its blocks are buttons, which a picture cannot hold.
+    // A page shrinks it a little where that saves scrolling; its blocks are buttons, which an image cannot hold.
     let (shrinks, role) = match place {
         Place::File => (String::new(), "img"),
         Place::Page => (format!("style=\"min-width:{:.0}px\" ", width * 0.8), "group"),
@@ -414,7 +414,7 @@ impl Drawing<'_> {
         }
         if diagram.columns.iter().any(|column| column.scale.is_some()) {
             let map = "<rect class=\"d-map\" x=\"6\" y=\"-11\" width=\"12\" height=\"12\" rx=\"1.5\"/>".to_owned();
-            entries.push((map, "size of the maps, beside the picture's".to_owned()));
+            entries.push((map, "size of the maps, beside the image's".to_owned()));
         }
         for (sign, words) in entries {
             let across = 30.0 + width(&words, FONT) + 18.0;

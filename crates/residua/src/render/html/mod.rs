@@ -128,7 +128,7 @@ fn cards(out: &mut dyn Write, summary: &Summary) -> Result<()> {
     let parameters = summary.parameters;
     let cards = [
         ("Parameters", magnitude(parameters.total), format!("{} trainable", number(parameters.trainable))),
-        ("MACs", summary.macs.map_or_else(unknown, magnitude), format!("one picture{}", inspect::at(summary))),
+        ("MACs", summary.macs.map_or_else(unknown, magnitude), format!("one image{}", inspect::at(summary))),
         ("Weights", bytes(summary.memory.weights), "as they are stored".to_owned()),
         ("Activations", summary.memory.activations.map_or_else(unknown, bytes), "at the peak, batch of 1".to_owned()),
         ("Layers", number(summary.layers.len() as u64), plural(summary.blocks.len(), "residual block")),

@@ -164,10 +164,10 @@ pub(super) fn map(shape: Option<&Shape>) -> String {
     words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
-/// Rows of a map as a share of the picture's.
+/// Rows of a map as a share of the image's.
 pub(super) fn scale(model: &Checked, value: ValueId) -> Option<f64> {
     let rows = |value: ValueId| model.shape_of(value).filter(|shape| shape.rank() == 4)?.dims()[2].fixed();
-    let picture = rows(*model.graph().inputs().first()?)?;
-    #[expect(clippy::cast_precision_loss, reason = "sizes of pictures")]
-    Some(rows(value)? as f64 / picture.max(1) as f64)
+    let image = rows(*model.graph().inputs().first()?)?;
+    #[expect(clippy::cast_precision_loss, reason = "sizes of images")]
+    Some(rows(value)? as f64 / image.max(1) as f64)
 }

@@ -33,7 +33,7 @@ pub struct Column {
     pub what: String,
     /// Shape of its maps: `56×56, 256 channels`.
     pub map: String,
-    /// Rows of its maps, as a share of the picture's; none where it is not known.
+    /// Rows of its maps, as a share of the image's; none where it is not known.
     pub scale: Option<f64>,
     /// How it is coloured.
     pub tone: Tone,

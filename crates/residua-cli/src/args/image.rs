@@ -1,17 +1,17 @@
-//! How a picture becomes an input.
+//! How an image becomes an input.
 
 use clap::{Args, ValueEnum};
 use residua::ir::preparation::{Filter, Preprocessing, Resize};
 use residua::options::{ImageCrop, ImageOptions, parse};
 
-/// Options for pictures.
+/// Options for images.
 #[derive(Debug, Default, Args)]
-#[command(next_help_heading = "Pictures")]
-pub(crate) struct PictureArgs {
+#[command(next_help_heading = "Images")]
+pub(crate) struct ImageArgs {
     /// How values are scaled
     #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     pub(crate) preprocess: PreprocessChoice,
-    /// How a picture is brought to size: N (its shorter side), HxW (both), `none` (not at all: another size is an error)
+    /// How an image is brought to size: N (its shorter side), HxW (both), `none` (not at all: another size is an error)
     /// [default: what the file says, else the model's own size]
     #[arg(long, value_name = "SIZE", value_parser = parse_resize)]
     pub(crate) resize: Option<ResizeChoice>,
@@ -24,7 +24,7 @@ pub(crate) struct PictureArgs {
     pub(crate) interpolation: Option<FilterChoice>,
 }
 
-impl PictureArgs {
+impl ImageArgs {
     /// As the library takes them.
     ///
     /// # Errors
@@ -152,12 +152,12 @@ mod tests {
 
     #[test]
     fn a_filter_is_named_once() {
-        let args = PictureArgs {
+        let args = ImageArgs {
             resize: Some(ResizeChoice::Filter(Filter::Box)),
             interpolation: Some(FilterChoice::Lanczos),
-            ..PictureArgs::default()
+            ..ImageArgs::default()
         };
         assert!(args.filter().is_err());
-        assert_eq!(PictureArgs { interpolation: None, ..args }.filter().unwrap(), Some(Filter::Box));
+        assert_eq!(ImageArgs { interpolation: None, ..args }.filter().unwrap(), Some(Filter::Box));
     }
 }

@@ -1,4 +1,4 @@
-//! Pictures as inputs: decoded, brought to the model's channels and size, scaled as it was trained.
+//! Images as inputs: decoded, brought to the model's channels and size, scaled as it was trained.
 
 use std::io::BufReader;
 use std::path::Path;
@@ -10,14 +10,14 @@ use residua_ir::{Dim, Shown, ValueId, files};
 use residua_resnet::preprocessing::Known;
 
 use super::decode::decode;
-use super::resize::Picture;
+use super::resize::Image;
 use super::{geometry, preparing};
 use crate::model::Model;
 use crate::options::ImageOptions;
 
-/// Decodes a picture to 8 bits, gray or RGB; transparency is dropped.
-pub(crate) fn read(path: &Path) -> Result<Picture> {
-    let what = || format!("{} is no usable picture", path.shown());
+/// Decodes an image to 8 bits, gray or RGB; transparency is dropped.
+pub(crate) fn read(path: &Path) -> Result<Image> {
+    let what = || format!("{} is no usable image", path.shown());
     let cannot = || format!("cannot read {}", path.shown());
     if !std::fs::metadata(path).with_context(cannot)?.is_file() {
         bail!("{}: not a regular file", cannot());
@@ -26,7 +26,7 @@ pub(crate) fn read(path: &Path) -> Result<Picture> {
     decode(file).with_context(what)
 }
 
-/// What an input wants of a picture.
+/// What an input wants of an image.
 struct Wanted {
     channels: usize,
     height: Option<usize>,
@@ -43,13 +43,13 @@ impl Wanted {
         let (channels_last, channels, height, width) = match shape.dims() {
             [_, c, h, w] if count(c).is_some() => (false, count(c), h, w),
             [_, h, w, c] if count(c).is_some() => (true, count(c), h, w),
-            _ => bail!("input `{name}` has shape {shape} (channels first), expected a picture of 1 or 3 channels"),
+            _ => bail!("input `{name}` has shape {shape} (channels first), expected an image of 1 or 3 channels"),
         };
         Ok(Self { channels: channels.unwrap_or(3), height: height.fixed(), width: width.fixed(), channels_last })
     }
 }
 
-/// How pictures are prepared for this model, and what to tell the user about it.
+/// How images are prepared for this model, and what to tell the user about it.
 ///
 /// # Errors
 /// Where options contradict each other, or need a size that is not known.
@@ -60,31 +60,31 @@ pub(crate) fn known(model: &Model, input: ValueId, args: &ImageOptions) -> Resul
     Ok((known, notes))
 }
 
-/// A picture as an array of one row, channels first or as the graph has it.
+/// An image as an array of one row, channels first or as the graph has it.
 ///
 /// # Errors
 /// Where it cannot be brought to the size of the model.
-pub(crate) fn prepare(model: &Model, input: ValueId, picture: Picture, known: &Known) -> Result<Array> {
+pub(crate) fn prepare(model: &Model, input: ValueId, image: Image, known: &Known) -> Result<Array> {
     let wanted = Wanted::of(model, input)?;
-    let picture = bring_to(picture.with_channels(wanted.channels), known)?;
-    preparing::hold((picture.height, picture.width), known, (wanted.height, wanted.width))?;
-    to_array(&picture, preparing::values(known), wanted.channels_last)
+    let image = bring_to(image.with_channels(wanted.channels), known)?;
+    preparing::hold((image.height, image.width), known, (wanted.height, wanted.width))?;
+    to_array(&image, preparing::values(known), wanted.channels_last)
 }
 
-/// The picture at the size that this preparation gives.
-fn bring_to(picture: Picture, known: &Known) -> Result<Picture> {
+/// The image at the size that this preparation gives.
+fn bring_to(image: Image, known: &Known) -> Result<Image> {
     let rule = known.resize.as_ref().map_or(Resize::Keep, |told| told.value);
-    let (height, width) = geometry::resized(rule, (picture.height, picture.width))?;
-    let picture = match (height, width) == (picture.height, picture.width) {
-        true => picture,
-        false => picture.resize(width, height, preparing::filter(known)),
+    let (height, width) = geometry::resized(rule, (image.height, image.width))?;
+    let image = match (height, width) == (image.height, image.width) {
+        true => image,
+        false => image.resize(width, height, preparing::filter(known)),
     };
-    Ok(geometry::cropped(&picture, known.crop.as_ref().map_or(Crop::All, |told| told.value)))
+    Ok(geometry::cropped(&image, known.crop.as_ref().map_or(Crop::All, |told| told.value)))
 }
 
-fn to_array(picture: &Picture, values: Values, channels_last: bool) -> Result<Array> {
-    let Picture { width, height, channels, ref samples } = *picture;
-    let planes = values.apply(samples, height, width, channels).context("a picture without pixels")?;
+fn to_array(image: &Image, values: Values, channels_last: bool) -> Result<Array> {
+    let Image { width, height, channels, ref samples } = *image;
+    let planes = values.apply(samples, height, width, channels).context("an image without pixels")?;
     let array = Array::new(vec![1, channels, height, width], planes)?;
     Ok(if channels_last { array.permute(&[0, 2, 3, 1])? } else { array })
 }
@@ -97,8 +97,8 @@ mod tests {
     use super::*;
     use crate::options::ImageCrop;
 
-    fn blank(width: usize, height: usize) -> Picture {
-        Picture { width, height, channels: 3, samples: vec![7; width * height * 3] }
+    fn blank(width: usize, height: usize) -> Image {
+        Image { width, height, channels: 3, samples: vec![7; width * height * 3] }
     }
 
     fn nothing() -> Known {
@@ -149,24 +149,24 @@ mod tests {
         assert_eq!((known.crop.map(|told| told.value), notes.len()), (Some(crop(112)), 1));
         let args = ImageOptions { crop: Some(ImageCrop::Rule(crop(200))), ..ImageOptions::default() };
         let error = preparing::settle(stated, &args, (Some(112), Some(112))).unwrap_err().to_string();
-        assert_eq!(error, "crop gives pictures of 200x200, the model takes 112x112");
+        assert_eq!(error, "crop gives images of 200x200, the model takes 112x112");
     }
 
     #[test]
     fn pixels_become_planes_unless_the_graph_takes_them_last() {
-        let picture = Picture { width: 2, height: 1, channels: 3, samples: vec![1, 2, 3, 4, 5, 6] };
+        let image = Image { width: 2, height: 1, channels: 3, samples: vec![1, 2, 3, 4, 5, 6] };
         let raw = Preprocessing::Raw.values();
-        let planes = to_array(&picture, raw, false).unwrap();
+        let planes = to_array(&image, raw, false).unwrap();
         assert_eq!((planes.shape(), planes.to_f32()), (&[1, 3, 1, 2][..], vec![1.0, 4.0, 2.0, 5.0, 3.0, 6.0]));
-        let pixels = to_array(&picture, raw, true).unwrap();
+        let pixels = to_array(&image, raw, true).unwrap();
         assert_eq!((pixels.shape(), pixels.to_f32()), (&[1, 1, 2, 3][..], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]));
     }
 
     /// Keras' `preprocess_input` in mode `caffe`: BGR minus the means.
     #[test]
     fn caffe_mode_reverses_the_channels() {
-        let picture = Picture { width: 1, height: 1, channels: 3, samples: vec![10, 20, 30] };
-        let array = to_array(&picture, Preprocessing::Caffe.values(), true).unwrap().to_f32();
+        let image = Image { width: 1, height: 1, channels: 3, samples: vec![10, 20, 30] };
+        let array = to_array(&image, Preprocessing::Caffe.values(), true).unwrap().to_f32();
         let expected = [30.0 - 103.939, 20.0 - 116.779, 10.0 - 123.68];
         assert!(array.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-5), "{array:?}");
     }

@@ -1,4 +1,4 @@
-//! How pictures are prepared: what a file states is followed to the scores that its own library gives, said with its
+//! How images are prepared: what a file states is followed to the scores that its own library gives, said with its
 //! source, kept by what is written, and refused where it cannot be followed.
 
 use std::fs::{self, File};
@@ -10,11 +10,11 @@ use tempfile::TempDir;
 
 use crate::{json as document, residua, transcript};
 
-const PICTURES: [&str; 5] = ["landscape", "portrait", "tall", "small", "gray"];
+const IMAGES: [&str; 5] = ["landscape", "portrait", "tall", "small", "gray"];
 /// Scores are f32 sums in another order than torch's.
 const NEAR: f64 = 1e-4;
 
-/// The fixtures: pictures, networks, settings and the scores that the libraries give.
+/// The fixtures: images, networks, settings and the scores that the libraries give.
 fn fixtures() -> &'static Path {
     static UNPACKED: OnceLock<TempDir> = OnceLock::new();
     UNPACKED
@@ -52,28 +52,28 @@ fn model(name: &str) -> TempDir {
     folder
 }
 
-fn picture(name: &str) -> String {
+fn image(name: &str) -> String {
     fixtures().join(format!("{name}.png")).to_str().unwrap().to_owned()
 }
 
-/// The scores of pictures, by class.
-fn scores(folder: &Path, model: &str, pictures: &[&str], more: &[&str]) -> Vec<Vec<f64>> {
-    let paths: Vec<String> = pictures.iter().map(|name| picture(name)).collect();
+/// The scores of images, by class.
+fn scores(folder: &Path, model: &str, images: &[&str], more: &[&str]) -> Vec<Vec<f64>> {
+    let paths: Vec<String> = images.iter().map(|name| image(name)).collect();
     let mut args = vec!["run", model, "--top", "5", "--quiet"];
     args.extend(more);
     args.extend(paths.iter().flat_map(|path| ["--input", path]));
     let (printed, status) = document(folder, &args);
     assert_eq!(status, 0, "{args:?}: {printed}");
-    let mut rows = vec![vec![f64::NAN; 5]; pictures.len()];
+    let mut rows = vec![vec![f64::NAN; 5]; images.len()];
     for (at, entry) in printed["top"].as_array().unwrap().iter().enumerate() {
         rows[at / 5][usize::try_from(entry["class"].as_u64().unwrap()).unwrap()] = entry["score"].as_f64().unwrap();
     }
     rows
 }
 
-/// Holds the scores of all pictures against those of a golden.
+/// Holds the scores of all images against those of a golden.
 fn hold(what: &str, golden: &Value, folder: &Path, model: &str, together: bool) {
-    let groups: Vec<&[&str]> = if together { vec![&PICTURES[..]] } else { PICTURES.chunks(1).collect() };
+    let groups: Vec<&[&str]> = if together { vec![&IMAGES[..]] } else { IMAGES.chunks(1).collect() };
     for group in groups {
         for (name, found) in group.iter().zip(scores(folder, model, group, &[])) {
             for (class, score) in found.iter().enumerate() {
@@ -84,7 +84,7 @@ fn hold(what: &str, golden: &Value, folder: &Path, model: &str, together: bool) 
     }
 }
 
-/// Whether all pictures come out in one size.
+/// Whether all images come out in one size.
 fn of_one_size(name: &str) -> bool {
     let keeps = ["lightning.ckpt", "mmengine_rgb.pth", "mmengine_bgr.pth", "detectron2.pth"];
     name != "huggingface/between" && !keeps.iter().any(|file| name.ends_with(file))
@@ -220,13 +220,13 @@ fn settings_and_their_source_are_said() {
     assert_eq!(known["preprocessing_known_by"], "from preprocessor_config.json");
     assert_eq!(known["preparation"]["resize"]["value"], json!({"rule": "shortest", "edge": 50}));
     assert_eq!(known["preparation"]["crop"]["by"], "preprocessor_config.json");
-    let (printed, _) = document(folder.path(), &["run", ".", "--input", &picture("landscape")]);
+    let (printed, _) = document(folder.path(), &["run", ".", "--input", &image("landscape")]);
     assert_eq!(printed["preparation"], known["preparation"]);
     let notes = printed["notes"].to_string();
     assert!(notes.contains("from preprocessor_config.json") && notes.contains("the middle 40x40"), "{notes}");
     let out = folder.path().join("out.onnx");
     let text = transcript(folder.path(), &["convert", ".", out.to_str().unwrap()]);
-    assert!(text.contains("pictures recorded as `custom`") && text.contains("from preprocessor_config.json"), "{text}");
+    assert!(text.contains("images recorded as `custom`") && text.contains("from preprocessor_config.json"), "{text}");
     let text = transcript(folder.path(), &["inspect", "out.onnx"]);
     assert!(text.contains("all from preprocessor_config.json (recorded in the file)"), "{text}");
 }
@@ -235,9 +235,9 @@ fn settings_and_their_source_are_said() {
 fn what_nothing_says_is_said_to_be_assumed() {
     let folder = model("timm/center");
     fs::remove_file(folder.path().join("config.json")).unwrap();
-    let (printed, _) = document(folder.path(), &["run", ".", "--input", &picture("landscape")]);
+    let (printed, _) = document(folder.path(), &["run", ".", "--input", &image("landscape")]);
     let notes = printed["notes"].to_string();
-    assert!(notes.contains("nothing in the file says how pictures are prepared; taken: `torch`"), "{notes}");
+    assert!(notes.contains("nothing in the file says how images are prepared; taken: `torch`"), "{notes}");
     assert!(notes.contains("--preprocess") && notes.contains("they keep their own"), "{notes}");
     assert_eq!(printed["preparation"]["assumed"], true);
     // It stays an assumption in what is written.
@@ -252,8 +252,8 @@ fn options_take_the_place_of_each_part() {
     let goldens = goldens();
     // The settings of another golden, by hand.
     let by_hand = ["--resize", "52", "--crop", "44", "--interpolation", "bicubic", "--preprocess", "torch"];
-    let found = scores(folder.path(), ".", &PICTURES, &by_hand);
-    for (name, found) in PICTURES.iter().zip(found) {
+    let found = scores(folder.path(), ".", &IMAGES, &by_hand);
+    for (name, found) in IMAGES.iter().zip(found) {
         for (class, score) in found.iter().enumerate() {
             let expected = goldens["checkpoints/torchvision.pth"][name][class].as_f64().unwrap();
             assert!((score - expected).abs() < NEAR, "{name}: {score} against {expected}");
@@ -263,7 +263,7 @@ fn options_take_the_place_of_each_part() {
     for other in [["--interpolation", "nearest"], ["--preprocess", "raw"], ["--crop", "0.6"], ["--resize", "48x48"]] {
         assert_ne!(scores(folder.path(), ".", &["landscape"], &other), own, "{other:?}");
     }
-    let path = picture("landscape");
+    let path = image("landscape");
     let refused = |more: &[&str]| {
         let done = residua(folder.path(), &[&["run", ".", "--input", &path], more].concat());
         assert_eq!(done.status.code(), Some(2), "{more:?}");
@@ -272,17 +272,17 @@ fn options_take_the_place_of_each_part() {
     let text = refused(&["--resize", "bicubic", "--interpolation", "lanczos"]);
     assert!(text.contains("--resize bicubic names a filter, and so does --interpolation"), "{text}");
     let text = refused(&["--crop", "40", "--input-shape", "1,3,48,48"]);
-    assert!(text.contains("--crop gives pictures of 40x40, the model takes 48x48"), "{text}");
+    assert!(text.contains("--crop gives images of 40x40, the model takes 48x48"), "{text}");
 }
 
 #[test]
 fn a_size_that_the_model_does_not_take_is_said() {
     let folder = model("timm/center");
-    let args = ["run", ".", "--input", &picture("landscape"), "--input-shape", "1,3,64,64"];
+    let args = ["run", ".", "--input", &image("landscape"), "--input-shape", "1,3,64,64"];
     let (printed, status) = document(folder.path(), &args);
     let notes = printed["notes"].to_string();
     assert_eq!(status, 0);
-    assert!(notes.contains("config.json prepares pictures of 48x48, the model takes 64x64"), "{notes}");
+    assert!(notes.contains("config.json prepares images of 48x48, the model takes 64x64"), "{notes}");
 }
 
 #[test]
@@ -295,7 +295,7 @@ fn two_places_that_contradict_each_other_are_both_named() {
     let conflict = "preprocessor_config.json and config.json say differently how images are prepared (values): taken is \
                     what preprocessor_config.json says";
     assert!(text.contains(conflict), "{text}");
-    let (printed, _) = document(folder.path(), &["run", ".", "--input", &picture("landscape")]);
+    let (printed, _) = document(folder.path(), &["run", ".", "--input", &image("landscape")]);
     assert!(printed["notes"].to_string().contains(conflict), "{printed}");
     assert_eq!(printed["preparation"]["values"]["by"], "preprocessor_config.json");
 }
@@ -353,7 +353,7 @@ fn settings_that_cannot_be_followed_are_refused_by_name() {
             inner[key] = value.clone();
         }
         fs::write(&path, settings.to_string()).unwrap();
-        let done = residua(folder.path(), &["run", ".", "--input", &picture("landscape")]);
+        let done = residua(folder.path(), &["run", ".", "--input", &image("landscape")]);
         let text = String::from_utf8(done.stderr).unwrap();
         assert!(done.status.code() == Some(2) && text.contains(file) && text.contains(place), "{change}: {text}");
     }
