@@ -2,7 +2,7 @@
 
 use residua_formats::onnx::schema::{DimensionValue, TypeValue, ValueInfoProto};
 use residua_ir::free_sizes::{Contradiction, DeclaredSize};
-use residua_ir::{Finding, ValueId};
+use residua_ir::{Finding, Hint, ValueId};
 
 use crate::Subject;
 
@@ -62,7 +62,7 @@ fn help(subject: &Subject, found: &Contradiction) -> String {
     let shown = value.order.source_shape(&residua_ir::Shape::new(dims)).to_string();
     let shown = shown.trim_matches(['[', ']']).replace(' ', "");
     let free = if found.axes == [0] { "free it with `residua convert --free-batch`, or " } else { "" };
-    format!("{free}declare it as it is: `--input-shape {shown}`")
+    format!("{free}declare it as it is: `{} {shown}`", Hint::InputShapes)
 }
 
 /// What an ONNX file declares of the outputs of a model.

@@ -1,6 +1,6 @@
 //! Tensors that are divided by, and are zero.
 
-use residua_ir::{Elementwise, Finding, Op};
+use residua_ir::{Elementwise, Finding, Hint, Op};
 
 use crate::Subject;
 
@@ -58,7 +58,7 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
                 -epsilon
             )
         };
-        let help = "say the right epsilon (`--epsilon`), or take the checkpoint that was meant";
-        findings.push(subject.about(&CODE, divisor, message, help).at(&graph.layer(node.layer).name));
+        let help = format!("say the right epsilon (`{}`), or take the checkpoint that was meant", Hint::Epsilon);
+        findings.push(subject.about(&CODE, divisor, message, &help).at(&graph.layer(node.layer).name));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use residua_formats::onnx::schema::{DimensionValue, TypeValue, ValueInfoProto};
-use residua_ir::{Finding, Level};
+use residua_ir::{Finding, Hint, Level};
 
 use crate::Subject;
 use crate::targets::{FreeSizes, Runtime};
@@ -44,8 +44,10 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
                 runtime.about,
                 super::contradicted_size::message(subject, found)
             );
-            let help =
-                "declare the size as it is, with `residua convert --input-shape`, or free it with `--free-batch`";
+            let help = format!(
+                "declare the size as it is, with `residua convert --input-shape`, or free it with `{}`",
+                Hint::FreeBatch
+            );
             Finding::new(&CODE, message, help).at(subject.layer(found.node))
         }));
     }
