@@ -354,6 +354,11 @@ def written(residua, model, kind, folder):
     return path
 
 
+def spelled_out(name):
+    """A name as it is shown: what would act on the line as its number."""
+    return "".join(f"\\u{{{ord(c):x}}}" if c in "\u202e\u2066\u2028" else c for c in name)
+
+
 def hold(browser, residua, model, word, folder):
     name = model.name
     path = written(residua, model, "html", folder)
@@ -361,7 +366,7 @@ def hold(browser, residua, model, word, folder):
     check(f"{name}: text of the drawing fits", page.js(FITS) == [], page.js(FITS))
     if "<" in name:
         names = column(page, "name")
-        spelled = [name.replace("\u202e", "\\u{202e}").replace("\u2066", "\\u{2066}") for name in HOSTILE]
+        spelled = [spelled_out(name) for name in HOSTILE]
         check(f"{name}: names are text", all(any(hostile in n for n in names) for hostile in spelled), names)
         check(f"{name}: nothing turns text around", page.js("!/[\\u202a-\\u202e\\u2066-\\u2069]/.test(document.body.innerText)"))
         check(f"{name}: no name became markup", page.js("[document.images.length, document.scripts.length, window.broken ?? 0]") == [0, 2, 0])
