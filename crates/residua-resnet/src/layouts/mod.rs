@@ -16,6 +16,7 @@ mod keras;
 mod library;
 mod mmpretrain;
 mod order;
+mod sequential;
 mod timm;
 mod torchvision;
 
@@ -28,7 +29,7 @@ pub use order::keras_order;
 pub use torchvision::TORCHVISION;
 
 /// All libraries. Where names and shapes fit several, the first is taken.
-pub static MODEL_LIBRARIES: [&ModelLibrary; 9] = [
+pub static MODEL_LIBRARIES: [&ModelLibrary; 10] = [
     &torchvision::LIBRARY,
     &timm::LIBRARY,
     &huggingface::LIBRARY,
@@ -38,6 +39,7 @@ pub static MODEL_LIBRARIES: [&ModelLibrary; 9] = [
     &akamaster::LIBRARY,
     &candle::LIBRARY,
     &burn::LIBRARY,
+    &sequential::LIBRARY,
 ];
 
 impl ModelLibrary {
