@@ -342,6 +342,8 @@ pub(crate) fn deduce(class: &ModelClass, found: &Found, given: &Given) -> Result
         });
         conventions.norms = Norms::Group(given.norm_groups.or(groups).unwrap_or(1));
     }
+    let gate = |slot: &&Slot| matches!(slot.position, Position::Block { component: Component::Gate(_), .. });
+    conventions.gate_biases = gates.is_empty() || found.keys().filter(gate).any(|slot| slot.field == Field::Bias);
     if biased && conventions.biases == Biases::None {
         conventions.biases = Biases::All;
     }

@@ -106,7 +106,7 @@ impl Contents {
 
 fn about(model: &Checked, fitted: &Fitted) -> Map<String, Value> {
     let format = match fitted.class.layout().axes {
-        Axes::Torch | Axes::Burn => "pt",
+        Axes::Torch | Axes::TorchGateMatrices | Axes::Burn => "pt",
         Axes::Keras => "keras",
     };
     let hints = fitted.hints().into_iter().chain(metadata::entries(model.graph()));

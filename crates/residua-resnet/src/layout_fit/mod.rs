@@ -443,7 +443,8 @@ fn with_counters(
     let none = || Ok::<_, Problem>((Tensor::from_i64(Vec::new(), &[0])?, Vec::new()));
     for tensor in placed {
         let slot = Slot { field: Field::Batches, ..tensor.slot };
-        let counts = tensor.slot.field == Field::Variance && class.layout().axes == Axes::Torch;
+        let counts = tensor.slot.field == Field::Variance
+            && matches!(class.layout().axes, Axes::Torch | Axes::TorchGateMatrices);
         all.push(tensor);
         if let (true, Some(name)) = (counts, class.layout().tensor(slot)) {
             let name = class.layout().saved(name, has_head);

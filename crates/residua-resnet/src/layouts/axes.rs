@@ -10,6 +10,8 @@ use crate::slot::{Component, Field, Position, Slot};
 pub enum Axes {
     /// `conv1.weight`: kernels OIHW, matrices `[out, in]`.
     Torch,
+    /// The same, with matrices in gates, where others have 1x1 convolutions.
+    TorchGateMatrices,
     /// `conv1_conv/kernel`: kernels HWIO, matrices `[in, out]`.
     Keras,
     /// `conv1.weight`, but `bn1.gamma`: kernels OIHW, matrices `[in, out]`.
@@ -23,9 +25,11 @@ impl Axes {
     fn fields(self, position: Position) -> Names {
         let Some(is_norm) = is_norm(position) else { return &[] };
         match (self, is_norm) {
-            (Self::Torch | Self::Burn, false) => &[(Field::Weight, "weight"), (Field::Bias, "bias")],
+            (Self::Torch | Self::TorchGateMatrices | Self::Burn, false) => {
+                &[(Field::Weight, "weight"), (Field::Bias, "bias")]
+            }
             (Self::Keras, false) => &[(Field::Weight, "kernel"), (Field::Bias, "bias")],
-            (Self::Torch, true) => &[
+            (Self::Torch | Self::TorchGateMatrices, true) => &[
                 (Field::Scale, "weight"),
                 (Field::Offset, "bias"),
                 (Field::Mean, "running_mean"),
@@ -49,7 +53,7 @@ impl Axes {
 
     fn separator(self) -> char {
         match self {
-            Self::Torch | Self::Burn => '.',
+            Self::Torch | Self::TorchGateMatrices | Self::Burn => '.',
             Self::Keras => '/',
         }
     }
@@ -110,7 +114,7 @@ impl NamingLayout {
     #[must_use]
     pub fn slot(&self, name: &str) -> Option<Slot> {
         let (layer, field) = match self.axes {
-            Axes::Torch | Axes::Burn => name.rsplit_once('.')?,
+            Axes::Torch | Axes::TorchGateMatrices | Axes::Burn => name.rsplit_once('.')?,
             Axes::Keras => name.strip_suffix(":0").unwrap_or(name).rsplit_once(['/', '.'])?,
         };
         let position = self.position(layer)?;
@@ -128,7 +132,7 @@ impl NamingLayout {
         match (self.axes, rank) {
             (Axes::Keras, 4) => Some(&[2, 3, 1, 0]),
             (Axes::Keras | Axes::Burn, 2) => Some(&[1, 0]),
-            (Axes::Torch | Axes::Keras | Axes::Burn, _) => None,
+            (Axes::Torch | Axes::TorchGateMatrices | Axes::Keras | Axes::Burn, _) => None,
         }
     }
 
@@ -137,6 +141,9 @@ impl NamingLayout {
     /// # Errors
     /// [`TensorError::View`] for a tensor of another rank than its slot has.
     pub fn stored(&self, slot: Slot, tensor: &Tensor) -> Result<Tensor, TensorError> {
+        if let (Axes::TorchGateMatrices, true, &[out, taken, 1, 1]) = (self.axes, is_gate(slot), tensor.shape()) {
+            return tensor.reshape(&[out, taken]);
+        }
         match self.stored_order(slot.field, tensor.shape().len()) {
             Some(order) => tensor.permute(order),
             None => Ok(tensor.clone()),
@@ -148,6 +155,9 @@ impl NamingLayout {
     /// # Errors
     /// [`TensorError::View`] for a tensor of another rank than its slot has.
     pub fn read(&self, slot: Slot, tensor: &Tensor) -> Result<Tensor, TensorError> {
+        if let (true, &[out, taken]) = (is_gate(slot), tensor.shape()) {
+            return tensor.reshape(&[out, taken, 1, 1]);
+        }
         match self.stored_order(slot.field, tensor.shape().len()) {
             Some(order) => tensor.permute(&inverse(order)),
             None => Ok(tensor.clone()),
@@ -157,11 +167,19 @@ impl NamingLayout {
     /// Shape in this project's order of a tensor that the layout stores in this one.
     #[must_use]
     pub fn shape(&self, slot: Slot, stored: &[usize]) -> Vec<usize> {
+        if let (true, &[out, taken]) = (is_gate(slot), stored) {
+            return vec![out, taken, 1, 1];
+        }
         match self.stored_order(slot.field, stored.len()) {
             Some(order) => inverse(order).iter().map(|&axis| stored[axis]).collect(),
             None => stored.to_vec(),
         }
     }
+}
+
+/// Whether a tensor is the kernel of a gate: of a 1x1 convolution, which may be stored as a matrix.
+fn is_gate(slot: Slot) -> bool {
+    slot.field == Field::Weight && matches!(slot.position, Position::Block { component: Component::Gate(_), .. })
 }
 
 /// The permutation that undoes another.

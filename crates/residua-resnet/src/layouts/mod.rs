@@ -16,6 +16,7 @@ mod keras;
 mod library;
 mod mmpretrain;
 mod order;
+mod senet;
 mod sequential;
 mod timm;
 mod torchvision;
@@ -29,7 +30,7 @@ pub use order::keras_order;
 pub use torchvision::TORCHVISION;
 
 /// All libraries. Where names and shapes fit several, the first is taken.
-pub static MODEL_LIBRARIES: [&ModelLibrary; 10] = [
+pub static MODEL_LIBRARIES: [&ModelLibrary; 11] = [
     &torchvision::LIBRARY,
     &timm::LIBRARY,
     &huggingface::LIBRARY,
@@ -40,6 +41,7 @@ pub static MODEL_LIBRARIES: [&ModelLibrary; 10] = [
     &candle::LIBRARY,
     &burn::LIBRARY,
     &sequential::LIBRARY,
+    &senet::LIBRARY,
 ];
 
 impl ModelLibrary {

@@ -48,7 +48,7 @@ pub static TORCHVISION: NamingLayout = NamingLayout {
 };
 
 /// The stem and its pool.
-const STEM: &[Row] = &[
+pub(super) const STEM: &[Row] = &[
     (Position::Stem(Component::Conv(0)), "conv1"),
     (Position::Stem(Component::Norm(0)), "bn1"),
     (Position::Stem(Component::Activation(0)), "relu"),
@@ -79,4 +79,5 @@ pub(super) const POOLED_SHORTCUT: &[Row] = &[
 ];
 
 /// Pool and classifier.
-const HEAD: &[Row] = &[(Position::HeadPool, "avgpool"), (Position::Flatten, "flatten"), (Position::Dense(0), "fc")];
+pub(super) const HEAD: &[Row] =
+    &[(Position::HeadPool, "avgpool"), (Position::Flatten, "flatten"), (Position::Dense(0), "fc")];

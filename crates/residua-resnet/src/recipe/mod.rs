@@ -136,6 +136,8 @@ pub enum PoolEdge {
     Nothing,
     /// Zeros, which compete with what is there.
     Zeros,
+    /// Nothing, and only behind: the pool does not pad, and its last window may stick out.
+    Ceil,
 }
 
 /// Which blocks have a projection.
@@ -167,8 +169,10 @@ pub struct Conventions {
     pub activation: Activation,
     /// Activation between the convolutions of post-activated blocks, where it is always this one.
     pub inner_activation: Option<Activation>,
-    /// Which convolutions have a bias.
+    /// Which convolutions have a bias; those of gates beside.
     pub biases: Biases,
+    /// Whether the convolutions of gates have a bias.
+    pub gate_biases: bool,
     /// Whether the kernels of stem and blocks are standardised when the network runs (mean 0, variance 1 per output
     /// channel, as Qiao et al. 2019), and what is added to their variance.
     pub standardised: Option<f64>,
@@ -196,6 +200,7 @@ impl Conventions {
         match self.pool_edge {
             PoolEdge::Nothing => Pool::square(3, 2, 1),
             PoolEdge::Zeros => Pool::square(3, 2, 0),
+            PoolEdge::Ceil => Pool { ceil: true, ..Pool::square(3, 2, 0) },
         }
     }
 }
@@ -208,6 +213,7 @@ pub(crate) const APPLICATIONS: Conventions = Conventions {
     activation: Activation::RELU,
     inner_activation: None,
     biases: Biases::All,
+    gate_biases: true,
     standardised: None,
     stem_norm: true,
     pool_edge: PoolEdge::Zeros,
@@ -238,6 +244,7 @@ pub(crate) const TORCH: Conventions = Conventions {
     activation: Activation::RELU,
     inner_activation: None,
     biases: Biases::None,
+    gate_biases: true,
     standardised: None,
     stem_norm: true,
     pool_edge: PoolEdge::Nothing,

@@ -140,8 +140,9 @@ impl<'a> Plan<'a> {
         let last = if self.recipe.form.block == BlockKind::Basic { 2 } else { 3 };
         let in_gate = matches!(position, Position::Block { component: Component::Gate(_), .. });
         let bias = match (conventions.biases, position) {
+            _ if in_gate => conventions.gate_biases,
             (Biases::All, _) => true,
-            (Biases::None, _) => in_gate,
+            (Biases::None, _) => false,
             (Biases::BeforeSums, Position::Block { component: Component::Conv(n), .. }) => n == last,
             (Biases::BeforeSums, _) => true,
         };
@@ -199,7 +200,9 @@ impl<'a> Plan<'a> {
             x = self.pad(Position::PoolPad, x, 1);
         }
         let size = self.layers[x].size.filter(|_| usual);
-        let size = size.map(|size| size.map(|n| valid_size(n + 2 * pool.pads.top, 3, 2)));
+        // Where the last window may stick out there is one more where some pixels are left.
+        let rest = usize::from(pool.ceil);
+        let size = size.map(|size| size.map(|n| valid_size(n + 2 * pool.pads.top + rest, 3, 2)));
         self.keep(Position::Pool, LayerKind::MaxPool(pool), vec![x], size)
     }
 

@@ -12,7 +12,7 @@ use super::{Choice, Given};
 use crate::anatomy::BlockKind;
 use crate::form::{StemForm, StrideIn};
 use crate::layouts::Headless;
-use crate::recipe::{Dilations, Head, HeadPool, Norms, Own, Pool, Projections, Recipe};
+use crate::recipe::{Dilations, Head, HeadPool, Norms, Own, Pool, PoolEdge, Projections, Recipe};
 use crate::slot::{Component, Position};
 
 /// The stem, as far as it is known.
@@ -299,6 +299,7 @@ fn stem(recipe: &mut Recipe, given: GivenStem) -> Result<(), Impossible> {
         let usual = recipe.conventions.stem_pool();
         let pool = match pool {
             StemPool::None => None,
+            StemPool::Usual if recipe.conventions.pool_edge == PoolEdge::Ceil => Some(Pool::square(3, 2, 1)),
             StemPool::Usual => Some(usual),
             StemPool::Ceil => Some(Pool { ceil: true, ..Pool::square(3, 2, 0) }),
             StemPool::Two => Some(Pool::square(2, 2, 0)),
@@ -384,6 +385,9 @@ pub(super) fn choices(configured: bool, recipe: &Recipe, given: &Given) -> Vec<C
 /// The stem, as far as it is not given.
 fn stem_text(recipe: &Recipe, given: GivenStem) -> String {
     let pool = match pool_of(recipe) {
+        Some(Pool { ceil: true, .. }) => {
+            "a pool of 3x3 with stride 2 behind it, unpadded, its last window sticking out"
+        }
         Some(_) => "a pool of 3x3 with stride 2 behind it",
         None => "no pool behind it",
     };
