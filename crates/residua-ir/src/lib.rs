@@ -53,5 +53,7 @@ pub use op::{
 pub use opaque::{Opaque, Verbatim};
 pub use receptive::{ReceptiveField, receptive_fields};
 pub use shape::{Dim, Shape, TensorType};
-pub use tensor::{DType, Distribution, Endian, LazyBytes, Statistics, Tensor, TensorError, Transform};
+pub use tensor::{
+    DType, Distribution, Endian, LazyBytes, Statistics, Tensor, TensorDifference, TensorError, Transform,
+};
 pub use validate::{Checked, Invalid, Typed, validate};

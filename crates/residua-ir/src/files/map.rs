@@ -33,7 +33,7 @@ pub fn map_file(path: &Path) -> io::Result<Bytes> {
     inputs::note(path);
     let regular = about.is_file();
     if regular && about.len() >= MAPPED_FROM {
-        return map(path, &file);
+        return map(path, file);
     }
     let most = if regular { MAPPED_FROM } else { MOST_PIPED };
     let mut bytes = Vec::with_capacity(usize::try_from(about.len()).unwrap_or(0));
@@ -41,16 +41,35 @@ pub fn map_file(path: &Path) -> io::Result<Bytes> {
     match (bytes.len() as u64 > most, regular) {
         (false, _) => Ok(bytes.into()),
         // It grows while it is read: what it has now is mapped.
-        (true, true) => map(path, &File::open(path)?),
+        (true, true) => map(path, File::open(path)?),
         (true, false) => Err(io::Error::new(io::ErrorKind::FileTooLarge, "more than 1 GiB that is no regular file")),
     }
 }
 
-fn map(path: &Path, file: &File) -> io::Result<Bytes> {
+fn map(path: &Path, file: File) -> io::Result<Bytes> {
     // SAFETY: the map is private and read-only, and bytes are only ever copied out of it, never borrowed as another
     // type. Another process that writes to the file can change what is read, which every parser here has to expect
     // of its input anyway; shortening it is documented above.
     #[expect(unsafe_code, reason = "mapping a file is the one thing std does not offer")]
-    let map = unsafe { memmap2::Mmap::map(file) }?;
-    Ok(Bytes::from_owner(shrunk::Watched::new(path, map)))
+    let map = unsafe { memmap2::Mmap::map(&file) }?;
+    Ok(Bytes::from_owner(shrunk::Watched::new(path, map, file)))
+}
+
+/// Reads what a part of a mapped file shows into `out`, of the same length, from the file itself: the pages that it lies on
+/// need not be in this process's memory. [`None`] for bytes that are no part of a mapped file, and on systems that cannot
+/// read at a place.
+#[must_use]
+pub fn read_again(part: &[u8], out: &mut [u8]) -> Option<io::Result<()>> {
+    let (file, start) = shrunk::file_of(part)?;
+    read_at(&file, start, out)
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, start: u64, out: &mut [u8]) -> Option<io::Result<()>> {
+    Some(std::os::unix::fs::FileExt::read_exact_at(file, out, start))
+}
+
+#[cfg(not(unix))]
+fn read_at(_: &File, _: u64, _: &mut [u8]) -> Option<io::Result<()>> {
+    None
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 
@@ -159,6 +160,20 @@ pub(super) fn decode_i64(bytes: &[u8], dtype: DType) -> Vec<i64> {
     }
 }
 
+/// An f32 that is rounded to a narrower type as the value itself would be: where digits are lost its last bit is set, so that
+/// what lies beside a tie stays there (rounding to odd; Boldo, Melquiond 2008). `half` drops the last 32 bits of an f64
+/// instead, or rounds it twice.
+#[expect(clippy::cast_possible_truncation, reason = "what is lost is looked at")]
+fn to_be_rounded(value: f64) -> f32 {
+    let nearest = value as f32;
+    if value.is_nan() || f64::from(nearest) == value {
+        return nearest;
+    }
+    // Magnitudes are ordered as their bits are.
+    let beyond = f64::from(nearest).abs() > value.abs();
+    f32::from_bits((nearest.to_bits() - u32::from(beyond)) | 1)
+}
+
 /// Rounds each value to the nearest that `dtype` can hold, ties to even; beyond its range, floats become infinite and
 /// integers saturate.
 #[expect(clippy::cast_possible_truncation, reason = "rounding is what is asked for")]
@@ -166,8 +181,8 @@ pub(super) fn round_to(values: &mut [f64], dtype: DType) {
     let round: fn(f64) -> f64 = match dtype {
         DType::F64 => return,
         DType::F32 => |v| f64::from(v as f32),
-        DType::F16 => |v| f16::from_f64(v).to_f64(),
-        DType::BF16 => |v| bf16::from_f64(v).to_f64(),
+        DType::F16 => |v| f16::from_f32(to_be_rounded(v)).to_f64(),
+        DType::BF16 => |v| bf16::from_f32(to_be_rounded(v)).to_f64(),
         DType::I64 => |v| v as i64 as f64,
         DType::I32 => |v| f64::from(v as i32),
         DType::I16 => |v| f64::from(v as i16),
@@ -197,8 +212,8 @@ impl DType {
         match self {
             DType::F64 => out.extend(values.iter().flat_map(|v| v.to_le_bytes())),
             DType::F32 => out.extend(values.iter().flat_map(|&v| (v as f32).to_le_bytes())),
-            DType::F16 => out.extend(values.iter().flat_map(|&v| f16::from_f64(v).to_le_bytes())),
-            DType::BF16 => out.extend(values.iter().flat_map(|&v| bf16::from_f64(v).to_le_bytes())),
+            DType::F16 => out.extend(values.iter().flat_map(|&v| f16::from_f32(to_be_rounded(v)).to_le_bytes())),
+            DType::BF16 => out.extend(values.iter().flat_map(|&v| bf16::from_f32(to_be_rounded(v)).to_le_bytes())),
             DType::I64 => out.extend(values.iter().flat_map(|&v| (v as i64).to_le_bytes())),
             DType::I32 => out.extend(values.iter().flat_map(|&v| (v as i32).to_le_bytes())),
             DType::I16 => out.extend(values.iter().flat_map(|&v| (v as i16).to_le_bytes())),
@@ -212,6 +227,59 @@ impl DType {
     }
 }
 
+/// Writes little-endian elements of `stored` after these casts.
+///
+/// # Errors
+/// [`TensorError::Kind`] for integer dtypes: casts here are between floating-point types only.
+pub(super) fn convert(bytes: &[u8], stored: DType, casts: &[DType], out: &mut [u8]) -> Result<(), TensorError> {
+    match (stored, casts) {
+        (DType::F32, [DType::F16]) => {
+            convert_f32(
+                bytes,
+                out,
+                |values, halves: &mut [f16]| halves.convert_from_f32_slice(values),
+                f16::to_le_bytes,
+            );
+        }
+        (DType::F32, [DType::BF16]) => {
+            convert_f32(
+                bytes,
+                out,
+                |values, halves: &mut [bf16]| halves.convert_from_f32_slice(values),
+                bf16::to_le_bytes,
+            );
+        }
+        _ => {
+            let mut values = decode_f64(bytes, stored);
+            for &dtype in casts {
+                round_to(&mut values, dtype);
+            }
+            let mut encoded = Vec::new();
+            encode(&values, casts.last().copied().unwrap_or(stored), &mut encoded)?;
+            out.copy_from_slice(&encoded);
+        }
+    }
+    Ok(())
+}
+
+/// Rounds f32 elements once, so many at a time as a conversion in hardware takes several of.
+fn convert_f32<T: Copy + Default>(
+    bytes: &[u8],
+    out: &mut [u8],
+    round: impl Fn(&[f32], &mut [T]),
+    encode: impl Fn(T) -> [u8; 2],
+) {
+    const AT_ONCE: usize = 64;
+    let (mut values, mut halves) = ([0.0; AT_ONCE], [T::default(); AT_ONCE]);
+    let (elements, targets) = (bytes.as_chunks::<4>().0, out.as_chunks_mut::<2>().0);
+    for (elements, targets) in elements.chunks(AT_ONCE).zip(targets.chunks_mut(AT_ONCE)) {
+        let (values, halves) = (&mut values[..elements.len()], &mut halves[..elements.len()]);
+        values.iter_mut().zip(elements).for_each(|(value, &element)| *value = f32::from_le_bytes(element));
+        round(values, halves);
+        targets.iter_mut().zip(halves).for_each(|(target, half)| *target = encode(*half));
+    }
+}
+
 /// Appends values that were rounded to `dtype` already, little-endian.
 ///
 /// # Errors
@@ -222,4 +290,49 @@ pub(super) fn encode(values: &[f64], dtype: DType, out: &mut Vec<u8>) -> Result<
     }
     dtype.append(values, out);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f32_becomes_a_narrow_type_as_the_real_number_does() {
+        // Every exponent and sign, mantissas at and around each place where rounding turns, and what is no number.
+        let mantissas = (0..=23).flat_map(|bit| [1u32 << bit, (1 << bit) - 1, (1 << bit) + 1, 3 << bit]);
+        let mantissas: Vec<u32> = mantissas.map(|bits| bits & 0x7f_ffff).chain([0x2a_aaaa, 0x55_5555]).collect();
+        let signs = (0u32..512).map(|top| top << 23);
+        let bits: Vec<u32> = signs.flat_map(|top| mantissas.iter().map(move |low| top | low)).collect();
+        let bytes: Vec<u8> = bits.iter().flat_map(|bits| bits.to_le_bytes()).collect();
+        for narrow in [DType::F16, DType::BF16] {
+            let mut found = vec![0; 2 * bits.len()];
+            convert(&bytes, DType::F32, &[narrow], &mut found).unwrap();
+            let mut values = decode_f64(&bytes, DType::F32);
+            round_to(&mut values, narrow);
+            let mut expected = Vec::new();
+            encode(&values, narrow, &mut expected).unwrap();
+            let differs = found.chunks(2).zip(expected.chunks(2)).position(|(found, expected)| found != expected);
+            assert_eq!(differs.map(|at| format!("{:#x} as {narrow}", bits[at])), None);
+        }
+    }
+
+    #[test]
+    fn what_lies_beside_a_tie_is_rounded_to_its_side() {
+        for (narrow, digits) in [(DType::F16, 10), (DType::BF16, 7)] {
+            let (unit, little) = (2f64.powi(-digits), f64::EPSILON);
+            let tie = 1.0 + unit / 2.0;
+            let mut values = [tie, tie + little, tie - little, tie + unit - little, tie + unit, -tie - little, 1e300];
+            narrow.round(&mut values);
+            let next = 1.0 + unit;
+            assert_eq!(values, [1.0, next, 1.0, next, next + unit, -next, f64::INFINITY], "{narrow}");
+            let mut bytes = Vec::new();
+            narrow.append(&[tie + little], &mut bytes);
+            assert_eq!(decode_f64(&bytes, narrow), [next]);
+        }
+        // Below the smallest normal number, too.
+        let smallest = f64::from(f16::from_bits(1));
+        let mut values = [1.5 * smallest, smallest / 2.0, smallest * 0.5000001];
+        DType::F16.round(&mut values);
+        assert_eq!(values, [2.0 * smallest, 0.0, smallest]);
+    }
 }

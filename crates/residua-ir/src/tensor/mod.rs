@@ -12,6 +12,7 @@ mod distribution;
 mod dtype;
 mod gather;
 mod parts;
+mod same;
 mod standardised;
 mod statistics;
 mod strided;
@@ -28,6 +29,7 @@ use crate::name::Text;
 
 pub use distribution::Distribution;
 pub use dtype::{DType, Endian, decimal};
+pub use same::TensorDifference;
 pub use statistics::{Channel, Statistics};
 
 /// What was done to a source tensor to get this view of it, in order.
@@ -118,6 +120,9 @@ pub trait LazyBytes: Send + Sync {
         None
     }
 }
+
+/// Bytes that are cast at a time.
+const CAST_AT_ONCE: usize = 64 << 10;
 
 #[derive(Clone)]
 enum Storage {
@@ -426,13 +431,17 @@ impl Tensor {
     /// The elements as they lie in the file, where they already are row-major, little-endian and of [`Tensor::dtype`].
     #[must_use]
     pub fn as_le_bytes(&self) -> Option<&[u8]> {
+        self.before_casts().filter(|_| self.casts.is_empty())
+    }
+
+    /// The elements as they lie in the file, where they already are row-major and little-endian; before any cast.
+    fn before_casts(&self) -> Option<&[u8]> {
+        let size = self.stored.size();
         match &self.storage {
             Storage::Mapped(bytes)
-                if self.casts.is_empty()
-                    && (self.endian == Endian::Little || self.stored.size() == 1)
-                    && gather::is_row_major(&self.dims, &self.strides) =>
+                if (self.endian == Endian::Little || size == 1) && gather::is_row_major(&self.dims, &self.strides) =>
             {
-                bytes.get(self.offset * self.stored.size()..)?.get(..self.byte_len())
+                bytes.get(self.offset * size..)?.get(..self.len() * size)
             }
             Storage::Mapped(_) | Storage::Lazy(_) => None,
         }
@@ -441,31 +450,62 @@ impl Tensor {
     /// Appends all elements to `out`: row-major, little-endian, in [`Tensor::dtype`].
     ///
     /// # Errors
-    /// [`TensorError::Source`] where the file is damaged, [`TensorError::Kind`] where a cast is not possible.
+    /// [`TensorError::Source`] where the file is damaged, [`TensorError::Kind`] where a cast is not possible; `out` is what
+    /// it was then.
     pub fn append_le_bytes(&self, out: &mut Vec<u8>) -> Result<(), TensorError> {
         if let Some(bytes) = self.as_le_bytes() {
             out.extend_from_slice(bytes);
             return Ok(());
         }
-        if self.casts.is_empty() {
-            let start = out.len();
-            gather::append(&self.stored_bytes()?, self.stored.size(), &self.dims, &self.strides, self.offset, out);
-            if self.endian == Endian::Big {
-                dtype::swap_bytes(&mut out[start..], self.stored.size());
-            }
+        let start = out.len();
+        out.resize(start + self.byte_len(), 0);
+        self.copy_le_bytes(&mut out[start..]).inspect_err(|_| out.truncate(start))
+    }
+
+    /// Writes all elements over what is in `out`: row-major, little-endian, in [`Tensor::dtype`].
+    ///
+    /// # Errors
+    /// [`TensorError::Source`] where the file is damaged, [`TensorError::Kind`] where a cast is not possible,
+    /// [`TensorError::Length`] where `out` is not of [`Tensor::byte_len`].
+    pub fn copy_le_bytes(&self, out: &mut [u8]) -> Result<(), TensorError> {
+        let (expected, found) = (self.byte_len(), out.len());
+        if expected != found {
+            return Err(TensorError::Length { dtype: self.dtype(), shape: self.shape.clone(), expected, found });
+        }
+        if let Some(bytes) = self.as_le_bytes() {
+            out.copy_from_slice(bytes);
             return Ok(());
         }
-        dtype::encode(&self.to_f64()?, self.dtype(), out)
+        if !self.casts.is_empty() {
+            return self.copy_cast(out);
+        }
+        let size = self.stored.size();
+        gather::copy(&self.stored_bytes()?, size, &self.dims, &self.strides, self.offset, out);
+        if self.endian == Endian::Big {
+            dtype::swap_bytes(out, size);
+        }
+        Ok(())
+    }
+
+    /// Writes elements that are cast, so many at a time that they stay in cache.
+    fn copy_cast(&self, out: &mut [u8]) -> Result<(), TensorError> {
+        let mut out = out;
+        for piece in self.pieces(CAST_AT_ONCE) {
+            let (target, rest) = out.split_at_mut(piece.byte_len());
+            dtype::convert(&piece.gathered()?, self.stored, &self.casts, target)?;
+            out = rest;
+        }
+        Ok(())
     }
 
     /// All elements, row-major, in the file's dtype, little-endian; before any cast.
     fn gathered(&self) -> Result<Cow<'_, [u8]>, TensorError> {
-        if let Some(bytes) = self.as_le_bytes() {
+        if let Some(bytes) = self.before_casts() {
             return Ok(Cow::Borrowed(bytes));
         }
         let uncast = Self { casts: Vec::new(), ..self.clone() };
-        let mut out = Vec::with_capacity(uncast.byte_len());
-        uncast.append_le_bytes(&mut out)?;
+        let mut out = vec![0; uncast.byte_len()];
+        uncast.copy_le_bytes(&mut out)?;
         Ok(Cow::Owned(out))
     }
 

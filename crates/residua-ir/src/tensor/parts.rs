@@ -1,6 +1,6 @@
 //! Tensors from other tensors and from nothing: as they are stored, in pieces, and of one number.
 
-use super::{DType, Endian, Storage, Tensor, TensorError, Transform, dtype, element_count, row_major};
+use super::{DType, Endian, Storage, Tensor, TensorError, Transform, dtype, element_count, gather, row_major};
 
 impl Tensor {
     /// A floating-point tensor whose elements are all `value`.
@@ -49,25 +49,41 @@ impl Tensor {
         if self.byte_len() <= bytes || matches!(self.storage, Storage::Lazy(_)) {
             return whole();
         }
-        let (Some(&rows), Some(&dim), Some(&stride)) = (self.shape.first(), self.dims.first(), self.strides.first())
-        else {
-            return whole();
-        };
-        // Only where the first axis is one strided run.
-        if rows != dim || rows < 2 {
-            return whole();
-        }
+        let Some(by_rows) = self.by_rows() else { return whole() };
+        let rows = by_rows.shape[0];
         let step = (bytes / (self.byte_len() / rows)).max(1);
-        (0..rows)
-            .step_by(step)
-            .map(|first| {
-                let mut piece = self.clone();
-                let rows = step.min(rows - first);
-                (piece.shape[0], piece.dims[0]) = (rows, rows);
-                piece.offset += first * stride;
-                piece
-            })
-            .collect()
+        (0..rows).step_by(step).map(|first| by_rows.rows(first, step.min(rows - first))).collect()
+    }
+
+    /// The same view where its first axis is one strided run of at least two elements; [`None`] where it cannot be that.
+    pub(super) fn by_rows(&self) -> Option<Self> {
+        let rows = *self.shape.first().filter(|&&rows| rows > 1)?;
+        if self.dims.first() == Some(&rows) {
+            return Some(self.clone());
+        }
+        // What lies in a row lies so under any shape.
+        let in_a_row = gather::is_row_major(&self.dims, &self.strides) && !self.is_empty();
+        in_a_row.then(|| Self { dims: self.shape.clone(), strides: row_major(&self.shape), ..self.clone() })
+    }
+
+    /// The only row of a tensor that has one, and more axes; [`None`] for any other.
+    pub(super) fn only_row(&self) -> Option<Self> {
+        let single = self.shape.len() > 1 && self.shape[0] == 1 && self.dims.first() == Some(&1);
+        single.then(|| {
+            let mut row = self.clone();
+            row.shape.remove(0);
+            row.dims.remove(0);
+            row.strides.remove(0);
+            row
+        })
+    }
+
+    /// So many rows of a view that [`Tensor::by_rows`] gave.
+    pub(super) fn rows(&self, first: usize, count: usize) -> Self {
+        let mut piece = self.clone();
+        (piece.shape[0], piece.dims[0]) = (count, count);
+        piece.offset += first * self.strides[0];
+        piece
     }
 }
 
@@ -94,7 +110,8 @@ mod tests {
 
     #[test]
     fn pieces_written_one_after_the_other_are_the_tensor() {
-        for tensor in [kernel(), kernel().permute(&[3, 2, 0, 1]).unwrap(), kernel().reshape(&[9, 800]).unwrap()] {
+        let turned = kernel().permute(&[3, 2, 0, 1]).unwrap();
+        for tensor in [kernel(), turned.clone(), turned.cast(DType::F16), kernel().reshape(&[9, 800]).unwrap()] {
             let mut whole = Vec::new();
             tensor.append_le_bytes(&mut whole).unwrap();
             for bytes in [1, 999, 5000, 1 << 20] {
@@ -105,6 +122,6 @@ mod tests {
                 assert!(pieced == whole, "{tensor:?} in pieces of {bytes}");
             }
         }
-        assert!(kernel().pieces(5000).len() > 2);
+        assert!(kernel().pieces(5000).len() > 2 && kernel().reshape(&[60, 120]).unwrap().pieces(5000).len() > 2);
     }
 }

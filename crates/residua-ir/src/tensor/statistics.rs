@@ -4,6 +4,8 @@
 //! are walked so: output channels one after the other (OIHW), and output channels side by side (HWIO). What lies in
 //! any other way, or has another type, is gathered first.
 
+use pulp::Arch;
+
 use super::{DType, Endian, Storage, Tensor, TensorError};
 
 /// Range of the values of a tensor, and what its output channels hold.
@@ -120,6 +122,7 @@ fn mix(hash: u64, bits: u64) -> u64 {
 }
 
 /// f32 values, so many at a time; each lane sees every `N`th.
+#[derive(Clone, Copy)]
 struct Lanes<const N: usize> {
     min: [f32; N],
     max: [f32; N],
@@ -141,6 +144,7 @@ impl<const N: usize> Lanes<N> {
         hash: [0; N],
     };
 
+    #[inline(always)]
     fn see(&mut self, values: &[[u8; 4]; N]) {
         for (lane, &bytes) in values.iter().enumerate() {
             let bits = u32::from_le_bytes(bytes);
@@ -194,7 +198,13 @@ fn floats(bytes: &[[u8; 4]]) -> impl Iterator<Item = f32> + '_ {
     bytes.iter().map(|&bytes| f32::from_le_bytes(bytes))
 }
 
+/// Channels one after the other, each of so many values.
+fn see_rows(values: &[[u8; 4]], row: usize, found: &mut Statistics) {
+    Arch::new().dispatch(|| values.chunks_exact(row).for_each(|row| found.add(&seen_row(row))));
+}
+
 /// A channel whose values lie in a row.
+#[inline(always)]
 fn seen_row(row: &[[u8; 4]]) -> Seen {
     const N: usize = 16;
     let (blocks, rest) = row.as_chunks::<N>();
@@ -226,30 +236,33 @@ fn seen_row(row: &[[u8; 4]]) -> Seen {
 }
 
 /// Channels side by side: value `i` belongs to channel `i % count`.
+///
+/// So many rows are walked beside each other that what is known of a channel is not loaded and stored for each value, and
+/// so few that each row is read as one stream.
+#[inline(always)]
 fn see_side_by_side(values: &[[u8; 4]], count: usize, found: &mut Statistics) {
-    const N: usize = 64;
-    let column = |channel: usize| floats(&values[channel..]).step_by(count);
-    for first in (0..count).step_by(N) {
-        let width = N.min(count - first);
-        if width == N {
-            let mut lanes = Lanes::<N>::EMPTY;
-            for row in values.chunks_exact(count) {
-                if let Some(block) = row[first..].first_chunk::<N>() {
-                    lanes.see(block);
-                }
+    const N: usize = 16;
+    const ROWS: usize = 8;
+    let mut blocks = vec![Lanes::<N>::EMPTY; count / N];
+    let mut rest = vec![Lanes::<1>::EMPTY; count % N];
+    for rows in values.chunks(ROWS * count) {
+        for (at, block) in blocks.iter_mut().enumerate() {
+            let mut lanes = *block;
+            for row in rows.chunks_exact(count) {
+                lanes.see(&row.as_chunks::<N>().0[at]);
             }
-            for lane in 0..N {
-                found.add(&lanes.lane(lane, column(first + lane)));
-            }
-        } else {
-            for channel in first..count {
-                let mut lane = Lanes::<1>::EMPTY;
-                for value in values[channel..].iter().step_by(count) {
-                    lane.see(std::array::from_ref(value));
-                }
-                found.add(&lane.lane(0, column(channel)));
-            }
+            *block = lanes;
         }
+        for row in rows.chunks_exact(count) {
+            let values = row.as_chunks::<N>().1;
+            rest.iter_mut().zip(values).for_each(|(lane, value)| lane.see(std::array::from_ref(value)));
+        }
+    }
+    let column = |channel: usize| floats(&values[channel..]).step_by(count);
+    for channel in 0..count {
+        let whole = blocks.get(channel / N).map(|block| block.lane(channel % N, column(channel)));
+        let seen = whole.or_else(|| Some(rest.get(channel % N)?.lane(0, column(channel))));
+        seen.iter().for_each(|seen| found.add(seen));
     }
 }
 
@@ -287,16 +300,17 @@ impl Tensor {
                 };
                 let (values, _) = bytes.as_chunks::<4>();
                 if matches!(lie, Lie::InRows) {
-                    values.chunks_exact(row).for_each(|row| found.add(&seen_row(row)));
+                    see_rows(values, row, &mut found);
                 } else {
-                    see_side_by_side(values, count, &mut found);
+                    // Compiled for each width of vectors.
+                    Arch::new().dispatch(|| see_side_by_side(values, count, &mut found));
                 }
             }
             Lie::InRows | Lie::SideBySide | Lie::Otherwise
                 if matches!(self.dtype(), DType::F32 | DType::F16 | DType::BF16) =>
             {
                 let bytes: Vec<[u8; 4]> = self.to_f32()?.into_iter().map(f32::to_le_bytes).collect();
-                bytes.chunks_exact(row).for_each(|row| found.add(&seen_row(row)));
+                see_rows(&bytes, row, &mut found);
             }
             Lie::InRows | Lie::SideBySide | Lie::Otherwise => {
                 let float = self.dtype().is_float();

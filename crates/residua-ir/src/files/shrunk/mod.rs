@@ -11,10 +11,10 @@
 mod handler;
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use memmap2::Mmap;
 
@@ -72,10 +72,19 @@ static TABLE: [Slot; SLOTS] = [const { Slot::free() }; SLOTS];
 /// Maps that found no slot.
 static NAMELESS: AtomicUsize = AtomicUsize::new(0);
 
-/// The mapped files, by where their bytes are, with the length that each had.
-static MAPPED: Mutex<BTreeMap<usize, (PathBuf, u64)>> = Mutex::new(BTreeMap::new());
+/// A mapped file.
+struct Mapped {
+    path: PathBuf,
+    /// What was mapped, whatever has its name now.
+    file: Arc<File>,
+    /// The length that it had.
+    len: u64,
+}
 
-fn mapped() -> MutexGuard<'static, BTreeMap<usize, (PathBuf, u64)>> {
+/// The mapped files, by where their bytes are.
+static MAPPED: Mutex<BTreeMap<usize, Mapped>> = Mutex::new(BTreeMap::new());
+
+fn mapped() -> MutexGuard<'static, BTreeMap<usize, Mapped>> {
     MAPPED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -87,14 +96,15 @@ pub(super) struct Watched {
 
 impl Watched {
     /// Takes a map of the file at a path.
-    pub(super) fn new(path: &Path, map: Mmap) -> Self {
+    pub(super) fn new(path: &Path, map: Mmap, file: File) -> Self {
         let take = |slot: &&Slot| !slot.taken.load(Ordering::Relaxed) && !slot.taken.swap(true, Ordering::Acquire);
         let slot = TABLE.iter().find(take);
         match slot {
             Some(slot) => slot.fill(&map, &message(&path.to_string_lossy())),
             None => _ = NAMELESS.fetch_add(1, Ordering::Relaxed),
         }
-        mapped().insert(map.as_ptr().addr(), (path.to_owned(), map.len() as u64));
+        let of_map = Mapped { path: path.to_owned(), file: Arc::new(file), len: map.len() as u64 };
+        mapped().insert(map.as_ptr().addr(), of_map);
         Self { map, slot }
     }
 }
@@ -132,8 +142,18 @@ fn message(path: &str) -> String {
 #[must_use]
 pub fn found() -> Option<PathBuf> {
     let mapped = mapped();
-    let shorter = |&&(ref path, len): &&(PathBuf, u64)| fs::metadata(path).is_ok_and(|now| now.len() < len);
-    mapped.values().find(shorter).map(|(path, _)| path.clone())
+    let shorter = |of_map: &&Mapped| fs::metadata(&of_map.path).is_ok_and(|now| now.len() < of_map.len);
+    mapped.values().find(shorter).map(|of_map| of_map.path.clone())
+}
+
+/// The mapped file that these bytes are a part of, and where they start in it.
+pub(super) fn file_of(part: &[u8]) -> Option<(Arc<File>, u64)> {
+    let first = part.as_ptr().addr();
+    let mapped = mapped();
+    let (&start, of_map) = mapped.range(..=first).next_back()?;
+    let offset = (first - start) as u64;
+    let inside = offset.checked_add(part.len() as u64).is_some_and(|end| end <= of_map.len);
+    inside.then(|| (Arc::clone(&of_map.file), offset))
 }
 
 /// From now on, touching what a mapped file has lost prints `error: cannot read FILE` on stderr and ends the process with this status, at once and without
@@ -173,9 +193,9 @@ mod tests {
         let (first, last) = (bytes.as_ptr().addr(), bytes.as_ptr().addr() + bytes.len() - 1);
         let known = |address: usize| TABLE.iter().filter(|slot| slot.holds(address)).count();
         assert_eq!((known(first), known(last), known(last + 1)), (1, 1, 0));
-        let of_this = || mapped().get(&first).cloned();
+        let of_this = || mapped().get(&first).map(|of_map| (of_map.path.clone(), of_map.len));
         assert_eq!(of_this(), Some((path.clone(), 2 << 20)));
-        fs::File::options().write(true).open(&path).unwrap().set_len(5).unwrap();
+        File::options().write(true).open(&path).unwrap().set_len(5).unwrap();
         assert_eq!(found(), Some(path));
         drop(bytes);
         assert_eq!((known(first), of_this()), (0, None));
