@@ -8,16 +8,19 @@
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use residua_ir::{Tensor, files};
 
 use crate::EmitError;
 use crate::file_ops;
 
-/// Bytes that are gathered before they are written.
-const BATCH: usize = 2 << 20;
+/// Bytes that are gathered before they are written: they stay in the second cache between both.
+const BATCH: usize = 1 << 20;
+
+/// Bytes from which on a piece that needs no gathering is written from where it lies, on its own.
+const ALONE: usize = 64 << 10;
 
 /// A part of a file.
 pub(crate) enum Segment {
@@ -64,11 +67,17 @@ impl Piece<'_> {
         }
     }
 
-    fn append(&self, out: &mut Vec<u8>) -> Result<(), EmitError> {
+    /// Whether it is written from where it lies.
+    fn is_alone(&self) -> bool {
+        self.len() >= ALONE && self.as_bytes().is_some()
+    }
+
+    /// Writes the bytes into `out`, which has room for exactly them.
+    fn copy(&self, out: &mut [u8]) -> Result<(), EmitError> {
         match self {
-            Piece::Bytes(bytes) => out.extend_from_slice(bytes),
+            Piece::Bytes(bytes) => out.copy_from_slice(bytes),
             Piece::Tensor(name, tensor) => {
-                tensor.append_le_bytes(out).map_err(|source| EmitError::Tensor { tensor: (*name).into(), source })?
+                tensor.copy_le_bytes(out).map_err(|source| EmitError::Tensor { tensor: (*name).into(), source })?
             }
         }
         Ok(())
@@ -90,19 +99,20 @@ impl Batch<'_> {
             [piece] => piece.as_bytes(),
             _ => None,
         };
-        let bytes = match in_place {
-            Some(bytes) => bytes,
-            None => {
-                buffer.clear();
-                self.pieces.iter().try_for_each(|piece| piece.append(buffer))?;
-                &buffer[..]
-            }
-        };
-        if bytes.len() != self.len {
-            let found = bytes.len();
-            return Err(EmitError::Option(format!("gathered {found} bytes where {} were announced", self.len).into()));
+        if let Some(bytes) = in_place {
+            return Ok(bytes);
         }
-        Ok(bytes)
+        // What was gathered before is written over.
+        if buffer.len() < self.len {
+            buffer.resize(self.len, 0);
+        }
+        let mut rest = &mut buffer[..self.len];
+        for piece in &self.pieces {
+            let (own, behind) = rest.split_at_mut(piece.len());
+            piece.copy(own)?;
+            rest = behind;
+        }
+        Ok(&buffer[..self.len])
     }
 }
 
@@ -115,10 +125,13 @@ fn batches(segments: &[Segment]) -> (Vec<Batch<'_>>, u64) {
     });
     let mut batches: Vec<Batch<'_>> = vec![Batch::default()];
     let mut offset = 0;
+    // Whether the last batch is one piece that takes no others.
+    let mut closed = false;
     for piece in pieces {
-        let len = piece.len();
+        let (len, alone) = (piece.len(), piece.is_alone());
+        let before = std::mem::replace(&mut closed, alone);
         match batches.last_mut() {
-            Some(batch) if batch.len == 0 || batch.len + len <= BATCH => {
+            Some(batch) if batch.len == 0 || (!alone && !before && batch.len + len <= BATCH) => {
                 batch.len += len;
                 batch.pieces.push(piece);
             }
@@ -137,12 +150,14 @@ pub(crate) fn write(path: &Path, shown: &Path, segments: &[Segment]) -> Result<(
     file_ops::set_len(&file, path, len).map_err(failed())?;
     let workers = rayon::current_num_threads().min(batches.len());
     let next = AtomicUsize::new(0);
+    // The system lets one write into a file at a time, and who waits for it there does so at work.
+    let turn = Mutex::new(());
     let first_error = Mutex::new(None);
     let work = |file: std::io::Result<File>| -> Result<(), EmitError> {
         let mut file = file.map_err(failed())?;
         let mut buffer = Vec::new();
         while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
-            write_batch(&mut file, batch, &mut buffer, [path, shown])?;
+            write_batch(&mut file, batch, &mut buffer, &turn, [path, shown])?;
         }
         Ok(())
     };
@@ -152,12 +167,12 @@ pub(crate) fn write(path: &Path, shown: &Path, segments: &[Segment]) -> Result<(
                 // Each worker has a cursor of its own.
                 if let Err(error) = work(file_ops::open_to_write(path)) {
                     next.store(batches.len(), Ordering::Relaxed);
-                    first_error.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
+                    first_error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                 }
             });
         }
     });
-    match first_error.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+    match first_error.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(error) => Err(error),
         None => Ok(()),
     }
@@ -177,9 +192,11 @@ fn write_batch(
     file: &mut File,
     batch: &Batch<'_>,
     buffer: &mut Vec<u8>,
+    turn: &Mutex<()>,
     [path, shown]: [&Path; 2],
 ) -> Result<(), EmitError> {
     let bytes = batch.bytes(buffer)?;
+    let _own = turn.lock().unwrap_or_else(PoisonError::into_inner);
     let written = file.seek(SeekFrom::Start(batch.offset)).and_then(|_| file_ops::write_all(file, path, bytes));
     written.map_err(|error| match files::shrunk::found().filter(|_| is_bad_address(&error)) {
         // It was the source that could not be read: the system was handed bytes that are gone.
