@@ -50,7 +50,7 @@ pub fn commit_together(mut outputs: Vec<Pending>) -> Result<(), EmitError> {
     let places: Vec<&Path> = places.iter().map(PathBuf::as_path).collect();
     refuse_twice(&places)?;
     places.iter().try_for_each(|place| refuse_input(place))?;
-    for output in &outputs {
+    for output in &mut outputs {
         output.sync()?;
     }
     let Some(first) = outputs.first() else { return Ok(()) };
@@ -239,11 +239,12 @@ impl Pending {
     }
 
     /// Syncs its files, whatever their names are now.
-    fn sync(&self) -> Result<(), EmitError> {
+    fn sync(&mut self) -> Result<(), EmitError> {
         let staged = self.places();
         let switch = self.is_exchanged().then(|| (self.staging.path().join(SWITCH), self.target.clone()));
-        for (path, place) in staged.into_iter().map(|place| (self.staged(&place), place)).chain(switch) {
-            file_ops::sync(&path).map_err(EmitError::io("cannot write", &place))?;
+        let staged: Vec<_> = staged.into_iter().map(|place| (self.staged(&place), place)).chain(switch).collect();
+        for (path, place) in staged {
+            self.syncing.end(&path).map_err(EmitError::io("cannot write", &place))?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@
 mod commit;
 mod leftovers;
 mod staging;
+mod syncing;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ use crate::{EmitError, Emitted, file_ops};
 pub use commit::commit_together;
 use staging::Staging;
 pub use staging::{MadeFolder, abandon_all};
+use syncing::Syncing;
 
 /// Refuses an output that is a file which was read.
 ///
@@ -113,7 +115,7 @@ impl Stage {
     /// The finished output.
     pub(crate) fn finish(self, with: With, emitted: Emitted) -> Result<Staged, EmitError> {
         let mut emitted = emitted;
-        let pending = Pending { staging: self.staging, target: self.target, with };
+        let pending = Pending { syncing: Syncing::default(), staging: self.staging, target: self.target, with };
         for place in pending.places() {
             refuse_input(&place)?;
         }
@@ -155,6 +157,8 @@ pub(crate) enum With {
 /// An output that is complete and not yet at its place.
 #[derive(Debug)]
 pub struct Pending {
+    /// Before the folder, which is removed when it is dropped.
+    syncing: Syncing,
     staging: Staging,
     target: PathBuf,
     with: With,
@@ -175,7 +179,8 @@ impl Pending {
         let mut file = std::io::BufWriter::new(Gated { file: file_ops::create_new(&path).map_err(failed())?, path });
         write(&mut file)?;
         file.flush().map_err(failed())?;
-        Ok(Self { staging: stage.staging, target: target.to_owned(), with: With::Nothing })
+        let syncing = Syncing::default();
+        Ok(Self { syncing, staging: stage.staging, target: target.to_owned(), with: With::Nothing })
     }
 
     /// Where files will be.
@@ -249,6 +254,14 @@ impl Staged {
     #[must_use]
     pub fn emitted(&self) -> &Emitted {
         &self.emitted
+    }
+
+    /// Starts syncing all files, to be read back meanwhile. What goes wrong with that is told by [`Staged::commit`], which
+    /// waits for the end.
+    pub fn start_sync(&mut self) {
+        for place in self.pending.places() {
+            self.pending.syncing.start(self.pending.staged(&place));
+        }
     }
 
     /// Where the bytes of one of the files of [`Staged::emitted`] are now: beside its place, or there, where it stays as it is.

@@ -366,6 +366,41 @@ fn of_two_that_write_the_same_model_at_once_one_is_last() {
 }
 
 #[test]
+fn what_is_synced_early_is_synced_once_and_a_failure_of_that_is_told_when_it_is_moved() {
+    let options = OnnxOptions { external_data: ExternalData::Always, ..OnnxOptions::default() };
+    for fails in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut staged = crate::onnx::stage(&model(1.0), &options, &folder.path().join("m.onnx")).unwrap();
+        let syncs = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&syncs);
+        let gate = gates::close(folder.path(), move |what, _| {
+            let syncs = counted.fetch_add(usize::from(what == "sync"), Ordering::SeqCst);
+            if fails && what == "sync" && syncs == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        });
+        staged.start_sync();
+        let committed = staged.commit();
+        assert_eq!(syncs.load(Ordering::SeqCst), 2, "the model and its data");
+        drop(gate);
+        match fails {
+            true => {
+                assert!(matches!(&committed, Err(EmitError::Io { action: "cannot write", .. })), "{committed:?}");
+                holds_only(folder.path(), &[]);
+            }
+            false => holds_only(folder.path(), &["m.onnx", "m.onnx.data"]),
+        }
+    }
+}
+
+#[test]
+fn what_is_dropped_while_it_is_synced_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut staged = crate::onnx::stage(&model(1.0), &OnnxOptions::default(), &folder.path().join("m.onnx")).unwrap();
+    staged.start_sync();
+    drop(staged);
+    holds_only(folder.path(), &[]);
+}
+
+#[test]
 fn two_outputs_of_one_place_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let options = OnnxOptions { external_data: ExternalData::Always, ..OnnxOptions::default() };

@@ -159,6 +159,7 @@ impl<W: Written> Conversion<W> {
         }
         if proof.against_source {
             watch.step("proving")?;
+            self.written.start_sync();
             refuse_what_cannot_run(&self.model.checked)?;
             let rewritten = self.changed.change().map(|change| (&self.model.checked, change));
             let Self { source, target, written, frees, .. } = &self;

@@ -19,6 +19,10 @@ pub trait Written: Sized {
     #[doc(hidden)]
     fn write(resolved: &Resolved<'_>, model: &Checked, file: &Path) -> Result<Self>;
 
+    /// Lets the disk store it while it is read back; nothing, where there is no disk.
+    #[doc(hidden)]
+    fn start_sync(&mut self);
+
     /// What was written.
     fn emitted(&self) -> &Emitted;
 
@@ -40,6 +44,10 @@ impl Written for Staged {
         resolved.target.stage(model, file, resolved.rounded)
     }
 
+    fn start_sync(&mut self) {
+        self.start_sync();
+    }
+
     fn emitted(&self) -> &Emitted {
         self.emitted()
     }
@@ -55,6 +63,8 @@ impl Written for InMemory {
     fn write(resolved: &Resolved<'_>, model: &Checked, file: &Path) -> Result<Self> {
         resolved.target.to_memory(model, &file.to_string_lossy(), resolved.rounded)
     }
+
+    fn start_sync(&mut self) {}
 
     fn emitted(&self) -> &Emitted {
         &self.emitted
