@@ -2,6 +2,8 @@
 //!
 //! Invariant: an [`Array`] holds exactly as many elements as its shape says, row-major.
 
+use std::borrow::Cow;
+
 use crate::error::ExecError;
 
 /// Elements of an array.
@@ -117,6 +119,15 @@ impl Array {
         match &self.data {
             Data::F32(values) => values.iter().map(|&v| f64::from(v)).collect(),
             Data::F64(values) => values.clone(),
+        }
+    }
+
+    /// All elements as f64, where they are that already without a copy.
+    #[must_use]
+    pub fn wide(&self) -> Cow<'_, [f64]> {
+        match &self.data {
+            Data::F32(_) => Cow::Owned(self.to_f64()),
+            Data::F64(values) => Cow::Borrowed(values),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a run is asked for, and what it gives back and shows on the way.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use residua_ir::budget::Limit;
 use residua_ir::{DType, ValueId};
@@ -68,7 +69,7 @@ impl Results {
 }
 
 /// Sees what steps give; what it returns is taken instead.
-pub type Watch<'a> = &'a mut (dyn FnMut(ValueId, Computed<'_>) -> Option<Array> + Send);
+pub type Watch<'a> = &'a mut (dyn FnMut(ValueId, Computed<'_>) -> Option<Arc<Array>> + Send);
 
 /// What a step gave. Axes are in the graph's order, channels first.
 #[derive(Debug, Clone, Copy)]

@@ -7,7 +7,7 @@
 
 use crate::error::Result;
 use residua_exec::Array;
-use residua_exec::compare::{Difference, difference};
+use residua_exec::compare::{Difference, max_abs};
 use residua_ir::DType;
 
 /// How many times the noise two models may differ by, which compute the same in other orders.
@@ -104,7 +104,7 @@ impl Bound {
 
     /// The same for a source that computes in this type, from a run that rounds to it after each operation.
     pub(super) fn noise_in(dtype: DType, exact: &Array, rounded: &Array, model: &str) -> Result<Self> {
-        Ok(Self::of(dtype, difference(exact, rounded)?.max_abs, largest(exact), model))
+        Ok(Self::of(dtype, max_abs(exact, rounded)?, largest(exact), model))
     }
 
     /// The same where the noise and the largest element are known.
@@ -127,7 +127,7 @@ impl Bound {
 
 /// The largest magnitude of all numbers.
 pub(super) fn largest(array: &Array) -> f64 {
-    array.to_f64().into_iter().filter(|value| value.is_finite()).fold(0.0, |largest, value| largest.max(value.abs()))
+    array.wide().iter().filter(|value| value.is_finite()).fold(0.0, |largest, value| largest.max(value.abs()))
 }
 
 /// Whether a difference is within a bound. Values that are infinite or NaN are where both have the same, which says nothing

@@ -5,6 +5,7 @@
 //! operator it is computed as exactly as in f64, which is what runtimes with wide accumulators do.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::error::{Context, Error, Result};
 use residua_exec::compare::difference;
@@ -105,7 +106,7 @@ impl<'m> TypedRun<'m> {
                 let layer = graph.layer(graph.node(node).layer).name.clone();
                 beyond = Some(Beyond { layer: layer.into_raw(), count: after - before, largest });
             }
-            instead.map(|(array, _)| array)
+            instead.map(|(array, _)| Arc::new(array))
         })?;
         match failed {
             Some(error) => Err(error),

@@ -1,6 +1,9 @@
 //! Both models side by side, landmark by landmark.
 
-use crate::error::Result;
+use std::collections::BTreeMap;
+use std::sync::mpsc::sync_channel;
+
+use crate::error::{Context, Error, Result};
 use residua_exec::compare::{Difference, difference};
 use residua_exec::{Array, Precision};
 use residua_ir::{Name, SourceOrder};
@@ -8,7 +11,8 @@ use residua_ir::{Name, SourceOrder};
 use super::bound::{Bound, within};
 use super::examined::Examined;
 use super::landmarks::{Landmark, align};
-use super::run::{Run, run, taken};
+use super::lockstep::{AHEAD, Inbox, Runner, Sent};
+use super::run::{run, taken};
 use super::verification::{Divergence, LayerDifference};
 use super::{Settings, interface, locate};
 
@@ -42,6 +46,76 @@ impl Pair {
     }
 }
 
+const MISSING: &str = "a value that was to be looked at is not computed";
+
+/// What was found where both models have a value.
+struct Met {
+    /// `None` where the shapes differ.
+    difference: Option<Difference>,
+    shapes: [Vec<usize>; 2],
+}
+
+/// Runs the first model in f64, and beside it the second one in f64, and the first one in f32 where its `noise` is wanted.
+/// What was found at each pair of landmarks, and how far the f32 run is from the exact one there.
+fn side_by_side(
+    a: &Examined,
+    b: &Examined,
+    aligned: &[(usize, usize)],
+    noise: bool,
+    settings: &Settings,
+) -> Result<(BTreeMap<usize, Met>, BTreeMap<usize, Bound>)> {
+    let of_a = || aligned.iter().map(|pair| a.marks[pair.0].value);
+    let leader = Runner::new(a, Precision::F64, of_a(), settings);
+    let rounded = Runner::new(a, Precision::F32, of_a(), settings);
+    let other = Runner::new(b, Precision::F64, aligned.iter().map(|pair| b.marks[pair.1].value), settings);
+    let (to_other, at_other) = sync_channel(AHEAD);
+    let (to_rounded, at_rounded) = sync_channel(AHEAD);
+    std::thread::scope(|scope| {
+        let noise = noise.then(|| scope.spawn(|| noise_of(&rounded, Inbox::new(at_rounded))));
+        let met = scope.spawn(|| meet(&other, Inbox::new(at_other)));
+        let led = match noise {
+            Some(_) => leader.lead(&[to_other, to_rounded]),
+            None => leader.lead(&[to_other]),
+        };
+        let stopped = || Error::Refused("a run stopped".to_owned());
+        let met = met.join().map_err(|_| stopped());
+        let noise = noise.map(|noise| noise.join().map_err(|_| stopped()));
+        led?;
+        Ok((met??, noise.transpose()?.transpose()?.unwrap_or_default()))
+    })
+}
+
+/// How far a model is from what another one gives.
+fn meet(run: &Runner<'_>, mut from: Inbox) -> Result<BTreeMap<usize, Met>> {
+    let mut found = BTreeMap::new();
+    run.run(|point, second| {
+        let Some(Sent { given: first, .. }) = from.take(point) else { return Ok(None) };
+        let shapes = [first.shape().to_vec(), second.shape().to_vec()];
+        let difference = match first.shape() == second.shape() {
+            true => Some(difference(&first, &second)?),
+            false => match interface::same_shape(&first, &second, &SourceOrder::Same, None)? {
+                Some(second) => Some(difference(&first, &second)?),
+                None => None,
+            },
+        };
+        found.insert(point, Met { difference, shapes });
+        Ok(None)
+    })?;
+    Ok(found)
+}
+
+/// How far an f32 run is from the exact one.
+fn noise_of(run: &Runner<'_>, mut from: Inbox) -> Result<BTreeMap<usize, Bound>> {
+    let mut found = BTreeMap::new();
+    run.run(|point, rounded| {
+        if let Some(Sent { given, .. }) = from.take(point) {
+            found.insert(point, Bound::noise(&given, &rounded, "A")?);
+        }
+        Ok(None)
+    })?;
+    Ok(found)
+}
+
 /// What goes into and comes out of the first layer that differs.
 #[derive(Debug)]
 pub struct Failing {
@@ -52,28 +126,24 @@ pub struct Failing {
 }
 
 impl<'s> Layers<'s> {
-    /// Runs both in f64 with every landmark kept. Bits must be the same where that is `exactly` so.
+    /// Runs both in f64, side by side, and holds them against each other at every landmark. Bits must be the same where that
+    /// is `exactly` so.
     pub(super) fn compare(a: &'s Examined, b: &'s Examined, exactly: bool, settings: &Settings) -> Result<Self> {
         let aligned = align(&a.marks, &b.marks);
-        let keep_a = aligned.iter().map(|pair| a.marks[pair.0].value).collect();
-        let keep_b = aligned.iter().map(|pair| b.marks[pair.1].value).collect();
-        let first = Run::new(&a.model, &a.inputs, keep_a, settings)?;
-        let second = Run::new(&b.model, &b.inputs, keep_b, settings)?;
-        let bounds = match (exactly, settings.tolerance) {
-            (true, _) => vec![Bound::exact(); aligned.len()],
-            (false, Some(tolerance)) => vec![Bound::tolerance(tolerance); aligned.len()],
-            (false, None) => first.noise(settings, "A")?,
+        let fixed = match (exactly, settings.tolerance) {
+            (true, _) => Some(Bound::exact()),
+            (false, Some(tolerance)) => Some(Bound::tolerance(tolerance)),
+            (false, None) => None,
         };
+        let (mut met, noise) = side_by_side(a, b, &aligned, fixed.is_none(), settings)?;
         let mut pairs = Vec::with_capacity(aligned.len());
-        for (((a, b), bound), (first, second)) in
-            aligned.into_iter().zip(bounds).zip(first.exact.iter().zip(&second.exact))
-        {
-            let difference = match interface::same_shape(first, second, &SourceOrder::Same, None)? {
-                Some(second) => Some(difference(first, &second)?),
-                None => None,
+        for (at, (a, b)) in aligned.into_iter().enumerate() {
+            let Met { difference, shapes } = met.remove(&at).context(MISSING)?;
+            let bound = match &fixed {
+                Some(bound) => bound.value,
+                None => noise.get(&at).context(MISSING)?.value,
             };
-            let shapes = [first.shape().to_vec(), second.shape().to_vec()];
-            pairs.push(Pair { a, b, difference, bound: bound.value, shapes });
+            pairs.push(Pair { a, b, difference, bound, shapes });
         }
         let begin = pairs.iter().position(|pair| !pair.holds());
         Ok(Self { a, b, pairs, begin, exactly })

@@ -21,6 +21,7 @@ mod interface;
 mod landmarks;
 mod layers;
 mod locate;
+mod lockstep;
 mod narrow;
 mod one_by_one;
 mod probe;

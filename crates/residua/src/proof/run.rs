@@ -39,9 +39,13 @@ impl<'m> Run<'m> {
 
 /// The values that were to be kept, in the order of `values`.
 pub(super) fn taken(results: Results, values: &[ValueId]) -> Result<Vec<Array>> {
-    let kept: HashMap<ValueId, &Array> = results.kept.iter().map(|(value, array)| (*value, array)).collect();
-    let found = |value| kept.get(value).map(|&array| array.clone());
-    values.iter().map(|value| found(value).context("a value that was to be kept is not there")).collect()
+    let mut kept: HashMap<ValueId, Array> = results.kept.into_iter().collect();
+    let last: HashMap<ValueId, usize> = values.iter().enumerate().map(|(at, value)| (*value, at)).collect();
+    let mut found = |at: usize, value: &ValueId| {
+        if last.get(value) == Some(&at) { kept.remove(value) } else { kept.get(value).cloned() }
+    };
+    let taken = values.iter().enumerate().map(|(at, value)| found(at, value));
+    taken.map(|array| array.context("a value that was to be kept is not there")).collect()
 }
 
 /// One run of a model, in one precision.

@@ -65,12 +65,14 @@ pub struct Part {
 }
 
 /// A change that may take the difference away.
+#[derive(Clone)]
 struct Trial {
     kind: &'static str,
     what: String,
     change: Change,
 }
 
+#[derive(Clone)]
 enum Change {
     /// The second model is given these inputs.
     Input(Vec<Array>),

@@ -24,14 +24,18 @@ pub(in super::super) fn find(layers: &Layers<'_>, bounds: &[f64], settings: &Set
         return Ok(None);
     };
     let fresh = Search { bounds, settings, start, state, left: start, parts: Vec::new() };
+    let particular = fresh.best(layers, &PARTICULAR, None)?;
     let mut search = fresh.clone();
-    search.rounds(Some(layers), &[&PARTICULAR[..], &GENERAL[..]].concat())?;
+    let first = search.best(layers, &GENERAL, particular.clone())?;
+    search.rounds(first, &[&PARTICULAR[..], &GENERAL[..]].concat())?;
     if search.parts.iter().any(|part| ["weights", "biases"].contains(&part.kind)) {
         // Several causes at once look like other weights.
         let mut other = fresh;
         other.take_all(layers, &SEEN)?;
         if !other.left.within {
-            other.rounds(None, &PARTICULAR)?;
+            // Where nothing was taken, the models are those that were looked at first.
+            let first = if other.parts.is_empty() { particular } else { other.best_anew(&PARTICULAR)? };
+            other.rounds(first, &PARTICULAR)?;
         }
         if other.is_enough(other.left, start) {
             search = other;
@@ -39,6 +43,9 @@ pub(in super::super) fn find(layers: &Layers<'_>, bounds: &[f64], settings: &Set
     }
     Ok(search.cause())
 }
+
+/// A trial, what becomes of the models with it, and how far they are apart then.
+type Tried = (Trial, State, Distance);
 
 /// What was explained so far, and what is left.
 #[derive(Clone)]
@@ -52,23 +59,24 @@ struct Search<'s> {
 }
 
 impl Search<'_> {
-    /// Takes the best trial, and the best one for what is left, and so on; `layers` of the state as it is, where known.
-    fn rounds(&mut self, layers: Option<&Layers<'_>>, hypotheses: &[Hypothesis]) -> Result<()> {
-        for round in 0..ROUNDS {
-            let best = match layers.filter(|_| round == 0) {
-                Some(layers) => self.best(layers, hypotheses)?,
-                None => {
-                    let state = self.state.clone();
-                    self.best(&Layers::compare(&state.a, &state.b, false, self.settings)?, hypotheses)?
-                }
-            };
-            let Some(best) = best else { break };
+    /// Takes the best trial, and the best one for what is left, and so on; `first` is the best one for the state as it is.
+    fn rounds(&mut self, first: Option<Tried>, hypotheses: &[Hypothesis]) -> Result<()> {
+        let mut next = first;
+        for round in 1..=ROUNDS {
+            let Some(best) = next else { break };
             self.take(best);
-            if self.left.within {
+            if self.left.within || round == ROUNDS {
                 break;
             }
+            next = self.best_anew(hypotheses)?;
         }
         Ok(())
+    }
+
+    /// The best trial for models that were not looked into as they are now.
+    fn best_anew(&self, hypotheses: &[Hypothesis]) -> Result<Option<Tried>> {
+        let layers = Layers::compare(&self.state.a, &self.state.b, false, self.settings)?;
+        self.best(&layers, hypotheses, None)
     }
 
     /// Takes all that there is, however much of the difference it takes away.
@@ -99,10 +107,13 @@ impl Search<'_> {
         Some((next, distance))
     }
 
-    /// The trial that takes most of the difference away.
-    fn best(&self, layers: &Layers<'_>, hypotheses: &[Hypothesis]) -> Result<Option<(Trial, State, Distance)>> {
+    /// The trial that takes most of the difference away, of these and the best one so far.
+    fn best(&self, layers: &Layers<'_>, hypotheses: &[Hypothesis], so_far: Option<Tried>) -> Result<Option<Tried>> {
         let case = Case { state: &self.state, layers, settings: self.settings };
-        let mut best: Option<(Trial, State, Distance)> = None;
+        let mut best = so_far;
+        if best.as_ref().is_some_and(|(_, _, distance)| self.is_enough(*distance, self.left)) {
+            return Ok(best);
+        }
         for hypothesis in hypotheses {
             for trial in hypothesis(&case)? {
                 // What cannot be run explains nothing.
@@ -124,7 +135,7 @@ impl Search<'_> {
         left.within || left.norm <= (1.0 - ENOUGH) * of.norm
     }
 
-    fn take(&mut self, (trial, next, distance): (Trial, State, Distance)) {
+    fn take(&mut self, (trial, next, distance): Tried) {
         let explains = ((self.left.norm - distance.norm) / self.start.norm).max(0.0);
         self.parts.push(Part { kind: trial.kind, what: trial.what, explains });
         (self.state, self.left) = (next, distance);
