@@ -11,6 +11,7 @@ use residua_resnet::body::recognise_body;
 use residua_resnet::recipe::{Head, HeadPool};
 use residua_resnet::recognise::{Entry, Recognised};
 
+use super::fastai;
 use super::heads::{Modules, are_heads, module_of};
 use super::prefix::{Asked, Failure, Network, Outside, shared};
 
@@ -59,7 +60,9 @@ pub(super) fn network<'a>(
     let beside = modules(named, &body.prefix, foreign.iter().chain(&body.left).copied());
     // Modules say what takes the classes of the network; of tensors alone nobody can know that they are no other network's.
     let classes = body.recognised.recipe.head.as_ref().and_then(Head::classes).filter(|_| !dict.modules.is_empty());
-    if !foreign.is_empty() && !are_heads(&beside, &[Some(body.features), classes]) {
+    let tensors = || named.iter().map(|(name, tensor)| (name.as_str(), *tensor));
+    let known = || dict.modules.is_empty() && fastai::head(tensors(), &body.prefix, body.features).is_some();
+    if !foreign.is_empty() && !are_heads(&beside, &[Some(body.features), classes]) && !known() {
         let names = foreign.iter().map(|&index| named[index].0.clone()).collect();
         let prefix = body.prefix.trim_end_matches('.').to_owned();
         return Err(Failure { outside: Some(Outside { prefix, names }), ..Failure::default() });

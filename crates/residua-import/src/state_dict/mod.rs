@@ -12,6 +12,7 @@ mod beside;
 mod bodies;
 mod choose;
 mod config;
+mod fastai;
 mod faults;
 mod heads;
 mod masks;
@@ -19,6 +20,7 @@ mod modules;
 mod prefix;
 mod readers;
 mod refused;
+mod step;
 #[cfg(test)]
 mod tests;
 
@@ -30,7 +32,7 @@ use residua_formats::safetensors::SafetensorsFile;
 use residua_formats::torch::{Attribute, StateDict, TorchFile, TorchKind};
 use residua_ir::{Format, Framework, Graph, Source, Unused, hint};
 use residua_resnet::layouts::{Axes, Headless, ModelLibrary};
-use residua_resnet::recipe::{Bound, Head, Recipe, Wanted};
+use residua_resnet::recipe::{Bound, Head, HeadPool, Recipe, Wanted};
 use residua_resnet::recognise::{Choice, Given, Recognised};
 use residua_resnet::{Field, Position, Slot, recognise};
 use serde_json::Value;
@@ -139,7 +141,14 @@ fn network(checkpoint: Checkpoint, name: &str, options: &LoadOptions) -> Result<
     let asked = Asked { given: &given, head_from, unused: &unused, dangers: &source.dangers };
     let mut chosen = choose::network(&state_dicts, options.which.as_deref(), &asked)?;
     let (own, head);
-    if !chosen.dict.modules.is_empty() {
+    let built = fastai_head(&chosen);
+    if let Some((pool, head)) = built {
+        head.detach(&mut chosen);
+        (given.head_pool, given.headless) = (Some(pool), Some(Headless::Features));
+        chosen.recognised = again(&chosen, &given)?;
+        let note = head.attach(&mut chosen);
+        chosen.notes.push(note);
+    } else if !chosen.dict.modules.is_empty() {
         head = stated_head(&mut chosen, &mut given, head_from);
         if chosen.is_part() {
             own = chosen.alone();
@@ -194,6 +203,17 @@ fn network(checkpoint: Checkpoint, name: &str, options: &LoadOptions) -> Result<
         recipe.name = name.to_owned();
     }
     build(&recipe, &recognised, &names, source, unused)
+}
+
+/// The head that fastai put behind a network, of which nothing but names and shapes is known.
+fn fastai_head<'a>(chosen: &Network<'a>) -> Option<(HeadPool, modules::head::Stated<'a>)> {
+    if !chosen.dict.modules.is_empty() || chosen.heads.is_empty() {
+        return None;
+    }
+    let features = chosen.recognised.recipe.form.stages.last()?.outputs;
+    let tensors = chosen.dict.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor));
+    let head = fastai::head(tensors, &chosen.prefix, features)?;
+    Some((head.pool, modules::head::Stated::new(head.steps, vec![head.module], head.known)))
 }
 
 /// The head that a network's modules state, taken apart from it; where there is one that is not read, that is noted.

@@ -210,7 +210,7 @@ fn assemble(
 fn image(recipe: &Recipe, pool: HeadPool, rows: usize, classes: usize, nested: bool) -> Option<Option<[usize; 2]>> {
     let features = recipe.form.stages.last()?.outputs;
     match pool {
-        HeadPool::Global | HeadPool::Max | HeadPool::MeanOfBoth | HeadPool::Both => {
+        HeadPool::Global | HeadPool::Max | HeadPool::MeanOfBoth | HeadPool::Both | HeadPool::MaxThenMean => {
             // The network as Keras Applications builds it for ImageNet has a fixed size.
             let imagenet = recipe.form.standard_name().is_some_and(|name| !name.ends_with("_cifar"))
                 && classes == 1000

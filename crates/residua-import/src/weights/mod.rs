@@ -166,7 +166,9 @@ fn settled(model_class: KerasModelClass, recipe: &Recipe, given: &Given) -> Vec<
             HeadPool::Global => "global average pooling".to_owned(),
             HeadPool::Window(size) => format!("average pooling over {size}x{size} pixels"),
             HeadPool::Max => "global maximum pooling".to_owned(),
-            HeadPool::MeanOfBoth | HeadPool::Both => "global average and maximum pooling".to_owned(),
+            HeadPool::MeanOfBoth | HeadPool::Both | HeadPool::MaxThenMean => {
+                "global average and maximum pooling".to_owned()
+            }
         };
         let classifier = if head.classifier.is_some() { " and a dense layer with softmax" } else { "" };
         notes.push(format!("not in the file: head taken as {pool}{classifier}"));

@@ -105,4 +105,6 @@ pub enum HeadPool {
     MeanOfBoth,
     /// Means over all pixels, and maxima behind them: twice as many features (timm's `catavgmax`).
     Both,
+    /// Maxima over all pixels, and means behind them: twice as many features (fastai's `AdaptiveConcatPool2d`).
+    MaxThenMean,
 }

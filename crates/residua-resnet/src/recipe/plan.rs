@@ -378,13 +378,14 @@ impl<'a> Plan<'a> {
         x = match head.pool {
             HeadPool::Global => self.keep(Position::HeadPool, over_all(false), vec![x], pixel),
             HeadPool::Max => self.keep(Position::HeadPool, over_all(true), vec![x], pixel),
-            HeadPool::MeanOfBoth | HeadPool::Both => {
-                let mean = self.keep(Position::OneHeadPool(1), over_all(false), vec![x], pixel);
-                let max = self.keep(Position::OneHeadPool(2), over_all(true), vec![x], pixel);
+            HeadPool::MeanOfBoth | HeadPool::Both | HeadPool::MaxThenMean => {
+                let max_first = head.pool == HeadPool::MaxThenMean;
+                let first = self.keep(Position::OneHeadPool(1), over_all(max_first), vec![x], pixel);
+                let second = self.keep(Position::OneHeadPool(2), over_all(!max_first), vec![x], pixel);
                 let (kind, times) =
-                    if head.pool == HeadPool::Both { (LayerKind::Concat, 2) } else { (LayerKind::Mean, 1) };
+                    if head.pool == HeadPool::MeanOfBoth { (LayerKind::Mean, 1) } else { (LayerKind::Concat, 2) };
                 let gives = self.layers[x].gives.saturating_mul(times);
-                self.push(Position::HeadPool, kind, vec![mean, max], gives, pixel)
+                self.push(Position::HeadPool, kind, vec![first, second], gives, pixel)
             }
             HeadPool::Window(kernel) => {
                 let size = self.layers[x].size.map(|size| size.map(|n| valid_size(n, kernel, kernel)));

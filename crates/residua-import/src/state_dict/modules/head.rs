@@ -16,6 +16,7 @@ use residua_resnet::{Field, Position, Slot};
 use super::class::{Class, class};
 use crate::state_dict::bodies::cuts;
 use crate::state_dict::prefix::{Network, uncompiled};
+use crate::state_dict::step::Step;
 
 /// Containers whose items run one behind the other.
 const IN_ORDER: [&str; 4] = [
@@ -34,20 +35,13 @@ const WRAPPERS: [&str; 4] = [
 /// Layers that are named in a note.
 const SHOWN: usize = 12;
 
-/// A layer of a head with its tensors.
-struct Step<'a> {
-    path: String,
-    layer: HeadLayer,
-    tensors: Vec<(Field, &'a NamedTensor)>,
-    /// What it is, in words.
-    text: String,
-}
-
 /// A head as its modules state it.
 pub(in crate::state_dict) struct Stated<'a> {
     steps: Vec<Step<'a>>,
     /// Paths of the modules that it is made of.
     paths: Vec<String>,
+    /// How it is known: `its modules state it`.
+    known: &'static str,
 }
 
 /// Why a head is not read.
@@ -92,7 +86,7 @@ pub(in crate::state_dict) fn of<'a>(
         _ => false,
     };
     let paths = items.iter().map(|item| item.path.clone()).chain(tree.start.clone()).collect();
-    Ok((!usual).then_some(Stated { steps, paths }))
+    Ok((!usual).then_some(Stated::new(steps, paths, "its modules state it")))
 }
 
 /// What stands before the layout's own names in a file, which may name the module that the network is in (`backbone.`).
@@ -121,6 +115,11 @@ fn features(network: &Network) -> usize {
 }
 
 impl<'a> Stated<'a> {
+    /// A head of these layers, which are all that lies at these paths.
+    pub(in crate::state_dict) fn new(steps: Vec<Step<'a>>, paths: Vec<String>, known: &'static str) -> Self {
+        Self { steps, paths, known }
+    }
+
     /// Takes the head apart from the network: what was told as the classifier, and what was left out.
     pub(in crate::state_dict) fn detach(&self, network: &mut Network<'a>) {
         let within = |name: &str| self.paths.iter().any(|path| is_within(&uncompiled(name), path));
@@ -161,7 +160,7 @@ impl<'a> Stated<'a> {
         let shown: Vec<String> = self.steps.iter().take(SHOWN).map(|step| step.text.clone()).collect();
         let more = self.steps.len().saturating_sub(SHOWN);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        format!("head as its modules state it: {}{more}", shown.join(", "))
+        format!("head as {}: {}{more}", self.known, shown.join(", "))
     }
 }
 
