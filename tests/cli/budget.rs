@@ -4,6 +4,7 @@
 //! A shell gives the program so much time of processors and memory, and no more; what goes beyond is killed, and has no status.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -322,6 +323,77 @@ fn a_search_that_ends_at_its_limit_says_so() {
     assert!(status == Some(1) && text.contains("R115") && text.contains("--budget search-path=1024"), "{text}");
     let (status, text) = check(&["--budget", "search-path=1024"]);
     assert!(status == Some(1) && !text.contains("R115"), "{text}");
+}
+
+#[test]
+fn the_arrays_of_an_npz_file_come_to_no_more_than_a_file_may_decode_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let add = Model::new(&[1, 1024], vec![node("Relu", &["x"], "y")]);
+    fs::write(folder.path().join("model"), add.bytes()).unwrap();
+    // Zeros of 4 KiB an array, which pack into some bytes; the last is the input.
+    let packed = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
+    let mut archive = zip::ZipWriter::new(fs::File::create(folder.path().join("x.npz")).unwrap());
+    for name in ["a", "b", "c", "x"] {
+        archive.start_file(format!("{name}.npy"), packed).unwrap();
+        let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1024), }";
+        let length = u16::try_from(header.len()).unwrap().to_le_bytes();
+        archive.write_all(&[b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), &[0; 4096]].concat()).unwrap();
+    }
+    archive.finish().unwrap();
+    let run = |budget: &str| {
+        let done = bounded(folder.path(), &["run", "model", "--input", "x.npz", "--budget", budget]);
+        (done.status.code(), String::from_utf8_lossy(&done.stderr).into_owned())
+    };
+    // Each array is within the limit; the fourth is beyond it with those before.
+    let (status, stderr) = run("decoded-ratio=1,decoded-bytes=13k");
+    assert!(status == Some(2) && stderr.contains("--budget decoded-bytes="), "{stderr}");
+    let (status, stderr) = run("decoded-ratio=1,decoded-bytes=20k");
+    assert_eq!(status, Some(0), "{stderr}");
+    // So is a file that is large enough for what it decodes to.
+    let (status, stderr) = run("decoded-ratio=64,decoded-bytes=1");
+    assert_eq!(status, Some(0), "{stderr}");
+}
+
+#[test]
+fn sizes_that_are_not_tried_to_the_end_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let reshape = node("Reshape", &["x", "to"], "y");
+    let model = Model::new(&[0, 4], vec![reshape]).with(integers("to", &[1, 4]));
+    fs::write(folder.path().join("model"), model.bytes()).unwrap();
+    let run = |args: &[&str]| {
+        let done = bounded(folder.path(), args);
+        let text = [done.stdout, done.stderr].concat();
+        (done.status.code(), String::from_utf8_lossy(&text).into_owned())
+    };
+    let (_, text) = run(&["check", "model"]);
+    assert!(text.contains("R114") && !text.contains("R115"), "{text}");
+    let (_, text) = run(&["check", "model", "--budget", "size-trials=3"]);
+    assert!(text.contains("R115") && !text.contains("R114"), "{text}");
+    assert!(text.contains("were not tried to the end") && text.contains("--budget size-trials=4"), "{text}");
+    let (status, text) = run(&["convert", "model", "out.onnx", "--free-batch", "--budget", "size-trials=3"]);
+    assert!(status == Some(2) && text.contains("--budget size-trials=4"), "{text}");
+    assert!(!text.contains("is free already"), "{text}");
+}
+
+#[test]
+fn an_export_that_is_not_turned_back_to_the_end_is_told_and_not_converted() {
+    let folder = tempfile::tempdir().unwrap();
+    // Nothing is left of this but one node.
+    let model = Model::new(&[1, 4], vec![node("Identity", &["x"], "v"), node("Relu", &["v"], "y")]);
+    fs::write(folder.path().join("model"), model.bytes()).unwrap();
+    let run = |args: &[&str]| {
+        let done = bounded(folder.path(), args);
+        let text = [done.stdout, done.stderr].concat();
+        (done.status.code(), String::from_utf8_lossy(&text).into_owned())
+    };
+    let none = ["--budget", "pass-rounds=0"];
+    let (status, text) = run(&[&["convert", "model", "out.onnx"][..], &none].concat());
+    assert!(status == Some(2) && text.contains("--budget pass-rounds=1"), "{text}");
+    assert!(!folder.path().join("out.onnx").exists());
+    let (_, text) = run(&[&["check", "model"][..], &none].concat());
+    assert!(text.contains("R115") && text.contains("--budget pass-rounds=1"), "{text}");
+    let (status, text) = run(&["convert", "model", "out.onnx", "--budget", "pass-rounds=1"]);
+    assert_eq!(status, Some(0), "{text}");
 }
 
 #[test]

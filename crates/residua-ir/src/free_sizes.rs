@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::budget::{Limit, Meter, Overrun};
 use crate::graph::{NodeId, ValueId, ValueKind};
 use crate::name::Name;
 use crate::op::Op;
@@ -33,9 +34,6 @@ const RATIOS: [[usize; 2]; 5] = [[1, 1], [2, 1], [1, 2], [3, 4], [4, 3]];
 
 /// Sides of images at which other sizes are tried.
 const SIDES: [usize; 8] = [224, 64, 32, 96, 128, 256, 299, 512];
-
-/// Most types that are inferred for one model; what is not decided then is taken for free.
-const MOST_TYPES: usize = 4_000_000;
 
 /// What a file declares one size of an output to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +61,15 @@ pub struct Contradiction {
     pub node: NodeId,
     /// What is wrong there at another size.
     pub reason: String,
+}
+
+/// What came of trying the free sizes of a model.
+#[derive(Debug, Clone, Default)]
+pub struct Tried {
+    /// Those that the graph contradicts.
+    pub found: Vec<Contradiction>,
+    /// The limit at which trying ended before it was through; whatever is not among `found` then may be free or not.
+    pub given_up: Option<Overrun>,
 }
 
 /// Sizes at which a graph holds, in runs.
@@ -109,40 +116,10 @@ impl fmt::Display for Sizes {
 
 /// The free sizes of a model that its graph contradicts; `outputs` is what the file declares of the model's outputs.
 #[must_use]
-pub fn contradictions(model: &Typed, outputs: &[(ValueId, Vec<DeclaredSize>)]) -> Vec<Contradiction> {
-    let mut trial = Trial { model, outputs, left: MOST_TYPES };
-    let free = free(model);
-    let (mut found, mut undecided): (Vec<Contradiction>, Vec<&Free>) = (Vec::new(), Vec::new());
-    // What the sizes that are decided are in truth.
-    let mut given: Vec<Given> = Vec::new();
-    for size in &free {
-        match trial.alone(size, &[]) {
-            Some(contradiction) => {
-                given.extend(contradiction.holds[0].least().map(|least| (size.symbol.clone(), least)));
-                found.push(contradiction);
-            }
-            None => undecided.push(size),
-        }
-    }
-    // Each alone may be anything as long as others are free; what a flatten leads to has a fixed size all the same.
-    let (sides, others): (Vec<&Free>, Vec<&Free>) = undecided.into_iter().partition(|size| size.axis > 1);
-    if let [height, width] = sides[..]
-        && height.input == width.input
-    {
-        let given: Vec<Given> =
-            given.iter().cloned().chain(others.iter().map(|other| (other.symbol.clone(), 1))).collect();
-        found.extend(RATIOS.iter().find_map(|ratio| trial.together([height, width], *ratio, &given)));
-    }
-    for size in others {
-        let at = |side: usize| -> Vec<Given> {
-            let sides = sides.iter().map(|other| (other.symbol.clone(), side));
-            given.iter().cloned().chain(sides).collect()
-        };
-        let fitting =
-            SIDES.iter().map(|&side| at(side)).find(|given| trial.holds(&with(&[(size.symbol.clone(), 1)], given)));
-        found.extend(fitting.filter(|given| !given.is_empty()).and_then(|given| trial.alone(size, &given)));
-    }
-    found
+pub fn contradictions(model: &Typed, outputs: &[(ValueId, Vec<DeclaredSize>)]) -> Tried {
+    let mut trial = Trial { model, outputs, types: Meter::new(Limit::SizeTrials), given_up: None };
+    let found = trial.all();
+    Tried { found, given_up: trial.given_up }
 }
 
 /// A name and the size that it is.
@@ -185,11 +162,48 @@ struct Fault {
 struct Trial<'m> {
     model: &'m Typed,
     outputs: &'m [(ValueId, Vec<DeclaredSize>)],
-    /// Types that may still be inferred.
-    left: usize,
+    /// Types that are inferred.
+    types: Meter,
+    /// Set where there were too many.
+    given_up: Option<Overrun>,
 }
 
 impl Trial<'_> {
+    fn all(&mut self) -> Vec<Contradiction> {
+        let free = free(self.model);
+        let (mut found, mut undecided): (Vec<Contradiction>, Vec<&Free>) = (Vec::new(), Vec::new());
+        // What the sizes that are decided are in truth.
+        let mut given: Vec<Given> = Vec::new();
+        for size in &free {
+            match self.alone(size, &[]) {
+                Some(contradiction) => {
+                    given.extend(contradiction.holds[0].least().map(|least| (size.symbol.clone(), least)));
+                    found.push(contradiction);
+                }
+                None => undecided.push(size),
+            }
+        }
+        // Each alone may be anything as long as others are free; what a flatten leads to has a fixed size all the same.
+        let (sides, others): (Vec<&Free>, Vec<&Free>) = undecided.into_iter().partition(|size| size.axis > 1);
+        if let [height, width] = sides[..]
+            && height.input == width.input
+        {
+            let given: Vec<Given> =
+                given.iter().cloned().chain(others.iter().map(|other| (other.symbol.clone(), 1))).collect();
+            found.extend(RATIOS.iter().find_map(|ratio| self.together([height, width], *ratio, &given)));
+        }
+        for size in others {
+            let at = |side: usize| -> Vec<Given> {
+                let sides = sides.iter().map(|other| (other.symbol.clone(), side));
+                given.iter().cloned().chain(sides).collect()
+            };
+            let fitting =
+                SIDES.iter().map(|&side| at(side)).find(|given| self.holds(&with(&[(size.symbol.clone(), 1)], given)));
+            found.extend(fitting.filter(|given| !given.is_empty()).and_then(|given| self.alone(size, &given)));
+        }
+        found
+    }
+
     fn alone(&mut self, size: &Free, given: &[Given]) -> Option<Contradiction> {
         let (holds, fault) = self.tried(&|n| with(&[(size.symbol.clone(), n)], given))?;
         Some(Contradiction {
@@ -246,11 +260,11 @@ impl Trial<'_> {
         let bounded = holds.len() <= 2 || (least > 1 && most < least.saturating_mul(2));
         let other = (least + 1..=most + 1).find(|n| !holds.contains(n))?;
         let fault = self.fault(&of(other))?;
-        (bounded && self.left > 0).then_some((holds, fault))
+        (bounded && self.given_up.is_none()).then_some((holds, fault))
     }
 
     fn holds(&mut self, sizes: &[Given]) -> bool {
-        self.left == 0 || self.fault(sizes).is_none()
+        self.given_up.is_some() || self.fault(sizes).is_none()
     }
 
     /// The first thing that is wrong where these names are these sizes.
@@ -268,7 +282,10 @@ impl Trial<'_> {
             if node.inputs.iter().all(|input| changed[input.index()].is_none()) {
                 continue;
             }
-            self.left = self.left.saturating_sub(1);
+            if let Err(overrun) = self.types.spend(1) {
+                self.given_up = Some(overrun);
+                return None;
+            }
             let type_of = |value: &ValueId| match &changed[value.index()] {
                 Some(ty) => ty.clone(),
                 None => self.model.type_of(*value).cloned(),
@@ -343,7 +360,7 @@ mod tests {
             let node = &model.graph().layer(model.graph().node(found.node).layer).name;
             format!("{} = {} by {node}: {}", found.names.join(", "), holds.join(", "), found.reason)
         };
-        contradictions(model, outputs).into_iter().map(told).collect()
+        contradictions(model, outputs).found.into_iter().map(told).collect()
     }
 
     fn image(h: Dim, w: Dim) -> Shape {

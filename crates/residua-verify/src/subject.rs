@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use rayon::prelude::*;
-use residua_ir::free_sizes::{self, Contradiction};
+use residua_ir::budget::Overrun;
+use residua_ir::free_sizes::{self, Contradiction, Tried};
 use residua_ir::op::description::Products;
 use residua_ir::validate::{BAD_ATTRIBUTE, SHAPE_MISMATCH};
 use residua_ir::{
@@ -39,7 +40,7 @@ pub struct Subject<'a> {
     fits: OnceLock<Vec<Option<Fit>>>,
     statistics: OnceLock<Vec<Result<Statistics, TensorError>>>,
     dominant: OnceLock<Option<DominantPattern>>,
-    contradictions: OnceLock<Vec<Contradiction>>,
+    free_sizes: OnceLock<Tried>,
 }
 
 impl<'a> Subject<'a> {
@@ -69,7 +70,7 @@ impl<'a> Subject<'a> {
             fits: OnceLock::new(),
             statistics: OnceLock::new(),
             dominant: OnceLock::new(),
-            contradictions: OnceLock::new(),
+            free_sizes: OnceLock::new(),
         }
     }
 
@@ -136,12 +137,19 @@ impl<'a> Subject<'a> {
 
     /// Free sizes that the graph contradicts; none is looked for where the graph does not hold together at all.
     pub(crate) fn contradictions(&self) -> &[Contradiction] {
-        let find = || {
-            self.checked
-                .map(|model| free_sizes::contradictions(model, &crate::rules::declared(self)))
-                .unwrap_or_default()
-        };
-        self.contradictions.get_or_init(find)
+        &self.tried_sizes().found
+    }
+
+    /// The limit at which trying free sizes ended before it was through.
+    pub(crate) fn untried_sizes(&self) -> Option<Overrun> {
+        self.tried_sizes().given_up
+    }
+
+    fn tried_sizes(&self) -> &Tried {
+        self.free_sizes.get_or_init(|| match self.checked {
+            Some(model) => free_sizes::contradictions(model, &crate::rules::declared(self)),
+            None => Tried::default(),
+        })
     }
 
     /// Whether a layer of a block cannot be computed: what else is odd about the block follows from that.

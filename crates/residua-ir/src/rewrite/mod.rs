@@ -17,6 +17,7 @@ pub use free_batch::{FreeBatchError, Freed, free_batch};
 pub use normalise::{Normalised, normalise};
 pub use passes::{Applied, Change, Pass, Rewritten};
 
+use crate::budget::Overrun;
 use crate::graph::{Graph, GraphError, Parameter, Role};
 use crate::tensor::{DType, TensorError};
 use crate::validate::Typed;
@@ -31,6 +32,20 @@ pub enum RewriteError {
     /// The result is no graph.
     #[error(transparent)]
     Graph(#[from] GraphError),
+    /// Passes would go on beyond their limit.
+    #[error(transparent)]
+    Limit(#[from] Overrun),
+}
+
+impl RewriteError {
+    /// The limit that was met, where that is the reason.
+    #[must_use]
+    pub fn overrun(&self) -> Option<Overrun> {
+        match self {
+            Self::Limit(overrun) => Some(*overrun),
+            Self::Tensor(_) | Self::Graph(_) => None,
+        }
+    }
 }
 
 /// Rounds every floating-point tensor to a type.

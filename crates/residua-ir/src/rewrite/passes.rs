@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::RewriteError;
 use super::edit::Origin;
+use crate::budget::{Limit, Meter};
 use crate::graph::Graph;
 use crate::validate::Typed;
 
@@ -70,13 +71,16 @@ pub(super) struct Settled {
     pub(super) applied: Vec<Applied>,
 }
 
-/// Runs passes one after the other, again and again until none changes anything, in so many rounds at most; `None` where none
-/// does.
-pub(super) fn settle(model: &Typed, passes: &[&dyn Pass], rounds: usize) -> Result<Option<Settled>, RewriteError> {
+/// Runs passes one after the other, again and again until none changes anything; `None` where none does.
+///
+/// # Errors
+/// [`RewriteError`], also where they change something in more rounds than there may be.
+pub(super) fn settle(model: &Typed, passes: &[&dyn Pass]) -> Result<Option<Settled>, RewriteError> {
+    let mut rounds = Meter::new(Limit::PassRounds);
     let mut origin = Origin::identity(model.graph());
     let mut changed: Option<Typed> = None;
     let mut applied: Vec<Option<Applied>> = vec![None; passes.len()];
-    for _ in 0..rounds {
+    loop {
         let mut again = false;
         for (pass, entry) in passes.iter().zip(&mut applied) {
             let model = changed.as_ref().unwrap_or(model);
@@ -98,6 +102,7 @@ pub(super) fn settle(model: &Typed, passes: &[&dyn Pass], rounds: usize) -> Resu
         if !again {
             break;
         }
+        rounds.spend(1)?;
     }
     Ok(changed.map(|model| Settled { model, origin, applied: applied.into_iter().flatten().collect() }))
 }
@@ -108,8 +113,8 @@ mod tests {
     use crate::rewrite::{Edits, Expr};
     use crate::{Activation, GraphBuilder, Op, Shape};
 
-    /// Adds a `Relu` behind each that is not behind one, as often as it is asked.
-    struct Growing;
+    /// Puts one node more before the last until there are so many.
+    struct Growing(usize);
 
     impl Pass for Growing {
         fn name(&self) -> &'static str {
@@ -122,6 +127,9 @@ mod tests {
 
         fn run(&self, model: &Typed) -> Result<Option<Rewritten>, RewriteError> {
             let mut edits = Edits::new(model);
+            if model.graph().nodes().len() >= self.0 {
+                return Ok(None);
+            }
             let Some(id) = model.graph().node_ids().last() else { return Ok(None) };
             let node = model.graph().node(id);
             let before = Expr::step("before", node.op.clone(), vec![node.inputs[0].into()]);
@@ -167,16 +175,24 @@ mod tests {
 
     #[test]
     fn what_makes_the_same_graph_again_has_changed_nothing() {
-        assert!(settle(&relu(), &[&Idle], 8).unwrap().is_none());
+        assert!(settle(&relu(), &[&Idle]).unwrap().is_none());
     }
 
     #[test]
-    fn rounds_are_bounded_and_what_was_done_is_told_once_a_pass() {
-        let settled = settle(&relu(), &[&Idle, &Growing], 3).unwrap().unwrap();
+    fn what_was_done_in_all_rounds_is_told_once_a_pass() {
+        let settled = settle(&relu(), &[&Idle, &Growing(4)]).unwrap().unwrap();
         assert_eq!(settled.model.graph().nodes().len(), 4);
         let [applied] = &settled.applied[..] else { panic!("{:?}", settled.applied) };
         assert_eq!((applied.pass, applied.nodes.len(), applied.change), ("growing", 3, Change::Nothing));
         let last = settled.model.graph().node_ids().last().unwrap();
         assert_eq!(settled.origin.node(last).index(), 0);
+    }
+
+    #[test]
+    fn what_changes_in_more_rounds_than_there_may_be_is_an_error_that_says_so() {
+        let most = Limit::PassRounds.most_here();
+        assert!(settle(&relu(), &[&Growing(1 + most)]).unwrap().is_some());
+        let error = settle(&relu(), &[&Growing(2 + most)]).unwrap_err();
+        assert!(matches!(error, RewriteError::Limit(overrun) if overrun.limit == Limit::PassRounds), "{error}");
     }
 }

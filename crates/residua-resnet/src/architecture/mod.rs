@@ -18,8 +18,14 @@ pub use differences::Difference;
 /// What exporters wrote out is seen as what it was; nodes and values are those of `model` all the same.
 #[must_use]
 pub fn analyse(model: &Typed) -> Anatomy {
-    // A tensor that cannot be read is found by whoever needs it.
-    analyse_normalised(model, normalise(model).ok().flatten().as_ref())
+    match normalise(model) {
+        Ok(normal) => analyse_normalised(model, normal.as_ref()),
+        // A tensor that cannot be read is found by whoever needs it.
+        Err(error) => {
+            let anatomy = analyse_as_it_is(model);
+            Anatomy { given_up: error.overrun().or(anatomy.given_up), ..anatomy }
+        }
+    }
 }
 
 /// The same, for a model of which it is known what [`normalise()`] makes of it.

@@ -5,12 +5,13 @@ use residua_ir::Finding;
 use crate::Subject;
 
 residua_ir::code! {
-    /// How the network is built was not looked for to the end: a search ended at its limit, which no real network comes near.
+    /// A search through the network ended at its limit, which no real network comes near: that for its blocks, or for
+    /// the truth of sizes that are declared free.
     ///
     /// ## Why it matters
     ///
-    /// Blocks may be missing from what is printed of the network, and rules about them may have said nothing. What is
-    /// computed, converted and compared does not depend on it.
+    /// Blocks may be missing from what is printed of the network, and rules about them may have said nothing; a size that
+    /// is declared free and is not may not be told. What is computed, converted and compared does not depend on it.
     ///
     /// ## Example
     ///
@@ -24,8 +25,13 @@ residua_ir::code! {
 
 pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     if let Some(overrun) = subject.anatomy.given_up {
-        let message = format!("the blocks were not looked for to the end: {overrun}");
-        let help = "raise the limit that is named, where the file is to be trusted with more work";
-        findings.push(Finding::new(&CODE, message, help));
+        findings.push(finding(format!("the blocks were not looked for to the end: {overrun}")));
     }
+    if let Some(overrun) = subject.untried_sizes() {
+        findings.push(finding(format!("sizes that are declared free were not tried to the end: {overrun}")));
+    }
+}
+
+fn finding(message: String) -> Finding {
+    Finding::new(&CODE, message, "raise the limit that is named, where the file is to be trusted with more work")
 }

@@ -31,7 +31,7 @@ impl Examined {
     ///
     /// Where both models must be the same bit for bit, they are looked at as they are.
     pub(super) fn new(model: &Checked, inputs: &[Array], exactly: bool) -> Result<Self> {
-        let normal = if exactly { None } else { normalise(model).ok().flatten() };
+        let normal = if exactly { None } else { normalise(model).context("cannot undo what the exporter did")? };
         match normal.and_then(|normal| validate(normal.model.into_graph()).ok()) {
             Some(normal) => {
                 let inputs = reordered(model.graph(), normal.graph(), inputs)?;

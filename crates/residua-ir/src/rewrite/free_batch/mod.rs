@@ -9,6 +9,7 @@
 
 mod follow;
 
+use crate::budget::Overrun;
 use crate::free_sizes;
 use crate::graph::{Graph, InputType, NodeId, ValueId, ValueKind};
 use crate::name::{Name, Text};
@@ -33,6 +34,9 @@ pub enum FreeBatchError {
         /// What keeps it from that.
         reason: Text,
     },
+    /// Nothing is fixed, and whether the graph contradicts that was not tried to the end.
+    #[error("no input fixes its first axis, and whether the graph does was not tried to the end: {0}")]
+    NotTried(Overrun),
     /// The graph cannot be made.
     #[error(transparent)]
     Rewrite(#[from] RewriteError),
@@ -62,7 +66,7 @@ struct Lane {
 /// # Errors
 /// [`FreeBatchError`] where the batch is free already, or a node mixes images or is not known.
 pub fn free_batch(model: &Checked) -> Result<Freed, FreeBatchError> {
-    let batch = frozen(model).ok_or(FreeBatchError::Free)?;
+    let batch = frozen(model)?;
     let symbol = name(model);
     let inputs = batched(model, batch);
     let first = *inputs.first().ok_or(FreeBatchError::Free)?;
@@ -102,13 +106,18 @@ fn at(graph: &Graph, node: NodeId, reason: String) -> FreeBatchError {
 }
 
 /// The batch that a model is frozen at: what its inputs fix, or what its graph fixes where they do not.
-fn frozen(model: &Checked) -> Option<usize> {
+fn frozen(model: &Checked) -> Result<usize, FreeBatchError> {
     let fixed = model.graph().inputs().iter().find_map(|&id| first_size(model, id)?.fixed());
-    let told = fixed.or_else(|| {
-        let found = free_sizes::contradictions(model, &[]);
-        found.iter().find(|found| found.axes == [0]).and_then(|found| found.holds.first()?.least())
-    });
-    told.filter(|&batch| batch > 0)
+    if let Some(batch) = fixed {
+        return Some(batch).filter(|&batch| batch > 0).ok_or(FreeBatchError::Free);
+    }
+    let tried = free_sizes::contradictions(model, &[]);
+    let batch = tried.found.iter().find(|found| found.axes == [0]).and_then(|found| found.holds.first()?.least());
+    match (batch.filter(|&batch| batch > 0), tried.given_up) {
+        (Some(batch), _) => Ok(batch),
+        (None, Some(overrun)) => Err(FreeBatchError::NotTried(overrun)),
+        (None, None) => Err(FreeBatchError::Free),
+    }
 }
 
 /// Inputs whose first axis is that batch, or free.

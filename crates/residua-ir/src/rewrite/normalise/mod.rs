@@ -102,14 +102,11 @@ const PASSES: [&dyn Pass; 8] = [
     &heads::PASS,
 ];
 
-/// Rounds of all passes: more than any network needs, a bound on those that are made to be slow.
-const ROUNDS: usize = 8;
-
 /// The network as it was before it was exported; `None` where it is that already.
 ///
 /// # Errors
-/// [`RewriteError`] where a tensor cannot be read.
+/// [`RewriteError`] where a tensor cannot be read, or passes find something in more rounds than there may be.
 pub fn normalise(model: &Typed) -> Result<Option<Normalised>, RewriteError> {
-    let settled = settle(model, &PASSES, ROUNDS)?;
+    let settled = settle(model, &PASSES)?;
     Ok(settled.map(|Settled { model, origin, applied }| Normalised { model, origin, applied }))
 }
