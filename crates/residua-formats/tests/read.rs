@@ -43,6 +43,22 @@ fn every_encoding_of_a_file_gives_the_same_tensors() {
     assert!(compared >= 12, "{compared} files");
 }
 
+/// 700 links of long names to three datasets, and as many names in attributes: more than the first table of a heap holds.
+#[test]
+fn links_and_attributes_in_tables_within_the_table_of_a_heap_are_read() {
+    let [(_, bytes)] = &zipped("storage/heap.zip")[..] else { panic!("one file") };
+    let tensors = keras_tensors(&keras(open_bytes(bytes).unwrap()));
+    assert_eq!(tensors.len(), 703);
+    for named in tensors {
+        let name = named.location.rsplit('/').next().unwrap().to_owned();
+        let expected = match name.strip_prefix("kept") {
+            Some(number) => number.parse::<u32>().unwrap(),
+            None => name.split('-').next().unwrap().parse::<u32>().unwrap() % 3,
+        };
+        assert_eq!(named.tensor.to_f64().unwrap(), [f64::from(expected); 2], "{name}");
+    }
+}
+
 #[test]
 fn halves_are_told_from_each_other_and_weights_are_views_of_the_file() {
     let half = zipped("storage/storage.zip").into_iter().find(|(name, _)| name.contains("float16.h5")).unwrap();

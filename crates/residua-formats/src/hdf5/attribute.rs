@@ -9,6 +9,7 @@ use hdf5_reader::object_header::ObjectHeader;
 use hdf5_reader::{Datatype, StringPadding, StringSize, VarLenKind};
 use residua_ir::budget::Limit;
 
+use super::heap::{self, Widths};
 use super::{Group, Source};
 use crate::FormatError;
 use crate::error::Result;
@@ -57,9 +58,7 @@ pub(super) fn dense(
     let mut blocks = FractalHeapDirectBlockCache::default();
     let mut bytes = 0;
     for id in records.iter().filter_map(id) {
-        let object = heap
-            .get_object_storage_cached_with_registry(id, storage, offsets, lengths, &mut blocks, None)
-            .map_err(fail)?;
+        let object = heap::object(&heap, id, storage, Widths { offsets, lengths }, &mut blocks).map_err(fail)?;
         bytes += object.len() as u64;
         FormatError::check(at, Limit::HdfAttributeBytes, bytes)?;
         each(&object)?;

@@ -11,6 +11,7 @@
 
 mod attribute;
 mod dataset;
+mod heap;
 mod links;
 mod soft;
 mod storage;
