@@ -162,6 +162,44 @@ fn hugging_face_gets_its_configuration_beside_the_weights_and_no_other_is_replac
 }
 
 #[test]
+fn timm_gets_its_configuration_beside_weights_that_it_looks_for() {
+    let (folder, model) = alone("timm/resnet26d.pth");
+    let here = folder.path();
+    let convert = |to: &str| {
+        let done = residua(here, &["convert", &model, to, "--layout", "timm"]);
+        assert_eq!(done.status.code(), Some(0), "{to}: {}", String::from_utf8_lossy(&done.stderr));
+    };
+    convert("new/");
+    assert_eq!(names(&here.join("new")), ["config.json", "model.safetensors"]);
+    let config: Value = serde_json::from_slice(&fs::read(here.join("new/config.json")).unwrap()).unwrap();
+    let args = serde_json::json!({
+        "layers": [2, 2, 2, 2], "channels": [2, 4, 8, 16], "stem_type": "deep", "stem_width": 2, "avg_down": true,
+    });
+    assert_eq!((&config["architecture"], &config["model_args"]), (&"resnet50".into(), &args));
+    assert_eq!(config["num_classes"], 7);
+    // Nothing is stated of images, and nothing is made up.
+    let pretrained = serde_json::json!({ "first_conv": "conv1.0", "classifier": "fc" });
+    assert_eq!(config["pretrained_cfg"], pretrained);
+    // Under another name timm would not find the weights.
+    fs::create_dir(here.join("other")).unwrap();
+    convert("other/mine.safetensors");
+    assert_eq!(names(&here.join("other")), ["mine.safetensors"]);
+}
+
+#[test]
+fn what_timm_s_code_cannot_be_told_to_build_has_no_configuration_and_a_note() {
+    let (folder, model) = alone("torchvision/resnet18.pth");
+    let done = residua(folder.path(), &["convert", &model, "new/", "--layout", "timm"]);
+    let said = String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned();
+    assert_eq!(done.status.code(), Some(0), "{said}");
+    assert_eq!(names(&folder.path().join("new")), ["model.safetensors"]);
+    assert!(
+        said.contains("config.json is not written") && said.contains("channels behind its stem and not 64"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_v1_network_is_v1_in_hugging_faces_configuration() {
     let (folder, model) = alone("zoo/d2_resnet50.pth");
     let args = ["convert", &model, "out/", "--layout", "huggingface", "--no-verify"];

@@ -6,6 +6,7 @@
 Each network is made by its own library at full size, with seeded weights and statistics of its own activations, saved by it, and converted, with proof, to every
 layout that `residua layouts` says can hold it; each of the files is then converted to every layout that has a library here and can hold it. What a library
 is given it loads strictly, without missing or unexpected tensors, and runs in f32 on the same image: outputs must agree to 1e-5 of the largest value.
+timm and transformers are given nothing but the folder, so that what is beside the weights has to say what to build.
 A Keras file with its golden outputs is held against transformers alike.
 """
 
@@ -132,6 +133,13 @@ def load(layout, name, path):
         model, info = kind.from_pretrained(folder, output_loading_info=True)
         if any(info[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys")):
             raise RuntimeError(f"transformers reports {info}")
+        return model.eval()
+    if layout == "timm":
+        # By the configuration that lies beside the weights alone.
+        model = timm.create_model(f"local-dir:{os.path.dirname(path)}", pretrained=True)
+        stored, taken = safetensors.torch.load_file(path), model.state_dict()
+        if stored.keys() != taken.keys() or any(not torch.equal(stored[key], taken[key]) for key in stored):
+            raise RuntimeError("timm did not take the weights as they are")
         return model.eval()
     model = build(layout, name)
     if model is None:

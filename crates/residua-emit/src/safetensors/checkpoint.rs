@@ -3,7 +3,8 @@
 //! There is no graph in the metadata: a reader tells the network from names and shapes, from the hints that no name can
 //! give, and for Hugging Face from `config.json`, which is written beside and committed with the weights, as is
 //! `preprocessor_config.json` where the source states how images are prepared. So what is
-//! proved by reading the file back is what everybody else will read.
+//! proved by reading the file back is what everybody else will read. For timm `config.json` is written where the weights are
+//! called as it looks for them.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -14,13 +15,13 @@ use residua_resnet::layout_fit::{Fitted, FittedTensor};
 use residua_resnet::layouts::Axes;
 use serde_json::{Map, Value, json};
 
-use super::{config, file, processor};
+use super::{config, file, processor, timm};
 use crate::mapping::origin;
 use crate::place::{Stage, Staged, With};
 use crate::sink::Segment;
 use crate::{Dropped, EmitError, Emitted, Exactness, InMemory, TensorMapping, float, metadata};
 
-/// Name of the file that says how Hugging Face's model code is to be built.
+/// Name of the file that says how the model code of Hugging Face or timm is to be built.
 pub const CONFIG: &str = "config.json";
 /// Name of the file that says how Hugging Face's image processors prepare images.
 pub const PROCESSOR: &str = "preprocessor_config.json";
@@ -30,9 +31,10 @@ pub const PROCESSOR: &str = "preprocessor_config.json";
 /// `model` is the network that `fitted` was made from. With a float type, all floating-point tensors are rounded to it.
 ///
 /// # Errors
-/// [`EmitError`]; for Hugging Face also where another `config.json` or `preprocessor_config.json` stands beside the target.
+/// [`EmitError`]; for Hugging Face and timm also where another `config.json` or `preprocessor_config.json` stands beside the target.
 pub fn stage(model: &Checked, fitted: &Fitted, float: Option<DType>, target: &Path) -> Result<Staged, EmitError> {
-    let Contents { segments, beside, emitted } = Contents::new(model, fitted, float)?;
+    let name = target.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let Contents { segments, beside, emitted } = Contents::new(model, fitted, float, name)?;
     let mut new = Vec::new();
     let mut there = Vec::new();
     for (name, text) in &beside {
@@ -53,7 +55,7 @@ pub fn stage(model: &Checked, fitted: &Fitted, float: Option<DType>, target: &Pa
 /// # Errors
 /// [`EmitError`]; or where there is no memory.
 pub fn to_memory(model: &Checked, fitted: &Fitted, float: Option<DType>, name: &str) -> Result<InMemory, EmitError> {
-    let Contents { segments, beside, emitted } = Contents::new(model, fitted, float)?;
+    let Contents { segments, beside, emitted } = Contents::new(model, fitted, float, name)?;
     let beside = beside.into_iter().map(|(name, text)| (name.to_owned(), vec![Segment::Bytes(text.into_bytes())]));
     InMemory::gather(name, &segments, beside.collect(), emitted)
 }
@@ -68,7 +70,7 @@ struct Contents {
 }
 
 impl Contents {
-    fn new(model: &Checked, fitted: &Fitted, float: Option<DType>) -> Result<Self, EmitError> {
+    fn new(model: &Checked, fitted: &Fitted, float: Option<DType>, name: &str) -> Result<Self, EmitError> {
         let dtypes = || fitted.tensors.iter().map(|placed| placed.tensor.dtype()).filter(|dtype| dtype.is_float());
         let rounded = float.map(float::check).transpose()?.filter(|&to| float::rounds(dtypes(), to));
         let stored = |placed: &FittedTensor| match float {
@@ -79,7 +81,8 @@ impl Contents {
             fitted.tensors.iter().map(|placed| (placed.name.clone(), stored(placed))).collect();
         let mapping =
             fitted.tensors.iter().zip(&tensors).map(|(placed, (_, tensor))| mapping(model, placed, tensor)).collect();
-        let config = config::text(fitted, float.or_else(|| dtypes().next()));
+        let timm = timm::configuration(fitted, model.graph(), name);
+        let config = config::text(fitted, float.or_else(|| dtypes().next())).or(timm.text);
         let (processor, note) = match processor::text(fitted, model.graph()) {
             Some(Ok(text)) => (Some(text), None),
             Some(Err(note)) => (None, Some(note)),
@@ -98,7 +101,7 @@ impl Contents {
             mapping,
             dropped: dropped(model, fitted),
             exactness: Exactness::new(rounded, computed.collect()),
-            notes: fitted.notes.iter().cloned().chain(note).collect(),
+            notes: fitted.notes.iter().cloned().chain(note).chain(timm.notes).collect(),
         };
         Ok(Self { segments, beside, emitted })
     }

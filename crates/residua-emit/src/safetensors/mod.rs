@@ -9,6 +9,7 @@ pub mod checkpoint;
 mod config;
 mod file;
 mod processor;
+mod timm;
 
 use std::collections::HashMap;
 use std::io::Write;
