@@ -6,6 +6,7 @@
 mod activation;
 mod conv;
 mod dense;
+mod indexing;
 mod merge;
 mod norm;
 mod operation;
@@ -23,8 +24,14 @@ use crate::error::Result;
 pub(super) fn lower(mut layer_call: LayerCall<'_, '_>) -> Result<Vec<Val>> {
     let given = layer_call.inputs.clone();
     layer_call.float_inputs();
-    match lower_class(&mut layer_call) {
-        Ok(value) => Ok(vec![value]),
+    let splits = matches!(layer_call.layer.body, Body::Operation) && layer_call.layer.class == "Split";
+    let fields = layer_call.fields();
+    let values = match splits {
+        true => indexing::split(&mut layer_call, fields),
+        false => lower_class(&mut layer_call).map(|value| vec![value]),
+    };
+    match values {
+        Ok(values) => Ok(values),
         Err(Stop::Fail(error)) => Err(error),
         Err(Stop::Opaque(reason)) => {
             let class = layer_call.layer.class;

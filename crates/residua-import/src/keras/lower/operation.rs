@@ -6,10 +6,11 @@ use residua_ir::{Activation, Elementwise, GlobalPool, IdentityReason, Op, Pad, P
 use serde_json::Value;
 
 use super::activation::{Function, apply, named};
+use super::indexing;
 use super::merge::{self, Alignment};
 use super::reshape;
 use crate::keras::config::Arg;
-use crate::keras::json::{Constant, Fields, integer};
+use crate::keras::json::{Constant, Fields};
 use crate::keras::layer_call::{Generation, LayerCall, Lowered, Stop};
 use crate::keras::order;
 
@@ -73,6 +74,10 @@ fn keras3_class(function: &str) -> Option<&'static str> {
         "pad" | "compat.v1.pad" => "Pad",
         "identity" => "Identity",
         "__operators__.getitem" => "GetItem",
+        "stack" => "Stack",
+        "reverse" => "Flip",
+        "gather" | "compat.v1.gather" => "Take",
+        "nn.bias_add" => "BiasAdd",
         _ => return None,
     })
 }
@@ -116,7 +121,11 @@ fn operation(layer_call: &mut LayerCall<'_, '_>, class: &str, fields: Fields<'_>
         }
         "Squeeze" => squeeze(layer_call, fields),
         "ExpandDims" => expand_dims(layer_call, fields),
-        "GetItem" => get_item(layer_call),
+        "GetItem" => indexing::get_item(layer_call),
+        "Stack" => indexing::stack(layer_call, fields),
+        "Flip" => indexing::flip(layer_call, fields),
+        "Take" => indexing::take(layer_call, fields),
+        "BiasAdd" => bias_add(layer_call, fields),
         "Pad" => pad(layer_call, fields),
         _ => Err(Stop::Opaque(format!("the operation {class} is not known"))),
     }
@@ -203,6 +212,24 @@ fn elementwise(layer_call: &mut LayerCall<'_, '_>, op: Elementwise) -> Lowered {
     Ok(layer_call.finish(op, &operands, order))
 }
 
+/// TensorFlow's addition of a number to each channel.
+fn bias_add(layer_call: &mut LayerCall<'_, '_>, fields: Fields<'_>) -> Lowered {
+    let x = layer_call.input()?;
+    let rank = layer_call.rank(&x)?;
+    let bias = fields.constant("bias")?.filter(|bias| bias.shape.len() == 1);
+    let Some(mut bias) = bias else {
+        return Err(Stop::Opaque("its bias is no list of numbers".to_owned()));
+    };
+    let channels_first = fields.str("data_format")?.is_some_and(|format| format.starts_with("NC"));
+    if channels_first {
+        bias.shape.extend(std::iter::repeat_n(1, rank.saturating_sub(2)));
+    }
+    let tensor = merge::literal(layer_call, &layer_call.constant(&bias)?, &x)?;
+    let bias = layer_call.made("bias", residua_ir::Role::Literal, tensor);
+    let order = x.order.clone();
+    Ok(layer_call.finish(Op::Elementwise(Elementwise::Add), &[&x, &bias], order))
+}
+
 /// A reduction over source axes; over all pixels of an image it is a global pooling.
 fn reduce(layer_call: &mut LayerCall<'_, '_>, kind: PoolKind, fields: Fields<'_>) -> Lowered {
     let x = layer_call.input()?;
@@ -267,51 +294,6 @@ fn expand_dims(layer_call: &mut LayerCall<'_, '_>, fields: Fields<'_>) -> Lowere
     Ok(layer_call.finish(Op::Unsqueeze { axes: vec![axis] }, &[&x], SourceOrder::Same))
 }
 
-/// `x[:, 1:3, ::2]`.
-fn get_item(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
-    let x = layer_call.input()?;
-    let x = if x.axes().is_none() { layer_call.plain(&x)? } else { x };
-    let keys = layer_call.literal(1, &["key", "slice_spec"]).cloned().unwrap_or(Value::Null);
-    let keys = keys.as_array().cloned().unwrap_or_else(|| vec![keys]);
-    let rank = layer_call.rank(&x)?;
-    if keys.len() > rank {
-        return Err(layer_call.wrong("its slices are more than its input has axes"));
-    }
-    let mut ops = Vec::new();
-    for (axis, key) in keys.iter().enumerate() {
-        let at = layer_call.axis(&x, i64::try_from(axis).unwrap_or(i64::MAX))?;
-        let slice = key.get("config").unwrap_or(key);
-        let Some((start, end, step)) = range(slice, x.size(at)) else {
-            return Err(Stop::Opaque("only slices with a positive step have an operator".to_owned()));
-        };
-        if start > 0 || end.is_some() || step > 1 {
-            ops.push(("slice", Op::slice(at, start, end, step)));
-        }
-    }
-    let order = x.order.clone();
-    Ok(layer_call.chain(&x, ops, order))
-}
-
-/// Start, end and step of `{"start", "stop", "step"}`; negative ends count from the size.
-fn range(slice: &Value, size: Option<usize>) -> Option<(usize, Option<usize>, usize)> {
-    let slice = slice.as_object().filter(|slice| slice.contains_key("start") && slice.contains_key("stop"))?;
-    let part = |key: &str| match slice.get(key) {
-        None | Some(Value::Null) => Some(None),
-        Some(value) => integer(value).map(Some),
-    };
-    let index = |value: i64| match usize::try_from(value) {
-        Ok(value) => Some(value),
-        Err(_) => Some(size?.saturating_sub(usize::try_from(value.unsigned_abs()).ok()?)),
-    };
-    let start = part("start")?.map_or(Some(0), index)?;
-    let end = match part("stop")? {
-        None => None,
-        Some(stop) => Some(index(stop)?),
-    };
-    let step = part("step")?.map_or(Some(1), |step| usize::try_from(step).ok().filter(|&step| step > 0))?;
-    Some((start, end, step))
-}
-
 /// Constant padding of an image's pixels or channels, as shortcuts without weights have it.
 fn pad(layer_call: &mut LayerCall<'_, '_>, fields: Fields<'_>) -> Lowered {
     let x = layer_call.input()?;
@@ -338,20 +320,4 @@ fn pad(layer_call: &mut LayerCall<'_, '_>, fields: Fields<'_>) -> Lowered {
     let pad = Pad { pads: Pads { top, left, bottom, right }, channels, value: value.unwrap_or(0.0) };
     let order = x.order.clone();
     Ok(layer_call.finish(Op::Pad(pad), &[&x], order))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn negative_ends_of_a_slice_count_from_the_size() {
-        let slice = |start: Value, stop: Value, step: Value| json!({"start": start, "stop": stop, "step": step});
-        assert_eq!(range(&slice(json!(null), json!(null), json!(2)), None), Some((0, None, 2)));
-        assert_eq!(range(&slice(json!(1), json!(-1), json!(null)), Some(8)), Some((1, Some(7), 1)));
-        assert_eq!(range(&slice(json!(-2), json!(null), json!(null)), None), None);
-        assert_eq!(range(&slice(json!(null), json!(null), json!(-1)), Some(8)), None);
-        assert_eq!(range(&json!(3), Some(8)), None);
-    }
 }
