@@ -245,8 +245,7 @@ impl Model {
 /// What a network was before it was exported, and what it is made of.
 fn analysed(model: &Checked) -> (Arc<Result<Option<Normalised>, RewriteError>>, Anatomy) {
     let normal = normalise(model);
-    // A tensor that cannot be read is found by whoever needs it.
-    let anatomy = anatomy::analyse_normalised(model, normal.as_ref().ok().and_then(Option::as_ref));
+    let anatomy = anatomy::analyse_normalised(model, normal.as_ref().map(Option::as_ref));
     (Arc::new(normal), anatomy)
 }
 

@@ -6,7 +6,7 @@ mod differences;
 mod observed;
 
 use residua_ir::Typed;
-use residua_ir::rewrite::{Normalised, normalise};
+use residua_ir::rewrite::{Normalised, RewriteError, normalise};
 
 use crate::form::{self, Architecture, Family, Form};
 use crate::structure::{self, Anatomy, Block, NormKind};
@@ -18,22 +18,22 @@ pub use differences::Difference;
 /// What exporters wrote out is seen as what it was; nodes and values are those of `model` all the same.
 #[must_use]
 pub fn analyse(model: &Typed) -> Anatomy {
-    match normalise(model) {
-        Ok(normal) => analyse_normalised(model, normal.as_ref()),
+    analyse_normalised(model, normalise(model).as_ref().map(Option::as_ref))
+}
+
+/// The same, for a model of which it is known what [`normalise()`] makes of it, or that it cannot.
+#[must_use]
+pub fn analyse_normalised(model: &Typed, normal: Result<Option<&Normalised>, &RewriteError>) -> Anatomy {
+    match normal {
+        Ok(Some(normal)) => {
+            analyse_as_it_is(&normal.model).in_source(normal.model.graph(), model.graph(), &normal.origin)
+        }
+        Ok(None) => analyse_as_it_is(model),
         // A tensor that cannot be read is found by whoever needs it.
         Err(error) => {
             let anatomy = analyse_as_it_is(model);
             Anatomy { given_up: error.overrun().or(anatomy.given_up), ..anatomy }
         }
-    }
-}
-
-/// The same, for a model of which it is known what [`normalise()`] makes of it.
-#[must_use]
-pub fn analyse_normalised(model: &Typed, normal: Option<&Normalised>) -> Anatomy {
-    match normal {
-        Some(normal) => analyse_as_it_is(&normal.model).in_source(normal.model.graph(), model.graph(), &normal.origin),
-        None => analyse_as_it_is(model),
     }
 }
 

@@ -136,7 +136,7 @@ pub(super) fn stack(layer_call: &mut LayerCall<'_, '_>, fields: Fields<'_>) -> L
     let rank = layer_call.rank(first)? + 1;
     let axis = order::resolve(fields.i64("axis")?.unwrap_or(0), rank);
     let axis = axis.ok_or_else(|| fields.error("axis", "an axis of the result"))?;
-    // Channels of a picture that are stacked are its channels.
+    // Channels of an image that are stacked are its channels.
     let is_channels = rank == 4 && axis == 3 && !layer_call.net.channels_first;
     let (at, order) = if is_channels { (1, SourceOrder::channels_last()) } else { (axis, SourceOrder::Same) };
     let unsqueeze = Op::Unsqueeze { axes: vec![at] };
@@ -175,7 +175,7 @@ pub(super) fn take(layer_call: &mut LayerCall<'_, '_>, fields: Fields<'_>) -> Lo
     let unknown = |what: &str| Stop::Opaque(format!("take of {what} has no operator"));
     let axis = fields.i64("axis")?.ok_or_else(|| unknown("a flattened tensor"))?;
     if fields.i64("batch_dims")?.is_some_and(|axes| axes != 0) {
-        return Err(unknown("indices for each picture"));
+        return Err(unknown("indices for each image"));
     }
     let indices = layer_call.literal(1, &["indices"]).and_then(Constant::parse);
     let indices = indices.ok_or_else(|| unknown("what is no constant"))?;
