@@ -216,6 +216,45 @@ fn a_limit_is_raised_by_an_option_or_a_variable() {
 }
 
 /// A call of a function.
+fn floats(name: &str, dims: &[i64], numbers: &[f32]) -> TensorProto {
+    let raw: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+    TensorProto {
+        name: name.to_owned(),
+        dims: dims.to_vec(),
+        data_type: 1,
+        raw_data: raw.into(),
+        ..TensorProto::default()
+    }
+}
+
+/// Layers one behind the other, each of a convolution and an activation; one of them has other weights, where that is asked for.
+fn layers(count: usize, other: Option<usize>) -> Vec<u8> {
+    let mut nodes = Vec::new();
+    let mut kernels = Vec::new();
+    for layer in 0..count {
+        let before = if layer == 0 { "x".to_owned() } else { format!("r{}", layer - 1) };
+        let (kernel, sum) = (format!("k{layer}"), format!("c{layer}"));
+        let after = if layer + 1 == count { "y".to_owned() } else { format!("r{layer}") };
+        nodes.extend([node("Conv", &[&before, &kernel], &sum), node("Relu", &[&sum], &after)]);
+        let factor = if other == Some(layer) { 1.5 } else { 1.0 };
+        let numbers: Vec<f32> = (0..16).map(|at| factor * if at % 5 == 0 { 0.9 } else { 0.02 }).collect();
+        kernels.push(floats(&kernel, &[4, 4, 1, 1], &numbers));
+    }
+    kernels.into_iter().fold(Model::new(&[1, 4, 32, 32], nodes), Model::with).bytes()
+}
+
+#[test]
+fn models_that_differ_are_looked_into_in_the_memory_of_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a"), layers(80, None)).unwrap();
+    fs::write(folder.path().join("b"), layers(80, Some(40))).unwrap();
+    // A layer gives 32 KiB in f64, and all of them 2.5 MiB.
+    let done = bounded(folder.path(), &["compare", "a", "b", "--budget", "activation-bytes=256KiB"]);
+    let (text, stderr) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert_eq!(done.status.code(), Some(1), "{stderr}");
+    assert!(text.contains("`k40` and `k40`") && text.contains("cause: other weights in one layer"), "{text}");
+}
+
 fn call(name: &str, inputs: &[&str], output: &str) -> NodeProto {
     NodeProto { domain: "local".to_owned(), ..node(name, inputs, output) }
 }

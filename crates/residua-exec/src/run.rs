@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pulp::Arch;
 use residua_ir::ValueId;
 
-use crate::array::Array;
+use crate::array::{Array, Data};
 use crate::buffer::{Buffer, FreeList};
 use crate::element::Element;
 use crate::error::ExecError;
@@ -40,8 +40,14 @@ impl<'a, T: Element> Run<'a, T> {
         if array.shape() != self.shape(id) {
             return Err(ExecError::Compare { reference: self.shape(id).to_vec(), other: array.shape().to_vec() });
         }
+        // Its own buffer is taken again: one that came from elsewhere would stay for the rest of the run, for each value.
         self.release(id);
-        self.put(id, Arc::new(T::of_array(array).into()));
+        let mut values = self.buffer(array.len());
+        match array.data() {
+            Data::F32(from) => values.iter_mut().zip(from).for_each(|(value, &from)| *value = T::from_f32(from)),
+            Data::F64(from) => values.iter_mut().zip(from).for_each(|(value, &from)| *value = T::from_f64(from)),
+        }
+        self.put(id, Arc::new(values));
         Ok(())
     }
 
@@ -111,5 +117,29 @@ impl<'a, T: Element> Run<'a, T> {
     /// A value as an array of its own.
     pub(crate) fn array(&self, id: ValueId) -> Result<Array, ExecError> {
         Array::new(self.shape(id).to_vec(), T::into_data(self.values(id).to_vec()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use residua_ir::{GraphBuilder, Shape};
+
+    use super::*;
+
+    #[test]
+    fn values_that_are_replaced_take_no_buffers_of_their_own() {
+        let x = GraphBuilder::new("g").input("x", Shape::batch(&[8]));
+        let constants = Constants::new();
+        let shapes = vec![vec![1, 8]; x.index() + 1];
+        let mut run = Run::<f32>::new(Arch::new(), shapes.into(), FreeList::default(), &constants);
+        for number in 0..5 {
+            let computed = run.buffer(8);
+            run.put(x, Arc::new(computed));
+            run.replace(x, &Array::new(vec![1, 8], vec![f64::from(number); 8]).unwrap()).unwrap();
+            assert_eq!(run.values(x), [number as f32; 8]);
+            run.release(x);
+        }
+        let mut free = run.into_free();
+        assert!(free.take(8).is_some() && free.take(8).is_none());
     }
 }

@@ -4,7 +4,7 @@
 //! are walked so: output channels one after the other (OIHW), and output channels side by side (HWIO). What lies in
 //! any other way, or has another type, is gathered first.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 use super::{DType, Endian, Storage, Tensor, TensorError};
 
@@ -200,7 +200,41 @@ fn floats(bytes: &[[u8; 4]]) -> impl Iterator<Item = f32> + '_ {
 
 /// Channels one after the other, each of so many values.
 fn see_rows(values: &[[u8; 4]], row: usize, found: &mut Statistics) {
-    Arch::new().dispatch(|| values.chunks_exact(row).for_each(|row| found.add(&seen_row(row))));
+    Arch::new().dispatch(InRows { values, row, found });
+}
+
+/// [`see_rows`], compiled for each width of vectors: what is inlined into it.
+struct InRows<'a> {
+    values: &'a [[u8; 4]],
+    row: usize,
+    found: &'a mut Statistics,
+}
+
+impl WithSimd for InRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for row in self.values.chunks_exact(self.row) {
+            self.found.add(&seen_row(row));
+        }
+    }
+}
+
+/// [`see_side_by_side`], compiled for each width of vectors.
+struct SideBySide<'a> {
+    values: &'a [[u8; 4]],
+    count: usize,
+    found: &'a mut Statistics,
+}
+
+impl WithSimd for SideBySide<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        see_side_by_side(self.values, self.count, self.found);
+    }
 }
 
 /// A channel whose values lie in a row.
@@ -254,8 +288,9 @@ fn see_side_by_side(values: &[[u8; 4]], count: usize, found: &mut Statistics) {
             *block = lanes;
         }
         for row in rows.chunks_exact(count) {
-            let values = row.as_chunks::<N>().1;
-            rest.iter_mut().zip(values).for_each(|(lane, value)| lane.see(std::array::from_ref(value)));
+            for (lane, value) in rest.iter_mut().zip(row.as_chunks::<N>().1) {
+                lane.see(std::array::from_ref(value));
+            }
         }
     }
     let column = |channel: usize| floats(&values[channel..]).step_by(count);
@@ -302,8 +337,7 @@ impl Tensor {
                 if matches!(lie, Lie::InRows) {
                     see_rows(values, row, &mut found);
                 } else {
-                    // Compiled for each width of vectors.
-                    Arch::new().dispatch(|| see_side_by_side(values, count, &mut found));
+                    Arch::new().dispatch(SideBySide { values, count, found: &mut found });
                 }
             }
             Lie::InRows | Lie::SideBySide | Lie::Otherwise
