@@ -145,3 +145,69 @@ fn rounding_that_a_network_magnifies_is_not_counted_against_the_file() {
     let output = &compared["outputs"][0];
     assert!(output["max_abs"].as_f64().unwrap() <= output["bound"].as_f64().unwrap(), "{output}");
 }
+
+/// Converts the digits network and gives the document, with more options.
+fn digits(out: &Path, more: &[&str]) -> (Value, i32) {
+    let model = residua_tests::fixture("digits/digits.k3.keras").path.clone();
+    json(out, &[&["convert", model.to_str().unwrap(), "digits.onnx"], more].concat())
+}
+
+#[test]
+fn what_is_only_rewritten_is_proved_for_all_inputs_without_a_run() {
+    let out = tempfile::tempdir().unwrap();
+    for (label, layout) in
+        [("digits/digits.k3.keras", "nchw"), ("thin/thin50v2.k3.h5", "nchw"), ("thin/thin50v2.k3.h5", "nhwc")]
+    {
+        let model = residua_tests::fixture(label).path.clone();
+        let (file, options) = (model.to_str().unwrap(), ["--input-layout", layout]);
+        let (document, status) = json(out.path(), &[&["convert", file, "out.onnx"][..], &options].concat());
+        let verification = &document["verification"];
+        assert_eq!((status, verification["method"].as_str()), (0, Some("identical-graph")), "{layout}: {verification}");
+        let identical = &verification["identical"];
+        assert_eq!(identical["ran"], false);
+        let count = |key: &str| identical[key].as_u64().unwrap();
+        assert!(
+            count("operators") > 50 && count("edges") > count("operators") && count("tensors") > 100,
+            "{identical}"
+        );
+        assert!(count("bytes") > 100_000, "{identical}");
+        assert_eq!(verification["outputs"][0]["max_abs"], 0.0);
+        // The file and its source, whoever asks.
+        let (document, status) = json(out.path(), &["compare", file, "out.onnx"]);
+        assert_eq!((status, document["method"].as_str()), (0, Some("identical-graph")), "{layout}: {document}");
+    }
+}
+
+#[test]
+fn numbers_are_computed_besides_where_they_are_asked_for() {
+    let out = tempfile::tempdir().unwrap();
+    let (document, status) = digits(out.path(), &["--numeric"]);
+    let verification = &document["verification"];
+    assert_eq!((status, verification["method"].as_str()), (0, Some("identical-graph")), "{verification}");
+    assert_eq!(verification["identical"]["ran"], true);
+    assert!(verification["found"].as_str().unwrap().contains("bit-identical"), "{verification}");
+    let (document, status) = json(out.path(), &["compare", "digits.onnx", "digits.onnx", "--numeric"]);
+    assert_eq!((status, &document["identical"]["ran"]), (0, &Value::from(true)), "{document}");
+}
+
+#[test]
+fn what_was_folded_is_held_in_numbers_and_the_file_against_what_was_folded() {
+    let out = tempfile::tempdir().unwrap();
+    let (document, status) = digits(out.path(), &["--fold-bn"]);
+    let verification = &document["verification"];
+    assert_eq!((status, verification["identical"].is_null()), (0, true), "{verification}");
+    assert!(verification["method"].as_str().unwrap().contains("rounding noise"), "{verification}");
+    assert!(verification["found"].as_str().unwrap().contains("every bit"), "{verification}");
+}
+
+#[test]
+fn a_network_that_could_divide_by_zero_is_run_even_against_itself() {
+    let model = "magnifying.keras";
+    let (document, _) = json(&folder(), &["compare", model, model]);
+    let identical = &document["identical"];
+    assert_eq!(identical["ran"], !identical["run_because"].is_null(), "{document}");
+    // Weights that are NaN are no proof of anything.
+    let (document, status) = json(&folder(), &["compare", "diverged_a.pth", "diverged_a.pth"]);
+    assert_eq!(status, 1);
+    assert!(document["identical"]["run_because"].as_str().unwrap().contains("infinite, NaN"), "{document}");
+}

@@ -21,6 +21,7 @@ pub mod finding;
 pub mod free_sizes;
 pub mod graph;
 pub mod hint;
+pub mod identical;
 pub mod interchange;
 pub mod name;
 pub mod op;
@@ -42,6 +43,7 @@ pub use graph::{
     Parameter, ParameterId, Role, Source, SourceOrder, Unused, Value, ValueId, ValueKind, ValueMetadata,
 };
 pub use hint::Hint;
+pub use identical::{Difference, Pairing, Unlike, pair};
 pub use name::{Name, Shown, Text};
 pub use op::resize::{Coordinates, Fit, Interpolation, ResizeTarget, Rounding};
 pub use op::{

@@ -19,6 +19,8 @@ pub struct Comparison {
     pub input_shapes: Vec<InputShape>,
     /// Where only one of them ends in a softmax, whether what goes into it is compared.
     pub before_softmax: bool,
+    /// Whether both are run also where they are made alike.
+    pub numeric: bool,
     /// Whether each layer that both have is listed, with the difference there.
     pub layers: bool,
     /// Where they differ, a folder for what goes into and comes out of the first layer that does.
@@ -101,6 +103,8 @@ pub fn compare(a: &Model, b: &Model, how: &Comparison) -> Result<Compared> {
         input_range: a.input_range(),
         tolerance: how.tolerance,
         before_softmax: how.before_softmax,
+        numeric: how.numeric,
+        holds_graph: false,
         written: None,
     };
     how.watch.step("running both models")?;

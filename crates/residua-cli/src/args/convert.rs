@@ -102,9 +102,12 @@ pub(crate) struct SafetensorsArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Proof")]
 pub(crate) struct ProofArgs {
-    /// Skip the numeric proof
+    /// Skip the proof
     #[arg(long)]
     pub(crate) no_verify: bool,
+    /// Run both models also where the written file has the graph of the source, bit for bit
+    #[arg(long, conflicts_with = "no_verify")]
+    pub(crate) numeric: bool,
     #[command(flatten)]
     pub(crate) golden: GoldenArgs,
 }

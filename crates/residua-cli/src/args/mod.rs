@@ -147,6 +147,9 @@ pub(crate) struct CompareArgs {
     /// Where only one of them ends in a softmax, compare what goes into it
     #[arg(long)]
     pub(crate) before_softmax: bool,
+    /// Run both models also where they have one graph, bit for bit
+    #[arg(long)]
+    pub(crate) numeric: bool,
     /// Show every layer that both have, with the difference there
     #[arg(long)]
     pub(crate) layers: bool,

@@ -18,6 +18,7 @@ pub(super) fn run(args: &CompareArgs, threads: Option<usize>, console: &mut Cons
     let how = Comparison {
         input_shapes: args.input_shape.clone(),
         before_softmax: args.before_softmax,
+        numeric: args.numeric,
         layers: args.layers,
         save: args.save.clone(),
         golden: args.golden.golden.clone(),

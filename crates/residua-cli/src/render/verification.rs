@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 use residua::ir::Shown;
-use residua::proof::{Examination, LayerDifference, Verdict, Verification, finite};
+use residua::proof::{Examination, Identical, LayerDifference, Verdict, Verification, finite};
 use residua::render::table::{Column, numbers, words};
 use residua::render::{number, said, small};
 
@@ -24,7 +24,11 @@ pub(crate) fn text(out: &mut dyn Write, style: Style, verification: &Verificatio
     if let Some(reason) = &verification.reason {
         writeln!(out, "  {}", said(reason))?;
     }
-    if !verification.outputs.is_empty() {
+    if let Some(identical) = &verification.identical {
+        structure(out, style, identical)?;
+    }
+    let figures = verification.identical.as_ref().is_none_or(|identical| identical.ran);
+    if figures && !verification.outputs.is_empty() {
         writeln!(out)?;
         let rows = verification.outputs.iter().map(|output| {
             vec![
@@ -44,7 +48,7 @@ pub(crate) fn text(out: &mut dyn Write, style: Style, verification: &Verificatio
         writeln!(out, "\nRun from end to end, outputs are apart by up to {}: {magnified}.", small(most))?;
     }
     non_finite(out, style, verification)?;
-    match verification.top1_agree {
+    match verification.top1_agree.filter(|_| figures) {
         Some(true) => writeln!(out, "\nThe best class is the same for every input.")?,
         Some(false) if !all_finite(verification) => {
             writeln!(out, "\n{}", style.warning("No class is the best of scores that are infinite or NaN."))?;
@@ -62,6 +66,28 @@ pub(crate) fn text(out: &mut dyn Write, style: Style, verification: &Verificatio
         if let Some(cause) = &first.cause {
             writeln!(out, "  {}", said(cause))?;
         }
+    }
+    Ok(())
+}
+
+/// What was compared of two graphs that are the same, and what that rests on.
+fn structure(out: &mut dyn Write, style: Style, identical: &Identical) -> Result<()> {
+    let Identical { operators, tensors, bytes, .. } = identical;
+    let of = |count: usize, what: &str| format!("{} {what}{}", number(count as u64), if count == 1 { "" } else { "s" });
+    let (operators, tensors, bytes) = (of(*operators, "operator"), of(*tensors, "tensor"), number(*bytes));
+    writeln!(
+        out,
+        "  compared: {operators} with attributes and operands, {tensors} of {bytes} bytes, inputs and outputs"
+    )?;
+    for (name, applied) in
+        ["first", "second"].iter().zip(&identical.normalised).filter(|(_, applied)| !applied.is_empty())
+    {
+        let passes: Vec<&str> = applied.iter().map(|applied| applied.pass).collect();
+        writeln!(out, "  the {name} in its normal form: {}", passes.join(", "))?;
+    }
+    writeln!(out, "  {}", style.dim(&format!("rests on this: {}", identical.rests_on)))?;
+    if let Some(why) = &identical.run_because {
+        writeln!(out, "  run as well, since values could be infinite or NaN: {}", said(why))?;
     }
     Ok(())
 }
@@ -104,6 +130,9 @@ fn narrow(out: &mut dyn Write, style: Style, verification: &Verification) -> Res
 
 /// How many classes are the same, where the bounds come from, why both differ, and how far layer by layer.
 pub(crate) fn details(out: &mut dyn Write, style: Style, found: &Examination) -> Result<()> {
+    if found.verification.identical.as_ref().is_some_and(|identical| !identical.ran) {
+        return Ok(());
+    }
     match found.verification.top5_agree {
         Some(true) => writeln!(out, "The five best classes are the same for every input.")?,
         Some(false) if !all_finite(&found.verification) => {}

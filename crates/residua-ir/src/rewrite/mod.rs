@@ -14,7 +14,7 @@ pub use edit::{Edits, Expr, Origin};
 pub use fold_batch_norm::{FoldBatchNorms, Folded, fold_batch_norm};
 pub use fold_constants::{FoldConstants, Lazily, computed_constants, fold_constants};
 pub use free_batch::{FreeBatchError, Freed, free_batch};
-pub use normalise::{Normalised, normalise};
+pub use normalise::{Normalised, normalise, normalise_exactly};
 pub use passes::{Applied, Change, Pass, Rewritten};
 
 use crate::budget::Overrun;

@@ -11,6 +11,7 @@
 mod distribution;
 mod dtype;
 mod gather;
+mod known;
 mod parts;
 mod same;
 mod standardised;

@@ -26,6 +26,8 @@ pub(crate) fn hold_against(model: &Model, path: &Path, settings: &Check) -> Resu
         input_range: reference.input_range(),
         tolerance: settings.tolerance,
         before_softmax: false,
+        numeric: false,
+        holds_graph: false,
         written: None,
     };
     let verification = proof::compare(&reference.checked, &model.checked, &how)

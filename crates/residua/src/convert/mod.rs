@@ -150,6 +150,7 @@ impl<W: Written> Conversion<W> {
             threads: proof.threads,
             input_range: self.given.input_range(),
             tolerance: proof.tolerance,
+            numeric: proof.numeric,
             ..Settings::default()
         };
         if let Some(path) = &proof.golden {

@@ -131,6 +131,8 @@ impl From<&Convert> for Convert {
 pub struct Proof {
     /// Whether what was written is read back and run against the source.
     pub against_source: bool,
+    /// Whether both are run also where what was written has the graph of the source.
+    pub numeric: bool,
     /// Inputs and outputs that the source's framework computed, which the source must reproduce.
     pub golden: Option<PathBuf>,
     /// Absolute tolerance, instead of the bound derived from the model's own rounding noise.
@@ -141,6 +143,6 @@ pub struct Proof {
 
 impl Default for Proof {
     fn default() -> Self {
-        Self { against_source: true, golden: None, tolerance: None, threads: None }
+        Self { against_source: true, numeric: false, golden: None, tolerance: None, threads: None }
     }
 }

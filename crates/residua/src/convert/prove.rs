@@ -32,8 +32,8 @@ fn read_back(written: &impl Written) -> Result<Checked> {
     validate(graph).context("what was written does not hold together")
 }
 
-/// How the inputs and outputs of a model lie in a file of this layout.
-fn interface(model: &Checked, layout: InputLayout) -> WrittenInterface {
+/// How the inputs and outputs of a model lie in a file of this layout, whose reals are of one type where that is said.
+fn interface(model: &Checked, layout: InputLayout, float: Option<DType>) -> WrittenInterface {
     let graph = model.graph();
     let lies = |&id: &ValueId| {
         let order = &graph.value(id).order;
@@ -43,6 +43,7 @@ fn interface(model: &Checked, layout: InputLayout) -> WrittenInterface {
     WrittenInterface {
         inputs: graph.inputs().iter().map(lies).collect(),
         outputs: graph.outputs().iter().map(lies).collect(),
+        float,
     }
 }
 
@@ -50,10 +51,13 @@ impl<W: Written> Claim<'_, W> {
     /// Proves it.
     pub(super) fn prove(&self, settings: &Settings) -> Result<Verification> {
         let Self { source, rewritten, target, written, frees, .. } = *self;
+        // Whether the file has another graph than the source: one that was made of it.
+        let changed = frees || rewritten.is_some_and(|(_, change)| change == Change::Rounding);
         let settings = &Settings {
             // Another framework's code may leave the softmax to whoever uses it.
             before_softmax: target.fitted().is_some(),
-            written: target.input_layout().map(|layout| interface(self.model, layout)),
+            written: target.input_layout().map(|layout| interface(self.model, layout, target.one_float())),
+            holds_graph: target.fitted().is_none() && !changed,
             ..settings.clone()
         };
         let read_back = read_back(written)?;
@@ -70,6 +74,10 @@ impl<W: Written> Claim<'_, W> {
                 proof::prove(&target.expected(source)?, &read_back, relation, settings)
             }
         }?;
+        if changed && rounded_to.is_none() && relation == Relation::Identical && target.fitted().is_none() {
+            let meant = target.expected(self.model)?;
+            verification = proof::hold_written(&meant, &read_back, verification, settings)?;
+        }
         proof::hold_in_types(source, &read_back, &mut verification, settings)?;
         if !frees || verification.verdict == Verdict::Different {
             return Ok(verification);
@@ -107,7 +115,7 @@ impl<W: Written> Claim<'_, W> {
         });
         let wide = computed.as_ref().map(|model| (model, Relation::Rearranged)).or(rewritten);
         if let Some((wide, relation)) = wide {
-            let in_memory = computed.is_none().then(|| interface(wide, InputLayout::Nchw));
+            let in_memory = computed.is_none().then(|| interface(wide, InputLayout::Nchw, None));
             let settings = &Settings { written: in_memory, ..settings.clone() };
             let computing = proof::prove(self.source, wide, relation, settings)?;
             if computing.verdict == Verdict::Different {
@@ -118,9 +126,11 @@ impl<W: Written> Claim<'_, W> {
         let wide = wide.map_or(self.source, |(wide, _)| wide);
         let rounded = self.target.expected(wide)?;
         let mut verification = proof::prove(&rounded, read_back, relation, settings)?;
-        for text in [&mut verification.method, &mut verification.found] {
-            text.push_str(&format!(", its weights rounded to {dtype}"));
+        let rounded_to = format!(", its weights rounded to {dtype}");
+        if verification.identical.is_none() {
+            verification.method.push_str(&rounded_to);
         }
+        verification.found.push_str(&rounded_to);
         proof::hold_rounded(wide, &rounded, &mut verification, settings)?;
         Ok(verification)
     }

@@ -93,6 +93,14 @@ impl Target {
         }
     }
 
+    /// The type of all reals of the output, where it is one whatever types those of the model have.
+    pub(super) fn one_float(&self) -> Option<DType> {
+        match self {
+            Self::Onnx(options, _) if options.types != FloatTypes::Own => Some(options.float),
+            Self::Onnx(..) | Self::Safetensors { .. } => None,
+        }
+    }
+
     /// What to say beside the notes of what was written.
     pub(super) fn notes(&self) -> &[String] {
         match self {

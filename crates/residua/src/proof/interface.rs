@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use residua_exec::{Array, order};
-use residua_ir::{Checked, Shape, SourceOrder, ValueId, validate};
+use residua_ir::{Checked, DType, Shape, SourceOrder, ValueId, validate};
 
 /// NHWC from NCHW.
 pub(super) const TO_LAST: [usize; 4] = [0, 2, 3, 1];
@@ -26,6 +26,8 @@ pub struct WrittenInterface {
     pub inputs: Vec<Written>,
     /// Outputs.
     pub outputs: Vec<Written>,
+    /// The type that all real inputs and tensors of the file have, where it is one whatever those of the source have.
+    pub float: Option<DType>,
 }
 
 /// How the arrays of the first model become arrays of the second.
@@ -39,16 +41,16 @@ fn same_sizes(a: &Shape, b: &Shape) -> usize {
     a.dims().iter().zip(b.dims()).filter(|(a, b)| a.fixed().is_some() && a.fixed() == b.fixed()).count()
 }
 
-fn may_equal(a: &Shape, b: &Shape) -> bool {
+pub(super) fn may_equal(a: &Shape, b: &Shape) -> bool {
     a.rank() == b.rank() && a.dims().iter().zip(b.dims()).all(|(a, b)| a.may_equal(b))
 }
 
-fn permuted(shape: &Shape, perm: &[usize]) -> Shape {
+pub(super) fn permuted(shape: &Shape, perm: &[usize]) -> Shape {
     Shape::new(perm.iter().map(|&axis| shape.dims()[axis].clone()).collect())
 }
 
 /// Where each axis of a value of so many axes, as the source shows it, is here; `None` where that is no permutation.
-fn axes(order: &SourceOrder, rank: usize) -> Option<Vec<usize>> {
+pub(super) fn axes(order: &SourceOrder, rank: usize) -> Option<Vec<usize>> {
     match order {
         SourceOrder::Permuted(perm) if perm.len() == rank => Some(perm.clone()),
         SourceOrder::Same | SourceOrder::FlattenedChannelsLast { .. } => Some((0..rank).collect()),
@@ -58,10 +60,15 @@ fn axes(order: &SourceOrder, rank: usize) -> Option<Vec<usize>> {
 
 impl Written {
     /// The axes of the second model's array among those of the first's.
-    fn perm(&self, order: &SourceOrder, rank: usize) -> Option<Vec<usize>> {
+    pub(super) fn perm(&self, order: &SourceOrder, rank: usize) -> Option<Vec<usize>> {
         let (source, rewritten, file) = (axes(order, rank)?, axes(&self.rewritten, rank)?, axes(&self.file, rank)?);
         // Axis `i` of the file is axis `file[i]` of what was written, which is some axis of the source, which is one here.
         file.iter().map(|&axis| Some(source[rewritten.iter().position(|&shown| shown == axis)?])).collect()
+    }
+
+    /// Whether a flattened image is in an order of its own.
+    pub(super) fn is_flattened(&self) -> bool {
+        [&self.rewritten, &self.file].iter().any(|order| matches!(order, SourceOrder::FlattenedChannelsLast { .. }))
     }
 
     /// The second model's array of an output in the first's order.
@@ -101,6 +108,11 @@ impl Interface {
             best.ok_or_else(|| format!("input `{}`: shape {first} against {second}", value.name))
         });
         Ok(Self { inputs: inputs.collect::<Result<_, _>>()? })
+    }
+
+    /// For each axis of the second model's array of this input, which one it is of the first's.
+    pub(super) fn input(&self, at: usize) -> Option<&[usize]> {
+        self.inputs.get(at).map(Vec::as_slice)
     }
 
     /// What the second model fixes of the first one's inputs, axis by axis.

@@ -1,10 +1,10 @@
-//! Whether two models are the same function, shown by running both.
+//! Whether two models are the same function, shown by what they are made of, or by running both.
 //!
 //! [`prove`] holds a written file against the graph it was written from, [`compare`] any model against any other,
 //! [`golden`] a model against outputs that its own framework computed. All give a [`Verification`]; [`examine`] says
 //! besides how far both are apart in each layer, and why.
 //!
-//! Invariant: a verdict is reached on outputs alone, in f64. Landmarks inside the models are looked at only to say where
+//! Invariant: where models are not made alike, a verdict is reached on outputs alone, in f64. Landmarks inside the models are looked at only to say where
 //! a difference begins, and what was exported is seen there as the network that it was before.
 
 mod batches;
@@ -16,6 +16,7 @@ pub mod finite;
 mod forced;
 mod fused_layer;
 mod golden;
+mod identical;
 mod in_types;
 mod interface;
 mod landmarks;
@@ -48,6 +49,7 @@ use compared_values::{ComparedValue, compared_values, squashed_once};
 use examined::Examined;
 use finite::Traced;
 pub use golden::{Golden, golden};
+pub use identical::{Identical, Structure, Unalike, structure};
 pub use in_types::{Beyond, CostInType, hold_in_types};
 use interface::Interface;
 pub use interface::{Written, WrittenInterface};
@@ -74,6 +76,10 @@ pub struct Settings {
     pub tolerance: Option<f64>,
     /// Where only one of two models squashes an output (softmax, sigmoid), what goes into that is compared instead.
     pub before_softmax: bool,
+    /// Whether both models are run also where they are made alike.
+    pub numeric: bool,
+    /// Whether what was written holds its graph as it was given, so that one that is made otherwise is another.
+    pub holds_graph: bool,
     /// How the second model's inputs and outputs lie; told from their shapes where it is `None`.
     pub written: Option<WrittenInterface>,
 }
@@ -119,7 +125,44 @@ pub fn prove(
     let layers =
         "each layer of the written file within that layer's f32 rounding noise, given what the source gives to it";
     let method = Method { names: ["the source", "the written file"], holds, fails, layers: layers.to_owned() };
-    Ok(hold_against(written_from, read_back, relation, &method, settings, Wanted::default())?.verification)
+    let found = structure(written_from, read_back, settings.written.as_ref())?;
+    let holds_graph = settings.holds_graph && relation == Relation::Identical;
+    let identical = match &found {
+        Structure::Identical(identical) => Some(identical.as_ref()),
+        Structure::Unlike(_) => None,
+    };
+    if let Some(identical) = identical.filter(|identical| !settings.numeric && identical.run_because.is_none()) {
+        return Ok(Verification::of_identical(written_from, read_back, &method, identical.clone()));
+    }
+    let verification =
+        hold_against(written_from, read_back, relation, &method, settings, Wanted::default())?.verification;
+    Ok(match found {
+        Structure::Identical(identical) => verification.made_alike(*identical),
+        Structure::Unlike(unlike) => verification.made_otherwise(unlike, holds_graph),
+    })
+}
+
+/// Holds a file, as it was read back, against the graph that was made of its source to be written; `verification` is what was
+/// found of the file and the source.
+///
+/// # Errors
+/// Where a tensor cannot be read.
+pub fn hold_written(
+    written_from: &Checked,
+    read_back: &Checked,
+    mut verification: Verification,
+    settings: &Settings,
+) -> Result<Verification> {
+    if verification.verdict == Verdict::Different {
+        return Ok(verification);
+    }
+    Ok(match structure(written_from, read_back, settings.written.as_ref())? {
+        Structure::Identical(_) => {
+            verification.found.push_str("; the file holds what was made of the source, every bit of it");
+            verification
+        }
+        Structure::Unlike(unlike) => verification.made_otherwise(unlike, true),
+    })
 }
 
 /// Holds any two models against each other.
@@ -170,7 +213,20 @@ pub fn examine(a: &Checked, b: &Checked, settings: &Settings, wanted: Wanted) ->
     };
     let layers = "each layer of B within that layer's f32 rounding noise, given what A gives to it".to_owned();
     let method = Method { names: ["A", "B"], holds, fails, layers };
+    let (identical, unlike) = match structure(a, b, settings.written.as_ref())? {
+        Structure::Identical(identical) => (Some(*identical), None),
+        Structure::Unlike(unlike) => (None, Some(unlike)),
+    };
+    let run = settings.numeric || wanted.layers || identical.as_ref().is_none_or(|found| found.run_because.is_some());
+    if let (false, Some(identical)) = (run, &identical) {
+        let verification = Verification::of_identical(a, b, &method, identical.clone());
+        return Ok(Examination { verification, layers: Vec::new(), failing: None, cause: None });
+    }
     let mut found = hold_against(a, b, Relation::Rearranged, &method, settings, wanted)?;
+    if let Some(identical) = identical {
+        found.verification = found.verification.made_alike(identical);
+    }
+    found.verification.unlike = unlike;
     let verification = &mut found.verification;
     if let (Verdict::Different, None, Some(output)) = (verification.verdict, &verification.reason, squashed_once(a, b))
         && !settings.before_softmax

@@ -1,8 +1,10 @@
 //! The result of holding two models against each other.
 
-use residua_ir::Name;
+use residua_ir::{Checked, Name};
 use serde::Serialize;
 
+use super::compared_values::{ComparedValue, compared_values};
+use super::identical::{Identical, Unalike};
 use super::in_types::CostInType;
 
 /// Whether the models are the same function.
@@ -146,7 +148,8 @@ pub struct RoundingCost {
 pub struct Verification {
     /// Whether the models are the same function.
     pub verdict: Verdict,
-    /// In words: what was held against what, and how.
+    /// `identical-graph` where both models were shown to be made alike; otherwise in words, what was held against what, and
+    /// how.
     pub method: String,
     /// In words: what was found.
     pub found: String,
@@ -164,10 +167,20 @@ pub struct Verification {
     pub rounding: Option<RoundingCost>,
     /// What computing in the type that was written gives, where that is f16 or bf16.
     pub in_dtype: Option<CostInType>,
+    /// What was compared of two models that are made alike: they are one function, for all inputs. Where they were not run
+    /// besides, the figures of outputs follow from that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identical: Option<Identical>,
+    /// Where the models are not made alike, so that numbers had to decide.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unlike: Option<Unalike>,
     /// What both models are called.
     #[serde(skip)]
     pub names: [&'static str; 2],
 }
+
+/// The method of models that are made alike.
+const IDENTICAL_GRAPH: &str = "identical-graph";
 
 /// What is asked for, in words.
 #[derive(Debug, Clone)]
@@ -196,7 +209,62 @@ impl Verification {
             first_divergence: None,
             rounding: None,
             in_dtype: None,
+            identical: None,
+            unlike: None,
         }
+    }
+
+    /// Two models that are made alike, which were not run: no output differs, whatever the inputs are.
+    pub(super) fn of_identical(a: &Checked, b: &Checked, method: &Method, identical: Identical) -> Self {
+        let mut verification = Self::new(method);
+        for ComparedValue { name, a: value, .. } in compared_values(a, b, false) {
+            let classes = a.shape_of(value).filter(|shape| shape.rank() == 2).and_then(|shape| shape.dims()[1].fixed());
+            let rows_of_more_than = |count: usize| classes.is_some_and(|classes| classes > count).then_some(true);
+            verification.push(OutputDifference {
+                name: name.into(),
+                max_abs: 0.0,
+                max_rel: 0.0,
+                max_ulp: 0,
+                cosine: 1.0,
+                bound: 0.0,
+                bound_from: "0, since both models are made alike".to_owned(),
+                top1_agree: rows_of_more_than(1),
+                top5_agree: rows_of_more_than(5),
+                non_finite: None,
+                end_to_end: None,
+            });
+        }
+        verification.found = identical.words(verification.names);
+        IDENTICAL_GRAPH.clone_into(&mut verification.method);
+        verification.identical = Some(identical);
+        verification
+    }
+
+    /// The same of models that are made alike, as was shown besides.
+    pub(super) fn made_alike(mut self, identical: Identical) -> Self {
+        if self.verdict == Verdict::Same {
+            self.found = format!("{}; {}", identical.words(self.names), self.found);
+            IDENTICAL_GRAPH.clone_into(&mut self.method);
+        }
+        self.identical = Some(Identical { ran: true, ..identical });
+        self
+    }
+
+    /// The same of a file that is not made as what it was written from; where it has to be (`strictly`), it is another one though no
+    /// probe shows it.
+    pub(super) fn made_otherwise(mut self, found: Unalike, strictly: bool) -> Self {
+        if strictly && found.certain && self.verdict == Verdict::Same {
+            let names = self.names;
+            self.verdict = Verdict::Different;
+            self.found = format!("{} does not have the graph of {}", names[1], names[0]);
+            let place = found.layers.as_ref().map_or_else(String::new, |[a, b]| match a == b {
+                true => format!("`{a}`: "),
+                false => format!("`{a}` (there: `{b}`): "),
+            });
+            self.reason = Some(format!("{place}{}; no input that was tried shows it", found.what));
+        }
+        self.unlike = Some(found);
+        self
     }
 
     /// Two models that cannot be held against each other.

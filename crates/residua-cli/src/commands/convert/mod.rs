@@ -42,6 +42,7 @@ pub(super) fn run(args: &ConvertArgs, threads: Option<usize>, console: &mut Cons
     }
     let proof = Proof {
         against_source: !args.proof.no_verify,
+        numeric: args.proof.numeric,
         golden: args.proof.golden.golden.clone(),
         tolerance: args.proof.golden.tolerance,
         threads,

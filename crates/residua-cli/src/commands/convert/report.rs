@@ -22,7 +22,7 @@ pub(super) fn text(out: &mut dyn Write, style: Style, converted: &Converted, sec
     written(out, style, converted, seconds)?;
     match converted.verification() {
         Some(verification) => {
-            writeln!(out, "\nread back and run against the source:")?;
+            writeln!(out, "\nread back and held against the source:")?;
             render::verification::text(out, style, verification)?;
         }
         None => writeln!(out, "  {}", style.warning("not proved: --no-verify was given"))?,

@@ -102,11 +102,39 @@ const PASSES: [&dyn Pass; 8] = [
     &heads::PASS,
 ];
 
+/// A pass where it keeps all bits.
+struct Exactly(&'static dyn Pass);
+
+impl Pass for Exactly {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn what(&self) -> &'static str {
+        self.0.what()
+    }
+
+    fn run(&self, model: &Typed) -> Result<Option<Rewritten>, RewriteError> {
+        Ok(self.0.run(model)?.filter(|rewritten| rewritten.applied.change == Change::Nothing))
+    }
+}
+
 /// The network as it was before it was exported; `None` where it is that already.
 ///
 /// # Errors
 /// [`RewriteError`] where a tensor cannot be read, or passes find something in more rounds than there may be.
 pub fn normalise(model: &Typed) -> Result<Option<Normalised>, RewriteError> {
     let settled = settle(model, &PASSES)?;
+    Ok(settled.map(|Settled { model, origin, applied }| Normalised { model, origin, applied }))
+}
+
+/// As [`normalise()`], without passes that would round elsewhere: the same operations on the same numbers in the same order.
+///
+/// # Errors
+/// As [`normalise()`].
+pub fn normalise_exactly(model: &Typed) -> Result<Option<Normalised>, RewriteError> {
+    let exactly = PASSES.map(Exactly);
+    let passes = exactly.each_ref().map(|pass| pass as &dyn Pass);
+    let settled = settle(model, &passes)?;
     Ok(settled.map(|Settled { model, origin, applied }| Normalised { model, origin, applied }))
 }

@@ -1,0 +1,224 @@
+//! Whether two models are one function by what they are made of, for all inputs, without a run.
+//!
+//! Compared are operators, attributes, edges, element types, shapes with their free sizes, how inputs and outputs lie, and every
+//! tensor bit for bit through its view ([`residua_ir::identical`]). Where both are not alike as they are, their normal forms are
+//! tried: what passes gave that keep every bit, each told.
+//!
+//! It rests on what it cannot show: that both files are read as those who run them read them. Golden outputs and other
+//! projects' runtimes in the tests hold that.
+
+mod lies;
+mod numbers;
+
+use rayon::prelude::*;
+use residua_ir::rewrite::{Applied, normalise_exactly};
+use residua_ir::{
+    Checked, Difference, Graph, LayerId, Op, ParameterId, TensorDifference, Unlike, ValueId, ValueKind, pair, validate,
+};
+use serde::Serialize;
+
+use super::WrittenInterface;
+use super::interface::Interface;
+use crate::error::{Context, Result};
+
+/// What was compared of two models that are one function.
+#[derive(Debug, Clone, Serialize)]
+pub struct Identical {
+    /// Operators that were held against each other.
+    pub operators: usize,
+    /// Their operands.
+    pub edges: usize,
+    /// Tensors.
+    pub tensors: usize,
+    /// Bytes of these, each the same.
+    pub bytes: u64,
+    /// What passes did to both models first, each of which keeps every bit: to the first, and to the second.
+    pub normalised: [Vec<Applied>; 2],
+    /// What follows only if it is so.
+    pub rests_on: &'static str,
+    /// Whether both were run besides.
+    pub ran: bool,
+    /// Why, where outputs could be infinite or NaN, which proves nothing.
+    pub run_because: Option<String>,
+}
+
+/// What identity rests on.
+const RESTS_ON: &str = "that both files are read as those who run them read them";
+
+impl Identical {
+    /// What follows, in words.
+    pub(super) fn words(&self, names: [&str; 2]) -> String {
+        format!("{} has the graph of {}, every bit of it: one function for all inputs", names[1], names[0])
+    }
+}
+
+/// What was found of two models.
+#[derive(Debug, Clone)]
+pub enum Structure {
+    /// They are one function.
+    Identical(Box<Identical>),
+    /// They are not made alike, as far as was looked.
+    Unlike(Unalike),
+}
+
+/// Where two models are not made alike.
+#[derive(Debug, Clone, Serialize)]
+pub struct Unalike {
+    /// Layers of both.
+    pub layers: Option<[String; 2]>,
+    /// What is unlike there, in words.
+    pub what: String,
+    /// Whether what differs is said to be the same by whoever made one of the other: an attribute, a type, a bit. Another operator may be
+    /// the same function by other means.
+    pub certain: bool,
+}
+
+/// Holds two models against each other by what they are made of. `written` says how inputs and outputs of the second one lie,
+/// where that is known; it is told from their shapes otherwise.
+///
+/// # Errors
+/// Where a tensor cannot be read.
+pub fn structure(a: &Checked, b: &Checked, written: Option<&WrittenInterface>) -> Result<Structure> {
+    let raw = attempt([a, b], [a, b], written)?;
+    let found = match raw {
+        Structure::Identical(_) => return Ok(raw),
+        Structure::Unlike(found) => found,
+    };
+    // Where a normal form cannot be had, what was found of the models as they are counts.
+    let (Ok(normal_a), Ok(normal_b)) = (Normal::of(a), Normal::of(b)) else { return Ok(Structure::Unlike(found)) };
+    if normal_a.applied.is_empty() && normal_b.applied.is_empty() {
+        return Ok(Structure::Unlike(found));
+    }
+    let normal = attempt([a, b], [normal_a.model(a), normal_b.model(b)], written)?;
+    Ok(match normal {
+        Structure::Identical(identical) => {
+            let normalised = [normal_a.applied, normal_b.applied];
+            Structure::Identical(Box::new(Identical { normalised, ..*identical }))
+        }
+        Structure::Unlike(found) => Structure::Unlike(found),
+    })
+}
+
+/// A model without what keeps every bit; nothing where it is that already.
+struct Normal {
+    model: Option<Checked>,
+    applied: Vec<Applied>,
+}
+
+impl Normal {
+    fn of(model: &Checked) -> Result<Self> {
+        let normal = normalise_exactly(model).context("cannot bring it into its normal form")?;
+        Ok(match normal {
+            Some(normal) => Self {
+                model: Some(validate(normal.model.into_graph()).context("its normal form does not hold together")?),
+                applied: normal.applied,
+            },
+            None => Self { model: None, applied: Vec::new() },
+        })
+    }
+
+    fn model<'m>(&'m self, as_it_is: &'m Checked) -> &'m Checked {
+        self.model.as_ref().unwrap_or(as_it_is)
+    }
+}
+
+/// Compares two models that stand for those that are meant.
+fn attempt(meant: [&Checked; 2], seen: [&Checked; 2], written: Option<&WrittenInterface>) -> Result<Structure> {
+    let unlike = |what: String| Ok(Structure::Unlike(Unalike { layers: None, what, certain: false }));
+    let interface = match Interface::between(meant[0], meant[1], written) {
+        Ok(interface) => interface,
+        Err(reason) => return unlike(reason),
+    };
+    if !lies::alike(meant, seen, &interface, written) {
+        return unlike("inputs or outputs lie otherwise".to_owned());
+    }
+    let [a, b] = seen;
+    let (graph_a, graph_b) = (a.graph(), b.graph());
+    let pairing = pair(a, b, written.and_then(|written| written.float));
+    let differing = differing_tensors(graph_a, graph_b, &pairing.tensors)?;
+    // How windows of an average hang over the image follows from its attributes and from sizes together.
+    let is_average = |x: ValueId| graph_a.producer(x).is_some_and(|id| matches!(graph_a.node(id).op, Op::AvgPool(_)));
+    let is_attribute = |found: &Difference| found.unlike == Unlike::Attributes && !found.a.is_some_and(is_average);
+    // Where operators or types are others, the rest may have been paired wrongly.
+    let certain = pairing.differences.iter().all(is_attribute);
+    if let Some((p, q, what)) = differing.into_iter().next() {
+        let layers = [layer_of(graph_a, p), layer_of(graph_b, q)];
+        return Ok(Structure::Unlike(Unalike { layers: Some(layers), what, certain }));
+    }
+    if let Some(found) = pairing.differences.first() {
+        let layers = found.a.zip(found.b).map(|(x, y)| [place(graph_a, x), place(graph_b, y)]);
+        let what = said(a, b, found.a, found.b, found.unlike);
+        return Ok(Structure::Unlike(Unalike { layers, what, certain }));
+    }
+    let bytes = pairing.tensors.iter().map(|&(p, _)| graph_a.parameter(p).tensor.byte_len() as u64).sum();
+    let (operators, edges, tensors) = (pairing.operators, pairing.edges, pairing.tensors.len());
+    let run_because = numbers::may_be_lost(a)?;
+    let normalised = [Vec::new(), Vec::new()];
+    let (rests_on, ran) = (RESTS_ON, false);
+    let identical = Identical { operators, edges, tensors, bytes, normalised, rests_on, ran, run_because };
+    Ok(Structure::Identical(Box::new(identical)))
+}
+
+/// The layer of a parameter.
+fn layer_of(graph: &Graph, id: ParameterId) -> String {
+    layer_name(graph, graph.parameter(id).layer)
+}
+
+fn layer_name(graph: &Graph, id: LayerId) -> String {
+    graph.layer(id).name.raw().to_owned()
+}
+
+/// The layer that gives a value, or the name of what is given.
+fn place(graph: &Graph, value: ValueId) -> String {
+    match &graph.value(value).kind {
+        ValueKind::Computed { node, .. } => layer_name(graph, graph.node(*node).layer),
+        ValueKind::Parameter(id) => layer_of(graph, *id),
+        ValueKind::Input(_) => graph.value(value).name.raw().to_owned(),
+    }
+}
+
+/// What is unlike at a place, in words.
+fn said(a: &Checked, b: &Checked, x: Option<ValueId>, y: Option<ValueId>, unlike: Unlike) -> String {
+    let given = |model: &Checked, value: Option<ValueId>| {
+        let Some(value) = value else { return "nothing".to_owned() };
+        let graph = model.graph();
+        match &graph.value(value).kind {
+            ValueKind::Computed { node, .. } => graph.node(*node).op.name().to_owned(),
+            ValueKind::Parameter(id) => {
+                let tensor = &graph.parameter(*id).tensor;
+                format!("a tensor {} {:?}", tensor.dtype(), tensor.shape())
+            }
+            ValueKind::Input(ty) => format!("an input {} {}", ty.dtype, ty.shape),
+        }
+    };
+    let (p, q) = (given(a, x), given(b, y));
+    match unlike {
+        Unlike::Interface => "another number of inputs or outputs".to_owned(),
+        Unlike::Input | Unlike::Operator | Unlike::Tensor => format!("{p} against {q}"),
+        Unlike::Attributes => format!("{p} with other attributes"),
+    }
+}
+
+/// Pairs of tensors of which a bit differs, in their order, and what differs in words.
+fn differing_tensors(
+    a: &Graph,
+    b: &Graph,
+    pairs: &[(ParameterId, ParameterId)],
+) -> Result<Vec<(ParameterId, ParameterId, String)>> {
+    let differing = pairs.par_iter().filter_map(|&(p, q)| {
+        let (x, y) = (a.parameter(p), b.parameter(q));
+        // Where the file has another float type, as it was said to round to.
+        match x.tensor.cast(y.tensor.dtype()).first_difference(&y.tensor) {
+            Ok(None) => None,
+            Ok(Some(found)) => {
+                let place = match found {
+                    TensorDifference::Element(place) => format!(" at {place:?}"),
+                    TensorDifference::DType(..) | TensorDifference::Shape(..) => String::new(),
+                };
+                Some(Ok((p, q, format!("`{}` and `{}` differ{place}", x.name, y.name))))
+            }
+            Err(error) => Some(Err(error)),
+        }
+    });
+    differing.collect::<std::result::Result<_, _>>().context("a tensor cannot be read")
+}
