@@ -70,10 +70,10 @@ fn fitted(model: &Checked, library: &str) -> Result<Fitted, Vec<String>> {
 
 /// Every network here, and the libraries that it fits.
 const NETWORKS: [(&str, &str, usize, &[&str]); 14] = [
-    ("torchvision", "resnet18", 16, &["torchvision", "timm", "huggingface", "mmpretrain", "detectron2"]),
-    ("torchvision", "resnet50", 16, &["torchvision", "timm", "huggingface", "mmpretrain", "detectron2"]),
-    ("torchvision", "resnext50_32x4d", 2, &["torchvision", "timm", "mmpretrain", "detectron2"]),
-    ("timm", "wide_resnet50_2", 16, &["torchvision", "timm", "mmpretrain", "detectron2"]),
+    ("torchvision", "resnet18", 16, &["torchvision", "timm", "huggingface", "mmpretrain", "detectron2", "sequential"]),
+    ("torchvision", "resnet50", 16, &["torchvision", "timm", "huggingface", "mmpretrain", "detectron2", "sequential"]),
+    ("torchvision", "resnext50_32x4d", 2, &["torchvision", "timm", "mmpretrain", "detectron2", "sequential"]),
+    ("timm", "wide_resnet50_2", 16, &["torchvision", "timm", "mmpretrain", "detectron2", "sequential"]),
     ("timm", "resnet50d", 16, &["timm", "mmpretrain"]),
     ("timm", "seresnet50", 16, &["timm"]),
     ("timm", "resnet50_gn", 2, &["timm"]),
@@ -86,9 +86,9 @@ const NETWORKS: [(&str, &str, usize, &[&str]); 14] = [
         "torchvision",
         "resnet18",
         1,
-        &["torchvision", "timm", "huggingface", "mmpretrain", "detectron2", "candle", "burn"],
+        &["torchvision", "timm", "huggingface", "mmpretrain", "detectron2", "candle", "burn", "sequential"],
     ),
-    ("mmpretrain", "resnet34", 16, &["torchvision", "timm", "huggingface", "mmpretrain", "detectron2"]),
+    ("mmpretrain", "resnet34", 16, &["torchvision", "timm", "huggingface", "mmpretrain", "detectron2", "sequential"]),
 ];
 
 #[test]

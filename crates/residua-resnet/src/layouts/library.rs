@@ -115,6 +115,8 @@ pub struct Can {
     pub groups: bool,
     /// Squeeze-and-excite gates.
     pub gates: bool,
+    /// Whether its blocks always have them.
+    pub always_gated: bool,
     /// Whether projections with a stride pool.
     pub pooled: bool,
     /// Norms, where they may be others than the conventions say.
@@ -141,6 +143,7 @@ pub(super) const PLAIN: Can = Can {
     inner: Inner::Any,
     groups: true,
     gates: false,
+    always_gated: false,
     pooled: false,
     norms: &[Norms::Batch],
     only: &[],
@@ -202,6 +205,9 @@ impl ModelClass {
         }
         if form.squeeze_excite && !can.gates {
             reasons.push(has("squeeze-and-excite gates"));
+        }
+        if can.always_gated && !form.squeeze_excite {
+            reasons.push("its blocks have no squeeze-and-excite gates, the layout's have".to_owned());
         }
         if form.blurred {
             reasons.push(has("fixed filters before its strides"));

@@ -28,6 +28,7 @@ static SE_RESNET_CLASS: ModelClass = ModelClass {
         stride_on: &[(1, None)],
         groups: false,
         gates: true,
+        always_gated: true,
         channels: None,
         bare: Some("replace last_linear by Identity"),
         ..PLAIN
@@ -45,6 +46,7 @@ static SE_RESNEXT_CLASS: ModelClass = ModelClass {
     can: Can {
         blocks: &[BlockKind::Bottleneck],
         gates: true,
+        always_gated: true,
         channels: None,
         bare: Some("replace last_linear by Identity"),
         ..PLAIN
@@ -65,6 +67,7 @@ static MATRICES_CLASS: ModelClass = ModelClass {
             (StemForm::Small, Some("build it for CIFAR: conv1 a 3x3 of stride 1, no pool")),
         ],
         gates: true,
+        always_gated: true,
         channels: Some("replace conv1 by one of in_channels={n}"),
         bare: Some("replace fc by Identity"),
         ..PLAIN

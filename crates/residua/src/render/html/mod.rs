@@ -10,7 +10,7 @@ mod tests;
 use std::io::Write;
 
 use crate::error::Result;
-use maud::{DOCTYPE, Markup, PreEscaped, Render, html as template};
+use maud::{Markup, PreEscaped, Render, html as template};
 use residua_ir::name::printable;
 use residua_ir::{Finding, Level, Name};
 use serde::Serialize;
@@ -105,7 +105,7 @@ pub fn html(out: &mut dyn Write, summary: &Summary, diagram: &Diagram, weights: 
     let mut drawn = Vec::new();
     drawing::svg(&mut drawn, summary, diagram, Place::Page)?;
     let page = template! {
-        (DOCTYPE)
+        (PreEscaped("<!doctype html>"))
         html lang="en" {
             head {
                 meta charset="utf-8";
