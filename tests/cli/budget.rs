@@ -34,8 +34,8 @@ fn all(what: &str, bytes: &[u8]) -> Vec<String> {
     let commands: [&[&str]; 6] = [
         &["inspect", "model"],
         &["check", "model"],
-        &["convert", "model", "out.onnx"],
-        &["compare", "model", "model"],
+        &["convert", "model", "out.onnx", "--numeric"],
+        &["compare", "model", "model", "--numeric"],
         &["run", "model", "--random", "1"],
         &["diff", "model", "model"],
     ];
@@ -161,7 +161,7 @@ fn inputs_that_no_memory_holds_are_refused_with_the_limit() {
     // Of a model without weights less is made than a user may give.
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("model"), Model::new(&[1, 1 << 25], vec![node("Relu", &["x"], "y")]).bytes()).unwrap();
-    for args in [["convert", "model", "out.onnx"], ["compare", "model", "model"]] {
+    for args in [["convert", "model", "out.onnx", "--numeric"], ["compare", "model", "model", "--numeric"]] {
         let done = bounded(folder.path(), &args);
         let stderr = String::from_utf8_lossy(&done.stderr).into_owned();
         assert!(done.status.code() == Some(2) && stderr.contains("--budget probe-bytes="), "{args:?}: {stderr}");
@@ -192,7 +192,7 @@ fn a_limit_is_raised_by_an_option_or_a_variable() {
     let folder = tempfile::tempdir().unwrap();
     let model = Model::new(&[1, 4], vec![node("Relu", &["x"], "y")]).bytes();
     fs::write(folder.path().join("model"), model).unwrap();
-    let convert = ["convert", "model", "out.onnx", "--quiet"];
+    let convert = ["convert", "model", "out.onnx", "--quiet", "--numeric"];
     assert_eq!(bounded(folder.path(), &convert).status.code(), Some(0));
     let with = |options: &[&str], variable: &str| {
         let mut program = Command::new(env!("CARGO_BIN_EXE_residua"));

@@ -18,8 +18,9 @@ fn onnx(layout: InputLayout, opset: Option<u32>) -> Output {
 }
 
 /// Networks of which a part is written otherwise, though with the same bits, so that numbers decide: sums of three as sums of sums,
-/// averages over windows that do not hang over the image with or without a count of what hangs over it.
-const BY_NUMBERS: [&str; 5] = ["normalization", "reshapes", "merges", "merges_broadcast", "resnet50d"];
+/// averages over windows that do not hang over the image with or without a count of what hangs over it, slices that are counted
+/// from the end.
+const BY_NUMBERS: [&str; 6] = ["normalization", "reshapes", "merges", "merges_broadcast", "resnet50d", "channel_order"];
 
 /// How a conversion is to be proved.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -136,9 +136,11 @@ fn attempt(meant: [&Checked; 2], seen: [&Checked; 2], written: Option<&WrittenIn
     let (graph_a, graph_b) = (a.graph(), b.graph());
     let pairing = pair(a, b, written.and_then(|written| written.float));
     let differing = differing_tensors(graph_a, graph_b, &pairing.tensors)?;
-    // How windows of an average hang over the image follows from its attributes and from sizes together.
-    let is_average = |x: ValueId| graph_a.producer(x).is_some_and(|id| matches!(graph_a.node(id).op, Op::AvgPool(_)));
-    let is_attribute = |found: &Difference| found.unlike == Unlike::Attributes && !found.a.is_some_and(is_average);
+    // How windows of an average hang over the image, and where a slice begins, follows from attributes and sizes together.
+    let needs_sizes = |x: ValueId| {
+        graph_a.producer(x).is_some_and(|id| matches!(graph_a.node(id).op, Op::AvgPool(_) | Op::Slice { .. }))
+    };
+    let is_attribute = |found: &Difference| found.unlike == Unlike::Attributes && !found.a.is_some_and(needs_sizes);
     // Where operators or types are others, the rest may have been paired wrongly.
     let certain = pairing.differences.iter().all(is_attribute);
     if let Some((p, q, what)) = differing.into_iter().next() {
