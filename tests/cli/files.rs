@@ -238,8 +238,8 @@ mod unix {
         let script = "trap '' HUP; kill -HUP $$; exec \"$0\" convert digits.keras m.onnx";
         let mut shell = Command::new("sh");
         shell.args(["-c", script, env!("CARGO_BIN_EXE_residua")]).current_dir(folder);
-        let child = shell.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        while !on_its_way(folder) && !folder.join("m.onnx").exists() {
+        let mut child = shell.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        while !on_its_way(folder) && child.try_wait().unwrap().is_none() {
             std::thread::sleep(Duration::from_millis(1));
         }
         signal(&child, "HUP");

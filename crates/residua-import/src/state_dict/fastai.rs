@@ -73,9 +73,10 @@ pub(super) fn head<'a>(
         Some(_) | None => return None,
     };
     let steps = steps(layers, takes)?;
-    let known = match pool {
-        HeadPool::MaxThenMean => "fastai builds it behind maxima and, behind them, means over all pixels",
-        _ => "fastai builds it behind means over all pixels",
+    let known = if pool == HeadPool::MaxThenMean {
+        "fastai builds it behind maxima and, behind them, means over all pixels"
+    } else {
+        "fastai builds it behind means over all pixels"
     };
     Some(Head { pool, steps, module, known })
 }

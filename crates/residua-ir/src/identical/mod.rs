@@ -16,12 +16,12 @@
 //! signs of zero follow from both operands alike. (Which bits a NaN gets is left open there; a network whose values are NaN is no
 //! matter of this.) So may the operands of logical operators and of the question whether two values are equal. Not those of maxima and minima, which may
 //! tell 0 from -0 by the order. Of more than two operands only the first two, since all are folded from the left. In which
-//! order they belong together is guessed from hashes by structure (`likeness`). A wrong guess finds a difference where
+//! order they belong together is guessed from hashes by structure (`hashes`). A wrong guess finds a difference where
 //! there is none; none hides one.
 //!
 //! Tensors are paired here and not read: whoever asks compares their bits, in [`Pairing::tensors`].
 
-mod likeness;
+mod hashes;
 mod walk;
 
 use crate::graph::{ParameterId, ValueId};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::likeness::{Seen, commutes};
+use super::hashes::{Seen, commutes};
 use super::{Difference, Pairing, Unlike};
 use crate::graph::{InputType, ParameterId, ValueId, ValueKind};
 use crate::op::{AvgPool, Op, Padding};
@@ -194,7 +194,7 @@ impl<'g> Walk<'g> {
     /// Pairs the operands of what commutes as they are more likely to belong together.
     fn exchange(&self, pairs: &mut [(ValueId, ValueId); 2]) {
         let [(x, y), (z, w)] = *pairs;
-        let score = |x, y| self.a.likeness(x).score(self.b.likeness(y));
+        let score = |x, y| self.a.hashes(x).score(self.b.hashes(y));
         if score(x, w) + score(z, y) > score(x, y) + score(z, w) {
             *pairs = [(x, w), (z, y)];
         }

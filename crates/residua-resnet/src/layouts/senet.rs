@@ -23,16 +23,7 @@ pub(super) static LIBRARY: ModelLibrary = ModelLibrary {
 static SE_RESNET_CLASS: ModelClass = ModelClass {
     describe: "Cadene's SE-ResNet",
     conventions: CADENE,
-    can: Can {
-        blocks: &[BlockKind::Bottleneck],
-        stride_on: &[(1, None)],
-        groups: false,
-        gates: true,
-        always_gated: true,
-        channels: None,
-        bare: Some("replace last_linear by Identity"),
-        ..PLAIN
-    },
+    can: Can { stride_on: &[(1, None)], groups: false, ..CADENE_CAN },
     headless: Headless::Features,
     classifier_as_conv: false,
     softmax: false,
@@ -43,14 +34,7 @@ static SE_RESNET_CLASS: ModelClass = ModelClass {
 static SE_RESNEXT_CLASS: ModelClass = ModelClass {
     describe: "Cadene's SE-ResNeXt",
     conventions: CADENE,
-    can: Can {
-        blocks: &[BlockKind::Bottleneck],
-        gates: true,
-        always_gated: true,
-        channels: None,
-        bare: Some("replace last_linear by Identity"),
-        ..PLAIN
-    },
+    can: CADENE_CAN,
     headless: Headless::Features,
     classifier_as_conv: false,
     softmax: false,
@@ -77,6 +61,15 @@ static MATRICES_CLASS: ModelClass = ModelClass {
     softmax: false,
     counters: true,
     sets_groups: false,
+};
+
+const CADENE_CAN: Can = Can {
+    blocks: &[BlockKind::Bottleneck],
+    gates: true,
+    always_gated: true,
+    channels: None,
+    bare: Some("replace last_linear by Identity"),
+    ..PLAIN
 };
 
 const CADENE: Conventions = Conventions { layout: &SE_MODULES, pool_edge: PoolEdge::Ceil, ..TORCH };

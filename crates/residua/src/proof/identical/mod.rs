@@ -7,13 +7,14 @@
 //! It rests on what it cannot show: that both files are read as those who run them read them. Golden outputs and other
 //! projects' runtimes in the tests hold that.
 
-mod lies;
+mod axis_order;
 mod numbers;
 
 use rayon::prelude::*;
 use residua_ir::rewrite::{Applied, normalise_exactly};
 use residua_ir::{
-    Checked, Difference, Graph, LayerId, Op, ParameterId, TensorDifference, Unlike, ValueId, ValueKind, pair, validate,
+    Checked, Difference, Graph, LayerId, Op, Pairing, ParameterId, TensorDifference, Unlike, ValueId, ValueKind, pair,
+    validate,
 };
 use serde::Serialize;
 
@@ -79,18 +80,20 @@ pub struct Unalike {
 /// # Errors
 /// Where a tensor cannot be read.
 pub fn structure(a: &Checked, b: &Checked, written: Option<&WrittenInterface>) -> Result<Structure> {
-    let raw = attempt([a, b], [a, b], written)?;
-    let found = match raw {
-        Structure::Identical(_) => return Ok(raw),
-        Structure::Unlike(found) => found,
-    };
-    // Where a normal form cannot be had, what was found of the models as they are counts.
-    let (Ok(normal_a), Ok(normal_b)) = (Normal::of(a), Normal::of(b)) else { return Ok(Structure::Unlike(found)) };
-    if normal_a.applied.is_empty() && normal_b.applied.is_empty() {
-        return Ok(Structure::Unlike(found));
+    let raw = Attempt::new([a, b], [a, b], written);
+    // Tensors are read once the graphs correspond: those of graphs that do not may be paired again in their normal forms.
+    let found = if raw.corresponds() { Some(raw.verdict()?) } else { None };
+    if let Some(Structure::Identical(_)) = found {
+        return found.context("it was just found");
     }
-    let normal = attempt([a, b], [normal_a.model(a), normal_b.model(b)], written)?;
-    Ok(match normal {
+    let as_they_are = || found.map_or_else(|| raw.verdict(), Ok);
+    // Where a normal form cannot be had, what was found of the models as they are counts.
+    let (Ok(normal_a), Ok(normal_b)) = (Normal::of(a), Normal::of(b)) else { return as_they_are() };
+    if normal_a.applied.is_empty() && normal_b.applied.is_empty() {
+        return as_they_are();
+    }
+    let normal = Attempt::new([a, b], [normal_a.model(a), normal_b.model(b)], written);
+    Ok(match normal.verdict()? {
         Structure::Identical(identical) => {
             let normalised = [normal_a.applied, normal_b.applied];
             Structure::Identical(Box::new(Identical { normalised, ..*identical }))
@@ -122,43 +125,65 @@ impl Normal {
     }
 }
 
-/// Compares two models that stand for those that are meant.
-fn attempt(meant: [&Checked; 2], seen: [&Checked; 2], written: Option<&WrittenInterface>) -> Result<Structure> {
-    let unlike = |what: String| Ok(Structure::Unlike(Unalike { layers: None, what, certain: false }));
-    let interface = match Interface::between(meant[0], meant[1], written) {
-        Ok(interface) => interface,
-        Err(reason) => return unlike(reason),
-    };
-    if !lies::alike(meant, seen, &interface, written) {
-        return unlike("inputs or outputs lie otherwise".to_owned());
+/// Two graphs that stand for the models that are meant, paired.
+struct Attempt<'m> {
+    seen: [&'m Checked; 2],
+    /// What corresponds; or why inputs and outputs do not.
+    pairing: std::result::Result<Pairing, String>,
+}
+
+impl<'m> Attempt<'m> {
+    fn new(meant: [&'m Checked; 2], seen: [&'m Checked; 2], written: Option<&WrittenInterface>) -> Self {
+        let pairing = Interface::between(meant[0], meant[1], written).and_then(|interface| {
+            if !axis_order::agrees(meant, seen, &interface, written) {
+                return Err("the axes of inputs or outputs are in another order".to_owned());
+            }
+            Ok(pair(seen[0], seen[1], written.and_then(|written| written.float)))
+        });
+        Self { seen, pairing }
     }
-    let [a, b] = seen;
-    let (graph_a, graph_b) = (a.graph(), b.graph());
-    let pairing = pair(a, b, written.and_then(|written| written.float));
-    let differing = differing_tensors(graph_a, graph_b, &pairing.tensors)?;
-    // How windows of an average hang over the image, and where a slice begins, follows from attributes and sizes together.
-    let needs_sizes = |x: ValueId| {
-        graph_a.producer(x).is_some_and(|id| matches!(graph_a.node(id).op, Op::AvgPool(_) | Op::Slice { .. }))
-    };
-    let is_attribute = |found: &Difference| found.unlike == Unlike::Attributes && !found.a.is_some_and(needs_sizes);
-    // Where operators or types are others, the rest may have been paired wrongly.
-    let certain = pairing.differences.iter().all(is_attribute);
-    if let Some((p, q, what)) = differing.into_iter().next() {
-        let layers = [layer_of(graph_a, p), layer_of(graph_b, q)];
-        return Ok(Structure::Unlike(Unalike { layers: Some(layers), what, certain }));
+
+    /// Whether all operators correspond, so that only the bits of tensors are left to be compared.
+    fn corresponds(&self) -> bool {
+        self.pairing.as_ref().is_ok_and(|pairing| pairing.differences.is_empty())
     }
-    if let Some(found) = pairing.differences.first() {
-        let layers = found.a.zip(found.b).map(|(x, y)| [place(graph_a, x), place(graph_b, y)]);
-        let what = said(a, b, found.a, found.b, found.unlike);
-        return Ok(Structure::Unlike(Unalike { layers, what, certain }));
+
+    /// Reads and compares the tensors that correspond.
+    fn verdict(&self) -> Result<Structure> {
+        let unlike = |layers, what, certain| Ok(Structure::Unlike(Unalike { layers, what, certain }));
+        let pairing = match &self.pairing {
+            Ok(pairing) => pairing,
+            Err(reason) => return unlike(None, reason.clone(), false),
+        };
+        let [a, b] = self.seen;
+        let (graph_a, graph_b) = (a.graph(), b.graph());
+        let differing = differing_tensors(graph_a, graph_b, &pairing.tensors)?;
+        // How windows of an average hang over the image, and where a slice begins, follows from attributes and sizes together.
+        let needs_sizes = |x: ValueId| {
+            graph_a.producer(x).is_some_and(|id| matches!(graph_a.node(id).op, Op::AvgPool(_) | Op::Slice { .. }))
+        };
+        let is_attribute = |found: &Difference| found.unlike == Unlike::Attributes && !found.a.is_some_and(needs_sizes);
+        // Where operators or types are others, the rest may have been paired wrongly.
+        let certain = pairing.differences.iter().all(is_attribute);
+        if let Some((p, q, what)) = differing.into_iter().next() {
+            return unlike(Some([layer_of(graph_a, p), layer_of(graph_b, q)]), what, certain);
+        }
+        if let Some(found) = pairing.differences.first() {
+            let layers = found.a.zip(found.b).map(|(x, y)| [place(graph_a, x), place(graph_b, y)]);
+            return unlike(layers, said(a, b, found.a, found.b, found.unlike), certain);
+        }
+        let bytes = pairing.tensors.iter().map(|&(p, _)| graph_a.parameter(p).tensor.byte_len() as u64).sum();
+        Ok(Structure::Identical(Box::new(Identical {
+            operators: pairing.operators,
+            edges: pairing.edges,
+            tensors: pairing.tensors.len(),
+            bytes,
+            normalised: [Vec::new(), Vec::new()],
+            rests_on: RESTS_ON,
+            ran: false,
+            run_because: numbers::may_be_lost(a)?,
+        })))
     }
-    let bytes = pairing.tensors.iter().map(|&(p, _)| graph_a.parameter(p).tensor.byte_len() as u64).sum();
-    let (operators, edges, tensors) = (pairing.operators, pairing.edges, pairing.tensors.len());
-    let run_because = numbers::may_be_lost(a)?;
-    let normalised = [Vec::new(), Vec::new()];
-    let (rests_on, ran) = (RESTS_ON, false);
-    let identical = Identical { operators, edges, tensors, bytes, normalised, rests_on, ran, run_because };
-    Ok(Structure::Identical(Box::new(identical)))
 }
 
 /// The layer of a parameter.

@@ -14,12 +14,12 @@ use crate::validate::Typed;
 
 /// Hashes of a value by what it is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub(super) struct Likeness {
+pub(super) struct StructuralHash {
     shape: u64,
     detail: u64,
 }
 
-impl Likeness {
+impl StructuralHash {
     /// How much speaks for two values being the same.
     pub(super) fn score(self, other: Self) -> u8 {
         u8::from(self.shape == other.shape) + 4 * u8::from(self == other)
@@ -31,7 +31,7 @@ pub(super) struct Seen<'g> {
     pub(super) model: &'g Typed,
     /// For each value the one whose elements it has, in row-major order.
     bases: Vec<ValueId>,
-    likeness: Vec<Likeness>,
+    hashes: Vec<StructuralHash>,
     /// The place of each input among all.
     places: HashMap<ValueId, usize>,
 }
@@ -40,8 +40,8 @@ impl<'g> Seen<'g> {
     pub(super) fn new(model: &'g Typed) -> Self {
         let graph = model.graph();
         let places = graph.inputs().iter().enumerate().map(|(place, &input)| (input, place)).collect();
-        let likeness = vec![Likeness::default(); graph.values().len()];
-        let mut seen = Self { model, bases: graph.value_ids().collect(), likeness, places };
+        let hashes = vec![StructuralHash::default(); graph.values().len()];
+        let mut seen = Self { model, bases: graph.value_ids().collect(), hashes, places };
         for node in graph.nodes() {
             if passes_on(model, node) {
                 seen.bases[node.output().index()] = seen.bases[node.inputs[0].index()];
@@ -50,7 +50,7 @@ impl<'g> Seen<'g> {
         let given = graph.value_ids().filter(|&value| graph.producer(value).is_none());
         let computed = graph.nodes().iter().flat_map(|node| node.outputs.iter().copied());
         for value in given.chain(computed) {
-            seen.likeness[value.index()] = seen.look(value);
+            seen.hashes[value.index()] = seen.look(value);
         }
         seen
     }
@@ -75,34 +75,34 @@ impl<'g> Seen<'g> {
         self.places.get(&value).copied()
     }
 
-    pub(super) fn likeness(&self, value: ValueId) -> Likeness {
-        self.likeness[value.index()]
+    pub(super) fn hashes(&self, value: ValueId) -> StructuralHash {
+        self.hashes[value.index()]
     }
 
-    fn look(&self, value: ValueId) -> Likeness {
+    fn look(&self, value: ValueId) -> StructuralHash {
         let base = self.base(value);
         if base != value {
-            let of_base = self.likeness(base);
+            let of_base = self.hashes(base);
             if !self.is_reshaped(value) {
                 return of_base;
             }
             let sizes = self.model.shape_of(value).map(sizes);
-            return Likeness {
+            return StructuralHash {
                 shape: hashed(("reshaped", &sizes, of_base.shape)),
                 detail: hashed(("reshaped", &sizes, of_base.detail)),
             };
         }
         let graph = self.graph();
         match &graph.value(value).kind {
-            ValueKind::Input(_) => Likeness { shape: hashed(("input", self.place(value))), detail: 0 },
+            ValueKind::Input(_) => StructuralHash { shape: hashed(("input", self.place(value))), detail: 0 },
             ValueKind::Parameter(id) => {
                 let tensor = &graph.parameter(*id).tensor;
                 let shape = hashed(("tensor", tensor.dtype(), tensor.shape()));
-                Likeness { shape, detail: hashed((shape, tensor.fingerprint())) }
+                StructuralHash { shape, detail: hashed((shape, tensor.fingerprint())) }
             }
             ValueKind::Computed { node, index } => {
                 let node = graph.node(*node);
-                let mut operands: Vec<Likeness> = node.inputs.iter().map(|&input| self.likeness(input)).collect();
+                let mut operands: Vec<StructuralHash> = node.inputs.iter().map(|&input| self.hashes(input)).collect();
                 if commutes(&node.op)
                     && let Some(first) = operands.first_chunk_mut::<2>()
                 {
@@ -112,7 +112,7 @@ impl<'g> Seen<'g> {
                 let mut attributes = String::new();
                 // Writing into memory does not fail.
                 let _ = write!(attributes, "{:?}", node.op);
-                Likeness {
+                StructuralHash {
                     shape: hashed((node.op.name(), index, &shapes)),
                     detail: hashed((attributes, index, &operands)),
                 }

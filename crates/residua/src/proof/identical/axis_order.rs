@@ -1,4 +1,4 @@
-//! Whether inputs and outputs of two models lie as they are taken to, where what is compared of both has the same axes.
+//! Whether the axes of inputs and outputs of two models correspond as they are taken to, in what is compared of both.
 //!
 //! A normal form may hold a value with other axes than the model does that it is of: NHWC there, NCHW here. Both know how the
 //! source shows it, which leads from one to the other.
@@ -41,7 +41,7 @@ fn followed(a: &Held<'_>, b: &Held<'_>) -> Option<Vec<usize>> {
 }
 
 /// Whether the inputs and outputs of `meant` correspond as they are taken to, where those of `seen`, which stand for them, are the same values.
-pub(super) fn alike(
+pub(super) fn agrees(
     meant: [&Checked; 2],
     seen: [&Checked; 2],
     interface: &Interface,
