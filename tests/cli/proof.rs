@@ -211,3 +211,29 @@ fn a_network_that_could_divide_by_zero_is_run_even_against_itself() {
     assert_eq!(status, 1);
     assert!(document["identical"]["run_because"].as_str().unwrap().contains("infinite, NaN"), "{document}");
 }
+
+/// What rounding hides is the same function to a comparison, and is told all the same; what was written must be every bit.
+#[test]
+fn a_bit_that_rounding_hides_is_told_with_its_place() {
+    let out = tempfile::tempdir().unwrap();
+    let digits = residua_tests::folder().join("digits/digits.k3.h5");
+    let source = digits.to_str().unwrap();
+    let done = residua(out.path(), &["convert", source, "m.safetensors", "--quiet"]);
+    assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+    let compared = |expected: bool| {
+        let done = residua(out.path(), &["compare", source, "m.safetensors"]);
+        let text = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert_eq!(done.status.code(), Some(0), "{text}");
+        assert!(text.contains("\nsame  "), "{text}");
+        assert_eq!(text.contains("one function for all inputs"), !expected, "{text}");
+        assert_eq!(text.contains("  not bit for bit: `") && text.contains("` differ at ["), expected, "{text}");
+    };
+    compared(false);
+    let path = out.path().join("m.safetensors");
+    let mut bytes = fs::read(&path).unwrap();
+    // The lowest bit of the last element of all.
+    let last = bytes.len() - 4;
+    bytes[last] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    compared(true);
+}

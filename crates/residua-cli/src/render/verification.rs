@@ -24,6 +24,10 @@ pub(crate) fn text(out: &mut dyn Write, style: Style, verification: &Verificatio
     if let Some(reason) = &verification.reason {
         writeln!(out, "  {}", said(reason))?;
     }
+    // The same within rounding, but made of other numbers.
+    if let (Verdict::Same, Some(unlike)) = (verification.verdict, verification.unlike.as_ref().filter(|u| u.certain)) {
+        writeln!(out, "  not bit for bit: {}", said(&unlike.sentence()))?;
+    }
     if let Some(identical) = &verification.identical {
         structure(out, style, identical)?;
     }

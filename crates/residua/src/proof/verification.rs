@@ -257,11 +257,7 @@ impl Verification {
             let names = self.names;
             self.verdict = Verdict::Different;
             self.found = format!("{} does not have the graph of {}", names[1], names[0]);
-            let place = found.layers.as_ref().map_or_else(String::new, |[a, b]| match a == b {
-                true => format!("`{a}`: "),
-                false => format!("`{a}` (there: `{b}`): "),
-            });
-            self.reason = Some(format!("{place}{}; no input that was tried shows it", found.what));
+            self.reason = Some(format!("{}; no input that was tried shows it", found.sentence()));
         }
         self.unlike = Some(found);
         self

@@ -74,6 +74,18 @@ pub struct Unalike {
     pub certain: bool,
 }
 
+impl Unalike {
+    /// Where it is, and what.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let place = self.layers.as_ref().map_or_else(String::new, |[a, b]| match a == b {
+            true => format!("`{a}`: "),
+            false => format!("`{a}` (there: `{b}`): "),
+        });
+        format!("{place}{}", self.what)
+    }
+}
+
 /// Holds two models against each other by what they are made of. `written` says how inputs and outputs of the second one lie,
 /// where that is known; it is told from their shapes otherwise.
 ///
