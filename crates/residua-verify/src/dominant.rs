@@ -7,16 +7,14 @@
 //!
 //! What cannot be seen is not judged: an operator that is not known may be whatever fits, and blocks have no dominant pattern because of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use residua_ir::{Graph, Level, NodeId};
 use residua_resnet::Anatomy;
 use residua_resnet::anatomy::{ActivationOrder, Block, ConvNormAct, ShortcutKind, Step};
 
+use crate::majority::{LEAST, few, usual};
 use crate::wiring::{self, Wiring};
-
-/// Fewer blocks than this have nothing in common that would mean something.
-const LEAST: usize = 3;
 
 /// A layer of a main path, as far as patterns go.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,7 +71,7 @@ impl DominantPattern {
         let uniform = is_uniform(&anatomy.blocks);
         let mut dominant =
             Self { kernels, order, path_layers, after, known: false, uniform, wirings: Vec::new(), lost: Vec::new() };
-        dominant.wirings = wiring::find(graph, anatomy, &dominant);
+        dominant.wirings = wiring::find(graph, anatomy, &dominant.kernels);
         dominant.lost = lost(anatomy, &dominant);
         let alike = blocks.iter().filter(|block| dominant.is_followed_by(block)).count();
         let others = blocks.len() - alike + dominant.wirings.len() + dominant.lost.len();
@@ -170,32 +168,6 @@ fn may_be(path_layers: &[PathLayer], usual: &[PathLayer]) -> bool {
         };
     }
     ends.contains(&usual.len())
-}
-
-/// Whether so many of so many can be taken for exceptions.
-pub(crate) fn few(count: usize, total: usize) -> bool {
-    total > LEAST && count <= (total / 8).max(1)
-}
-
-/// What most have.
-#[derive(Debug)]
-pub(crate) struct Usual<T> {
-    pub(crate) value: T,
-    /// How many have it.
-    pub(crate) count: usize,
-    /// Of how many.
-    pub(crate) total: usize,
-}
-
-/// What most of these are; of equals the least.
-pub(crate) fn usual<T: Ord>(values: impl IntoIterator<Item = T>) -> Option<Usual<T>> {
-    let mut counts: BTreeMap<T, usize> = BTreeMap::new();
-    for value in values {
-        *counts.entry(value).or_default() += 1;
-    }
-    let total = counts.values().sum();
-    let (value, count) = counts.into_iter().rev().max_by_key(|(_, count)| *count)?;
-    Some(Usual { value, count, total })
 }
 
 pub(crate) fn kernels(block: &Block) -> Vec<[usize; 2]> {

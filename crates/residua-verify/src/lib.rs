@@ -25,6 +25,7 @@
 #![deny(clippy::wildcard_enum_match_arm, reason = "a new operator must not be misread in silence")]
 
 mod dominant;
+mod majority;
 pub mod manifest;
 pub mod numbers;
 mod onnx;

@@ -5,8 +5,11 @@ use std::sync::OnceLock;
 
 use residua_formats::onnx::OnnxFile;
 use residua_formats::onnx::schema::{
-    AttributeProto, DataType, FunctionProto, GraphProto, ModelProto, NodeProto, ValueInfoProto,
+    AttributeProto, DataType, DimensionValue, FunctionProto, GraphProto, ModelProto, NodeProto, TypeValue,
+    ValueInfoProto,
 };
+use residua_ir::free_sizes::DeclaredSize;
+use residua_ir::{Graph, ValueId};
 
 /// An ONNX model under check.
 #[derive(Debug)]
@@ -79,6 +82,15 @@ impl<'a> OnnxText<'a> {
             sets
         });
         sets.get(domain(wanted)).copied()
+    }
+
+    /// What the file declares of the sizes of a graph's outputs, by their names.
+    pub(crate) fn declared_outputs(&self, graph: &Graph) -> Vec<(ValueId, Vec<DeclaredSize>)> {
+        let of = |info: &ValueInfoProto| {
+            let output = graph.outputs().iter().copied().find(|&id| graph.value(id).name == info.name)?;
+            Some((output, declared_sizes(info)?))
+        };
+        self.graph().iter().flat_map(|text| &text.output).filter_map(of).collect()
     }
 
     /// The nodes of the graph, and those of graphs within them.
@@ -176,7 +188,6 @@ impl<'a> Node<'a> {
 
 /// Element type of a value, where it is a tensor of one that is known.
 pub(crate) fn element_type(info: &ValueInfoProto) -> Option<DataType> {
-    use residua_formats::onnx::schema::TypeValue;
     match info.r#type.as_ref()?.value.as_ref()? {
         TypeValue::Tensor(tensor) => DataType::try_from(tensor.elem_type).ok(),
         TypeValue::Sequence(_)
@@ -185,4 +196,14 @@ pub(crate) fn element_type(info: &ValueInfoProto) -> Option<DataType> {
         | TypeValue::SparseTensor(_)
         | TypeValue::Optional(_) => None,
     }
+}
+
+fn declared_sizes(info: &ValueInfoProto) -> Option<Vec<DeclaredSize>> {
+    let Some(TypeValue::Tensor(tensor)) = info.r#type.as_ref()?.value.as_ref() else { return None };
+    let size = |value: &Option<DimensionValue>| match value {
+        Some(DimensionValue::Value(size)) => usize::try_from(*size).map_or(DeclaredSize::Open, DeclaredSize::Fixed),
+        Some(DimensionValue::Param(name)) if !name.is_empty() => DeclaredSize::Named(name.clone().into()),
+        Some(DimensionValue::Param(_)) | None => DeclaredSize::Open,
+    };
+    Some(tensor.shape.as_ref()?.dim.iter().map(|dim| size(&dim.value)).collect())
 }

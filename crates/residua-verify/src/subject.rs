@@ -147,7 +147,10 @@ impl<'a> Subject<'a> {
 
     fn tried_sizes(&self) -> &Tried {
         self.free_sizes.get_or_init(|| match self.checked {
-            Some(model) => free_sizes::contradictions(model, &crate::rules::declared(self)),
+            Some(model) => {
+                let declared = self.onnx_file().map_or_else(Vec::new, |text| text.declared_outputs(self.model.graph()));
+                free_sizes::contradictions(model, &declared)
+            }
             None => Tried::default(),
         })
     }

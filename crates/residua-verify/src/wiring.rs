@@ -4,7 +4,7 @@ use residua_ir::{Graph, NodeId, Op, ValueId};
 use residua_resnet::Anatomy;
 use residua_resnet::anatomy::{Stray, Stretch};
 
-use crate::dominant::{DominantPattern, few};
+use crate::majority::few;
 
 /// What is wired in another way than a block.
 #[derive(Debug)]
@@ -34,19 +34,19 @@ impl Wiring {
     }
 }
 
-/// All of them; none where there are too many to be exceptions.
-pub(crate) fn find(graph: &Graph, anatomy: &Anatomy, dominant: &DominantPattern) -> Vec<Wiring> {
-    let found: Vec<Wiring> = anatomy.strays.iter().filter_map(|stray| of(graph, anatomy, dominant, stray)).collect();
+/// All of them; none where there are too many to be exceptions. `kernels` are those of most blocks.
+pub(crate) fn find(graph: &Graph, anatomy: &Anatomy, kernels: &[[usize; 2]]) -> Vec<Wiring> {
+    let found: Vec<Wiring> = anatomy.strays.iter().filter_map(|stray| of(graph, anatomy, kernels, stray)).collect();
     if few(found.len(), anatomy.blocks.len() + found.len()) { found } else { Vec::new() }
 }
 
-fn of(graph: &Graph, anatomy: &Anatomy, dominant: &DominantPattern, stray: &Stray) -> Option<Wiring> {
+fn of(graph: &Graph, anatomy: &Anatomy, kernels: &[[usize; 2]], stray: &Stray) -> Option<Wiring> {
     let [a, b] = &stray.paths[..] else { return None };
     if [a, b].into_iter().any(|path| is_unseen(graph, path)) {
         return None;
     }
     let (main, shortcut) = if b.convs.len() > a.convs.len() { (b, a) } else { (a, b) };
-    let blocks = blocks_on(main, dominant)?;
+    let blocks = blocks_on(main, kernels)?;
     let kind = if main.nodes == shortcut.nodes && main.from == shortcut.from {
         Kind::Twice
     } else if shortcut.convs.len() > 1 {
@@ -65,7 +65,7 @@ fn of(graph: &Graph, anatomy: &Anatomy, dominant: &DominantPattern, stray: &Stra
         let skip = anatomy.long_skips.iter().find(|skip| skip.add == stray.node);
         Kind::Long { from: shortcut.from, spans: skip.map_or(1, |skip| skip.spans) }
     } else {
-        let reader = main.convs.get((blocks - 1) * dominant.kernels.len())?.node;
+        let reader = main.convs.get((blocks - 1) * kernels.len())?.node;
         Kind::SkipsSum { reader, from: main.from, sum: shortcut.from }
     };
     let convs = stray.paths.iter().flat_map(|path| &path.convs).map(|conv| conv.node).collect();
@@ -79,11 +79,11 @@ fn is_unseen(graph: &Graph, path: &Stretch) -> bool {
 }
 
 /// How many blocks' main paths a stretch consists of.
-fn blocks_on(path: &Stretch, dominant: &DominantPattern) -> Option<usize> {
-    let size = dominant.kernels.len().max(1);
+fn blocks_on(path: &Stretch, kernels: &[[usize; 2]]) -> Option<usize> {
+    let size = kernels.len().max(1);
     let is_block = |convs: &[_]| {
         let convs: &[residua_resnet::anatomy::ConvNormAct] = convs;
-        convs.iter().map(|conv| conv.kernel).eq(dominant.kernels.iter().copied())
+        convs.iter().map(|conv| conv.kernel).eq(kernels.iter().copied())
     };
     let whole =
         !path.convs.is_empty() && path.convs.len().is_multiple_of(size) && path.convs.chunks(size).all(is_block);

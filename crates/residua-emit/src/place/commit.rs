@@ -18,7 +18,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::staging::{FORMER, Identity, Record, SWITCH, busy};
+use super::staged::{FORMER, Identity, Record, SWITCH};
+use super::staging::busy;
 use super::{Pending, With, folder_of, leftovers, named, refuse_input, refuse_twice};
 use crate::{EmitError, file_ops};
 
@@ -77,7 +78,7 @@ pub fn commit_together(mut outputs: Vec<Pending>) -> Result<(), EmitError> {
         let _ = file_ops::remove(&path);
     }
     for output in outputs.iter().filter(|output| output.staging.sweep_again) {
-        leftovers::sweep(folder_of(&output.target), &output.staging);
+        leftovers::sweep(folder_of(&output.target), output.staging.path());
     }
     drop(moving);
     drop(alone);

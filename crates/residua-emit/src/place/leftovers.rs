@@ -12,7 +12,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::staging::{FORMER, Identity, LOCK, PREFIX, Record, Staging, remove};
+use super::staged::{FORMER, Identity, LOCK, PREFIX, Record, remove};
 use super::{is_token, text_of};
 use crate::file_ops;
 
@@ -27,9 +27,9 @@ const MAX_RECORD: u64 = 64 << 10;
 const OLD: Duration = Duration::from_secs(60 * 60);
 
 /// Removes from a folder what was left there by processes that are no more; whether a model there still names something of it.
-pub(super) fn sweep(folder: &Path, own: &Staging) -> bool {
+pub(super) fn sweep(folder: &Path, own: &Path) -> bool {
     let mut named = false;
-    let Ok(of_own) = fs::symlink_metadata(own.path()) else { return named };
+    let Ok(of_own) = fs::symlink_metadata(own) else { return named };
     let names = fs::read_dir(folder).into_iter().flatten().flatten().take(MAX_NAMES).map(|entry| entry.file_name());
     let names: Vec<_> = names.filter(|name| text_of(name).is_some_and(|name| name.contains(MARK))).collect();
     let mut data = Vec::new();

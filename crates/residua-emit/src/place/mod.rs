@@ -7,6 +7,7 @@
 
 mod commit;
 mod leftovers;
+mod staged;
 mod staging;
 mod syncing;
 #[cfg(test)]
@@ -96,7 +97,7 @@ impl Stage {
 
     /// Writes the main file that names the data as [`Stage::transit`] does.
     pub(crate) fn write_switch(&self, segments: &[Segment]) -> Result<(), EmitError> {
-        sink::write(&self.staging.path().join(staging::SWITCH), &self.target, segments)
+        sink::write(&self.staging.path().join(staged::SWITCH), &self.target, segments)
     }
 
     /// Writes a small file that will be beside `target` under this name.

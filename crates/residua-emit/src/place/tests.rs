@@ -15,7 +15,7 @@ use residua_ir::{DType, Dim, GraphBuilder, InputType, Op, Shape, Tensor, validat
 use super::*;
 use crate::file_ops::gates;
 use crate::onnx::{ExternalData, OnnxOptions};
-use crate::place::staging::PREFIX;
+use crate::place::staged::PREFIX;
 
 /// A model whose weights are all this number.
 fn model(weight: f32) -> residua_ir::Checked {

@@ -4,7 +4,8 @@ use residua_ir::{Finding, Level, NodeId};
 use residua_resnet::anatomy::Block;
 
 use crate::Subject;
-use crate::dominant::{DominantPattern, PathLayer, few, kernels, path_layers};
+use crate::dominant::{DominantPattern, PathLayer, kernels, path_layers};
+use crate::majority::few;
 
 residua_ir::code! {
     /// In one block a normalisation or an activation is missing, one too many, or in another place than in the others:

@@ -4,7 +4,8 @@ use residua_ir::{Dim, Finding, Level, Shape};
 use residua_resnet::anatomy::Block;
 
 use crate::Subject;
-use crate::dominant::{few, kernels};
+use crate::dominant::kernels;
+use crate::majority::few;
 
 residua_ir::code! {
     /// The branches of a block have different shapes, and the addition repeats the smaller one: one channel is added to

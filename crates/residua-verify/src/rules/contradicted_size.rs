@@ -1,8 +1,7 @@
 //! Sizes that are declared free, and that the graph contradicts.
 
-use residua_formats::onnx::schema::{DimensionValue, TypeValue, ValueInfoProto};
-use residua_ir::free_sizes::{Contradiction, DeclaredSize};
-use residua_ir::{Finding, Hint, ValueId};
+use residua_ir::free_sizes::Contradiction;
+use residua_ir::{Finding, Hint};
 
 use crate::Subject;
 
@@ -63,25 +62,4 @@ fn help(subject: &Subject, found: &Contradiction) -> String {
     let shown = shown.trim_matches(['[', ']']).replace(' ', "");
     let free = if found.axes == [0] { "free it with `residua convert --free-batch`, or " } else { "" };
     format!("{free}declare it as it is: `{} {shown}`", Hint::InputShapes)
-}
-
-/// What an ONNX file declares of the outputs of a model.
-pub(crate) fn declared(subject: &Subject) -> Vec<(ValueId, Vec<DeclaredSize>)> {
-    let Some(text) = subject.onnx_file().and_then(|text| text.graph()) else { return Vec::new() };
-    let graph = subject.model.graph();
-    let of = |info: &ValueInfoProto| {
-        let output = graph.outputs().iter().copied().find(|&id| graph.value(id).name == info.name)?;
-        Some((output, sizes(info)?))
-    };
-    text.output.iter().filter_map(of).collect()
-}
-
-fn sizes(info: &ValueInfoProto) -> Option<Vec<DeclaredSize>> {
-    let Some(TypeValue::Tensor(tensor)) = info.r#type.as_ref()?.value.as_ref() else { return None };
-    let size = |value: &Option<DimensionValue>| match value {
-        Some(DimensionValue::Value(size)) => usize::try_from(*size).map_or(DeclaredSize::Open, DeclaredSize::Fixed),
-        Some(DimensionValue::Param(name)) if !name.is_empty() => DeclaredSize::Named(name.clone().into()),
-        Some(DimensionValue::Param(_)) | None => DeclaredSize::Open,
-    };
-    Some(tensor.shape.as_ref()?.dim.iter().map(|dim| size(&dim.value)).collect())
 }

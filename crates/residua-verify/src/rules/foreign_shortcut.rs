@@ -4,7 +4,8 @@ use residua_ir::{Finding, NodeId};
 use residua_resnet::anatomy::{ActivationOrder, Block, ConvNormAct, ShortcutKind};
 
 use crate::Subject;
-use crate::dominant::{DominantPattern, PathLayer, few, kernels, path_layers, usual};
+use crate::dominant::{DominantPattern, PathLayer, kernels, path_layers};
+use crate::majority::{few, usual};
 
 residua_ir::code! {
     /// A shortcut does not start from what its block is given: it starts within the block, behind its first

@@ -3,7 +3,7 @@
 use residua_ir::{Finding, NodeId, Op};
 
 use crate::Subject;
-use crate::dominant::usual;
+use crate::majority::usual;
 
 residua_ir::code! {
     /// A few normalisations have another epsilon than the rest.

@@ -7,7 +7,7 @@ use residua_ir::{Finding, NodeId, Op, Padding, Pads};
 use residua_resnet::anatomy::{Block, ConvNormAct, Step};
 
 use crate::Subject;
-use crate::dominant::few;
+use crate::majority::few;
 
 residua_ir::code! {
     /// One convolution pads otherwise than the others of the same kernel and stride: not at all, on one side only, by

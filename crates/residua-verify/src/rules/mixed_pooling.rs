@@ -6,7 +6,7 @@ use residua_ir::{AvgPool, Finding, MaxPool, NodeId, Op};
 use residua_resnet::anatomy::Step;
 
 use crate::Subject;
-use crate::dominant::usual;
+use crate::majority::usual;
 
 residua_ir::code! {
     /// The pool on the shortcut of one block is another than on those of the others: a mean instead of a maximum,

@@ -56,7 +56,6 @@ mod unused_input;
 mod unused_tensor;
 mod zero_kernel;
 
-pub(crate) use contradicted_size::declared;
 use residua_ir::Code;
 
 use crate::{Rule, TextRule};

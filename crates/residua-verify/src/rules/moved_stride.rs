@@ -4,7 +4,7 @@ use residua_ir::Finding;
 use residua_resnet::anatomy::{Block, BlockKind};
 
 use crate::Subject;
-use crate::dominant::usual;
+use crate::majority::usual;
 
 residua_ir::code! {
     /// In one block the stride is on another convolution than in the others that have one.
@@ -42,7 +42,7 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     let most = match usual(strided.iter().map(|(_, on)| *on)) {
         Some(most) if most.total >= 3 && most.total - most.count == 1 => most,
         Some(most) if most.total == 2 && most.count == 1 && basic && strided.iter().any(|(_, on)| *on == "conv1") => {
-            crate::dominant::Usual { value: "conv1", ..most }
+            crate::majority::Usual { value: "conv1", ..most }
         }
         Some(_) | None => return,
     };

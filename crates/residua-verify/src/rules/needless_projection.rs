@@ -4,7 +4,7 @@ use residua_ir::Finding;
 use residua_resnet::anatomy::{Block, ShortcutKind};
 
 use crate::Subject;
-use crate::dominant::few;
+use crate::majority::few;
 
 residua_ir::code! {
     /// One block has a projection on its shortcut although it changes neither channels nor size, and the blocks like it

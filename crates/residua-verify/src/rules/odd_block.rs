@@ -4,7 +4,8 @@ use residua_ir::{Finding, Level, NodeId};
 use residua_resnet::anatomy::{Block, ConvNormAct};
 
 use crate::Subject;
-use crate::dominant::{DominantPattern, few, usual};
+use crate::dominant::DominantPattern;
+use crate::majority::{few, usual};
 
 residua_ir::code! {
     /// One residual block is built differently from the others of the network: other kernels, another kind of block or

@@ -6,7 +6,8 @@ use residua_resnet::anatomy::{Block, BlockKind};
 use residua_resnet::form::{StemForm, StrideIn};
 
 use crate::Subject;
-use crate::dominant::{DominantPattern, usual};
+use crate::dominant::DominantPattern;
+use crate::majority::usual;
 
 residua_ir::code! {
     /// One stage breaks the pattern of the others: its number of blocks, its width, or the factor by which it makes the

@@ -4,7 +4,8 @@ use residua_ir::{Finding, NodeId, Op};
 use residua_resnet::anatomy::{ActivationOrder, Block, ShortcutKind, Step};
 
 use crate::Subject;
-use crate::dominant::{DominantPattern, PathLayer, few, path_layers, usual};
+use crate::dominant::{DominantPattern, PathLayer, path_layers};
+use crate::majority::{few, usual};
 
 residua_ir::code! {
     /// On the shortcut of one block there is an activation or a normalisation, and the shortcuts of the others have

@@ -1,11 +1,10 @@
 //! Reductions and whatever moves elements without changing them.
 
-use residua_ir::{Border, CumSum, DType, Extent, Node, PadAxes, PoolKind, ReshapeDim, Shape, Trilu};
+use residua_ir::{Border, CumSum, DType, Dim, Extent, Node, PadAxes, PoolKind, ReshapeDim, Shape, Trilu};
 
 use super::super::lowering::{Lowering, needs};
 use super::super::proto::{data_type, int, ints, string, to_i64};
 use super::extent;
-use super::norm::axes_kept;
 use crate::EmitError;
 
 /// Operands and attributes of a reduction: axes became an operand of sums at opset 13, of the others at 18.
@@ -214,4 +213,10 @@ pub(super) fn cast(out: &mut Lowering<'_>, node: &Node, dtype: DType) -> Result<
     let x = out.operand(node.inputs[0])?;
     let to = i32::from(data_type(out.dtype(dtype)));
     out.result(node, "Cast", vec![x], vec![int("to", to)])
+}
+
+/// A shape after a reduction that leaves the axes in place.
+pub(super) fn axes_kept(shape: &Shape, axes: &[usize]) -> Shape {
+    let dims = shape.dims().iter().enumerate();
+    Shape::new(dims.map(|(axis, dim)| if axes.contains(&axis) { Dim::Fixed(1) } else { dim.clone() }).collect())
 }

@@ -4,7 +4,7 @@ use residua_ir::{Dim, GroupNorm, LayerNorm, Lrn, Node, Shape, Transform, ValueId
 
 use super::super::lowering::{Lowering, needs, unsupported};
 use super::super::proto::{float, int, to_i64};
-use super::axes::{reduce_step, reduce_step_of};
+use super::axes::{axes_kept, reduce_step, reduce_step_of};
 use crate::EmitError;
 
 pub(super) fn batch_norm(out: &mut Lowering<'_>, node: &Node, epsilon: f64) -> Result<(), EmitError> {
@@ -175,10 +175,4 @@ pub(super) fn lrn(out: &mut Lowering<'_>, node: &Node, lrn: Lrn) -> Result<(), E
     let attributes =
         vec![int("size", lrn.size), float("alpha", lrn.alpha), float("beta", lrn.beta), float("bias", lrn.bias)];
     out.result(node, "LRN", vec![x], attributes)
-}
-
-/// A shape after a reduction that leaves the axes in place.
-pub(super) fn axes_kept(shape: &Shape, axes: &[usize]) -> Shape {
-    let dims = shape.dims().iter().enumerate();
-    Shape::new(dims.map(|(axis, dim)| if axes.contains(&axis) { Dim::Fixed(1) } else { dim.clone() }).collect())
 }
