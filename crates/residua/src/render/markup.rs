@@ -9,6 +9,18 @@ pub fn escape(text: &str) -> String {
     entities(&printable(text))
 }
 
+/// Text that may come from a file, in a template: one line in which nothing acts.
+#[cfg(feature = "html")]
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Line<'a>(pub &'a str);
+
+#[cfg(feature = "html")]
+impl maud::Render for Line<'_> {
+    fn render_to(&self, buffer: &mut String) {
+        printable(self.0).render_to(buffer);
+    }
+}
+
 /// Text of several lines of ours.
 pub fn escape_lines(text: &str) -> String {
     entities(&printable_lines(text, &[]))

@@ -10,13 +10,13 @@ mod tests;
 use std::io::Write;
 
 use crate::error::Result;
-use maud::{Markup, PreEscaped, Render, html as template};
-use residua_ir::name::printable;
+use maud::{Markup, PreEscaped, html as template};
 use residua_ir::{Finding, Level, Name};
 use serde::Serialize;
 
 use super::drawing::{self, Place};
 use super::json;
+use super::markup::Line;
 use super::{bytes, columns, inspect, magnitude, number, plural, small};
 use crate::options::Column;
 use crate::summary::diagram::Diagram;
@@ -87,15 +87,6 @@ impl<'a> Data<'a> {
             findings: summary.findings.iter().take(MOST_FINDINGS).map(found).collect(),
             weights: &weights[..weights.len().min(MOST_ROWS)],
         }
-    }
-}
-
-/// Text that may come from a file: one line in which nothing acts.
-struct Line<'a>(&'a str);
-
-impl Render for Line<'_> {
-    fn render_to(&self, buffer: &mut String) {
-        printable(self.0).render_to(buffer);
     }
 }
 
