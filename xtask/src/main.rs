@@ -19,6 +19,7 @@ cargo xtask COMMAND
   circles CRATE      draws those of one crate, as a Mermaid graph
   package            packages every crate that is published, as `cargo publish` would
   bless [FILTER]     runs the tests, and takes what they give as what is expected (snapshots, filetests, generated pages)
+  runtimes           the tests that load what is written with candle, tract and rten
   semver             compares the public interface with the last tag (needs cargo-semver-checks)
   public-api CRATE   lists the public interface of a crate (needs cargo-public-api)
 ";
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         ["circles", name] => draw(name),
         ["package"] => package(),
         ["bless", filter @ ..] => bless(filter),
+        ["runtimes"] => runtimes(),
         ["semver"] => run("cargo", &["semver-checks", "--workspace", "--exclude", "xtask"]),
         ["public-api", name] => run("cargo", &["public-api", "--package", name, "--simplified"]),
         [] | ["help" | "--help" | "-h"] => {
@@ -120,6 +122,11 @@ fn package() -> Result {
         command.args(["--exclude", name]);
     }
     run_with(&mut command)
+}
+
+/// Built beside all else, so that what is the same for both is built once.
+fn runtimes() -> Result {
+    run("cargo", &["test", "--locked", "--manifest-path", "tests/runtimes/Cargo.toml", "--target-dir", "target"])
 }
 
 fn bless(filter: &[&str]) -> Result {
