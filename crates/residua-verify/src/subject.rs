@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use rayon::prelude::*;
 use residua_ir::budget::Overrun;
 use residua_ir::free_sizes::{self, Contradiction, Tried};
-use residua_ir::op::description::Products;
+use residua_ir::op::description::{Class, Products};
 use residua_ir::validate::{BAD_ATTRIBUTE, SHAPE_MISMATCH};
 use residua_ir::{
     Checked, Code, DType, Finding, Invalid, NodeId, Op, Parameter, ParameterId, Role, Statistics, TensorError, Typed,
@@ -203,7 +203,8 @@ impl<'a> Subject<'a> {
         let seen: BTreeSet<ParameterId> = graph
             .nodes()
             .iter()
-            .filter(|node| !matches!(node.op, Op::Opaque(_)))
+            // A table that is repeated, such as the mask of an attention, has no filters.
+            .filter(|node| !matches!(node.op.describe().class, Class::Unknown | Class::Repetition))
             .flat_map(|node| &node.inputs)
             .filter_map(|&value| parameter_of(value))
             .collect();

@@ -39,7 +39,7 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     if !dominant.known || !whole || subject.anatomy.stages.len() < 3 {
         return;
     }
-    widths(subject, findings);
+    widths(subject, &form, findings);
     strides(subject, dominant, &form, findings);
     depths(subject, &form, findings);
 }
@@ -53,8 +53,12 @@ fn first_block<'s>(subject: &'s Subject, stage: usize) -> Option<&'s Block> {
     subject.anatomy.blocks.get(subject.anatomy.stages.get(stage)?.blocks.start)
 }
 
-/// Channels double from stage to stage, but for one.
-fn widths(subject: &Subject, findings: &mut Vec<Finding>) {
+/// Channels double from stage to stage, but for one. Behind other stems than those of He et al. they may be of any widths:
+/// a RegNet's grow by a factor of its own, rounded to whole groups, which is nearly always or by chance twice.
+fn widths(subject: &Subject, form: &Form, findings: &mut Vec<Finding>) {
+    if form.stem == StemForm::Other {
+        return;
+    }
     let outputs: Option<Vec<usize>> = subject.anatomy.stages.iter().map(|stage| stage.outputs).collect();
     let Some(outputs) = outputs else { return };
     let doubles = |widths: &[usize]| widths.windows(2).all(|pair| pair[1] == pair[0] * 2);
