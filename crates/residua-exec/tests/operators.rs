@@ -273,6 +273,18 @@ fn slices_go_both_ways_and_gathers_count_from_either_end() {
     assert_eq!(tuples.unwrap(), [5.0, 2.0]);
     let batched = gather(Op::GatherNd { batch_dims: 1 }, &[2, 3], &[1, 2], &[2, 1]);
     assert_eq!(batched.unwrap(), [1.0, 5.0]);
+    let scatter = |indices: &[i64], at: &[usize], slices: Tensor| {
+        let values = iota(6);
+        let indices = Tensor::from_i64(at.to_vec(), indices).unwrap();
+        typed(&Op::ScatterNd, DType::F32, (&[2, 3], &values), &[indices, slices], Precision::F32)
+    };
+    let slices = |shape: &[usize], values: &[f32]| Tensor::from_f32(shape.to_vec(), values).unwrap();
+    let rows = scatter(&[-1, 0, 1], &[3, 1], slices(&[3, 3], &[7.0, 7.0, 7.0, 6.0, 6.0, 6.0, 5.0, 5.0, 9.0]));
+    assert_eq!(rows.unwrap(), [6.0, 6.0, 6.0, 5.0, 5.0, 9.0], "the last one counts");
+    let elements = scatter(&[0, 2, 1, -3], &[2, 2], slices(&[2], &[8.0, 9.0]));
+    assert_eq!(elements.unwrap(), [0.0, 1.0, 8.0, 9.0, 4.0, 5.0]);
+    let beyond = scatter(&[2], &[1, 1], slices(&[1, 3], &[0.0; 3])).unwrap_err();
+    assert!(beyond.contains("index 2 is out of range"), "{beyond}");
 }
 
 #[test]

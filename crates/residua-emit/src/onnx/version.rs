@@ -60,7 +60,7 @@ fn introduced(op: &str) -> i64 {
         "Expand" | "Max" | "Min" | "Mean" => 8,
         "Where" | "Sign" | "Erf" | "Shrink" | "Sinh" | "Cosh" | "Asinh" | "Acosh" | "Atanh" | "IsNaN" => 9,
         "Mod" | "IsInf" | "QuantizeLinear" | "DequantizeLinear" | "ThresholdedRelu" => 10,
-        "Round" | "GatherElements" | "GatherND" | "DynamicQuantizeLinear" | "CumSum" => 11,
+        "Round" | "GatherElements" | "GatherND" | "ScatterND" | "DynamicQuantizeLinear" | "CumSum" => 11,
         "Celu" | "LessOrEqual" | "GreaterOrEqual" => 12,
         "Trilu" => 14,
         _ => OLDEST,

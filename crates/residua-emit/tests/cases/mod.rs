@@ -99,6 +99,7 @@ fn since(name: &str) -> i64 {
         | "resize_crop"
         | "gather_elements"
         | "gather_nd"
+        | "scatter_nd"
         | "quantized_by_its_range"
         | "sums"
         | "sums_back"
@@ -380,6 +381,11 @@ fn gathers(z: &mut Cases) {
             g.add("y", op, &[x, indices])
         });
     }
+    z.add("scatter_nd", fixed(), |g, x| {
+        let places = g.weight("indices", indices(&[3, 2], &[0, 1, 0, -1, 0, 1]));
+        let slices = weight(g, "slices", &[3, 5, 6]);
+        g.add("y", Op::ScatterNd, &[x, places, slices])
+    });
     z.op(
         "expand",
         Shape::batch(&[1, 6]),

@@ -113,3 +113,29 @@ pub(crate) fn gather_nd<T: Element>(
     }
     Ok(())
 }
+
+/// `x` with slices in the place of those that tuples of indices say.
+pub(crate) fn scatter_nd<T: Element>(
+    x: Shaped<'_, T>,
+    indices: Shaped<'_, T>,
+    updates: &[T],
+    out: &mut [T],
+) -> Result<(), String> {
+    out.copy_from_slice(x.0);
+    let depth = indices.1.last().copied().unwrap_or(0);
+    let inner: usize = x.1[depth..].iter().product();
+    if out.is_empty() || updates.is_empty() {
+        return Ok(());
+    }
+    let steps = strides(x.1);
+    let mut tuples = indices.0.chunks_exact(depth.max(1));
+    for update in updates.chunks_exact(inner) {
+        let tuple = if depth == 0 { &[] } else { tuples.next().unwrap_or_default() };
+        let mut at = 0;
+        for (axis, &index) in tuple.iter().enumerate() {
+            at += place(index, x.1[axis])? * steps[axis];
+        }
+        out[at..][..inner].copy_from_slice(update);
+    }
+    Ok(())
+}

@@ -232,6 +232,9 @@ pub(super) fn run_op<T: Element>(
         Op::GatherNd { batch_dims } => {
             written(run, op, step, &|at, out| select::gather_nd(at.shaped(0), at.shaped(1), *batch_dims, out))
         }
+        Op::ScatterNd => {
+            written(run, op, step, &|at, out| select::scatter_nd(at.shaped(0), at.shaped(1), at.values(2), out))
+        }
         Op::Softmax { axis } => filled(run, step, &|at, out| {
             reduce::softmax(at.values(0), at.shape(0)[*axis], at.after(*axis), false, out);
         }),

@@ -492,6 +492,7 @@ impl Op {
             Op::Gather { axis } => of("Gather", Class::Gather, Flow::Gathered { axis: *axis }).on(INDEXED),
             Op::GatherElements { .. } => of("GatherElements", Class::Gather, Flow::Anywhere).on(INDEXED),
             Op::GatherNd { .. } => of("GatherNd", Class::Gather, Flow::Anywhere).on(INDEXED),
+            Op::ScatterNd => of("ScatterNd", Class::Gather, Flow::Anywhere).on(INDEXED),
             Op::Expand { shape } => of("Expand", Class::Repetition, Flow::Expanded(shape)).on(SIZED),
             Op::Tile { repeats } => of("Tile", Class::Repetition, Flow::Tiled(repeats)).on(SIZED),
             Op::Sizes { .. } => {
@@ -578,6 +579,7 @@ impl Op {
             | Op::Gather { .. }
             | Op::GatherElements { .. }
             | Op::GatherNd { .. }
+            | Op::ScatterNd
             | Op::Expand { .. }
             | Op::Tile { .. }
             | Op::Sizes { .. }

@@ -144,6 +144,10 @@ pub enum Op {
         /// First axes that both operands have in common.
         batch_dims: usize,
     },
+    /// Puts slices in the place of others: `x` but for those that tuples of indices say, which are the last axis of
+    /// `indices`; of a place that is named twice the last one counts. `x`, `indices` (integers), and the slices, whose
+    /// shape is what [`Op::GatherNd`] gives of `x`.
+    ScatterNd,
     /// Broadcasts to a shape as numpy does, in both directions. `x`, and operands of which only sizes are read.
     Expand {
         /// The shape.

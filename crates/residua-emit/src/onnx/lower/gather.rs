@@ -35,6 +35,11 @@ pub(super) fn gather_nd(out: &mut Lowering<'_>, node: &Node, batch_dims: usize) 
     out.result(node, "GatherND", inputs, vec![int("batch_dims", batch_dims)])
 }
 
+pub(super) fn scatter_nd(out: &mut Lowering<'_>, node: &Node) -> Result<(), EmitError> {
+    let inputs = node.inputs.iter().map(|&id| out.operand(id)).collect::<Result<_, _>>()?;
+    out.result(node, "ScatterND", inputs, Vec::new())
+}
+
 /// `Expand` and `Tile`: an operand and a list of numbers.
 pub(super) fn sized(out: &mut Lowering<'_>, node: &Node, op: &str, extents: &[Extent]) -> Result<(), EmitError> {
     let inputs = vec![out.operand(node.inputs[0])?, extent::list(out, node, "sizes", extents)?];

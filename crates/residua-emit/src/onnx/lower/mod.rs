@@ -68,6 +68,7 @@ pub(crate) fn passes_through(model: &Checked, types: FloatTypes, node: &Node) ->
         | Op::Gather { .. }
         | Op::GatherElements { .. }
         | Op::GatherNd { .. }
+        | Op::ScatterNd
         | Op::Expand { .. }
         | Op::Tile { .. }
         | Op::Sizes { .. }
@@ -107,6 +108,7 @@ pub(crate) fn needs_shapes(node: &Node) -> bool {
         | Op::Gather { .. }
         | Op::GatherElements { .. }
         | Op::GatherNd { .. }
+        | Op::ScatterNd
         | Op::Linear
         | Op::MatMul
         | Op::Trilu(_)
@@ -183,6 +185,7 @@ pub(crate) fn lower(out: &mut Lowering<'_>, id: NodeId) -> Result<(), EmitError>
         Op::Gather { axis } => gather::along(out, node, "Gather", *axis),
         Op::GatherElements { axis } => gather::along(out, node, "GatherElements", *axis),
         Op::GatherNd { batch_dims } => gather::gather_nd(out, node, *batch_dims),
+        Op::ScatterNd => gather::scatter_nd(out, node),
         Op::Expand { shape } => gather::sized(out, node, "Expand", shape),
         Op::Tile { repeats } => gather::sized(out, node, "Tile", repeats),
         Op::Sizes { sizes, scalar } => extent::sizes(out, node, sizes, *scalar),

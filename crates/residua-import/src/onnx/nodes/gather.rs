@@ -193,6 +193,15 @@ pub(super) fn gather_nd(r: &mut Reader<'_>) -> Read {
     r.end(Op::GatherNd { batch_dims }, &operands)
 }
 
+pub(super) fn scatter_nd(r: &mut Reader<'_>) -> Read {
+    match r.attributes.text("reduction")? {
+        None | Some("none") => {}
+        Some(other) => return Err(Unknown(format!("its reduction `{other}`"))),
+    }
+    let operands = [r.value(0)?, r.value(1)?, r.value(2)?];
+    r.end(Op::ScatterNd, &operands)
+}
+
 pub(super) fn choose(r: &mut Reader<'_>) -> Read {
     let operands = [r.value(0)?, r.value(1)?, r.value(2)?];
     r.end(Op::Where, &operands)

@@ -173,6 +173,7 @@ pub(super) static OPERATORS: &[Operator] = &[
     from(10, "Resize", resize::resize)
         .note("by scales that are known, or to sizes that are known or follow from others"),
     from(11, "Round", |r| activation::plain(r, Activation::Round)),
+    from(11, "ScatterND", gather::scatter_nd).note("without a reduction"),
     op("Selu", activation::with_attributes),
     op("Shape", constant::shape),
     from(9, "Shrink", activation::with_attributes),

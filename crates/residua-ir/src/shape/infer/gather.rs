@@ -2,7 +2,7 @@
 
 use super::super::range::Range;
 use super::super::{Dim, Shape, TensorType};
-use super::{Result, ShapeError, arity, axis_in_range, integer};
+use super::{Result, ShapeError, arity, axis_in_range, integer, one_kind};
 use crate::op::Extent;
 use crate::op::extent::Resolved;
 
@@ -83,4 +83,17 @@ pub(super) fn gather_nd(batch_dims: usize, operands: &[TensorType]) -> Result<Sh
     let picked = picked.filter(|_| x.dims().iter().zip(&outer[..batch_dims]).all(|(a, b)| a.may_equal(b)));
     let picked = picked.ok_or_else(mismatch)?;
     Ok(Shape::new([outer, &x.dims()[picked..]].concat()))
+}
+
+pub(super) fn scatter_nd(operands: &[TensorType]) -> Result<Shape> {
+    arity(operands, 3, 3)?;
+    let (x, updates) = (&operands[0], &operands[2]);
+    let places = gather_nd(0, &operands[..2])?;
+    let fit = places.rank() == updates.shape.rank()
+        && places.dims().iter().zip(updates.shape.dims()).all(|(a, b)| a.may_equal(b));
+    if !fit {
+        return Err(ShapeError::Broadcast { a: places, b: updates.shape.clone() });
+    }
+    one_kind(&[x.clone(), updates.clone()])?;
+    Ok(x.shape.clone())
 }

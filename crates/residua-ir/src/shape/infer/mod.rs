@@ -362,6 +362,7 @@ pub fn infer(op: &Op, operands: &[TensorType]) -> Result<Vec<TensorType>> {
         Op::Gather { axis } => (dtype, gather::gather(*axis, operands)?),
         Op::GatherElements { axis } => (dtype, gather::gather_elements(*axis, operands)?),
         Op::GatherNd { batch_dims } => (dtype, gather::gather_nd(*batch_dims, operands)?),
+        Op::ScatterNd => (dtype, gather::scatter_nd(operands)?),
         Op::Expand { shape } => (dtype, axes::expand(shape, operands)?),
         Op::Tile { repeats } => (dtype, axes::tile(repeats, operands)?),
         Op::CumSum(sum) => {

@@ -100,6 +100,7 @@ fn loses(graph: &Graph, op: &Op, inputs: &[ValueId]) -> std::result::Result<Opti
         | Op::Gather { .. }
         | Op::GatherElements { .. }
         | Op::GatherNd { .. }
+        | Op::ScatterNd
         | Op::Expand { .. }
         | Op::Tile { .. }
         | Op::Sizes { .. }
