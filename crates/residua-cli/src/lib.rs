@@ -13,8 +13,8 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use residua::ir::budget;
 use residua::ir::name::printable;
+use residua::ir::{Shown, budget};
 
 pub use signals::handle_signals;
 
@@ -39,6 +39,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     hints::name_options();
     residua::ir::files::inputs::start();
     let result = set_budget(&cli.global).and_then(|()| commands::run(cli, &mut console));
+    for path in residua::output::take_left_behind() {
+        console.warn(format!(
+            "{} is of no use any more, and could not be removed; the next conversion into its folder tries again",
+            path.shown()
+        ));
+    }
     let result = console.finish().map_err(anyhow::Error::from).and(result);
     match result {
         Ok(outcome) => outcome.into(),

@@ -5,6 +5,7 @@ use std::io::{Cursor, Write};
 use std::path::Path;
 
 use crate::error::{Context, Result};
+pub use residua_emit::place::take_left_behind;
 use residua_emit::place::{self, Out, Pending};
 use residua_ir::Shown;
 use residua_ir::files::inputs;

@@ -18,6 +18,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::left::left_behind;
 use super::staged::{FORMER, Identity, Record, SWITCH};
 use super::staging::busy;
 use super::{Pending, With, folder_of, leftovers, named, refuse_input, refuse_twice};
@@ -75,7 +76,9 @@ pub fn commit_together(mut outputs: Vec<Pending>) -> Result<(), EmitError> {
     }
     for path in steps.last {
         // Nothing names it any more; what stays is removed by the next process.
-        let _ = file_ops::remove(&path);
+        if file_ops::remove(&path).is_err() {
+            left_behind(&path);
+        }
     }
     for output in outputs.iter().filter(|output| output.staging.sweep_again) {
         leftovers::sweep(folder_of(&output.target), output.staging.path());

@@ -12,6 +12,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::left::left_behind;
 use super::staged::{FORMER, Identity, LOCK, PREFIX, Record, remove};
 use super::{is_token, text_of};
 use crate::file_ops;
@@ -54,7 +55,11 @@ pub(super) fn sweep(folder: &Path, own: &Path) -> bool {
         match at_work {
             true => {}
             false if names_it(&main, &path) => named = true,
-            false => _ = file_ops::remove(&path),
+            false => {
+                if file_ops::remove(&path).is_err() {
+                    left_behind(&path);
+                }
+            }
         }
     }
     named

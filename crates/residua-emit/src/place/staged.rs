@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 
+use super::left::left_behind;
 use crate::file_ops;
 
 /// What the names of such folders begin with.
@@ -65,5 +66,8 @@ pub(super) fn remove(path: &Path, lock: Option<File>) {
     if empty {
         let _ = file_ops::remove(&path.join(LOCK));
         let _ = file_ops::remove_folder(path);
+    }
+    if path.exists() {
+        left_behind(path);
     }
 }

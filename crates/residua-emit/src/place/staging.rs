@@ -8,6 +8,7 @@ use std::io::{ErrorKind, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::left::left_behind;
 use super::leftovers;
 use super::staged::{LOCK, PREFIX, Record, remove};
 use crate::{EmitError, file_ops};
@@ -182,7 +183,11 @@ impl Drop for MadeFolder {
         let _busy = busy();
         for folder in self.0.drain(..).rev() {
             // Fails, as it should, where an output is in it.
-            let _ = file_ops::remove_folder(&folder);
+            if let Err(error) = file_ops::remove_folder(&folder)
+                && !matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::NotFound)
+            {
+                left_behind(&folder);
+            }
             forget(&Live::Made(folder));
         }
     }

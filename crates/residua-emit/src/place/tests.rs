@@ -15,6 +15,7 @@ use residua_ir::{DType, Dim, GraphBuilder, InputType, Op, Shape, Tensor, validat
 use super::*;
 use crate::file_ops::gates;
 use crate::onnx::{ExternalData, OnnxOptions};
+use crate::place::left::noted;
 use crate::place::staged::PREFIX;
 
 /// A model whose weights are all this number.
@@ -140,6 +141,10 @@ fn a_model_and_its_data_are_exchanged_whole_whatever_fails() {
                 assert!(said.contains("/m.") || said.contains("cannot write into"), "step {step}: {said}");
             } else {
                 assert_eq!(found(folder), Some(2.0), "step {step}");
+                for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap()) {
+                    let is_output = first.contains_key(entry.file_name().to_str().unwrap());
+                    assert!(is_output || noted().contains(&entry.path()), "step {step}: {entry:?} is not told");
+                }
                 convert(folder, 1.0).unwrap();
                 assert_eq!(files(folder), first, "step {step}");
             }
