@@ -54,6 +54,7 @@ pub fn open_onnx(source: impl Into<ModelSource>) -> Result<Option<OnnxFile>> {
         | Kind::TorchLegacy
         | Kind::Tar
         | Kind::Pickle
+        | Kind::KerasJson
         | Kind::Index => Ok(None),
     };
     bytes_of(&source).and_then(read).map_err(|error| error.in_file(source.name()))
@@ -77,7 +78,18 @@ fn bytes_of(source: &ModelSource) -> Result<Bytes> {
 fn one(source: &ModelSource) -> Result<Container> {
     let bytes = bytes_of(source)?;
     match sniff::sniff(&bytes)? {
-        Kind::Hdf5 => keras::read_h5(bytes).map(Container::Keras),
+        Kind::Hdf5 => {
+            let file = keras::read_h5(bytes)?;
+            let file = match source.path() {
+                Some(path) => keras::beside::with_architecture(path, file)?,
+                None => file,
+            };
+            Ok(Container::Keras(file))
+        }
+        Kind::KerasJson => match source.path() {
+            Some(path) => keras::beside::with_weights(path, &bytes).map(Container::Keras),
+            None => Err(sniff::without_weights()),
+        },
         Kind::KerasZip => archive::read_zip(Archive::open(&bytes)?).map(Container::Keras),
         Kind::Onnx => onnx::read(Folder::beside(source), &bytes).map(Container::Onnx),
         Kind::Safetensors => safetensors::read(&bytes).map(Container::Safetensors),
@@ -109,9 +121,10 @@ fn index(folder: &Folder, bytes: &Bytes) -> Result<Container> {
         Ok(Kind::Hdf5) => keras::read_shards(folder, &names).map(Container::Keras),
         Ok(Kind::TorchZip | Kind::TorchLegacy) => torch::read_shards(folder, &names).map(Container::Torch),
         // Whatever it is, the message names the file and what an index of such a shape leads to most.
-        Ok(Kind::KerasZip | Kind::Onnx | Kind::Safetensors | Kind::Tar | Kind::Pickle | Kind::Index) | Err(_) => {
-            safetensors::read_shards(folder, &names).map(Container::Safetensors)
-        }
+        Ok(
+            Kind::KerasZip | Kind::Onnx | Kind::Safetensors | Kind::Tar | Kind::Pickle | Kind::KerasJson | Kind::Index,
+        )
+        | Err(_) => safetensors::read_shards(folder, &names).map(Container::Safetensors),
     }
 }
 
@@ -225,8 +238,10 @@ fn is_alone(folder: &Path) -> Result<bool> {
     Ok(files(folder)?.iter().filter(|name| is_model(name)).count() <= 1)
 }
 
+/// Whether a file holds a model; an architecture alone goes with weights beside it.
 fn is_model(path: &Path) -> bool {
-    path.is_file() && map_regular(path).and_then(|bytes| sniff::sniff(&bytes)).is_ok()
+    let kind = || map_regular(path).and_then(|bytes| sniff::sniff(&bytes));
+    path.is_file() && kind().is_ok_and(|kind| kind != Kind::KerasJson)
 }
 
 /// Names of what is in a folder, in their order.

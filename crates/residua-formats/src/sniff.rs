@@ -4,6 +4,7 @@ use residua_ir::Shown;
 
 use crate::error::{FormatError, Result};
 use crate::keras::archive;
+use crate::keras::beside::may_be_architecture;
 use crate::zip::Archive;
 use crate::{hdf5, onnx, safetensors, torch};
 
@@ -26,6 +27,8 @@ pub enum Kind {
     Tar,
     /// A Python pickle.
     Pickle,
+    /// The architecture of a Keras model without its weights.
+    KerasJson,
     /// JSON that names the files over which a model is spread.
     Index,
 }
@@ -107,11 +110,8 @@ fn text(bytes: &[u8]) -> Option<Result<Kind>> {
     if start.starts_with(b"{") {
         return Some(match find(bytes, b"\"weight_map\"") {
             true => Ok(Kind::Index),
-            false => Err(FormatError::unsupported(
-                "",
-                "JSON without weights",
-                "give the file with the weights, or the folder that holds both",
-            )),
+            false if may_be_architecture(bytes) => Ok(Kind::KerasJson),
+            false => Err(without_weights()),
         });
     }
     let is_text = bytes.len() >= 8 && lower.iter().all(|&byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
@@ -119,6 +119,12 @@ fn text(bytes: &[u8]) -> Option<Result<Kind>> {
         return Some(Err(FormatError::malformed("", format!("a model ({WHAT_IS_READ})"), "a text")));
     }
     None
+}
+
+/// For JSON that is all there is of a model.
+pub(crate) fn without_weights() -> FormatError {
+    let help = "give the file with the weights, or the folder that holds both";
+    FormatError::unsupported("", "JSON without weights", help)
 }
 
 fn find(bytes: &[u8], text: &[u8]) -> bool {

@@ -1,7 +1,8 @@
 //! A model whose container is read, and whose network is told from it as often as somebody asks.
 
+use residua_formats::keras::KerasFile;
 use residua_formats::{Container, ModelSource};
-use residua_ir::Graph;
+use residua_ir::{Graph, Text};
 
 use crate::error::Result;
 use crate::{ImportError, LoadOptions, keras, onnx, preparation, safetensors, state_dict, weights};
@@ -65,7 +66,9 @@ impl Opened {
     pub fn graph(&self, options: &LoadOptions) -> Result<Graph, ImportError> {
         let name = self.source.stem();
         let graph = match &self.container {
-            Container::Keras(file) if file.config.is_some() => keras::import(file.clone(), &name),
+            Container::Keras(file) if file.config.is_some() => {
+                keras::import(file.clone(), &name).or_else(|error| weights_alone(file, &name, options).ok_or(error))
+            }
             Container::Keras(file) => weights::import(file.clone(), &name, &options.given),
             Container::Onnx(file) => onnx::read(file, &name),
             Container::Safetensors(file) if safetensors::holds_graph(file) => safetensors::import(file.clone(), &name),
@@ -90,4 +93,15 @@ impl Opened {
     pub fn gives(&self, graph: &Graph, options: &LoadOptions) -> bool {
         self.holds_graph() || self.graph(options).is_ok_and(|other| other.to_string() == graph.to_string())
     }
+}
+
+/// The network that weights tell without the architecture that lies beside them, which is another one's.
+fn weights_alone(file: &KerasFile, name: &str, options: &LoadOptions) -> Option<Graph> {
+    let architecture = file.beside.as_ref()?;
+    let alone = KerasFile { config: None, beside: None, ..file.clone() };
+    let mut graph = weights::import(alone, name, &options.given).ok()?;
+    let architecture = Text::from(architecture.as_str());
+    let note = format!("`{architecture}`, which lies beside the weights, is the architecture of another network");
+    graph.source_mut().notes.push(note);
+    Some(graph)
 }

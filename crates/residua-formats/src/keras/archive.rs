@@ -6,7 +6,7 @@ use bytes::Bytes;
 use residua_ir::budget::Limit;
 use serde_json::Value;
 
-use super::{KerasFile, KerasKind};
+use super::{KerasFile, KerasKind, task};
 use crate::error::Result;
 use crate::folder::map_regular;
 use crate::zip::Archive;
@@ -44,13 +44,15 @@ pub(crate) fn read_zip(mut archive: Archive) -> Result<KerasFile> {
 
 /// Reads a model in a folder.
 pub(crate) fn read_folder(folder: &Path) -> Result<KerasFile> {
-    read(KerasKind::Folder, &mut |name, _| {
+    let mut entry = |name: &str, _| {
         let path = folder.join(name);
         if !path.is_file() {
             return Ok(None);
         }
         map_regular(&path).map(Some)
-    })
+    };
+    let file = read(KerasKind::Folder, &mut entry)?;
+    task::with_task(file, &mut |name| entry(name, Limit::JsonBytes))
 }
 
 fn read(kind: KerasKind, entry: &mut dyn FnMut(&str, Limit) -> Result<Option<Bytes>>) -> Result<KerasFile> {

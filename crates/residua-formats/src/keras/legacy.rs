@@ -47,6 +47,7 @@ pub(super) fn read(root: &Group) -> Result<KerasFile> {
         config,
         weights: KerasWeights::Layers(layers),
         unused,
+        beside: None,
     })
 }
 

@@ -6,8 +6,10 @@
 //! Invariant: each dataset of the file is in [`KerasFile::weights`] or in [`KerasFile::unused`].
 
 pub(crate) mod archive;
+pub(crate) mod beside;
 mod legacy;
 mod paths;
+mod task;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +21,7 @@ use crate::error::Result;
 use crate::folder::Folder;
 use crate::{FormatError, NamedTensor, hdf5};
 use paths::Variables;
+pub use task::snake_case;
 
 /// What a Keras file holds.
 #[derive(Debug, Clone)]
@@ -35,6 +38,8 @@ pub struct KerasFile {
     pub weights: KerasWeights,
     /// Datasets that are no weights of the model.
     pub unused: Vec<Unused>,
+    /// The file beside the weights that the configuration was read from, where it is in none with them.
+    pub beside: Option<String>,
 }
 
 /// Which container of Keras.
@@ -124,5 +129,5 @@ pub(crate) fn read_shards(folder: &Folder, names: &BTreeMap<String, Vec<String>>
 fn weights_file(mut variables: Variables, version: Option<String>, backend: Option<String>) -> KerasFile {
     let unused = std::mem::take(&mut variables.unused);
     let weights = KerasWeights::Paths(variables.into_groups());
-    KerasFile { kind: KerasKind::WeightsH5, version, backend, config: None, weights, unused }
+    KerasFile { kind: KerasKind::WeightsH5, version, backend, config: None, weights, unused, beside: None }
 }

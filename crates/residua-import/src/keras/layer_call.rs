@@ -104,9 +104,18 @@ pub(super) struct Net {
     pub(super) calls: Meter,
     /// Bytes of the tensors that stand for what the file does not hold.
     pub(super) made: Meter,
+    /// What was taken where the file leaves it open.
+    pub(super) notes: Vec<String>,
 }
 
 impl Net {
+    /// Says what was taken, once.
+    pub(super) fn note(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
     /// Keeps models that call each other many times over from growing without end.
     pub(super) fn count_call(&mut self) -> Result<()> {
         Ok(self.calls.spend(1)?)

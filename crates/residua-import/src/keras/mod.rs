@@ -10,12 +10,14 @@
 
 mod config;
 mod faults;
+mod hub;
 mod json;
 mod layer_call;
 mod lower;
 mod model;
 mod order;
 mod store;
+mod wrapper;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -34,14 +36,16 @@ use store::Store;
 /// # Errors
 /// [`Error`], naming the layer or tensor it is about.
 pub fn import(file: KerasFile, name: &str) -> Result<Graph> {
-    let KerasFile { kind, version, backend, config, weights, unused } = file;
+    let KerasFile { kind, version, backend, config, weights, unused, beside } = file;
     let Some(config) = config else {
         return Err(Error::Unsupported {
             what: format!("{name}, which holds no configuration").into(),
             help: "read it as weights".into(),
         });
     };
-    let parts = Parts { version, backend, weights, unused, format: kind.format() };
+    let taken = beside.map(|name| format!("the network is that of `{name}`, which lies beside the weights"));
+    let notes = taken.into_iter().collect();
+    let parts = Parts { version, backend, weights, unused, format: kind.format(), notes };
     read(&config, parts).map_err(|error| {
         let faults = faults::find(&config);
         if faults.is_empty() { error } else { Error::Faults(faults) }
@@ -55,10 +59,13 @@ struct Parts {
     weights: KerasWeights,
     unused: Vec<Unused>,
     format: Format,
+    notes: Vec<String>,
 }
 
 fn read(config: &Value, parts: Parts) -> Result<Graph> {
-    let Parts { version, backend, weights, unused, format } = parts;
+    let Parts { version, backend, weights, unused, format, notes } = parts;
+    let expanded = hub::expanded(config)?;
+    let config = expanded.as_ref().unwrap_or(config);
     let root = Model::parse(config)?;
     let generation = generation(version.as_deref(), &weights, &root);
     let mut net = Net {
@@ -71,16 +78,18 @@ fn read(config: &Value, parts: Parts) -> Result<Graph> {
         bound: HashMap::new(),
         calls: Meter::new(Limit::LayerCalls),
         made: Meter::new(Limit::DecodedBytes),
+        notes,
     };
-    net.builder.source(Source {
+    model::build(&mut net, &root)?;
+    let Net { mut builder, store, notes, .. } = net;
+    builder.source(Source {
         format,
         framework: Framework::Keras,
         version,
+        notes,
         computes: policies(&root),
         ..Source::default()
     });
-    model::build(&mut net, &root)?;
-    let Net { mut builder, store, .. } = net;
     builder.unused(unused);
     builder.unused(store.finish()?);
     Ok(builder.finish()?)

@@ -9,6 +9,7 @@ use super::config::{Arg, Body, Call, Input, Layer, Model, TensorRef, Wiring};
 use super::json::unexpected;
 use super::layer_call::{LayerCall, Net, Val, declared_type};
 use super::lower;
+use super::wrapper::{self, Wrapping};
 use crate::error::{Error, Result};
 
 /// Where a model stands within others.
@@ -47,14 +48,23 @@ fn register(net: &mut Net, model: &Model<'_>, prefix: &str, trainable: bool) {
         let path = format!("{prefix}{}", layer.name);
         match &layer.body {
             Body::Input => {}
-            Body::Model(inner) => register(net, inner, &format!("{path}/"), trainable && inner.trainable),
-            Body::Operation | Body::Layer => {
-                let own = layer.fields(&path).bool_or("trainable", true).unwrap_or(true);
-                let id = net.builder.layer(&path, layer.class, trainable && own);
-                net.layers.insert(path, id);
+            Body::Model(_) | Body::Wrapper(_) | Body::Operation | Body::Layer => {
+                register_layer(net, layer, path, trainable);
             }
         }
     }
+}
+
+fn register_layer(net: &mut Net, layer: &Layer<'_>, path: String, trainable: bool) {
+    if let Body::Model(inner) = &layer.body {
+        return register(net, inner, &format!("{path}/"), trainable && inner.trainable);
+    }
+    let trainable = trainable && layer.fields(&path).bool_or("trainable", true).unwrap_or(true);
+    if let Body::Wrapper(inner) = &layer.body {
+        register_layer(net, inner, format!("{path}/{}", inner.name), trainable);
+    }
+    let id = net.builder.layer(&path, layer.class, trainable);
+    net.layers.insert(path, id);
 }
 
 fn add_input(net: &mut Net, input: &Input, index: usize) -> Result<Val> {
@@ -252,6 +262,12 @@ fn apply(
         let trainable = scope.trainable && inner.trainable;
         let scope = Scope { prefix: format!("{path}/"), tag, trainable, training, shared };
         return instantiate(net, inner, &scope, inputs);
+    }
+    if let Body::Wrapper(inner) = &layer.body {
+        let within = Scope { prefix: format!("{path}/"), tag, training, shared, trainable: scope.trainable };
+        let wrapping = Wrapping { layer, inner, call, path: &path, tag: &within.tag, training, shared };
+        let mut apply = |net: &mut Net, x: Val| apply(net, inner, &Call::default(), 0, &within, vec![x]);
+        return wrapper::apply(net, &wrapping, inputs, &mut apply);
     }
     let Some(&id) = net.layers.get(&path) else {
         return Err(unexpected(path, "a layer", None));

@@ -9,10 +9,10 @@
 use std::collections::HashMap;
 
 use residua_formats::NamedTensor;
-use residua_formats::keras::{KerasWeights, LayerWeights, VariableGroup};
+use residua_formats::keras::{KerasWeights, LayerWeights, VariableGroup, snake_case};
 use residua_ir::Unused;
 
-use super::config::{Body, Model};
+use super::config::{Body, Layer, Model};
 use crate::error::{Error, Result};
 
 /// Parts of a tensor's name that are tried: models within models, and what wrappers add.
@@ -25,6 +25,8 @@ pub(super) struct Store {
     layers: HashMap<String, Owned>,
     /// Whether position, not name, says which of a layer's tensors is which.
     positional: bool,
+    /// What layers keep for training.
+    training: Vec<Unused>,
 }
 
 #[derive(Debug)]
@@ -55,7 +57,7 @@ impl Store {
     /// # Errors
     /// [`Error::Layer`] where names in the file contradict the configuration.
     pub(super) fn new(weights: KerasWeights, model: &Model<'_>) -> Result<Self> {
-        let mut store = Self { tensors: Vec::new(), layers: HashMap::new(), positional: false };
+        let mut store = Self { tensors: Vec::new(), layers: HashMap::new(), positional: false, training: Vec::new() };
         match weights {
             KerasWeights::Layers(layers) => store.add_layers(layers, model),
             KerasWeights::Paths(groups) => {
@@ -78,13 +80,15 @@ impl Store {
         // Every end of the path of every layer in a nested model, by the group it is stored in.
         let mut ends: HashMap<(String, String), String> = HashMap::new();
         let mut nested: HashMap<&str, bool> = HashMap::new();
+        // Of a layer within a layer, whose tensors may be named after either.
+        let mut wrapped: HashMap<&str, String> = HashMap::new();
         for layer in &model.layers {
-            let Body::Model(inner) = &layer.body else {
-                nested.insert(layer.name, false);
-                continue;
-            };
-            nested.insert(layer.name, true);
-            inner.walk(&format!("{}/", layer.name), &mut |path, leaf| {
+            let is_nested = matches!(layer.body, Body::Model(_) | Body::Wrapper(_));
+            nested.insert(layer.name, is_nested);
+            if let Body::Wrapper(inner) = &layer.body {
+                wrapped.insert(layer.name, format!("{}/{}", layer.name, inner.name));
+            }
+            layer.walk_below(layer.name, &mut |path, leaf| {
                 if matches!(leaf.body, Body::Model(_)) {
                     return;
                 }
@@ -104,27 +108,39 @@ impl Store {
                 match is_nested {
                     None => {}
                     Some(false) => self.layers.entry(group.name.clone()).or_default().own.push(index),
-                    Some(true) => self.add_nested(&group.name, &prefix, index, &ends),
+                    Some(true) => {
+                        let found = self.add_nested(&group.name, &prefix, index, &ends);
+                        if let (false, Some(path)) = (found, wrapped.get(group.name.as_str())) {
+                            self.layers.entry(path.clone()).or_default().own.push(index);
+                        }
+                    }
                 }
             }
         }
     }
 
-    /// Finds the layer whose path ends as `prefix` does, or as what remains of it without its last parts.
-    fn add_nested(&mut self, group: &str, prefix: &str, index: usize, ends: &HashMap<(String, String), String>) {
+    /// Finds the layer whose path ends as `prefix` does, or as what remains of it without its last parts; whether there is one.
+    fn add_nested(
+        &mut self,
+        group: &str,
+        prefix: &str,
+        index: usize,
+        ends: &HashMap<(String, String), String>,
+    ) -> bool {
         let mut end = prefix;
         for _ in 0..MAX_PARTS {
             if let Some(path) = ends.get(&(group.to_owned(), end.to_owned())) {
                 let owned = self.layers.entry(path.clone()).or_default();
                 let list = if end == prefix { &mut owned.own } else { &mut owned.below };
                 list.push(index);
-                return;
+                return true;
             }
             match end.rsplit_once('/') {
                 Some((shorter, _)) => end = shorter,
-                None => return,
+                None => return false,
             }
         }
+        false
     }
 
     fn add_groups(&mut self, groups: Vec<VariableGroup>, model: &Model<'_>) -> Result<()> {
@@ -225,6 +241,20 @@ impl Store {
         rest
     }
 
+    /// Gives a layer the tensors of another one that lies within it.
+    pub(super) fn adopt(&mut self, path: &str, inside: &str) {
+        if let Some(Owned { own, below }) = self.layers.remove(inside) {
+            self.layers.entry(path.to_owned()).or_default().below.extend(own.into_iter().chain(below));
+        }
+    }
+
+    /// Takes what is left of a layer as what it needs in training only.
+    pub(super) fn leave_to_training(&mut self, path: &str) {
+        for named in self.take_rest(path) {
+            self.training.push(Unused { location: named.location.into(), reason: "used in training only".to_owned() });
+        }
+    }
+
     /// What nothing took and nothing had to.
     ///
     /// # Errors
@@ -246,7 +276,7 @@ impl Store {
             location: stored.named.location.into(),
             reason: "state of a random generator, used in training only".to_owned(),
         });
-        Ok(unused.collect())
+        Ok(unused.chain(self.training).collect())
     }
 }
 
@@ -294,49 +324,16 @@ fn number(model: &Model<'_>, container: &str, prefix: &str, keys: &mut HashMap<S
         let key = if *count == 0 { format!("{container}/{class}") } else { format!("{container}/{class}_{count}") };
         *count += 1;
         let path = format!("{prefix}{}", layer.name);
-        if let Body::Model(inner) = &layer.body {
-            number(inner, &format!("{key}/layers"), &format!("{path}/"), keys);
-        } else {
-            keys.insert(key, Numbered { path, name: layer.name.to_owned(), class: layer.class.to_owned() });
-        }
+        number_layer(layer, key, path, keys);
     }
 }
 
-/// `PReLU` is `p_re_lu`, `Conv2D` is `conv2d`: an underscore before a capital that a small letter follows, then
-/// between a small letter and a capital.
-fn snake_case(class: &str) -> String {
-    let chars: Vec<char> = class.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
-    let is_upper = |i: usize| chars.get(i).is_some_and(char::is_ascii_uppercase);
-    let is_lower = |i: usize| chars.get(i).is_some_and(char::is_ascii_lowercase);
-    let mut out = String::with_capacity(class.len() + 4);
-    for (i, c) in chars.iter().enumerate() {
-        if i > 0 && is_upper(i) && (is_lower(i + 1) || is_lower(i - 1)) {
-            out.push('_');
-        }
-        out.push(c.to_ascii_lowercase());
+fn number_layer(layer: &Layer<'_>, key: String, path: String, keys: &mut HashMap<String, Numbered>) {
+    if let Body::Model(inner) = &layer.body {
+        return number(inner, &format!("{key}/layers"), &format!("{path}/"), keys);
     }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn class_names_become_the_keys_that_keras_writes() {
-        for (class, key) in [
-            ("Conv2D", "conv2d"),
-            ("Conv2DTranspose", "conv2d_transpose"),
-            ("BatchNormalization", "batch_normalization"),
-            ("ReLU", "re_lu"),
-            ("PReLU", "p_re_lu"),
-            ("LeakyReLU", "leaky_re_lu"),
-            ("GlobalAveragePooling2D", "global_average_pooling2d"),
-            ("ZeroPadding2D", "zero_padding2d"),
-            ("TFOpLambda", "tf_op_lambda"),
-            ("ELU", "elu"),
-        ] {
-            assert_eq!(snake_case(class), key);
-        }
+    if let Body::Wrapper(inner) = &layer.body {
+        number_layer(inner, format!("{key}/layer"), format!("{path}/{}", inner.name), keys);
     }
+    keys.insert(key, Numbered { path, name: layer.name.to_owned(), class: layer.class.to_owned() });
 }

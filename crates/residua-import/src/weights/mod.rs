@@ -9,6 +9,7 @@
 //! Not here: files with a configuration ([`crate::keras`]); checkpoints of other frameworks.
 
 mod bind;
+mod family;
 mod group;
 mod guess;
 #[cfg(test)]
@@ -67,6 +68,9 @@ pub fn import(file: KerasFile, name: &str, given: &Given) -> Result<Graph> {
                 expected: expected.into(),
                 found: found.into(),
             });
+        }
+        if let Some(error) = family::named(&groups) {
+            return Err(error);
         }
         let count = groups.layers.iter().filter(|group| !group.tensors.is_empty()).count();
         let problem = format!("the file holds weights of {count} layers, which are those of no network known here");

@@ -62,6 +62,7 @@ fn file(weights: KerasWeights) -> KerasFile {
         config: None,
         weights,
         unused: Vec::new(),
+        beside: None,
     }
 }
 

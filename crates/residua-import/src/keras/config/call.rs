@@ -106,7 +106,7 @@ fn first_calls(layers: &[Layer<'_>], entries: &[Value]) -> Vec<usize> {
     let counted = |layer: &Layer<'_>| match &layer.body {
         Body::Model(inner) if keras3 => matches!(inner.wiring, Wiring::Graph { .. }),
         Body::Model(inner) => inner.has_own_input(),
-        Body::Input | Body::Operation | Body::Layer => false,
+        Body::Input | Body::Wrapper(_) | Body::Operation | Body::Layer => false,
     };
     layers.iter().map(|layer| usize::from(counted(layer))).collect()
 }
@@ -114,7 +114,7 @@ fn first_calls(layers: &[Layer<'_>], entries: &[Value]) -> Vec<usize> {
 fn call_count(layer: &Layer<'_>, entry: &Value) -> usize {
     match layer.body {
         Body::Input => 1,
-        Body::Model(_) | Body::Operation | Body::Layer => {
+        Body::Model(_) | Body::Wrapper(_) | Body::Operation | Body::Layer => {
             entry.get("inbound_nodes").and_then(Value::as_array).map_or(0, Vec::len)
         }
     }

@@ -64,6 +64,8 @@ pub(super) enum Body<'a> {
     Input,
     /// A model.
     Model(Box<Model<'a>>),
+    /// A layer or model within a layer: `TimeDistributed`, `SpectralNormalization`.
+    Wrapper(Box<Layer<'a>>),
     /// A function of Keras 3 that was applied to tensors: `x + 1` is `Add`. It is no layer to Keras.
     Operation,
     /// Any other layer.
@@ -126,7 +128,7 @@ impl<'a> Model<'a> {
         }
         let shape = first.declared_input().or_else(|| self.input_shape.clone()).or_else(|| match &first.body {
             Body::Model(inner) => inner.chain_input().ok().map(|input| input.shape),
-            Body::Input | Body::Operation | Body::Layer => first.build_shape.clone(),
+            Body::Input | Body::Wrapper(_) | Body::Operation | Body::Layer => first.build_shape.clone(),
         });
         let shape = shape.ok_or_else(|| unexpected(self.name, "the shape of the model's input", None))?;
         Ok(Input { name: format!("{}_input", first.name), shape, dtype: None })
@@ -148,14 +150,25 @@ impl<'a> Model<'a> {
         for layer in &self.layers {
             let path = format!("{prefix}{}", layer.name);
             visit(&path, layer);
-            if let Body::Model(inner) = &layer.body {
-                inner.walk(&format!("{path}/"), visit);
-            }
+            layer.walk_below(&path, visit);
         }
     }
 }
 
 impl<'a> Layer<'a> {
+    /// Every layer within this one.
+    pub(super) fn walk_below(&self, path: &str, visit: &mut impl FnMut(&str, &Layer<'a>)) {
+        match &self.body {
+            Body::Model(inner) => inner.walk(&format!("{path}/"), visit),
+            Body::Wrapper(inner) => {
+                let path = format!("{path}/{}", inner.name);
+                visit(&path, inner);
+                inner.walk_below(&path, visit);
+            }
+            Body::Input | Body::Operation | Body::Layer => {}
+        }
+    }
+
     fn parse(entry: &'a Value, depth: usize) -> Result<Self> {
         let error = |expected| unexpected("a layer", expected, Some(entry));
         let class =
@@ -170,6 +183,9 @@ impl<'a> Layer<'a> {
             Body::Input
         } else if holds_model(class, config) {
             Body::Model(Box::new(Model::parse_config(class, config, built.clone(), depth + 1)?))
+        } else if let Some(inner) = config.get("layer").filter(|_| wraps(class)) {
+            Limit::ModelNesting.check_here(depth)?;
+            Body::Wrapper(Box::new(Layer::parse(inner, depth + 1)?))
         } else if is_operation(entry, config) {
             Body::Operation
         } else {
@@ -250,10 +266,17 @@ fn holds_model(class: &str, config: &Value) -> bool {
         || (config.get("layers").is_some() && config.get("input_layers").is_some())
 }
 
+/// Classes that call the layer in them and add nothing of their own when they are run.
+fn wraps(class: &str) -> bool {
+    matches!(class, "TimeDistributed" | "SpectralNormalization")
+}
+
 /// Keras 3 gives the module of an operation in `.keras` files only; but layers always have keys that operations have not.
 fn is_operation(entry: &Value, config: &Value) -> bool {
     match entry.get("module").and_then(Value::as_str) {
         Some(module) if module.starts_with("keras.src.ops") => true,
+        // Models of KerasHub have no keys of layers either.
+        Some(module) if module.starts_with("keras_hub.") => false,
         Some(_) | None => {
             let layer_key = ["trainable", "dtype"].iter().any(|key| config.get(*key).is_some());
             !layer_key && entry.pointer("/inbound_nodes/0/args").is_some()

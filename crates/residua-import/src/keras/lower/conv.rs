@@ -1,7 +1,7 @@
-//! Convolutions: plain, depthwise, separable.
+//! Convolutions: plain, depthwise, separable, transposed.
 
 use residua_ir::shape::window::{Window, same_upper, same_upper_any_size};
-use residua_ir::{Conv, Op, Padding, Pads};
+use residua_ir::{Conv, ConvTranspose, Op, Padding, Pads};
 
 use super::activation::activated;
 use crate::keras::json::Fields;
@@ -79,6 +79,51 @@ pub(super) fn conv(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
     let weights = layer_call.weight_list(weights)?;
     let operands: Vec<&Val> = std::iter::once(&x).chain(&weights).collect();
     activated(layer_call, "conv", Op::Conv(Conv { groups, ..conv }), &operands, x.order.clone())
+}
+
+/// `Conv2DTranspose`. Kernel (h, w, out, in).
+pub(super) fn transposed(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
+    let x = layer_call.input()?;
+    let x = layer_call.image(&x)?;
+    let fields = layer_call.fields();
+    let same = match fields.str("padding")?.unwrap_or("valid").to_ascii_lowercase().as_str() {
+        "valid" => false,
+        "same" => true,
+        _ => return Err(fields.error("padding", "valid or same").into()),
+    };
+    // Its padding is that of the result, which its own rules say.
+    let Geometry { kernel, conv: Conv { strides, dilations, .. }, use_bias } = geometry(layer_call, &x)?;
+    if fields.usize("groups")?.is_some_and(|groups| groups != 1) {
+        return Err(Stop::Opaque("transposed convolutions of several groups are not known".to_owned()));
+    }
+    let stated = fields.pair("output_padding")?;
+    let (mut before, mut behind, mut more) = ([0; 2], [0; 2], [0; 2]);
+    for at in [0, 1] {
+        let reach = kernel[at]
+            .checked_sub(1)
+            .and_then(|gaps| gaps.checked_mul(dilations[at])?.checked_add(1))
+            .ok_or_else(|| layer_call.wrong("kernel_size and dilation_rate are too large"))?;
+        // What the result has beyond one stride for each element but the last.
+        let beyond = match (same, stated) {
+            (true, None) => strides[at],
+            (true, Some(stated)) => (reach % 2).saturating_add(stated[at]),
+            (false, None) => reach.max(strides[at]),
+            (false, Some(stated)) => reach.saturating_add(stated[at]),
+        };
+        let cut = reach.saturating_sub(beyond);
+        (before[at], behind[at], more[at]) = (cut / 2, cut - cut / 2, beyond.saturating_sub(reach));
+    }
+    let filters = layer_call.fields().required_usize("filters")?;
+    let shape = [Some(kernel[0]), Some(kernel[1]), Some(filters), x.size(1)];
+    let mut weights = vec![oihw(Weight::new("kernel", &shape))];
+    if use_bias {
+        weights.push(Weight::new("bias", &[Some(filters)]));
+    }
+    let weights = layer_call.weight_list(weights)?;
+    let operands: Vec<&Val> = std::iter::once(&x).chain(&weights).collect();
+    let pads = Pads { top: before[0], left: before[1], bottom: behind[0], right: behind[1] };
+    let conv = ConvTranspose { strides, pads, output_padding: more, dilations, groups: 1 };
+    activated(layer_call, "conv", Op::ConvTranspose(conv), &operands, x.order.clone())
 }
 
 /// The kernel (h, w, in, multiplier) of a depthwise convolution, of which output channel `c * multiplier + m` is the

@@ -6,13 +6,18 @@
 mod activation;
 mod conv;
 mod dense;
+mod filters;
 mod indexing;
+mod lengths;
 mod merge;
 mod norm;
 mod operation;
 mod pool;
 mod preprocess;
+mod reduction;
+mod resample;
 mod reshape;
+mod scale;
 
 use residua_ir::{IdentityReason, Op};
 
@@ -48,16 +53,25 @@ fn lower_class(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
         "Conv2D" => conv::conv(layer_call),
         "DepthwiseConv2D" => conv::depthwise(layer_call),
         "SeparableConv2D" => conv::separable(layer_call),
+        "Conv2DTranspose" => conv::transposed(layer_call),
         "Dense" => dense::dense(layer_call),
         "BatchNormalization" | "SyncBatchNormalization" => norm::batch(layer_call),
         "GroupNormalization" => norm::group(layer_call),
         "LayerNormalization" => norm::layer(layer_call),
+        "UnitNormalization" => lengths::unit(layer_call),
+        "RMSNormalization" => lengths::rms(layer_call),
+        "Dot" => lengths::dot(layer_call),
         "Activation" | "ReLU" | "LeakyReLU" | "ELU" | "Softmax" | "ThresholdedReLU" => activation::layer(layer_call),
         "PReLU" => activation::prelu(layer_call),
         "Add" | "Subtract" | "Multiply" | "Average" | "Maximum" | "Minimum" => merge::elementwise(layer_call),
         "Concatenate" => merge::concatenate(layer_call),
         "MaxPooling2D" | "AveragePooling2D" => pool::windows(layer_call),
         "GlobalMaxPooling2D" | "GlobalAveragePooling2D" => pool::global(layer_call),
+        "GlobalMaxPooling1D" | "GlobalAveragePooling1D" => pool::global_of_steps(layer_call),
+        "AdaptiveAveragePooling2D" | "AdaptiveMaxPooling2D" => resample::adaptive(layer_call),
+        "Resizing" => resample::resizing(layer_call),
+        "CenterCrop" => resample::center_crop(layer_call),
+        "UpSampling2D" => resample::up_sampling(layer_call),
         "ZeroPadding2D" => pool::zero_padding(layer_call),
         "Cropping2D" => pool::cropping(layer_call),
         "Flatten" => reshape::flatten(layer_call),
@@ -68,7 +82,10 @@ fn lower_class(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
         "TFOpLambda" | "SlicingOpLambda" => operation::keras2(layer_call),
         class => match training_only(class) {
             Some(reason) => identity(layer_call, reason),
-            None => Err(Stop::Opaque(why_opaque(class))),
+            None => match scale::known(layer_call)? {
+                Some(value) => Ok(value),
+                None => Err(Stop::Opaque(why_opaque(class))),
+            },
         },
     }
 }
@@ -122,9 +139,7 @@ fn identity(layer_call: &mut LayerCall<'_, '_>, reason: IdentityReason) -> Lower
 fn why_opaque(class: &str) -> String {
     match class {
         "Lambda" => "a Lambda layer is Python code, which is neither decoded nor run".to_owned(),
-        "Resizing" | "CenterCrop" | "RandomCrop" => {
-            "it resizes or crops images also when the model is run; do that before the model".to_owned()
-        }
+        "RandomCrop" => "it crops images also when the model is run; do that before the model".to_owned(),
         "AutoContrast" | "Equalization" | "Solarization" | "CLAHE" => {
             "it changes images also when the model is run; do that before the model".to_owned()
         }

@@ -2,13 +2,12 @@
 //!
 //! Both are brought to the class names of Keras 3, with the keys of either.
 
-use residua_ir::{Activation, Elementwise, GlobalPool, IdentityReason, Op, Pad, Pads, PoolKind, Reduce, SourceOrder};
+use residua_ir::{Activation, DType, Elementwise, Extremum, IdentityReason, Op, Pad, Pads, PoolKind, SourceOrder};
 use serde_json::Value;
 
 use super::activation::{Function, apply, named};
-use super::indexing;
 use super::merge::{self, Alignment};
-use super::reshape;
+use super::{indexing, lengths, reduction, resample, reshape};
 use crate::keras::config::Arg;
 use crate::keras::json::{Constant, Fields};
 use crate::keras::layer_call::{Generation, LayerCall, Lowered, Stop};
@@ -66,6 +65,12 @@ fn keras3_class(function: &str) -> Option<&'static str> {
         "math.reduce_sum" => "Sum",
         "math.reduce_max" => "Max",
         "math.reduce_min" => "Min",
+        "math.reduce_std" => "Std",
+        "math.reduce_variance" => "Var",
+        "math.argmax" | "argmax" => "Argmax",
+        "math.argmin" | "argmin" => "Argmin",
+        "math.l2_normalize" | "nn.l2_normalize" | "linalg.l2_normalize" => "L2Normalize",
+        "cast" => "Cast",
         "reshape" => "Reshape",
         "transpose" => "Transpose",
         "concat" => "Concatenate",
@@ -107,10 +112,18 @@ fn operation(layer_call: &mut LayerCall<'_, '_>, class: &str, fields: Fields<'_>
             let order = x.order.clone();
             Ok(layer_call.finish(Op::Identity(IdentityReason::Linear), &[&x], order))
         }
-        "Mean" => reduce(layer_call, PoolKind::Mean, fields),
-        "Sum" => reduce(layer_call, PoolKind::Sum, fields),
-        "Max" | "Amax" => reduce(layer_call, PoolKind::Max, fields),
-        "Min" | "Amin" => reduce(layer_call, PoolKind::Min, fields),
+        "Mean" => reduction::reduce(layer_call, PoolKind::Mean, fields),
+        "Sum" => reduction::reduce(layer_call, PoolKind::Sum, fields),
+        "Max" | "Amax" => reduction::reduce(layer_call, PoolKind::Max, fields),
+        "Min" | "Amin" => reduction::reduce(layer_call, PoolKind::Min, fields),
+        "Std" => reduction::deviation(layer_call, true, fields),
+        "Var" => reduction::deviation(layer_call, false, fields),
+        "Argmax" => reduction::place(layer_call, Extremum::Largest, fields),
+        "Argmin" => reduction::place(layer_call, Extremum::Smallest, fields),
+        "Normalize" => lengths::normalize(layer_call, fields),
+        "L2Normalize" => lengths::l2_normalize(layer_call, fields),
+        "Resize" => resample::resize_operation(layer_call, fields),
+        "Cast" => cast(layer_call, fields),
         "Concatenate" => merge::concat(layer_call, fields.i64("axis")?.unwrap_or(0)),
         "Reshape" => batch_reshape(layer_call, fields),
         "Transpose" => {
@@ -230,27 +243,28 @@ fn bias_add(layer_call: &mut LayerCall<'_, '_>, fields: Fields<'_>) -> Lowered {
     Ok(layer_call.finish(Op::Elementwise(Elementwise::Add), &[&x, &bias], order))
 }
 
-/// A reduction over source axes; over all pixels of an image it is a global pooling.
-fn reduce(layer_call: &mut LayerCall<'_, '_>, kind: PoolKind, fields: Fields<'_>) -> Lowered {
+/// `cast`. What follows computes in reals again, as Keras's layers do.
+fn cast(layer_call: &mut LayerCall<'_, '_>, fields: Fields<'_>) -> Lowered {
     let x = layer_call.input()?;
-    let x = if x.axes().is_none() { layer_call.plain(&x)? } else { x };
-    let rank = layer_call.rank(&x)?;
-    let keep_dims = fields.bool_or("keepdims", false)?;
-    let map = x.axes().unwrap_or_default();
-    let mut axes = match fields.integers("axis")? {
-        None => (0..rank).collect(),
-        Some(axes) => axes.into_iter().map(|axis| layer_call.axis(&x, axis)).collect::<Lowered<Vec<usize>>>()?,
+    let dtype = match fields.str("dtype")?.or(layer_call.literal(1, &["dtype"]).and_then(Value::as_str)) {
+        Some("float32") => DType::F32,
+        Some("float64") => DType::F64,
+        Some("float16") => DType::F16,
+        Some("bfloat16") => DType::BF16,
+        Some("int64") => DType::I64,
+        Some("int32") => DType::I32,
+        Some("int16") => DType::I16,
+        Some("int8") => DType::I8,
+        Some("uint64") => DType::U64,
+        Some("uint32") => DType::U32,
+        Some("uint16") => DType::U16,
+        Some("uint8") => DType::U8,
+        Some("bool") => DType::Bool,
+        Some(other) => return Err(Stop::Opaque(format!("a cast to {other} has no operator"))),
+        None => return Err(Stop::Opaque("what it casts to is not said".to_owned())),
     };
-    axes.sort_unstable();
-    axes.dedup();
-    let order = if keep_dims { x.order.clone() } else { order::without(&map, &axes) };
-    let pixels = rank == 4 && axes == [2, 3] && matches!(kind, PoolKind::Mean | PoolKind::Max);
-    let op = if pixels {
-        Op::GlobalPool(GlobalPool { kind, keep_dims })
-    } else {
-        Op::Reduce(Reduce { kind, axes, keep_dims })
-    };
-    Ok(layer_call.finish(op, &[&x], order))
+    let order = x.order.clone();
+    Ok(layer_call.finish(Op::Cast { dtype }, &[&x], order))
 }
 
 /// A reshape whose first size is the batch.

@@ -1,7 +1,7 @@
 //! Windows without weights: pooling, zero padding, cropping.
 
 use residua_ir::shape::window::Window;
-use residua_ir::{AvgPool, GlobalPool, MaxPool, Op, Pad, Pads, PoolKind};
+use residua_ir::{AvgPool, GlobalPool, MaxPool, Op, Pad, Padding, Pads, PoolKind, Reduce};
 
 use super::conv::padding;
 use crate::keras::layer_call::{LayerCall, Lowered, Val};
@@ -17,7 +17,14 @@ pub(super) fn windows(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
     if [kernel, strides].as_flattened().contains(&0) {
         return Err(layer_call.wrong("pool_size and strides must be at least 1"));
     }
-    let padding = padding(fields, &x, [0, 1].map(|i| Window { kernel: kernel[i], stride: strides[i], dilation: 1 }))?;
+    // Amounts are what classes of KerasHub that are written out say.
+    let stated = fields.get("padding").filter(|padding| padding.is_array());
+    let padding =
+        if let (Some(_), Some([[top, bottom], [left, right]])) = (stated, fields.margins("padding").ok().flatten()) {
+            Padding::Explicit(Pads { top, left, bottom, right })
+        } else {
+            padding(fields, &x, [0, 1].map(|i| Window { kernel: kernel[i], stride: strides[i], dilation: 1 }))?
+        };
     let op = if layer_call.layer.class == "MaxPooling2D" {
         Op::MaxPool(MaxPool { kernel, strides, padding, dilations: [1, 1], ceil_mode: false })
     } else {
@@ -35,6 +42,20 @@ pub(super) fn global(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
     let kind = if layer_call.layer.class == "GlobalMaxPooling2D" { PoolKind::Max } else { PoolKind::Mean };
     let order = if keep_dims { x.order.clone() } else { order::permuted(vec![0, 1]) };
     Ok(layer_call.finish(Op::GlobalPool(GlobalPool { kind, keep_dims }), &[&x], order))
+}
+
+/// `GlobalMaxPooling1D` and `GlobalAveragePooling1D`: over the steps of a sequence.
+pub(super) fn global_of_steps(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
+    let x = layer_call.input()?;
+    let x = if x.axes().is_none() { layer_call.plain(&x)? } else { x };
+    if layer_call.rank(&x)? != 3 {
+        return Err(layer_call.misfit("takes sequences of vectors (3 axes)"));
+    }
+    let keep_dims = layer_call.fields().bool_or("keepdims", false)?;
+    let axis = layer_call.axis(&x, if layer_call.is_channels_first()? { 2 } else { 1 })?;
+    let kind = if layer_call.layer.class == "GlobalMaxPooling1D" { PoolKind::Max } else { PoolKind::Mean };
+    let order = if keep_dims { x.order.clone() } else { order::without(&x.axes().unwrap_or_default(), &[axis]) };
+    Ok(layer_call.finish(Op::Reduce(Reduce { kind, axes: vec![axis], keep_dims }), &[&x], order))
 }
 
 /// The input with its axes where they lie, and where in the graph's value its rows and columns are. A layer that

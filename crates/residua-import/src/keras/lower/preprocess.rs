@@ -111,7 +111,7 @@ fn along(layer_call: &LayerCall<'_, '_>, tensor: &Tensor, x: &Val, kept: &[usize
 }
 
 /// A tensor over these source axes, seen as the graph's value lies, with size 1 elsewhere.
-fn broadcast(tensor: &Tensor, x: &Val, over: &[usize]) -> Result<Tensor, residua_ir::TensorError> {
+pub(super) fn broadcast(tensor: &Tensor, x: &Val, over: &[usize]) -> Result<Tensor, residua_ir::TensorError> {
     let axes = x.axes().unwrap_or_default();
     let mut shape = vec![1; axes.len()];
     for (&axis, &size) in over.iter().zip(tensor.shape()) {
