@@ -78,6 +78,18 @@ fn conv_difference(
         .or_else(|| differs("padding", padding(model, conv.node), padding(other_model, other.node)))
 }
 
+/// Whether a shortcut pools. A pool of single pixels leaves others out, as a slice with a step does.
+fn pools(model: &Checked, block: &Block) -> bool {
+    let takes_several = |op: &Op| match op {
+        Op::MaxPool(pool) => pool.kernel != [1, 1],
+        Op::AvgPool(pool) => pool.kernel != [1, 1],
+        _ => true,
+    };
+    let is_pool = |op: &Op| matches!(op, Op::MaxPool(_) | Op::AvgPool(_) | Op::LpPool(_) | Op::GlobalPool(_));
+    let ops = || block.path.nodes.iter().map(|&id| &model.graph().node(id).op);
+    block.path.pooled && !ops().any(|op| is_pool(op) && !takes_several(op))
+}
+
 fn block_difference(model: &Checked, block: &Block, other_model: &Checked, other: &Block) -> Option<String> {
     let name = match &block.hint {
         Some(hint) => format!("{} (`{hint}`)", block.name),
@@ -91,7 +103,9 @@ fn block_difference(model: &Checked, block: &Block, other_model: &Checked, other
         .or_else(|| differs("activation", text(&block.activation), text(&other.activation)))
         .or_else(|| differs("shortcut", text(&block.shortcut), text(&other.shortcut)))
         .or_else(|| differs("stride", block.stride.to_string(), other.stride.to_string()))
-        .or_else(|| differs("pool on the shortcut", text(&block.path.pooled), text(&other.path.pooled)))
+        .or_else(|| {
+            differs("pool on the shortcut", pools(model, block).to_string(), pools(other_model, other).to_string())
+        })
         .or_else(|| differs("gate", text(&block.squeeze_excite.is_some()), text(&other.squeeze_excite.is_some())))
         .or_else(|| differs("gate of another kind", text(&block.other_gate), text(&other.other_gate)))
         .or_else(|| differs("activations", block.activations.join(", "), other.activations.join(", ")))
