@@ -8,6 +8,7 @@
 pub mod anatomy;
 mod architecture;
 pub mod body;
+mod conventions;
 pub mod form;
 pub mod layout_fit;
 pub mod layouts;

@@ -5,11 +5,11 @@
 
 use super::keras::block;
 use super::library::PLAIN;
-use super::torchvision::BLOCK;
+use super::torchvision::{BLOCK, TORCH};
 use super::{Axes, Can, Headless, ModelClass, ModelLibrary, NamingLayout, Row};
 use crate::anatomy::BlockKind;
+use crate::conventions::{Conventions, Projections};
 use crate::form::StemForm;
-use crate::recipe::{Conventions, Projections, TORCH};
 use crate::slot::{Component, Position};
 
 pub(super) static LIBRARY: ModelLibrary = ModelLibrary {

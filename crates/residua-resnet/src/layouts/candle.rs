@@ -3,8 +3,8 @@
 //! (Source: candle-transformers 0.11, `resnet.rs`: stride on the 3x3, epsilon 1e-5, no biases, 3 channels.)
 
 use super::library::PLAIN;
+use super::torchvision::TORCH;
 use super::{Can, Headless, ModelClass, ModelLibrary};
-use crate::recipe::TORCH;
 
 pub(super) static LIBRARY: ModelLibrary = ModelLibrary {
     name: "candle",

@@ -5,8 +5,9 @@
 
 use super::keras::block;
 use super::library::PLAIN;
+use super::torchvision::TORCH;
 use super::{Axes, Can, Headless, ModelClass, ModelLibrary, NamingLayout};
-use crate::recipe::{Conventions, TORCH};
+use crate::conventions::Conventions;
 use crate::slot::{Component, Position};
 
 pub(super) static LIBRARY: ModelLibrary = ModelLibrary {

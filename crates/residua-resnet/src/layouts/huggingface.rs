@@ -7,9 +7,10 @@ use residua_ir::Activation;
 
 use super::keras::block;
 use super::library::{Inner, PLAIN};
+use super::torchvision::TORCH;
 use super::{Axes, Can, Headless, ModelClass, ModelLibrary, NamingLayout};
 use crate::anatomy::{ActivationOrder, BlockKind, Reads};
-use crate::recipe::{Conventions, Norms, PoolEdge, TORCH};
+use crate::conventions::{Conventions, Norms, PoolEdge};
 use crate::slot::{Component, Position};
 
 pub(super) static LIBRARY: ModelLibrary = ModelLibrary {

@@ -1,12 +1,14 @@
 //! How Keras names layers: its Applications in both generations, and the names it makes up on its own.
 
+use residua_ir::Activation;
+
 use crate::slot::{Component, Field, Position};
 
 use super::library::PLAIN;
 use super::{Axes, Can, Headless, ModelClass, ModelLibrary, NamingLayout};
-use crate::anatomy::{ActivationOrder, BlockKind};
+use crate::anatomy::{ActivationOrder, BlockKind, Reads};
+use crate::conventions::{Biases, Conventions, Framework, Norms, PoolEdge, Projections};
 use crate::form::StrideIn;
-use crate::recipe::{APPLICATIONS, APPLICATIONS_V2};
 
 pub(super) const fn block(component: Component) -> Position {
     Position::Block { stage: 0, block: 0, component }
@@ -185,6 +187,40 @@ pub fn fields(class: &str) -> &'static [(Field, &'static str)] {
         _ => &[],
     }
 }
+
+pub(crate) const APPLICATIONS: Conventions = Conventions {
+    layout: &KERAS_APPLICATIONS_V1,
+    framework: Framework::Keras,
+    norms: Norms::Batch,
+    epsilon: 1.001e-5,
+    activation: Activation::RELU,
+    inner_activation: None,
+    biases: Biases::All,
+    gate_biases: true,
+    standardised: None,
+    stem_norm: true,
+    pool_edge: PoolEdge::Zeros,
+    first_stride: 1,
+    projections: Projections::FirstBottleneck,
+    shortcut_norm: true,
+    shortcut_reads: Reads::Raw,
+    pad_layers: true,
+};
+
+pub(crate) const APPLICATIONS_V2: Conventions = Conventions {
+    layout: &KERAS_APPLICATIONS_V2,
+    biases: Biases::BeforeSums,
+    stem_norm: false,
+    shortcut_norm: false,
+    shortcut_reads: Reads::Preactivated,
+    ..APPLICATIONS
+};
+
+pub(crate) const APPLICATIONS_OLD: Conventions =
+    Conventions { layout: &KERAS_APPLICATIONS_OLD, epsilon: 1e-3, ..APPLICATIONS };
+
+pub(crate) const CIFAR: Conventions =
+    Conventions { layout: &KERAS_AUTO, epsilon: 1e-3, shortcut_norm: false, pad_layers: false, ..APPLICATIONS };
 
 #[cfg(test)]
 mod tests {

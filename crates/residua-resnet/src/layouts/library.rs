@@ -1,12 +1,12 @@
-//! Model zoos: collections of model code that read weights under names of their own.
+//! Model libraries: collections of model code that read weights under names of their own.
 //!
 //! A [`ModelLibrary`] is what `--layout` names. Each [`ModelClass`] in it says which names it reads, what its code settles
 //! (padding, epsilons, where the stride is), and what of a form it can build at all. Weights say none of that, which is
 //! why a file can fit a class by its shapes and be another function there.
 
 use crate::anatomy::{ActivationOrder, BlockKind};
+use crate::conventions::{Conventions, Norms};
 use crate::form::{Form, StageForm, StemForm, StrideIn};
-use crate::recipe::{Conventions, Norms};
 
 use super::NamingLayout;
 

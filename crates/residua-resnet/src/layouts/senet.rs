@@ -7,11 +7,11 @@
 
 use super::keras::block;
 use super::library::PLAIN;
-use super::torchvision::{self, BLOCK, SHORTCUT};
+use super::torchvision::{self, BLOCK, SHORTCUT, TORCH};
 use super::{Axes, Can, Headless, ModelClass, ModelLibrary, NamingLayout, Row};
 use crate::anatomy::BlockKind;
+use crate::conventions::{Conventions, PoolEdge};
 use crate::form::StemForm;
-use crate::recipe::{Conventions, PoolEdge, TORCH};
 use crate::slot::{Component, Position};
 
 pub(super) static LIBRARY: ModelLibrary = ModelLibrary {

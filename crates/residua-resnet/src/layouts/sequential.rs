@@ -7,9 +7,10 @@
 
 use super::keras::block;
 use super::library::PLAIN;
+use super::torchvision::TORCH;
 use super::{Axes, Can, Headless, ModelClass, ModelLibrary, NamingLayout, Row};
+use crate::conventions::Conventions;
 use crate::form::StemForm;
-use crate::recipe::{Conventions, TORCH};
 use crate::slot::{Component, Position};
 
 pub(super) static LIBRARY: ModelLibrary = ModelLibrary {

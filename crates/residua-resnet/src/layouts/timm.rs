@@ -6,11 +6,11 @@
 
 use super::keras::block;
 use super::library::PLAIN;
-use super::torchvision::{BLOCK, POOLED_SHORTCUT, SHORTCUT};
+use super::torchvision::{BLOCK, POOLED_SHORTCUT, SHORTCUT, TORCH};
 use super::{Axes, Can, Headless, ModelClass, ModelLibrary, NamingLayout, Row};
 use crate::anatomy::{ActivationOrder, Reads};
+use crate::conventions::{Biases, Conventions, Norms, PoolEdge, Projections};
 use crate::form::StemForm;
-use crate::recipe::{Biases, Conventions, Norms, PoolEdge, Projections, TORCH};
 use crate::slot::{Component, Position};
 
 pub(super) static LIBRARY: ModelLibrary = ModelLibrary {

@@ -1,10 +1,13 @@
 //! torchvision's ResNet, ResNeXt and wide ResNet: the names that most PyTorch code has taken over.
 
+use residua_ir::Activation;
+
 use super::keras::block;
 use super::library::PLAIN;
 use super::{Axes, Can, Headless, ModelClass, ModelLibrary, NamingLayout, Row};
+use crate::anatomy::Reads;
+use crate::conventions::{Biases, Conventions, Framework, Norms, PoolEdge, Projections};
 use crate::form::StemForm;
-use crate::recipe::TORCH;
 use crate::slot::{Component, Position};
 
 pub(super) static LIBRARY: ModelLibrary = ModelLibrary {
@@ -81,3 +84,23 @@ pub(super) const POOLED_SHORTCUT: &[Row] = &[
 /// Pool and classifier.
 pub(super) const HEAD: &[Row] =
     &[(Position::HeadPool, "avgpool"), (Position::Flatten, "flatten"), (Position::Dense(0), "fc")];
+
+/// What torchvision's ResNet settles, and nearly all that came after it.
+pub(crate) const TORCH: Conventions = Conventions {
+    layout: &TORCHVISION,
+    framework: Framework::Torch,
+    norms: Norms::Batch,
+    epsilon: 1e-5,
+    activation: Activation::RELU,
+    inner_activation: None,
+    biases: Biases::None,
+    gate_biases: true,
+    standardised: None,
+    stem_norm: true,
+    pool_edge: PoolEdge::Nothing,
+    first_stride: 1,
+    projections: Projections::WhereChanged,
+    shortcut_norm: true,
+    shortcut_reads: Reads::Raw,
+    pad_layers: false,
+};

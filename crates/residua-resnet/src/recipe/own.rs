@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 
 use residua_ir::{Activation, Pads};
 
+use crate::conventions::{Conventions, PoolEdge};
+
 /// What one layer has of its own; [`None`] where it has what form and conventions say.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Own {
@@ -117,5 +119,17 @@ impl Pace {
     pub fn dilations(&self, stage: usize, block: usize) -> Dilations {
         let stage = self.dilations.get(stage).map_or(&[][..], |blocks| &blocks[..]);
         stage.get(block).or(stage.last()).copied().unwrap_or(Dilations::NONE)
+    }
+}
+
+impl Conventions {
+    /// The pool behind a stem that has one: maxima of 3x3 with stride 2.
+    #[must_use]
+    pub fn stem_pool(&self) -> Pool {
+        match self.pool_edge {
+            PoolEdge::Nothing => Pool::square(3, 2, 1),
+            PoolEdge::Zeros => Pool::square(3, 2, 0),
+            PoolEdge::Ceil => Pool { ceil: true, ..Pool::square(3, 2, 0) },
+        }
     }
 }

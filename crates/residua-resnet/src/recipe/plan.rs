@@ -15,8 +15,36 @@ use super::{
 };
 use crate::anatomy::{ActivationOrder, BlockKind, Reads};
 use crate::form::{StageForm, StemForm, StrideIn};
-use crate::layouts::snake_case;
+use crate::layouts::{keras_order, snake_case};
 use crate::slot::{Component, Position};
+
+impl Recipe {
+    /// All layers, each after those that it reads: in the order in which Keras lists them, or in that of the forward
+    /// pass.
+    #[must_use]
+    pub fn layers(&self) -> Vec<Layer> {
+        let created = Plan::of(self);
+        if self.conventions.framework == Framework::Torch {
+            return created;
+        }
+        let inputs: Vec<Vec<usize>> = created.iter().map(|layer| layer.inputs.clone()).collect();
+        let order = keras_order(&inputs, inputs.len() - 1);
+        let mut moved = vec![0; created.len()];
+        for (new, &old) in order.iter().enumerate() {
+            moved[old] = new;
+        }
+        let mut created: Vec<Option<Layer>> = created.into_iter().map(Some).collect();
+        let in_order = order.iter().filter_map(|&old| created[old].take());
+        in_order
+            .map(|mut layer| {
+                for input in &mut layer.inputs {
+                    *input = moved[*input];
+                }
+                layer
+            })
+            .collect()
+    }
+}
 
 /// Layers in the order in which the model's code makes them.
 pub(super) struct Plan<'a> {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use residua_ir::{Checked, DType, Endian, GraphError, LazyBytes, Source, Tensor, TensorError, validate};
 
 use super::*;
-use crate::anatomy::{Anatomy, ShortcutKind};
+use crate::anatomy::{Anatomy, Reads, ShortcutKind};
 use crate::architecture::analyse;
 use crate::form::Family;
 

@@ -5,8 +5,9 @@ use residua_ir::{Activation, Checked, DType, GraphError, Op, Padding, Pads, Sour
 
 use super::tests::{built, parameters};
 use super::*;
-use crate::anatomy::{Anatomy, ShortcutKind};
+use crate::anatomy::{Anatomy, Reads, ShortcutKind};
 use crate::architecture::analyse;
+use crate::layouts::{KERAS_AUTO, TORCH};
 use crate::slot::{Component, Field};
 
 /// timm's pre-activated networks.
