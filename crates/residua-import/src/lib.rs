@@ -9,6 +9,7 @@
 //!
 //! Not done here: shapes are not checked against each other beyond what binding needs; that is [`residua_ir::validate()`].
 
+mod config_json;
 mod cycles;
 mod error;
 pub mod keras;

@@ -20,6 +20,7 @@ use residua_ir::preparation::{Preparation, PreparationError, Stated};
 use residua_ir::{Graph, Hint};
 use serde_json::Value;
 
+use crate::config_json::config_json;
 use crate::error::{Error, Result};
 
 pub(crate) use buffers::{of_tensors, says_values};
@@ -62,7 +63,7 @@ pub(crate) fn read_beside(source: &ModelSource, config: Option<Option<&Path>>, g
         break;
     }
     let config = match named {
-        Some(config) => Some((crate::state_dict::read_config(config)?, true)),
+        Some(config) => Some((config_json(config)?, true)),
         // Where it is no JSON, the reader of the container has said so.
         None => json(source, CONFIG).unwrap_or_default(),
     };

@@ -9,7 +9,7 @@ use residua_ir::Hint;
 use residua_resnet::anatomy::BlockKind;
 use residua_resnet::recognise::{Choice, Given, Recognised, STRIDES};
 
-use super::prefix::Network;
+use super::network::Network;
 
 /// The part of torchvision's networks that is the body.
 const BODY: &str = "backbone";

@@ -13,7 +13,7 @@ use residua_resnet::recognise::{Entry, Recognised};
 
 use super::fastai;
 use super::heads::{Modules, are_heads, module_of};
-use super::prefix::{Asked, Failure, Network, Outside, shared};
+use super::network::{Asked, Failure, Network, Outside, shared};
 
 /// Levels of modules above a network.
 const LEVELS: usize = 8;

@@ -6,7 +6,8 @@ use residua_formats::NamedTensor;
 use residua_formats::torch::StateDict;
 use residua_ir::{Hint, Shown, Unused};
 
-use super::prefix::{self, Asked, Failure, Network, Outside};
+use super::network::{self, Asked, Failure, Network, Outside};
+use super::prefix;
 use super::{faults, modules, refused};
 use crate::error::{Error, Result};
 
@@ -158,8 +159,8 @@ impl<'a> Found<'a> {
     /// All networks, by the paths under which they can be asked for.
     fn candidates(&self, dicts: &[&StateDict]) -> Vec<String> {
         let networks = self.networks.iter().map(|network| {
-            let names: Vec<String> = network.names.iter().map(|tensor| prefix::uncompiled(&tensor.name)).collect();
-            path(dicts, network.dict, &prefix::shared(names.iter().map(String::as_str)))
+            let names: Vec<String> = network.names.iter().map(|tensor| network::uncompiled(&tensor.name)).collect();
+            path(dicts, network.dict, &network::shared(names.iter().map(String::as_str)))
         });
         let parts = self
             .failures
@@ -278,5 +279,5 @@ fn no_network(dicts: &[&StateDict], failures: &[(&StateDict, Failure)], asked: &
 
 /// Whether a module on the path of a tensor has this name or path.
 fn is_called(tensor: &NamedTensor, path: &str) -> bool {
-    format!(".{}.", prefix::uncompiled(&tensor.name)).contains(&format!(".{path}."))
+    format!(".{}.", network::uncompiled(&tensor.name)).contains(&format!(".{path}."))
 }

@@ -2,7 +2,7 @@
 
 use residua_ir::Shown;
 
-use super::prefix::Near;
+use super::network::Near;
 
 /// Tensors of each kind that are named.
 const SHOWN: usize = 3;

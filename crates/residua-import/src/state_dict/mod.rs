@@ -17,6 +17,7 @@ mod faults;
 mod heads;
 mod masks;
 mod modules;
+mod network;
 mod prefix;
 mod readers;
 mod refused;
@@ -25,7 +26,6 @@ mod step;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use residua_formats::NamedTensor;
 use residua_formats::safetensors::SafetensorsFile;
@@ -38,10 +38,11 @@ use residua_resnet::{Field, Position, Slot, recognise};
 use serde_json::Value;
 
 use crate::LoadOptions;
+use crate::config_json::config_json;
 use crate::error::{Error, Result};
 use crate::preparation;
 use config::Config;
-use prefix::{Asked, Network};
+use network::{Asked, Network};
 
 /// A file of state dicts, whatever its container.
 struct Checkpoint {
@@ -127,7 +128,7 @@ fn hints(metadata: &BTreeMap<String, String>, given: &mut Given) -> Result<()> {
 fn network(checkpoint: Checkpoint, name: &str, options: &LoadOptions) -> Result<Graph> {
     let Checkpoint { state_dicts, mut source, mut unused, config } = checkpoint;
     let config = match &options.config {
-        Some(path) => Some(read_config(path)?),
+        Some(path) => Some(config_json(path)?),
         None => config,
     };
     let config = config.as_ref().map(|value| Config::read(value, &mut source.notes)).transpose()?.flatten();
@@ -235,17 +236,6 @@ fn stated_head<'a>(
             None
         }
     }
-}
-
-pub(crate) fn read_config(path: &Path) -> Result<Value> {
-    let wrong = |found: String| Error::Config {
-        at: path.to_string_lossy().into_owned().into(),
-        expected: "a configuration in JSON".into(),
-        found: found.into(),
-    };
-    let text = residua_ir::files::read(path, residua_ir::budget::Limit::JsonBytes)
-        .map_err(|error| wrong(error.to_string()))?;
-    serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))
 }
 
 /// The network of the same tensors, told with more that is known.

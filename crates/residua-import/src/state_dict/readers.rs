@@ -14,7 +14,7 @@ use residua_resnet::layouts::Headless;
 use residua_resnet::recognise::{Choice, Given};
 
 use super::heads::module_of;
-use super::prefix::{Network, shared, uncompiled};
+use super::network::{Network, shared, uncompiled};
 
 /// So many stages read are a pyramid's.
 const PYRAMID: usize = 3;

@@ -6,7 +6,7 @@
 use residua_formats::torch::StateDict;
 use residua_ir::{Hint, Shown, Unused};
 
-use super::prefix::Asked;
+use super::network::Asked;
 use crate::error::Error;
 
 /// What to do where weights do not say what is computed beside them.

@@ -6,7 +6,7 @@ use residua_ir::{DType, Tensor};
 use residua_resnet::recognise::Given;
 
 use super::choose;
-use super::prefix::Asked;
+use super::network::Asked;
 
 /// Names and shapes of a thin ResNet-18 as torchvision has them.
 fn resnet18(prefix: &str) -> Vec<NamedTensor> {

@@ -12,6 +12,7 @@
 mod block;
 mod dense;
 mod flow;
+mod hidden;
 mod parts;
 mod path;
 mod source;
@@ -55,7 +56,7 @@ pub(crate) fn find(model: &Typed) -> Anatomy {
         elsewhere: sums.blocks.len() - blocks.len(),
         merges: trunk.merges,
         inner_merges: trunk.inner_merges,
-        hidden: unseen::hidden(&flow, &trunk, &blocks),
+        hidden: hidden::of(&flow, &trunk, &blocks),
         given_up: flow.given_up(),
         blocks,
     }

@@ -15,7 +15,7 @@ use residua_resnet::{Field, Position, Slot};
 
 use super::class::{Class, class};
 use crate::state_dict::bodies::cuts;
-use crate::state_dict::prefix::{Network, uncompiled};
+use crate::state_dict::network::{Network, uncompiled};
 use crate::state_dict::step::Step;
 
 /// Containers whose items run one behind the other.

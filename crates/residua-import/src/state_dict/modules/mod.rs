@@ -20,7 +20,7 @@ use residua_resnet::recipe::HeadPool;
 use residua_resnet::recognise::{Choice, Entry, Given, GivenStem, Recognised};
 use residua_resnet::{Component, Position, recognise};
 
-use super::prefix::{self, Network};
+use super::network::{self, Network};
 use crate::error::{Error, Result};
 use class::{Class, class};
 
@@ -67,7 +67,7 @@ impl<'a> Tree<'a> {
 
     /// The path of a module in the network; [`None`] for what lies outside of it.
     fn within(&self, module: &Module) -> Option<String> {
-        prefix::uncompiled(&module.path).strip_prefix(self.prefix).map(str::to_owned)
+        network::uncompiled(&module.path).strip_prefix(self.prefix).map(str::to_owned)
     }
 
     /// The place of a module, where the layout has a name for it.
@@ -141,7 +141,7 @@ fn by_class(tree: &Tree, network: &Network, given: &Given) -> Option<Recognised>
     let root = tree
         .modules
         .iter()
-        .find(|module| format!("{}.", prefix::uncompiled(&module.path)).trim_start_matches('.') == tree.prefix)?;
+        .find(|module| format!("{}.", network::uncompiled(&module.path)).trim_start_matches('.') == tree.prefix)?;
     let (_, library) = LIBRARIES.iter().find(|(start, _)| root.class.starts_with(start))?;
     let library = given
         .library
