@@ -3,6 +3,7 @@
 //! [`infer`] gives the type of each result of an operator; nothing else in the workspace computes shapes.
 
 mod dim;
+mod error;
 mod infer;
 pub mod range;
 pub mod window;
@@ -12,7 +13,8 @@ use std::fmt;
 use crate::tensor::DType;
 
 pub use dim::Dim;
-pub use infer::{ShapeError, infer};
+pub use error::ShapeError;
+pub use infer::infer;
 
 /// Sizes of the axes of a value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

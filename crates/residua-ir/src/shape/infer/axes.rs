@@ -1,7 +1,7 @@
 //! Operators that move elements, repeat them, or only name their axes otherwise.
 
-use super::super::{Dim, Shape, TensorType};
-use super::{Result, ShapeError, arity, axes_in_range, axis_in_range, broadcast, one_kind, remove_axes};
+use super::super::{Dim, Shape, ShapeError, TensorType};
+use super::{Result, arity, axes_in_range, axis_in_range, broadcast, one_kind, remove_axes};
 use crate::op::extent::shape_of;
 use crate::op::{Border, Extent, PadAxes, ReshapeDim, Resize};
 

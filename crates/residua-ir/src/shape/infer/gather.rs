@@ -1,8 +1,8 @@
 //! Operators that gather elements.
 
 use super::super::range::Range;
-use super::super::{Dim, Shape, TensorType};
-use super::{Result, ShapeError, arity, axis_in_range, integer, one_kind};
+use super::super::{Dim, Shape, ShapeError, TensorType};
+use super::{Result, arity, axis_in_range, integer, one_kind};
 use crate::op::Extent;
 use crate::op::extent::Resolved;
 

@@ -1,7 +1,7 @@
 //! Normalisations.
 
-use super::super::{Dim, Shape, TensorType};
-use super::{Result, ShapeError, arity, axes_in_range, expect_shape};
+use super::super::{Dim, Shape, ShapeError, TensorType};
+use super::{Result, arity, axes_in_range, expect_shape};
 use crate::op::{LayerNorm, Lrn};
 
 /// Channels of a normalised value: axis 1, or the last axis of a matrix, which is the same one.

@@ -1,7 +1,7 @@
 //! Matrix products.
 
-use super::super::{Shape, TensorType};
-use super::{Result, ShapeError, arity, broadcast, expect_shape, rank};
+use super::super::{Shape, ShapeError, TensorType};
+use super::{Result, arity, broadcast, expect_shape, rank};
 
 pub(super) fn linear(operands: &[TensorType]) -> Result<Shape> {
     arity(operands, 2, 3)?;

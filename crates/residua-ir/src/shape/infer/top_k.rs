@@ -1,7 +1,7 @@
 //! Operators that rank elements.
 
-use super::super::{Dim, Shape, TensorType};
-use super::{Result, ShapeError, arity, axis_in_range, number, remove_axes};
+use super::super::{Dim, Shape, ShapeError, TensorType};
+use super::{Result, arity, axis_in_range, number, remove_axes};
 use crate::op::{ArgExtremum, TopK};
 
 pub(super) fn arg_extremum(arg: &ArgExtremum, operands: &[TensorType]) -> Result<Shape> {

@@ -1,8 +1,8 @@
 //! Convolutions, pools and the padding of images.
 
 use super::super::window::{Window, output_size, same_output_size};
-use super::super::{Dim, Shape, TensorType};
-use super::{Result, ShapeError, arity, expect_shape, rank};
+use super::super::{Dim, Shape, ShapeError, TensorType};
+use super::{Result, arity, expect_shape, rank};
 use crate::op::{Conv, ConvTranspose, Pad, Padding};
 
 /// Height and width of a window operator's result.
