@@ -11,39 +11,12 @@ use crate::error::{Context, Error, Result};
 use residua_exec::compare::difference;
 use residua_exec::{Array, Executor, Options, Precision};
 use residua_ir::{Checked, DType, Tensor, ValueId};
-use serde::Serialize;
 
 use super::compared_values::compared_values;
 use super::finite::{self, Traced};
 use super::run::{taken, top1};
-use super::verification::{Verdict, Verification, agree};
+use super::verification::{Beyond, CostInType, Verdict, Verification, agree};
 use super::{Both, Relation, Settings, interface};
-
-/// What computing in the type that was written gives.
-#[derive(Debug, Clone, Serialize)]
-pub struct CostInType {
-    /// The type.
-    pub dtype: DType,
-    /// Largest absolute difference from the source over all outputs.
-    pub max_abs: f64,
-    /// Smallest cosine over all outputs.
-    pub cosine: f64,
-    /// Whether the best class stays the same.
-    pub top1_agree: Option<bool>,
-    /// The first layer that gives values which the type does not hold.
-    pub beyond: Option<Beyond>,
-}
-
-/// Values that a type does not hold.
-#[derive(Debug, Clone, Serialize)]
-pub struct Beyond {
-    /// The layer that gives them.
-    pub layer: String,
-    /// How many they are.
-    pub count: usize,
-    /// The largest magnitude.
-    pub largest: f64,
-}
 
 /// A narrow float type, in which numbers are lost that f32 has.
 fn is_narrow(dtype: DType) -> bool {

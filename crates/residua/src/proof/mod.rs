@@ -50,7 +50,7 @@ use examined::Examined;
 use finite::Traced;
 pub use golden::{Golden, golden};
 pub use identical::{Identical, Structure, Unalike, structure};
-pub use in_types::{Beyond, CostInType, hold_in_types};
+pub use in_types::hold_in_types;
 use interface::Interface;
 pub use interface::{Written, WrittenInterface};
 pub use layers::Failing;
@@ -59,7 +59,8 @@ use one_by_one::OneByOne;
 pub(crate) use probe::uniform;
 use run::{Run, run, top1};
 pub use verification::{
-    Divergence, EndToEnd, LayerDifference, NonFiniteValues, OutputDifference, RoundingCost, Verdict, Verification,
+    Beyond, CostInType, Divergence, EndToEnd, LayerDifference, NonFiniteValues, OutputDifference, RoundingCost,
+    Verdict, Verification,
 };
 use verification::{Method, agree};
 

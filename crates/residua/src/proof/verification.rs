@@ -1,11 +1,10 @@
 //! The result of holding two models against each other.
 
-use residua_ir::{Checked, Name};
+use residua_ir::{Checked, DType, Name};
 use serde::Serialize;
 
 use super::compared_values::{ComparedValue, compared_values};
 use super::identical::{Identical, Unalike};
-use super::in_types::CostInType;
 
 /// Whether the models are the same function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -294,4 +293,30 @@ pub(super) fn agree(so_far: Option<bool>, here: Option<bool>) -> Option<bool> {
         (Some(a), Some(b)) => Some(a && b),
         (a, b) => a.or(b),
     }
+}
+
+/// What computing in the type that was written gives.
+#[derive(Debug, Clone, Serialize)]
+pub struct CostInType {
+    /// The type.
+    pub dtype: DType,
+    /// Largest absolute difference from the source over all outputs.
+    pub max_abs: f64,
+    /// Smallest cosine over all outputs.
+    pub cosine: f64,
+    /// Whether the best class stays the same.
+    pub top1_agree: Option<bool>,
+    /// The first layer that gives values which the type does not hold.
+    pub beyond: Option<Beyond>,
+}
+
+/// Values that a type does not hold.
+#[derive(Debug, Clone, Serialize)]
+pub struct Beyond {
+    /// The layer that gives them.
+    pub layer: String,
+    /// How many they are.
+    pub count: usize,
+    /// The largest magnitude.
+    pub largest: f64,
 }
