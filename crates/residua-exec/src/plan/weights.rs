@@ -6,7 +6,7 @@
 use pulp::Arch;
 use residua_ir::{Checked, DType, IdentityReason, Node, NodeId, Op};
 
-use super::Scene;
+use super::{Scene, tensor_of};
 use super::fuse::Group;
 use crate::element::Element;
 use crate::error::ExecError;
@@ -132,6 +132,9 @@ fn weights<T: Element>(
             None => return Ok(None),
         },
     };
+    if let Some((tensor, _)) = tensor_of(scene.model, node.inputs[1]) {
+        tensor.let_go();
+    }
     let own = match node.inputs.get(2).map(|&id| scene.exact(id)) {
         Some(None) => return Ok(None),
         Some(Some(values)) => Some(values?),

@@ -64,6 +64,35 @@ pub fn read_again(part: &[u8], out: &mut [u8]) -> Option<io::Result<()>> {
     read_at(&file, start, out)
 }
 
+/// Bytes from which on pages are let go: of fewer, little is in pages of their own.
+const WORTH: usize = 32 << 10;
+
+/// Lets the pages go that lie wholly in a part of a mapped file, as far as this process is concerned: it is not to be looked
+/// at soon, and is read from the file again where it is. Nothing for other bytes, and on systems other than Linux.
+pub fn let_go(part: &[u8]) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if part.len() >= WORTH {
+        shrunk::while_mapped(part, || drop_pages(part));
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = (part, WORTH);
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[expect(unsafe_code, reason = "std says nothing to the system about memory")]
+fn drop_pages(part: &[u8]) {
+    // SAFETY: asks for a number.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(0).max(1);
+    let first = part.as_ptr().addr().next_multiple_of(page) - part.as_ptr().addr();
+    let len = part.len().saturating_sub(first) / page * page;
+    if len > 0 {
+        let start = part.as_ptr().wrapping_add(first).cast_mut().cast();
+        // SAFETY: the range lies in a map that is there for the time of the call, which is private, of a file, and never written
+        // to: what is dropped is read from the file again. Where that fails, everything stays as it is.
+        unsafe { libc::madvise(start, len, libc::MADV_DONTNEED) };
+    }
+}
+
 #[cfg(unix)]
 fn read_at(file: &File, start: u64, out: &mut [u8]) -> Option<io::Result<()>> {
     Some(std::os::unix::fs::FileExt::read_exact_at(file, out, start))

@@ -14,7 +14,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::budget::Limit;
-pub use map::{MAPPED_FROM, map_file, read_again};
+pub use map::{MAPPED_FROM, let_go, map_file, read_again};
 
 /// Opens a file for reading, and remembers that it is read.
 ///

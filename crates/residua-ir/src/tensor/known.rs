@@ -2,10 +2,15 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::{DType, Endian, Storage, Tensor, TensorError};
+use super::{DType, Endian, Storage, Tensor, TensorError, element_count};
+use crate::files;
 
 /// Elements that a fingerprint is made of, at most.
 const SAMPLED: usize = 16;
+/// The same for a tensor of more than [`LARGE`] bytes: each is on a page of its own, and the system maps those around it
+/// as well, so that many of them make most of a file count as memory of this process.
+const FEW: usize = 3;
+const LARGE: usize = 64 << 10;
 
 impl Tensor {
     /// Whether the magnitude of every element is a number up to this limit.
@@ -13,19 +18,24 @@ impl Tensor {
     /// # Errors
     /// [`TensorError::Source`] where a file is damaged.
     pub fn is_within(&self, limit: f32) -> Result<bool, TensorError> {
-        if let (Storage::Mapped(bytes), DType::F32, []) = (&self.storage, self.stored, &self.casts[..])
-            && self.byte_len() == bytes.len()
-        {
-            // All that is stored, in whatever order: without its sign, a number is larger where its bits are.
-            let magnitude = |bytes: [u8; 4]| match self.endian {
-                Endian::Little => u32::from_le_bytes(bytes) << 1,
-                Endian::Big => u32::from_be_bytes(bytes) << 1,
+        if self.stored == DType::F32 && self.casts.is_empty() && self.len() == element_count(&self.stored_shape)? {
+            let largest = match self.largest.get() {
+                Some(largest) => *largest,
+                None => {
+                    let found = largest(&self.stored_bytes()?, self.endian);
+                    *self.largest.get_or_init(|| found)
+                }
             };
-            let (elements, _) = bytes.as_chunks::<4>();
-            let largest = elements.iter().fold(0, |largest, &element| magnitude(element).max(largest));
-            return Ok(largest <= limit.to_bits() << 1);
+            return Ok(largest <= limit);
         }
         Ok(self.to_f64()?.into_iter().all(|value| value.abs() <= f64::from(limit)))
+    }
+
+    /// Says that its elements are not asked for soon: where they lie in a mapped file, they need no memory until they are.
+    pub fn let_go(&self) {
+        if let Storage::Mapped(bytes) = &self.storage {
+            files::let_go(bytes);
+        }
     }
 
     /// A number from a few elements, which tells tensors apart that are likely to differ. Never to be trusted: others may have
@@ -38,9 +48,10 @@ impl Tensor {
             return 0;
         }
         let (len, size) = (self.len(), self.stored.size());
-        for sample in 0..SAMPLED.min(len) {
-            // The first and the last are among them.
-            let flat = if len <= SAMPLED { sample } else { sample * ((len - 1) / (SAMPLED - 1)) };
+        let most = if self.byte_len() > LARGE { FEW } else { SAMPLED };
+        for sample in 0..most.min(len) {
+            // The first and about the last are among them.
+            let flat = if len <= most { sample } else { sample * ((len - 1) / (most - 1)) };
             let mut rest = flat;
             let mut at = self.offset;
             for (&dim, &stride) in self.dims.iter().zip(&self.strides).rev() {
@@ -55,6 +66,17 @@ impl Tensor {
         }
         hasher.finish()
     }
+}
+
+/// The largest magnitude of all elements, in whatever order they lie; NaN where one is no number.
+fn largest(bytes: &[u8], endian: Endian) -> f32 {
+    // Without its sign, a number is larger where its bits are, and NaN is beyond infinity.
+    let magnitude = |bytes: [u8; 4]| match endian {
+        Endian::Little => u32::from_le_bytes(bytes) << 1,
+        Endian::Big => u32::from_be_bytes(bytes) << 1,
+    };
+    let (elements, _) = bytes.as_chunks::<4>();
+    f32::from_bits(elements.iter().fold(0, |largest, &element| magnitude(element).max(largest)) >> 1)
 }
 
 #[cfg(test)]
@@ -91,6 +113,10 @@ mod tests {
             {
                 assert_eq!(of(value, endian).is_within(4.0).unwrap(), within, "{value}");
                 assert_eq!(of(value, endian).cast(DType::F64).is_within(4.0).unwrap(), within, "{value}");
+                // Whoever has looked at all values before knows as much.
+                let seen = of(value, endian);
+                seen.statistics().unwrap();
+                assert_eq!(seen.reshape(&[1, 3]).unwrap().is_within(4.0).unwrap(), within, "{value}");
             }
         }
     }

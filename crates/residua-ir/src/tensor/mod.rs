@@ -20,7 +20,7 @@ mod strided;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -155,6 +155,8 @@ pub struct Tensor {
     offset: usize,
     casts: Vec<DType>,
     transforms: Vec<Transform>,
+    /// The largest magnitude of all stored elements, once somebody has seen them all; that of every view.
+    largest: Arc<OnceLock<f32>>,
 }
 
 impl fmt::Debug for Tensor {
@@ -228,6 +230,7 @@ impl Tensor {
             offset: 0,
             casts: Vec::new(),
             transforms: Vec::new(),
+            largest: Arc::default(),
         }
     }
 

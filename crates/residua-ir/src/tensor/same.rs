@@ -283,6 +283,9 @@ mod tests {
         files::read_again(&map[60..160], &mut read).unwrap().unwrap();
         assert_eq!(read, bytes[60..160]);
         assert!(files::read_again(&bytes[60..160], &mut read).is_none(), "it is in no file");
+        back.let_go();
+        files::let_go(&bytes);
+        assert_eq!(map[..], bytes[..], "it is read again where it is looked at");
         fs::File::options().write(true).open(&path).unwrap().set_len(1000).unwrap();
         assert!(source.first_difference(&back).unwrap_err().to_string().contains("cannot be read again"));
     }

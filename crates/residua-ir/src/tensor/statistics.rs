@@ -339,6 +339,7 @@ impl Tensor {
                 } else {
                     Arch::new().dispatch(SideBySide { values, count, found: &mut found });
                 }
+                self.remember(&found);
             }
             Lie::InRows | Lie::SideBySide | Lie::Otherwise
                 if matches!(self.dtype(), DType::F32 | DType::F16 | DType::BF16) =>
@@ -355,6 +356,17 @@ impl Tensor {
             found.channels.clear();
         }
         Ok(found)
+    }
+
+    /// Notes the largest of all values, which were seen as they are stored.
+    #[expect(clippy::cast_possible_truncation, reason = "they are values of f32")]
+    fn remember(&self, found: &Statistics) {
+        let largest = match (found.nan, found.infinite) {
+            (0, 0) => found.max.max(-found.min) as f32,
+            (0, _) => f32::INFINITY,
+            (_, _) => f32::NAN,
+        };
+        let _ = self.largest.set(largest);
     }
 
     fn lie(&self, count: usize) -> Lie {

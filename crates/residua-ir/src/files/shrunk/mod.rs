@@ -22,6 +22,9 @@ use crate::name::printable;
 
 /// Most files whose name the handler knows; of more, it says that a mapped file was it.
 const SLOTS: usize = 1024;
+/// Most mapped files that stay open to be read again; of the others each read opens its own. A process may have a thousand
+/// files open, or fewer, and a model may lie in as many.
+const OPEN: usize = 64;
 /// Most bytes of a message.
 const TEXT: usize = 512;
 
@@ -75,10 +78,32 @@ static NAMELESS: AtomicUsize = AtomicUsize::new(0);
 /// A mapped file.
 struct Mapped {
     path: PathBuf,
-    /// What was mapped, whatever has its name now.
-    file: Arc<File>,
+    /// What was mapped, whatever has its name now; none where enough are open.
+    file: Option<Arc<File>>,
+    /// Which file that is; none where the system does not tell.
+    identity: Option<(u64, u64)>,
     /// The length that it had.
     len: u64,
+}
+
+impl Mapped {
+    /// The file that was mapped; none where another has its name now.
+    fn open(path: &Path, identity: Option<(u64, u64)>) -> Option<File> {
+        let file = File::open(path).ok()?;
+        (identity.is_some() && identity_of(&file) == identity).then_some(file)
+    }
+}
+
+/// Device and number of a file.
+#[cfg(unix)]
+fn identity_of(file: &File) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    file.metadata().ok().map(|about| (about.dev(), about.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity_of(_: &File) -> Option<(u64, u64)> {
+    None
 }
 
 /// The mapped files, by where their bytes are.
@@ -103,8 +128,12 @@ impl Watched {
             Some(slot) => slot.fill(&map, &message(&path.to_string_lossy())),
             None => _ = NAMELESS.fetch_add(1, Ordering::Relaxed),
         }
-        let of_map = Mapped { path: path.to_owned(), file: Arc::new(file), len: map.len() as u64 };
-        mapped().insert(map.as_ptr().addr(), of_map);
+        let identity = identity_of(&file);
+        let mut mapped = mapped();
+        let open = mapped.values().filter(|of_map| of_map.file.is_some()).take(OPEN).count();
+        let file = (open < OPEN).then(|| Arc::new(file));
+        mapped.insert(map.as_ptr().addr(), Mapped { path: path.to_owned(), file, identity, len: map.len() as u64 });
+        drop(mapped);
         Self { map, slot }
     }
 }
@@ -146,14 +175,31 @@ pub fn found() -> Option<PathBuf> {
     mapped.values().find(shorter).map(|of_map| of_map.path.clone())
 }
 
-/// The mapped file that these bytes are a part of, and where they start in it.
+/// Does something while the map that these bytes are a part of is certainly there; nothing for other bytes.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn while_mapped(part: &[u8], then: impl FnOnce()) {
+    let first = part.as_ptr().addr();
+    let mapped = mapped();
+    let map = mapped.range(..=first).next_back();
+    let end = first.checked_add(part.len()).map(|end| end as u64);
+    if map.zip(end).is_some_and(|((&start, of_map), end)| end - start as u64 <= of_map.len) {
+        then();
+    }
+}
+
+/// The mapped file that these bytes are a part of, and where they start in it; none where it cannot be had any more.
 pub(super) fn file_of(part: &[u8]) -> Option<(Arc<File>, u64)> {
     let first = part.as_ptr().addr();
     let mapped = mapped();
     let (&start, of_map) = mapped.range(..=first).next_back()?;
     let offset = (first - start) as u64;
-    let inside = offset.checked_add(part.len() as u64).is_some_and(|end| end <= of_map.len);
-    inside.then(|| (Arc::clone(&of_map.file), offset))
+    offset.checked_add(part.len() as u64).filter(|&end| end <= of_map.len)?;
+    if let Some(file) = &of_map.file {
+        return Some((Arc::clone(file), offset));
+    }
+    let (path, identity) = (of_map.path.clone(), of_map.identity);
+    drop(mapped);
+    Some((Arc::new(Mapped::open(&path, identity)?), offset))
 }
 
 /// From now on, touching what a mapped file has lost prints `error: cannot read FILE` on stderr and ends the process with this status, at once and without
@@ -182,6 +228,34 @@ mod tests {
         assert!(long.len() <= TEXT && long.contains("…ü") && long.contains("/модель.onnx\n"), "{long}");
         let hostile = message("a\u{1b}[2J\n\u{202e}b'c");
         assert!(hostile.starts_with("error: cannot read a\\u{1b}[2J\\n\\u{202e}b'c\n  because"), "{hostile}");
+    }
+
+    /// Beside this test there are few maps, so that more than are held open are open at once.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn many_mapped_files_need_few_descriptors_and_are_read_again_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |number: usize| folder.path().join(number.to_string());
+        let maps: Vec<_> = (0..OPEN + 8)
+            .map(|number| {
+                fs::write(path(number), vec![u8::try_from(number).unwrap(); 1 << 20]).unwrap();
+                crate::map_file(&path(number)).unwrap()
+            })
+            .collect();
+        let ours = |entry: fs::DirEntry| fs::read_link(entry.path()).is_ok_and(|file| file.starts_with(folder.path()));
+        let open = fs::read_dir("/proc/self/fd").unwrap().filter_map(Result::ok);
+        assert!(open.map(ours).filter(|ours| *ours).count() <= OPEN);
+        let read = |number: usize| {
+            let mut out = vec![0; 100];
+            crate::files::read_again(&maps[number][5000..5100], &mut out).map(|done| done.map(|()| out).unwrap())
+        };
+        for number in 0..maps.len() {
+            assert_eq!(read(number), Some(vec![u8::try_from(number).unwrap(); 100]), "{number}");
+        }
+        // Where another file has its name, what was mapped is all there is.
+        let last = maps.len() - 1;
+        fs::rename(path(0), path(last)).unwrap();
+        assert_eq!((read(last), &maps[last][..3]), (None, &[u8::try_from(last).unwrap(); 3][..]));
     }
 
     #[test]
