@@ -42,6 +42,9 @@ struct ScaledKernel {
 
 impl LazyBytes for ScaledKernel {
     fn load(&self) -> Result<Bytes, TensorError> {
+        if (self.kernel.dtype(), self.dtype) == (DType::F32, DType::F32) {
+            return self.load_f32();
+        }
         let mut values = self.kernel.to_f64()?;
         let per_channel = values.len() / self.factor.len().max(1);
         for (channel, factor) in values.chunks_mut(per_channel.max(1)).zip(&self.factor) {
@@ -50,6 +53,24 @@ impl LazyBytes for ScaledKernel {
         let mut out = Vec::with_capacity(values.len() * self.dtype.size());
         Tensor::from_f64(vec![values.len()], &values)?.cast(self.dtype).append_le_bytes(&mut out)?;
         Ok(out.into())
+    }
+}
+
+impl ScaledKernel {
+    /// In place, where both are f32: each product is computed in f64 and rounded once.
+    fn load_f32(&self) -> Result<Bytes, TensorError> {
+        let mut bytes = vec![0; self.kernel.byte_len()];
+        self.kernel.copy_le_bytes(&mut bytes)?;
+        let (values, _) = bytes.as_chunks_mut::<4>();
+        let per_channel = values.len() / self.factor.len().max(1);
+        for (channel, factor) in values.chunks_mut(per_channel.max(1)).zip(&self.factor) {
+            for value in channel {
+                #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is what is meant")]
+                let scaled = (f64::from(f32::from_le_bytes(*value)) * factor) as f32;
+                *value = scaled.to_le_bytes();
+            }
+        }
+        Ok(bytes.into())
     }
 }
 
