@@ -6,8 +6,8 @@
 use pulp::Arch;
 use residua_ir::{Checked, DType, IdentityReason, Node, NodeId, Op};
 
-use super::{Scene, tensor_of};
 use super::fuse::Group;
+use super::{Scene, tensor_of};
 use crate::element::Element;
 use crate::error::ExecError;
 use crate::kernels::conv::SumOrder;

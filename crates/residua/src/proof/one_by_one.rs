@@ -12,7 +12,7 @@ use super::examined::Examined;
 use super::forced::{Held, Point, hold};
 use super::landmarks::{Landmark, align};
 use super::verification::{Divergence, EndToEnd, Method, Verdict, Verification};
-use super::{Settings, locate};
+use super::{Settings, forced_unlike, locate};
 
 /// Two models, layer by layer, each on what the first one gives to it.
 pub(super) struct OneByOne<'s> {
@@ -34,12 +34,11 @@ impl<'s> OneByOne<'s> {
         outputs: &[ComparedValue],
         settings: &Settings,
     ) -> Result<Self> {
-        let pairs = align(&a.marks, &b.marks);
-        let marks = pairs.iter().map(|&(x, y)| (a.marks[x].value, b.marks[y].value, SourceOrder::Same));
-        let outputs =
-            outputs.iter().map(|ComparedValue { a: x, b: y, .. }| (*x, *y, a.model.graph().value(*x).order.clone()));
-        let points: Vec<Point> = marks.chain(outputs).map(|(a, b, order)| Point { a, b, order }).collect();
-        let mut held = hold(a, b, &points, settings)?;
+        let (pairs, points) = points(a, b, outputs);
+        let mut held = match forced_unlike::hold(a, b, &points, pairs.len(), settings)? {
+            Some(held) => held,
+            None => hold(a, b, &points, settings)?,
+        };
         let outputs = held.split_off(pairs.len());
         Ok(Self { a, b, pairs, held, outputs })
     }
@@ -103,5 +102,72 @@ impl<'s> OneByOne<'s> {
         verification.method.clone_from(&method.layers);
         verification.found.clone_from(&method.layers);
         true
+    }
+}
+
+/// Landmarks that are the same place, and all places at which both are held against each other: those, then the outputs.
+fn points(a: &Examined, b: &Examined, outputs: &[ComparedValue]) -> (Vec<(usize, usize)>, Vec<Point>) {
+    let pairs = align(&a.marks, &b.marks);
+    let marks = pairs.iter().map(|&(x, y)| (a.marks[x].value, b.marks[y].value, SourceOrder::Same));
+    let outputs =
+        outputs.iter().map(|ComparedValue { a: x, b: y, .. }| (*x, *y, a.model.graph().value(*x).order.clone()));
+    let points = marks.chain(outputs).map(|(a, b, order)| Point { a, b, order }).collect();
+    (pairs, points)
+}
+
+#[cfg(test)]
+mod tests {
+    use residua_ir::{Checked, Tensor, validate};
+
+    use super::super::compared_values::compared_values;
+    use super::super::{Both, Relation};
+    use super::*;
+
+    /// The model with every tensor changed of which that is said.
+    fn changed(model: &Checked, is_changed: impl Fn(usize) -> bool) -> Checked {
+        let mut number = 0;
+        let graph = model.graph().clone().map_tensors(|parameter| {
+            number += 1;
+            let mut values = parameter.tensor.to_f32()?;
+            if is_changed(number - 1) {
+                values.iter_mut().for_each(|value| *value *= 1.25);
+            }
+            Tensor::from_f32(parameter.tensor.shape().to_vec(), &values)
+        });
+        validate(graph.unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_is_run_where_models_are_made_otherwise_gives_what_runs_of_both_throughout_give() {
+        for label in ["digits/digits.k3.keras", "thin/thin50v2.k3.h5", "transfer/group_norm_resnet.k3.keras"] {
+            let model = validate(residua_import::load(&residua_tests::fixture(label).path).unwrap()).unwrap();
+            let middle = model.graph().parameters().len() / 2;
+            let settings = Settings::default();
+            let examined = |other: &Checked| {
+                let both = Both::new(&model, other, Relation::Rearranged, &settings).unwrap().unwrap();
+                let of = |model, inputs| Examined::new(model, inputs, false).unwrap();
+                (of(&both.a, &both.inputs), of(&both.b, &both.inputs_b))
+            };
+            let (a, b) = examined(&changed(&model, |number| (middle..middle + 3).contains(&number)));
+            let (pairs, points) = points(&a, &b, &compared_values(&a.model, &b.model, false));
+            let short = forced_unlike::hold(&a, &b, &points, pairs.len(), &settings).unwrap().unwrap();
+            let whole = hold(&a, &b, &points, &settings).unwrap();
+            let mut apart = 0;
+            for (at, (short, whole)) in short.iter().zip(&whole).enumerate() {
+                let (short, whole) = (short.as_ref().unwrap(), whole.as_ref().unwrap());
+                assert_eq!(short.holds(), whole.holds(), "{label}, point {at}");
+                let max_abs = |held: &Held| held.difference.as_ref().unwrap().max_abs;
+                assert!(max_abs(short).to_bits() == max_abs(whole).to_bits(), "{label}, point {at}");
+                if max_abs(short) > 0.0 || at >= pairs.len() {
+                    apart += 1;
+                    assert_eq!(short.difference, whole.difference, "{label}, point {at}");
+                    let bound = |held: &Held| (held.bound.value, held.bound.from.clone());
+                    assert_eq!(bound(short), bound(whole), "{label}, point {at}");
+                }
+            }
+            assert!(apart > points.len() - pairs.len(), "{label}: nothing differs");
+            let (a, b) = examined(&changed(&model, |_| true));
+            assert!(forced_unlike::hold(&a, &b, &points, pairs.len(), &settings).unwrap().is_none(), "{label}");
+        }
     }
 }

@@ -30,6 +30,10 @@ fn turned(case: &Case<'_>, turn: Turn) -> Option<residua_ir::Graph> {
     let differs = |pair: &super::Pair| !pair.holds();
     // Only where a first wide convolution differs at all.
     case.marks().find(|(pair, a, _)| differs(pair) && width(case, a).is_some())?;
+    // Who turns kernels turns all of them.
+    if case.marks().any(|(_, a, b)| is_right(case, a, b, turn)) {
+        return None;
+    }
     case.edited(|edits| {
         for (_, a, b) in case.marks() {
             let Some(width) = width(case, a).filter(|&width| width > 1) else { continue };
@@ -41,6 +45,15 @@ fn turned(case: &Case<'_>, turn: Turn) -> Option<residua_ir::Graph> {
             }
         }
     })
+}
+
+/// Whether a kernel is the same in both, and would not be once it was turned.
+fn is_right(case: &Case<'_>, a: &super::Landmark, b: &super::Landmark, turn: Turn) -> bool {
+    let Some(width) = width(case, a).filter(|&width| width > 1) else { return false };
+    let (Some(wanted), Some(has)) = (Weights::of(case.a(), a), Weights::of(case.b(), b)) else { return false };
+    let same = |has: &Weights| wanted.differences(has).is_some_and(|found| found.is_none());
+    let turned = || has.kernel.chunks(width * width).flat_map(|taps| turn(taps, width)).collect();
+    same(&has) && !same(&Weights { kernel: turned(), ..has.clone() })
 }
 
 /// Rows of a square kernel.
