@@ -1,4 +1,5 @@
 //! Convolutions of ResNet50 at 224x224, batch 1, in both precisions: MACs a second as items, so 2 FLOPs an item.
+//! What they should come to is in docs/figures.md.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot start has nothing to say")]
 
