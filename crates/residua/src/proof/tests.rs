@@ -111,6 +111,21 @@ fn a_pool_padded_with_minus_infinity_is_not_one_over_padded_zeros() {
 }
 
 #[test]
+fn a_pool_that_rounds_up_where_nothing_is_left_over_is_the_same() {
+    let halved = |ceil_mode| {
+        let mut g = GraphBuilder::new("halved");
+        let x = g.input("x", Shape::batch(&[3, 16, 16]));
+        let (kernel, strides, dilations) = ([2, 2], [2, 2], [1, 1]);
+        let pool = MaxPool { kernel, strides, dilations, padding: Padding::default(), ceil_mode };
+        let y = g.add("pool", Op::MaxPool(pool), &[x]);
+        g.output(y);
+        validate(g.finish().unwrap()).unwrap()
+    };
+    let found = prove(&halved(true), &halved(false), Relation::Identical, &Settings::default()).unwrap();
+    assert_eq!((found.verdict, found.reason), (Verdict::Same, None));
+}
+
+#[test]
 fn a_tolerance_replaces_the_bound() {
     let model = digits();
     let (tensor, _) = kernel_in_the_middle(&model);

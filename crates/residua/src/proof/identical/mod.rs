@@ -170,9 +170,10 @@ impl<'m> Attempt<'m> {
         let [a, b] = self.seen;
         let (graph_a, graph_b) = (a.graph(), b.graph());
         let differing = differing_tensors(graph_a, graph_b, &pairing.tensors)?;
-        // How windows of an average hang over the image, and where a slice begins, follows from attributes and sizes together.
+        // How windows of a pool hang over the image, and where a slice begins, follows from attributes and sizes together.
         let needs_sizes = |x: ValueId| {
-            graph_a.producer(x).is_some_and(|id| matches!(graph_a.node(id).op, Op::AvgPool(_) | Op::Slice { .. }))
+            let op = graph_a.producer(x).map(|id| &graph_a.node(id).op);
+            matches!(op, Some(Op::MaxPool(_) | Op::AvgPool(_) | Op::LpPool(_) | Op::Slice { .. }))
         };
         let is_attribute = |found: &Difference| found.unlike == Unlike::Attributes && !found.a.is_some_and(needs_sizes);
         // Where operators or types are others, the rest may have been paired wrongly.
