@@ -21,6 +21,7 @@ mod network;
 mod prefix;
 mod readers;
 mod refused;
+mod renamed;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -136,6 +137,7 @@ fn network(checkpoint: Checkpoint, name: &str, options: &LoadOptions) -> Result<
     if let Some(config) = &config {
         config.fill(&mut given);
     }
+    let state_dicts = renamed::renamed(state_dicts, &mut given, &mut source.notes, &mut unused)?;
     let state_dicts = masks::multiplied(state_dicts, &mut source.notes)?;
     given.head_pool = modules::head::pool(&state_dicts);
     let head_from = options.head_from.as_deref();
