@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod architecture;
 mod budget;
 mod check;
 mod checkpoints;

@@ -45,6 +45,7 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
 /// A folder that nobody else may look into.
 pub(crate) fn make_private_folder(path: &Path) -> io::Result<()> {
     gate("make folder", path)?;
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "there is no mode to set"))]
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
