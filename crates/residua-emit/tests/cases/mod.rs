@@ -382,8 +382,8 @@ fn gathers(z: &mut Cases) {
         });
     }
     z.add("scatter_nd", fixed(), |g, x| {
-        let places = g.weight("indices", indices(&[3, 2], &[0, 1, 0, -1, 0, 1]));
-        let slices = weight(g, "slices", &[3, 5, 6]);
+        let places = g.weight("indices", indices(&[3, 2], &[0, 1, 0, -1, 0, 0]));
+        let slices = weight(g, "slices", &[3, 7, 6]);
         g.add("y", Op::ScatterNd, &[x, places, slices])
     });
     z.op(
