@@ -79,8 +79,10 @@ fn expand(entry: &mut Value, depth: usize) -> Result<()> {
 fn arguments(entry: &Value) -> Result<Arguments<'_>> {
     let class = entry.get("class_name").and_then(Value::as_str).unwrap_or_default();
     let config = entry.get("config").and_then(Value::as_object);
+    let name = entry.get("name").and_then(Value::as_str);
     Ok(Arguments {
         class,
+        name,
         map: config.ok_or_else(|| unexpected(class, "an object of arguments", entry.get("config")))?,
     })
 }
@@ -89,6 +91,8 @@ fn arguments(entry: &Value) -> Result<Arguments<'_>> {
 #[derive(Clone, Copy)]
 struct Arguments<'a> {
     class: &'a str,
+    /// What the layer is called beside its arguments.
+    name: Option<&'a str>,
     map: &'a Map<String, Value>,
 }
 
@@ -102,7 +106,7 @@ impl<'a> Arguments<'a> {
     }
 
     fn name(self) -> &'a str {
-        self.get("name").and_then(Value::as_str).unwrap_or(self.class)
+        self.get("name").and_then(Value::as_str).or(self.name).unwrap_or(self.class)
     }
 
     fn flag(self, key: &str) -> Result<bool> {

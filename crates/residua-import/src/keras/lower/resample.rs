@@ -126,7 +126,9 @@ fn padded_to_aspect(layer_call: &mut LayerCall<'_, '_>, x: &Val, [rows, columns]
 /// The image in another size, as what the layer gives.
 fn resized(layer_call: &mut LayerCall<'_, '_>, x: &Val, target: [usize; 2], method: Method) -> Lowered {
     let order = x.order.clone();
-    if PIXELS.map(|axis| x.size(axis)) == target.map(Some) {
+    // Two of the filters blur, also where the size stays.
+    let blurs = matches!(method, Method::Filtered(Filter::Gaussian | Filter::MitchellCubic, _));
+    if PIXELS.map(|axis| x.size(axis)) == target.map(Some) && !blurs {
         return Ok(layer_call.chain(x, Vec::new(), order));
     }
     let interpolation = match method {
