@@ -130,6 +130,51 @@ pub enum Activation {
 }
 
 impl Activation {
+    /// Whether it is infinite or NaN for some number, or grows as fast as the exponential.
+    #[must_use]
+    pub fn has_poles(&self) -> bool {
+        match self {
+            Self::Exp
+            | Self::Log
+            | Self::Sqrt
+            | Self::Reciprocal
+            | Self::Tan
+            | Self::Asin
+            | Self::Acos
+            | Self::Sinh
+            | Self::Cosh
+            | Self::Acosh
+            | Self::Atanh => true,
+            Self::Celu { alpha } => *alpha == 0.0,
+            Self::Relu { .. }
+            | Self::Elu { .. }
+            | Self::Selu
+            | Self::Gelu { .. }
+            | Self::Silu
+            | Self::Sigmoid
+            | Self::HardSigmoid { .. }
+            | Self::HardSwish
+            | Self::Clip { .. }
+            | Self::Tanh
+            | Self::Softplus
+            | Self::Softsign
+            | Self::Mish
+            | Self::Abs
+            | Self::Neg
+            | Self::Erf
+            | Self::Shrink { .. }
+            | Self::Floor
+            | Self::Ceil
+            | Self::Round
+            | Self::Sign
+            | Self::Not
+            | Self::Sin
+            | Self::Cos
+            | Self::Atan
+            | Self::Asinh => false,
+        }
+    }
+
     /// `max(x, 0)`.
     pub const RELU: Self = Self::Relu { negative_slope: 0.0, threshold: 0.0, max_value: None };
     /// `clamp(x, 0, 6)`.

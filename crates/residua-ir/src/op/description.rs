@@ -28,6 +28,93 @@ pub struct Description<'a> {
     pub landmark: Landmark,
     /// What a normalisation adds to the variance.
     pub epsilon: Option<f64>,
+    /// Whether it gives numbers where it is given numbers.
+    pub finite: Finite,
+}
+
+/// Whether an operator gives numbers where it is given numbers that are not too large, neither infinite nor NaN.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Finite {
+    /// Always.
+    Always,
+    /// Where no element of an operand is 0 once this much was added to it, since it divides by that.
+    Divides {
+        /// The operand.
+        by: usize,
+        /// What is added.
+        plus: f64,
+        /// Whether the sum must not be below 0 either.
+        positive: bool,
+    },
+    /// Not everywhere: why, in words.
+    Lost(&'static str),
+}
+
+/// Why most operators may lose numbers.
+const DIVIDES: &str = "may divide by 0";
+
+impl Finite {
+    fn of(class: Class) -> Self {
+        match class {
+            Class::Norm(Statistics::Stored | Statistics::Own | Statistics::Neighbours(_)) | Class::DynamicRange => {
+                Finite::Lost(DIVIDES)
+            }
+            Class::Arithmetic(function) => match function {
+                Elementwise::Div | Elementwise::Mod | Elementwise::Rem => {
+                    Finite::Divides { by: 1, plus: 0.0, positive: false }
+                }
+                Elementwise::Pow => Finite::Lost("takes powers"),
+                Elementwise::Add
+                | Elementwise::Sub
+                | Elementwise::Mul
+                | Elementwise::Max
+                | Elementwise::Min
+                | Elementwise::Mean
+                | Elementwise::And
+                | Elementwise::Or
+                | Elementwise::Xor => Finite::Always,
+            },
+            Class::GlobalPool(kind) | Class::Reduction(kind) => match kind {
+                PoolKind::LogSum | PoolKind::LogSumExp => Finite::Lost("takes logarithms"),
+                PoolKind::Max
+                | PoolKind::Mean
+                | PoolKind::Sum
+                | PoolKind::Min
+                | PoolKind::Product
+                | PoolKind::L1
+                | PoolKind::L2
+                | PoolKind::SumSquare => Finite::Always,
+            },
+            Class::Quantisation => Finite::Divides { by: 1, plus: 0.0, positive: false },
+            Class::Unknown => Finite::Lost("is not known"),
+            Class::Convolution { .. }
+            | Class::TransposedConvolution { .. }
+            | Class::Dense
+            | Class::MatrixProduct
+            | Class::Activation
+            | Class::Logic
+            | Class::Pool
+            | Class::Ranking
+            | Class::Scan
+            | Class::Padding
+            | Class::Resampling
+            | Class::Concatenation
+            | Class::Reshape
+            | Class::Slice
+            | Class::Gather
+            | Class::Repetition
+            | Class::Sizes
+            | Class::Softmax
+            | Class::Identity
+            | Class::Cast
+            | Class::Dequantisation => Finite::Always,
+        }
+    }
+
+    /// Always, where this is so.
+    fn unless(holds: bool, why: &'static str) -> Self {
+        if holds { Finite::Always } else { Finite::Lost(why) }
+    }
 }
 
 /// Kinds of operators, as far as anything depends on the kind alone.
@@ -332,6 +419,8 @@ const INDEXED: Operands = Operands { first: &[Operand::Data, Operand::Indices], 
 const QUANTISED: Operands =
     Operands { first: &[Operand::Data, Operand::Step, Operand::ZeroPoint], rest: Operand::Data };
 
+const PADS: &str = "pads with what is no number";
+
 fn one(axis: &usize) -> Axes<'_> {
     Axes::These(Cow::Borrowed(std::slice::from_ref(axis)))
 }
@@ -340,7 +429,7 @@ impl<'a> Description<'a> {
     /// An operator on data alone that costs no products and only moves elements.
     fn of(name: &'a str, class: Class, flow: Flow<'a>) -> Self {
         let (operands, products, landmark) = (DATA, Products::None, Landmark::Mover);
-        Self { name, class, operands, flow, products, landmark, epsilon: None }
+        Self { name, class, operands, flow, products, landmark, epsilon: None, finite: Finite::of(class) }
     }
 
     fn on(self, operands: Operands) -> Self {
@@ -359,8 +448,19 @@ impl<'a> Description<'a> {
         Self { landmark: Landmark::Follower, ..self }
     }
 
+    /// Divides by a standard deviation to whose square this is added.
     fn adds(self, epsilon: f64) -> Self {
-        Self { epsilon: Some(epsilon), ..self }
+        let stored = self.operands.first.iter().position(|operand| *operand == Operand::Variance);
+        let finite = match stored {
+            Some(by) => Finite::Divides { by, plus: epsilon, positive: true },
+            None => Finite::unless(epsilon > 0.0, DIVIDES),
+        };
+        Self { epsilon: Some(epsilon), finite, ..self }
+    }
+
+    /// Gives numbers where this is so.
+    fn finite_if(self, holds: bool, why: &'static str) -> Self {
+        Self { finite: Finite::unless(holds, why), ..self }
     }
 }
 
@@ -421,8 +521,12 @@ impl Op {
             Op::LayerNorm(layer) => {
                 norm("LayerNorm", Statistics::Own, Axes::These(Cow::Borrowed(&layer.axes))).adds(layer.epsilon)
             }
-            Op::Lrn(lrn) => norm("Lrn", Statistics::Neighbours(lrn.size), Axes::OfImage).on(DATA),
-            Op::Activation(function) => of(function.name(), Class::Activation, Flow::SamePlace).follows(),
+            Op::Lrn(lrn) => norm("Lrn", Statistics::Neighbours(lrn.size), Axes::OfImage)
+                .on(DATA)
+                .finite_if(lrn.bias > 0.0 && lrn.alpha >= 0.0, DIVIDES),
+            Op::Activation(function) => of(function.name(), Class::Activation, Flow::SamePlace)
+                .follows()
+                .finite_if(!function.has_poles(), "is not a number everywhere"),
             Op::PRelu => {
                 let operands = Operands { first: &[Operand::Data, Operand::Slope], rest: Operand::Data };
                 of("PRelu", Class::Activation, Flow::SamePlace).on(operands).follows()
@@ -467,8 +571,16 @@ impl Op {
                 reduction(name, Class::Ranking, std::slice::from_ref(&arg.axis), arg.keep_dims)
             }
             Op::TopK(top) => reduction("TopK", Class::Ranking, std::slice::from_ref(&top.axis), true),
-            Op::Pad(_) => of("Pad", Class::Padding, Flow::Padded(Axes::OfImage)),
-            Op::PadAxes(pad) => of("Pad", Class::Padding, Flow::Padded(padded(pad))),
+            Op::Pad(pad) => {
+                of("Pad", Class::Padding, Flow::Padded(Axes::OfImage)).finite_if(pad.value.is_finite(), PADS)
+            }
+            Op::PadAxes(pad) => {
+                let finite = match pad.border {
+                    Border::Constant(value) => value.is_finite(),
+                    Border::Reflect | Border::Edge | Border::Wrap => true,
+                };
+                of("Pad", Class::Padding, Flow::Padded(padded(pad))).finite_if(finite, PADS)
+            }
             Op::Resize(resize) => {
                 of("Resize", Class::Resampling, Flow::Resampled(&resize.axes)).on(SIZED).works_as("resize")
             }
@@ -639,6 +751,18 @@ mod tests {
         assert_eq!(reshape.describe().operands.read(), 1);
         assert_eq!(Op::Sizes { sizes: Vec::new(), scalar: false }.describe().operands.read(), 0);
         assert_eq!(Op::Where.describe().operands.read(), usize::MAX);
+    }
+
+    #[test]
+    fn what_divides_by_an_operand_says_by_which() {
+        let norm = Op::BatchNorm(crate::op::BatchNorm { epsilon: 1e-3 });
+        assert_eq!(norm.describe().finite, Finite::Divides { by: 4, plus: 1e-3, positive: true });
+        assert_eq!(
+            Op::Elementwise(Elementwise::Div).describe().finite,
+            Finite::Divides { by: 1, plus: 0.0, positive: false }
+        );
+        assert_eq!(Op::Activation(Activation::Tan).describe().finite, Finite::Lost("is not a number everywhere"));
+        assert_eq!(Op::Linear.describe().finite, Finite::Always);
     }
 
     #[test]
