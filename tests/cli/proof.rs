@@ -191,13 +191,23 @@ fn numbers_are_computed_besides_where_they_are_asked_for() {
 }
 
 #[test]
-fn what_was_folded_is_held_in_numbers_and_the_file_against_what_was_folded() {
+fn of_a_folded_network_what_was_folded_is_run_and_the_file_is_held_against_what_was_folded() {
     let out = tempfile::tempdir().unwrap();
     let (document, status) = digits(out.path(), &["--fold-bn"]);
     let verification = &document["verification"];
     assert_eq!((status, verification["identical"].is_null()), (0, true), "{verification}");
+    assert_eq!(verification["method"], "identical-graph-in-part", "{verification}");
+    assert!(verification["found"].as_str().unwrap().contains("; the file holds what was made"), "{verification}");
+    let parts = &verification["in_parts"];
+    assert!(parts["operators"].as_u64() > Some(0) && parts["tensors"].as_u64() > Some(0), "{parts}");
+    for part in parts["by_numbers"].as_array().unwrap() {
+        assert!(part["max_abs"].as_f64() <= part["bound"].as_f64(), "{part}");
+    }
+    // Asked for, it is run from end to end.
+    let (document, status) = digits(out.path(), &["--fold-bn", "--numeric"]);
+    let verification = &document["verification"];
+    assert_eq!((status, verification["in_parts"].is_null()), (0, true), "{verification}");
     assert!(verification["method"].as_str().unwrap().contains("rounding noise"), "{verification}");
-    assert!(verification["found"].as_str().unwrap().contains("every bit"), "{verification}");
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub use graph::{
     Parameter, ParameterId, Role, Source, SourceOrder, Unused, Value, ValueId, ValueKind, ValueMetadata,
 };
 pub use hint::Hint;
-pub use identical::{Difference, Pairing, Unlike, pair};
+pub use identical::{Difference, Pairing, Part, Unlike, pair, pair_in_parts};
 pub use name::{Name, Shown, Text};
 pub use op::resize::{Coordinates, Fit, Interpolation, ResizeTarget, Rounding};
 pub use op::{

@@ -105,6 +105,9 @@ pub fn compare(a: &Model, b: &Model, how: &Comparison) -> Result<Compared> {
         before_softmax: how.before_softmax,
         numeric: how.numeric,
         holds_graph: false,
+        holds_bits: false,
+        as_a_whole: false,
+        verdict_alone: false,
         written: None,
     };
     how.watch.step("running both models")?;

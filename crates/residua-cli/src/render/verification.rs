@@ -4,7 +4,8 @@ use std::io::Write;
 
 use anyhow::Result;
 use residua::ir::Shown;
-use residua::proof::{Examination, Identical, LayerDifference, Verdict, Verification, finite};
+use residua::ir::rewrite::Applied;
+use residua::proof::{ByNumbers, Examination, Identical, InParts, LayerDifference, Verdict, Verification, finite};
 use residua::render::table::{Column, numbers, words};
 use residua::render::{number, said, small};
 
@@ -31,7 +32,11 @@ pub(crate) fn text(out: &mut dyn Write, style: Style, verification: &Verificatio
     if let Some(identical) = &verification.identical {
         structure(out, style, identical)?;
     }
-    let figures = verification.identical.as_ref().is_none_or(|identical| identical.ran);
+    if let Some(parts) = &verification.in_parts {
+        in_parts(out, style, parts)?;
+    }
+    let figures =
+        verification.identical.as_ref().is_none_or(|identical| identical.ran) && verification.in_parts.is_none();
     if figures && !verification.outputs.is_empty() {
         writeln!(out)?;
         let rows = verification.outputs.iter().map(|output| {
@@ -74,25 +79,58 @@ pub(crate) fn text(out: &mut dyn Write, style: Style, verification: &Verificatio
     Ok(())
 }
 
+/// So many of something.
+fn of(count: usize, what: &str) -> String {
+    format!("{} {what}{}", number(count as u64), if count == 1 { "" } else { "s" })
+}
+
+/// Passes that something was done by before it was compared.
+fn normalised(out: &mut dyn Write, normalised: &[Vec<Applied>; 2]) -> Result<()> {
+    for (name, applied) in ["first", "second"].iter().zip(normalised).filter(|(_, applied)| !applied.is_empty()) {
+        let passes: Vec<&str> = applied.iter().map(|applied| applied.pass).collect();
+        writeln!(out, "  the {name} in its normal form: {}", passes.join(", "))?;
+    }
+    Ok(())
+}
+
 /// What was compared of two graphs that are the same, and what that rests on.
 fn structure(out: &mut dyn Write, style: Style, identical: &Identical) -> Result<()> {
     let Identical { operators, tensors, bytes, .. } = identical;
-    let of = |count: usize, what: &str| format!("{} {what}{}", number(count as u64), if count == 1 { "" } else { "s" });
     let (operators, tensors, bytes) = (of(*operators, "operator"), of(*tensors, "tensor"), number(*bytes));
     writeln!(
         out,
         "  compared: {operators} with attributes and operands, {tensors} of {bytes} bytes, inputs and outputs"
     )?;
-    for (name, applied) in
-        ["first", "second"].iter().zip(&identical.normalised).filter(|(_, applied)| !applied.is_empty())
-    {
-        let passes: Vec<&str> = applied.iter().map(|applied| applied.pass).collect();
-        writeln!(out, "  the {name} in its normal form: {}", passes.join(", "))?;
-    }
+    normalised(out, &identical.normalised)?;
     writeln!(out, "  {}", style.dim(&format!("rests on this: {}", identical.rests_on)))?;
     if let Some(why) = &identical.run_because {
         writeln!(out, "  run as well, since values could be infinite or NaN: {}", said(why))?;
     }
+    Ok(())
+}
+
+/// How many parts are shown.
+const SHOWN_PARTS: usize = 3;
+
+/// What was compared of two graphs that are the same but for parts, and what was run.
+fn in_parts(out: &mut dyn Write, style: Style, parts: &InParts) -> Result<()> {
+    let InParts { operators, tensors, bytes, by_numbers, .. } = parts;
+    let (operators, tensors, bytes) = (of(*operators, "operator"), of(*tensors, "tensor"), number(*bytes));
+    writeln!(out, "  by structure: {operators} with attributes and operands, {tensors} of {bytes} bytes")?;
+    writeln!(out, "  by numbers, each on what the source gives to it: {}", of(by_numbers.len(), "part"))?;
+    let share = |part: &ByNumbers| if part.max_abs == 0.0 { 0.0 } else { part.max_abs / part.bound };
+    let mut nearest: Vec<&ByNumbers> = by_numbers.iter().collect();
+    nearest.sort_by(|x, y| share(y).total_cmp(&share(x)));
+    for part in nearest.iter().take(SHOWN_PARTS) {
+        let [a, b] = part.operators.map(|count| of(count, "operator"));
+        let (max_abs, bound) = (small(part.max_abs), small(part.bound));
+        writeln!(out, "    {} ({a}, there {b}): max abs {max_abs}, bound {bound}", part.a)?;
+    }
+    if nearest.len() > SHOWN_PARTS {
+        writeln!(out, "    and {} nearer to the source", number((nearest.len() - SHOWN_PARTS) as u64))?;
+    }
+    normalised(out, &parts.normalised)?;
+    writeln!(out, "  {}", style.dim(&format!("rests on this: {}", parts.rests_on)))?;
     Ok(())
 }
 
@@ -134,7 +172,8 @@ fn narrow(out: &mut dyn Write, style: Style, verification: &Verification) -> Res
 
 /// How many classes are the same, where the bounds come from, why both differ, and how far layer by layer.
 pub(crate) fn details(out: &mut dyn Write, style: Style, found: &Examination) -> Result<()> {
-    if found.verification.identical.as_ref().is_some_and(|identical| !identical.ran) {
+    let ran = found.verification.identical.as_ref().is_none_or(|identical| identical.ran);
+    if !ran || found.verification.in_parts.is_some() {
         return Ok(());
     }
     match found.verification.top5_agree {

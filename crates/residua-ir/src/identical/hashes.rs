@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use super::attributes::settled;
 use crate::graph::{Graph, Node, ValueId, ValueKind};
 use crate::op::{Comparison, Elementwise, Op};
 use crate::shape::{Dim, Shape};
@@ -79,6 +80,12 @@ impl<'g> Seen<'g> {
         self.hashes[value.index()]
     }
 
+    /// A node's operator, with attributes as they come to on its operands.
+    pub(super) fn settled(&self, node: &Node) -> Op {
+        let shape = |at: usize| node.inputs.get(at).and_then(|&input| self.model.shape_of(input));
+        settled(&node.op, shape(0), shape(1))
+    }
+
     fn look(&self, value: ValueId) -> StructuralHash {
         let base = self.base(value);
         if base != value {
@@ -111,7 +118,7 @@ impl<'g> Seen<'g> {
                 let shapes: Vec<u64> = operands.iter().map(|operand| operand.shape).collect();
                 let mut attributes = String::new();
                 // Writing into memory does not fail.
-                let _ = write!(attributes, "{:?}", node.op);
+                let _ = write!(attributes, "{:?}", self.settled(node));
                 StructuralHash {
                     shape: hashed((node.op.name(), index, &shapes)),
                     detail: hashed((attributes, index, &operands)),

@@ -19,8 +19,14 @@
 //! order they belong together is guessed from hashes by structure (`hashes`). A wrong guess finds a difference where
 //! there is none; none hides one.
 //!
+//! Where two values are given by other operators, the walk may go on behind that ([`pair_in_parts`]): from values that are said
+//! to correspond. What lies between is a part of its own, which has to be shown to be the same by other means, given the same
+//! values at its beginning. That is sound whatever is said to correspond: each claim about a value of the second graph rests on
+//! claims about values that it is computed from.
+//!
 //! Tensors are paired here and not read: whoever asks compares their bits, in [`Pairing::tensors`].
 
+mod attributes;
 mod hashes;
 mod walk;
 
@@ -40,6 +46,19 @@ pub struct Pairing {
     pub tensors: Vec<(ParameterId, ParameterId)>,
     /// Where the graphs are not alike, from the outputs on. What lies behind such a place is not looked at.
     pub differences: Vec<Difference>,
+    /// What is made otherwise between values that correspond, where that was asked for.
+    pub parts: Vec<Part>,
+}
+
+/// A value that is made otherwise in both graphs, of values that correspond.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The value of the first graph.
+    pub a: ValueId,
+    /// The one of the second that is to be the same.
+    pub b: ValueId,
+    /// What the second graph makes it of: pairs of values of both that are to be the same.
+    pub from: Vec<(ValueId, ValueId)>,
 }
 
 /// A place where two graphs are not alike.
@@ -58,8 +77,10 @@ pub struct Difference {
 pub enum Unlike {
     /// How many inputs or outputs there are.
     Interface,
-    /// Element types or shapes of inputs.
+    /// Element types of inputs.
     Input,
+    /// Shapes of inputs, or sizes that are free in one graph alone.
+    InputShape,
     /// What gives the value: another operator, another input, a tensor here and something that is computed there.
     Operator,
     /// Attributes of the same operator.
@@ -73,7 +94,14 @@ pub enum Unlike {
 /// those of the first have, that is said; the pairs in [`Pairing::tensors`] are then the same once the first is rounded.
 #[must_use]
 pub fn pair(a: &Typed, b: &Typed, float: Option<DType>) -> Pairing {
-    walk::Walk::new(a, b, float).run()
+    walk::Walk::new(a, b, float, None).run()
+}
+
+/// The same, and goes on behind what is made otherwise: from the inputs, and from values that are said to correspond, each a
+/// computed one of the first graph with one of the second.
+#[must_use]
+pub fn pair_in_parts(a: &Typed, b: &Typed, float: Option<DType>, corresponding: &[(ValueId, ValueId)]) -> Pairing {
+    walk::Walk::new(a, b, float, Some(corresponding)).run()
 }
 
 #[cfg(test)]

@@ -136,7 +136,7 @@ fn inputs_have_types_and_free_sizes_that_can_be_named_alike() {
     assert!(pair(&square, &of_input(&[n.clone(), n.clone()], DType::F16), Some(DType::F16)).differences.is_empty());
     assert!(!pair(&square, &square, Some(DType::F16)).differences.is_empty());
     let found = pair(&square, &of_input(std::slice::from_ref(&n), DType::F32), None);
-    assert_eq!(found.differences[0].unlike, Unlike::Input);
+    assert_eq!(found.differences[0].unlike, Unlike::InputShape);
 }
 
 fn two_inputs(exchanged: bool) -> Typed {
@@ -234,4 +234,101 @@ fn attributes_that_say_nothing_are_no_difference() {
     assert!(same(slice(2, None), slice(2, Some(4))));
     assert!(!same(slice(2, None), slice(2, Some(3))));
     assert!(!same(slice(0, Some(2)), slice(2, None)));
+}
+
+/// Two convolutions one behind the other, with something between them.
+fn chain(between: &[Op], kernels: [usize; 2]) -> Typed {
+    let mut g = GraphBuilder::new("net");
+    let x = g.input("x", Shape::fixed(&[1, 4, 8, 8]));
+    let [k1, k2] = [("k1", kernels[0]), ("k2", kernels[1])].map(|(name, start)| g.weight(name, kernel(start)));
+    let mut value = g.add("first", Op::Conv(padded()), &[x, k1]);
+    for op in between {
+        value = g.add("between", op.clone(), &[value]);
+    }
+    let second = g.add("second", Op::Conv(padded()), &[value, k2]);
+    g.output(second);
+    Typed::new(g.finish().unwrap())
+}
+
+fn value(model: &Typed, name: &str) -> ValueId {
+    model.graph().value_ids().find(|&id| model.graph().value(id).name.raw() == name).unwrap()
+}
+
+#[test]
+fn behind_what_is_made_otherwise_the_walk_goes_on_from_what_corresponds() {
+    let a = chain(&[Op::Activation(Activation::RELU)], [0, 144]);
+    let b = chain(&[Op::Activation(Activation::Abs), Op::Activation(Activation::Sigmoid)], [0, 144]);
+    // Asked for the whole, it stops there.
+    let whole = pair(&a, &b, None);
+    assert_eq!((whole.operators, whole.differences.len(), whole.parts.len()), (1, 1, 0));
+    // The first convolutions correspond: what lies between them and the second ones is a part.
+    let first = (value(&a, "first"), value(&b, "first"));
+    let found = pair_in_parts(&a, &b, None, &[first]);
+    assert!(found.differences.is_empty());
+    assert_eq!((found.operators, found.tensors.len()), (2, 2));
+    let part = Part { a: value(&a, "between"), b: value(&b, "between_2"), from: vec![first] };
+    assert_eq!(found.parts, [part]);
+    // Where nothing is said to, the part begins at the input.
+    let found = pair_in_parts(&a, &b, None, &[]);
+    assert_eq!((found.operators, found.tensors.len(), found.parts.len()), (1, 1, 1));
+    assert_eq!(found.parts[0].from, [(value(&a, "x"), value(&b, "x"))]);
+}
+
+#[test]
+fn what_is_said_to_correspond_is_held_against_each_other_in_turn() {
+    let a = chain(&[Op::Activation(Activation::RELU)], [0, 144]);
+    let b = chain(&[Op::Activation(Activation::Abs)], [144, 0]);
+    let first = (value(&a, "first"), value(&b, "first"));
+    let found = pair_in_parts(&a, &b, None, &[first]);
+    // Both pairs of kernels are given to whoever compares their bits, which are not the same.
+    let differ = |&(p, q): &(ParameterId, ParameterId)| {
+        a.graph().parameter(p).tensor.first_difference(&b.graph().parameter(q).tensor).unwrap().is_some()
+    };
+    assert_eq!(found.tensors.iter().filter(|pair| differ(pair)).count(), 2);
+    // Attributes of what is paired are differences, whatever corresponds.
+    let mut g = GraphBuilder::new("net");
+    let x = g.input("x", Shape::fixed(&[1, 4, 8, 8]));
+    let k = g.weight("k", kernel(0));
+    let y = g.add("y", Op::Conv(Conv { dilations: [2, 2], ..padded() }), &[x, k]);
+    g.output(y);
+    let dilated = Typed::new(g.finish().unwrap());
+    let mut g = GraphBuilder::new("net");
+    let x = g.input("x", Shape::fixed(&[1, 4, 8, 8]));
+    let k = g.weight("k", kernel(0));
+    let y = g.add("y", Op::Conv(padded()), &[x, k]);
+    g.output(y);
+    let plain = Typed::new(g.finish().unwrap());
+    let found = pair_in_parts(&plain, &dilated, None, &[]);
+    assert_eq!(found.differences.iter().map(|found| found.unlike).collect::<Vec<_>>(), [Unlike::Attributes]);
+}
+
+#[test]
+fn sums_of_several_are_sums_of_sums_in_their_normal_form() {
+    let sum = |in_pairs: bool, last_first: bool| {
+        let mut g = GraphBuilder::new("net");
+        let [x, y, z] = ["x", "y", "z"].map(|name| g.input(name, Shape::fixed(&[2])));
+        let add = Op::Elementwise(Elementwise::Add);
+        let so_far = [x, y];
+        let sum = match (in_pairs, last_first) {
+            (false, _) => g.add("sum", add, &[x, y, z]),
+            (true, false) => {
+                let first = g.add("first", add.clone(), &so_far);
+                g.add("sum", add, &[first, z])
+            }
+            (true, true) => {
+                let first = g.add("first", add.clone(), &[y, z]);
+                g.add("sum", add, &[x, first])
+            }
+        };
+        g.output(sum);
+        Typed::new(g.finish().unwrap())
+    };
+    let normal = |model: &Typed| {
+        crate::rewrite::normalise_exactly(model).unwrap().map_or_else(|| model.clone(), |normal| normal.model)
+    };
+    let alike = |a: &Typed, b: &Typed| pair(&normal(a), &normal(b), None).differences.is_empty();
+    assert!(alike(&sum(false, false), &sum(true, false)));
+    assert!(alike(&sum(true, false), &sum(false, false)));
+    // Rounded in another order.
+    assert!(!alike(&sum(false, false), &sum(true, true)));
 }

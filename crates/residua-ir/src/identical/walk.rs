@@ -1,12 +1,12 @@
 //! Two graphs in lock step, from their outputs on.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use super::hashes::{Seen, commutes};
-use super::{Difference, Pairing, Unlike};
-use crate::graph::{InputType, ParameterId, ValueId, ValueKind};
-use crate::op::{AvgPool, Op, Padding};
+use super::{Difference, Pairing, Part, Unlike};
+use crate::graph::{ParameterId, ValueId, ValueKind};
+use crate::op::Op;
 use crate::shape::{Dim, Shape};
 use crate::tensor::DType;
 use crate::validate::Typed;
@@ -67,6 +67,9 @@ impl<'g> Symbols<'g> {
     }
 }
 
+/// How often each value may be looked at where a graph is compared in parts, on average.
+const CUT_STEPS: usize = 8;
+
 /// See the [module](self).
 pub(super) struct Walk<'g> {
     a: Seen<'g>,
@@ -78,11 +81,32 @@ pub(super) struct Walk<'g> {
     /// Values that are to be the same, not looked at yet.
     pending: Vec<(ValueId, ValueId)>,
     found: Pairing,
+    cuts: Option<Cuts>,
+}
+
+/// Where what is made otherwise begins.
+struct Cuts {
+    /// For values of the second graph those of the first that are said to correspond.
+    of_b: HashMap<ValueId, ValueId>,
+    /// Pairs of values that were looked at.
+    claimed: HashSet<(ValueId, ValueId)>,
+    /// How often values may still be looked at, so that the work stays linear.
+    left: usize,
 }
 
 impl<'g> Walk<'g> {
-    pub(super) fn new(a: &'g Typed, b: &'g Typed, float: Option<DType>) -> Self {
+    pub(super) fn new(
+        a: &'g Typed,
+        b: &'g Typed,
+        float: Option<DType>,
+        corresponding: Option<&[(ValueId, ValueId)]>,
+    ) -> Self {
         let values = a.graph().values().len() + b.graph().values().len();
+        let cuts = corresponding.map(|pairs| Cuts {
+            of_b: pairs.iter().map(|&(x, y)| (y, x)).collect(),
+            claimed: HashSet::new(),
+            left: values.saturating_mul(CUT_STEPS),
+        });
         Self {
             a: Seen::new(a),
             b: Seen::new(b),
@@ -90,7 +114,8 @@ impl<'g> Walk<'g> {
             symbols: Symbols::default(),
             float,
             pending: Vec::new(),
-            found: Pairing { operators: 0, edges: 0, tensors: Vec::new(), differences: Vec::new() },
+            found: Pairing { operators: 0, edges: 0, tensors: Vec::new(), differences: Vec::new(), parts: Vec::new() },
+            cuts,
         }
     }
 
@@ -102,32 +127,79 @@ impl<'g> Walk<'g> {
         }
         // All inputs, those that nothing reads, too: their free sizes and their order are the interface.
         for (&x, &y) in a.inputs().iter().zip(b.inputs()) {
-            if let (ValueKind::Input(p), ValueKind::Input(q)) = (&a.value(x).kind, &b.value(y).kind)
-                && !self.same_input(p, q)
-            {
+            let (ValueKind::Input(p), ValueKind::Input(q)) = (&a.value(x).kind, &b.value(y).kind) else { continue };
+            if self.written(p.dtype) != q.dtype {
                 self.differ(x, y, Unlike::Input);
+            } else if !self.symbols.same_shapes(&p.shape, &q.shape) {
+                self.differ(x, y, Unlike::InputShape);
             }
         }
         self.pending = a.outputs().iter().copied().zip(b.outputs().iter().copied()).rev().collect();
         while let Some((x, y)) = self.pending.pop() {
-            if self.classes.join(x.index(), a.values().len() + y.index()) {
+            if self.is_new(x, y) {
                 self.visit(x, y);
             }
         }
         self.found
     }
 
+    /// Whether two values were not known yet to be the same if nothing is unlike.
+    fn is_new(&mut self, x: ValueId, y: ValueId) -> bool {
+        let of_a = self.a.graph().values().len();
+        match &mut self.cuts {
+            None => self.classes.join(x.index(), of_a + y.index()),
+            // What is only run on some inputs is no equality that others follow from: each pair is a claim of its own.
+            Some(cuts) => {
+                let new = cuts.claimed.insert((x, y));
+                if new && cuts.left.checked_sub(1).is_none() {
+                    self.found.differences.push(Difference { a: Some(x), b: Some(y), unlike: Unlike::Operator });
+                    return false;
+                }
+                cuts.left = cuts.left.saturating_sub(usize::from(new));
+                new
+            }
+        }
+    }
+
     fn differ(&mut self, x: ValueId, y: ValueId, unlike: Unlike) {
+        if unlike == Unlike::Operator
+            && self.a.graph().producer(x).is_some()
+            && let Some(from) = self.cut(y)
+        {
+            self.pending.extend(from.iter().copied());
+            self.found.parts.push(Part { a: x, b: y, from });
+            return;
+        }
         self.found.differences.push(Difference { a: Some(x), b: Some(y), unlike });
+    }
+
+    /// What the second graph makes a value of, as far as values correspond; nothing where that is not known, or was not asked.
+    fn cut(&mut self, y: ValueId) -> Option<Vec<(ValueId, ValueId)>> {
+        let cuts = self.cuts.as_mut()?;
+        let (a, b) = (self.a.graph(), self.b.graph());
+        let mut from = Vec::new();
+        let mut seen = HashSet::from([y]);
+        let mut open = vec![y];
+        while let Some(value) = open.pop() {
+            cuts.left = cuts.left.checked_sub(1)?;
+            match &b.value(value).kind {
+                ValueKind::Computed { .. } if value != y && cuts.of_b.contains_key(&value) => {
+                    from.extend(cuts.of_b.get(&value).map(|&x| (x, value)));
+                }
+                ValueKind::Computed { node, .. } => {
+                    open.extend(b.node(*node).inputs.iter().copied().filter(|input| seen.insert(*input)));
+                }
+                ValueKind::Input(_) => from.push((*a.inputs().get(self.b.place(value)?)?, value)),
+                ValueKind::Parameter(_) => {}
+            }
+        }
+        from.sort_unstable_by_key(|(_, y)| y.index());
+        Some(from)
     }
 
     /// The type that what is of a type in the first graph has in the second.
     fn written(&self, dtype: DType) -> DType {
         self.float.filter(|_| dtype.is_float()).unwrap_or(dtype)
-    }
-
-    fn same_input(&mut self, x: &'g InputType, y: &'g InputType) -> bool {
-        self.written(x.dtype) == y.dtype && self.symbols.same_shapes(&x.shape, &y.shape)
     }
 
     fn visit(&mut self, x: ValueId, y: ValueId) {
@@ -154,7 +226,8 @@ impl<'g> Walk<'g> {
                 if i != j || p.op.name() != q.op.name() || p.inputs.len() != q.inputs.len() {
                     return self.differ(x, y, Unlike::Operator);
                 }
-                if !same_attributes(&p.op, &q.op) && !self.same_range((x, &p.op), (y, &q.op)) {
+                let settled = [self.a.settled(p), self.b.settled(q)];
+                if !same_attributes(&settled[0], &settled[1]) && !self.same_range((x, &p.op), (y, &q.op)) {
                     self.differ(x, y, Unlike::Attributes);
                 }
                 self.found.operators += 1;
@@ -201,15 +274,8 @@ impl<'g> Walk<'g> {
     }
 }
 
-/// Whether two operators of one kind have the same attributes, real numbers bit for bit; without those that say nothing there.
+/// Whether two operators of one kind have the same attributes, real numbers bit for bit.
 fn same_attributes(x: &Op, y: &Op) -> bool {
-    if let (Op::AvgPool(x), Op::AvgPool(y)) = (x, y)
-        && x.padding == Padding::default()
-        && !x.ceil_mode
-    {
-        // Every window lies on the image.
-        return *x == AvgPool { count_include_pad: x.count_include_pad, ..*y };
-    }
     let bits = |op: &Op| op.clone().reals_mut().into_iter().map(|(_, real)| real.to_bits()).collect::<Vec<_>>();
     x == y && bits(x) == bits(y)
 }

@@ -28,6 +28,9 @@ pub(crate) fn hold_against(model: &Model, path: &Path, settings: &Check) -> Resu
         before_softmax: false,
         numeric: false,
         holds_graph: false,
+        holds_bits: false,
+        as_a_whole: false,
+        verdict_alone: false,
         written: None,
     };
     let verification = proof::compare(&reference.checked, &model.checked, &how)

@@ -57,7 +57,10 @@ impl<W: Written> Claim<'_, W> {
             // Another framework's code may leave the softmax to whoever uses it.
             before_softmax: target.fitted().is_some(),
             written: target.input_layout().map(|layout| interface(self.model, layout, target.one_float())),
-            holds_graph: target.fitted().is_none() && !changed,
+            holds_graph: target.fitted().is_none() && !changed && !target.keeps_wide_interface(),
+            holds_bits: !changed,
+            // Several batches are held against the bounds of one.
+            as_a_whole: frees,
             ..settings.clone()
         };
         let read_back = read_back(written)?;
@@ -127,7 +130,7 @@ impl<W: Written> Claim<'_, W> {
         let rounded = self.target.expected(wide)?;
         let mut verification = proof::prove(&rounded, read_back, relation, settings)?;
         let rounded_to = format!(", its weights rounded to {dtype}");
-        if verification.identical.is_none() {
+        if verification.identical.is_none() && verification.in_parts.is_none() {
             verification.method.push_str(&rounded_to);
         }
         verification.found.push_str(&rounded_to);

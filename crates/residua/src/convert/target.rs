@@ -101,6 +101,11 @@ impl Target {
         }
     }
 
+    /// Whether inputs and outputs are of another real type than the rest, behind casts.
+    pub(super) fn keeps_wide_interface(&self) -> bool {
+        matches!(self, Self::Onnx(options, _) if options.types == FloatTypes::WideInterface)
+    }
+
     /// What to say beside the notes of what was written.
     pub(super) fn notes(&self) -> &[String] {
         match self {

@@ -79,7 +79,7 @@ impl Examined {
 }
 
 /// Arrays for the inputs of one graph as the inputs of another graph of the same source take them.
-fn reordered(from: &Graph, to: &Graph, inputs: &[Array]) -> Result<Vec<Array>> {
+pub(super) fn reordered(from: &Graph, to: &Graph, inputs: &[Array]) -> Result<Vec<Array>> {
     let pairs = from.inputs().iter().zip(to.inputs());
     inputs
         .iter()

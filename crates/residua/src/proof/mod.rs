@@ -19,6 +19,7 @@ mod forced_unlike;
 mod fused_layer;
 mod golden;
 mod identical;
+mod in_parts;
 mod in_types;
 mod interface;
 mod landmarks;
@@ -27,6 +28,7 @@ mod locate;
 mod lockstep;
 mod narrow;
 mod one_by_one;
+mod parts;
 mod probe;
 mod run;
 #[cfg(feature = "writers")]
@@ -52,6 +54,7 @@ use examined::Examined;
 use finite::Traced;
 pub use golden::{Golden, golden};
 pub use identical::{Identical, Structure, Unalike, structure};
+pub use in_parts::{ByNumbers, InParts};
 pub use in_types::hold_in_types;
 use interface::Interface;
 pub use interface::{Written, WrittenInterface};
@@ -83,6 +86,13 @@ pub struct Settings {
     pub numeric: bool,
     /// Whether what was written holds its graph as it was given, so that one that is made otherwise is another.
     pub holds_graph: bool,
+    /// Whether what was written holds all tensors as they were given, so that other bits are another model, though no input that
+    /// is tried may show it.
+    pub holds_bits: bool,
+    /// Whether what does not go by structure is run from end to end, so that there are bounds for outputs.
+    pub as_a_whole: bool,
+    /// Whether it is enough to know that models differ, without where.
+    pub verdict_alone: bool,
     /// How the second model's inputs and outputs lie; told from their shapes where it is `None`.
     pub written: Option<WrittenInterface>,
 }
@@ -128,8 +138,8 @@ pub fn prove(
     let layers =
         "each layer of the written file within that layer's f32 rounding noise, given what the source gives to it";
     let method = Method { names: ["the source", "the written file"], holds, fails, layers: layers.to_owned() };
-    let found = structure(written_from, read_back, settings.written.as_ref())?;
     let holds_graph = settings.holds_graph && relation == Relation::Identical;
+    let found = structure(written_from, read_back, settings.written.as_ref())?;
     let identical = match &found {
         Structure::Identical(identical) => Some(identical.as_ref()),
         Structure::Unlike(_) => None,
@@ -137,12 +147,30 @@ pub fn prove(
     if let Some(identical) = identical.filter(|identical| !settings.numeric && identical.run_because.is_none()) {
         return Ok(Verification::of_identical(written_from, read_back, &method, identical.clone()));
     }
-    let verification =
-        hold_against(written_from, read_back, relation, &method, settings, Wanted::default())?.verification;
-    Ok(match found {
-        Structure::Identical(identical) => verification.made_alike(*identical),
-        Structure::Unlike(unlike) => verification.made_otherwise(unlike, holds_graph),
-    })
+    let is_another = |unlike: &Unalike| {
+        holds_graph && unlike.certain || settings.holds_bits && relation == Relation::Identical && unlike.bits_alone
+    };
+    if let (Structure::Unlike(unlike), true) = (&found, settings.verdict_alone)
+        && is_another(unlike)
+    {
+        return Ok(Verification::new(&method).made_otherwise(unlike.clone(), true));
+    }
+    let unlike = match found {
+        Structure::Identical(identical) => {
+            let ran = hold_against(written_from, read_back, relation, &method, settings, Wanted::default())?;
+            return Ok(ran.verification.made_alike(*identical));
+        }
+        Structure::Unlike(unlike) => unlike,
+    };
+    let is_another = is_another(&unlike);
+    if !(settings.numeric || settings.as_a_whole || is_another)
+        && let Ok(both) = Both::new(written_from, read_back, relation, settings)?
+        && let Some(parts) = both.in_parts(settings)?
+    {
+        return Ok(Verification::of_parts(written_from, read_back, &method, parts, unlike, both.exactly));
+    }
+    let ran = hold_against(written_from, read_back, relation, &method, settings, Wanted::default())?;
+    Ok(ran.verification.made_otherwise(unlike, is_another))
 }
 
 /// Holds a file, as it was read back, against the graph that was made of its source to be written; `verification` is what was
@@ -368,7 +396,9 @@ fn hold_against(
         Err(reason) => return Ok(nothing(Verification::different(method, reason))),
     };
     let mut found = nothing(both.hold(method, settings)?);
-    if !differs(&found.verification) && !wanted.layers {
+    // Layers decide where bits need not be the same.
+    let known = settings.verdict_alone && both.exactly;
+    if (!differs(&found.verification) || known) && !wanted.layers {
         return Ok(found);
     }
     both.look_into(&mut found, method, settings, wanted)?;

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::compared_values::{ComparedValue, compared_values};
 use super::identical::{Identical, Unalike};
+use super::in_parts::{ByNumbers, InParts};
 
 /// Whether the models are the same function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -147,8 +148,8 @@ pub struct RoundingCost {
 pub struct Verification {
     /// Whether the models are the same function.
     pub verdict: Verdict,
-    /// `identical-graph` where both models were shown to be made alike; otherwise in words, what was held against what, and
-    /// how.
+    /// `identical-graph` where both models were shown to be made alike, `identical-graph-in-part` where the rest was run on its
+    /// own; otherwise in words, what was held against what, and how.
     pub method: String,
     /// In words: what was found.
     pub found: String,
@@ -170,6 +171,10 @@ pub struct Verification {
     /// besides, the figures of outputs follow from that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identical: Option<Identical>,
+    /// What was compared of two models of which parts are made otherwise, and what was run. The figures of outputs are then
+    /// those of the part that comes nearest to its bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_parts: Option<InParts>,
     /// Where the models are not made alike, so that numbers had to decide.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unlike: Option<Unalike>,
@@ -180,6 +185,8 @@ pub struct Verification {
 
 /// The method of models that are made alike.
 const IDENTICAL_GRAPH: &str = "identical-graph";
+/// That of models of which parts are made otherwise.
+const IN_PART: &str = "identical-graph-in-part";
 
 /// What is asked for, in words.
 #[derive(Debug, Clone)]
@@ -209,6 +216,7 @@ impl Verification {
             rounding: None,
             in_dtype: None,
             identical: None,
+            in_parts: None,
             unlike: None,
         }
     }
@@ -236,6 +244,41 @@ impl Verification {
         verification.found = identical.words(verification.names);
         IDENTICAL_GRAPH.clone_into(&mut verification.method);
         verification.identical = Some(identical);
+        verification
+    }
+
+    /// Two models that are made alike but for parts, each of which was run on what the first one gives to it.
+    pub(super) fn of_parts(
+        a: &Checked,
+        b: &Checked,
+        method: &Method,
+        parts: InParts,
+        unlike: Unalike,
+        exactly: bool,
+    ) -> Self {
+        let mut verification = Self::new(method);
+        for ComparedValue { name, .. } in compared_values(a, b, false) {
+            let part = parts.nearest();
+            let figure = |of: fn(&ByNumbers) -> f64| part.map_or(0.0, of);
+            let alike = || "0, since both models are made alike at the sizes that were tried".to_owned();
+            verification.push(OutputDifference {
+                name: name.into(),
+                max_abs: figure(|part| part.max_abs),
+                max_rel: figure(|part| part.max_rel),
+                max_ulp: part.map_or(0, |part| part.max_ulp),
+                cosine: part.map_or(1.0, |part| part.cosine),
+                bound: figure(|part| part.bound),
+                bound_from: part.map_or_else(alike, |part| part.bound_from.clone()),
+                top1_agree: None,
+                top5_agree: None,
+                non_finite: None,
+                end_to_end: None,
+            });
+        }
+        verification.found = parts.words(verification.names, exactly);
+        IN_PART.clone_into(&mut verification.method);
+        verification.in_parts = Some(parts);
+        verification.unlike = Some(unlike);
         verification
     }
 

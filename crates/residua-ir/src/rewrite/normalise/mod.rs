@@ -15,6 +15,7 @@ mod heads;
 mod matching;
 mod no_ops;
 mod norms;
+mod operands;
 mod pads;
 
 use super::RewriteError;
@@ -128,13 +129,15 @@ pub fn normalise(model: &Typed) -> Result<Option<Normalised>, RewriteError> {
     Ok(settled.map(|Settled { model, origin, applied }| Normalised { model, origin, applied }))
 }
 
-/// As [`normalise()`], without passes that would round elsewhere: the same operations on the same numbers in the same order.
+/// As [`normalise()`], without passes that would round elsewhere: the same operations on the same numbers in the same order. It is
+/// for comparing: what is the same has one form, whether a runtime would want it so or not.
 ///
 /// # Errors
 /// As [`normalise()`].
 pub fn normalise_exactly(model: &Typed) -> Result<Option<Normalised>, RewriteError> {
     let exactly = PASSES.map(Exactly);
-    let passes = exactly.each_ref().map(|pass| pass as &dyn Pass);
+    let passes: Vec<&dyn Pass> =
+        exactly.iter().map(|pass| pass as &dyn Pass).chain([&operands::PASS as &dyn Pass]).collect();
     let settled = settle(model, &passes)?;
     Ok(settled.map(|Settled { model, origin, applied }| Normalised { model, origin, applied }))
 }

@@ -21,6 +21,7 @@ use serde::Serialize;
 use super::WrittenInterface;
 use super::interface::Interface;
 use crate::error::{Context, Result};
+use numbers::may_be_lost;
 
 /// What was compared of two models that are one function.
 #[derive(Debug, Clone, Serialize)]
@@ -44,7 +45,7 @@ pub struct Identical {
 }
 
 /// What identity rests on.
-const RESTS_ON: &str = "that both files are read as those who run them read them";
+pub(super) const RESTS_ON: &str = "that both files are read as those who run them read them";
 
 impl Identical {
     /// What follows, in words.
@@ -72,6 +73,9 @@ pub struct Unalike {
     /// Whether what differs is said to be the same by whoever made one of the other: an attribute, a type, a bit. Another operator may be
     /// the same function by other means.
     pub certain: bool,
+    /// Whether operators, attributes and shapes are the same, and only bits or element types of tensors differ.
+    #[serde(skip)]
+    pub bits_alone: bool,
 }
 
 impl Unalike {
@@ -115,13 +119,13 @@ pub fn structure(a: &Checked, b: &Checked, written: Option<&WrittenInterface>) -
 }
 
 /// A model without what keeps every bit; nothing where it is that already.
-struct Normal {
+pub(super) struct Normal {
     model: Option<Checked>,
-    applied: Vec<Applied>,
+    pub(super) applied: Vec<Applied>,
 }
 
 impl Normal {
-    fn of(model: &Checked) -> Result<Self> {
+    pub(super) fn of(model: &Checked) -> Result<Self> {
         let normal = normalise_exactly(model).context("cannot bring it into its normal form")?;
         Ok(match normal {
             Some(normal) => Self {
@@ -132,9 +136,15 @@ impl Normal {
         })
     }
 
-    fn model<'m>(&'m self, as_it_is: &'m Checked) -> &'m Checked {
+    pub(super) fn model<'m>(&'m self, as_it_is: &'m Checked) -> &'m Checked {
         self.model.as_ref().unwrap_or(as_it_is)
     }
+}
+
+/// Whether inputs and outputs of two models have the same axes in what stands for them.
+pub(super) fn same_axes(meant: [&Checked; 2], seen: [&Checked; 2], written: Option<&WrittenInterface>) -> bool {
+    Interface::between(meant[0], meant[1], written)
+        .is_ok_and(|interface| axis_order::agrees(meant, seen, &interface, written))
 }
 
 /// Two graphs that stand for the models that are meant, paired.
@@ -162,7 +172,11 @@ impl<'m> Attempt<'m> {
 
     /// Reads and compares the tensors that correspond.
     fn verdict(&self) -> Result<Structure> {
-        let unlike = |layers, what, certain| Ok(Structure::Unlike(Unalike { layers, what, certain }));
+        let bits_alone = self
+            .pairing
+            .as_ref()
+            .is_ok_and(|pairing| pairing.differences.iter().all(|found| is_type(self.seen, found)));
+        let unlike = |layers, what, certain| Ok(Structure::Unlike(Unalike { layers, what, certain, bits_alone }));
         let pairing = match &self.pairing {
             Ok(pairing) => pairing,
             Err(reason) => return unlike(None, reason.clone(), false),
@@ -172,12 +186,24 @@ impl<'m> Attempt<'m> {
         let differing = differing_tensors(graph_a, graph_b, &pairing.tensors)?;
         // How windows of a pool hang over the image, and where a slice begins, follows from attributes and sizes together.
         let needs_sizes = |x: ValueId| {
-            let op = graph_a.producer(x).map(|id| &graph_a.node(id).op);
-            matches!(op, Some(Op::MaxPool(_) | Op::AvgPool(_) | Op::LpPool(_) | Op::Slice { .. }))
+            let Some(node) = graph_a.producer(x).map(|id| graph_a.node(id)) else { return false };
+            let shape = node.inputs.first().and_then(|&x| a.shape_of(x));
+            let is_free = |axis: usize| shape.and_then(|shape| shape.dims().get(axis)?.fixed()).is_none();
+            match node.op {
+                Op::MaxPool(_) | Op::AvgPool(_) | Op::LpPool(_) => is_free(2) || is_free(3),
+                Op::Slice { axis, .. } => is_free(axis),
+                _ => false,
+            }
         };
-        let is_attribute = |found: &Difference| found.unlike == Unlike::Attributes && !found.a.is_some_and(needs_sizes);
-        // Where operators or types are others, the rest may have been paired wrongly.
-        let certain = pairing.differences.iter().all(is_attribute);
+        // Inputs are known by their order. Where operators are others, the rest may have been paired wrongly.
+        let of_input = |found: &Difference| matches!(found.unlike, Unlike::Input | Unlike::InputShape);
+        let is_certain = |found: &Difference| match found.unlike {
+            Unlike::Attributes => !found.a.is_some_and(needs_sizes),
+            Unlike::Tensor => true,
+            Unlike::Interface | Unlike::Input | Unlike::InputShape | Unlike::Operator => false,
+        };
+        let differences = &pairing.differences;
+        let certain = differences.iter().any(of_input) || differences.iter().all(is_certain);
         if let Some((p, q, what)) = differing.into_iter().next() {
             return unlike(Some([layer_of(graph_a, p), layer_of(graph_b, q)]), what, certain);
         }
@@ -194,9 +220,17 @@ impl<'m> Attempt<'m> {
             normalised: [Vec::new(), Vec::new()],
             rests_on: RESTS_ON,
             ran: false,
-            run_because: numbers::may_be_lost(a)?,
+            run_because: may_be_lost(a)?,
         })))
     }
+}
+
+/// Whether what is unlike is the element type of a tensor alone.
+fn is_type(seen: [&Checked; 2], found: &Difference) -> bool {
+    let shape = |which: usize, value: Option<ValueId>| {
+        seen[which].graph().as_parameter(value?).map(|parameter| parameter.tensor.shape().to_vec())
+    };
+    found.unlike == Unlike::Tensor && shape(0, found.a).is_some() && shape(0, found.a) == shape(1, found.b)
 }
 
 /// The layer of a parameter.
@@ -209,7 +243,7 @@ fn layer_name(graph: &Graph, id: LayerId) -> String {
 }
 
 /// The layer that gives a value, or the name of what is given.
-fn place(graph: &Graph, value: ValueId) -> String {
+pub(super) fn place(graph: &Graph, value: ValueId) -> String {
     match &graph.value(value).kind {
         ValueKind::Computed { node, .. } => layer_name(graph, graph.node(*node).layer),
         ValueKind::Parameter(id) => layer_of(graph, *id),
@@ -234,13 +268,13 @@ fn said(a: &Checked, b: &Checked, x: Option<ValueId>, y: Option<ValueId>, unlike
     let (p, q) = (given(a, x), given(b, y));
     match unlike {
         Unlike::Interface => "another number of inputs or outputs".to_owned(),
-        Unlike::Input | Unlike::Operator | Unlike::Tensor => format!("{p} against {q}"),
+        Unlike::Input | Unlike::InputShape | Unlike::Operator | Unlike::Tensor => format!("{p} against {q}"),
         Unlike::Attributes => format!("{p} with other attributes"),
     }
 }
 
 /// Pairs of tensors of which a bit differs, in their order, and what differs in words.
-fn differing_tensors(
+pub(super) fn differing_tensors(
     a: &Graph,
     b: &Graph,
     pairs: &[(ParameterId, ParameterId)],
