@@ -28,7 +28,6 @@ fn an_architecture_and_the_weights_beside_it_are_one_model_whichever_is_given() 
     for model in [".", "model.json", "w.weights.h5"] {
         let (document, status) = json(folder, &["check", model, "--golden", "golden.npz"]);
         assert_eq!((status, document["verdict"].as_str()), (0, Some("pass")), "{model}: {document}");
-        let (document, _) = json(folder, &["inspect", model]);
         assert!(document["source_notes"].to_string().contains("`model.json`"), "{model}: {}", document["source_notes"]);
     }
     // The architecture is an input as well.
