@@ -189,8 +189,14 @@ impl Store {
     /// [`Error::MissingTensor`] and [`Error::Shape`], naming layer and tensor.
     pub(super) fn take(&mut self, path: &str, wanted: &[Wanted<'_>]) -> Result<Vec<NamedTensor>> {
         let own = self.layers.get(path).map_or(&[][..], |owned| &owned.own);
-        // Keras before 2.2 may have numbered parameters instead of naming them.
-        let nameless = own.len() == wanted.len() && own.iter().all(|&i| self.tensors[i].tail.starts_with("param_"));
+        // Keras before 2.2 may have numbered parameters instead of naming them; layers of others may give them no name at all.
+        let numbered = |tail: &str| {
+            ["param_", "variable", "Variable"]
+                .iter()
+                .find_map(|start| tail.strip_prefix(start))
+                .is_some_and(|rest| rest.trim_start_matches('_').bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        let nameless = own.len() == wanted.len() && own.iter().all(|&i| numbered(&self.tensors[i].tail));
         let mut taken = Vec::with_capacity(wanted.len());
         for (position, want) in wanted.iter().enumerate() {
             let found = if self.positional || nameless {

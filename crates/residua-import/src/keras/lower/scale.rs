@@ -92,7 +92,7 @@ fn layer_scale(layer_call: &mut LayerCall<'_, '_>) -> Lowered {
     let last = layer_call.rank(&x)?.checked_sub(1).ok_or_else(|| layer_call.misfit("takes an input with channels"))?;
     let channels = layer_call.fields().required_usize("projection_dim")?;
     let view = |tensor: &residua_ir::Tensor| preprocess::broadcast(tensor, &x, &[last]);
-    let gamma = Weight::new("gamma", &[Some(channels)]).or_named("Variable").or_named("variable").view(view);
+    let gamma = Weight::new("gamma", &[Some(channels)]).view(view);
     let [gamma] = layer_call.weights([gamma])?;
     Ok(layer_call.finish(Op::Elementwise(Elementwise::Mul), &[&x, &gamma], x.order.clone()))
 }
