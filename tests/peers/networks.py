@@ -233,7 +233,8 @@ def ask(residua, *args):
     done = subprocess.run([residua, *map(str, args), "--format", "json", "--quiet"], capture_output=True, text=True)
     lines = done.stderr.strip().splitlines()
     said = next((line for line in reversed(lines) if "because:" in line or line.startswith("error")), lines[-1] if lines else "")
-    return done.returncode, json.loads(done.stdout) if done.stdout.strip() else None, said.strip()
+    said = re.sub(r"\S*/(?=[^/\s]+\.\w+)", "", said.strip())  # Without the folder, which is another one each time.
+    return done.returncode, json.loads(done.stdout) if done.stdout.strip() else None, said
 
 
 def noise(residua, path, golden):
