@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::hashes::{Seen, commutes};
 use super::{Difference, Pairing, Part, Unlike};
-use crate::graph::{ParameterId, ValueId, ValueKind};
+use crate::graph::{Graph, ParameterId, ValueId, ValueKind};
 use crate::op::Op;
 use crate::shape::{Dim, Shape};
 use crate::tensor::DType;
@@ -230,12 +230,18 @@ impl<'g> Walk<'g> {
                 if !same_attributes(&settled[0], &settled[1]) && !self.same_range((x, &p.op), (y, &q.op)) {
                     self.differ(x, y, Unlike::Attributes);
                 }
-                self.found.operators += 1;
-                self.found.edges += p.inputs.len();
                 let mut operands: Vec<_> = p.inputs.iter().copied().zip(q.inputs.iter().copied()).collect();
                 if let (true, Some(first)) = (commutes(&p.op), operands.first_chunk_mut::<2>()) {
                     self.exchange(first);
                 }
+                // What is computed and what is given are not made otherwise, they are other values.
+                let is_computed = |graph: &Graph, value| graph.producer(value).is_some();
+                let other = |&(x, y): &(ValueId, ValueId)| is_computed(a, x) != is_computed(b, y);
+                if self.cuts.is_some() && operands.iter().any(other) {
+                    return self.differ(x, y, Unlike::Operator);
+                }
+                self.found.operators += 1;
+                self.found.edges += p.inputs.len();
                 self.pending.extend(operands.into_iter().rev());
             }
             (ValueKind::Input(_) | ValueKind::Parameter(_) | ValueKind::Computed { .. }, _) => {

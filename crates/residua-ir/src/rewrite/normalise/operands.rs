@@ -12,11 +12,17 @@ use crate::rewrite::edit::{Edits, Expr};
 
 pub(super) const PASS: Form = Form { name: "two-operands", what: "took sums of several as sums of two", find };
 
+/// Most operands that are taken apart: each is one level deeper, and operators of more are held against such as they are.
+const MOST: usize = 64;
+
 fn find(m: &Matcher<'_>, edits: &mut Edits<'_>) -> Result<Found, RewriteError> {
     let mut found = Found::default();
     for (id, node) in m.nodes() {
         let Node { op: op @ Op::Elementwise(function), inputs, .. } = node else { continue };
-        let ([first, between @ .., last], true) = (&inputs[..], folds(*function) && inputs.len() > 2) else { continue };
+        let ([first, between @ .., last], true) = (&inputs[..], folds(*function) && (3..=MOST).contains(&inputs.len()))
+        else {
+            continue;
+        };
         let so_far = between.iter().fold(Expr::from(*first), |so_far, &operand| {
             Expr::step("so far", op.clone(), vec![so_far, operand.into()])
         });

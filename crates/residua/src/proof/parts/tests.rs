@@ -105,7 +105,7 @@ fn a_sum_in_another_order_is_held_against_its_own_rounding_alone() {
         g.add("sum", ADD, &[x, rest])
     });
     let found = prove(&from_the_left, &from_the_right, Relation::Rearranged, &Settings::default()).unwrap();
-    let parts = found.in_parts.expect("it is proved in parts");
+    let parts = found.in_parts.unwrap_or_else(|| panic!("it is proved in parts, found: {}", found.found));
     assert_eq!((found.verdict, parts.by_numbers.len()), (Verdict::Same, 1));
     // Another function there is found, whatever the rest is.
     let other = summed(|g, [x, y, z]| {
