@@ -8,7 +8,8 @@ use bytes::Bytes;
 use residua_ir::{DType, Endian, GraphError, LazyBytes, Source, Tensor, TensorError, validate};
 use residua_resnet::analyse;
 use residua_resnet::form::StageForm;
-use residua_resnet::recipe::{Bound, Input, KerasModelClass};
+use residua_resnet::recipe::{Bound, Input, KerasModelClass, Own, Recipe};
+use residua_resnet::{Component, Position};
 use residua_verify::Subject;
 
 /// Elements that no rule about topology reads.
@@ -20,10 +21,18 @@ impl LazyBytes for Nothing {
     }
 }
 
+fn standard(name: &str) -> Recipe {
+    KerasModelClass::named(name, Input { channels: 3, size: Some([224; 2]) }, None).unwrap()
+}
+
 /// Findings about the topology of a standard network whose stages were changed.
 fn findings(name: &str, change: impl FnOnce(&mut [StageForm])) -> Vec<String> {
-    let mut recipe = KerasModelClass::named(name, Input { channels: 3, size: Some([224; 2]) }, None).unwrap();
+    let mut recipe = standard(name);
     change(&mut recipe.form.stages);
+    findings_of(&recipe)
+}
+
+fn findings_of(recipe: &Recipe) -> Vec<String> {
     let graph = recipe.build::<GraphError>(Source::default(), Vec::new(), &mut |wanted| {
         let (shape, source) = (wanted.shape.to_vec(), Arc::new(Nothing));
         let tensor = Tensor::from_lazy(DType::F32, Endian::Little, shape, source).unwrap();
@@ -67,4 +76,21 @@ fn a_stage_of_other_channels_is_told_with_the_layer_that_gives_them() {
             format!("warning R212: {layer}: stage 2 has 1280 channels; all other stages double them, to 1024 here");
         assert_eq!(found, [expected], "{name}");
     }
+}
+
+/// RegNetY-8GF has 224, 448, 896 and 2016 channels: a factor of its own, rounded to whole groups, which is twice by chance
+/// in two places.
+#[test]
+fn widths_are_judged_behind_the_stem_of_a_resnet_and_not_behind_that_of_a_regnet() {
+    let mut recipe = standard("resnet50v1");
+    for (stage, width) in recipe.form.stages.iter_mut().zip([224, 448, 896, 2016]) {
+        (stage.width, stage.outputs) = (width, width);
+    }
+    let expected =
+        "warning R212: conv5_block1_3_conv: stage 3 has 2016 channels; all other stages double them, to 1792 here";
+    assert_eq!(findings_of(&recipe), [expected]);
+
+    recipe.own.insert(Position::Stem(Component::Conv(0)), Own { kernel: Some(3), ..Own::default() });
+    recipe.own.insert(Position::Pool, Own { pool: Some(None), ..Own::default() });
+    assert_eq!(findings_of(&recipe), Vec::<String>::new());
 }
