@@ -399,7 +399,8 @@ def page(results):
         "(of the largest, where that is above 1), `convert` to ONNX proves itself, and ONNX Runtime computes the same from that file. "
         "Where f32 rounds by more than that, it holds if the difference is within what rounding does to this network, as derived from runs "
         "in f32 and f64, and if what residua computes in f64 is within 1e-5 of what the framework computes in f64, or no further from that "
-        "than the framework's own f32 is; by how much f32 is off is then said. A network that is not named, and a cell that is empty, was not tried.", 118)
+        "than the framework's own f32 is; by how much f32 is off is then said. A network that is not named, and a cell that is empty, was not "
+        "tried with the build of residua that all of this page was seen with; it may hold or not.", 118)
     for framework, title in TITLES.items():
         own = {key: value for key, value in results.items() if key.startswith(framework + "/")}
         if not own:
