@@ -8,7 +8,21 @@ use crate::transcript;
 fn help_shows_the_commands_and_each_command_its_options_and_examples() {
     let folder = residua_tests::folder();
     assert_snapshot!("help", transcript(&folder, &["--help"]));
-    for command in ["inspect", "check", "convert", "compare", "run", "diff", "layouts", "explain", "completions"] {
+    for command in [
+        "inspect",
+        "check",
+        "convert",
+        "compare",
+        "run",
+        "predict",
+        "evaluate",
+        "head",
+        "new",
+        "diff",
+        "layouts",
+        "explain",
+        "completions",
+    ] {
         assert_snapshot!(format!("help_{command}"), transcript(&folder, &[command, "--help"]));
     }
 }

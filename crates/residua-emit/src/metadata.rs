@@ -15,6 +15,7 @@ pub(crate) fn entries(graph: &Graph) -> Vec<(&'static str, String)> {
         ("residua.architecture", source.architecture.clone()),
         ("residua.preprocessing", stated.map(|stated| stated.preparation.to_text())),
         ("residua.preprocessing.from", stated.map(Stated::origin)),
+        ("residua.labels", (!source.labels.is_empty()).then(|| serde_json::json!(source.labels).to_string())),
     ];
     entries.into_iter().filter_map(|(key, value)| Some((key, value.filter(|v| !v.is_empty())?))).collect()
 }

@@ -1,4 +1,5 @@
-//! Names of classes: ImageNet's thousand, in the order that Keras and torchvision share, or the user's own.
+//! Names of classes: ImageNet's thousand, in the order that Keras and torchvision share, those that a file of ours holds, or
+//! the user's own.
 
 use std::path::Path;
 
@@ -8,15 +9,48 @@ use residua_ir::{Shown, files};
 
 static IMAGENET: &str = include_str!("../data/imagenet1k.txt");
 
+/// Where names are from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Origin {
+    /// Nothing names the classes.
+    Nothing,
+    /// ImageNet's, since there are as many.
+    ImageNet,
+    /// What the model holds.
+    #[cfg_attr(not(feature = "more-images"), expect(dead_code, reason = "a run takes a file or ImageNet's"))]
+    Stored,
+    /// A file.
+    File(String),
+}
+
 /// Names of classes by index.
-#[derive(Debug)]
-pub struct Labels(Vec<String>);
+#[derive(Debug, Clone)]
+pub struct Labels {
+    names: Vec<String>,
+    origin: Origin,
+}
 
 impl Labels {
     /// ImageNet's where there are 1000 classes, else none.
     pub fn standard(classes: usize) -> Self {
         let all: Vec<String> = IMAGENET.lines().map(str::to_owned).collect();
-        Self(if all.len() == classes { all } else { Vec::new() })
+        match all.len() == classes {
+            true => Self { names: all, origin: Origin::ImageNet },
+            false => Self { names: Vec::new(), origin: Origin::Nothing },
+        }
+    }
+
+    /// Those of a model: what its file holds, else ImageNet's where it has 1000 classes.
+    #[cfg(feature = "more-images")]
+    pub(crate) fn of(model: &crate::model::Model, classes: usize) -> Self {
+        let stored = &model.checked.graph().source().labels;
+        if stored.len() == classes { Self::stored(stored.clone()) } else { Self::standard(classes) }
+    }
+
+    /// Those that a model holds.
+    #[cfg(feature = "more-images")]
+    pub(crate) fn stored(names: Vec<String>) -> Self {
+        Self { names, origin: Origin::Stored }
     }
 
     /// From a text file with a name a line.
@@ -28,12 +62,32 @@ impl Labels {
         if labels.len() != classes {
             bail!("labels {}: expected {classes} lines, one a class, found {}", path.shown(), labels.len());
         }
-        Ok(Self(labels))
+        Ok(Self { names: labels, origin: Origin::File(path.shown().to_string()) })
     }
 
     /// The name of a class.
     pub fn get(&self, class: usize) -> Option<&str> {
-        self.0.get(class).map(String::as_str)
+        self.names.get(class).map(String::as_str)
+    }
+
+    /// Where they are from, for people.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        match &self.origin {
+            Origin::Nothing => "nothing names the classes".to_owned(),
+            Origin::ImageNet => "names are ImageNet's, since there are 1000 classes".to_owned(),
+            Origin::Stored => "names are those that the model holds".to_owned(),
+            Origin::File(path) => format!("names are from {path}"),
+        }
+    }
+
+    /// Whether they were taken for the number of classes alone.
+    #[must_use]
+    pub fn is_assumed(&self) -> bool {
+        match self.origin {
+            Origin::ImageNet => true,
+            Origin::Nothing | Origin::Stored | Origin::File(_) => false,
+        }
     }
 }
 

@@ -23,12 +23,18 @@ pub mod comparison;
 pub mod convert;
 pub mod diff;
 pub mod error;
+#[cfg(feature = "more-images")]
+pub mod evaluate;
 #[cfg(feature = "reports")]
 pub mod explain;
 
 mod floats;
 #[cfg(feature = "engine")]
 pub mod golden;
+#[cfg(feature = "writers")]
+pub mod head;
+#[cfg(feature = "writers")]
+mod initial;
 #[cfg(feature = "engine")]
 pub mod input;
 #[cfg(feature = "engine")]
@@ -38,19 +44,27 @@ pub mod layouts;
 #[cfg(feature = "writers")]
 pub mod manifest;
 pub mod model;
+#[cfg(feature = "writers")]
+pub mod new;
 pub mod options;
 #[cfg(feature = "writers")]
 pub mod output;
 #[cfg(feature = "writers")]
 mod paths;
+#[cfg(feature = "more-images")]
+pub mod pictures;
 #[cfg(feature = "engine")]
 pub mod pooling;
+#[cfg(feature = "more-images")]
+pub mod predict;
 pub mod preparation;
 #[cfg(feature = "engine")]
 pub mod proof;
 pub mod render;
 #[cfg(feature = "engine")]
 pub mod run;
+#[cfg(feature = "more-images")]
+pub mod scores;
 pub mod suggest;
 pub mod summary;
 mod watch;
@@ -76,10 +90,18 @@ pub use comparison::{Compared, Comparison, compare};
 pub use convert::{Conversion, Convert, Onnx, Proof, Safetensors};
 pub use diff::{Differences, diff};
 pub use error::Error;
+#[cfg(feature = "more-images")]
+pub use evaluate::{Evaluate, Evaluator, Truth};
+#[cfg(feature = "writers")]
+pub use head::Head;
 #[cfg(feature = "writers")]
 pub use layouts::layouts;
 pub use model::Model;
+#[cfg(feature = "writers")]
+pub use new::New;
 pub use options::OpenOptions;
+#[cfg(feature = "more-images")]
+pub use predict::{Predict, Predictor};
 #[cfg(feature = "readers")]
 pub use residua_import::ModelSource;
 #[cfg(feature = "engine")]

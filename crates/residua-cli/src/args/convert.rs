@@ -122,7 +122,7 @@ pub(crate) enum InputLayout {
     Source,
 }
 
-fn layouts() -> impl TypedValueParser<Value = Layout> {
+pub(super) fn layouts() -> impl TypedValueParser<Value = Layout> {
     let values = Layout::all().map(|(_, name, about)| PossibleValue::new(name).help(about));
     PossibleValuesParser::new(values.collect::<Vec<_>>()).try_map(|name| Layout::named(&name).ok_or("no such layout"))
 }

@@ -24,6 +24,25 @@ pub(crate) struct ImageArgs {
     pub(crate) interpolation: Option<FilterChoice>,
 }
 
+/// Whether images are turned as a camera says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OrientationChoice {
+    /// Turned upright as EXIF says
+    Exif,
+    /// As they are stored, which is what Keras, torchvision and timm take
+    Stored,
+}
+
+impl OrientationChoice {
+    /// Whether they are turned.
+    pub(crate) fn upright(self) -> bool {
+        match self {
+            Self::Exif => true,
+            Self::Stored => false,
+        }
+    }
+}
+
 impl ImageArgs {
     /// As the library takes them.
     ///
@@ -34,7 +53,13 @@ impl ImageArgs {
             Some(ResizeChoice::Rule(rule)) => Some(rule),
             Some(ResizeChoice::Filter(_)) | None => None,
         };
-        Ok(ImageOptions { preprocess: self.preprocess.mode(), resize, crop: self.crop, filter: self.filter()? })
+        Ok(ImageOptions {
+            preprocess: self.preprocess.mode(),
+            resize,
+            crop: self.crop,
+            filter: self.filter()?,
+            upright: None,
+        })
     }
 
     /// The filter that was asked for; a name of one after `--resize` is the older way.

@@ -5,9 +5,13 @@
 mod check;
 mod choice;
 mod convert;
+mod evaluate;
+mod head;
 mod image;
 mod inspect;
 mod model;
+mod new;
+mod predict;
 mod source;
 
 use std::path::PathBuf;
@@ -20,9 +24,13 @@ use residua::options::{InputShape, parse};
 pub(crate) use check::{CheckArgs, CheckFormat};
 pub(crate) use choice::choice;
 pub(crate) use convert::{ConvertArgs, InputLayout, OutputFormat};
+pub(crate) use evaluate::{EvaluateArgs, EvaluateFormat};
+pub(crate) use head::{Classes, HeadArgs, PoolChoice};
 pub(crate) use image::{ImageArgs, PreprocessChoice};
 pub(crate) use inspect::{InspectArgs, InspectFormat};
 pub(crate) use model::ModelArgs;
+pub(crate) use new::NewArgs;
+pub(crate) use predict::{PredictArgs, PredictFormat};
 pub(crate) use source::SourceArgs;
 
 const STYLES: Styles = Styles::styled()
@@ -91,6 +99,10 @@ pub(crate) enum Command {
     Convert(ConvertArgs),
     Compare(CompareArgs),
     Run(RunArgs),
+    Predict(PredictArgs),
+    Evaluate(EvaluateArgs),
+    Head(HeadArgs),
+    New(NewArgs),
     Diff(DiffArgs),
     Layouts(LayoutsArgs),
     Explain(ExplainArgs),

@@ -5,10 +5,15 @@ mod compare;
 mod completions;
 mod convert;
 mod diff;
+mod evaluate;
 mod explain;
+mod head;
 mod inspect;
 mod layouts;
+mod new;
+mod predict;
 mod run;
+mod written;
 
 use anyhow::{Context, Result};
 
@@ -28,6 +33,10 @@ pub(crate) fn run(cli: Cli, console: &mut Console) -> Result<Outcome> {
         Command::Convert(args) => convert::run(&args, threads, console),
         Command::Compare(args) => compare::run(&args, threads, console),
         Command::Run(args) => run::run(&args, threads, console),
+        Command::Predict(args) => predict::run(&args, threads, console),
+        Command::Evaluate(args) => evaluate::run(&args, threads, console),
+        Command::New(args) => new::run(&args, threads, console),
+        Command::Head(args) => head::run(&args, threads, console),
         Command::Diff(args) => diff::run(&args, console),
         Command::Layouts(args) => layouts::run(&args, console),
         Command::Explain(args) => explain::run(&args, console),

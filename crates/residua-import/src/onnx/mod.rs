@@ -74,6 +74,7 @@ fn source(model: &ModelProto, graph: &GraphProto, opset: i64) -> Result<Source> 
         version: (!model.producer_version.is_empty()).then(|| model.producer_version.clone()),
         notes: vec![format!("IR version {}, opset {opset}", model.ir_version)],
         preprocessing: preparation::of_metadata(about)?,
+        labels: preparation::labels_of_metadata(about)?,
         architecture: about("residua.architecture").map(str::to_owned),
         onnx: Some(metadata::header(model, graph, opset)),
         ..Source::default()

@@ -67,6 +67,7 @@ pub(crate) fn read_beside(source: &ModelSource, config: Option<Option<&Path>>, g
         // Where it is no JSON, the reader of the container has said so.
         None => json(source, CONFIG).unwrap_or_default(),
     };
+    let labels = config.as_ref().filter(|(_, alone)| *alone).and_then(|(value, _)| labels_of_config(value));
     if let Some((value, alone)) = config.filter(|(value, _)| is_timm(value)) {
         if alone {
             found.add(CONFIG, timm::read(CONFIG, &value)?);
@@ -84,6 +85,9 @@ pub(crate) fn read_beside(source: &ModelSource, config: Option<Option<&Path>>, g
         break;
     }
     let source = graph.source_mut();
+    if source.labels.is_empty() {
+        source.labels = labels.unwrap_or_default();
+    }
     source.preprocessing.splice(0..0, found.stated);
     source.notes.extend(found.notes);
     Ok(())
@@ -140,6 +144,32 @@ pub(crate) fn of_metadata<'a>(value: impl Fn(&str) -> Option<&'a str>) -> Result
     let Some(text) = value(METADATA_KEY) else { return Ok(Vec::new()) };
     let stated = Stated::from_metadata(text, value(&format!("{METADATA_KEY}.from")));
     Ok(vec![stated.map_err(|error| wrong_part(&format!("metadata `{METADATA_KEY}`"), error))?])
+}
+
+/// Key in the metadata of files that we write: names of the classes, a JSON array.
+const LABELS_KEY: &str = "residua.labels";
+
+/// Names of classes that metadata of ours hold, given the value of a key.
+///
+/// # Errors
+/// Where it is nothing that our writer writes.
+pub(crate) fn labels_of_metadata<'a>(value: impl Fn(&str) -> Option<&'a str>) -> Result<Vec<String>> {
+    let Some(text) = value(LABELS_KEY) else { return Ok(Vec::new()) };
+    serde_json::from_str(text).map_err(|error| Error::Config {
+        at: format!("metadata `{LABELS_KEY}`").into(),
+        expected: "a JSON array of names, one a class".into(),
+        found: error.to_string().into(),
+    })
+}
+
+/// Names of classes in a configuration of transformers, `id2label`: all from 0, none left out.
+fn labels_of_config(config: &Value) -> Option<Vec<String>> {
+    let map = config.get("id2label")?.as_object()?;
+    let name = |class: usize| map.get(&class.to_string())?.as_str().map(str::to_owned);
+    let names: Vec<String> = (0..map.len()).map_while(name).collect();
+    // What transformers writes where nobody named them names nothing.
+    let named = names.iter().enumerate().any(|(class, name)| *name != format!("LABEL_{class}"));
+    (named && names.len() == map.len()).then_some(names)
 }
 
 fn wrong_part(at: &str, error: PreparationError) -> Error {

@@ -94,7 +94,8 @@ pub(crate) fn from_safetensors(file: SafetensorsFile, name: &str, options: &Load
     let mut options = options.clone();
     hints(&file.metadata, &mut options.given)?;
     let preprocessing = preparation::of_metadata(|key| file.metadata.get(key).map(String::as_str))?;
-    let source = Source { format: Format::Safetensors, notes: file.notes, preprocessing, ..Source::default() };
+    let labels = preparation::labels_of_metadata(|key| file.metadata.get(key).map(String::as_str))?;
+    let source = Source { format: Format::Safetensors, notes: file.notes, preprocessing, labels, ..Source::default() };
     let all = StateDict { path: String::new(), tensors: file.tensors, modules: Vec::new() };
     let checkpoint = Checkpoint { state_dicts: vec![all], source, unused: file.unused, config: file.config };
     network(checkpoint, name, &options)

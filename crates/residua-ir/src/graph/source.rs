@@ -26,6 +26,9 @@ pub struct Source {
     /// How images are prepared, as each place that says so has it; an earlier one counts before a later one.
     #[serde(default, deserialize_with = "preparation::stated", skip_serializing_if = "Vec::is_empty")]
     pub preprocessing: Vec<Stated>,
+    /// Names of the classes, in the order of the output; empty where nothing names them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
     /// The standard architecture it was built from, where that is known for certain (a recipe, metadata of ours).
     pub architecture: Option<String>,
     /// The type that layers compute in by their own policy, by their names; empty where none is narrower than f32.

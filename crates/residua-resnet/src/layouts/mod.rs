@@ -30,7 +30,6 @@ pub use library::{Can, Headless, ModelClass, ModelLibrary, SILENT, Setting};
 pub use naming::NamingLayout;
 use naming::Row;
 pub use order::keras_order;
-#[cfg(test)]
 pub(crate) use torchvision::TORCH;
 pub use torchvision::TORCHVISION;
 

@@ -8,6 +8,7 @@
 mod build;
 mod head;
 mod layers;
+mod named;
 mod own;
 mod plan;
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use crate::conventions::{Biases, Conventions, Framework, Norms, PoolEdge, Pr
 pub use build::{Bound, Wanted};
 pub use head::{Classifier, Head, HeadLayer, HeadPool};
 pub use layers::{ConvPadding, Layer, LayerKind};
+pub use named::EXAMPLES;
 pub use own::{Dilations, Own, Pace, Pool};
 
 /// A network, described.

@@ -66,6 +66,14 @@ fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
+impl Document<'_> {
+    /// The same under the schema of another command, of which a conversion is the last step.
+    #[must_use]
+    pub fn of_schema(self, schema: &'static str) -> Self {
+        Self { schema, ..self }
+    }
+}
+
 impl Converted {
     /// Where the source was read from.
     #[must_use]

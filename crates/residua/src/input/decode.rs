@@ -1,5 +1,5 @@
 //! PNG and JPEG files to 8-bit samples, gray or RGB, as stored: no colour profile, gamma or orientation is applied, as in
-//! the libraries that networks were trained with. Other formats are refused.
+//! the libraries that networks were trained with. Other formats are refused here; [`super::formats`] reads some more.
 
 use std::io::{BufRead, Read, Seek};
 
@@ -10,6 +10,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
+use super::orientation::Orientation;
 use super::resize::Image;
 
 /// What a decoder may hold for each pixel: four samples of 16 bits, before and after it turns them into others.
@@ -33,6 +34,26 @@ pub(crate) enum DecodeError {
     /// What the reader of JPEG found.
     #[error("JPEG: {0}")]
     Jpeg(DecodeErrors),
+    /// None of the formats that are read.
+    #[cfg(feature = "more-images")]
+    #[error("expected PNG, JPEG, BMP, GIF, WebP or TIFF, found the signature of none")]
+    NoFormat,
+    /// What the reader of GIF found.
+    #[cfg(feature = "more-images")]
+    #[error("GIF: {0}")]
+    Gif(#[from] gif::DecodingError),
+    /// What the reader of WebP found.
+    #[cfg(feature = "more-images")]
+    #[error("WebP: {0}")]
+    Webp(#[from] image_webp::DecodingError),
+    /// What the reader of TIFF found.
+    #[cfg(feature = "more-images")]
+    #[error("TIFF: {0}")]
+    Tiff(#[from] tiff::TiffError),
+    /// What is wrong with a BMP.
+    #[cfg(feature = "more-images")]
+    #[error("BMP: {0}")]
+    Bmp(String),
     /// Samples that the reader should not give.
     #[error("samples of the type {0}, which is not read")]
     Samples(String),
@@ -53,17 +74,17 @@ pub(super) fn decode(mut file: impl BufRead + Seek) -> Result<Image, DecodeError
     if start.starts_with(b"\x89PNG\r\n\x1a\n") {
         of_png(file)
     } else if start.starts_with(b"\xff\xd8\xff") {
-        of_jpeg(file)
+        of_jpeg(file).map(|(image, _)| image)
     } else {
         Err(DecodeError::Format)
     }
 }
 
-fn most_bytes() -> u64 {
+pub(super) fn most_bytes() -> u64 {
     Limit::ImagePixels.most().saturating_mul(BYTES_A_PIXEL)
 }
 
-fn of_png(file: impl BufRead + Seek) -> Result<Image, DecodeError> {
+pub(super) fn of_png(file: impl BufRead + Seek) -> Result<Image, DecodeError> {
     let limits = png::Limits { bytes: usize::try_from(most_bytes()).unwrap_or(usize::MAX) };
     let mut decoder = png::Decoder::new_with_limits(file, limits);
     // Palettes and fewer than 8 bits become 8 bits; 16 stay, since they are rounded here.
@@ -96,12 +117,13 @@ fn read_frame<R: BufRead + Seek>(reader: &mut png::Reader<R>, size: usize) -> Re
 }
 
 /// The nearest of 256 levels to one of 65536, big-endian.
-fn rounded(sample: &[u8]) -> u8 {
+pub(super) fn rounded(sample: &[u8]) -> u8 {
     let value = sample.iter().fold(0_u32, |value, &byte| value << 8 | u32::from(byte));
     u8::try_from((value + 128) / 257).unwrap_or(u8::MAX)
 }
 
-fn of_jpeg(file: impl Read) -> Result<Image, DecodeError> {
+/// The samples as they are stored, and how the camera was held where the file says it.
+pub(super) fn of_jpeg(file: impl Read) -> Result<(Image, Option<Orientation>), DecodeError> {
     let mut bytes = Vec::new();
     // No JPEG needs more than its pixels do.
     file.take(most_bytes()).read_to_end(&mut bytes)?;
@@ -119,11 +141,12 @@ fn of_jpeg(file: impl Read) -> Result<Image, DecodeError> {
     };
     decoder.set_options(options.jpeg_set_out_colorspace(color));
     let samples = decoder.decode()?;
-    Ok(without_alpha(width, height, stored, samples))
+    let orientation = decoder.exif().and_then(|exif| Orientation::of_exif(exif));
+    Ok((without_alpha(width, height, stored, samples), orientation))
 }
 
 /// Keeps of each pixel what is not transparency.
-fn without_alpha(width: usize, height: usize, stored: usize, samples: Vec<u8>) -> Image {
+pub(super) fn without_alpha(width: usize, height: usize, stored: usize, samples: Vec<u8>) -> Image {
     let channels = if stored < 3 { 1 } else { 3 };
     let samples = match channels == stored {
         true => samples,

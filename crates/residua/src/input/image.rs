@@ -89,6 +89,49 @@ fn to_array(image: &Image, values: Values, channels_last: bool) -> Result<Array>
     Ok(if channels_last { array.permute(&[0, 2, 3, 1])? } else { array })
 }
 
+/// How images are prepared for one input of a model, settled once for any number of them.
+#[cfg(feature = "more-images")]
+pub(crate) struct Preparing {
+    wanted: Wanted,
+    /// How, and from where each part of it is.
+    pub known: Known,
+    /// What to tell the user about it.
+    pub notes: Vec<String>,
+}
+
+#[cfg(feature = "more-images")]
+impl Preparing {
+    /// For the only input of a model.
+    ///
+    /// # Errors
+    /// Where it has several, takes no images, or options contradict each other.
+    pub(crate) fn new(model: &Model, args: &ImageOptions) -> Result<Self> {
+        let inputs = model.checked.graph().inputs();
+        let [input] = inputs else {
+            bail!("the model has {} inputs, expected one, an image", inputs.len());
+        };
+        let wanted = Wanted::of(model, *input)?;
+        let (known, notes) = known(model, *input, args)?;
+        Ok(Self { wanted, known, notes })
+    }
+
+    /// An image as an array of one row.
+    ///
+    /// # Errors
+    /// Where it cannot be brought to the size of the model.
+    pub(crate) fn array(&self, image: &Image) -> Result<Array> {
+        let Wanted { channels, height, width, channels_last } = self.wanted;
+        let image = bring_to(image.clone().with_channels(channels), &self.known)?;
+        preparing::hold((image.height, image.width), &self.known, (height, width))?;
+        to_array(&image, preparing::values(&self.known), channels_last)
+    }
+
+    /// A sentence about an image that loses the ratio of its sides where nothing says that it should.
+    pub(crate) fn squeezed(&self, image: &Image) -> Option<String> {
+        preparing::squeezed(&self.known, (image.height, image.width))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use residua_ir::preparation::Preprocessing;

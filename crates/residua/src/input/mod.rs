@@ -5,12 +5,16 @@
 
 #[cfg(feature = "images")]
 mod decode;
+#[cfg(feature = "more-images")]
+mod formats;
 #[cfg(feature = "images")]
 mod geometry;
 mod golden;
 #[cfg(feature = "images")]
 mod image;
 mod npy;
+#[cfg(feature = "images")]
+mod orientation;
 #[cfg(feature = "images")]
 mod preparing;
 mod random;
@@ -30,7 +34,13 @@ use crate::options::ImageOptions;
 
 #[cfg(feature = "images")]
 pub(crate) use decode::DecodeError;
+#[cfg(feature = "more-images")]
+pub use formats::EXTENSIONS;
+#[cfg(feature = "more-images")]
+pub(crate) use formats::read_picture;
 pub use golden::read as read_golden;
+#[cfg(feature = "more-images")]
+pub(crate) use image::Preparing;
 pub use npy::{Named as NamedArray, write_npy, write_npz};
 pub use random::arrays as random;
 

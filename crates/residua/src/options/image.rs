@@ -13,6 +13,8 @@ pub struct ImageOptions {
     pub crop: Option<ImageCrop>,
     /// The filter of resizing, sample for sample Pillow's.
     pub filter: Option<Filter>,
+    /// Whether images are turned as EXIF says; a run never does that, prediction does unless this says otherwise.
+    pub upright: Option<bool>,
 }
 
 /// What is cut out of an image.

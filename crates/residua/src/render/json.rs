@@ -19,6 +19,23 @@ pub fn json(out: &mut dyn Write, document: &impl Serialize) -> Result<()> {
     Ok(())
 }
 
+/// Writes a value within a document that is written part by part, its lines behind this much space.
+#[cfg(feature = "more-images")]
+pub(super) fn value(out: &mut dyn Write, document: &impl Serialize, indent: &str) -> Result<()> {
+    let mut text = Vec::new();
+    json(&mut text, document)?;
+    let text = String::from_utf8(text)?;
+    write!(out, "{}", text.trim_end().replace('\n', &format!("\n{indent}")))?;
+    Ok(())
+}
+
+/// Writes a key that is not the first, and its value, into the outermost object of a document.
+#[cfg(feature = "more-images")]
+pub(super) fn entry(out: &mut dyn Write, key: &str, document: &impl Serialize) -> Result<()> {
+    write!(out, ",\n  \"{key}\": ")?;
+    value(out, document, "  ")
+}
+
 /// A document on one line that can stand in a page.
 pub fn in_page(document: &impl Serialize) -> Result<String> {
     let mut out = Vec::new();

@@ -11,6 +11,8 @@ pub mod columns;
 pub mod differences;
 #[cfg(feature = "html")]
 pub mod drawing;
+#[cfg(feature = "more-images")]
+pub mod evaluation;
 pub mod finding;
 #[cfg(feature = "html")]
 pub mod html;
@@ -18,6 +20,8 @@ pub mod inspect;
 pub mod json;
 pub mod markdown;
 pub mod markup;
+#[cfg(feature = "more-images")]
+pub mod predictions;
 #[cfg(feature = "reports")]
 pub mod report;
 pub mod table;

@@ -61,11 +61,16 @@ pub fn inline(rows: Vec<Vec<String>>) -> Vec<Vec<Inline>> {
 
 /// Writes a table as CSV (RFC 4180), a line a row, no cell of which is a formula to a spreadsheet.
 pub fn csv(out: &mut dyn Write, names: &[&str], rows: &[Vec<String>]) -> std::io::Result<()> {
+    writeln!(out, "{}", names.join(","))?;
+    csv_rows(out, rows)
+}
+
+/// Rows of CSV, as [`csv`] writes them, where the head is written already.
+pub fn csv_rows(out: &mut dyn Write, rows: &[Vec<String>]) -> std::io::Result<()> {
     let quote = |cell: String| match cell.contains([',', '"', ';']) {
         true => format!("\"{}\"", cell.replace('"', "\"\"")),
         false => cell,
     };
-    writeln!(out, "{}", names.join(","))?;
     for row in rows {
         let cells: Vec<String> = row.iter().map(|cell| quote(no_formula(&printable(cell)))).collect();
         writeln!(out, "{}", cells.join(","))?;

@@ -10,7 +10,7 @@ use residua_ir::{Checked, DType, Graph, Hint, ValueId};
 use residua_resnet::preprocessing::Known;
 use serde::Serialize;
 
-use crate::error::{Result, bail};
+use crate::error::{Error, Result, bail};
 use crate::input;
 use crate::labels::Labels;
 use crate::model::Model;
@@ -166,11 +166,16 @@ impl<'m> Engine<'m> {
 
 /// The values that layers of these names give, under the names that were asked for.
 fn taps(graph: &Graph, options: &EngineOptions) -> Result<Vec<(String, ValueId)>> {
-    options.taps.iter().map(|name| Ok((name.clone(), tap(graph, name)?))).collect()
+    let tap = |name: &String| match tap(graph, name) {
+        // What is refused is told with the option that asked for it.
+        Err(Error::Refused(said)) => bail!("{}: {said}", Hint::Taps),
+        found => Ok((name.clone(), found?)),
+    };
+    options.taps.iter().map(tap).collect()
 }
 
 /// The value that a layer of this name gives.
-fn tap(graph: &Graph, wanted: &str) -> Result<ValueId> {
+pub(crate) fn tap(graph: &Graph, wanted: &str) -> Result<ValueId> {
     let of_layer = |layer: usize| {
         let last = graph.nodes().iter().rev().find(|node| node.layer.index() == layer).map(|node| node.output());
         let input = || graph.inputs().iter().copied().find(|&id| graph.value(id).name == graph.layers()[layer].name);
@@ -192,15 +197,15 @@ fn tap(graph: &Graph, wanted: &str) -> Result<ValueId> {
     match within[..] {
         [] => {
             let names = layers.iter().map(|layer| layer.name.raw());
-            bail!("{}: the model has no layer `{wanted}`{}", Hint::Taps, suggest::hint(wanted, names))
+            bail!("the model has no layer `{wanted}`{}", suggest::hint(wanted, names))
         }
         [only] => match of_layer(only) {
             Some(value) => Ok(value),
-            None => bail!("{}: layer `{}` computes nothing", Hint::Taps, layers[only].name),
+            None => bail!("layer `{}` computes nothing", layers[only].name),
         },
         _ => {
             let names: Vec<&str> = within.iter().map(|&index| layers[index].name.raw()).collect();
-            bail!("{}: `{wanted}` may be `{}`", Hint::Taps, names.join("` or `"))
+            bail!("`{wanted}` may be `{}`", names.join("` or `"))
         }
     }
 }

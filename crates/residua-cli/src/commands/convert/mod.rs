@@ -1,7 +1,7 @@
 //! `convert`: writes a model in another format or layout, reads it back, and keeps it only where it is proved.
 
 mod place;
-mod report;
+pub(super) mod report;
 
 use std::path::Path;
 use std::time::Instant;

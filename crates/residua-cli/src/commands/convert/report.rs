@@ -18,7 +18,7 @@ use crate::render;
 const SHOWN: usize = 2;
 
 /// Writes what came of it, and of the proof.
-pub(super) fn text(out: &mut dyn Write, style: Style, converted: &Converted, seconds: f64) -> Result<()> {
+pub(in crate::commands) fn text(out: &mut dyn Write, style: Style, converted: &Converted, seconds: f64) -> Result<()> {
     written(out, style, converted, seconds)?;
     match converted.verification() {
         Some(verification) => {

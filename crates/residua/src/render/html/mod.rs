@@ -4,10 +4,15 @@
 //! text and attributes by the template, data with every `<` as an escape of JSON, so that no name can end its element.
 //! A policy in the head forbids the page to fetch anything.
 
+#[cfg(feature = "more-images")]
+mod evaluation;
 #[cfg(test)]
 mod tests;
 
 use std::io::Write;
+
+#[cfg(feature = "more-images")]
+pub use evaluation::evaluation;
 
 use crate::error::Result;
 use maud::{Markup, PreEscaped, html as template};

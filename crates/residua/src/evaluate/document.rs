@@ -1,0 +1,388 @@
+//! The report of an evaluation: what is printed, and in JSON what parts of it are merged from.
+
+use residua_ir::preparation::{Channels, Crop, Filter, Preprocessing, Resize};
+use residua_resnet::preprocessing::Known;
+use serde::{Deserialize, Serialize};
+
+use super::statistics::{Share, mcnemar};
+use super::tally::{Both, Flip, Mistake, Tally};
+use super::{Named, Skipped, State, nothing_read};
+use crate::error::Result;
+use crate::preparation::geometry_text;
+
+/// How pictures were prepared, whole.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Protocol {
+    /// Rows and columns of what the model got, where they do not depend on the picture.
+    pub size: Option<[usize; 2]>,
+    /// What becomes of the size, in words: resizing, filter, crop.
+    pub geometry: String,
+    /// The share of the shorter side that is left.
+    pub crop_pct: Option<f64>,
+    /// The filter of resizing.
+    pub interpolation: String,
+    /// Whether it is stretched where a picture gets smaller, so that nothing aliases.
+    pub antialias: bool,
+    /// Whether the ratio of the sides is kept.
+    pub aspect_kept: bool,
+    /// The mode of the values: `caffe`, `tf`, `torch`, `unit`, `raw`, or `custom`.
+    pub preprocess: String,
+    /// What becomes of the values, in words.
+    pub values: String,
+    /// The order of channels: `rgb` or `bgr`.
+    pub channels: String,
+    /// Whether pictures are turned as EXIF says (`exif`) or not (`stored`).
+    pub orientation: String,
+    /// The places that this is from.
+    pub by: Vec<String>,
+    /// Whether the values are assumed, since nothing states them.
+    pub assumed: bool,
+}
+
+impl Protocol {
+    pub(super) fn of(known: &Known, upright: bool) -> Self {
+        let resize = known.resize.as_ref().map_or(Resize::Keep, |told| told.value);
+        let crop = known.crop.as_ref().map_or(Crop::All, |told| told.value);
+        let values = known.values.as_ref().map_or_else(|| Preprocessing::Raw.values(), |told| told.value);
+        let exact = match resize {
+            Resize::Exact { height, width } => Some([height, width]),
+            Resize::Keep
+            | Resize::Shortest { .. }
+            | Resize::Between { .. }
+            | Resize::Cover { .. }
+            | Resize::Within { .. } => None,
+        };
+        let size = match crop {
+            Crop::Center { height, width, .. } => Some([height, width]),
+            Crop::All => exact,
+        };
+        let before = match resize {
+            Resize::Shortest { edge } | Resize::Between { edge, .. } => Some(edge),
+            Resize::Exact { height, width } | Resize::Cover { height, width } | Resize::Within { height, width } => {
+                Some(height.min(width))
+            }
+            Resize::Keep => None,
+        };
+        #[expect(clippy::cast_precision_loss, reason = "sizes of images")]
+        let crop_pct = size.zip(before).map(|(size, before)| size[0].min(size[1]) as f64 / before.max(1) as f64);
+        let mut by: Vec<String> = Vec::new();
+        let places = [
+            known.resize.as_ref().map(|told| &told.by),
+            known.crop.as_ref().map(|told| &told.by),
+            known.filter.as_ref().map(|told| &told.by),
+            known.values.as_ref().map(|told| &told.by),
+        ];
+        for place in places.into_iter().flatten() {
+            if !by.contains(place) {
+                by.push(place.clone());
+            }
+        }
+        Self {
+            size,
+            geometry: geometry_text(known).unwrap_or_else(|| "size as it is".to_owned()),
+            crop_pct,
+            interpolation: known.filter.as_ref().map_or(Filter::Bilinear, |told| told.value).name().to_owned(),
+            antialias: known.filter.as_ref().is_none_or(|told| told.value != Filter::Nearest),
+            aspect_kept: exact.is_none(),
+            preprocess: values.mode().map_or("custom", Preprocessing::name).to_owned(),
+            values: values.describe(),
+            channels: if values.channels == Channels::Bgr { "bgr" } else { "rgb" }.to_owned(),
+            orientation: if upright { "exif" } else { "stored" }.to_owned(),
+            by,
+            assumed: known.assumed,
+        }
+    }
+
+    /// The lines that say all of it.
+    #[must_use]
+    pub fn lines(&self) -> Vec<(&'static str, String)> {
+        let size =
+            self.size.map_or_else(|| "that of the picture".to_owned(), |[rows, columns]| format!("{rows}x{columns}"));
+        let antialias = if self.antialias { "antialiased" } else { "not antialiased" };
+        let aspect = if self.aspect_kept { "the ratio of sides is kept" } else { "whatever the ratio of sides" };
+        let assumed = if self.assumed { "; the values are assumed, since nothing states them" } else { "" };
+        let orientation = match self.orientation.as_str() {
+            "exif" => "upright as EXIF says",
+            _ => "as stored",
+        };
+        vec![
+            ("size", format!("{size}: {}, {aspect}", self.geometry)),
+            ("filter", format!("{}, {antialias}", self.interpolation)),
+            ("values", format!("{}: {}, {}", self.preprocess, self.values, self.channels.to_uppercase())),
+            ("orientation", orientation.to_owned()),
+            ("stated by", format!("{}{assumed}", self.by.join(", "))),
+        ]
+    }
+}
+
+/// How well a class is told.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ClassFigures {
+    /// Its output.
+    pub index: usize,
+    /// Its name.
+    pub name: String,
+    /// Of what was taken for it, the share that is; null where nothing was.
+    pub precision: Option<f64>,
+    /// Of what is, the share that was taken for it; null where nothing is.
+    pub recall: Option<f64>,
+    /// Their harmonic mean; null where neither is anything.
+    pub f1: Option<f64>,
+    /// Pictures of it.
+    pub support: u64,
+}
+
+/// How often the model is right where it is so sure.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Calibration {
+    /// Confidence above this,
+    pub low: f64,
+    /// and up to this.
+    pub high: f64,
+    /// Pictures of that confidence.
+    pub count: u64,
+    /// Their mean confidence.
+    pub confidence: Option<f64>,
+    /// The share that is right.
+    pub accuracy: Option<f64>,
+}
+
+/// What another model does on the same pictures.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Against {
+    /// Its file.
+    pub file: String,
+    /// How pictures were prepared for it.
+    pub protocol: Protocol,
+    /// The share that it gets right.
+    pub top1: Share,
+    /// The share whose class is among its five best.
+    pub top5: Share,
+    /// Mean of −ln of the probability of the right class.
+    pub loss: Option<f64>,
+    /// The share of which both say the same class.
+    pub agreement: Share,
+    /// Pictures that the first alone gets right.
+    pub only_first: u64,
+    /// Pictures that the other alone gets right.
+    pub only_second: u64,
+    /// McNemar's exact test of these two counts.
+    pub mcnemar_p: f64,
+    /// How many pictures they take for different classes.
+    pub flip_count: u64,
+    /// These pictures; the first thousand.
+    pub flips: Vec<Flip>,
+}
+
+/// The report; the schema is `residua.evaluate/1`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Document {
+    schema: &'static str,
+    /// The model's file.
+    pub file: String,
+    /// Its architecture, where that has a name.
+    pub architecture: Option<String>,
+    /// Numbers that were learned.
+    pub parameters: u64,
+    /// What the model's numbers are: `softmax`, `logits`, `binary`, `sigmoids`.
+    pub scores: String,
+    /// Pictures that were evaluated.
+    pub count: u64,
+    /// Pictures that there are, of all parts.
+    pub total: u64,
+    /// Those that could not be.
+    pub skipped: Vec<Skipped>,
+    /// The share that it gets right.
+    pub top1: Share,
+    /// The share whose class is among the five best.
+    pub top5: Share,
+    /// Mean of −ln of the probability of the right class.
+    pub loss: Option<f64>,
+    /// How far confidence and accuracy lie apart, over bins of confidence.
+    pub ece: f64,
+    /// These bins.
+    pub calibration: Vec<Calibration>,
+    /// How pictures were prepared.
+    pub protocol: Protocol,
+    /// Pictures that are not upright as they are stored.
+    pub turned: u64,
+    /// How classes of the pictures became outputs of the model.
+    pub classes_by: String,
+    /// A row a class of the model.
+    pub classes: Vec<ClassFigures>,
+    /// Rows true, columns predicted; null for more classes than a matrix is any use for.
+    pub confusion: Option<Vec<Vec<u64>>>,
+    /// The worst mistakes, the worst first.
+    pub mistakes: Vec<Mistake>,
+    /// Another model on the same pictures.
+    pub against: Option<Against>,
+    /// What of all pictures this is; null where it is all of them.
+    pub shards: Option<Vec<String>>,
+    /// What this is computed from, to be merged with other parts.
+    state: State,
+}
+
+/// Classes up to which the matrix is written out.
+const MOST_ROWS: usize = 4096;
+
+#[expect(clippy::cast_precision_loss, reason = "counts of pictures")]
+fn share(value: u64, of: u64) -> Option<f64> {
+    (of > 0).then(|| value as f64 / of as f64)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of pictures")]
+fn loss(tally: &Tally) -> Option<f64> {
+    (tally.losses > 0).then(|| tally.loss.value() / tally.losses as f64)
+}
+
+impl Document {
+    /// Of what was counted.
+    ///
+    /// # Errors
+    /// Where nothing was.
+    pub(super) fn of(state: State) -> Result<Self> {
+        let tally = &state.tally;
+        if tally.count == 0 {
+            nothing_read(&state.skipped)?;
+        }
+        let count = state.classes.len();
+        let calibration = calibration(tally);
+        #[expect(clippy::cast_precision_loss, reason = "counts of pictures")]
+        let gap = |bin: &Calibration| {
+            let apart =
+                bin.confidence.zip(bin.accuracy).map_or(0.0, |(confidence, accuracy)| (confidence - accuracy).abs());
+            apart * bin.count as f64 / tally.count.max(1) as f64
+        };
+        let confusion = (count <= MOST_ROWS).then(|| {
+            let mut rows = vec![vec![0; count]; count];
+            for (&(truth, predicted), &pictures) in &tally.confusion {
+                if let Some(cell) = rows.get_mut(truth).and_then(|row| row.get_mut(predicted)) {
+                    *cell = pictures;
+                }
+            }
+            rows
+        });
+        let shards = (state.shards.len() < state.of)
+            .then(|| state.shards.iter().map(|index| format!("{index}/{}", state.of)).collect());
+        let Named { file, name, parameters, scores, protocol, .. } = state.model.clone();
+        Ok(Self {
+            schema: "residua.evaluate/1",
+            file,
+            architecture: name,
+            parameters,
+            scores,
+            count: tally.count,
+            total: state.total,
+            skipped: state.skipped.clone(),
+            top1: Share::of(tally.top1, tally.count),
+            top5: Share::of(tally.top5, tally.count),
+            loss: loss(tally),
+            ece: calibration.iter().map(gap).sum(),
+            calibration,
+            protocol,
+            turned: state.turned,
+            classes_by: state.classes_by.clone(),
+            classes: classes(tally, &state.classes),
+            confusion,
+            mistakes: tally.worst.clone(),
+            against: state.against.as_ref().zip(state.both.as_ref()).map(|(named, both)| against(tally, named, both)),
+            shards,
+            state,
+        })
+    }
+
+    /// The name of a class.
+    #[must_use]
+    pub fn class(&self, index: usize) -> &str {
+        self.classes.get(index).map_or("", |class| class.name.as_str())
+    }
+
+    /// The cells of timm's `validate.py`, under [`TIMM`].
+    #[must_use]
+    pub fn timm(&self) -> Vec<String> {
+        let percent = |share: f64| format!("{:.3}", share * 100.0);
+        #[expect(clippy::cast_precision_loss, reason = "millions of parameters")]
+        let millions = format!("{:.2}", self.parameters as f64 / 1e6);
+        let crop = self.protocol.crop_pct.map(|share| format!("{}", (share * 1000.0).round() / 1000.0));
+        vec![
+            self.file.clone(),
+            percent(self.top1.value),
+            percent(1.0 - self.top1.value),
+            percent(self.top5.value),
+            percent(1.0 - self.top5.value),
+            millions,
+            self.protocol.size.map(|size| size[0].max(size[1]).to_string()).unwrap_or_default(),
+            crop.unwrap_or_default(),
+            self.protocol.interpolation.clone(),
+        ]
+    }
+
+    /// What to do about pictures that were not turned.
+    #[must_use]
+    pub fn turned_note(&self) -> Option<String> {
+        let what = match self.protocol.orientation.as_str() {
+            "exif" => {
+                "were turned upright as their EXIF data say, which Keras, torchvision and timm do not do".to_owned()
+            }
+            _ => {
+                "are not upright as they are stored, and were not turned, as in Keras, torchvision and timm".to_owned()
+            }
+        };
+        (self.turned > 0).then(|| format!("{} of {} pictures {what}", self.turned, self.count))
+    }
+}
+
+/// The columns of timm's `validate.py`.
+pub const TIMM: [&str; 9] =
+    ["model", "top1", "top1_err", "top5", "top5_err", "param_count", "img_size", "crop_pct", "interpolation"];
+
+fn calibration(tally: &Tally) -> Vec<Calibration> {
+    #[expect(clippy::cast_precision_loss, reason = "counts of pictures")]
+    let of = |(index, bin): (usize, &super::tally::Bin)| Calibration {
+        low: index as f64 / super::tally::BINS as f64,
+        high: (index + 1) as f64 / super::tally::BINS as f64,
+        count: bin.count,
+        confidence: (bin.count > 0).then(|| bin.confidence.value() / bin.count as f64),
+        accuracy: share(bin.correct, bin.count),
+    };
+    tally.bins.iter().enumerate().map(of).collect()
+}
+
+fn classes(tally: &Tally, names: &[String]) -> Vec<ClassFigures> {
+    // For each class: pictures of it, taken for it, and both.
+    let mut counts = vec![(0_u64, 0_u64, 0_u64); names.len()];
+    for (&(truth, predicted), &pictures) in &tally.confusion {
+        if let Some(count) = counts.get_mut(truth) {
+            count.0 += pictures;
+        }
+        if let Some(count) = counts.get_mut(predicted) {
+            count.1 += pictures;
+            count.2 += if truth == predicted { pictures } else { 0 };
+        }
+    }
+    let figures = |(index, (name, (support, taken, both))): (usize, (&String, (u64, u64, u64)))| ClassFigures {
+        index,
+        name: name.clone(),
+        precision: share(both, taken),
+        recall: share(both, support),
+        f1: share(both.saturating_mul(2), support.saturating_add(taken)),
+        support,
+    };
+    names.iter().zip(counts).enumerate().map(figures).collect()
+}
+
+fn against(tally: &Tally, named: &Named, both: &Both) -> Against {
+    Against {
+        file: named.file.clone(),
+        protocol: named.protocol.clone(),
+        top1: Share::of(both.other.top1, both.other.count),
+        top5: Share::of(both.other.top5, both.other.count),
+        loss: loss(&both.other),
+        agreement: Share::of(both.agree, tally.count),
+        only_first: both.only_first,
+        only_second: both.only_second,
+        mcnemar_p: mcnemar(both.only_first, both.only_second),
+        flip_count: tally.count.saturating_sub(both.agree),
+        flips: both.flips.clone(),
+    }
+}
