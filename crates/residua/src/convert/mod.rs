@@ -146,13 +146,7 @@ impl<W: Written> Conversion<W> {
             // What no proof could run at the sizes that it declares.
             sound(residua_verify::check_free_sizes(&subject))?;
         }
-        let settings = Settings {
-            threads: proof.threads,
-            input_range: self.given.input_range(),
-            tolerance: proof.tolerance,
-            numeric: proof.numeric,
-            ..Settings::default()
-        };
+        let settings = self.settings(proof);
         if let Some(path) = &proof.golden {
             watch.step("running the source on the golden inputs")?;
             let held = golden::hold(&self.given, path, &settings)?;
@@ -162,12 +156,27 @@ impl<W: Written> Conversion<W> {
             watch.step("proving")?;
             self.written.start_sync();
             refuse_what_cannot_run(&self.model.checked)?;
-            let rewritten = self.changed.change().map(|change| (&self.model.checked, change));
-            let Self { source, target, written, frees, .. } = &self;
-            let claim = Claim { source, model: &self.model.checked, rewritten, target, written, frees: *frees };
-            self.verification = Some(claim.prove(&settings).context("what was written cannot be proved")?);
+            self.verification = Some(self.held(&self.written, &settings)?);
         }
         Ok(self)
+    }
+
+    fn settings(&self, proof: &Proof) -> Settings {
+        Settings {
+            threads: proof.threads,
+            input_range: self.given.input_range(),
+            tolerance: proof.tolerance,
+            numeric: proof.numeric,
+            ..Settings::default()
+        }
+    }
+
+    /// Holds what is in the place of what was written against the source.
+    fn held(&self, written: &W, settings: &Settings) -> Result<Verification> {
+        let rewritten = self.changed.change().map(|change| (&self.model.checked, change));
+        let Self { source, target, frees, .. } = self;
+        let claim = Claim { source, model: &self.model.checked, rewritten, target, written, frees: *frees };
+        claim.prove(settings).context("what was written cannot be proved")
     }
 
     /// Whether everything that was asked for holds so far.
@@ -258,6 +267,27 @@ impl Conversion {
 }
 
 impl Conversion<InMemory> {
+    /// The main file as it was written.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.written.bytes
+    }
+
+    /// What [`Conversion::prove`] would say, were these the bytes of the main file: so that tests can ask which faults of a file
+    /// it finds. Where only the verdict is wanted, nothing is run to say where a difference begins.
+    ///
+    /// # Errors
+    /// As [`Conversion::prove`].
+    #[doc(hidden)]
+    pub fn prove_other(&self, bytes: Vec<u8>, verdict_alone: bool) -> Result<Verification> {
+        refuse_what_cannot_run(&self.model.checked)?;
+        let settings = Settings { verdict_alone, ..self.settings(&Proof::default()) };
+        let mut written = self.written.clone();
+        written.bytes = bytes;
+        self.held(&written, &settings)
+    }
+
     /// Gives the output out, and what there is to say of it.
     ///
     /// # Errors
