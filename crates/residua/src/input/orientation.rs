@@ -33,9 +33,10 @@ impl Orientation {
         };
         let directory = usize::try_from(four(4)?).ok()?;
         let entries = two(directory)?.min(MOST_ENTRIES);
-        let entry =
-            (0..usize::from(entries)).map(|index| directory + 2 + index * 12).find(|&at| two(at) == Some(TAG))?;
-        let value = u8::try_from(two(entry + 8)?).ok()?;
+        let entry = (0..usize::from(entries))
+            .map(|index| directory.saturating_add(2 + index * 12))
+            .find(|&at| two(at) == Some(TAG))?;
+        let value = u8::try_from(two(entry.checked_add(8)?)?).ok()?;
         (2..=8).contains(&value).then_some(Self(value))
     }
 
