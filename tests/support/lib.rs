@@ -177,7 +177,7 @@ pub fn torch() -> &'static [Fixture] {
     let (_, fixtures) = ALL.get_or_init(|| {
         let unpacked = tempfile::tempdir().unwrap();
         let mut fixtures = Vec::new();
-        for group in ["containers", "huggingface", "modules", "timm", "torchvision", "zoo"] {
+        for group in ["containers", "families", "huggingface", "modules", "timm", "torchvision", "zoo"] {
             fixtures.extend(group_of_torch(group, unpacked.path()));
         }
         fixtures.sort_by_key(Fixture::label);
@@ -332,7 +332,7 @@ fn of_group(group: &str, path: &Path) -> Option<Fixture> {
     let file = path.file_name()?.to_str()?;
     let (name, encoding) = file.split_once('.').unwrap_or((file, "folder"));
     let beside = |ending: &str| Some(path.with_file_name(format!("{name}.{ending}"))).filter(|path| path.exists());
-    (!encoding.ends_with("npz") && !encoding.ends_with("json")).then(|| Fixture {
+    (encoding != "golden.npz" && !encoding.ends_with("json")).then(|| Fixture {
         set: group.to_owned(),
         name: name.to_owned(),
         encoding: encoding.to_owned(),

@@ -17,6 +17,7 @@ mod folder;
 mod hdf5;
 mod json;
 pub mod keras;
+pub mod npy;
 pub mod onnx;
 mod open;
 mod pickle;

@@ -54,6 +54,7 @@ pub fn open_onnx(source: impl Into<ModelSource>) -> Result<Option<OnnxFile>> {
         | Kind::TorchLegacy
         | Kind::Tar
         | Kind::Pickle
+        | Kind::Npz
         | Kind::KerasJson
         | Kind::Index => Ok(None),
     };
@@ -97,6 +98,7 @@ fn one(source: &ModelSource) -> Result<Container> {
         Kind::TorchLegacy => torch::read_legacy(&bytes).map(Container::Torch),
         Kind::Tar => torch::read_tar(&bytes).map(Container::Torch),
         Kind::Pickle => torch::read_pickle(&bytes).map(Container::Torch),
+        Kind::Npz => torch::read_npz(&bytes).map(Container::Torch),
         Kind::Index => index(&Folder::beside(source), &bytes),
     }
 }
@@ -122,7 +124,14 @@ fn index(folder: &Folder, bytes: &Bytes) -> Result<Container> {
         Ok(Kind::TorchZip | Kind::TorchLegacy) => torch::read_shards(folder, &names).map(Container::Torch),
         // Whatever it is, the message names the file and what an index of such a shape leads to most.
         Ok(
-            Kind::KerasZip | Kind::Onnx | Kind::Safetensors | Kind::Tar | Kind::Pickle | Kind::KerasJson | Kind::Index,
+            Kind::KerasZip
+            | Kind::Onnx
+            | Kind::Safetensors
+            | Kind::Tar
+            | Kind::Pickle
+            | Kind::Npz
+            | Kind::KerasJson
+            | Kind::Index,
         )
         | Err(_) => safetensors::read_shards(folder, &names).map(Container::Safetensors),
     }

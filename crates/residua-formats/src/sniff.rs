@@ -27,6 +27,8 @@ pub enum Kind {
     Tar,
     /// A Python pickle.
     Pickle,
+    /// A numpy archive, in which tch and others have tensors under their names.
+    Npz,
     /// The architecture of a Keras model without its weights.
     KerasJson,
     /// JSON that names the files over which a model is spread.
@@ -89,7 +91,7 @@ fn zip(bytes: &bytes::Bytes) -> Result<Kind> {
     } else if torch::is_torch_zip(&names) {
         Ok(Kind::TorchZip)
     } else if names.iter().any(|name| name.ends_with(".npy")) {
-        inside("a numpy archive (.npz)", "it holds arrays, not a model")
+        Ok(Kind::Npz)
     } else {
         let first = names.first().map_or("nothing", String::as_str);
         inside(&format!("a ZIP archive that is no Keras model (in it: `{}`)", first.shown()), WHAT_IS_READ)

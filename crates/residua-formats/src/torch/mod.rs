@@ -15,6 +15,7 @@ mod described;
 mod exported;
 mod legacy;
 mod module;
+mod npz;
 mod numpy;
 mod rebuilt;
 mod shards;
@@ -32,6 +33,7 @@ use residua_ir::{Format, Unused};
 use crate::NamedTensor;
 
 pub(crate) use legacy::{is_legacy, is_pickle, read_legacy, read_pickle};
+pub(crate) use npz::read_npz;
 pub(crate) use shards::read_shards;
 pub(crate) use tar::{is_tar, read_tar};
 pub(crate) use zip::{is_torch_zip, read_zip};
@@ -84,6 +86,8 @@ pub enum TorchKind {
     Exported,
     /// A pickle that holds its arrays itself, as detectron2's model zoo has them.
     Pickle,
+    /// Arrays under the names of tensors (`.npz`), as tch stores them.
+    Npz,
 }
 
 impl TorchKind {
@@ -97,6 +101,7 @@ impl TorchKind {
             TorchKind::Script => Format::Torchscript,
             TorchKind::Exported => Format::PytorchExported,
             TorchKind::Pickle => Format::Pickle,
+            TorchKind::Npz => Format::Npz,
         }
     }
 }

@@ -38,23 +38,27 @@ pub(super) fn network<'a>(dicts: &'a [StateDict], which: Option<&str>, asked: &A
     if dicts.is_empty() {
         return Err(refused::nothing(asked));
     }
-    let parts = match which {
-        Some(which) => asked_for(&dicts, which)?,
-        None => dicts.iter().map(|&dict| Part { dict, path: None }).collect(),
-    };
-    let found = Found::among(&parts, asked);
+    let found = Found::among(&parts(&dicts, which)?, asked);
     let mut network = match which {
         Some(which) => found.only(&dicts, which, asked)?,
         None => found.preferred(&dicts, asked)?,
     };
-    leave(&dicts, &mut network);
+    network.unused.extend(of_others(&dicts, network.dict));
     Ok(network)
 }
 
 /// A state dict, or what lies under a path in it.
-struct Part<'a> {
-    dict: &'a StateDict,
-    path: Option<String>,
+pub(super) struct Part<'a> {
+    pub(super) dict: &'a StateDict,
+    pub(super) path: Option<String>,
+}
+
+/// The parts of a checkpoint that may be the network: those that are asked for, or all.
+pub(super) fn parts<'a>(dicts: &[&'a StateDict], which: Option<&str>) -> Result<Vec<Part<'a>>> {
+    match which {
+        Some(which) => asked_for(dicts, which),
+        None => Ok(dicts.iter().map(|&dict| Part { dict, path: None }).collect()),
+    }
 }
 
 /// The parts of a checkpoint that are called so: by their full paths, or, where there are none, by the ends of the state dicts' paths.
@@ -171,7 +175,7 @@ impl<'a> Found<'a> {
 }
 
 /// The path of a module in a checkpoint, as [`crate::LoadOptions::which`] takes it: without that of the state dict, where there is no other.
-fn path(dicts: &[&StateDict], dict: &StateDict, within: &str) -> String {
+pub(super) fn path(dicts: &[&StateDict], dict: &StateDict, within: &str) -> String {
     match (dict.path.as_str(), within) {
         (path, "") => path.to_owned(),
         (path, within) if dicts.len() == 1 || path.is_empty() => within.to_owned(),
@@ -179,7 +183,7 @@ fn path(dicts: &[&StateDict], dict: &StateDict, within: &str) -> String {
     }
 }
 
-fn several(what: &str, candidates: &[String]) -> Error {
+pub(super) fn several(what: &str, candidates: &[String]) -> Error {
     const LISTED: usize = 16;
     let shown: Vec<String> = candidates.iter().take(LISTED).map(|path| option(path)).collect();
     let more = candidates.len().saturating_sub(LISTED);
@@ -197,19 +201,22 @@ fn option(path: &str) -> String {
     }
 }
 
-/// Lists the tensors of all other state dicts.
-fn leave(dicts: &[&StateDict], network: &mut Network) {
-    for dict in dicts.iter().filter(|dict| !std::ptr::eq(**dict, network.dict)) {
+/// The tensors of all other state dicts.
+pub(super) fn of_others(dicts: &[&StateDict], own: &StateDict) -> Vec<Unused> {
+    let others = dicts.iter().filter(|dict| !std::ptr::eq(**dict, own));
+    let unused = others.flat_map(|dict| {
         let reason = format!("it is of {}, which was not taken", describe(dict));
-        network.unused.extend(dict.tensors.iter().map(|tensor| {
+        dict.tensors.iter().map(move |tensor| {
             let location =
                 if dict.path.is_empty() { tensor.name.clone() } else { format!("{}.{}", dict.path, tensor.name) };
             Unused { location: location.into(), reason: reason.clone() }
-        }));
-    }
+        })
+    });
+    unused.collect()
 }
 
-fn rank(path: &str) -> usize {
+/// How far behind others a state dict comes.
+pub(super) fn rank(path: &str) -> usize {
     let segments: Vec<&str> = path.split('.').collect();
     PREFERRED.iter().position(|name| segments.contains(name)).unwrap_or(PREFERRED.len())
 }

@@ -12,6 +12,7 @@ mod beside;
 mod bodies;
 mod choose;
 mod config;
+mod families;
 mod fastai;
 mod faults;
 mod heads;
@@ -143,7 +144,14 @@ fn network(checkpoint: Checkpoint, name: &str, options: &LoadOptions) -> Result<
     given.head_pool = modules::head::pool(&state_dicts);
     let head_from = options.head_from.as_deref();
     let asked = Asked { given: &given, head_from, unused: &unused, dangers: &source.dangers };
-    let mut chosen = choose::network(&state_dicts, options.which.as_deref(), &asked)?;
+    let which = options.which.as_deref();
+    let mut chosen = match choose::network(&state_dicts, which, &asked) {
+        Ok(chosen) => chosen,
+        Err(error) => {
+            let family = families::network(&state_dicts, which, &asked, name, &source, &unused);
+            return family.unwrap_or(Err(error));
+        }
+    };
     let (own, head);
     let built = fastai_head(&chosen);
     if let Some((pool, head)) = built {

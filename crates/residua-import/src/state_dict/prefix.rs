@@ -37,7 +37,7 @@ pub(super) fn root(dict: &StateDict, part: Option<&str>) -> Option<String> {
 }
 
 /// What tools leave beside weights, and no function reads.
-fn by_product(name: &str, shape: &[usize]) -> Option<&'static str> {
+pub(super) fn by_product(name: &str, shape: &[usize]) -> Option<&'static str> {
     let last = name.rsplit('.').next().unwrap_or(name);
     if says_values(name, shape) {
         return Some("what images are scaled by, which is told beside the network");

@@ -183,7 +183,7 @@ pub struct Layer {
 pub enum Role {
     /// Learned by gradient.
     Weight,
-    /// Gathered from data: batch-norm moving statistics, adapted normalisation.
+    /// Not learned by gradient, and stored beside what is: batch-norm moving statistics, adapted normalisation, a fixed filter.
     Statistic,
     /// Kept by the framework beside the weights, counted by it, not used when run: Normalization's `count`.
     Counter,

@@ -101,6 +101,8 @@ formats! {
     PytorchExported = "pytorch-exported",
     /// A pickle of arrays.
     Pickle = "pickle",
+    /// Arrays under the names of tensors: `numpy.savez`, tch.
+    Npz = "npz",
 }
 
 impl fmt::Display for Format {

@@ -8,7 +8,7 @@ mod observed;
 use residua_ir::Typed;
 use residua_ir::rewrite::{Normalised, RewriteError, normalise};
 
-use crate::form::{self, Architecture, Family, Form};
+use crate::form::{self, ActivationOrder, Architecture, Family, Form};
 use crate::structure::{self, Anatomy, Block, NormKind};
 
 pub use differences::Difference;
@@ -95,6 +95,7 @@ fn name(anatomy: &Anatomy) -> Option<Architecture> {
 /// Whether a network is of the form that its blocks have, but for a few exceptions: its blocks follow each other, and each
 /// has the kind, the groups and the gates of the others, with one way through it.
 ///
+/// IBN-Net's blocks normalise instances, or their sums; ResNeSt's gates stand before the last convolution; those of face recognition have no activation before their first convolution;
 /// HRNet and DLA repeat the blocks of ResNet between other sums and concatenations, RegNet has other groups in each
 /// stage, BoTNet other blocks in the last one: their names are none of ours.
 fn is_of_form(anatomy: &Anatomy, form: &Form) -> bool {
@@ -104,13 +105,23 @@ fn is_of_form(anatomy: &Anatomy, form: &Form) -> bool {
         block.kind == form.block
             && block.groups == form.groups
             && block.squeeze_excite.is_some() == form.squeeze_excite
+            && !block.gates_early()
             && !block.other_gate
             && !block.parted
     };
-    let instance = blocks.iter().filter(|block| block.norm == Some(NormKind::Instance)).count();
+    let instance = |norm: NormKind| matches!(norm, NormKind::Instance | NormKind::Mixed);
+    let instance = blocks.iter().filter(|block| block.norm.is_some_and(instance)).count();
+    // Pre-activated blocks activate before their first convolution, but for one behind a normalised stem. Face
+    // recognition's have a norm alone there.
+    let bare = |block: &Block| block.convs.first().is_some_and(|conv| conv.activation.is_none());
+    let bare = blocks.iter().filter(|block| form.order == ActivationOrder::Pre && bare(block)).count();
     let loose = anatomy.loose.iter().filter(|loose| !loose.unseen).count();
     let elsewhere = anatomy.inner_merges + anatomy.elsewhere + loose;
-    few(blocks.iter().filter(|block| !follows(block)).count()) && few(elsewhere) && instance * 2 <= blocks.len()
+    let normed_sums = blocks.iter().filter(|block| block.norm_behind).count();
+    few(blocks.iter().filter(|block| !follows(block)).count())
+        && few(elsewhere)
+        && (instance + bare) * 2 <= blocks.len()
+        && normed_sums < 2
 }
 
 impl Anatomy {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use residua_ir::{NodeId, Op, ValueId};
 
 use super::flow::Flow;
-use super::parts::{Block, ConvNormAct, LongSkip, Reads, Shortcut, ShortcutKind, Step};
+use super::parts::{Block, ConvNormAct, LongSkip, NormKind, Reads, Shortcut, ShortcutKind, Step};
 use super::path::{self, Path};
 use super::unseen;
 use crate::form::{ActivationOrder, BlockKind};
@@ -106,7 +106,7 @@ impl Candidate {
             },
             inputs: flow.channels(entry),
             outputs,
-            norm: norms.first().and_then(|&norm| path::norm_kind(flow, norm)),
+            norm: norms_kind(flow, &norms),
             activations: of_step(Step::Activation).map(|node| path::activation_name(flow, node)).collect(),
             after_add: after.map(|node| path::activation_name(flow, node)),
             hint: hint(flow, &convs),
@@ -124,6 +124,7 @@ impl Candidate {
             main: main.nodes,
             convs,
             norms,
+            norm_behind: order == ActivationOrder::Post && leads_to_norm_and_activation(flow, sum),
             unseen,
         }
     }
@@ -205,6 +206,13 @@ impl Candidate {
         }
         (nodes.len() > 1).then_some((value, nodes))
     }
+}
+
+/// The kind of norms, of the first where they differ, unless they are those of one layer that has two.
+fn norms_kind(flow: &Flow, norms: &[NodeId]) -> Option<NormKind> {
+    let kinds = || norms.iter().filter_map(|&norm| path::norm_kind(flow, norm));
+    let mixed = [NormKind::Batch, NormKind::Instance].into_iter().all(|kind| kinds().any(|other| other == kind));
+    if mixed { Some(NormKind::Mixed) } else { kinds().next() }
 }
 
 fn kind_of(convs: &[ConvNormAct], outputs: Option<usize>) -> BlockKind {

@@ -138,6 +138,8 @@ pub enum NormKind {
     Group,
     /// Over each channel of an image.
     Instance,
+    /// Over each channel of an image for some channels, over the batch for others, as IBN-Net has it.
+    Mixed,
     /// Over a whole image or its channels.
     Layer,
     /// A scale and an offset per channel: what an exporter leaves of a batch norm.
@@ -276,7 +278,7 @@ pub struct Block {
     pub inputs: Option<usize>,
     /// Channels that it gives, where known.
     pub outputs: Option<usize>,
-    /// Its first normalisation's kind; [`None`] where there is none, or it was folded away.
+    /// Kind of its normalisations, of the first where they differ; [`None`] where there is none, or it was folded away.
     pub norm: Option<NormKind>,
     /// Activations on the main path, by name.
     pub activations: Vec<String>,
@@ -321,9 +323,22 @@ pub struct Block {
     /// Normalisations of the main path.
     #[serde(skip)]
     pub norms: Vec<NodeId>,
+    /// Whether a normalisation stands between the sum of a post-activated block and the activation behind it.
+    #[serde(skip)]
+    pub norm_behind: bool,
     /// What of it is not known.
     #[serde(skip)]
     pub unseen: Unseen,
+}
+
+impl Block {
+    /// Whether it has a gate before its last convolution; squeeze-and-excite networks have theirs behind that.
+    pub(crate) fn gates_early(&self) -> bool {
+        let place = |node: NodeId| self.main.iter().position(|&other| other == node);
+        let gate = self.squeeze_excite.as_ref().and_then(|gate| place(gate.gate));
+        let last = self.convs.last().and_then(|conv| place(conv.node));
+        matches!((gate, last), (Some(gate), Some(last)) if gate < last)
+    }
 }
 
 /// Convolutions between two blocks.

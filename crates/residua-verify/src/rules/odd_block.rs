@@ -1,7 +1,7 @@
 //! Blocks that are built differently from all their siblings.
 
 use residua_ir::{Finding, Level, NodeId};
-use residua_resnet::anatomy::{Block, ConvNormAct};
+use residua_resnet::anatomy::{Block, ConvNormAct, NormKind};
 
 use crate::Subject;
 use crate::dominant::DominantPattern;
@@ -64,7 +64,8 @@ const TRAITS: [Trait; 6] = [
     },
     Trait {
         text: "normalisation is",
-        of: |block, _| block.norm.filter(|_| !block.unseen.main).map(word),
+        // Networks that mix norms (IBN-Net) do so in some stages.
+        of: |block, _| block.norm.filter(|&norm| !block.unseen.main && norm != NormKind::Mixed).map(word),
         node: |block, _| block.norms.first().copied(),
         everywhere: true,
     },

@@ -5,7 +5,7 @@ use residua_ir::Activation;
 
 /// What a module computes.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Class {
+pub(in super::super) enum Class {
     /// Nothing, where a model is not trained.
     Nothing,
     Activation(Activation),
@@ -34,7 +34,7 @@ pub(super) enum Class {
 }
 
 /// What a module computes by its class and its attributes.
-pub(super) fn class(module: &Module) -> Class {
+pub(in super::super) fn class(module: &Module) -> Class {
     let name = module.class.rsplit('.').next().unwrap_or(&module.class);
     if let Some(activation) = activation(name, module) {
         return Class::Activation(activation);

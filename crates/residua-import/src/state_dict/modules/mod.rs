@@ -22,7 +22,8 @@ use residua_resnet::{Component, Position, recognise};
 
 use super::network::{self, Network};
 use crate::error::{Error, Result};
-use class::{Class, class};
+pub(super) use class::{Class, class};
+pub(super) use own::pool as own_pool;
 
 /// A tree of modules beside the network that was told from its tensors.
 struct Tree<'a> {
@@ -268,7 +269,7 @@ fn number(attribute: &Attribute) -> Option<usize> {
 }
 
 /// One number for both axes, or one for each.
-fn pair(attribute: &Attribute) -> Option<[usize; 2]> {
+pub(super) fn pair(attribute: &Attribute) -> Option<[usize; 2]> {
     match attribute {
         Attribute::List(items) => match &items[..] {
             [a, b] => Some([number(a)?, number(b)?]),

@@ -149,7 +149,7 @@ fn padding(module: &Module) -> Option<Pads> {
 }
 
 /// The pool that a module is; [`None`] where its window is not told.
-pub(super) fn pool(module: &Module) -> Option<Pool> {
+pub(in super::super) fn pool(module: &Module) -> Option<Pool> {
     let of = |key: &str| module.attributes.get(key).and_then(pair);
     let flag = |key: &str, default: bool| match module.attributes.get(key) {
         Some(Attribute::Bool(flag)) => *flag,
