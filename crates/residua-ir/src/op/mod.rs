@@ -14,6 +14,7 @@ mod quantised;
 mod real;
 mod reduce;
 pub mod resize;
+mod terms;
 mod window;
 
 use serde::{Deserialize, Serialize};
