@@ -2,62 +2,90 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use residua_ir::{
+    Checked, GraphBuilder, InputType, LayerId, NodeId, Parameter, SourceOrder, ValueId, ValueKind, validate,
+};
+
 use crate::error::{Context, Result};
-use residua_exec::{Array, Executor, Options, Precision};
-use residua_ir::graph::{InputType, LayerId};
-use residua_ir::{Checked, GraphBuilder, NodeId, Shape, SourceOrder, ValueId, ValueKind, validate};
 
-use super::Settings;
-
-/// See the [module](self).
-pub(super) struct Cut {
-    model: Checked,
-    /// The values of the whole model that its inputs are, in order.
+/// What of a model lies between values that are given and those that are wanted.
+pub(super) struct Cut<'m> {
+    whole: &'m Checked,
+    /// What it is computed of, each once: the inputs of [`Cut::model`], in order.
     pub(super) given: Vec<ValueId>,
+    wanted: Vec<ValueId>,
+    nodes: BTreeSet<NodeId>,
+    parameters: BTreeSet<ValueId>,
 }
 
-impl Cut {
-    /// What lies between values that are given and those that are wanted. A value may be both: it is computed, and whatever
-    /// reads it reads what is given. Of what is wanted each is given by a node.
-    pub(super) fn new(whole: &Checked, given: &BTreeSet<ValueId>, wanted: &[ValueId]) -> Result<Self> {
-        let mut making = Making::new(whole, given);
-        for id in needed(whole, given, wanted) {
-            making.node(id)?;
+impl<'m> Cut<'m> {
+    /// Goes back from what is wanted, each given by a node, to what `is_given`, and to inputs. A value may be both: it is
+    /// computed, and whatever reads it reads what is given.
+    pub(super) fn new(whole: &'m Checked, is_given: impl Fn(ValueId) -> bool, wanted: &[ValueId]) -> Self {
+        let graph = whole.graph();
+        let (mut given, mut nodes, mut parameters) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let mut open: Vec<NodeId> = wanted.iter().filter_map(|&value| graph.producer(value)).collect();
+        while let Some(id) = open.pop() {
+            if !nodes.insert(id) {
+                continue;
+            }
+            for &operand in &graph.node(id).inputs {
+                match &graph.value(operand).kind {
+                    ValueKind::Computed { node, .. } if !is_given(operand) => open.push(*node),
+                    ValueKind::Computed { .. } | ValueKind::Input(_) => _ = given.insert(operand),
+                    ValueKind::Parameter(_) => _ = parameters.insert(operand),
+                }
+            }
         }
-        let Making { mut made, computed, inputs, .. } = making;
-        for value in wanted {
-            made.output(*computed.get(value).context("a value that is wanted and not computed")?);
-        }
-        let model = validate(made.finish().context("a part of the model")?).context("a part of the model")?;
-        Ok(Self { model, given: inputs })
+        Self { whole, given: given.into_iter().collect(), wanted: wanted.to_vec(), nodes, parameters }
     }
 
-    /// What it computes of what is given, in the order in which it was wanted.
-    pub(super) fn run(&self, given: &[Array], precision: Precision, settings: &Settings) -> Result<Vec<Array>> {
-        let options = Options { precision, threads: settings.threads, ..Options::default() };
-        Ok(Executor::new(&self.model, &options)?.run(given)?.outputs)
+    /// How many operators it has.
+    pub(super) fn operators(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// As a model, whose outputs are what is wanted, in that order.
+    ///
+    /// # Errors
+    /// Where something that is given has no known type, or something that is wanted is not computed.
+    pub(super) fn model(&self) -> Result<Checked> {
+        let graph = self.whole.graph();
+        let mut making = Making::new(self.whole);
+        for &value in &self.given {
+            making.input(value)?;
+        }
+        for &value in &self.parameters {
+            making.parameter(value);
+        }
+        for &id in &self.nodes {
+            making.node(id)?;
+        }
+        let Making { mut made, computed, .. } = making;
+        for value in &self.wanted {
+            let name = &graph.value(*value).name;
+            made.output(*computed.get(value).with_context(|| format!("`{name}` is wanted, and not computed"))?);
+        }
+        validate(made.finish().context("a part of the model")?).context("a part of the model")
     }
 }
 
 /// A part while it is made.
 struct Making<'m> {
     whole: &'m Checked,
-    given: &'m BTreeSet<ValueId>,
     made: GraphBuilder,
     layers: BTreeMap<LayerId, LayerId>,
-    /// What stands for a value where it is read.
+    /// What stands for values that are not computed where they are read.
     read: BTreeMap<ValueId, ValueId>,
-    /// What stands for it where it is given back.
     computed: BTreeMap<ValueId, ValueId>,
-    inputs: Vec<ValueId>,
 }
 
 impl<'m> Making<'m> {
-    fn new(whole: &'m Checked, given: &'m BTreeSet<ValueId>) -> Self {
+    fn new(whole: &'m Checked) -> Self {
         let mut made = GraphBuilder::new(whole.graph().name().clone());
         made.source(whole.graph().source().clone());
         let (layers, read, computed) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { whole, given, made, layers, read, computed, inputs: Vec::new() }
+        Self { whole, made, layers, read, computed }
     }
 
     fn layer(&mut self, id: LayerId) -> LayerId {
@@ -65,54 +93,31 @@ impl<'m> Making<'m> {
         *layers.entry(id).or_insert_with(|| made.copy_layer(whole.graph().layer(id).clone()))
     }
 
-    /// What stands for an operand.
-    fn operand(&mut self, id: ValueId) -> Result<ValueId> {
-        if let Some(&stands) = self.read.get(&id) {
-            return Ok(stands);
+    fn input(&mut self, value: ValueId) -> Result<()> {
+        let ty = self.whole.type_of(value).context("a value of unknown type")?;
+        let input = InputType { dtype: ty.dtype, shape: ty.shape.clone() };
+        let name = self.whole.graph().value(value).name.raw();
+        self.read.insert(value, self.made.input_with(name, input, SourceOrder::Same));
+        Ok(())
+    }
+
+    fn parameter(&mut self, value: ValueId) {
+        if let Some(parameter) = self.whole.graph().as_parameter(value) {
+            let layer = self.layer(parameter.layer);
+            self.read.insert(value, self.made.parameter(Parameter { layer, ..parameter.clone() }));
         }
-        let value = self.whole.graph().value(id);
-        let stands = match &value.kind {
-            ValueKind::Parameter(parameter) if !self.given.contains(&id) => {
-                let mut parameter = self.whole.graph().parameter(*parameter).clone();
-                parameter.layer = self.layer(parameter.layer);
-                self.made.parameter(parameter)
-            }
-            ValueKind::Computed { .. } if !self.given.contains(&id) => {
-                *self.computed.get(&id).context("an operand that is not computed before it is read")?
-            }
-            ValueKind::Input(_) | ValueKind::Parameter(_) | ValueKind::Computed { .. } => {
-                let ty = self.whole.type_of(id).context("a value of unknown type")?;
-                let sizes = ty.shape.as_fixed().context("a value of unknown size")?;
-                self.inputs.push(id);
-                let ty = InputType { dtype: ty.dtype, shape: Shape::fixed(&sizes) };
-                self.made.input_with(value.name.raw(), ty, SourceOrder::Same)
-            }
-        };
-        self.read.insert(id, stands);
-        Ok(stands)
     }
 
     fn node(&mut self, id: NodeId) -> Result<()> {
-        let node = self.whole.graph().node(id);
-        let operands = node.inputs.iter().map(|&operand| self.operand(operand)).collect::<Result<Vec<_>>>()?;
+        let graph = self.whole.graph();
+        let node = graph.node(id);
+        let stands = |operand: &ValueId| self.read.get(operand).or_else(|| self.computed.get(operand)).copied();
+        let operands: Option<Vec<ValueId>> = node.inputs.iter().map(stands).collect();
+        let operands = operands.context("an operand that is not computed before it is read")?;
         let layer = self.layer(node.layer);
-        let names: Vec<&str> = node.outputs.iter().map(|&output| self.whole.graph().value(output).name.raw()).collect();
+        let names: Vec<&str> = node.outputs.iter().map(|&output| graph.value(output).name.raw()).collect();
         let outputs = self.made.node_with_outputs(node.op.clone(), &operands, layer, &names);
         self.computed.extend(node.outputs.iter().copied().zip(outputs));
         Ok(())
     }
-}
-
-/// The nodes between, in the order of the graph.
-fn needed(whole: &Checked, given: &BTreeSet<ValueId>, wanted: &[ValueId]) -> BTreeSet<NodeId> {
-    let graph = whole.graph();
-    let mut needed = BTreeSet::new();
-    let mut open: Vec<NodeId> = wanted.iter().filter_map(|&value| graph.producer(value)).collect();
-    while let Some(id) = open.pop() {
-        if needed.insert(id) {
-            let operands = graph.node(id).inputs.iter().filter(|operand| !given.contains(operand));
-            open.extend(operands.filter_map(|&operand| graph.producer(operand)));
-        }
-    }
-    needed
 }

@@ -10,13 +10,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::error::{Context, Error, Result};
 use residua_exec::compare::{Difference, bit_identical, difference, max_abs};
 use residua_exec::{Array, Executor, Options, Precision};
-use residua_ir::{DType, ParameterId, SourceOrder, ValueId, ValueKind};
+use residua_ir::{Checked, DType, ParameterId, SourceOrder, ValueId, ValueKind};
 
 use super::Settings;
 use super::bound::{Bound, largest};
 use super::cut::Cut;
 use super::examined::Examined;
 use super::forced::{Held, Point};
+use super::run::run;
 
 /// Most bytes of values of the first model that are kept for what is run on them.
 const KEPT: usize = 64 << 20;
@@ -44,8 +45,9 @@ pub(super) fn hold(
     }
     let wanted = |of: fn(&Point) -> ValueId| -> Vec<ValueId> { unlike.iter().map(|&at| of(&points[at])).collect() };
     let given = |of: fn(&Point) -> ValueId| -> BTreeSet<ValueId> { points.iter().map(of).collect() };
-    let of_a = Cut::new(&a.model, &given(|point| point.a), &wanted(|point| point.a))?;
-    let of_b = Cut::new(&b.model, &given(|point| point.b), &wanted(|point| point.b))?;
+    let (given_a, given_b) = (given(|point| point.a), given(|point| point.b));
+    let of_a = Cut::new(&a.model, |value| given_a.contains(&value), &wanted(|point| point.a));
+    let of_b = Cut::new(&b.model, |value| given_b.contains(&value), &wanted(|point| point.b));
     // What the first model has to tell of: what is read, and what is compared.
     let there: BTreeMap<ValueId, ValueId> = points.iter().rev().map(|point| (point.b, point.a)).collect();
     let read_by_b: Option<Vec<ValueId>> = of_b.given.iter().map(|value| given_by(a, b, &there, *value)).collect();
@@ -66,9 +68,13 @@ pub(super) fn hold(
     else {
         return Ok(None);
     };
-    let computed = of_b.run(&for_b, Precision::F64, settings)?;
+    let (part_a, part_b) = (of_a.model()?, of_b.model()?);
+    let outputs_of = |part: &Checked, given: &[Array], precision| -> Result<Vec<Array>> {
+        Ok(run(part, precision, given, &[], settings)?.outputs)
+    };
+    let computed = outputs_of(&part_b, &for_b, Precision::F64)?;
     // Where f32 cannot run a part, that of the other model says how much f32 rounds.
-    let rounded = [of_a.run(&for_a, Precision::F32, settings), of_b.run(&for_b, Precision::F32, settings)];
+    let rounded = [outputs_of(&part_a, &for_a, Precision::F32), outputs_of(&part_b, &for_b, Precision::F32)];
     let exact = nothing()?;
     let mut held: Vec<Option<Held>> =
         points.iter().map(|_| Some(Held { difference: Some(exact.clone()), bound: Bound::exact() })).collect();

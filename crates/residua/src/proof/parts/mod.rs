@@ -8,8 +8,6 @@
 //! It is sound whatever corresponds: each value of the second model that is claimed to be one of the first rests on claims about
 //! values that it is computed of. A wrong claim fails. What fails here is decided by running both models as a whole.
 
-mod cut;
-
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -21,6 +19,7 @@ use residua_resnet::anatomy;
 use residua_resnet::naming::positions;
 
 use super::bound::{Bound, largest, within};
+use super::cut::Cut;
 use super::examined::reordered;
 use super::identical::{Normal, differing_tensors, place, same_axes};
 use super::in_parts::{ByNumbers, InParts};
@@ -29,7 +28,6 @@ use super::landmarks::{align, landmarks};
 use super::run::run;
 use super::{Both, Settings};
 use crate::error::{Context, Error, Result};
-use cut::Cut;
 
 /// Parts as they are found: what there is of both.
 struct Found<'m> {
@@ -140,7 +138,7 @@ impl Both {
     ) -> Result<Option<ByNumbers>> {
         let Found { part, a, b, .. } = found;
         let exact = known.get(part.a)?;
-        let given_b = b.from.iter().map(|value| {
+        let given_b = b.given.iter().map(|value| {
             let pair =
                 part.from.iter().find(|(_, y)| y == value).context("a part is given what corresponds to nothing")?;
             Ok((*known.get(pair.0)?).clone())
@@ -158,7 +156,7 @@ impl Both {
             Bound::exact()
         } else {
             let Ok(model_a) = a.model() else { return Ok(None) };
-            let given_a = a.from.iter().map(|&value| Ok((*known.get(value)?).clone()));
+            let given_a = a.given.iter().map(|&value| Ok((*known.get(value)?).clone()));
             let given_a: Vec<Array> = given_a.collect::<Result<_>>()?;
             let mut noise = 0.0f64;
             for (model, given, exact) in [(&model_a, &given_a, &*exact), (&model_b, &given_b, &computed)] {
@@ -228,10 +226,10 @@ fn same_sizes(seen: [&Checked; 2], x: ValueId, y: ValueId) -> bool {
 
 fn found<'m>(seen: [&'m Checked; 2], part: &Part, of_a: &HashSet<ValueId>) -> Found<'m> {
     let (from_a, of_b): (HashSet<ValueId>, HashSet<ValueId>) = part.from.iter().copied().unzip();
-    let a = Cut::new(seen[0], |value| of_a.contains(&value) || from_a.contains(&value), part.a);
-    let b = Cut::new(seen[1], |value| of_b.contains(&value), part.b);
+    let a = Cut::new(seen[0], |value| of_a.contains(&value) || from_a.contains(&value), &[part.a]);
+    let b = Cut::new(seen[1], |value| of_b.contains(&value), &[part.b]);
     let mut needed: Vec<ValueId> =
-        a.from.iter().copied().chain(part.from.iter().map(|&(x, _)| x)).chain([part.a]).collect();
+        a.given.iter().copied().chain(part.from.iter().map(|&(x, _)| x)).chain([part.a]).collect();
     needed.sort_unstable();
     needed.dedup();
     Found { part: part.clone(), a, b, needed }
