@@ -111,7 +111,7 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// All model files, those in archives too, sorted by set and name. Files of `checks/` and `faults/` are not among them.
+/// All model files, those in archives too, sorted by set and name. Files of `checks/`, `faults/` and `shapes/` are not among them.
 #[must_use]
 pub fn all() -> &'static [Fixture] {
     static ALL: OnceLock<(TempDir, Vec<Fixture>)> = OnceLock::new();
@@ -120,7 +120,7 @@ pub fn all() -> &'static [Fixture] {
         let mut fixtures = Vec::new();
         for set in fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
             let name = set.file_name().unwrap().to_string_lossy().into_owned();
-            if !["checks", "faults", "torch", "onnx", "pictures", "precision", "proof"].contains(&&*name) {
+            if !["checks", "faults", "torch", "onnx", "pictures", "precision", "proof", "shapes"].contains(&&*name) {
                 fixtures.extend(of_set(&name, &set, &unpacked.path().join(&name)));
             }
         }
