@@ -30,6 +30,16 @@ fn a_new_network_is_what_its_name_says_and_the_same_for_the_same_seed() {
         made(folder.path(), &["new", name, "b.onnx", "--classes", "7", "--input-shape", "3,64,64", "--seed", "2"]);
         assert!(fs::read(folder.path().join("b.onnx")).unwrap() != first, "{name}");
     }
+    for (name, called) in [("plain56_cifar", "plain56"), ("densenet121", "densenet121")] {
+        let args = ["new", name, "a.onnx", "--input-shape", "3,64,64"];
+        made(folder.path(), &args);
+        let (about, _) = json(folder.path(), &["inspect", "a.onnx"]);
+        assert_eq!(about["architecture"]["name"], called, "{about}");
+    }
+    let thin = ["new", "resnet50v2", "thin.onnx", "--width", "0.125", "--survival", "0.8", "--input-shape", "3,64,64"];
+    made(folder.path(), &thin);
+    let (about, _) = json(folder.path(), &["inspect", "thin.onnx"]);
+    assert_eq!(about["blocks"].as_array().unwrap().len(), 16, "{}", about["architecture"]);
     made(folder.path(), &["new", "resnet18", "r.safetensors", "--layout", "torchvision"]);
     let (document, status) = json(folder.path(), &["check", "r.safetensors", "--expect", "resnet18"]);
     assert_eq!((&document["verdict"], status), (&"pass".into(), 0), "{document}");
@@ -84,4 +94,28 @@ fn what_cannot_be_cut_or_put_on_is_told() {
     let itself = ["head", "model.h5", "model.h5", "--drop-top"];
     assert!(transcript(folder.path(), &itself).contains("exit 2"));
     assert!(!folder.path().join("out.onnx").exists());
+}
+
+/// Heads go on whatever is read: PyTorch's weights, safetensors with and without a graph of ours, Keras's whole models.
+#[test]
+fn heads_go_on_networks_of_every_source() {
+    let folder = tempfile::tempdir().unwrap();
+    made(folder.path(), &["new", "resnet18", "t.safetensors", "--layout", "torchvision", "--input-shape", "3,64,64"]);
+    made(folder.path(), &["new", "resnet18", "own.safetensors", "--input-shape", "3,64,64", "--layout", "residua"]);
+    let torch = residua_tests::torch().iter().map(|fixture| fixture.path.clone());
+    let torch = torch.filter(|path| path.extension().is_some_and(|end| end == "pth"));
+    let torch = torch.filter(|path| path.to_string_lossy().contains("torchvision")).take(3).collect::<Vec<_>>();
+    assert_eq!(torch.len(), 3);
+    let (keras, digits) = place("digits/digits.k3.keras");
+    let sources = [folder.path().join("t.safetensors"), folder.path().join("own.safetensors"), keras.join(digits)];
+    for source in sources.into_iter().chain(torch) {
+        let source = source.to_str().unwrap();
+        for out in ["out.onnx", "out.safetensors"] {
+            let layout: &[&str] = if out == "out.onnx" { &[] } else { &["--layout", "residua"] };
+            let args = ["head", source, out, "--drop-top", "--head", "dense 8 relu, dense 3 softmax", "--seed", "4"];
+            made(folder.path(), &[&args[..], layout].concat());
+            let (about, _) = json(folder.path(), &["inspect", out]);
+            assert_eq!(about["outputs"][0]["shape"][1], 3, "{source}: {}", about["outputs"]);
+        }
+    }
 }

@@ -18,11 +18,14 @@ Examples:
   residua new resnet50 resnet50.onnx
   residua new resnet20_cifar small.onnx --classes 2 --input-shape 1,32,32
   residua new resnet18 resnet18.safetensors --layout torchvision --seed 7
+  residua new resnet50v2 thin.onnx --width 0.25
+  residua new resnet110_cifar deep.onnx --survival 0.5
 
 What was written is read back and proved against the network that was made, as `residua convert` does it.")]
 pub(crate) struct NewArgs {
     /// The architecture: resnet18 to resnet152, resnet50v1, resnet50v2, resnext50_32x4d, wide_resnet50_2, seresnet50,
-    /// resnet50d, resnetv2_50, resnet20_cifar, resnet29v2_cifar and their kin
+    /// resnet50d, resnetv2_50, resnet20_cifar to resnet1202_cifar, resnet29v2_cifar, plain34, plain56_cifar, densenet121
+    /// and their kin
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
     /// The file to write: .onnx or .safetensors
@@ -34,6 +37,13 @@ pub(crate) struct NewArgs {
     /// Channels, rows and columns of the image [default: 3,224,224, for CIFAR's networks 3,32,32]
     #[arg(long, value_name = "C,H,W", value_parser = image)]
     pub(crate) input_shape: Option<[usize; 3]>,
+    /// Multiply the channels of all layers: below 1 a thin network, above 1 a fat one
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    pub(crate) width: f64,
+    /// Stochastic depth: the probability with which the last block survived in training; main paths are multiplied by
+    /// theirs, which falls linearly to it
+    #[arg(long, value_name = "P")]
+    pub(crate) survival: Option<f64>,
     /// Where the weights come from
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,

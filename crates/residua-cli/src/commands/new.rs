@@ -16,7 +16,13 @@ pub(super) fn run(args: &NewArgs, threads: Option<usize>, console: &mut Console)
     let to = target(&args.out, args.layout)?;
     output::refuse(&[&args.out], [])?;
     let progress = Progress::start(console, "making weights");
-    let new = New { classes: args.classes.map(|classes| classes as usize), input: args.input_shape, seed: args.seed };
+    let new = New {
+        classes: args.classes.map(|classes| classes as usize),
+        input: args.input_shape,
+        width: args.width,
+        survival: args.survival,
+        seed: args.seed,
+    };
     let model = new.make(&args.name)?;
     let writing = Writing { out: &args.out, to, format: args.format, schema: "residua.new/1", started };
     write(&model, writing, threads, progress, console)

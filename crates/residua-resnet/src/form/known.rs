@@ -35,6 +35,18 @@ pub(crate) fn dense(depth: usize) -> Option<([usize; 4], usize)> {
 }
 
 impl Form {
+    /// Layers of each block of a densely connected network of this depth, and the channels that each adds.
+    #[must_use]
+    pub fn dense(depth: usize) -> Option<([usize; 4], usize)> {
+        dense(depth)
+    }
+
+    /// Whether its blocks are of two 3x3 convolutions.
+    #[must_use]
+    pub fn is_basic(&self) -> bool {
+        self.block == BlockKind::Basic
+    }
+
     /// Forms that a standard name stands for; several where the literature has several. Empty for unknown names.
     #[must_use]
     pub fn named(name: &str) -> Vec<Self> {
