@@ -221,3 +221,96 @@ fn sets_of_pictures_that_are_none_are_told_as_what_they_are() {
     said("evaluate_nested", &["."]);
     said("evaluate_shard", &["digits", "--shard", "3/2"]);
 }
+
+/// A set that a script drew, and what Keras gave for it with the network that it trained.
+#[test]
+fn shapes_are_evaluated_as_keras_does_it() {
+    let folder = residua_tests::folder().join("shapes");
+    let facts: Value = serde_json::from_slice(&fs::read(folder.join("facts.json")).unwrap()).unwrap();
+    let (found, status) = document(&folder, &["evaluate", "shapes.keras", "validation", "--quiet"]);
+    assert_eq!(status, 0, "{found}");
+    near(&found["top1"]["value"], &facts["top1"], 1e-12, "top1");
+    near(&found["loss"], &facts["loss"], 1e-5, "loss");
+    let (found, _) =
+        document(&folder, &["predict", "shapes.keras", "validation", "--labels", "classes.txt", "--quiet"]);
+    for image in found["pictures"].as_array().unwrap() {
+        let file = image["file"].as_str().unwrap().strip_prefix("validation/").unwrap();
+        for best in image["top"].as_array().unwrap() {
+            let class = usize::try_from(best["class"].as_u64().unwrap()).unwrap();
+            near(&best["score"], &facts["scores"][file][class], 1e-5, file);
+            assert_eq!(best["label"], facts["classes"][class]);
+        }
+    }
+}
+
+/// The network scales its input itself: of all ways to prepare images, pixels as they are lead to its accuracy.
+#[test]
+fn the_protocol_is_found_that_leads_to_an_accuracy() {
+    let folder = residua_tests::folder().join("shapes");
+    let find = ["evaluate", "shapes.keras", "validation", "--quiet", "--find-protocol"];
+    let (found, status) = document(&folder, &find);
+    let (plain, _) = document(&folder, &find[..4]);
+    assert_eq!((status, &found["top1"]), (0, &plain["top1"]), "{found}");
+    assert_eq!(found["protocol"]["preprocess"], "raw");
+    let tried = found["find_protocol"]["tried"].as_array().unwrap();
+    assert!(tried.len() > 30, "{}", tried.len());
+    let unit = tried.iter().find(|tried| tried["protocol"]["preprocess"] == "unit").unwrap();
+    assert_eq!((&unit["dropped"], &found["find_protocol"]["target"]), (&json!(true), &Value::Null));
+    // Of an accuracy at chance, the way that leads there.
+    let (chance, _) = document(&folder, &[&find[..], &["--published", "50"]].concat());
+    assert_ne!(chance["protocol"]["preprocess"], "raw", "{}", chance["protocol"]);
+    near(&chance["find_protocol"]["target"]["top1"], &json!(0.5), 1e-12, "target");
+    let settled = [&find[..], &["--preprocess", "unit", "--channels", "rgb"]].concat();
+    let (settled, _) = document(&folder, &settled);
+    let tried = settled["find_protocol"]["tried"].as_array().unwrap();
+    assert!(tried.iter().all(|tried| tried["protocol"]["preprocess"] == "unit"));
+    let both = transcript(&folder, &[&find[..], &["--against", "shapes.keras"]].concat());
+    assert!(both.contains("cannot be used with") && both.ends_with("exit 2\n"), "{both}");
+}
+
+#[test]
+fn every_part_of_the_protocol_can_be_set_and_is_reported() {
+    let folder = residua_tests::folder().join("shapes");
+    let of = |args: &[&str]| {
+        let (found, status) =
+            document(&folder, &[&["evaluate", "shapes.keras", "validation", "--quiet"], args].concat());
+        assert_eq!(status, 0, "{args:?}: {found}");
+        found["protocol"].clone()
+    };
+    let plain = of(&[]);
+    let of_plain = [&plain["antialias"], &plain["aspect_kept"], &plain["channels"], &plain["orientation"]];
+    assert_eq!(of_plain, [&json!(true), &json!(false), &json!("rgb"), &json!("stored")]);
+    let set = of(&["--antialias", "off", "--aspect", "keep", "--channels", "bgr", "--orientation", "exif"]);
+    let of_set = [&set["antialias"], &set["aspect_kept"], &set["channels"], &set["orientation"]];
+    assert_eq!(of_set, [&json!(false), &json!(true), &json!("bgr"), &json!("exif")]);
+    assert!(set["by"].to_string().contains("--aspect"), "{set}");
+    let none = transcript(&folder, &["evaluate", "shapes.keras", "validation", "--resize", "none", "--aspect", "keep"]);
+    assert!(none.contains("--aspect is about images that are brought to a size"), "{none}");
+    let (digits, model) = place("digits/digits.k3.keras");
+    let gray = transcript(digits, &["predict", model, "seven.png", "--channels", "bgr"]);
+    assert!(gray.contains("--channels is about images in colour"), "{gray}");
+}
+
+/// A file that is called as a download and is not those bytes; the downloads themselves are not to be had here.
+#[test]
+fn a_file_that_is_called_as_published_weights_is_held_against_their_hash() {
+    let folder = tempfile::tempdir().unwrap();
+    let (models, model) = place("thin/thin50v2.k3.h5");
+    let name = "resnet50v2_weights_tf_dim_ordering_tf_kernels.h5";
+    fs::copy(models.join(model), folder.path().join(name)).unwrap();
+    let (about, status) = document(folder.path(), &["inspect", name, "--identify"]);
+    assert_eq!(status, 0, "{about}");
+    let not = &about["identity"]["not_those"][0];
+    assert_eq!(not["expected"]["digits"], "3ef43a0b657b3be2300d5770ece849e0", "{about}");
+    assert_eq!(about["identity"]["weights"], Value::Null);
+    let said = transcript(folder.path(), &["inspect", name, "--identify"]);
+    assert!(said.contains("is not that file: it has MD5"), "{said}");
+    let (checked, _) = document(folder.path(), &["check", name, "--quiet"]);
+    let codes: Vec<&str> = checked["findings"].as_array().unwrap().iter().filter_map(|f| f["code"].as_str()).collect();
+    assert!(codes.contains(&"R312"), "{codes:?}");
+    let (plain, _) = document(folder.path(), &["inspect", name]);
+    assert_eq!(plain.get("identity"), None);
+    assert!(residua(folder.path(), &["new", "resnet20_cifar", "a.onnx", "--quiet"]).status.success());
+    let onnx = transcript(folder.path(), &["inspect", "a.onnx", "--identify"]);
+    assert!(onnx.contains("files of Keras and PyTorch"), "{onnx}");
+}

@@ -12,6 +12,7 @@ use std::path::Path;
 
 use residua::ir::name::printable_lines;
 use residua::ir::{Shown, Text};
+use residua::known::Table;
 use residua::model::Model;
 
 use crate::args::{ColorChoice, GlobalArgs};
@@ -103,6 +104,21 @@ impl Console {
         for note in told {
             self.note(note);
         }
+    }
+
+    /// Finds out which published weights a model is, so that images are prepared for them, and says so.
+    ///
+    /// # Errors
+    /// Where its file cannot be read again.
+    pub(crate) fn identify(&self, model: &mut Model) -> residua::error::Result<()> {
+        let Some(identity) = model.identify(Table::standard())? else { return Ok(()) };
+        for not in &identity.not_those {
+            self.warn(not.sentence());
+        }
+        if let Some(known) = &identity.weights {
+            self.note(format!("these are {}, told by {}", known.title(), known.digest.text()));
+        }
+        Ok(())
     }
 
     /// Says on stderr why the model does not hold.

@@ -58,6 +58,12 @@ pub enum Hint {
     Resize,
     /// What is cut out of an image.
     Crop,
+    /// Whether a filter is stretched where an image gets smaller.
+    Antialias,
+    /// What becomes of the ratio of an image's sides.
+    Aspect,
+    /// The order in which a model takes the channels of an image.
+    Channels,
     /// Whether what goes into a softmax is compared.
     BeforeSoftmax,
     /// Whether what was written is held against the source.
@@ -74,7 +80,7 @@ pub enum Hint {
 
 impl Hint {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 33] = [
         Self::Which,
         Self::HeadFrom,
         Self::Config,
@@ -99,6 +105,9 @@ impl Hint {
         Self::Preprocess,
         Self::Resize,
         Self::Crop,
+        Self::Antialias,
+        Self::Aspect,
+        Self::Channels,
         Self::BeforeSoftmax,
         Self::AgainstSource,
         Self::KeepIoTypes,
@@ -135,6 +144,9 @@ impl Hint {
             Self::Preprocess => "preprocess",
             Self::Resize => "resize",
             Self::Crop => "crop",
+            Self::Antialias => "antialias",
+            Self::Aspect => "aspect",
+            Self::Channels => "channels",
             Self::BeforeSoftmax => "before_softmax",
             Self::AgainstSource => "against_source",
             Self::KeepIoTypes => "keep_io_types",

@@ -37,6 +37,9 @@ pub struct Known {
     pub crop: Option<Told<Crop>>,
     /// The filter of resizing, where it is stated.
     pub filter: Option<Told<Filter>>,
+    /// Whether that is stretched where an image gets smaller, where somebody says it; it is where nobody does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub antialias: Option<Told<bool>>,
     /// What becomes of the values of pixels; [`None`] where nothing tells.
     pub values: Option<Told<Values>>,
     /// Whether the values are those of the architecture's training, since nothing states them.
@@ -117,7 +120,7 @@ fn merge(stated: &[Stated]) -> Known {
     let assumed = said.is_none();
     let values = said.or_else(|| values(true));
     let assumed = assumed && values.is_some();
-    Known { resize, crop, filter, values, assumed, conflicts, reason: String::new() }
+    Known { resize, crop, filter, antialias: None, values, assumed, conflicts, reason: String::new() }
 }
 
 fn first<T: Copy>(

@@ -25,6 +25,7 @@
 #![deny(clippy::wildcard_enum_match_arm, reason = "a new operator must not be misread in silence")]
 
 mod dominant;
+pub mod identity;
 mod majority;
 pub mod manifest;
 pub mod numbers;
@@ -118,6 +119,7 @@ pub fn codes() -> Vec<&'static Code> {
     codes.extend(rules::ALL.iter().map(|rule| rule.code));
     codes.extend(rules::OF_TEXT.iter().map(|rule| rule.code));
     codes.extend(manifest::CODES);
+    codes.extend(identity::CODES);
     codes.extend(numbers::CODES);
     codes.sort_unstable();
     codes

@@ -33,10 +33,14 @@ mod floats;
 pub mod golden;
 #[cfg(feature = "writers")]
 pub mod head;
+#[cfg(feature = "more-images")]
+pub mod images;
 #[cfg(feature = "writers")]
 mod initial;
 #[cfg(feature = "engine")]
 pub mod input;
+#[cfg(feature = "known")]
+pub mod known;
 #[cfg(feature = "engine")]
 pub mod labels;
 #[cfg(feature = "writers")]
@@ -51,8 +55,6 @@ pub mod options;
 pub mod output;
 #[cfg(feature = "writers")]
 mod paths;
-#[cfg(feature = "more-images")]
-pub mod pictures;
 #[cfg(feature = "engine")]
 pub mod pooling;
 #[cfg(feature = "more-images")]

@@ -41,6 +41,9 @@ pub struct Model {
     /// The file that it was read from, if it was.
     #[cfg(feature = "readers")]
     pub(crate) opened: Option<Arc<Opened>>,
+    /// Which published weights that file is, where somebody asked.
+    #[cfg(feature = "known")]
+    pub(crate) identity: Option<Box<crate::known::Identity>>,
 }
 
 impl Model {
@@ -217,6 +220,8 @@ impl Model {
             normal,
             #[cfg(feature = "readers")]
             opened: None,
+            #[cfg(feature = "known")]
+            identity: None,
         })
     }
 

@@ -1,7 +1,7 @@
 //! How images are prepared, in words.
 
 use residua_ir::preparation::{Crop, Filter, Resize};
-use residua_resnet::preprocessing::{Known, Told};
+use residua_resnet::preprocessing::Known;
 
 /// What becomes of the size, for people; [`None`] where nothing is said of it.
 #[must_use]
@@ -20,8 +20,13 @@ pub fn geometry_text(known: &Known) -> Option<String> {
         Crop::Center { height, width, .. } => Some(format!("then the middle {height}x{width}")),
         Crop::All => None,
     });
-    let by = |filter: &Told<Filter>| format!("by {}", filter.value.name());
-    let first = [resize, filter.map(by)].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    let plain = known.antialias.as_ref().is_some_and(|told| !told.value);
+    let by = match (filter.map(|told| told.value.name()), plain) {
+        (Some(name), false) => Some(format!("by {name}")),
+        (name, true) if resizes => Some(format!("by {} without antialiasing", name.unwrap_or(Filter::Bilinear.name()))),
+        (_, _) => None,
+    };
+    let first = [resize, by].into_iter().flatten().collect::<Vec<_>>().join(" ");
     let parts: Vec<String> = [Some(first).filter(|first| !first.is_empty()), crop].into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join(", "))
 }
@@ -33,6 +38,7 @@ pub fn geometry_by(known: &Known) -> Vec<&str> {
         known.resize.as_ref().map(|told| told.by.as_str()),
         known.crop.as_ref().map(|told| told.by.as_str()),
         known.filter.as_ref().map(|told| told.by.as_str()),
+        known.antialias.as_ref().map(|told| told.by.as_str()),
     ];
     let mut places = Vec::new();
     for place in by.into_iter().flatten() {

@@ -1,8 +1,8 @@
 //! How an image becomes an input.
 
 use clap::{Args, ValueEnum};
-use residua::ir::preparation::{Filter, Preprocessing, Resize};
-use residua::options::{ImageCrop, ImageOptions, parse};
+use residua::ir::preparation::{Channels, Filter, Preprocessing, Resize};
+use residua::options::{Aspect, ImageCrop, ImageOptions, parse};
 
 /// Options for images.
 #[derive(Debug, Default, Args)]
@@ -22,6 +22,45 @@ pub(crate) struct ImageArgs {
     /// The filter of resizing, sample for sample Pillow's [default: what the file says, else bilinear]
     #[arg(long, value_name = "NAME", value_enum)]
     pub(crate) interpolation: Option<FilterChoice>,
+    /// Whether that filter is stretched where an image gets smaller, so that nothing aliases: Pillow, torchvision and timm
+    /// do it, Keras's image_dataset_from_directory does not [default: on]
+    #[arg(long, value_name = "WHETHER", value_enum)]
+    pub(crate) antialias: Option<Switch>,
+    /// What becomes of the ratio of an image's sides [default: as --resize and what the file says have it]
+    #[arg(long, value_name = "HOW", value_enum)]
+    pub(crate) aspect: Option<AspectChoice>,
+    /// The order in which the model takes the channels; each colour keeps its mean [default: that of the values]
+    #[arg(long, value_name = "ORDER", value_enum)]
+    pub(crate) channels: Option<ChannelsChoice>,
+}
+
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Switch {
+    /// It is done
+    On,
+    /// It is not
+    Off,
+}
+
+/// `--aspect`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AspectChoice {
+    /// It is kept, and what sticks out is cut off
+    Keep,
+    /// Sides become what is asked for, whatever they were
+    Squash,
+    /// It is kept, and black fills up
+    Pad,
+}
+
+/// `--channels`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ChannelsChoice {
+    /// Red, green, blue
+    Rgb,
+    /// Blue, green, red
+    Bgr,
 }
 
 /// Whether images are turned as a camera says.
@@ -58,6 +97,16 @@ impl ImageArgs {
             resize,
             crop: self.crop,
             filter: self.filter()?,
+            antialias: self.antialias.map(|switch| switch == Switch::On),
+            aspect: self.aspect.map(|aspect| match aspect {
+                AspectChoice::Keep => Aspect::Keep,
+                AspectChoice::Squash => Aspect::Squash,
+                AspectChoice::Pad => Aspect::Pad,
+            }),
+            channels: self.channels.map(|channels| match channels {
+                ChannelsChoice::Rgb => Channels::Rgb,
+                ChannelsChoice::Bgr => Channels::Bgr,
+            }),
             upright: None,
         })
     }

@@ -17,6 +17,7 @@ Examples:
   residua inspect model.onnx --input-shape 1,3,224,224
   residua inspect checkpoint.pth --which model_ema
   residua inspect resnet50.pth --count fvcore
+  residua inspect resnet50-0676ba61.pth --identify
   residua inspect model.keras --format json | jq .architecture.name
   residua inspect model.keras --format svg > model.svg
   residua inspect model.keras --format html > model.html")]
@@ -33,6 +34,11 @@ pub(crate) struct InspectArgs {
     /// Whose way of counting parameters and MACs is followed
     #[arg(long, value_name = "TOOL", value_parser = choice::<Count>(), default_value = "residua")]
     pub(crate) count: Count,
+    /// Find out which published weights it is, by its hash: which ones, how images are prepared for them, their accuracy
+    ///
+    /// Those of Keras Applications by MD5, those of torchvision by the first digits of SHA-256. The whole file is read.
+    #[arg(long)]
+    pub(crate) identify: bool,
     /// How to print
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub(crate) format: InspectFormat,

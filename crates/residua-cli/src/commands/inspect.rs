@@ -1,6 +1,7 @@
 //! `inspect`: what is in a file, from its metadata; its page shows what the weights hold besides.
 
 use anyhow::Result;
+use residua::known::Table;
 use residua::model::Model;
 use residua::render::drawing::{self, Place};
 use residua::render::inspect::Layers;
@@ -13,8 +14,20 @@ use crate::exit::Outcome;
 use crate::progress::Progress;
 use crate::render::inspect;
 
+/// Finds out which published weights the model is; where its format is none that such are in, that is said.
+fn identify(model: &mut Model, console: &Console) -> Result<()> {
+    match model.identify(Table::standard())? {
+        Some(identity) => identity.not_those.iter().for_each(|not| console.warn(not.sentence())),
+        None => console.note("published weights are told in files of Keras and PyTorch, and this is none"),
+    }
+    Ok(())
+}
+
 pub(super) fn run(args: &InspectArgs, console: &mut Console) -> Result<Outcome> {
-    let model = Model::open_strict(&args.model.path, &args.model.options())?;
+    let mut model = Model::open_strict(&args.model.path, &args.model.options())?;
+    if args.identify {
+        identify(&mut model, console)?;
+    }
     let sized = Sized::new(&model);
     let mut summary = sized.summary(args.count);
     let layers = match &args.columns[..] {

@@ -1,11 +1,11 @@
-//! `predict`: the best classes of pictures.
+//! `predict`: the best classes of images.
 
 use anyhow::Result;
 use residua::error;
 use residua::model::Model;
 use residua::options::ImageOptions;
 use residua::render::plural;
-use residua::render::predictions::{Json, csv_head, csv_picture};
+use residua::render::predictions::{Json, csv_head, csv_image};
 use residua::scores::ScoreKind;
 use residua::{Predict, Predictor};
 
@@ -17,8 +17,9 @@ use crate::render::predictions;
 
 pub(super) fn run(args: &PredictArgs, threads: Option<usize>, console: &mut Console) -> Result<Outcome> {
     let images = ImageOptions { upright: Some(args.orientation.upright()), ..args.image.options()? };
-    let model = Model::open_strict(&args.model.path, &args.model.options())?;
+    let mut model = Model::open_strict(&args.model.path, &args.model.options())?;
     console.tell(&model);
+    console.identify(&mut model)?;
     let progress = Progress::start(console, "predicting");
     let options = Predict {
         top: args.top as usize,
@@ -29,7 +30,7 @@ pub(super) fn run(args: &PredictArgs, threads: Option<usize>, console: &mut Cons
         threads,
         watch: progress.watch(),
     };
-    let predictor = Predictor::new(&model, &args.pictures, options)?;
+    let predictor = Predictor::new(&model, &args.images, options)?;
     for note in predictor.notes() {
         console.note(note);
     }
@@ -38,20 +39,20 @@ pub(super) fn run(args: &PredictArgs, threads: Option<usize>, console: &mut Cons
     let all = match args.format {
         PredictFormat::Json => {
             let mut json = Json::begin(out, &predictor)?;
-            let all = predictor.run(|picture| json.picture(&picture))?;
+            let all = predictor.run(|image| json.image(&image))?;
             json.end(&all)?;
             all
         }
         PredictFormat::Csv => {
             csv_head(out)?;
-            predictor.run(|picture| csv_picture(out, &picture))?
+            predictor.run(|image| csv_image(out, &image))?
         }
         PredictFormat::Text => {
             let logits = predictor.kind() == ScoreKind::Logits;
             let mut first = true;
-            predictor.run(|picture| {
+            predictor.run(|image| {
                 let before = std::mem::take(&mut first);
-                predictions::text(out, style, &picture, logits, before).map_err(error::Error::from)
+                predictions::text(out, style, &image, logits, before).map_err(error::Error::from)
             })?
         }
     };
@@ -61,10 +62,10 @@ pub(super) fn run(args: &PredictArgs, threads: Option<usize>, console: &mut Cons
     }
     if all.turned > 0 {
         let what = if predictor.upright() { "turned upright, as their EXIF data say" } else { "not upright as stored" };
-        console.note(format!("{} of {} {what}", all.turned, plural(all.count, "picture")));
+        console.note(format!("{} of {} {what}", all.turned, plural(all.count, "image")));
     }
     if all.failed > 0 {
-        console.complain(format!("{} of {} could not be predicted", all.failed, plural(all.count, "picture")));
+        console.complain(format!("{} of {} could not be predicted", all.failed, plural(all.count, "image")));
         return Ok(Outcome::Undone);
     }
     Ok(Outcome::Holds)

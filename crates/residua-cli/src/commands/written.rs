@@ -1,10 +1,10 @@
-//! The last step of commands that make a network: writing it, proving what was written, saying so.
+//! The last step of commands that write a network: writing it, proving what was written, saying so.
 
 use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use residua::convert::{Convert, Onnx, Output, Proof, Safetensors};
+use residua::convert::{Conversion, Convert, Onnx, Output, Proof, Safetensors};
 use residua::ir::Shown;
 use residua::model::Model;
 use residua::options::Layout;
@@ -22,7 +22,8 @@ pub(super) fn target(out: &Path, layout: Option<Layout>) -> Result<Output> {
         Some("onnx") if layout.is_some() => bail!("--layout is about safetensors, {} is ONNX", out.shown()),
         Some("onnx") => Ok(Output::Onnx(Onnx::default())),
         Some("safetensors") => Ok(Output::Safetensors(Safetensors { layout })),
-        Some(_) | None => bail!("{}: expected .onnx or .safetensors", out.shown()),
+        Some(other) => bail!("{}: expected .onnx or .safetensors, found .{}", out.shown(), other.shown()),
+        None => bail!("{}: expected a name that ends in .onnx or .safetensors", out.shown()),
     }
 }
 
@@ -47,11 +48,22 @@ pub(super) fn write(
     let convert = Convert { watch: progress.watch(), ..writing.to.into() };
     let conversion = model.convert(writing.out, convert)?.prove(&Proof { threads, ..Proof::default() })?;
     drop(progress);
+    finish(conversion, writing.format, writing.schema, writing.started, console)
+}
+
+/// Keeps what was written where it is proved, and says what came of it.
+pub(super) fn finish(
+    conversion: Conversion,
+    format: Format,
+    schema: &'static str,
+    started: Instant,
+    console: &mut Console,
+) -> Result<Outcome> {
     let refusal = (!conversion.holds()).then(|| conversion.refusal());
     let converted = if conversion.holds() { conversion.commit()? } else { conversion.discard() };
-    let seconds = writing.started.elapsed().as_secs_f64();
-    match writing.format {
-        Format::Json => json(console.out(), &converted.document(seconds).of_schema(writing.schema))?,
+    let seconds = started.elapsed().as_secs_f64();
+    match format {
+        Format::Json => json(console.out(), &converted.document(seconds).of_schema(schema))?,
         Format::Text => {
             let style = console.style();
             report::text(console.out(), style, &converted, seconds)?;

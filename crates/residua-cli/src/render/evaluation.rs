@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use anyhow::Result;
-use residua::evaluate::{Against, Document, Protocol, Share};
+use residua::evaluate::{Against, Document, FoundProtocol, Protocol, Share, Target};
 use residua::ir::Shown;
 use residua::render::table::{numbers, words};
 use residua::render::{number, small};
@@ -31,13 +31,16 @@ pub(crate) fn text(out: &mut dyn Write, style: Style, document: &Document, mista
         writeln!(out, "{}{}{text}", style.dim(name), " ".repeat(14_usize.saturating_sub(name.len())))
     };
     line(out, "model", &document.file.shown().to_string())?;
+    if let Some(weights) = &document.weights {
+        line(out, "weights", &format!("{}, told by {}", weights.title(), weights.digest.text()))?;
+    }
     let part = document.shards.as_ref().map(|shards| format!(", shard {} only", shards.join(", "))).unwrap_or_default();
     let skipped = match document.skipped.len() {
         0 => String::new(),
         skipped => format!(", {} could not be", number(skipped as u64)),
     };
     let counted = format!("{} evaluated of {}{skipped}{part}", number(document.count), number(document.total));
-    line(out, "pictures", &counted)?;
+    line(out, "images", &counted)?;
     line(out, "top-1", &style.bold(&percent(document.top1)))?;
     if document.classes.len() > 5 {
         line(out, "top-5", &percent(document.top5))?;
@@ -45,9 +48,15 @@ pub(crate) fn text(out: &mut dyn Write, style: Style, document: &Document, mista
     if let Some(loss) = document.loss {
         line(out, "loss", &format!("{loss:.6}"))?;
     }
+    if let Some(published) = document.published() {
+        line(out, "published", &published)?;
+    }
     line(out, "ECE", &format!("{:.6}", document.ece))?;
     line(out, "classes", &document.classes_by)?;
     protocol(out, style, &document.protocol)?;
+    if let Some(found) = &document.find_protocol {
+        tried(out, style, found)?;
+    }
     if let Some(against) = &document.against {
         writeln!(out)?;
         other(out, style, document, against, mistakes)?;
@@ -63,6 +72,41 @@ fn protocol(out: &mut dyn Write, style: Style, protocol: &Protocol) -> Result<()
     for (name, text) in protocol.lines() {
         writeln!(out, "  {}{}{text}", style.dim(name), " ".repeat(12_usize.saturating_sub(name.len())))?;
     }
+    Ok(())
+}
+
+/// The protocols that were tried, the best so many.
+fn tried(out: &mut dyn Write, style: Style, found: &FoundProtocol) -> Result<()> {
+    const SHOWN: usize = 12;
+    let count = found.tried.len();
+    let what = match &found.target {
+        Some(Target { top1, by }) => format!("{count} protocols tried for a top-1 of {:.2} % ({by})", top1 * 100.0),
+        None => format!("{count} protocols tried for the best top-1"),
+    };
+    writeln!(out, "\n{}", style.bold(&what))?;
+    let columns = [numbers("top-1 %"), words("interval"), numbers("loss"), numbers("images"), words("protocol")];
+    let rows = found.tried.iter().take(SHOWN).map(|tried| {
+        let Share { value, low, high } = tried.top1;
+        let options = if tried.options.is_empty() { "as it is by itself" } else { tried.options.as_str() };
+        vec![
+            format!("{:.2}", value * 100.0),
+            format!("{:.2} to {:.2}", low * 100.0, high * 100.0),
+            tried.loss.map(|loss| format!("{loss:.4}")).unwrap_or_default(),
+            number(tried.count),
+            options.to_owned(),
+        ]
+    });
+    table::write(out, &columns, rows.collect())?;
+    let dropped = found.tried.iter().filter(|tried| tried.dropped).count();
+    let fitting = match (&found.target, found.fitting) {
+        (Some(_), 0) => "the figure lies in the interval of none of them".to_owned(),
+        (Some(_), fitting) => {
+            format!("the figure lies in the intervals of {fitting} of them; the first is the nearest")
+        }
+        (None, 1) => "the first is told from all others".to_owned(),
+        (None, fitting) => format!("the sample does not tell {fitting} of them apart (McNemar's p of at least 0.05)"),
+    };
+    writeln!(out, "{fitting}; {dropped} were dropped before the end of the sample")?;
     Ok(())
 }
 
@@ -102,14 +146,8 @@ fn classes(out: &mut dyn Write, document: &Document) -> Result<()> {
         all.sort_by(|a, b| a.f1.unwrap_or(0.0).total_cmp(&b.f1.unwrap_or(0.0)).then(a.index.cmp(&b.index)));
         all.truncate(MOST_ROWS);
     }
-    let columns = [
-        numbers("output"),
-        words("class"),
-        numbers("precision"),
-        numbers("recall"),
-        numbers("F1"),
-        numbers("pictures"),
-    ];
+    let columns =
+        [numbers("output"), words("class"), numbers("precision"), numbers("recall"), numbers("F1"), numbers("images")];
     let rows = all.into_iter().map(|class| {
         vec![
             class.index.to_string(),

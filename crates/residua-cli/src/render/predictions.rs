@@ -1,4 +1,4 @@
-//! The best classes of pictures, as text for a terminal.
+//! The best classes of images, as text for a terminal.
 
 use std::io::{self, Write};
 
@@ -10,19 +10,19 @@ use residua::render::table::{numbers, words};
 use super::table;
 use crate::console::Style;
 
-/// Writes a picture with its best classes, or the reason why there are none.
+/// Writes an image with its best classes, or the reason why there are none.
 pub(crate) fn text(
     out: &mut dyn Write,
     style: Style,
-    picture: &Predicted,
+    image: &Predicted,
     with_probability: bool,
     first: bool,
 ) -> io::Result<()> {
     if !first {
         writeln!(out)?;
     }
-    writeln!(out, "{}", style.bold(&picture.file.shown().to_string()))?;
-    if let Some(error) = &picture.error {
+    writeln!(out, "{}", style.bold(&image.file.shown().to_string()))?;
+    if let Some(error) = &image.error {
         return writeln!(out, "{} {}", style.error("error:"), said(error));
     }
     let mut columns = vec![numbers("class"), numbers("score")];
@@ -30,7 +30,7 @@ pub(crate) fn text(
         columns.push(numbers("probability"));
     }
     columns.push(words("label"));
-    let cells = picture.top.iter().map(|best| {
+    let cells = image.top.iter().map(|best| {
         let mut cells = vec![best.class.to_string(), format!("{:.6}", best.score)];
         if with_probability {
             cells.push(format!("{:.6}", best.probability));

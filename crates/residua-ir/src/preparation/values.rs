@@ -29,6 +29,35 @@ pub struct Values {
     pub deviation: [f64; 3],
 }
 
+/// A factor as libraries apply it.
+#[derive(Debug, Clone, Copy)]
+enum Scale {
+    /// Over a number that is a half of a whole one: 255, 127.5.
+    Over(f32),
+    /// By any other.
+    By(f32),
+}
+
+impl Scale {
+    #[expect(clippy::cast_possible_truncation, reason = "networks take f32")]
+    fn of(factor: f64) -> Self {
+        let over = 1.0 / factor;
+        let half = (over * 2.0).round() / 2.0;
+        if half >= 1.0 && (over - half).abs() <= 1e-9 * half {
+            Self::Over(half as f32)
+        } else {
+            Self::By(factor as f32)
+        }
+    }
+
+    fn apply(self, pixel: f32) -> f32 {
+        match self {
+            Self::Over(number) => pixel / number,
+            Self::By(factor) => pixel * factor,
+        }
+    }
+}
+
 /// Greatest number that a mean, a deviation or a factor can be: far above what 8-bit pixels have.
 const MOST: f64 = 1e6;
 
@@ -69,28 +98,43 @@ impl Values {
     /// Factor and summand of one channel, in the order in which the network takes them; of their mean for [`None`].
     #[must_use]
     pub fn affine(self, channel: Option<usize>) -> (f64, f64) {
+        let (mean, deviation) = self.of_channel(channel);
+        (self.factor / deviation, -mean / deviation)
+    }
+
+    /// Mean and deviation of one channel; the means of both for [`None`].
+    fn of_channel(self, channel: Option<usize>) -> (f64, f64) {
         let pick = |values: [f64; 3]| match channel {
             Some(channel) => values.get(channel).copied().unwrap_or_default(),
             None => values.iter().sum::<f64>() / 3.0,
         };
-        let deviation = pick(self.deviation);
-        (self.factor / deviation, -pick(self.mean) / deviation)
+        (pick(self.mean), pick(self.deviation))
     }
 
     /// Pixels to a network's input. `pixels` is HWC in RGB order, or HW of a gray image; the result has
     /// `channels` planes in CHW order. A gray image for three channels is repeated first; for one channel
     /// the statistics of all three are averaged.
     ///
+    /// Computed as Keras's `preprocess_input` and torchvision's `ToTensor` and `Normalize` do it, to the last bit: in f32,
+    /// rounded after the factor, the mean and the deviation, and divided where the factor is one over 255 or 127.5.
+    ///
     /// [`None`] unless `pixels` has `height * width` pixels of 1 or 3 channels, and the network takes 1 channel of a
     /// gray image or 3 of any.
     #[must_use]
-    pub fn apply(self, pixels: &[u8], height: usize, width: usize, channels: usize) -> Option<Vec<f32>> {
+    pub fn apply<T: Copy + Into<f32>>(
+        self,
+        pixels: &[T],
+        height: usize,
+        width: usize,
+        channels: usize,
+    ) -> Option<Vec<f32>> {
         let area = height.checked_mul(width).filter(|&area| area > 0)?;
         let given = pixels.len() / area;
         let fits = pixels.len() == area.checked_mul(given)? && matches!((given, channels), (1, 1) | (1 | 3, 3));
         if !fits {
             return None;
         }
+        let scale = Scale::of(self.factor);
         let mut out = Vec::with_capacity(area * channels);
         for channel in 0..channels {
             let source = match (given, self.channels) {
@@ -98,9 +142,11 @@ impl Values {
                 (_, Channels::Bgr) => 2 - channel,
                 (_, Channels::Rgb) => channel,
             };
-            let (scale, offset) = self.affine((channels == 3).then_some(channel));
+            let (mean, deviation) = self.of_channel((channels == 3).then_some(channel));
             #[expect(clippy::cast_possible_truncation, reason = "networks take f32")]
-            out.extend((0..area).map(|at| (f64::from(pixels[at * given + source]) * scale + offset) as f32));
+            let (mean, deviation) = (mean as f32, deviation as f32);
+            let pixel = |at: usize| -> f32 { pixels[at * given + source].into() };
+            out.extend((0..area).map(|at| (scale.apply(pixel(at)) - mean) / deviation));
         }
         Some(out)
     }
@@ -218,7 +264,7 @@ mod tests {
     #[test]
     fn pixels_become_planes_in_the_order_of_the_network() {
         // One row of two pixels, red and blue.
-        let pixels = [255, 0, 0, 0, 0, 255];
+        let pixels = [255_u8, 0, 0, 0, 0, 255];
         let close = |mode: Preprocessing, expected: [f32; 6]| {
             let found = mode.values().apply(&pixels, 1, 2, 3).unwrap();
             assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-4), "{mode:?} {found:?}");
@@ -230,14 +276,40 @@ mod tests {
         close(Preprocessing::Torch, [2.248_908, -2.117_904, -2.035_714, -2.035_714, -1.804_444, 2.64]);
     }
 
+    const CHECKSUMS: [(Preprocessing, u32); 3] = [
+        (Preprocessing::Caffe, 4_134_596_428),
+        (Preprocessing::Tf, 1_908_874_893),
+        (Preprocessing::Torch, 2_498_885_465),
+    ];
+
+    fn adler32(bytes: impl Iterator<Item = u8>) -> u32 {
+        let (a, b) = bytes.fold((1_u32, 0_u32), |(a, b), byte| {
+            let a = (a + u32::from(byte)) % 65521;
+            (a, (b + a) % 65521)
+        });
+        b << 16 | a
+    }
+
+    /// `zlib.adler32` of the bytes that Keras 3.15.1's `preprocess_input` (numpy) and torchvision 0.29.1's `Normalize`
+    /// behind a division by 255 give for all levels.
+    #[test]
+    fn values_are_those_of_the_frameworks_bit_by_bit() {
+        let level = |at: usize| u8::try_from(at % 256).unwrap();
+        let pixels: Vec<u8> = (0..256).flat_map(|at| [level(at), level(255 - at), level(at + 179)]).collect();
+        for (mode, expected) in CHECKSUMS {
+            let found = mode.values().apply(&pixels, 1, 256, 3).unwrap();
+            assert_eq!(adler32(found.into_iter().flat_map(f32::to_le_bytes)), expected, "{mode:?}");
+        }
+    }
+
     #[test]
     fn gray_images_fill_one_channel_or_three_and_colour_needs_three() {
         let (unit, raw) = (Preprocessing::Unit.values(), Preprocessing::Raw.values());
-        assert_eq!(unit.apply(&[0, 255], 2, 1, 1), Some(vec![0.0, 1.0]));
-        assert_eq!(raw.apply(&[7, 9], 1, 2, 3), Some(vec![7.0, 9.0, 7.0, 9.0, 7.0, 9.0]));
-        assert_eq!(raw.apply(&[1, 2, 3], 1, 1, 1), None);
-        assert_eq!(raw.apply(&[1, 2, 3], 2, 1, 3), None);
-        assert_eq!(raw.apply(&[], 0, 0, 3), None);
+        assert_eq!(unit.apply(&[0_u8, 255], 2, 1, 1), Some(vec![0.0, 1.0]));
+        assert_eq!(raw.apply(&[7_u8, 9], 1, 2, 3), Some(vec![7.0, 9.0, 7.0, 9.0, 7.0, 9.0]));
+        assert_eq!(raw.apply(&[1_u8, 2, 3], 1, 1, 1), None);
+        assert_eq!(raw.apply(&[1_u8, 2, 3], 2, 1, 3), None);
+        assert_eq!(raw.apply::<u8>(&[], 0, 0, 3), None);
     }
 
     #[test]

@@ -11,10 +11,11 @@ use residua_import::{ImportError, Opened};
 use residua_ir::{Code, Finding, Level, Shown, in_full};
 use residua_resnet::anatomy;
 use residua_verify::targets::Takes;
-use residua_verify::{AskedBy, OnnxText, Subject, numbers};
+use residua_verify::{AskedBy, OnnxText, Subject, identity, numbers};
 
 use super::{Check, Report, against};
 use crate::golden::{self, Held};
+use crate::known::{KnownWeights, NotThose, Table};
 use crate::manifest;
 use crate::model::Model;
 use crate::options::Dtype;
@@ -121,6 +122,11 @@ fn judge(report: &mut Report, model: &Model, text: Option<OnnxText>, settings: &
     let text = text.as_ref().map(|text| text.as_ref().map_err(String::as_str));
     let subject = Subject::new(&model.checked, &model.anatomy, settings.expect.as_deref());
     report.findings = found(subject.called(&name), text, settings);
+    if let Some(identity) = model.identity_in(Table::standard())? {
+        report.findings.extend(identity.not_those.iter().map(named_otherwise));
+        report.told.extend(identity.weights.iter().flat_map(KnownWeights::lines));
+        report.weights = identity.weights;
+    }
     if let Some(path) = &settings.golden {
         settings.watch.step(&format!("{}: running it on the golden inputs", report.file.shown()))?;
         let how =
@@ -179,6 +185,10 @@ fn draft(model: &Model, settings: &Check) -> Result<OnnxText<'static>, String> {
     let drafted = onnx::opset_for(&model.checked, &options)
         .and_then(|(opset, _)| onnx::draft(&model.checked, &OnnxOptions { opset, ..options }));
     drafted.map(OnnxText::drafted).map_err(|error| in_full(&error))
+}
+
+fn named_otherwise(not: &NotThose) -> Finding {
+    Finding::new(&identity::NOT_THE_NAMED, not.sentence(), identity::HELP)
 }
 
 fn golden_finding(held: &Held) -> Finding {

@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::golden::Held;
+use crate::known::KnownWeights;
 use crate::options::FailOn;
 use crate::proof::Verification;
 
@@ -71,6 +72,8 @@ pub struct Report {
     pub architecture: Option<String>,
     /// How it was told, and what was taken where the file leaves it open.
     pub told: Vec<String>,
+    /// The published weights that it is, byte for byte.
+    pub weights: Option<KnownWeights>,
     /// What of it would have run code elsewhere.
     pub dangers: Vec<String>,
     /// Findings, at the levels that the user wants.
@@ -104,6 +107,7 @@ impl Report {
             file,
             architecture: None,
             told: Vec::new(),
+            weights: None,
             dangers: Vec::new(),
             findings: Vec::new(),
             golden: Vec::new(),

@@ -4,16 +4,18 @@ use residua_ir::preparation::{Channels, Crop, Filter, Preprocessing, Resize};
 use residua_resnet::preprocessing::Known;
 use serde::{Deserialize, Serialize};
 
+use super::find::FoundProtocol;
 use super::statistics::{Share, mcnemar};
 use super::tally::{Both, Flip, Mistake, Tally};
 use super::{Named, Skipped, State, nothing_read};
 use crate::error::Result;
+use crate::known::{KnownWeights, Published};
 use crate::preparation::geometry_text;
 
-/// How pictures were prepared, whole.
+/// How images were prepared, whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Protocol {
-    /// Rows and columns of what the model got, where they do not depend on the picture.
+    /// Rows and columns of what the model got, where they do not depend on the image.
     pub size: Option<[usize; 2]>,
     /// What becomes of the size, in words: resizing, filter, crop.
     pub geometry: String,
@@ -21,7 +23,7 @@ pub struct Protocol {
     pub crop_pct: Option<f64>,
     /// The filter of resizing.
     pub interpolation: String,
-    /// Whether it is stretched where a picture gets smaller, so that nothing aliases.
+    /// Whether it is stretched where an image gets smaller, so that nothing aliases.
     pub antialias: bool,
     /// Whether the ratio of the sides is kept.
     pub aspect_kept: bool,
@@ -31,7 +33,7 @@ pub struct Protocol {
     pub values: String,
     /// The order of channels: `rgb` or `bgr`.
     pub channels: String,
-    /// Whether pictures are turned as EXIF says (`exif`) or not (`stored`).
+    /// Whether images are turned as EXIF says (`exif`) or not (`stored`).
     pub orientation: String,
     /// The places that this is from.
     pub by: Vec<String>,
@@ -70,6 +72,7 @@ impl Protocol {
             known.resize.as_ref().map(|told| &told.by),
             known.crop.as_ref().map(|told| &told.by),
             known.filter.as_ref().map(|told| &told.by),
+            known.antialias.as_ref().map(|told| &told.by),
             known.values.as_ref().map(|told| &told.by),
         ];
         for place in places.into_iter().flatten() {
@@ -82,7 +85,8 @@ impl Protocol {
             geometry: geometry_text(known).unwrap_or_else(|| "size as it is".to_owned()),
             crop_pct,
             interpolation: known.filter.as_ref().map_or(Filter::Bilinear, |told| told.value).name().to_owned(),
-            antialias: known.filter.as_ref().is_none_or(|told| told.value != Filter::Nearest),
+            antialias: known.filter.as_ref().is_none_or(|told| told.value != Filter::Nearest)
+                && known.antialias.as_ref().is_none_or(|told| told.value),
             aspect_kept: exact.is_none(),
             preprocess: values.mode().map_or("custom", Preprocessing::name).to_owned(),
             values: values.describe(),
@@ -97,7 +101,7 @@ impl Protocol {
     #[must_use]
     pub fn lines(&self) -> Vec<(&'static str, String)> {
         let size =
-            self.size.map_or_else(|| "that of the picture".to_owned(), |[rows, columns]| format!("{rows}x{columns}"));
+            self.size.map_or_else(|| "that of the image".to_owned(), |[rows, columns]| format!("{rows}x{columns}"));
         let antialias = if self.antialias { "antialiased" } else { "not antialiased" };
         let aspect = if self.aspect_kept { "the ratio of sides is kept" } else { "whatever the ratio of sides" };
         let assumed = if self.assumed { "; the values are assumed, since nothing states them" } else { "" };
@@ -128,7 +132,7 @@ pub struct ClassFigures {
     pub recall: Option<f64>,
     /// Their harmonic mean; null where neither is anything.
     pub f1: Option<f64>,
-    /// Pictures of it.
+    /// Images of it.
     pub support: u64,
 }
 
@@ -139,7 +143,7 @@ pub struct Calibration {
     pub low: f64,
     /// and up to this.
     pub high: f64,
-    /// Pictures of that confidence.
+    /// Images of that confidence.
     pub count: u64,
     /// Their mean confidence.
     pub confidence: Option<f64>,
@@ -147,12 +151,12 @@ pub struct Calibration {
     pub accuracy: Option<f64>,
 }
 
-/// What another model does on the same pictures.
+/// What another model does on the same images.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Against {
     /// Its file.
     pub file: String,
-    /// How pictures were prepared for it.
+    /// How images were prepared for it.
     pub protocol: Protocol,
     /// The share that it gets right.
     pub top1: Share,
@@ -162,15 +166,15 @@ pub struct Against {
     pub loss: Option<f64>,
     /// The share of which both say the same class.
     pub agreement: Share,
-    /// Pictures that the first alone gets right.
+    /// Images that the first alone gets right.
     pub only_first: u64,
-    /// Pictures that the other alone gets right.
+    /// Images that the other alone gets right.
     pub only_second: u64,
     /// McNemar's exact test of these two counts.
     pub mcnemar_p: f64,
-    /// How many pictures they take for different classes.
+    /// How many images they take for different classes.
     pub flip_count: u64,
-    /// These pictures; the first thousand.
+    /// These images; the first thousand.
     pub flips: Vec<Flip>,
 }
 
@@ -182,13 +186,16 @@ pub struct Document {
     pub file: String,
     /// Its architecture, where that has a name.
     pub architecture: Option<String>,
+    /// The published weights that it is, where the caller asked for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<KnownWeights>,
     /// Numbers that were learned.
     pub parameters: u64,
     /// What the model's numbers are: `softmax`, `logits`, `binary`, `sigmoids`.
     pub scores: String,
-    /// Pictures that were evaluated.
+    /// Images that were evaluated.
     pub count: u64,
-    /// Pictures that there are, of all parts.
+    /// Images that there are, of all parts.
     pub total: u64,
     /// Those that could not be.
     pub skipped: Vec<Skipped>,
@@ -202,11 +209,11 @@ pub struct Document {
     pub ece: f64,
     /// These bins.
     pub calibration: Vec<Calibration>,
-    /// How pictures were prepared.
+    /// How images were prepared.
     pub protocol: Protocol,
-    /// Pictures that are not upright as they are stored.
+    /// Images that are not upright as they are stored.
     pub turned: u64,
-    /// How classes of the pictures became outputs of the model.
+    /// How classes of the images became outputs of the model.
     pub classes_by: String,
     /// A row a class of the model.
     pub classes: Vec<ClassFigures>,
@@ -214,9 +221,12 @@ pub struct Document {
     pub confusion: Option<Vec<Vec<u64>>>,
     /// The worst mistakes, the worst first.
     pub mistakes: Vec<Mistake>,
-    /// Another model on the same pictures.
+    /// Another model on the same images.
     pub against: Option<Against>,
-    /// What of all pictures this is; null where it is all of them.
+    /// Protocols that were tried, where one was looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub find_protocol: Option<FoundProtocol>,
+    /// What of all images this is; null where it is all of them.
     pub shards: Option<Vec<String>>,
     /// What this is computed from, to be merged with other parts.
     state: State,
@@ -225,14 +235,9 @@ pub struct Document {
 /// Classes up to which the matrix is written out.
 const MOST_ROWS: usize = 4096;
 
-#[expect(clippy::cast_precision_loss, reason = "counts of pictures")]
+#[expect(clippy::cast_precision_loss, reason = "counts of images")]
 fn share(value: u64, of: u64) -> Option<f64> {
     (of > 0).then(|| value as f64 / of as f64)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts of pictures")]
-fn loss(tally: &Tally) -> Option<f64> {
-    (tally.losses > 0).then(|| tally.loss.value() / tally.losses as f64)
 }
 
 impl Document {
@@ -247,7 +252,7 @@ impl Document {
         }
         let count = state.classes.len();
         let calibration = calibration(tally);
-        #[expect(clippy::cast_precision_loss, reason = "counts of pictures")]
+        #[expect(clippy::cast_precision_loss, reason = "counts of images")]
         let gap = |bin: &Calibration| {
             let apart =
                 bin.confidence.zip(bin.accuracy).map_or(0.0, |(confidence, accuracy)| (confidence - accuracy).abs());
@@ -255,20 +260,21 @@ impl Document {
         };
         let confusion = (count <= MOST_ROWS).then(|| {
             let mut rows = vec![vec![0; count]; count];
-            for (&(truth, predicted), &pictures) in &tally.confusion {
+            for (&(truth, predicted), &images) in &tally.confusion {
                 if let Some(cell) = rows.get_mut(truth).and_then(|row| row.get_mut(predicted)) {
-                    *cell = pictures;
+                    *cell = images;
                 }
             }
             rows
         });
         let shards = (state.shards.len() < state.of)
             .then(|| state.shards.iter().map(|index| format!("{index}/{}", state.of)).collect());
-        let Named { file, name, parameters, scores, protocol, .. } = state.model.clone();
+        let Named { file, name, weights, parameters, scores, protocol, .. } = state.model.clone();
         Ok(Self {
             schema: "residua.evaluate/1",
             file,
             architecture: name,
+            weights,
             parameters,
             scores,
             count: tally.count,
@@ -276,7 +282,7 @@ impl Document {
             skipped: state.skipped.clone(),
             top1: Share::of(tally.top1, tally.count),
             top5: Share::of(tally.top5, tally.count),
-            loss: loss(tally),
+            loss: tally.mean_loss(),
             ece: calibration.iter().map(gap).sum(),
             calibration,
             protocol,
@@ -286,6 +292,7 @@ impl Document {
             confusion,
             mistakes: tally.worst.clone(),
             against: state.against.as_ref().zip(state.both.as_ref()).map(|(named, both)| against(tally, named, both)),
+            find_protocol: None,
             shards,
             state,
         })
@@ -317,7 +324,22 @@ impl Document {
         ]
     }
 
-    /// What to do about pictures that were not turned.
+    /// The accuracy that was published for these weights, beside what was found, in a sentence.
+    #[must_use]
+    pub fn published(&self) -> Option<String> {
+        let Published { top1, top5, .. } = self.weights.as_ref()?.published.as_ref()?;
+        let within = |share: Share, percent: f64| (share.low * 100.0..=share.high * 100.0).contains(&percent);
+        let place = |share: Share, percent: f64| {
+            if within(share, percent) { "within the interval" } else { "outside of the interval" }
+        };
+        Some(format!(
+            "top-1 {top1} %, {}; top-5 {top5} %, {}; of all 50,000 images of ImageNet's validation set",
+            place(self.top1, *top1),
+            place(self.top5, *top5)
+        ))
+    }
+
+    /// What to do about images that were not turned.
     #[must_use]
     pub fn turned_note(&self) -> Option<String> {
         let what = match self.protocol.orientation.as_str() {
@@ -328,7 +350,7 @@ impl Document {
                 "are not upright as they are stored, and were not turned, as in Keras, torchvision and timm".to_owned()
             }
         };
-        (self.turned > 0).then(|| format!("{} of {} pictures {what}", self.turned, self.count))
+        (self.turned > 0).then(|| format!("{} of {} images {what}", self.turned, self.count))
     }
 }
 
@@ -337,7 +359,7 @@ pub const TIMM: [&str; 9] =
     ["model", "top1", "top1_err", "top5", "top5_err", "param_count", "img_size", "crop_pct", "interpolation"];
 
 fn calibration(tally: &Tally) -> Vec<Calibration> {
-    #[expect(clippy::cast_precision_loss, reason = "counts of pictures")]
+    #[expect(clippy::cast_precision_loss, reason = "counts of images")]
     let of = |(index, bin): (usize, &super::tally::Bin)| Calibration {
         low: index as f64 / super::tally::BINS as f64,
         high: (index + 1) as f64 / super::tally::BINS as f64,
@@ -349,15 +371,15 @@ fn calibration(tally: &Tally) -> Vec<Calibration> {
 }
 
 fn classes(tally: &Tally, names: &[String]) -> Vec<ClassFigures> {
-    // For each class: pictures of it, taken for it, and both.
+    // For each class: images of it, taken for it, and both.
     let mut counts = vec![(0_u64, 0_u64, 0_u64); names.len()];
-    for (&(truth, predicted), &pictures) in &tally.confusion {
+    for (&(truth, predicted), &images) in &tally.confusion {
         if let Some(count) = counts.get_mut(truth) {
-            count.0 += pictures;
+            count.0 += images;
         }
         if let Some(count) = counts.get_mut(predicted) {
-            count.1 += pictures;
-            count.2 += if truth == predicted { pictures } else { 0 };
+            count.1 += images;
+            count.2 += if truth == predicted { images } else { 0 };
         }
     }
     let figures = |(index, (name, (support, taken, both))): (usize, (&String, (u64, u64, u64)))| ClassFigures {
@@ -377,7 +399,7 @@ fn against(tally: &Tally, named: &Named, both: &Both) -> Against {
         protocol: named.protocol.clone(),
         top1: Share::of(both.other.top1, both.other.count),
         top5: Share::of(both.other.top5, both.other.count),
-        loss: loss(&both.other),
+        loss: both.other.mean_loss(),
         agreement: Share::of(both.agree, tally.count),
         only_first: both.only_first,
         only_second: both.only_second,

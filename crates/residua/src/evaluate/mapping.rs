@@ -1,7 +1,7 @@
-//! Which output of a model a class of the pictures is.
+//! Which output of a model a class of the images is.
 //!
-//! Where the model's classes have names, those of the pictures are looked up among them. Where they have none, the n-th
-//! class of the pictures is the n-th output, if there are as many: so does whoever trained on such a folder.
+//! Where the model's classes have names, those of the images are looked up among them. Where they have none, the n-th
+//! class of the images is the n-th output, if there are as many: so does whoever trained on such a folder.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub enum ClassOrder {
 /// Which output each class is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mapping {
-    /// For each class of the pictures.
+    /// For each class of the images.
     pub(super) outputs: Vec<usize>,
     /// How that is known, for people.
     pub(super) by: String,
@@ -54,7 +54,7 @@ pub(super) fn map(classes: &[String], labels: &Labels, outputs: usize, order: Cl
     }
     let few = if classes.len() == 1 { "one class" } else { "classes" };
     bail!(
-        "the pictures are of {} ({}), and the model has {outputs} without names: a file of labels, one a line, says which \
+        "the images are of {} ({}), and the model has {outputs} without names: a file of labels, one a line, says which \
          is which",
         if classes.len() == 1 { few.to_owned() } else { format!("{} {few}", classes.len()) },
         some(classes)
@@ -176,7 +176,7 @@ mod tests {
         assert!(map(&names(&["1", "10", "2"]), &none, 3, ClassOrder::Number).is_err());
         assert_eq!(map(&names(&["1", "0", "2"]), &none, 3, ClassOrder::Number).unwrap().outputs, [1, 0, 2]);
         let one = mapped(&["cats"], &none, 3).unwrap_err().to_string();
-        assert!(one.starts_with("the pictures are of one class (`cats`)"), "{one}");
+        assert!(one.starts_with("the images are of one class (`cats`)"), "{one}");
         assert!(mapped(&["a", "b", "c", "d"], &none, 3).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Reports of parts of the pictures together: the very numbers of one run over all of them.
+//! Reports of parts of the images together: the very numbers of one run over all of them.
 
 use std::path::{Path, PathBuf};
 
@@ -39,7 +39,7 @@ fn differing(a: &State, b: &State) -> Option<&'static str> {
         ("the model", a.model == b.model),
         ("the model that it is held against", a.against == b.against),
         ("the names of the classes", a.classes == b.classes),
-        ("the pictures", a.pictures == b.pictures && a.total == b.total),
+        ("the images", a.images == b.images && a.total == b.total),
         ("the number of shards", a.of == b.of),
     ];
     pairs.into_iter().find(|(_, same)| !same).map(|(what, _)| what)
@@ -71,7 +71,7 @@ pub fn merge(paths: &[PathBuf]) -> Result<Document> {
     all.shards.sort_unstable();
     let missing: Vec<String> =
         (1..=all.of).filter(|index| !all.shards.contains(index)).map(|index| format!("{index}/{}", all.of)).collect();
-    ensure!(missing.is_empty(), "not all pictures are in these reports: shard {} is missing", missing.join(", "));
+    ensure!(missing.is_empty(), "not all images are in these reports: shard {} is missing", missing.join(", "));
     // As a run over all has it.
     (all.shards, all.of) = (vec![1], 1);
     all.settle();

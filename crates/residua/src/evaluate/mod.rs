@@ -1,36 +1,39 @@
-//! How well a classifier does on pictures whose classes are known.
+//! How well a classifier does on images whose classes are known.
 //!
-//! Pictures are decoded once, on other threads than the engines run on; nothing that is kept grows with their number but
+//! Images are decoded once, on other threads than the engines run on; nothing that is kept grows with their number but
 //! their names. What is counted of a part of them comes together with other parts to the very numbers of one run
 //! ([`merge`]).
 
+mod candidates;
 mod document;
+mod find;
 mod mapping;
 mod merge;
 pub mod statistics;
 mod tally;
 mod truth;
 
-use std::io::Read;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use residua_exec::Array;
-use residua_ir::{Role, Shown, files};
+use residua_ir::{Role, Shown};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::error::{Context, Result, bail, ensure, messages};
+use crate::error::{Result, bail, ensure, messages};
+use crate::images::{Batches, Done, ahead};
 use crate::input::{self, Preparing};
+use crate::known::{KnownWeights, hex, sha256};
 use crate::labels::Labels;
 use crate::model::Model;
 use crate::options::ImageOptions;
-use crate::pictures::{Batches, Done, ahead};
 use crate::predict::threads;
 use crate::scores::Scores;
 use crate::watch::Watch;
 
 pub use document::{Against, Calibration, ClassFigures, Document, Protocol, TIMM};
+pub use find::{FoundProtocol, Target, Tried};
 pub use mapping::ClassOrder;
 pub use merge::merge;
 pub use statistics::{Share, mcnemar};
@@ -45,11 +48,11 @@ pub struct Evaluate {
     pub labels: Option<PathBuf>,
     /// The order that classes without names are taken in.
     pub order: ClassOrder,
-    /// How pictures are prepared.
+    /// How images are prepared.
     pub images: ImageOptions,
-    /// Pictures at a time; some, where it is free and nothing is said.
+    /// Images at a time; some, where it is free and nothing is said.
     pub batch: Option<usize>,
-    /// So many pictures, spread evenly over all.
+    /// So many images, spread evenly over all.
     pub limit: Option<usize>,
     /// A part of them: the i-th of n, from 1.
     pub shard: Option<Shard>,
@@ -59,7 +62,7 @@ pub struct Evaluate {
     pub watch: Watch,
 }
 
-/// A part of the pictures.
+/// A part of the images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shard {
     /// Which, from 1.
@@ -68,10 +71,10 @@ pub struct Shard {
     pub of: usize,
 }
 
-/// A picture that could not be read or run.
+/// An image that could not be read or run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
-    /// Its place among all pictures.
+    /// Its place among all images.
     pub index: u64,
     /// The file.
     pub file: String,
@@ -86,10 +89,13 @@ pub(crate) struct Named {
     /// Of the file, where it is one.
     pub(crate) sha256: Option<String>,
     pub(crate) name: Option<String>,
+    /// The published weights that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) weights: Option<KnownWeights>,
     pub(crate) parameters: u64,
     /// Which numbers it gives.
     pub(crate) scores: String,
-    /// How pictures were prepared.
+    /// How images were prepared.
     pub(crate) protocol: Protocol,
 }
 
@@ -98,14 +104,14 @@ pub(crate) struct Named {
 pub(crate) struct State {
     pub(crate) model: Named,
     pub(crate) against: Option<Named>,
-    /// Names of the model's outputs; those of the pictures' classes where the model names none.
+    /// Names of the model's outputs; those of the images' classes where the model names none.
     pub(crate) classes: Vec<String>,
-    /// How classes of the pictures became outputs.
+    /// How classes of the images became outputs.
     pub(crate) classes_by: String,
-    /// Pictures of all parts.
+    /// Images of all parts.
     pub(crate) total: u64,
-    /// What the pictures are: a hash of their names and classes, in order.
-    pub(crate) pictures: String,
+    /// What the images are: a hash of their names and classes, in order.
+    pub(crate) images: String,
     /// Parts that are in here.
     pub(crate) shards: Vec<usize>,
     /// Of how many.
@@ -116,11 +122,11 @@ pub(crate) struct State {
     both: Option<Both>,
 }
 
-/// What came of a picture, for whoever wants a row of each.
+/// What came of an image, for whoever wants a row of each.
 #[derive(Debug, Clone)]
 pub struct Row<'a> {
-    /// The picture.
-    pub picture: &'a Labelled,
+    /// The image.
+    pub image: &'a Labelled,
     /// Its class, as the model calls it.
     pub class: &'a str,
     /// What the model says.
@@ -142,7 +148,7 @@ impl Row<'_> {
         let against = self.against.map(|(judged, name)| (name.to_owned(), (judged.rank == 0).to_string()));
         let (against, against_correct) = against.unwrap_or_default();
         vec![
-            self.picture.file.to_string_lossy().into_owned(),
+            self.image.file.to_string_lossy().into_owned(),
             self.class.to_owned(),
             self.predicted.to_owned(),
             (self.judged.rank == 0).to_string(),
@@ -169,12 +175,13 @@ impl<'m> One<'m> {
 
     fn named(&self, upright: bool) -> Result<Named> {
         let path = self.model.path();
-        let sha256 = if path.is_file() { Some(sha256(path)?) } else { None };
+        let sha256 = if path.is_file() { sha256(path)? } else { None };
         let kind = serde_json::to_value(self.scores.kind)?;
         Ok(Named {
             file: path.to_string_lossy().into_owned(),
             sha256,
             name: self.model.anatomy().standard_name().map(str::to_owned),
+            weights: self.model.identity().and_then(|identity| identity.weights.clone()),
             parameters: learned(self.model),
             scores: kind.as_str().unwrap_or_default().to_owned(),
             protocol: Protocol::of(&self.preparing.known, upright),
@@ -188,39 +195,21 @@ fn learned(model: &Model) -> u64 {
     parameters.map(|parameter| parameter.tensor.shape().iter().product::<usize>() as u64).sum()
 }
 
-/// The hash of a file.
-fn sha256(path: &Path) -> Result<String> {
-    let cannot = || format!("cannot read {}", path.shown());
-    let mut file = files::open(path).with_context(cannot)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer).with_context(cannot)? {
-            0 => break,
-            read => hash.update(&buffer[..read]),
-        }
-    }
-    Ok(hex(&hash.finalize()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// A model that is ready to be evaluated, alone or against another.
 pub struct Evaluator<'m> {
     first: One<'m>,
     second: Option<One<'m>>,
     truth: Truth,
-    /// For each class of the pictures its output.
+    /// For each class of the images its output.
     outputs: Vec<usize>,
     state: State,
     options: Evaluate,
+    labels: Labels,
     notes: Vec<String>,
 }
 
 impl<'m> Evaluator<'m> {
-    /// Settles which pictures there are, which output each class is, and how pictures are prepared.
+    /// Settles which images there are, which output each class is, and how images are prepared.
     ///
     /// # Errors
     /// Where the model is no classifier of images, classes do not fit it, or what is asked for contradicts itself.
@@ -252,7 +241,7 @@ impl<'m> Evaluator<'m> {
         let (shard, total) = (options.shard.unwrap_or(Shard { index: 1, of: 1 }), chosen(&truth, options.limit).len());
         ensure!(
             (1..=shard.of).contains(&shard.index) && shard.of <= total,
-            "shard {}/{} is none of {total} pictures",
+            "shard {}/{} is none of {total} images",
             shard.index,
             shard.of
         );
@@ -262,7 +251,7 @@ impl<'m> Evaluator<'m> {
             classes: names(&truth, &labels, &mapping.outputs, classes),
             classes_by: mapping.by,
             total: total as u64,
-            pictures: fingerprint(&truth, &mapping.outputs, options.limit),
+            images: fingerprint(&truth, &mapping.outputs, options.limit),
             shards: vec![shard.index],
             of: shard.of,
             skipped: Vec::new(),
@@ -270,7 +259,7 @@ impl<'m> Evaluator<'m> {
             tally: Tally::default(),
             both: second.as_ref().map(|_| Both::default()),
         };
-        Ok(Self { first, second, truth, outputs: mapping.outputs, state, options, notes })
+        Ok(Self { first, second, truth, outputs: mapping.outputs, state, options, labels, notes })
     }
 
     /// What to tell the user before it begins.
@@ -279,10 +268,10 @@ impl<'m> Evaluator<'m> {
         &self.notes
     }
 
-    /// Runs the model on all pictures, and gives each to `each` in their order.
+    /// Runs the model on all images, and gives each to `each` in their order.
     ///
     /// # Errors
-    /// Where the engine cannot run it, no picture could be read, or what `each` gives.
+    /// Where the engine cannot run it, no image could be read, or what `each` gives.
     pub fn run(self, mut each: impl FnMut(&Row) -> Result<()>) -> Result<Document> {
         let Self { first, second, truth, outputs, mut state, options, .. } = self;
         let batches = |one: &One<'m>| Batches::new(one.model, options.threads, options.batch);
@@ -292,7 +281,7 @@ impl<'m> Evaluator<'m> {
             .into_iter()
             .enumerate()
             .filter(|(place, _)| place % shard.of == shard.index - 1)
-            .map(|(place, at)| Item { index: place as u64, picture: &truth.pictures[at] })
+            .map(|(place, at)| Item { index: place as u64, image: &truth.images[at] })
             .collect();
         let upright = options.images.upright.unwrap_or(false);
         let total = mine.len();
@@ -302,7 +291,7 @@ impl<'m> Evaluator<'m> {
         ahead(
             &mine,
             threads(options.threads),
-            |item: &Item| ready(item.picture, &first.preparing, second.as_ref().map(|other| &other.preparing), upright),
+            |item: &Item| ready(item.image, &first.preparing, second.as_ref().map(|other| &other.preparing), upright),
             |item, ready| {
                 begun += 1;
                 options.watch.step(&format!("evaluating: {begun} of {total}"))?;
@@ -326,22 +315,22 @@ impl<'m> Evaluator<'m> {
     }
 }
 
-/// A picture at its place among all.
+/// An image at its place among all.
 #[derive(Debug, Clone, Copy)]
 struct Item<'t> {
     index: u64,
-    picture: &'t Labelled,
+    image: &'t Labelled,
 }
 
-/// A picture as an input of each model.
+/// An image as an input of each model.
 struct Ready {
     own: Array,
     other: Option<Array>,
     turned: bool,
 }
 
-fn ready(picture: &Labelled, own: &Preparing, other: Option<&Preparing>, upright: bool) -> Result<Ready> {
-    let (image, turned) = input::read_picture(&picture.file, upright)?;
+fn ready(image: &Labelled, own: &Preparing, other: Option<&Preparing>, upright: bool) -> Result<Ready> {
+    let (image, turned) = input::read_image(&image.file, upright)?;
     let other = other.map(|other| other.array(&image)).transpose()?;
     Ok(Ready { own: own.array(&image)?, other, turned })
 }
@@ -357,7 +346,7 @@ struct Gathering<'s> {
 
 impl<'s> Gathering<'s> {
     fn skip(&mut self, item: Item<'_>, error: String) {
-        let file = item.picture.file.to_string_lossy().into_owned();
+        let file = item.image.file.to_string_lossy().into_owned();
         self.state.skipped.push(Skipped { index: item.index, file, error });
     }
 
@@ -393,8 +382,8 @@ impl<'s> Gathering<'s> {
         second: Option<Result<Vec<f64>, String>>,
         each: &mut impl FnMut(&Row) -> Result<()>,
     ) -> Result<()> {
-        let Item { index, picture } = item;
-        let truth = self.outputs.get(picture.class).copied().unwrap_or_default();
+        let Item { index, image } = item;
+        let truth = self.outputs.get(image.class).copied().unwrap_or_default();
         let scores = self.scores;
         let judged = |row: Result<Vec<f64>, String>| {
             row.and_then(|row| {
@@ -412,13 +401,13 @@ impl<'s> Gathering<'s> {
                 return Ok(());
             }
         };
-        self.state.tally.add(index, picture, &first);
+        self.state.tally.add(index, image, &first);
         if let (Some(both), Some(second)) = (&mut self.state.both, &second) {
-            both.add(index, picture, &first, second);
+            both.add(index, image, &first, second);
         }
         let name = |class: usize| self.state.classes.get(class).map_or("", String::as_str);
         each(&Row {
-            picture,
+            image,
             class: name(truth),
             judged: first,
             predicted: name(first.predicted),
@@ -437,30 +426,30 @@ impl State {
     }
 }
 
-/// Places of the pictures that are taken: all, or so many of them spread evenly.
+/// Places of the images that are taken: all, or so many of them spread evenly.
 fn chosen(truth: &Truth, limit: Option<usize>) -> Vec<usize> {
-    let all = truth.pictures.len();
+    let all = truth.images.len();
     let count = limit.unwrap_or(all).min(all);
     (0..count).map(|at| usize::try_from(at as u128 * all as u128 / count as u128).unwrap_or_default()).collect()
 }
 
-/// A hash of which pictures are taken, their names and outputs.
+/// A hash of which images are taken, their names and outputs.
 fn fingerprint(truth: &Truth, outputs: &[usize], limit: Option<usize>) -> String {
     let mut hash = Sha256::new();
     for at in chosen(truth, limit) {
-        let picture = &truth.pictures[at];
-        let output = outputs.get(picture.class).copied().unwrap_or_default();
-        hash.update(picture.file.file_name().unwrap_or_default().as_encoded_bytes());
+        let image = &truth.images[at];
+        let output = outputs.get(image.class).copied().unwrap_or_default();
+        hash.update(image.file.file_name().unwrap_or_default().as_encoded_bytes());
         hash.update([0]);
         hash.update((output as u64).to_le_bytes());
     }
     hex(&hash.finalize())
 }
 
-/// How the model's outputs are called: as it says, else as the pictures' classes are, else by number.
+/// How the model's outputs are called: as it says, else as the images' classes are, else by number.
 fn names(truth: &Truth, labels: &Labels, outputs: &[usize], count: usize) -> Vec<String> {
-    let of_pictures = |output: usize| outputs.iter().position(|&own| own == output).map(|at| truth.classes[at].clone());
-    let name = |output: usize| labels.get(output).map(str::to_owned).or_else(|| of_pictures(output));
+    let of_images = |output: usize| outputs.iter().position(|&own| own == output).map(|at| truth.classes[at].clone());
+    let name = |output: usize| labels.get(output).map(str::to_owned).or_else(|| of_images(output));
     (0..count).map(|output| name(output).unwrap_or_else(|| output.to_string())).collect()
 }
 
@@ -478,7 +467,7 @@ pub fn parse_shard(text: &str) -> Result<Shard, String> {
 /// Refuses what reads nothing.
 pub(crate) fn nothing_read(skipped: &[Skipped]) -> Result<()> {
     match skipped.first() {
-        Some(first) => bail!("no picture could be evaluated; the first, {}: {}", first.file.shown(), first.error),
-        None => bail!("there are no pictures"),
+        Some(first) => bail!("no image could be evaluated; the first, {}: {}", first.file.shown(), first.error),
+        None => bail!("there are no images"),
     }
 }

@@ -19,13 +19,20 @@ pub struct Share {
 impl Share {
     /// Of so many of a number above 0, by Wilson's score interval (Wilson 1927, without continuity correction).
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "counts of pictures")]
     pub fn of(some: u64, all: u64) -> Self {
+        Self::within(some, all, Z)
+    }
+
+    /// The same for another quantile of the normal distribution.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "counts of images")]
+    pub(super) fn within(some: u64, all: u64, quantile: f64) -> Self {
         let n = all.max(1) as f64;
         let value = some as f64 / n;
-        let (square, of) = (Z * Z, 1.0 + Z * Z / n);
+        let square = quantile * quantile;
+        let of = 1.0 + square / n;
         let middle = (value + square / (2.0 * n)) / of;
-        let half = Z / of * (value * (1.0 - value) / n + square / (4.0 * n * n)).sqrt();
+        let half = quantile / of * (value * (1.0 - value) / n + square / (4.0 * n * n)).sqrt();
         // At the ends the interval touches 0 and 1, which rounding would miss.
         let low = if some == 0 { 0.0 } else { (middle - half).max(0.0) };
         let high = if some == all { 1.0 } else { (middle + half).min(1.0) };
@@ -36,7 +43,7 @@ impl Share {
 /// McNemar's exact test: how probable it is that outcomes which only one of two gets right are split at least as unevenly,
 /// were both as good as each other. `a` were right in the first alone, `b` in the second alone.
 #[must_use]
-#[expect(clippy::cast_precision_loss, reason = "counts of pictures")]
+#[expect(clippy::cast_precision_loss, reason = "counts of images")]
 pub fn mcnemar(a: u64, b: u64) -> f64 {
     let (few, all) = (a.min(b), a.saturating_add(b));
     // Twice the sum of binomial(all, k) / 2^all over k up to the smaller count, each from the one before, by logarithms.

@@ -1,7 +1,7 @@
-//! What is counted over pictures, so that parts that were counted apart come to the very numbers of one run.
+//! What is counted over images, so that parts that were counted apart come to the very numbers of one run.
 //!
 //! Losses and probabilities are summed in whole steps of 2⁻⁴⁰, which no order of summing changes. What is listed by name is
-//! kept by its place among all pictures, the first or the worst so many.
+//! kept by its place among all images, the first or the worst so many.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::scores::{ScoreKind, Scores};
 const STEPS: f64 = (1_u64 << 40) as f64;
 /// Mistakes that are listed.
 pub(super) const WORST: usize = 50;
-/// Pictures that are listed where two models differ.
+/// Images that are listed where two models differ.
 pub(super) const MOST_FLIPS: usize = 1000;
 /// Bins of confidence.
 pub(super) const BINS: usize = 15;
@@ -56,7 +56,7 @@ impl<'de> Deserialize<'de> for Exact {
     }
 }
 
-/// What a model says of a picture whose class is known.
+/// What a model says of an image whose class is known.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Judged {
     /// The class that it is.
@@ -72,7 +72,7 @@ pub struct Judged {
 }
 
 impl Judged {
-    /// Of the scores of a picture; [`None`] where one is infinite or NaN.
+    /// Of the scores of an image; [`None`] where one is infinite or NaN.
     #[must_use]
     pub fn of(scores: Scores, row: &[f64], truth: usize) -> Option<Self> {
         let &right = row.get(truth)?;
@@ -109,10 +109,10 @@ pub(super) struct Bin {
     pub(super) confidence: Exact,
 }
 
-/// A picture that the model takes for something else.
+/// An image that the model takes for something else.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Mistake {
-    /// Its place among all pictures.
+    /// Its place among all images.
     pub index: u64,
     /// The file.
     pub file: String,
@@ -133,7 +133,7 @@ pub(super) struct Tally {
     pub(super) top1: u64,
     pub(super) top5: u64,
     pub(super) loss: Exact,
-    /// Pictures that have a loss.
+    /// Images that have a loss.
     pub(super) losses: u64,
     /// How often a class was taken for another, or for itself: true, predicted, count.
     #[serde(with = "cells")]
@@ -163,8 +163,8 @@ mod cells {
 }
 
 impl Tally {
-    /// Counts a picture.
-    pub(super) fn add(&mut self, index: u64, picture: &Labelled, judged: &Judged) {
+    /// Counts an image.
+    pub(super) fn add(&mut self, index: u64, image: &Labelled, judged: &Judged) {
         self.count += 1;
         self.top1 += u64::from(judged.rank == 0);
         self.top5 += u64::from(judged.rank < 5);
@@ -180,7 +180,7 @@ impl Tally {
         if judged.rank > 0 {
             self.worst.push(Mistake {
                 index,
-                file: picture.file.to_string_lossy().into_owned(),
+                file: image.file.to_string_lossy().into_owned(),
                 truth: judged.truth,
                 predicted: judged.predicted,
                 confidence: judged.confidence,
@@ -192,7 +192,7 @@ impl Tally {
         }
     }
 
-    /// Adds what was counted of other pictures.
+    /// Adds what was counted of other images.
     pub(super) fn join(&mut self, other: Self) {
         self.count = self.count.saturating_add(other.count);
         self.top1 = self.top1.saturating_add(other.top1);
@@ -209,6 +209,12 @@ impl Tally {
             bin.confidence.join(other.confidence);
         }
         self.worst.extend(other.worst);
+    }
+
+    /// Mean of −ln of the probability of the right class.
+    #[expect(clippy::cast_precision_loss, reason = "counts of images")]
+    pub(super) fn mean_loss(&self) -> Option<f64> {
+        (self.losses > 0).then(|| self.loss.value() / self.losses as f64)
     }
 
     /// The worst mistakes alone.
@@ -230,10 +236,10 @@ fn keep_worst(worst: &mut Vec<Mistake>) {
     worst.truncate(WORST);
 }
 
-/// A picture of which two models say something else.
+/// An image of which two models say something else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flip {
-    /// Its place among all pictures.
+    /// Its place among all images.
     pub index: u64,
     /// The file.
     pub file: String,
@@ -245,23 +251,23 @@ pub struct Flip {
     pub against: usize,
 }
 
-/// What was counted of two models on the same pictures.
+/// What was counted of two models on the same images.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Both {
-    /// Pictures of which both say the same.
+    /// Images of which both say the same.
     pub(super) agree: u64,
     /// Right in the first model alone.
     pub(super) only_first: u64,
     /// Right in the other alone.
     pub(super) only_second: u64,
     pub(super) other: Tally,
-    /// The first pictures of which they do not.
+    /// The first images of which they do not.
     pub(super) flips: Vec<Flip>,
 }
 
 impl Both {
-    pub(super) fn add(&mut self, index: u64, picture: &Labelled, first: &Judged, second: &Judged) {
-        self.other.add(index, picture, second);
+    pub(super) fn add(&mut self, index: u64, image: &Labelled, first: &Judged, second: &Judged) {
+        self.other.add(index, image, second);
         self.only_first += u64::from(first.rank == 0 && second.rank > 0);
         self.only_second += u64::from(first.rank > 0 && second.rank == 0);
         if first.predicted == second.predicted {
@@ -269,7 +275,7 @@ impl Both {
         } else if self.flips.len() < MOST_FLIPS {
             self.flips.push(Flip {
                 index,
-                file: picture.file.to_string_lossy().into_owned(),
+                file: image.file.to_string_lossy().into_owned(),
                 truth: first.truth,
                 predicted: first.predicted,
                 against: second.predicted,

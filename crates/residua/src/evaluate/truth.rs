@@ -1,4 +1,4 @@
-//! Pictures whose class is known: a folder with a subfolder a class, a list of names and classes, or a flat folder with
+//! Images whose class is known: a folder with a subfolder a class, a list of names and classes, or a flat folder with
 //! such a list beside it.
 //!
 //! Classes are sorted as Keras and torchvision sort them, as text by code point: `10` comes before `2`.
@@ -11,9 +11,9 @@ use residua_ir::budget::Limit;
 use residua_ir::{Shown, files};
 
 use crate::error::{Context, Result, bail, ensure};
-use crate::pictures::{Walk, entries, is_picture};
+use crate::images::{Walk, entries, is_image};
 
-/// A picture whose class is known.
+/// An image whose class is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Labelled {
     /// The file.
@@ -22,22 +22,22 @@ pub struct Labelled {
     pub class: usize,
 }
 
-/// Pictures with their classes.
+/// Images with their classes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Truth {
     /// Names of the classes, sorted as text.
     pub classes: Vec<String>,
-    /// The pictures: of folders by class and path, of a list in its order.
-    pub pictures: Vec<Labelled>,
+    /// The images: of folders by class and path, of a list in its order.
+    pub images: Vec<Labelled>,
     /// What to tell the user about it.
     pub notes: Vec<String>,
 }
 
 impl Truth {
-    /// Of a folder with a subfolder a class, a list of names and classes, or a folder whose pictures `list` tells of.
+    /// Of a folder with a subfolder a class, a list of names and classes, or a folder whose images `list` tells of.
     ///
     /// # Errors
-    /// Where there are no pictures with classes.
+    /// Where there are no images with classes.
     pub fn read(place: &Path, list: Option<&Path>) -> Result<Self> {
         let about = fs::metadata(place).with_context(|| format!("cannot read {}", place.shown()))?;
         match (about.is_dir(), list) {
@@ -58,7 +58,7 @@ fn of_folders(place: &Path) -> Result<Truth> {
     let (mut direct, mut deeper) = (0, Vec::new());
     for path in entries(place)? {
         if !path.is_dir() {
-            direct += usize::from(is_picture(&path));
+            direct += usize::from(is_image(&path));
             continue;
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -69,13 +69,13 @@ fn of_folders(place: &Path) -> Result<Truth> {
         let mut walk = Walk::default();
         walk.enter(&path)?;
         let class = truth.classes.len();
-        if walk.pictures.is_empty() {
-            truth.notes.push(format!("the folder of class `{}` holds no pictures", name.shown()));
-        } else if walk.pictures.iter().all(|picture| picture.parent() != Some(&path)) {
+        if walk.images.is_empty() {
+            truth.notes.push(format!("the folder of class `{}` holds no images", name.shown()));
+        } else if walk.images.iter().all(|image| image.parent() != Some(&path)) {
             deeper.push(name.clone());
         }
         truth.notes.append(&mut walk.left);
-        truth.pictures.extend(walk.pictures.into_iter().map(|file| Labelled { file, class }));
+        truth.images.extend(walk.images.into_iter().map(|file| Labelled { file, class }));
         truth.classes.push(name);
     }
     let advice = "expected a subfolder for each class, or a list of names and classes";
@@ -84,22 +84,22 @@ fn of_folders(place: &Path) -> Result<Truth> {
         "{} holds {}: {advice}",
         place.shown(),
         if direct > 0 {
-            format!("{direct} pictures and no subfolders")
+            format!("{direct} images and no subfolders")
         } else {
-            "neither pictures nor subfolders".to_owned()
+            "neither images nor subfolders".to_owned()
         }
     );
-    ensure!(!truth.pictures.is_empty(), "no subfolder of {} holds pictures: {advice}", place.shown());
-    let filled = truth.pictures.iter().map(|picture| picture.class).collect::<BTreeSet<usize>>().len();
+    ensure!(!truth.images.is_empty(), "no subfolder of {} holds images: {advice}", place.shown());
+    let filled = truth.images.iter().map(|image| image.class).collect::<BTreeSet<usize>>().len();
     if let Some(first) = deeper.first().filter(|_| deeper.len() == filled) {
         bail!(
-            "the pictures below {} lie in folders within its subfolders: {advice}; is {} meant?",
+            "the images below {} lie in folders within its subfolders: {advice}; is {} meant?",
             place.shown(),
             place.join(first).shown()
         );
     }
     if direct > 0 {
-        truth.notes.push(format!("{direct} pictures lie beside the classes' folders and are left out"));
+        truth.notes.push(format!("{direct} images lie beside the classes' folders and are left out"));
     }
     Ok(truth)
 }
@@ -148,16 +148,16 @@ fn of_list(list: &Path, folder: &Path) -> Result<Truth> {
     if named == 0 {
         let mut walk = Walk::default();
         walk.enter(folder)?;
-        let (pictures, classes) = (walk.pictures, lines.len());
+        let (images, classes) = (walk.images, lines.len());
         ensure!(
-            pictures.len() == classes,
-            "the list {} has {classes} classes without names, and {} holds {} pictures",
+            images.len() == classes,
+            "the list {} has {classes} classes without names, and {} holds {} images",
             list.shown(),
             folder.shown(),
-            pictures.len()
+            images.len()
         );
         refuse_ilsvrc(list, &lines)?;
-        pairs.extend(pictures.into_iter().zip(lines.iter().map(|(_, _, class)| (*class).to_owned())));
+        pairs.extend(images.into_iter().zip(lines.iter().map(|(_, _, class)| (*class).to_owned())));
     } else {
         let stems = stems(folder, &lines)?;
         for (at, name, class) in lines {
@@ -174,7 +174,7 @@ fn of_list(list: &Path, folder: &Path) -> Result<Truth> {
     Ok(of_pairs(pairs))
 }
 
-/// Pictures of a folder by their names without ending, where a list names them so.
+/// Images of a folder by their names without ending, where a list names them so.
 fn stems(folder: &Path, lines: &[(usize, Option<&str>, &str)]) -> Result<BTreeMap<String, PathBuf>> {
     let without = |name: &str| Path::new(name).extension().is_none();
     if !lines.iter().any(|(_, name, _)| name.is_some_and(without)) {
@@ -183,7 +183,7 @@ fn stems(folder: &Path, lines: &[(usize, Option<&str>, &str)]) -> Result<BTreeMa
     let mut walk = Walk::default();
     walk.enter(folder)?;
     let stem = |path: PathBuf| Some((path.file_stem()?.to_string_lossy().into_owned(), path));
-    Ok(walk.pictures.into_iter().filter_map(stem).collect())
+    Ok(walk.images.into_iter().filter_map(stem).collect())
 }
 
 /// Refuses ImageNet's own numbers, which count classes in another order than networks do.
@@ -218,27 +218,18 @@ fn of_pairs(pairs: Vec<(PathBuf, String)>) -> Truth {
     };
     let places: BTreeMap<&str, usize> = pairs.iter().map(|(_, class)| (class.as_str(), place(class))).collect();
     let class = |name: &str| places.get(name).copied().unwrap_or_default();
-    let pictures = pairs.iter().map(|(file, name)| Labelled { file: file.clone(), class: class(name) }).collect();
+    let images = pairs.iter().map(|(file, name)| Labelled { file: file.clone(), class: class(name) }).collect();
     let mut notes = Vec::new();
     if numbers {
         notes.push("the list has numbers of classes, from 0".to_owned());
     }
-    Truth { classes: names, pictures, notes }
+    Truth { classes: names, images, notes }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn folder(files: &[&str]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        for file in files {
-            let path = folder.path().join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "").unwrap();
-        }
-        folder
-    }
+    use crate::images::testing::folder;
 
     fn list(folder: &Path, text: &str) -> Result<Truth> {
         let list = folder.join("list.txt");
@@ -247,8 +238,8 @@ mod tests {
     }
 
     fn classes(truth: &Truth) -> Vec<(String, usize)> {
-        let name = |picture: &Labelled| picture.file.file_name().unwrap().to_string_lossy().into_owned();
-        truth.pictures.iter().map(|picture| (name(picture), picture.class)).collect()
+        let name = |image: &Labelled| image.file.file_name().unwrap().to_string_lossy().into_owned();
+        truth.images.iter().map(|image| (name(image), image.class)).collect()
     }
 
     #[test]
@@ -268,9 +259,9 @@ mod tests {
             let said = Truth::read(folder.path(), None).unwrap_err().to_string();
             said.replace(&folder.path().to_string_lossy().into_owned(), "F")
         };
-        assert!(said(&["a.png", "b.png"]).starts_with("F holds 2 pictures and no subfolders"));
-        assert!(said(&["notes.txt"]).starts_with("F holds neither pictures nor subfolders"));
-        assert!(said(&["a/notes.txt"]).starts_with("no subfolder of F holds pictures"));
+        assert!(said(&["a.png", "b.png"]).starts_with("F holds 2 images and no subfolders"));
+        assert!(said(&["notes.txt"]).starts_with("F holds neither images nor subfolders"));
+        assert!(said(&["a/notes.txt"]).starts_with("no subfolder of F holds images"));
         let nested = said(&["val/cats/a.png", "val/dogs/b.png"]);
         assert!(nested.ends_with("is F/val meant?"), "{nested}");
     }

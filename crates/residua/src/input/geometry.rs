@@ -73,8 +73,11 @@ fn keeping_ratio((rows, columns): Size, (height, width): Size, pick: fn(f64, f64
 }
 
 /// The part of an image that a crop leaves.
-pub(super) fn cropped(image: &Image, crop: Crop) -> Image {
-    let Crop::Center { height, width, rounding, fill } = crop else { return image.clone() };
+pub(super) fn cropped<T: Copy + From<u8>>(image: Image<T>, crop: Crop) -> Image<T> {
+    let Crop::Center { height, width, rounding, fill } = crop else { return image };
+    if (image.height, image.width) == (height, width) {
+        return image;
+    }
     let rows = Shift::of(image.height, height, rounding);
     let columns = Shift::of(image.width, width, rounding);
     let part = image.cut(columns.skip, rows.skip, width.min(image.width), height.min(image.height));
@@ -142,9 +145,9 @@ mod tests {
     fn a_smaller_image_lies_in_the_middle_of_the_fill() {
         let image = Image { width: 1, height: 2, channels: 3, samples: vec![1, 2, 3, 4, 5, 6] };
         let crop = Crop::Center { height: 2, width: 2, rounding: Middle::HalfToEven, fill: [7, 8, 9] };
-        assert_eq!(cropped(&image, crop).samples, [1, 2, 3, 7, 8, 9, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(cropped(image.clone(), crop).samples, [1, 2, 3, 7, 8, 9, 4, 5, 6, 7, 8, 9]);
         let crop = Crop::Center { height: 1, width: 2, rounding: Middle::CutOff, fill: [0; 3] };
-        assert_eq!(cropped(&image, crop).samples, [0, 0, 0, 1, 2, 3]);
-        assert_eq!(cropped(&image, Crop::All), image);
+        assert_eq!(cropped(image.clone(), crop).samples, [0, 0, 0, 1, 2, 3]);
+        assert_eq!(cropped(image.clone(), Crop::All), image);
     }
 }

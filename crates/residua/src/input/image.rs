@@ -3,10 +3,10 @@
 use std::io::BufReader;
 use std::path::Path;
 
-use crate::error::{Context, Result, bail};
+use crate::error::{Context, Result, bail, ensure};
 use residua_exec::Array;
 use residua_ir::preparation::{Crop, Resize, Values};
-use residua_ir::{Dim, Shown, ValueId, files};
+use residua_ir::{Dim, Hint, Shown, ValueId, files};
 use residua_resnet::preprocessing::Known;
 
 use super::decode::decode;
@@ -55,6 +55,11 @@ impl Wanted {
 /// Where options contradict each other, or need a size that is not known.
 pub(crate) fn known(model: &Model, input: ValueId, args: &ImageOptions) -> Result<(Known, Vec<String>)> {
     let wanted = Wanted::of(model, input)?;
+    ensure!(
+        wanted.channels == 3 || args.channels.is_none(),
+        "{} is about images in colour, and the model takes gray ones",
+        Hint::Channels
+    );
     let (known, fitted) = preparing::settle(model.preprocessing(), args, (wanted.height, wanted.width))?;
     let notes = preparing::notes(&known).into_iter().chain(fitted).collect();
     Ok((known, notes))
@@ -65,24 +70,32 @@ pub(crate) fn known(model: &Model, input: ValueId, args: &ImageOptions) -> Resul
 /// # Errors
 /// Where it cannot be brought to the size of the model.
 pub(crate) fn prepare(model: &Model, input: ValueId, image: Image, known: &Known) -> Result<Array> {
-    let wanted = Wanted::of(model, input)?;
-    let image = bring_to(image.with_channels(wanted.channels), known)?;
+    array(image, known, &Wanted::of(model, input)?)
+}
+
+/// The image at the size that this preparation gives, its values scaled.
+fn array(image: Image, known: &Known, wanted: &Wanted) -> Result<Array> {
+    let image = image.with_channels(wanted.channels);
+    let rule = known.resize.as_ref().map_or(Resize::Keep, |told| told.value);
+    let (height, width) = geometry::resized(rule, (image.height, image.width))?;
+    let filter = preparing::filter(known);
+    if (height, width) == (image.height, image.width) {
+        finished(image, known, wanted)
+    } else if preparing::antialias(known) {
+        finished(image.resize(width, height, filter), known, wanted)
+    } else {
+        finished(image.interpolate(width, height, filter), known, wanted)
+    }
+}
+
+/// What is left to do of an image that was resized.
+fn finished<T: Copy + From<u8> + Into<f32>>(image: Image<T>, known: &Known, wanted: &Wanted) -> Result<Array> {
+    let image = geometry::cropped(image, known.crop.as_ref().map_or(Crop::All, |told| told.value));
     preparing::hold((image.height, image.width), known, (wanted.height, wanted.width))?;
     to_array(&image, preparing::values(known), wanted.channels_last)
 }
 
-/// The image at the size that this preparation gives.
-fn bring_to(image: Image, known: &Known) -> Result<Image> {
-    let rule = known.resize.as_ref().map_or(Resize::Keep, |told| told.value);
-    let (height, width) = geometry::resized(rule, (image.height, image.width))?;
-    let image = match (height, width) == (image.height, image.width) {
-        true => image,
-        false => image.resize(width, height, preparing::filter(known)),
-    };
-    Ok(geometry::cropped(&image, known.crop.as_ref().map_or(Crop::All, |told| told.value)))
-}
-
-fn to_array(image: &Image, values: Values, channels_last: bool) -> Result<Array> {
+fn to_array<T: Copy + Into<f32>>(image: &Image<T>, values: Values, channels_last: bool) -> Result<Array> {
     let Image { width, height, channels, ref samples } = *image;
     let planes = values.apply(samples, height, width, channels).context("an image without pixels")?;
     let array = Array::new(vec![1, channels, height, width], planes)?;
@@ -120,10 +133,23 @@ impl Preparing {
     /// # Errors
     /// Where it cannot be brought to the size of the model.
     pub(crate) fn array(&self, image: &Image) -> Result<Array> {
-        let Wanted { channels, height, width, channels_last } = self.wanted;
-        let image = bring_to(image.clone().with_channels(channels), &self.known)?;
-        preparing::hold((image.height, image.width), &self.known, (height, width))?;
-        to_array(&image, preparing::values(&self.known), channels_last)
+        array(image.clone(), &self.known, &self.wanted)
+    }
+
+    /// Whether images in colour are made of what is read.
+    pub(crate) fn is_colour(&self) -> bool {
+        self.wanted.channels == 3
+    }
+
+    /// Whether both make the same of every image.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        let sized = |known: &Known| {
+            let resize = known.resize.as_ref().map_or(Resize::Keep, |told| told.value);
+            let crop = known.crop.as_ref().map_or(Crop::All, |told| told.value);
+            (resize, crop, preparing::filter(known), preparing::antialias(known))
+        };
+        sized(&self.known) == sized(&other.known)
+            && preparing::values(&self.known).same(preparing::values(&other.known))
     }
 
     /// A sentence about an image that loses the ratio of its sides where nothing says that it should.
@@ -149,6 +175,7 @@ mod tests {
             resize: None,
             crop: None,
             filter: None,
+            antialias: None,
             values: None,
             assumed: false,
             conflicts: Vec::new(),
@@ -166,8 +193,9 @@ mod tests {
         let args = ImageOptions { crop: Some(ImageCrop::Share(0.875)), ..ImageOptions::default() };
         let known = settled(nothing(), &args, 224);
         assert_eq!(known.resize.as_ref().map(|told| told.value), Some(Resize::Shortest { edge: 256 }));
-        let cut = bring_to(blank(500, 375), &known).unwrap();
-        assert_eq!((cut.width, cut.height), (224, 224));
+        let wanted = Wanted { channels: 3, height: None, width: None, channels_last: false };
+        let cut = array(blank(500, 375), &known, &wanted).unwrap();
+        assert_eq!(cut.shape(), [1, 3, 224, 224]);
     }
 
     #[test]
@@ -197,7 +225,7 @@ mod tests {
 
     #[test]
     fn pixels_become_planes_unless_the_graph_takes_them_last() {
-        let image = Image { width: 2, height: 1, channels: 3, samples: vec![1, 2, 3, 4, 5, 6] };
+        let image = Image { width: 2, height: 1, channels: 3, samples: vec![1_u8, 2, 3, 4, 5, 6] };
         let raw = Preprocessing::Raw.values();
         let planes = to_array(&image, raw, false).unwrap();
         assert_eq!((planes.shape(), planes.to_f32()), (&[1, 3, 1, 2][..], vec![1.0, 4.0, 2.0, 5.0, 3.0, 6.0]));
@@ -208,7 +236,7 @@ mod tests {
     /// Keras' `preprocess_input` in mode `caffe`: BGR minus the means.
     #[test]
     fn caffe_mode_reverses_the_channels() {
-        let image = Image { width: 1, height: 1, channels: 3, samples: vec![10, 20, 30] };
+        let image = Image { width: 1, height: 1, channels: 3, samples: vec![10_u8, 20, 30] };
         let array = to_array(&image, Preprocessing::Caffe.values(), true).unwrap().to_f32();
         let expected = [30.0 - 103.939, 20.0 - 116.779, 10.0 - 123.68];
         assert!(array.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-5), "{array:?}");

@@ -12,6 +12,8 @@ mod geometry;
 mod golden;
 #[cfg(feature = "images")]
 mod image;
+#[cfg(feature = "images")]
+mod interpolate;
 mod npy;
 #[cfg(feature = "images")]
 mod orientation;
@@ -37,12 +39,14 @@ pub(crate) use decode::DecodeError;
 #[cfg(feature = "more-images")]
 pub use formats::EXTENSIONS;
 #[cfg(feature = "more-images")]
-pub(crate) use formats::read_picture;
+pub(crate) use formats::read_image;
 pub use golden::read as read_golden;
 #[cfg(feature = "more-images")]
 pub(crate) use image::Preparing;
 pub use npy::{Named as NamedArray, write_npy, write_npz};
 pub use random::arrays as random;
+#[cfg(feature = "more-images")]
+pub(crate) use resize::Image as Decoded;
 
 /// Arrays for a run.
 #[derive(Debug)]

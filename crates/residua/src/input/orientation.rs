@@ -41,6 +41,7 @@ impl Orientation {
     }
 
     /// The image as it was seen.
+    #[cfg(feature = "more-images")]
     pub(super) fn upright(self, image: &Image) -> Image {
         let Image { width, height, channels, ref samples } = *image;
         let turned = self.0 >= 5;

@@ -4,11 +4,11 @@
 
 use crate::error::{Result, bail, ensure};
 use residua_ir::Hint;
-use residua_ir::preparation::{Crop, Filter, Middle, Preprocessing, Resize};
+use residua_ir::preparation::{Channels, Crop, Filter, Middle, Preprocessing, Resize};
 use residua_resnet::preprocessing::{Known, Told};
 
 use super::geometry::Size;
-use crate::options::{ImageCrop, ImageOptions};
+use crate::options::{Aspect, ImageCrop, ImageOptions};
 use crate::preparation::{geometry_by, geometry_text};
 
 /// Height and width that a model's input is fixed to.
@@ -32,6 +32,12 @@ pub(super) fn settle(mut known: Known, args: &ImageOptions, fixed: Fixed) -> Res
         known.filter = Some(Told::new(filter, Hint::Interpolation.to_string()));
         drop_conflicts(&mut known, "filter");
     }
+    if let Some(antialias) = args.antialias {
+        known.antialias = Some(Told::new(antialias, Hint::Antialias.to_string()));
+    }
+    if let Some(channels) = args.channels {
+        reorder(&mut known, channels);
+    }
     if let Some(rule) = args.resize {
         known.resize = Some(Told::new(rule, Hint::Resize.to_string()));
         drop_conflicts(&mut known, "size");
@@ -49,12 +55,60 @@ pub(super) fn settle(mut known: Known, args: &ImageOptions, fixed: Fixed) -> Res
     } else if let Some(note) = fit(&mut known, fixed)? {
         notes.push(note);
     }
+    if let Some(aspect) = args.aspect {
+        set_aspect(&mut known, aspect)?;
+    }
     notes.extend(known.conflicts.iter().map(|conflict| conflict.text.clone()));
     Ok((known, notes))
 }
 
 fn drop_conflicts(known: &mut Known, part: &str) {
     known.conflicts.retain(|conflict| conflict.part != part);
+}
+
+/// The other order of channels; each colour keeps its mean and deviation.
+fn reorder(known: &mut Known, channels: Channels) {
+    let mut values = values(known);
+    if values.channels != channels {
+        values.channels = channels;
+        values.mean.reverse();
+        values.deviation.reverse();
+    }
+    let by = match &known.values {
+        Some(told) if told.by != Hint::Preprocess.to_string() => format!("{} and {}", told.by, Hint::Channels),
+        Some(_) => format!("{} and {}", Hint::Preprocess, Hint::Channels),
+        None => Hint::Channels.to_string(),
+    };
+    known.reason = format!("{}, in the order of {}", known.reason, Hint::Channels);
+    known.values = Some(Told::new(values, by));
+}
+
+/// Other sides for the rule that there is: as long as they were to each other, whatever they were, or with fill beside them.
+fn set_aspect(known: &mut Known, aspect: Aspect) -> Result<()> {
+    let told = known.resize.as_ref().map(|told| (told.value, told.by.as_str()));
+    let (height, width, by) = match told {
+        Some((
+            Resize::Exact { height, width } | Resize::Cover { height, width } | Resize::Within { height, width },
+            by,
+        )) => (height, width, by),
+        Some((Resize::Shortest { edge }, by)) => (edge, edge, by),
+        Some((Resize::Keep | Resize::Between { .. }, _)) | None => {
+            bail!("{} is about images that are brought to a size: {} says which", Hint::Aspect, Hint::Resize)
+        }
+    };
+    let rule = match aspect {
+        Aspect::Keep if height == width => Resize::Shortest { edge: height },
+        Aspect::Keep => Resize::Cover { height, width },
+        Aspect::Squash => Resize::Exact { height, width },
+        Aspect::Pad => Resize::Within { height, width },
+    };
+    known.resize = Some(Told::new(rule, format!("{by} and {}", Hint::Aspect)));
+    let cuts = known.crop.as_ref().is_some_and(|told| told.value != Crop::All);
+    if !cuts && aspect != Aspect::Squash {
+        let crop = Crop::Center { height, width, rounding: Middle::HalfToEven, fill: [0; 3] };
+        known.crop = Some(Told::new(crop, Hint::Aspect.to_string()));
+    }
+    Ok(())
 }
 
 /// `--crop 0.875`: the shorter side becomes the model's over the share, and the middle is cut out.
@@ -200,6 +254,11 @@ pub(super) fn hold((height, width): Size, known: &Known, fixed: Fixed) -> Result
 /// The filter that is taken, stated or not.
 pub(super) fn filter(known: &Known) -> Filter {
     known.filter.as_ref().map_or(Filter::Bilinear, |told| told.value)
+}
+
+/// Whether it is stretched where an image gets smaller.
+pub(super) fn antialias(known: &Known) -> bool {
+    known.antialias.as_ref().is_none_or(|told| told.value)
 }
 
 /// The values that are taken: as they are where nothing tells.

@@ -11,13 +11,13 @@ use std::f64::consts::PI;
 
 use residua_ir::preparation::Filter;
 
-/// Samples of 8 bits, row by row, the channels of a pixel side by side.
+/// Samples, of 8 bits as they are decoded, row by row, the channels of a pixel side by side.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Image {
+pub(crate) struct Image<T = u8> {
     pub width: usize,
     pub height: usize,
     pub channels: usize,
-    pub samples: Vec<u8>,
+    pub samples: Vec<T>,
 }
 
 const FRACTION_BITS: u32 = 22;
@@ -61,6 +61,18 @@ fn cubic(x: f64) -> f64 {
         (((x - 5.0) * x + 8.0) * x - 4.0) * A
     } else {
         0.0
+    }
+}
+
+/// The function that weighs samples by their distance, and how far it reaches.
+pub(super) fn kernel(filter: Filter) -> (fn(f64) -> f64, f64) {
+    match filter {
+        // The nearest sample is found without weights; its kernel is that of a box.
+        Filter::Nearest | Filter::Box => (box_of_one, 0.5),
+        Filter::Bilinear => (triangle, 1.0),
+        Filter::Hamming => (hamming, 1.0),
+        Filter::Bicubic => (cubic, 2.0),
+        Filter::Lanczos => (lanczos, 3.0),
     }
 }
 
@@ -113,14 +125,10 @@ fn weigh(window: &Window, sample: impl Fn(usize) -> u8) -> u8 {
 impl Image {
     /// The image at another size.
     pub(crate) fn resize(&self, width: usize, height: usize, filter: Filter) -> Self {
-        let (kernel, radius): (fn(f64) -> f64, f64) = match filter {
-            Filter::Box => (box_of_one, 0.5),
-            Filter::Bilinear => (triangle, 1.0),
-            Filter::Hamming => (hamming, 1.0),
-            Filter::Bicubic => (cubic, 2.0),
-            Filter::Lanczos => (lanczos, 3.0),
-            Filter::Nearest => return self.nearest(width, height),
-        };
+        if filter == Filter::Nearest {
+            return self.nearest(width, height);
+        }
+        let (kernel, radius) = kernel(filter);
         let across = |image: Self| {
             if width == image.width { image } else { image.horizontally(width, kernel, radius) }
         };
@@ -176,27 +184,6 @@ impl Image {
         Self { width, height, samples, ..*self }
     }
 
-    /// A part of the image, which must lie within it.
-    pub(crate) fn cut(&self, left: usize, top: usize, width: usize, height: usize) -> Self {
-        let mut samples = Vec::with_capacity(width * height * self.channels);
-        for y in top..top + height {
-            let at = (y * self.width + left) * self.channels;
-            samples.extend_from_slice(&self.samples[at..at + width * self.channels]);
-        }
-        Self { width, height, samples, ..*self }
-    }
-
-    /// The image within a larger one of this colour, whose sides are at least its own and what is before it.
-    pub(crate) fn within(&self, width: usize, height: usize, left: usize, top: usize, fill: [u8; 3]) -> Self {
-        let channels = self.channels;
-        let mut samples = fill[..channels.min(3)].repeat(width * height);
-        for (y, row) in self.samples.chunks_exact(self.width * channels).enumerate() {
-            let at = ((top + y) * width + left) * channels;
-            samples[at..at + row.len()].copy_from_slice(row);
-        }
-        Self { width, height, channels, samples }
-    }
-
     /// One channel of three by ITU-R 601-2 luma in 16-bit fixed point, or three equal ones of one; otherwise as it is.
     pub(crate) fn with_channels(self, channels: usize) -> Self {
         let samples: Vec<u8> = match (self.channels, channels) {
@@ -211,6 +198,29 @@ impl Image {
             _ => return self,
         };
         Self { channels, samples, ..self }
+    }
+}
+
+impl<T: Copy + From<u8>> Image<T> {
+    /// A part of the image, which must lie within it.
+    pub(crate) fn cut(&self, left: usize, top: usize, width: usize, height: usize) -> Self {
+        let mut samples = Vec::with_capacity(width * height * self.channels);
+        for y in top..top + height {
+            let at = (y * self.width + left) * self.channels;
+            samples.extend_from_slice(&self.samples[at..at + width * self.channels]);
+        }
+        Self { width, height, samples, ..*self }
+    }
+
+    /// The image within a larger one of this colour, whose sides are at least its own and what is before it.
+    pub(crate) fn within(&self, width: usize, height: usize, left: usize, top: usize, fill: [u8; 3]) -> Self {
+        let channels = self.channels;
+        let mut samples = fill.map(T::from)[..channels.min(3)].repeat(width * height);
+        for (y, row) in self.samples.chunks_exact(self.width * channels).enumerate() {
+            let at = ((top + y) * width + left) * channels;
+            samples[at..at + row.len()].copy_from_slice(row);
+        }
+        Self { width, height, channels, samples }
     }
 }
 

@@ -10,7 +10,7 @@ use std::fmt;
 use residua_ir::{Code, DType, Level};
 use residua_resnet::layouts::{MODEL_LIBRARIES, ModelLibrary};
 
-pub use image::{ImageCrop, ImageOptions};
+pub use image::{Aspect, ImageCrop, ImageOptions};
 pub use inspect::{Column, Count};
 pub use open::{OpenOptions, Pooling, Variant};
 

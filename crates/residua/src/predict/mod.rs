@@ -1,6 +1,6 @@
-//! The best classes of pictures, of any number of files and folders.
+//! The best classes of images, of any number of files and folders.
 //!
-//! Pictures are decoded on other threads than the engine runs on, and given to the caller one by one, so that what is in
+//! Images are decoded on other threads than the engine runs on, and given to the caller one by one, so that what is in
 //! memory does not grow with their number. One that cannot be read is told in its place, and the rest goes on.
 
 use std::ops::ControlFlow;
@@ -11,26 +11,26 @@ use residua_resnet::preprocessing::Known;
 use serde::Serialize;
 
 use crate::error::{Error, Result, messages};
+use crate::images::{self, Batches, Done, Found, ahead};
 use crate::input::{self, Preparing};
 use crate::labels::Labels;
 use crate::model::Model;
 use crate::options::ImageOptions;
-use crate::pictures::{self, Batches, Done, Found, ahead};
 use crate::scores::{ScoreKind, Scores, ranked};
 use crate::watch::Watch;
 
-/// How pictures are predicted.
+/// How images are predicted.
 #[derive(Debug, Clone)]
 pub struct Predict {
     /// How many of the best classes are given.
     pub top: usize,
     /// A file with the names of the classes, one a line; else those of the model or ImageNet's.
     pub labels: Option<PathBuf>,
-    /// How pictures are prepared.
+    /// How images are prepared.
     pub images: ImageOptions,
-    /// Pictures at a time; some, where it is free and nothing is said.
+    /// Images at a time; some, where it is free and nothing is said.
     pub batch: Option<usize>,
-    /// Only the first so many pictures.
+    /// Only the first so many images.
     pub limit: Option<usize>,
     /// Threads to compute on, and to decode on; all processors where it is [`None`].
     pub threads: Option<usize>,
@@ -52,7 +52,7 @@ impl Default for Predict {
     }
 }
 
-/// One of the best classes of a picture.
+/// One of the best classes of an image.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Best {
     /// Its index.
@@ -65,7 +65,7 @@ pub struct Best {
     pub probability: f64,
 }
 
-/// What came of a picture.
+/// What came of an image.
 #[derive(Debug, Clone, Serialize)]
 pub struct Predicted {
     /// The file, as it was given or found.
@@ -91,7 +91,7 @@ pub struct Predictor<'m> {
     options: Predict,
 }
 
-/// What came of all pictures.
+/// What came of all images.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Predictions {
     /// How many there were.
@@ -105,10 +105,10 @@ pub struct Predictions {
 }
 
 impl<'m> Predictor<'m> {
-    /// Finds the pictures, and settles how they are prepared.
+    /// Finds the images, and settles how they are prepared.
     ///
     /// # Errors
-    /// Where the model is no classifier of images, there are no pictures, or what is asked for contradicts itself.
+    /// Where the model is no classifier of images, there are no images, or what is asked for contradicts itself.
     pub fn new(model: &'m Model, paths: &[PathBuf], options: Predict) -> Result<Self> {
         let preparing = Preparing::new(model, &options.images)?;
         let scores = Scores::of(model)?;
@@ -116,8 +116,8 @@ impl<'m> Predictor<'m> {
             Some(path) => Labels::read(path, scores.classes)?,
             None => Labels::of(model, scores.classes),
         };
-        let mut found = pictures::find(paths)?;
-        found.pictures.truncate(options.limit.unwrap_or(usize::MAX));
+        let mut found = images::find(paths)?;
+        found.images.truncate(options.limit.unwrap_or(usize::MAX));
         Ok(Self { model, preparing, labels, scores, found, options })
     }
 
@@ -127,19 +127,19 @@ impl<'m> Predictor<'m> {
         self.model
     }
 
-    /// Whether pictures are turned as EXIF says.
+    /// Whether images are turned as EXIF says.
     #[must_use]
     pub fn upright(&self) -> bool {
         self.options.images.upright.unwrap_or(true)
     }
 
-    /// The pictures that were found.
+    /// The images that were found.
     #[must_use]
     pub fn found(&self) -> &Found {
         &self.found
     }
 
-    /// How pictures are prepared.
+    /// How images are prepared.
     #[must_use]
     pub fn preparation(&self) -> &Known {
         &self.preparing.known
@@ -159,18 +159,18 @@ impl<'m> Predictor<'m> {
         notes
     }
 
-    /// Predicts all pictures, and gives each to `each` in their order.
+    /// Predicts all images, and gives each to `each` in their order.
     ///
     /// # Errors
     /// Where the engine cannot run the model, or what `each` gives.
     pub fn run(&self, mut each: impl FnMut(Predicted) -> Result<()>) -> Result<Predictions> {
         let mut batches = Batches::new(self.model, self.options.threads, self.options.batch)?;
         let mut all = Predictions::default();
-        let total = self.found.pictures.len();
+        let total = self.found.images.len();
         let threads = threads(self.options.threads);
         let upright = self.upright();
         ahead(
-            &self.found.pictures,
+            &self.found.images,
             threads,
             |path: &PathBuf| prepared(path, &self.preparing, upright),
             |path, made| {
@@ -234,19 +234,19 @@ pub(crate) fn threads(wanted: Option<usize>) -> usize {
     wanted.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
-/// A picture as an input, and what was done to it.
+/// An image as an input, and what was done to it.
 pub(crate) struct Prepared {
     pub array: Array,
     pub turned: bool,
     pub note: Option<String>,
 }
 
-/// Reads a picture and prepares it.
+/// Reads an image and prepares it.
 ///
 /// # Errors
 /// Where it cannot be read or brought to the size of the model.
 pub(crate) fn prepared(path: &Path, preparing: &Preparing, upright: bool) -> Result<Prepared> {
-    let (image, turned) = input::read_picture(path, upright)?;
+    let (image, turned) = input::read_image(path, upright)?;
     let array = preparing.array(&image)?;
     Ok(Prepared { array, turned, note: preparing.squeezed(&image) })
 }

@@ -1,4 +1,4 @@
-//! An evaluation as CSV: timm's row, and a row for each picture.
+//! An evaluation as CSV: timm's row, and a row for each image.
 
 use std::io::Write;
 
@@ -14,7 +14,7 @@ pub fn csv(out: &mut dyn Write, document: &Document) -> Result<()> {
     Ok(table::csv(out, &TIMM, &[document.timm()])?)
 }
 
-/// Writes the head of a table with a row for each picture.
+/// Writes the head of a table with a row for each image.
 ///
 /// # Errors
 /// Those of the writer.
@@ -22,7 +22,7 @@ pub fn csv_head(out: &mut dyn Write) -> Result<()> {
     Ok(table::csv(out, &ROW, &[])?)
 }
 
-/// Writes the row of a picture.
+/// Writes the row of an image.
 ///
 /// # Errors
 /// Those of the writer.

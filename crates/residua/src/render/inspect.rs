@@ -22,6 +22,10 @@ pub fn facts(summary: &Summary) -> Vec<(&'static str, Vec<String>)> {
         facts.push(("notes", summary.notes.to_vec()));
     }
     facts.push(("architecture", architecture(summary)));
+    #[cfg(feature = "known")]
+    if let Some(identity) = summary.identity {
+        facts.push(("published as", published(identity)));
+    }
     facts.push((if summary.inputs.len() == 1 { "input" } else { "inputs" }, interface(&summary.inputs)));
     facts.push((if summary.outputs.len() == 1 { "output" } else { "outputs" }, interface(&summary.outputs)));
     if !summary.computes_in.is_empty() {
@@ -67,6 +71,18 @@ fn architecture(summary: &Summary) -> Vec<String> {
         None => vec!["none that is known".to_owned()],
     };
     lines.extend(unknown::sentence(&summary.unknown));
+    lines
+}
+
+/// Which published weights it is; that it is none that is known is said as well, since somebody asked.
+#[cfg(feature = "known")]
+fn published(identity: &crate::known::Identity) -> Vec<String> {
+    let mut lines = identity.lines();
+    if identity.weights.is_none() {
+        let hashes = [("MD5", &identity.hashes.md5), ("SHA-256", &identity.hashes.sha256)];
+        let own = hashes.into_iter().filter_map(|(name, digits)| Some(format!("{name} {}", digits.as_ref()?)));
+        lines.push(format!("nothing that is known: {}", own.collect::<Vec<_>>().join(", ")));
+    }
     lines
 }
 

@@ -1,4 +1,4 @@
-//! Predictions as they come: JSON and CSV that are written picture by picture, so that none has to be kept.
+//! Predictions as they come: JSON and CSV that are written image by image, so that none has to be kept.
 
 use std::io::Write;
 
@@ -8,7 +8,7 @@ use crate::predict::{Best, Predicted, Predictions, Predictor};
 use super::json::{entry, value};
 use super::table;
 
-/// Writes one JSON document, `residua.predict/1`, a picture at a time.
+/// Writes one JSON document, `residua.predict/1`, an image at a time.
 pub struct Json<'a> {
     out: &'a mut dyn Write,
     first: bool,
@@ -32,15 +32,15 @@ impl<'a> Json<'a> {
         Ok(Self { out, first: true })
     }
 
-    /// Writes a picture.
+    /// Writes an image.
     ///
     /// # Errors
     /// Those of the writer.
-    pub fn picture(&mut self, picture: &Predicted) -> Result<()> {
+    pub fn image(&mut self, image: &Predicted) -> Result<()> {
         let before = if self.first { "\n    " } else { ",\n    " };
         self.first = false;
         write!(self.out, "{before}")?;
-        value(self.out, picture, "    ")
+        value(self.out, image, "    ")
     }
 
     /// Ends the document.
@@ -57,7 +57,7 @@ impl<'a> Json<'a> {
     }
 }
 
-/// The columns of CSV: a row for each class of a picture, one without a class for a picture that could not be read.
+/// The columns of CSV: a row for each class of an image, one without a class for an image that could not be read.
 const COLUMNS: [&str; 7] = ["file", "rank", "class", "label", "score", "probability", "error"];
 
 /// Writes the head of CSV.
@@ -68,20 +68,20 @@ pub fn csv_head(out: &mut dyn Write) -> Result<()> {
     Ok(table::csv(out, &COLUMNS, &[])?)
 }
 
-/// Writes the rows of a picture.
+/// Writes the rows of an image.
 ///
 /// # Errors
 /// Those of the writer.
-pub fn csv_picture(out: &mut dyn Write, picture: &Predicted) -> Result<()> {
-    let file = || picture.file.to_string_lossy().into_owned();
+pub fn csv_image(out: &mut dyn Write, image: &Predicted) -> Result<()> {
+    let file = || image.file.to_string_lossy().into_owned();
     let row = |(rank, best): (usize, &Best)| {
         let label = best.label.clone().unwrap_or_default();
         let numbers = [best.score.to_string(), best.probability.to_string()];
         let [score, probability] = numbers;
         vec![file(), (rank + 1).to_string(), best.class.to_string(), label, score, probability, String::new()]
     };
-    let mut rows: Vec<Vec<String>> = picture.top.iter().enumerate().map(row).collect();
-    if let Some(error) = &picture.error {
+    let mut rows: Vec<Vec<String>> = image.top.iter().enumerate().map(row).collect();
+    if let Some(error) = &image.error {
         let mut row = vec![String::new(); COLUMNS.len()];
         (row[0], row[6]) = (file(), error.clone());
         rows.push(row);

@@ -65,6 +65,10 @@ pub struct Summary<'a> {
     pub preprocessing_known_by: Option<String>,
     /// Each part of how images are prepared, and from where it is.
     pub preparation: Option<Known>,
+    /// Which published weights it is, where somebody asked.
+    #[cfg(feature = "known")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<&'a crate::known::Identity>,
     /// What goes in.
     pub inputs: Vec<Interface<'a>>,
     /// What comes out.
@@ -123,6 +127,8 @@ impl<'a> Summary<'a> {
             preprocessing: None,
             preprocessing_known_by: None,
             preparation: None,
+            #[cfg(feature = "known")]
+            identity: None,
             inputs: graph.inputs().iter().map(|&id| Interface::of(model, id)).collect(),
             outputs: graph.outputs().iter().map(|&id| Interface::of(model, id)).collect(),
             computes_in: computes_in(model),
@@ -195,6 +201,10 @@ impl<'m> Sized<'m> {
         summary.preprocessing = known.name();
         summary.preprocessing_known_by = Some(known.reason.clone());
         summary.preparation = Some(known);
+        #[cfg(feature = "known")]
+        {
+            summary.identity = model.identity();
+        }
         summary
     }
 

@@ -11,10 +11,10 @@ use residua::convert::{Convert, Onnx, Output, Proof, Safetensors};
 use residua::emit::onnx;
 use residua::ir::Level;
 use residua::model::Model;
-use residua::render::json;
 use residua::{output, pooling};
 
-use crate::args::{ConvertArgs, Format, InputLayout, OutputFormat};
+use super::written::finish;
+use crate::args::{ConvertArgs, InputLayout, OutputFormat};
 use crate::console::Console;
 use crate::exit::Outcome;
 use crate::progress::Progress;
@@ -49,23 +49,7 @@ pub(super) fn run(args: &ConvertArgs, threads: Option<usize>, console: &mut Cons
     };
     let conversion = conversion.prove(&proof)?;
     drop(progress);
-    let refusal = (!conversion.holds()).then(|| conversion.refusal());
-    let converted = if conversion.holds() { conversion.commit()? } else { conversion.discard() };
-    let seconds = started.elapsed().as_secs_f64();
-    match args.format {
-        Format::Json => json(console.out(), &converted.document(seconds))?,
-        Format::Text => {
-            let style = console.style();
-            report::text(console.out(), style, &converted, seconds)?;
-        }
-    }
-    Ok(match refusal {
-        Some(refusal) => {
-            console.complain(refusal);
-            Outcome::Fails
-        }
-        None => Outcome::Holds,
-    })
+    finish(conversion, args.format, "residua.convert/1", started, console)
 }
 
 /// As the library takes them.

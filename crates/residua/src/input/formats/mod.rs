@@ -33,7 +33,7 @@ struct Stored {
 ///
 /// # Errors
 /// Where it is none, is damaged, cannot be read, or has more pixels than the budget allows.
-pub(crate) fn read_picture(path: &Path, upright: bool) -> Result<(Image, bool)> {
+pub(crate) fn read_image(path: &Path, upright: bool) -> Result<(Image, bool)> {
     let Stored { image, orientation } = read(path)?;
     Ok(match orientation {
         Some(orientation) if upright => (orientation.upright(&image), true),

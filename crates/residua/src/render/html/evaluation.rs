@@ -1,7 +1,7 @@
 //! An evaluation as one page that refers to nothing outside itself: figures, protocol, classes, matrix, reliability, and
 //! thumbnails of the worst mistakes.
 //!
-//! Whatever comes from files is escaped by the template; pictures are decoded and written again as small PNGs, so that
+//! Whatever comes from files is escaped by the template; images are decoded and written again as small PNGs, so that
 //! nothing of their bytes gets into the page. A policy in the head forbids the page to fetch or run anything.
 
 use std::io::Write;
@@ -12,15 +12,15 @@ use residua_ir::preparation::Filter;
 
 use super::{Line, STYLE};
 use crate::error::Result;
-use crate::evaluate::{Against, Document, Mistake, Protocol, Share};
-use crate::input::read_picture;
+use crate::evaluate::{Against, Document, Mistake, Share};
+use crate::input::read_image;
 use crate::render::{number, small};
 
 /// Classes up to which the matrix is drawn.
 const MOST_CELLS: usize = 60;
 /// Pairs of classes that are listed as confused.
 const MOST_PAIRS: usize = 30;
-/// Mistakes that are shown as pictures.
+/// Mistakes that are shown as images.
 const MOST_THUMBNAILS: usize = 24;
 /// Longer side of these, in pixels.
 const THUMBNAIL: usize = 112;
@@ -30,6 +30,7 @@ const MOST_ROWS: usize = 1000;
 /// What this page adds to the style that all pages share.
 const OWN: &str = "
 .wide{width:auto}.plain th,.plain td{position:static}
+.matrix td:last-child,.plain td:last-child{color:inherit}
 .matrix td{text-align:right;min-width:34px}.matrix th.col{writing-mode:vertical-rl;transform:rotate(180deg);max-height:160px;overflow:hidden}
 .matrix td.hit{background:color-mix(in srgb,var(--good) calc(var(--share)*1%),transparent)}
 .matrix td.miss{background:color-mix(in srgb,var(--error) calc(var(--share)*1%),transparent)}
@@ -62,14 +63,14 @@ pub fn evaluation(out: &mut dyn Write, document: &Document) -> Result<()> {
                 header {
                     h1 { (Line(&title)) }
                     p {
-                        (number(document.count)) " of " (number(document.total)) " pictures; "
+                        (number(document.count)) " of " (number(document.total)) " images; "
                         (Line(document.architecture.as_deref().unwrap_or("an architecture without a name")))
                         @if let Some(shards) = &document.shards { "; shard " (shards.join(", ")) " only" }
                     }
                 }
                 main {
                     (cards(document))
-                    section { h2 { "Protocol" } (protocol(&document.protocol, &document.classes_by)) }
+                    section { h2 { "Protocol" } (protocol(document)) }
                     @if let Some(against) = &document.against { (other(document, against)) }
                     (reliability(document))
                     (matrix(document))
@@ -104,16 +105,18 @@ fn cards(document: &Document) -> Markup {
             @if document.classes.len() > 5 { (card("top-5", &percent(document.top5.value), &interval(document.top5))) }
             @if let Some(loss) = document.loss { (card("loss", &format!("{loss:.4}"), "mean of -ln p of the right class")) }
             (card("ECE", &format!("{:.4}", document.ece), "confidence against accuracy, 15 bins"))
-            (card("skipped", &number(document.skipped.len() as u64), "pictures that could not be read"))
+            (card("skipped", &number(document.skipped.len() as u64), "images that could not be read"))
         }
     }
 }
 
-fn protocol(protocol: &Protocol, classes_by: &str) -> Markup {
+fn protocol(document: &Document) -> Markup {
     template! {
         dl.facts {
-            @for (name, text) in protocol.lines() { dt { (name) } dd { (Line(&text)) } }
-            dt { "classes" } dd { (Line(classes_by)) }
+            @for (name, text) in document.protocol.lines() { dt { (name) } dd { (Line(&text)) } }
+            dt { "classes" } dd { (Line(&document.classes_by)) }
+            @if let Some(weights) = &document.weights { dt { "weights" } dd { (Line(&weights.lines().join("; "))) } }
+            @if let Some(published) = document.published() { dt { "published" } dd { (Line(&published)) } }
         }
     }
 }
@@ -170,7 +173,7 @@ fn reliability(document: &Document) -> Markup {
                 @for bin in &document.calibration {
                     @if let (Some(accuracy), Some(confidence)) = (bin.accuracy, bin.confidence) {
                         rect x=(at(bin.low + 0.004)) width=(long(bin.high - bin.low - 0.008)) y=(down(accuracy)) height=(long(accuracy)) {
-                            title { (number(bin.count)) " pictures: confidence " (format!("{confidence:.4}")) ", accuracy " (format!("{accuracy:.4}")) }
+                            title { (number(bin.count)) " images: confidence " (format!("{confidence:.4}")) ", accuracy " (format!("{accuracy:.4}")) }
                         }
                         @if confidence > accuracy {
                             rect.gap x=(at(bin.low + 0.004)) width=(long(bin.high - bin.low - 0.008)) y=(down(confidence)) height=(long(confidence - accuracy)) {}
@@ -228,7 +231,7 @@ fn pairs(document: &Document, rows: &[Vec<u64>]) -> Markup {
         section {
             h2 { "Most confused" }
             table.plain.wide {
-                thead { tr { th { "class" } th { "taken for" } th.n { "pictures" } } }
+                thead { tr { th { "class" } th { "taken for" } th.n { "images" } } }
                 tbody {
                     @for &(truth, predicted, count) in pairs.iter().take(MOST_PAIRS) {
                         tr {
@@ -252,7 +255,7 @@ fn classes(document: &Document) -> Markup {
             div.scroll tabindex="0" role="region" aria-label="Classes" {
                 table.plain {
                     thead {
-                        tr { th.n { "output" } th { "class" } th.n { "precision" } th.n { "recall" } th.n { "F1" } th.n { "pictures" } }
+                        tr { th.n { "output" } th { "class" } th.n { "precision" } th.n { "recall" } th.n { "F1" } th.n { "images" } }
                     }
                     tbody {
                         @for class in shown.take(MOST_ROWS) {
@@ -285,7 +288,7 @@ fn mistakes(document: &Document) -> Markup {
                     li {
                         @match thumbnail(mistake, upright) {
                             Some(data) => { img src=(data) alt=""; }
-                            None => { p { "The picture cannot be read from here." } }
+                            None => { p { "The image cannot be read from here." } }
                         }
                         p { strong { (Line(document.class(mistake.predicted))) } ", " (percent(mistake.confidence)) }
                         p { "is " (Line(document.class(mistake.truth))) }
@@ -316,9 +319,9 @@ fn skipped(document: &Document) -> Markup {
     }
 }
 
-/// A picture in small, as the address that holds it.
+/// An image in small, as the address that holds it.
 fn thumbnail(mistake: &Mistake, upright: bool) -> Option<String> {
-    let (image, _) = read_picture(Path::new(&mistake.file), upright).ok()?;
+    let (image, _) = read_image(Path::new(&mistake.file), upright).ok()?;
     let longest = image.width.max(image.height).max(1);
     let side = |side: usize| (side * THUMBNAIL / longest).max(1);
     let small =

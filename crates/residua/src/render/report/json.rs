@@ -13,6 +13,7 @@ use super::super::json;
 use crate::check::{Against, Entry, Report, Verdict, fingerprint, verdict};
 use crate::error::messages;
 use crate::golden::Held;
+use crate::known::KnownWeights;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -54,6 +55,9 @@ struct Model<'a> {
     notes: usize,
     /// How it was told, and what was taken where its file leaves it open.
     source_notes: &'a [String],
+    /// The published weights that it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weights: Option<&'a KnownWeights>,
     golden: &'a [Held],
     against: Option<&'a Against>,
     /// Where its settings come from, beside the command line.
@@ -99,6 +103,7 @@ pub fn write(out: &mut dyn Write, reports: &[Report]) -> Result<()> {
         warnings: report.count(Level::Warning),
         notes: report.count(Level::Note),
         source_notes: &report.told,
+        weights: report.weights.as_ref(),
         golden: &report.golden,
         against: report.against.as_ref(),
         config: report.config.as_ref().map(|path| path.to_string_lossy().into_owned()),

@@ -1,4 +1,4 @@
-//! Which pictures there are in folders.
+//! Which images there are in folders.
 //!
 //! Links are followed. A folder that is reached from within itself is not entered again, so that no circle of links goes
 //! on for ever; a file that several names lead to is taken once for each.
@@ -18,15 +18,15 @@ const MOST_LEVELS: usize = 64;
 /// What was found in files and folders.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// Pictures, in the order in which they were given, those of a folder by their paths.
-    pub pictures: Vec<PathBuf>,
-    /// How many files of folders have another ending than pictures have.
+    /// Images, in the order in which they were given, those of a folder by their paths.
+    pub images: Vec<PathBuf>,
+    /// How many files of folders have another ending than images have.
     pub others: usize,
     /// Folders that were not entered, with the reason.
     pub left: Vec<String>,
 }
 
-/// The pictures among files and folders; a file that is named itself is taken whatever its ending.
+/// The images among files and folders; a file that is named itself is taken whatever its ending.
 ///
 /// # Errors
 /// Where there is none at all, or a path leads nowhere.
@@ -35,32 +35,32 @@ pub fn find(paths: &[PathBuf]) -> Result<Found> {
     for path in paths {
         let about = fs::metadata(path).with_context(|| format!("cannot read {}", path.shown()))?;
         if !about.is_dir() {
-            found.pictures.push(path.clone());
+            found.images.push(path.clone());
             continue;
         }
-        let before = found.pictures.len();
+        let before = found.images.len();
         let mut walk = Walk::default();
         walk.enter(path)?;
-        found.pictures.append(&mut walk.pictures);
+        found.images.append(&mut walk.images);
         found.others += walk.others;
         found.left.append(&mut walk.left);
-        ensure!(found.pictures.len() > before, "{}", none_in(path, walk.others));
+        ensure!(found.images.len() > before, "{}", none_in(path, walk.others));
     }
     Ok(found)
 }
 
-/// Says that a folder holds no pictures.
+/// Says that a folder holds no images.
 fn none_in(folder: &Path, others: usize) -> String {
     let others = match others {
         0 => "it holds no files".to_owned(),
         1 => "it holds one file of another ending".to_owned(),
         others => format!("it holds {others} files of other endings"),
     };
-    format!("{} holds no pictures ({}): {others}", folder.shown(), EXTENSIONS.join(", "))
+    format!("{} holds no images ({}): {others}", folder.shown(), EXTENSIONS.join(", "))
 }
 
-/// Whether a name ends as that of a picture does; names that begin with a dot are hidden and do not.
-pub(crate) fn is_picture(path: &Path) -> bool {
+/// Whether a name ends as that of an image does; names that begin with a dot are hidden and do not.
+pub(crate) fn is_image(path: &Path) -> bool {
     let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
     let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
     !hidden && ending.is_some_and(|ending| EXTENSIONS.contains(&ending.as_str()))
@@ -70,7 +70,7 @@ pub(crate) fn is_picture(path: &Path) -> bool {
 #[derive(Debug, Default)]
 pub(crate) struct Walk {
     /// What was found.
-    pub pictures: Vec<PathBuf>,
+    pub images: Vec<PathBuf>,
     /// How many other files there are.
     pub others: usize,
     /// Folders that were not entered, with the reason.
@@ -80,7 +80,7 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
-    /// Takes all pictures of a folder and those within it, by name.
+    /// Takes all images of a folder and those within it, by name.
     ///
     /// # Errors
     /// Where a folder cannot be read.
@@ -97,8 +97,8 @@ impl Walk {
         for path in entries(folder)? {
             if path.is_dir() {
                 self.enter(&path)?;
-            } else if is_picture(&path) {
-                self.pictures.push(path);
+            } else if is_image(&path) {
+                self.images.push(path);
             } else {
                 self.others += 1;
             }
@@ -124,24 +124,15 @@ pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn folder(files: &[&str]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        for file in files {
-            let path = folder.path().join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "").unwrap();
-        }
-        folder
-    }
+    use crate::images::testing::folder;
 
     fn names(folder: &Path) -> Vec<String> {
         let found = find(&[folder.to_owned()]).unwrap();
-        found.pictures.iter().map(|path| path.strip_prefix(folder).unwrap().to_string_lossy().into_owned()).collect()
+        found.images.iter().map(|path| path.strip_prefix(folder).unwrap().to_string_lossy().into_owned()).collect()
     }
 
     #[test]
-    fn pictures_of_a_folder_are_found_by_name_in_every_script() {
+    fn images_of_a_folder_are_found_by_name_in_every_script() {
         let files =
             ["b.png", "a.PNG", "10.jpg", "9.jpg", "猫/é.webp", "猫/ё.tiff", "notes.txt", ".hidden.png", "Z.gif"];
         let folder = folder(&files);
@@ -150,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_without_pictures_and_a_path_that_leads_nowhere_are_told() {
+    fn a_folder_without_images_and_a_path_that_leads_nowhere_are_told() {
         let folder = folder(&["a.txt", "b/c.csv"]);
         let said = find(&[folder.path().to_owned()]).unwrap_err().to_string();
         assert!(said.ends_with("it holds 2 files of other endings"), "{said}");

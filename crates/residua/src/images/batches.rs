@@ -1,7 +1,7 @@
-//! Prepared pictures through a model, several at a time where its batch is free.
+//! Prepared images through a model, several at a time where its batch is free.
 //!
-//! What a model gives for a picture does not depend on which others are in the batch: where the engine would have it
-//! otherwise, `tests/tests/pictures.rs` fails.
+//! What a model gives for an image does not depend on which others are in the batch: where the engine would have it
+//! otherwise, `tests/tests/images.rs` fails.
 
 use residua_exec::Array;
 
@@ -10,21 +10,21 @@ use crate::model::Model;
 use crate::run::{Engine, EngineOptions};
 use crate::scores::Scores;
 
-/// What came of a picture: what it is to the caller, and its scores or the reason why there are none.
+/// What came of an image: what it is to the caller, and its scores or the reason why there are none.
 pub(crate) type Done<T> = (T, Result<Vec<f64>>);
 
-/// An engine with the pictures that wait for it.
+/// An engine with the images that wait for it.
 pub(crate) struct Batches<'m, T> {
     engine: Engine<'m>,
     scores: Scores,
-    /// Pictures that are run together.
+    /// Images that are run together.
     size: usize,
     /// Rows that the model demands, where its batch is fixed.
     fixed: Option<usize>,
     waiting: Vec<(T, Array)>,
 }
 
-/// Pictures at a time where nothing says otherwise: enough for all cores, and few in memory.
+/// Images at a time where nothing says otherwise: enough for all cores, and few in memory.
 const USUAL: usize = 8;
 
 impl<'m, T> Batches<'m, T> {
@@ -52,11 +52,11 @@ impl<'m, T> Batches<'m, T> {
         Ok(Self { engine, scores, size, fixed, waiting: Vec::new() })
     }
 
-    /// Takes a picture; gives those that are done then, in the order in which they came.
-    pub(crate) fn push(&mut self, what: T, picture: Array) -> Vec<Done<T>> {
-        let other_size = self.waiting.first().is_some_and(|(_, first)| first.shape() != picture.shape());
+    /// Takes an image; gives those that are done then, in the order in which they came.
+    pub(crate) fn push(&mut self, what: T, image: Array) -> Vec<Done<T>> {
+        let other_size = self.waiting.first().is_some_and(|(_, first)| first.shape() != image.shape());
         let mut done = if other_size { self.flush() } else { Vec::new() };
-        self.waiting.push((what, picture));
+        self.waiting.push((what, image));
         if self.waiting.len() >= self.size {
             done.extend(self.flush());
         }
@@ -66,14 +66,14 @@ impl<'m, T> Batches<'m, T> {
     /// Runs what waits.
     pub(crate) fn flush(&mut self) -> Vec<Done<T>> {
         let waiting = std::mem::take(&mut self.waiting);
-        let (what, pictures): (Vec<T>, Vec<Array>) = waiting.into_iter().unzip();
-        match self.run(&pictures) {
+        let (what, images): (Vec<T>, Vec<Array>) = waiting.into_iter().unzip();
+        match self.run(&images) {
             Ok(rows) => what.into_iter().zip(rows.into_iter().map(Ok)).collect(),
             // Several at once may be more than a run may hold, or only one of them is to blame.
-            Err(_) if pictures.len() > 1 && self.fixed.is_none() => {
+            Err(_) if images.len() > 1 && self.fixed.is_none() => {
                 self.size = 1;
-                let one = |picture: Array| self.run(&[picture]).map(|rows| rows.into_iter().next().unwrap_or_default());
-                what.into_iter().zip(pictures.into_iter().map(one)).collect()
+                let one = |image: Array| self.run(&[image]).map(|rows| rows.into_iter().next().unwrap_or_default());
+                what.into_iter().zip(images.into_iter().map(one)).collect()
             }
             Err(error) => {
                 let said = crate::error::messages(&error).join(": ");
@@ -82,14 +82,14 @@ impl<'m, T> Batches<'m, T> {
         }
     }
 
-    /// The scores of pictures of one size, a row each.
-    fn run(&self, pictures: &[Array]) -> Result<Vec<Vec<f64>>> {
-        let Some(first) = pictures.first() else { return Ok(Vec::new()) };
-        let rows = self.fixed.unwrap_or(pictures.len());
+    /// The scores of images of one size, a row each.
+    fn run(&self, images: &[Array]) -> Result<Vec<Vec<f64>>> {
+        let Some(first) = images.first() else { return Ok(Vec::new()) };
+        let rows = self.fixed.unwrap_or(images.len());
         let mut values = Vec::with_capacity(rows.saturating_mul(first.to_f32().len()));
-        // Rows that a fixed batch demands and there is nothing for are the first picture again.
-        let padded = pictures.iter().chain(std::iter::repeat_n(first, rows.saturating_sub(pictures.len())));
-        padded.for_each(|picture| values.extend_from_slice(&picture.to_f32()));
+        // Rows that a fixed batch demands and there is nothing for are the first image again.
+        let padded = images.iter().chain(std::iter::repeat_n(first, rows.saturating_sub(images.len())));
+        padded.for_each(|image| values.extend_from_slice(&image.to_f32()));
         let mut shape = first.shape().to_vec();
         if let Some(batch) = shape.first_mut() {
             *batch = rows;
@@ -97,7 +97,7 @@ impl<'m, T> Batches<'m, T> {
         let results = self.engine.run(&[Array::new(shape, values)?])?;
         let result = results.first().context("the model has no output")?;
         self.scores.rows(&result.array, rows).map(|mut all| {
-            all.truncate(pictures.len());
+            all.truncate(images.len());
             all
         })
     }

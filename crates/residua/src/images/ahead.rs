@@ -30,7 +30,7 @@ pub(crate) fn ahead<'i, I: Sync, R: Send>(
             let work = &work;
             let mine = items.iter().skip(first).step_by(threads);
             thread::Builder::new()
-                .name("pictures".to_owned())
+                .name("images".to_owned())
                 .spawn_scoped(scope, move || {
                     for item in mine {
                         // Whoever took the results may have ended.
@@ -39,12 +39,12 @@ pub(crate) fn ahead<'i, I: Sync, R: Send>(
                         }
                     }
                 })
-                .context("cannot start a thread that reads pictures")?;
+                .context("cannot start a thread that reads images")?;
             results.push(receive);
         }
         for (index, item) in items.iter().enumerate() {
             let result = results[index % threads].recv();
-            let result = result.ok().context("a thread that reads pictures has ended before its work")?;
+            let result = result.ok().context("a thread that reads images has ended before its work")?;
             if take(item, result)?.is_break() {
                 break;
             }
