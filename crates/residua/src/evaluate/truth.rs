@@ -66,7 +66,7 @@ fn of_folders(place: &Path) -> Result<Truth> {
             truth.notes.push(format!("the folder {} is hidden and no class", path.shown()));
             continue;
         }
-        let mut walk = Walk::default();
+        let mut walk = Walk::below(place)?;
         walk.enter(&path)?;
         let class = truth.classes.len();
         if walk.images.is_empty() {
@@ -264,6 +264,17 @@ mod tests {
         assert!(said(&["a/notes.txt"]).starts_with("no subfolder of F holds images"));
         let nested = said(&["val/cats/a.png", "val/dogs/b.png"]);
         assert!(nested.ends_with("is F/val meant?"), "{nested}");
+    }
+
+    /// A link from a class up to the set would give it the images of all other classes.
+    #[cfg(unix)]
+    #[test]
+    fn no_class_gets_the_images_of_others_by_a_link_to_the_set() {
+        let folder = folder(&["cats/a.png", "dogs/b.png"]);
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("cats/up")).unwrap();
+        let truth = Truth::read(folder.path(), None).unwrap();
+        assert_eq!(classes(&truth), [("a.png".to_owned(), 0), ("b.png".to_owned(), 1)]);
+        assert!(truth.notes.len() == 1 && truth.notes[0].contains("leads back into itself"), "{:?}", truth.notes);
     }
 
     #[test]

@@ -80,6 +80,15 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
+    /// A way through parts of a folder: no link leads back into the whole, where a part would get the images of others.
+    ///
+    /// # Errors
+    /// Where the folder cannot be read.
+    pub(crate) fn below(folder: &Path) -> Result<Self> {
+        let place = folder.canonicalize().with_context(|| format!("cannot read the folder {}", folder.shown()))?;
+        Ok(Self { within: BTreeSet::from([place]), ..Self::default() })
+    }
+
     /// Takes all images of a folder and those within it, by name.
     ///
     /// # Errors
