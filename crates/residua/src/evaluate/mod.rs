@@ -7,8 +7,10 @@
 mod candidates;
 mod document;
 mod find;
+mod found;
 mod mapping;
 mod merge;
+mod protocol;
 pub mod statistics;
 mod tally;
 mod truth;
@@ -32,10 +34,11 @@ use crate::predict::threads;
 use crate::scores::Scores;
 use crate::watch::Watch;
 
-pub use document::{Against, Calibration, ClassFigures, Document, Protocol, TIMM};
-pub use find::{FoundProtocol, Target, Tried};
+pub use document::{Against, Calibration, ClassFigures, Document, TIMM};
+pub use found::{FoundProtocol, Target, Tried};
 pub use mapping::ClassOrder;
 pub use merge::merge;
+pub use protocol::Protocol;
 pub use statistics::{Share, mcnemar};
 use tally::{Both, Tally};
 pub use tally::{Flip, Judged, Mistake};

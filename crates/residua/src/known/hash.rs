@@ -5,13 +5,22 @@ use std::path::Path;
 
 use md5::Md5;
 use residua_ir::{Shown, files};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::Hashes;
 use crate::error::{Context, Result};
 
 /// Bytes that are read at a time.
 const PIECE: usize = 1 << 16;
+
+/// Hashes of a file; those that nothing is told by are not computed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hashes {
+    /// Of all bytes.
+    pub md5: Option<String>,
+    /// Of all bytes.
+    pub sha256: Option<String>,
+}
 
 /// The hashes that are asked for of a file.
 ///

@@ -2,22 +2,12 @@
 
 use std::path::Path;
 
-use residua_formats::Container;
 use residua_ir::Shown;
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, KnownWeights, Published, Table, hash};
+use super::hash::{self, Hashes};
+use super::{Digest, KnownWeights, Published, Table};
 use crate::error::Result;
-use crate::model::Model;
-
-/// Hashes of a file; those that nothing is told by are not computed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hashes {
-    /// Of all bytes.
-    pub md5: Option<String>,
-    /// Of all bytes.
-    pub sha256: Option<String>,
-}
 
 /// Weights that a file is called and is not.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,7 +54,7 @@ impl Table {
         self.identify_by(path, true, true)
     }
 
-    fn identify_by(&self, path: &Path, md5: bool, sha256: bool) -> Result<Identity> {
+    pub(super) fn identify_by(&self, path: &Path, md5: bool, sha256: bool) -> Result<Identity> {
         let hashes = hash::of_file(path, md5, sha256)?;
         let is = |known: &&KnownWeights| known.digest.of(&hashes).as_ref() == Some(&known.digest);
         let weights = self.weights.iter().find(is).cloned();
@@ -129,60 +119,15 @@ impl NotThose {
     }
 }
 
-impl Model {
-    /// Finds out which published weights its file is; how images are prepared for them counts from then on where the file
-    /// says nothing of it. [`None`] where it was not read from a file of a format that published weights are in.
-    ///
-    /// # Errors
-    /// Where the file cannot be read again.
-    pub fn identify(&mut self, table: &Table) -> Result<Option<&Identity>> {
-        let identity = self.identity_in(table)?;
-        let known = identity.as_ref().and_then(|identity| identity.weights.as_ref());
-        if let Some(stated) = known.and_then(|known| known.preparation.clone()) {
-            let places = &mut self.checked.source_mut().preprocessing;
-            if !places.contains(&stated) {
-                places.push(stated);
-            }
-        }
-        self.identity = identity.map(Box::new);
-        Ok(self.identity())
-    }
-
-    /// Which published weights its file is, as [`Model::identify`] finds it out, with nothing changed.
-    ///
-    /// # Errors
-    /// Where the file cannot be read again.
-    pub fn identity_in(&self, table: &Table) -> Result<Option<Identity>> {
-        let container = self.opened().map(|opened| opened.container());
-        let (md5, sha256) = match container {
-            Some(Container::Keras(_)) => (true, false),
-            Some(Container::Torch(_)) => (false, true),
-            Some(Container::Safetensors(_) | Container::Onnx(_)) | None => return Ok(None),
-        };
-        if !self.path.is_file() {
-            return Ok(None);
-        }
-        table.identify_by(&self.path, md5, sha256).map(Some)
-    }
-
-    /// What [`Model::identify`] found out.
-    #[must_use]
-    pub fn identity(&self) -> Option<&Identity> {
-        self.identity.as_deref()
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use residua_ir::preparation::{Preprocessing, Resize};
-
+pub(super) mod tests {
     use super::*;
 
     const HEAD: &str =
         "library,version,name,file,hash,address,top1,top5,figures,resize,crop,interpolation,preprocess,stated,classes";
 
     /// A table with a line for these bytes, under both hashes.
-    fn table(path: &Path) -> Table {
+    pub(in crate::known) fn table(path: &Path) -> Table {
         let Hashes { md5, sha256 } = hash::of_file(path, true, true).unwrap();
         let (md5, sha256) = (md5.unwrap(), sha256.unwrap());
         let keras = format!(
@@ -233,23 +178,5 @@ mod tests {
         // Of the bytes of other published weights, both are said.
         let keras = file(folder.path(), "net_weights.h5", "weightz");
         assert_eq!(table.identify(&keras).unwrap().not_those.len(), 1);
-    }
-
-    #[test]
-    fn known_weights_bring_their_preparation_where_the_file_says_none() {
-        let path = residua_tests::folder().join("digits/digits.k3.h5");
-        let mut model = Model::open(path.as_path()).unwrap();
-        let before = model.preprocessing();
-        assert_eq!((before.mode(), before.resize), (Some(Preprocessing::Raw), None));
-        let table = table(&path);
-        let identity = model.identify(&table).unwrap().cloned().unwrap();
-        assert_eq!(identity.weights.map(|known| known.library), Some("keras".to_owned()));
-        model.identify(&table).unwrap();
-        let known = model.preprocessing();
-        assert_eq!(known.mode(), Some(Preprocessing::Tf));
-        assert_eq!(known.resize.map(|told| told.value), Some(Resize::Exact { height: 24, width: 24 }));
-        assert_eq!((known.reason.as_str(), known.assumed), ("from a class (keras 3)", false));
-        let nothing = Model::open(path.as_path()).unwrap().identify(Table::standard()).unwrap().cloned().unwrap();
-        assert_eq!((nothing.weights, nothing.hashes.sha256), (None, None));
     }
 }

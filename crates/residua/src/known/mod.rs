@@ -7,6 +7,7 @@
 
 mod hash;
 mod identity;
+mod of_model;
 
 use std::sync::LazyLock;
 
@@ -17,9 +18,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Context, Result, bail};
 use crate::options::parse;
 
+pub use hash::Hashes;
 #[cfg(feature = "more-images")]
 pub(crate) use hash::{hex, sha256};
-pub use identity::{Hashes, Identity, NotThose};
+pub use identity::{Identity, NotThose};
 
 static TABLE: &str = include_str!("../../data/known_weights.csv");
 
