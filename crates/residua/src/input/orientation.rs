@@ -104,6 +104,7 @@ mod tests {
     }
 
     /// `PIL.ImageOps.exif_transpose` of the pixels 0 to 5 in two rows.
+    #[cfg(feature = "more-images")]
     #[test]
     fn images_are_turned_as_pillow_turns_them() {
         let image = Image { width: 3, height: 2, channels: 1, samples: vec![0, 1, 2, 3, 4, 5] };
