@@ -247,10 +247,11 @@ fn is_alone(folder: &Path) -> Result<bool> {
     Ok(files(folder)?.iter().filter(|name| is_model(name)).count() <= 1)
 }
 
-/// Whether a file holds a model; an architecture alone goes with weights beside it.
+/// Whether a file holds a model; an architecture alone goes with weights beside it, and arrays beside a model are most often
+/// what it takes and gives.
 fn is_model(path: &Path) -> bool {
     let kind = || map_regular(path).and_then(|bytes| sniff::sniff(&bytes));
-    path.is_file() && kind().is_ok_and(|kind| kind != Kind::KerasJson)
+    path.is_file() && kind().is_ok_and(|kind| !matches!(kind, Kind::KerasJson | Kind::Npz))
 }
 
 /// Names of what is in a folder, in their order.

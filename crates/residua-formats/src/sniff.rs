@@ -90,12 +90,19 @@ fn zip(bytes: &bytes::Bytes) -> Result<Kind> {
         Err(FormatError::malformed(entry, "an entry of every Keras model", "an archive without it"))
     } else if torch::is_torch_zip(&names) {
         Ok(Kind::TorchZip)
+    } else if names.iter().any(|name| name.ends_with(".npy") && is_exchanged(name)) {
+        inside("a numpy archive (.npz) of inputs and outputs", "it holds arrays, not a model")
     } else if names.iter().any(|name| name.ends_with(".npy")) {
         Ok(Kind::Npz)
     } else {
         let first = names.first().map_or("nothing", String::as_str);
         inside(&format!("a ZIP archive that is no Keras model (in it: `{}`)", first.shown()), WHAT_IS_READ)
     }
+}
+
+/// Whether an array is what a model takes or gives, by its name in golden files.
+fn is_exchanged(name: &str) -> bool {
+    name.starts_with("input/") || name.starts_with("output/")
 }
 
 /// What is told by its text, where it is one.

@@ -4,18 +4,12 @@
 use bytes::Bytes;
 
 use super::{StateDict, TorchFile, TorchKind};
-use crate::error::{FormatError, Result};
+use crate::error::Result;
 use crate::{NamedTensor, npy};
 
 /// Reads the arrays as one state dict.
 pub(crate) fn read_npz(bytes: &Bytes) -> Result<TorchFile> {
-    let arrays = npy::arrays(bytes)?;
-    let is_exchanged = |name: &str| ["input/", "output/", "tap/"].iter().any(|start| name.starts_with(start));
-    if arrays.iter().any(|(name, _)| is_exchanged(name)) {
-        let what = "a numpy archive of inputs and outputs";
-        return Err(FormatError::unsupported("", what, "it is what a model takes or gives, not a model"));
-    }
-    let tensors = arrays.into_iter().map(|(name, tensor)| {
+    let tensors = npy::arrays(bytes)?.into_iter().map(|(name, tensor)| {
         let location = name.clone();
         NamedTensor { name, location, tensor }
     });
