@@ -170,6 +170,30 @@ fn every_fixture_computes_what_its_framework_computed_in_f64(fixture: &Fixture) 
     run(fixture, Precision::F64)
 }
 
+/// Weights alone of networks of Keras Applications, with what Keras computes.
+fn of_applications() -> Vec<&'static Fixture> {
+    let found = residua_tests::all().iter().filter(|fixture| fixture.set == "weights" && fixture.golden.is_some());
+    let found: Vec<&Fixture> = found.collect();
+    assert!(found.len() >= 7, "only {} networks of Keras Applications were found", found.len());
+    found
+}
+
+fn networks_of_applications_are_told_from_their_weights(fixture: &Fixture) -> Result<(), String> {
+    let text = |error: residua_exec::ExecError| error.to_string();
+    let checked = checked(fixture)?;
+    let graph = checked.graph();
+    let array = |kind: &str| -> Result<Array, String> {
+        let (_, shape, values) = fixture.arrays(kind).pop().ok_or_else(|| format!("the golden file has no {kind}"))?;
+        Array::new(shape, values).map_err(text)
+    };
+    let ([input], [output]) = (graph.inputs(), graph.outputs()) else { return Err("not one input and output".into()) };
+    let image = order::from_source(&array("input/")?, &graph.value(*input).order).map_err(text)?;
+    let executor = Executor::new(&checked, &Options::default()).map_err(text)?;
+    let results = executor.run(&[image]).map_err(text)?;
+    let [found] = &results.outputs[..] else { return Err("it has not one output".to_owned()) };
+    near("the output", &array("output/")?, &order::to_source(found, &graph.value(*output).order).map_err(text)?)
+}
+
 fn main() {
     let models = whole_models();
     let mut table = Table::new();
@@ -193,6 +217,11 @@ fn main() {
         "every_fixture_computes_what_its_framework_computed_in_f64",
         models.clone(),
         every_fixture_computes_what_its_framework_computed_in_f64,
+    );
+    table = table.fixtures(
+        "networks_of_applications_are_told_from_their_weights",
+        of_applications(),
+        networks_of_applications_are_told_from_their_weights,
     );
     table.run()
 }

@@ -8,8 +8,10 @@
 //! Invariant: a layer becomes operators with exactly its function, or [`residua_ir::Op::Opaque`] with the reason, or an
 //! error; code in a configuration (Lambda layers) is never decoded.
 
+pub(crate) mod applications;
 mod config;
 mod faults;
+mod functional;
 mod hub;
 mod json;
 mod layer_call;

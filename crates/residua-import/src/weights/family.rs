@@ -1,10 +1,13 @@
-//! Networks of Keras Applications that are known by the names of their layers and not read from weights alone.
+//! Networks of Keras Applications that are no ResNets, known by the names of their layers.
 //!
-//! Names say which network it is, and not how its layers are connected, what they pad by, or which epsilons they have. So such a file is
-//! refused with what it is, and with what to do to get one that is read.
+//! The common ones are written out as their functions make them ([`crate::keras::applications`]). Of the others, names say which network it
+//! is, and no more: such a file is refused with what it is, and with what to do to get one that is read.
+
+use residua_formats::NamedTensor;
 
 use super::group::Groups;
 use crate::error::Error;
+use crate::keras::applications::Shapes;
 
 /// A family, and how its layers are named.
 struct Family {
@@ -33,20 +36,38 @@ const FAMILIES: [Family; 15] = [
     Family { name: "ResNetRS", starts: &["stem_1_stem_conv_1", "BlockGroup2_"], ends: "" },
 ];
 
-/// What a file is, where the names of its layers say so.
-pub(super) fn named(groups: &Groups<'_>) -> Option<Error> {
+/// Shapes of the weights of each layer that has a name.
+pub(super) fn shapes(groups: &Groups<'_>) -> Shapes {
+    // The image, which may have any name.
+    let image = groups.layers.first().is_some_and(|group| group.tensors.is_empty());
+    let named =
+        groups.layers.iter().skip(usize::from(image)).filter_map(|group| Some((group.name.clone()?, &group.tensors)));
+    let shapes = |tensors: &[&NamedTensor]| tensors.iter().map(|named| named.tensor.shape().to_vec()).collect();
+    Shapes {
+        layers: named.map(|(name, tensors)| (name, shapes(tensors))).collect(),
+        // Files by paths of objects, which Keras 3 writes, list some of them only.
+        lists_weightless: groups.lists_weightless && groups.layers.iter().all(|group| !group.path.contains('/')),
+    }
+}
+
+/// The family of a file, where the names of its layers say so.
+pub(super) fn of(groups: &Groups<'_>) -> Option<&'static str> {
     let names: Vec<&str> = groups.layers.iter().filter_map(|group| group.name.as_deref()).collect();
     let begins = |start: &&str| names.iter().any(|name| name.starts_with(start));
     let family = FAMILIES
         .iter()
         .find(|family| family.starts.iter().all(begins) && names.iter().any(|name| name.ends_with(family.ends)))?;
-    let class = family.name;
-    Some(Error::Unsupported {
+    Some(family.name)
+}
+
+/// Why a file of a family that is not written out is not read.
+pub(super) fn refused(class: &str) -> Error {
+    Error::Unsupported {
         what: format!("a file of weights alone, which the names of its layers say are those of {class},").into(),
         help: format!(
             "build the network in Python as it was trained, `model = keras.applications.{class}…(weights=None, …)`, then \
              `model.load_weights(…)` and `model.save(\"model.keras\")`: a whole model holds its graph"
         )
         .into(),
-    })
+    }
 }

@@ -24,6 +24,7 @@ use residua_resnet::recipe::{HeadPool, KerasModelClass, Recipe};
 use residua_resnet::recognise::{Choice, Given, Impossible};
 
 use crate::error::{Error, Result};
+use crate::keras::{self, applications, applications::Written};
 use crate::state_dict::taken;
 use group::{Group, Groups};
 use guess::Why;
@@ -42,8 +43,8 @@ pub fn import(file: KerasFile, name: &str, given: &Given) -> Result<Graph> {
         });
     }
     let groups = group::of(&file.weights);
-    let source =
-        Source { format: file.kind.format(), framework: Framework::Keras, version: file.version, ..Source::default() };
+    let version = file.version.clone();
+    let source = Source { format: file.kind.format(), framework: Framework::Keras, version, ..Source::default() };
     if groups.layers.iter().all(|group| group.tensors.is_empty()) {
         return Err(Error::Weights { problem: "the file holds no weights".into(), tried: Vec::new() });
     }
@@ -69,8 +70,11 @@ pub fn import(file: KerasFile, name: &str, given: &Given) -> Result<Graph> {
                 found: found.into(),
             });
         }
-        if let Some(error) = family::named(&groups) {
-            return Err(error);
+        if let Some(family) = family::of(&groups) {
+            let written = applications::written(family, &family::shapes(&groups), given);
+            let refused = || Err(family::refused(family));
+            drop(groups);
+            return written.map_or_else(refused, |written| from_applications(file, name, written?));
         }
         let count = groups.layers.iter().filter(|group| !group.tensors.is_empty()).count();
         let problem = format!("the file holds weights of {count} layers, which are those of no network known here");
@@ -79,6 +83,14 @@ pub fn import(file: KerasFile, name: &str, given: &Given) -> Result<Graph> {
     let source = graph.source_mut();
     source.architecture = recipe.standard_name();
     source.notes = notes;
+    Ok(graph)
+}
+
+/// The network that was written out for a file of weights.
+fn from_applications(file: KerasFile, name: &str, written: Written) -> Result<Graph> {
+    let Written { config, notes } = written;
+    let mut graph = keras::import(KerasFile { config: Some(config), ..file }, name)?;
+    graph.source_mut().notes.splice(0..0, notes);
     Ok(graph)
 }
 

@@ -5,16 +5,15 @@
 //!
 //! Source: `resnet_backbone.py`, `vgg_backbone.py` and `image_classifier.py` of KerasHub 0.32.
 
-mod layers;
 mod resnet;
 mod vgg;
 
 use residua_ir::budget::Limit;
 use serde_json::{Map, Value, json};
 
+use super::functional::Layers;
 use super::json::unexpected;
 use crate::error::{Error, Result};
-use layers::Layers;
 
 /// Classes that are not written out here, by what their names end with.
 const PARTS: [&str; 4] = ["Backbone", "ImageClassifier", "TextClassifier", "ImageSegmenter"];

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::super::functional::Layers;
 use super::Arguments;
-use super::layers::Layers;
 use crate::error::Result;
 
 /// What the constructor makes of its arguments.
