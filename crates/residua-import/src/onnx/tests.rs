@@ -324,3 +324,29 @@ fn an_operator_set_from_the_future_is_refused() {
     let error = Model::image(99).node("Relu", &["x"], &["y"], &[]).read().unwrap_err();
     assert!(error.contains("operator set 99"), "{error}");
 }
+
+#[test]
+fn numbers_that_become_attributes_have_the_type_that_onnx_asks_for() {
+    let double = |op: &str, inputs: &[&str], dims: &[i64], values: &[f64]| {
+        let mut model = Model::image(17).list("amounts", &[0; 8]).node(op, inputs, &["y"], &[]);
+        model.0.initializer.push(TensorProto {
+            name: "numbers".to_owned(),
+            dims: dims.to_vec(),
+            data_type: DataType::Double.into(),
+            double_data: values.to_vec(),
+            ..TensorProto::default()
+        });
+        model.reason()
+    };
+    for (found, expected) in [
+        (
+            double("Clip", &["x", "numbers"], &[], &[0.0]),
+            "the element type of its lower bound is f64, it should be f32",
+        ),
+        (double("Clip", &["x", "", "numbers"], &[], &[6.0]), "its upper bound is f64"),
+        (double("Pad", &["x", "amounts", "numbers"], &[], &[1.0]), "its value is f64"),
+        (double("Resize", &["x", "", "numbers"], &[4], &[1.0, 1.0, 2.0, 2.0]), "its scales is f64, it should be f32"),
+    ] {
+        assert!(found.contains(expected), "{found}");
+    }
+}

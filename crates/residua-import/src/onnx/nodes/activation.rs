@@ -3,7 +3,7 @@
 use residua_ir::tensor::decimal;
 use residua_ir::{Activation, Elementwise, Op, Property};
 
-use super::super::{Reader, Unknown};
+use super::super::{Misused, Reader, Unknown};
 use super::Read;
 
 /// Attributes as f32, which is what ONNX stores and defaults to.
@@ -80,10 +80,12 @@ pub(super) fn clip(r: &mut Reader<'_>) -> Read {
     let (min, max) = if r.opset < 11 {
         (r.attributes.float("min")?, r.attributes.float("max")?)
     } else {
-        let mut bound = |index: usize, what: &str| r.operand(index).map(|name| r.scope.number(name, what)).transpose();
+        let mut bound =
+            |index: usize, what: &str| r.operand(index).map(|_| r.number_like_first(index, what)).transpose();
         match (bound(1, "lower bound"), bound(2, "upper bound")) {
             (Ok(min), Ok(max)) => (min, max),
-            _ => return computed_clip(r),
+            (Err(misused @ Misused(_)), _) | (_, Err(misused @ Misused(_))) => return Err(misused),
+            (Err(Unknown(_)), _) | (_, Err(Unknown(_))) => return computed_clip(r),
         }
     };
     let function = match (min, max) {

@@ -193,7 +193,7 @@ fn amounts(r: &mut Reader<'_>, rank: usize) -> Result<(Vec<[i64; 2]>, f64), Unre
     } else {
         let name = r.required(1)?;
         let stated = r.scope.ints(name, "amounts")?;
-        let value = r.operand(2).map_or(Ok(0.0), |name| r.scope.number(name, "value"))?;
+        let value = r.operand(2).map_or(Ok(0.0), |_| r.number_like_first(2, "value"))?;
         let axes = r.operand(3).map(|name| r.scope.ints(name, "axes")).transpose()?;
         (stated, value, axes)
     };

@@ -45,8 +45,7 @@ pub(super) fn range(r: &mut Reader<'_>) -> Read {
     let dtype = r.operand_dtype(0).unwrap_or(DType::I64);
     let mut bounds = [0.0; 3];
     for (index, bound) in bounds.iter_mut().enumerate() {
-        let name = r.required(index)?;
-        *bound = r.scope.number(name, "bounds")?;
+        *bound = r.number_like_first(index, "bounds")?;
     }
     // How the numbers are added up, which is of no account to few of them.
     r.attributes.skip(&["stash_type"]);

@@ -187,6 +187,23 @@ impl<'a> Reader<'a> {
         self.scope.dtype_of(self.operand(index)?)
     }
 
+    /// An operand to be read as attribute, `what` it is in words, has this element type, where both are known.
+    fn expect_type(&self, index: usize, what: &str, expected: Option<DType>) -> Result<(), Unread> {
+        match (expected, self.operand_dtype(index)) {
+            (Some(expected), Some(found)) if found != expected => {
+                Err(Misused(format!("the element type of its {what} is {found}, it should be {expected}")))
+            }
+            (Some(_) | None, _) => Ok(()),
+        }
+    }
+
+    /// A real number of the element type of the first operand, to be read as attribute.
+    fn number_like_first(&mut self, index: usize, what: &str) -> Result<f64, Unread> {
+        let number = self.scope.number(self.required(index)?, what)?;
+        self.expect_type(index, what, self.operand_dtype(0))?;
+        Ok(number)
+    }
+
     /// Element type of a value; of real numbers where it is not known.
     fn dtype(&self, id: ValueId) -> DType {
         self.scope.type_of(id).map_or(DType::F32, |ty| ty.dtype)

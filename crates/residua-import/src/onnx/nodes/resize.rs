@@ -2,7 +2,7 @@
 //!
 //! Before operator set 11 an element lay at `x / scale`, and the nearest one was the one before.
 
-use residua_ir::{Coordinates, Extent, Fit, Interpolation, Op, Resize, ResizeTarget, Rounding, ValueId};
+use residua_ir::{Coordinates, DType, Extent, Fit, Interpolation, Op, Resize, ResizeTarget, Rounding, ValueId};
 
 use super::super::{Misused, Reader, Unknown, Unread};
 use super::Read;
@@ -35,11 +35,17 @@ pub(super) fn upsample(r: &mut Reader<'_>) -> Read {
     } else if r.opset < 9 {
         r.attributes.floats("scales")?.ok_or_else(missing)?.iter().map(|&scale| f64::from(scale)).collect()
     } else {
-        let name = r.required(1)?;
-        r.scope.reals(name, "scales")?
+        scales(r, 1)?
     };
     whole_rank(r, x, scales.len())?;
     scaled(r, x, &scales, interpolation)
+}
+
+/// Scales that are an operand: f32, whatever the type of what is resized.
+fn scales(r: &mut Reader<'_>, index: usize) -> Result<Vec<f64>, Unread> {
+    let scales = r.scope.reals(r.required(index)?, "scales")?;
+    r.expect_type(index, "scales", Some(DType::F32))?;
+    Ok(scales)
 }
 
 fn whole_rank(r: &Reader<'_>, x: ValueId, found: usize) -> Result<(), Unread> {
@@ -114,8 +120,7 @@ pub(super) fn resize(r: &mut Reader<'_>) -> Read {
     let x = r.value(0)?;
     if r.opset < 11 {
         let interpolation = old_mode(r)?;
-        let name = r.required(1)?;
-        let scales = r.scope.reals(name, "scales")?;
+        let scales = scales(r, 1)?;
         whole_rank(r, x, scales.len())?;
         return scaled(r, x, &scales, interpolation);
     }
@@ -134,9 +139,9 @@ pub(super) fn resize(r: &mut Reader<'_>) -> Read {
             };
             ResizeTarget::Sizes { sizes, fit }
         }
-        (None, Some(name)) => {
+        (None, Some(_)) => {
             r.attributes.skip(&["keep_aspect_ratio_policy"]);
-            ResizeTarget::Scales(r.scope.reals(name, "scales")?)
+            ResizeTarget::Scales(self::scales(r, 2)?)
         }
         (None, None) => return Err(Unknown("neither scales nor sizes are given".to_owned())),
     };
