@@ -84,6 +84,20 @@ pub struct Emitted {
     pub notes: Vec<String>,
 }
 
+impl Emitted {
+    /// What was written of a model whose tensors all have a place.
+    #[must_use]
+    pub fn new(
+        files: Vec<PathBuf>,
+        bytes: u64,
+        mapping: Vec<TensorMapping>,
+        exactness: Exactness,
+        notes: Vec<String>,
+    ) -> Self {
+        Self { files, bytes, mapping, dropped: Vec::new(), exactness, notes }
+    }
+}
+
 /// Where a parameter is in the source: its path in the file, or its name where that is the same. In PyTorch's files
 /// the name is what people know, and the path only the number of a record.
 pub(crate) fn origin(graph: &Graph, id: ParameterId) -> String {
@@ -94,6 +108,12 @@ pub(crate) fn origin(graph: &Graph, id: ParameterId) -> String {
 }
 
 impl TensorMapping {
+    /// What was made of these parameters, by whoever writes tensors of a graph.
+    #[must_use]
+    pub fn of(graph: &Graph, sources: &[ParameterId], to: &str, tensor: &Tensor) -> Self {
+        Self::new(graph, sources, to, tensor)
+    }
+
     /// What was made of these parameters.
     pub(crate) fn new(graph: &Graph, sources: &[ParameterId], to: &str, tensor: &Tensor) -> Self {
         let origins: Vec<String> = sources.iter().map(|&id| origin(graph, id)).collect();

@@ -125,6 +125,27 @@ impl<'a> Subject<'a> {
         })
     }
 
+    /// What to do about a network that a runtime's model code cannot build: take source that is written for it, where there is
+    /// such, or else what stands in the way.
+    pub(crate) fn instead_of_model_code(&self, runtime: &Runtime) -> Option<String> {
+        let lacks = match runtime.name {
+            "candle" => residua_source::candle::lacks,
+            "burn" => residua_source::burn::lacks,
+            _ => return None,
+        };
+        let model = self.checked?;
+        // An export is written as the network that it was.
+        let normal = residua_ir::rewrite::normalise(model).ok().flatten().and_then(|normal| normal.model.check().ok());
+        let program = match &normal {
+            Some(normal) => residua_source::plan(normal, &residua_resnet::anatomy::analyse_as_it_is(normal)),
+            None => residua_source::plan(model, self.anatomy),
+        };
+        Some(match lacks(&program).first() {
+            None => format!("`residua convert MODEL OUT/ --to {}` writes source that builds it", runtime.name),
+            Some(lack) => format!("no source can be written for it either: {} {}", lack.op, lack.reason),
+        })
+    }
+
     /// What most blocks have in common; none where there are too few.
     pub(crate) fn dominant(&self) -> Option<&DominantPattern> {
         self.dominant.get_or_init(|| DominantPattern::of(self.model.graph(), self.anatomy)).as_ref()

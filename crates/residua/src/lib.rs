@@ -82,6 +82,8 @@ pub use residua_import as import;
 pub use residua_ir as ir;
 pub use residua_resnet as resnet;
 #[cfg(feature = "writers")]
+pub use residua_source as source;
+#[cfg(feature = "writers")]
 pub use residua_verify as verify;
 
 #[cfg(feature = "reports")]
@@ -89,7 +91,7 @@ pub use check::{Check, Report};
 #[cfg(feature = "engine")]
 pub use comparison::{Compared, Comparison, compare};
 #[cfg(feature = "writers")]
-pub use convert::{Conversion, Convert, Onnx, Proof, Safetensors};
+pub use convert::{Conversion, Convert, Onnx, Proof, Safetensors, SourceCrate, SourceOptions};
 pub use diff::{Differences, diff};
 pub use error::Error;
 #[cfg(feature = "more-images")]

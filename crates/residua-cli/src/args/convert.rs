@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+use residua::convert::Runtime;
 use residua::options::{Dtype, Layout};
 
 use super::{Format, GoldenArgs, ModelArgs, PreprocessChoice, choice};
@@ -26,6 +27,7 @@ Examples:
   residua convert resnet50.h5 resnet50/ --layout huggingface
   residua convert checkpoint.pth resnet50.safetensors --layout timm --which state_dict_ema
   residua convert weights.h5 model.onnx --golden model.golden.npz --format json
+  residua convert resnet50v2.h5 resnet50v2/ --to candle
 
 Exit status: 0 written and proved; 1 the model or its numbers do not hold, and nothing is written; 2 it could not be \
 done.")]
@@ -60,6 +62,8 @@ pub(crate) struct ConvertArgs {
     #[command(flatten)]
     pub(crate) safetensors: SafetensorsArgs,
     #[command(flatten)]
+    pub(crate) source: CrateArgs,
+    #[command(flatten)]
     pub(crate) proof: ProofArgs,
 }
 
@@ -68,6 +72,27 @@ pub(crate) struct ConvertArgs {
 pub(crate) enum OutputFormat {
     Onnx,
     Safetensors,
+    /// OUT is a folder: a crate with the network's source for candle, its weights, a program, a golden test
+    Candle,
+    /// The same for burn, whose modules can be trained
+    Burn,
+    /// OUT is a folder: a crate that runs the network, as ONNX, with tract
+    Tract,
+    /// OUT is a folder: a crate that runs the network, as ONNX, with rten
+    Rten,
+}
+
+impl OutputFormat {
+    /// The runtime, where the output is a crate for one.
+    pub(crate) fn runtime(self) -> Option<Runtime> {
+        match self {
+            Self::Onnx | Self::Safetensors => None,
+            Self::Candle => Some(Runtime::Candle),
+            Self::Burn => Some(Runtime::Burn),
+            Self::Tract => Some(Runtime::Tract),
+            Self::Rten => Some(Runtime::Rten),
+        }
+    }
 }
 
 /// Options of ONNX outputs.
@@ -96,6 +121,30 @@ pub(crate) struct SafetensorsArgs {
     /// plain safetensors, source]
     #[arg(long, value_name = "NAME", value_parser = layouts())]
     pub(crate) layout: Option<Layout>,
+}
+
+/// Options of crates with source.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Source")]
+pub(crate) struct CrateArgs {
+    /// Version of the runtime that source is written for [default: the newest that is known]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) runtime_version: Option<String>,
+    /// Names of the classes, one a line [default: ImageNet's, where there are 1000]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) labels: Option<PathBuf>,
+    /// How the crate is checked before it appears [default: structure]
+    #[arg(long, value_name = "HOW", value_enum)]
+    pub(crate) verify: Option<VerifySource>,
+}
+
+/// How a crate is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum VerifySource {
+    /// Its modules are held against the graph; nothing is compiled
+    Structure,
+    /// It is also built, and its golden test run; needs cargo
+    Build,
 }
 
 /// What is proved.

@@ -23,7 +23,7 @@ use residua::options::{InputShape, parse};
 
 pub(crate) use check::{CheckArgs, CheckFormat};
 pub(crate) use choice::choice;
-pub(crate) use convert::{ConvertArgs, InputLayout, OutputFormat};
+pub(crate) use convert::{ConvertArgs, InputLayout, OutputFormat, VerifySource};
 pub(crate) use evaluate::{EvaluateArgs, EvaluateFormat};
 pub(crate) use head::{Classes, HeadArgs, PoolChoice};
 pub(crate) use image::{ImageArgs, PreprocessChoice};

@@ -6,6 +6,7 @@
 //! that writes into that folder (`leftovers`).
 
 mod commit;
+mod folder;
 mod left;
 mod leftovers;
 mod staged;
@@ -26,6 +27,7 @@ use residua_ir::files::inputs;
 use crate::sink::{self, Segment};
 use crate::{EmitError, Emitted, file_ops};
 pub use commit::commit_together;
+pub use folder::StagedFolder;
 pub use left::take_left_behind;
 use staging::Staging;
 pub use staging::{MadeFolder, abandon_all};

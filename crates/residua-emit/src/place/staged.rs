@@ -12,6 +12,8 @@ pub(super) const PREFIX: &str = ".residua-";
 pub(super) const LOCK: &str = ".lock";
 /// The main file while what it names has another name.
 pub(super) const SWITCH: &str = ".switch";
+/// The folder that an output is, where it is one.
+pub(super) const FOLDER: &str = "folder";
 /// What the names of files that were there before begin with.
 pub(super) const FORMER: &str = ".former.";
 
@@ -57,7 +59,9 @@ impl Identity {
 pub(super) fn remove(path: &Path, lock: Option<File>) {
     let mut empty = true;
     for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-        if entry.file_name() != LOCK {
+        if entry.file_name() == FOLDER && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            empty &= fs::remove_dir_all(entry.path()).is_ok();
+        } else if entry.file_name() != LOCK {
             empty &= file_ops::remove(&entry.path()).is_ok();
         }
     }

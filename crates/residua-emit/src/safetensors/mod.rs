@@ -138,6 +138,11 @@ fn about(graph: &Graph, layout: TensorLayout<'_>, text: String) -> Map<String, V
     about
 }
 
+/// A file of these tensors, whose names are unique.
+pub(crate) fn segments(about: Map<String, Value>, tensors: Vec<(String, Tensor)>) -> Result<Vec<Segment>, EmitError> {
+    file::segments(about, tensors)
+}
+
 /// Writes the model beside `target`, to be read back and then [committed](Staged::commit).
 ///
 /// # Errors

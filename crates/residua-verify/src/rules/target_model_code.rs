@@ -19,7 +19,9 @@ residua_ir::code! {
     ///
     /// ## How to fix it
     ///
-    /// `residua layouts MODEL` says whose code can build the network. Or write it as ONNX, for a runtime that reads that.
+    /// `residua layouts MODEL` says whose code can build the network. For candle and burn, `--to candle` or `--to burn`
+    /// of `residua convert` writes source that builds it, or says which operator the runtime lacks. Or write it as
+    /// ONNX, for a runtime that reads that.
     pub(super) static CODE = Target Error R407 "target-model-code";
 }
 
@@ -27,7 +29,7 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
     for (runtime, _, fit) in subject.weight_targets() {
         let Fit::Cannot(reasons) = fit else { continue };
         let message = format!("{} cannot build it: {}", runtime.about, reasons.join("; "));
-        let help = "`residua layouts` says whose code can; or write it as ONNX";
-        findings.push(Finding::new(&CODE, message, help));
+        let help = "`residua layouts` says whose code can; or write it as ONNX".to_owned();
+        findings.push(Finding::new(&CODE, message, subject.instead_of_model_code(runtime).unwrap_or(help)));
     }
 }

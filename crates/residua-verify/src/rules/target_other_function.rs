@@ -38,7 +38,9 @@ pub(super) fn check(subject: &Subject, findings: &mut Vec<Finding>) {
                     runtime.about,
                     reasons.join("; ").replace(layouts::SILENT, "")
                 ),
-                "take model code that builds this network (`residua layouts`), or write it as ONNX".to_owned(),
+                subject.instead_of_model_code(runtime).unwrap_or_else(|| {
+                    "take model code that builds this network (`residua layouts`), or write it as ONNX".to_owned()
+                }),
             ),
             Fit::Changed(how) => (
                 format!("{} loads the file as it is, and computes something else: {how}", runtime.about),

@@ -9,6 +9,7 @@ mod options;
 mod prove;
 mod report;
 mod rewrite;
+mod source;
 mod target;
 mod written;
 
@@ -28,8 +29,9 @@ use crate::preparation;
 use crate::proof::{Settings, Verdict, Verification};
 pub use options::{Convert, Onnx, Output, Proof, Safetensors};
 use prove::Claim;
-pub use report::{Converted, Document};
+pub use report::{Converted, Document, SourceDocument};
 use rewrite::Changed;
+pub use source::{Check, Runtime, SourceCrate, SourceOptions};
 use target::Target;
 use written::Resolved;
 pub use written::Written;

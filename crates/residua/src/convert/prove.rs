@@ -33,7 +33,7 @@ fn read_back(written: &impl Written) -> Result<Checked> {
 }
 
 /// How the inputs and outputs of a model lie in a file of this layout, whose reals are of one type where that is said.
-fn interface(model: &Checked, layout: InputLayout, float: Option<DType>) -> WrittenInterface {
+pub(super) fn interface(model: &Checked, layout: InputLayout, float: Option<DType>) -> WrittenInterface {
     let graph = model.graph();
     let lies = |&id: &ValueId| {
         let order = &graph.value(id).order;

@@ -44,6 +44,57 @@ pub struct Document<'a> {
     golden: &'a [Verification],
 }
 
+impl super::SourceCrate {
+    /// The document of it; `seconds` is what all of it took. It is that of a conversion, with the folder as its output.
+    #[must_use]
+    pub fn document(&self, seconds: f64) -> SourceDocument<'_> {
+        let emitted = self.emitted();
+        let holds = self.holds();
+        SourceDocument {
+            schema: "residua.convert/1",
+            source: text(self.source()),
+            output: holds.then(|| text(self.folder())),
+            format: self.runtime(),
+            version: self.version(),
+            files: emitted.files.iter().filter(|_| holds).map(|file| text(file)).collect(),
+            bytes: emitted.bytes,
+            seconds,
+            modules: self.modules(),
+            built: self.is_built(),
+            tensors: emitted.mapping,
+            notes: emitted.notes,
+            preparation: self.preparation(),
+            verification: self.verification(),
+            golden: self.golden(),
+        }
+    }
+}
+
+/// The document of a crate with source.
+#[derive(Debug, Serialize)]
+pub struct SourceDocument<'a> {
+    schema: &'static str,
+    source: String,
+    /// The folder; null where nothing was written, since the proof failed.
+    output: Option<String>,
+    /// The runtime.
+    format: &'static str,
+    /// Its version.
+    version: &'static str,
+    files: Vec<String>,
+    bytes: u64,
+    seconds: f64,
+    /// Modules of the source.
+    modules: usize,
+    /// Whether the crate was built, and its golden test passed.
+    built: bool,
+    tensors: Vec<TensorMapping>,
+    notes: Vec<String>,
+    preparation: &'a Known,
+    verification: Option<&'a Verification>,
+    golden: &'a [Verification],
+}
+
 /// What came of a conversion.
 #[derive(Debug)]
 pub struct Converted {

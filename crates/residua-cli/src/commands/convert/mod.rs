@@ -2,6 +2,7 @@
 
 mod place;
 pub(super) mod report;
+mod source;
 
 use std::path::Path;
 use std::time::Instant;
@@ -33,6 +34,9 @@ pub(super) fn run(args: &ConvertArgs, threads: Option<usize>, console: &mut Cons
     let open = residua::options::OpenOptions { free_batch: false, ..args.model.options() };
     let model = pooling::as_golden(Model::open_strict(&args.model.path, &open)?, golden, &open)?;
     console.tell(&model);
+    if let Some(runtime) = place.format.runtime() {
+        return source::run(args, (&model, runtime), threads, started, console);
+    }
     let progress = Progress::start(console, "reading");
     let convert = Convert { watch: progress.watch(), ..options(args, place.format) };
     let _made = place.prepare()?;
@@ -40,16 +44,20 @@ pub(super) fn run(args: &ConvertArgs, threads: Option<usize>, console: &mut Cons
     for finding in conversion.findings().iter().filter(|finding| finding.level == Level::Warning) {
         console.warn(format!("{} {}", finding.code.id, finding.message));
     }
-    let proof = Proof {
+    let conversion = conversion.prove(&proof(args, threads))?;
+    drop(progress);
+    finish(conversion, args.format, "residua.convert/1", started, console)
+}
+
+/// What is to be proved.
+fn proof(args: &ConvertArgs, threads: Option<usize>) -> Proof {
+    Proof {
         against_source: !args.proof.no_verify,
         numeric: args.proof.numeric,
         golden: args.proof.golden.golden.clone(),
         tolerance: args.proof.golden.tolerance,
         threads,
-    };
-    let conversion = conversion.prove(&proof)?;
-    drop(progress);
-    finish(conversion, args.format, "residua.convert/1", started, console)
+    }
 }
 
 /// As the library takes them.
@@ -65,7 +73,12 @@ fn options(args: &ConvertArgs, format: OutputFormat) -> Convert {
             keep_io_types: args.onnx.keep_io_types,
             external_data: args.onnx.external_data,
         }),
-        OutputFormat::Safetensors => Output::Safetensors(Safetensors { layout: args.safetensors.layout }),
+        // Crates with source have options of their own.
+        OutputFormat::Safetensors
+        | OutputFormat::Candle
+        | OutputFormat::Burn
+        | OutputFormat::Tract
+        | OutputFormat::Rten => Output::Safetensors(Safetensors { layout: args.safetensors.layout }),
     };
     Convert {
         dtype: args.dtype,

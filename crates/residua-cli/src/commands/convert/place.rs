@@ -27,6 +27,9 @@ impl Place {
         let name = match format {
             OutputFormat::Onnx => "model.onnx",
             OutputFormat::Safetensors => "model.safetensors",
+            OutputFormat::Candle | OutputFormat::Burn | OutputFormat::Tract | OutputFormat::Rten => {
+                return Ok(Self { format, file: args.out.clone(), folder: None });
+            }
         };
         let file = if folder { args.out.join(name) } else { args.out.clone() };
         Ok(Self { format, file, folder: (folder && !args.out.exists()).then(|| args.out.clone()) })
@@ -59,11 +62,29 @@ fn refuse_other_formats(args: &ConvertArgs, format: OutputFormat) -> Result<()> 
         ("--keep-io-types", args.onnx.keep_io_types),
         ("--external-data", args.onnx.external_data),
     ];
+    let source_only = [
+        ("--runtime-version", args.source.runtime_version.is_some()),
+        ("--labels", args.source.labels.is_some()),
+        ("--verify", args.source.verify.is_some()),
+    ];
+    if let Some((option, _)) = source_only.iter().find(|(_, given)| *given && format.runtime().is_none()) {
+        bail!("{option} is for crates with source: say --to candle");
+    }
     match (format, args.safetensors.layout) {
         (OutputFormat::Onnx, Some(_)) => {
             bail!("--layout is for safetensors outputs, {} is an ONNX file", args.out.shown())
         }
         (OutputFormat::Onnx, None) => {}
+        (OutputFormat::Candle | OutputFormat::Burn | OutputFormat::Tract | OutputFormat::Rten, layout) => {
+            let not_source = [
+                ("--layout", layout.is_some()),
+                ("--manifest", args.manifest.is_some()),
+                ("--free-batch", args.model.free_batch),
+            ];
+            if let Some((option, _)) = onnx_only.iter().chain(&not_source).find(|(_, given)| *given) {
+                bail!("{option} is not for crates with source, which {} is to be", args.out.shown());
+            }
+        }
         (OutputFormat::Safetensors, layout) => {
             if let Some((option, _)) = onnx_only.iter().find(|(_, given)| *given) {
                 bail!("{option} is for ONNX outputs, {} is a safetensors file", args.out.shown());

@@ -75,7 +75,7 @@ fn written(out: &mut dyn Write, style: Style, converted: &Converted, seconds: f6
 }
 
 /// What is recorded about preparing images, and from where it is.
-fn prepared(known: &Known) -> Vec<String> {
+pub(super) fn prepared(known: &Known) -> Vec<String> {
     let values = known.values.as_ref().zip(known.name());
     let mut lines: Vec<String> = values
         .map(|(values, name)| {
@@ -92,7 +92,7 @@ fn prepared(known: &Known) -> Vec<String> {
 }
 
 /// The first few of them; the rest are counted.
-fn list(out: &mut dyn Write, lines: impl ExactSizeIterator<Item = String>) -> Result<()> {
+pub(super) fn list(out: &mut dyn Write, lines: impl ExactSizeIterator<Item = String>) -> Result<()> {
     let more = lines.len().saturating_sub(SHOWN);
     for line in lines.take(SHOWN) {
         writeln!(out, "  {}", said(&line))?;
