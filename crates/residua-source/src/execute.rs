@@ -174,11 +174,9 @@ impl Run<'_> {
             Holds::Module(instance) => one(self.instance(frame, instance, &path, operands)?),
             Holds::Row { module, runs } => {
                 let mut x = x.ok_or_else(|| frame.malformed())?;
-                let mut place = 0;
                 let growing = self.program.modules.get(*module).and_then(|module| module.growing);
-                for numbers in runs.iter().flat_map(|run| run.each(growing)) {
+                for (place, numbers) in runs.iter().flat_map(|run| run.each(growing)).enumerate() {
                     x = one(self.module(*module, &numbers, &format!("{path}{place}."), &[x])?)?;
-                    place += 1;
                 }
                 Ok(x)
             }

@@ -1,6 +1,7 @@
 //! @TITLE@
 @MODULES@
 use tract_onnx::prelude::*;
+use tract_onnx::tract_hir::infer::Factoid;
 
 /// The network that belongs to this crate.
 pub const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/model.onnx");
