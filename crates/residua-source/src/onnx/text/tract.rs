@@ -17,8 +17,8 @@ pub fn run(inputs: &[Array]) -> TractResult<Vec<Array>> {
         let ty = network.input_fact(index)?.datum_type.concretize();
         let ty = ty.unwrap_or(DatumType::F32);
         network.set_input_fact(index, ty.fact(shape.as_slice()).into())?;
-        let tensor = Tensor::from_shape(shape, values)?.cast_to_dt(ty)?;
-        given.push(tensor.into_owned().into_tvalue());
+        let tensor = Tensor::from_shape(shape, values)?;
+        given.push(tensor.cast_to_dt(ty)?.into_owned().into_tvalue());
     }
     let outputs = network.into_optimized()?.into_runnable()?.run(given)?;
     let array = |value: TValue| {
