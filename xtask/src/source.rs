@@ -86,7 +86,8 @@ fn tree(tokens: &[String], mut at: usize, prefix: &[String], public: bool, impor
             "{" => {
                 at += 1;
                 while tokens.get(at).is_some_and(|token| token != "}") {
-                    at = tree(tokens, at, &path, public, imports);
+                    // What is no name is passed over, so that every turn gets on.
+                    at = tree(tokens, at, &path, public, imports).max(at + 1);
                     if tokens.get(at).is_some_and(|token| token == ",") {
                         at += 1;
                     }

@@ -41,7 +41,7 @@ impl ImageInput {
             (false, Channels::Rgb) => "[0, 1, 2]",
             (false, Channels::Bgr) => "[2, 1, 0]",
         };
-        let text = include_str!("text/preprocess.rs")
+        let text = include_str!("text/preprocess.rs.in")
             .replace("@FILTER@", filter(self.filter).unwrap_or("Triangle"))
             .replace("@FACTOR@", &real(self.values.factor))
             .replace("@MEAN@", &pick(self.values.mean))

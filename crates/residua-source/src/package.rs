@@ -150,7 +150,7 @@ pub(crate) fn readme(program: &Program, root: &Module, about: &About, hardware: 
 
 /// `tests/golden.rs`: arrays in files of their own, whose shapes these are, held against what `run` gives.
 pub(crate) fn golden(golden: &Golden, krate: &str, run: &str, [inputs, outputs]: [&[Vec<usize>]; 2]) -> String {
-    include_str!("text/golden.rs")
+    include_str!("text/golden.rs.in")
         .replace("//! @ABOUT@\n", &layout::comment(0, "//!", &golden.about))
         .replace("@CRATE@", krate)
         .replace("@TOLERANCE@", &real(golden.tolerance))

@@ -39,9 +39,9 @@ pub fn files(
 ";
     match &about.images {
         Some(images) => {
-            let scores = if package::squashes(root) { "" } else { include_str!("../text/softmax.rs") };
+            let scores = if package::squashes(root) { "" } else { include_str!("../text/softmax.rs.in") };
             let run = "        let outputs = network::run(&model, &[(values, shape.to_vec())], &device)?;\n";
-            let main = include_str!("../text/main.rs")
+            let main = include_str!("../text/main.rs.in")
                 .replace("use @CRATE@ as network;", "use burn::prelude::Device;\nuse @CRATE@ as network;")
                 .replace("@LOAD@", load)
                 .replace("@RUN@", run)
@@ -52,7 +52,7 @@ pub fn files(
             files.push(file("src/main.rs", main));
             files.push(file("labels.txt", package::labels(&about.labels)));
         }
-        None => files.push(file("src/main.rs", include_str!("text/main_plain.rs").replace("@CRATE@", &krate))),
+        None => files.push(file("src/main.rs", include_str!("text/main_plain.rs.in").replace("@CRATE@", &krate))),
     }
     let run = "    let device = burn::prelude::Device::default();
     let weights = std::path::Path::new(network::WEIGHTS);
@@ -119,18 +119,18 @@ fn library(root: &Module, about: &About, has_ops: bool) -> String {
         }
     };
     let run = layout::call(4, &format!("let {left} = model.forward"), &inputs, ";");
-    let text = include_str!("text/lib.rs")
+    let text = include_str!("text/lib.rs.in")
         .replace("//! @TITLE@\n", &layout::comment(0, "//!", &about.title))
         .replace("@MODULES@\n", &format!("{modules}\n"))
         .replace("@MODEL@", &root.name)
         .replace("@RUN@", &format!("{run}\n    Ok({arrays})"));
-    let text = if about.images.is_some() { text + include_str!("../text/labels.rs") } else { text };
+    let text = if about.images.is_some() { text + include_str!("../text/labels.rs.in") } else { text };
     text.replace("\n\n\n", "\n\n")
 }
 
 /// `src/ops.rs`: what the network needs of it.
 fn ops(used: &BTreeSet<String>) -> Option<String> {
-    let body = package::helpers(include_str!("text/ops.rs"), used)?;
+    let body = package::helpers(include_str!("text/ops.rs.in"), used)?;
     let mut text = "//! What the network needs and burn has no function for.\n\n".to_owned();
     text += "use burn::prelude::*;\n";
     let modules: Vec<&str> =

@@ -34,15 +34,15 @@ pub fn files(program: &Program, about: &About, release: &Release) -> Result<Vec<
                 true => "",
                 false => "        let output = candle_nn::ops::softmax(&output, 1)?;\n",
             };
-            include_str!("text/main.rs").replace("@SCORES@", scores).replace("@PACKAGE@", &about.package)
+            include_str!("text/main.rs.in").replace("@SCORES@", scores).replace("@PACKAGE@", &about.package)
         }
-        None => include_str!("text/main_plain.rs").to_owned(),
+        None => include_str!("text/main_plain.rs.in").to_owned(),
     };
     files.push(file("src/main.rs", main.replace("@CRATE@", &krate)));
     if about.images.is_some() {
         files.push(file("labels.txt", package::labels(&about.labels)));
     }
-    let golden = include_str!("text/golden.rs")
+    let golden = include_str!("text/golden.rs.in")
         .replace("//! @ABOUT@\n", &layout::comment(0, "//!", &about.golden.about))
         .replace("@CRATE@", &krate)
         .replace("@TOLERANCE@", &real(about.golden.tolerance))
@@ -101,19 +101,19 @@ fn library(root: &Module, about: &About, has_ops: bool) -> String {
         }
         _ => format!("    model.forward({})", inputs.join(", ")),
     };
-    let text = include_str!("text/lib.rs")
+    let text = include_str!("text/lib.rs.in")
         .replace("//! @TITLE@\n", &layout::comment(0, "//!", &about.title))
         .replace("@MODULES@\n", &modules)
         .replace("@MODULE@", if is_module { "Module, " } else { "" })
         .replace("@MODEL@", &root.name)
         .replace("@RUN@", &run);
-    let text = if about.images.is_some() { text + include_str!("../text/labels.rs") } else { text };
+    let text = if about.images.is_some() { text + include_str!("../text/labels.rs.in") } else { text };
     text.replace("\n\n\n", "\n\n")
 }
 
 /// `src/ops.rs`: what the network needs of it.
 fn ops(used: &BTreeSet<String>) -> Option<String> {
-    let body = package::helpers(include_str!("text/ops.rs"), used)?;
+    let body = package::helpers(include_str!("text/ops.rs.in"), used)?;
     let mut text = "//! What the network needs and candle has no function for.\n\n".to_owned();
     if body.contains("Result<") {
         text += match body.contains("Tensor") {

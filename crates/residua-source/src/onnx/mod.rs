@@ -43,8 +43,8 @@ impl Runtime {
 
     fn library(self) -> &'static str {
         match self {
-            Self::Tract => include_str!("text/tract.rs"),
-            Self::Rten => include_str!("text/rten.rs"),
+            Self::Tract => include_str!("text/tract.rs.in"),
+            Self::Rten => include_str!("text/rten.rs.in"),
         }
     }
 }
@@ -77,8 +77,8 @@ pub struct About {
 pub fn files(about: &About) -> Vec<(&'static str, String)> {
     let krate = about.package.replace('-', "_");
     let (images, squashed) = &about.images;
-    let scores = if *squashed { "" } else { include_str!("../text/softmax.rs") };
-    let main = include_str!("../text/main.rs")
+    let scores = if *squashed { "" } else { include_str!("../text/softmax.rs.in") };
+    let main = include_str!("../text/main.rs.in")
         .replace("@LOAD@", "")
         .replace("@RUN@", "        let outputs = network::run(&[(values, shape.to_vec())])?;\n")
         .replace("@CRATE@", &krate)
@@ -95,7 +95,7 @@ pub fn files(about: &About) -> Vec<(&'static str, String)> {
     vec![
         ("Cargo.toml", manifest(about)),
         ("README.md", readme(about)),
-        ("src/lib.rs", library + include_str!("../text/labels.rs")),
+        ("src/lib.rs", library + include_str!("../text/labels.rs.in")),
         ("src/main.rs", main),
         ("src/preprocess.rs", images.text()),
         ("labels.txt", package::labels(&about.labels)),

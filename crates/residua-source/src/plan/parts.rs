@@ -8,7 +8,6 @@ use residua_resnet::anatomy::{ActivationOrder, Block, BlockKind, Step};
 
 use super::item::{self, ChoicePiece, Item, Label, Piece};
 use super::order::{Order, Segment};
-use super::repeats;
 
 /// Statements of a network beyond which it is cut into stretches.
 const LONG: usize = 60;
@@ -34,16 +33,9 @@ pub(super) struct Parts<'m> {
 }
 
 impl<'m> Parts<'m> {
-    pub(super) fn of(model: &'m Checked, anatomy: &Anatomy) -> Self {
-        let mut parts = Self { model, order: Order::of(model), items: Vec::new() };
-        let segments = parts.order.segments();
-        let tokens = parts.blocks(&segments, anatomy);
-        let has_blocks = tokens.iter().any(|token| matches!(token, Token::Item(_)));
-        let tokens = repeats::find(&mut parts, tokens);
-        let tokens = if has_blocks { parts.ends(tokens) } else { tokens };
-        let tokens = parts.stretches(tokens);
-        parts.root(tokens);
-        parts
+    /// Nothing yet but the order of the nodes.
+    pub(super) fn new(model: &'m Checked) -> Self {
+        Self { model, order: Order::of(model), items: Vec::new() }
     }
 
     pub(super) fn push(&mut self, item: Item) -> usize {
@@ -57,7 +49,7 @@ impl<'m> Parts<'m> {
     }
 
     /// Segments, with those of each block of the anatomy as a part.
-    fn blocks(&mut self, segments: &[Segment], anatomy: &Anatomy) -> Vec<Token> {
+    pub(super) fn blocks(&mut self, segments: &[Segment], anatomy: &Anatomy) -> Vec<Token> {
         let mut starts: HashMap<ValueId, usize> = HashMap::new();
         let mut stops: HashMap<ValueId, usize> = HashMap::new();
         for (at, segment) in segments.iter().enumerate() {
@@ -199,7 +191,7 @@ impl<'m> Parts<'m> {
     }
 
     /// What of a sequence lies before the first part that is a block, and what behind the last, as parts.
-    fn ends(&mut self, tokens: Vec<Token>) -> Vec<Token> {
+    pub(super) fn ends(&mut self, tokens: Vec<Token>) -> Vec<Token> {
         let is_block =
             |token: &Token| matches!(token, Token::Item(item) if matches!(self.items[*item].label, Label::Block(_)));
         let (Some(first), Some(last)) = (tokens.iter().position(is_block), tokens.iter().rposition(is_block)) else {
@@ -242,7 +234,7 @@ impl<'m> Parts<'m> {
     }
 
     /// Cuts what is long into stretches.
-    fn stretches(&mut self, tokens: Vec<Token>) -> Vec<Token> {
+    pub(super) fn stretches(&mut self, tokens: Vec<Token>) -> Vec<Token> {
         let count = |token: &Token| match token {
             Token::Segment(segment) => segment.range.len(),
             Token::Item(_) => 1,
@@ -271,7 +263,7 @@ impl<'m> Parts<'m> {
     }
 
     /// The network, with parts of one module that follow each other as rows.
-    fn root(&mut self, tokens: Vec<Token>) {
+    pub(super) fn root(&mut self, tokens: Vec<Token>) {
         let keys = self.keys();
         let mut pieces: Vec<Piece> = Vec::new();
         for token in &tokens {
