@@ -10,8 +10,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Below `crates/residua-`, as `docs/architecture.md` has them behind the short name of the crate.
-const PLACES: [&str; 4] =
-    ["emit/src/onnx/lower/mod.rs", "exec/src/steps/plain.rs", "ir/src/op/description.rs", "ir/src/shape/infer/mod.rs"];
+const PLACES: [&str; 6] = [
+    "emit/src/onnx/lower/mod.rs",
+    "exec/src/steps/plain.rs",
+    "ir/src/op/description.rs",
+    "ir/src/shape/infer/mod.rs",
+    "source/src/burn/lower.rs",
+    "source/src/candle/lower.rs",
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
