@@ -147,7 +147,19 @@ fn element_type(descr: &str) -> Result<(DType, Endian)> {
         Some(b'<' | b'|' | b'=') => (Endian::Little, &descr[1..]),
         Some(_) | None => (Endian::Little, descr),
     };
-    let dtype = match kind {
+    match (number(kind), kind) {
+        (Some(dtype), _) => Ok((dtype, endian)),
+        (None, "O") => {
+            let what = "an array of Python objects (a pickle, which is never loaded)";
+            Err(FormatError::unsupported("", what, "save numbers"))
+        }
+        (None, _) => Err(FormatError::malformed("", "elements that are numbers of 1 to 8 bytes", format!("{descr:?}"))),
+    }
+}
+
+/// The numbers that numpy calls so: `f4`, without the order of bytes.
+pub(crate) fn number(code: &str) -> Option<DType> {
+    Some(match code {
         "f8" => DType::F64,
         "f4" => DType::F32,
         "f2" => DType::F16,
@@ -160,18 +172,8 @@ fn element_type(descr: &str) -> Result<(DType, Endian)> {
         "u2" => DType::U16,
         "u1" => DType::U8,
         "b1" => DType::Bool,
-        "O" => {
-            return Err(FormatError::unsupported(
-                "",
-                "an array of Python objects (a pickle, which is never loaded)",
-                "save numbers",
-            ));
-        }
-        _ => {
-            return Err(FormatError::malformed("", "elements that are numbers of 1 to 8 bytes", format!("{descr:?}")));
-        }
-    };
-    Ok((dtype, endian))
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use residua_ir::{DType, Endian, Tensor, TensorError};
 use super::rebuilt::{Rebuilt, place};
 use crate::FormatError;
 use crate::error::Result;
+use crate::npy::number;
 use crate::pickle::{Id, Object, Pickle, Value};
 
 const RECONSTRUCT: [&str; 2] = ["numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct"];
@@ -82,21 +83,7 @@ fn element_type(pickle: &Pickle, id: Id) -> Option<(DType, Endian)> {
         Some(rest) => (code.get(..1), rest),
         None => (order, code),
     };
-    let dtype = match code {
-        "f8" => DType::F64,
-        "f4" => DType::F32,
-        "f2" => DType::F16,
-        "i8" => DType::I64,
-        "i4" => DType::I32,
-        "i2" => DType::I16,
-        "i1" => DType::I8,
-        "u8" => DType::U64,
-        "u4" => DType::U32,
-        "u2" => DType::U16,
-        "u1" => DType::U8,
-        "b1" => DType::Bool,
-        _ => return None,
-    };
+    let dtype = number(code)?;
     Some((dtype, if order == Some(">") { Endian::Big } else { Endian::Little }))
 }
 

@@ -35,7 +35,9 @@ fn side(net: &Net, stages: usize) -> Result<Option<usize>> {
     let [features, _] = net.matrix("fc1")?;
     let pixels = features.checked_div(channels).filter(|pixels| pixels * channels == features);
     let side = pixels.map(usize::isqrt).filter(|&side| side > 0 && Some(side * side) == pixels);
-    let image = side.and_then(|side| side.checked_shl(u32::try_from(stages).ok()?)).filter(|&image| image <= 1 << 16);
+    let image = side
+        .and_then(|side| side.checked_mul(1usize.checked_shl(u32::try_from(stages).ok()?)?))
+        .filter(|&image| image <= 1 << 16);
     image.map(Some).ok_or_else(|| Error::Misfit {
         layer: "fc1".into(),
         kind: "Dense".into(),

@@ -42,7 +42,9 @@ fn side(w: &Writer, stages: usize) -> Result<usize> {
     };
     let pixels = features.checked_div(channels).filter(|pixels| pixels * channels == features);
     let side = pixels.map(usize::isqrt).filter(|&side| side > 0 && Some(side * side) == pixels);
-    let image = side.and_then(|side| side.checked_shl(u32::try_from(stages).ok()?)).filter(|&image| image <= 1 << 16);
+    let image = side
+        .and_then(|side| side.checked_mul(1usize.checked_shl(u32::try_from(stages).ok()?)?))
+        .filter(|&image| image <= 1 << 16);
     image.ok_or_else(|| Error::Misfit {
         layer: "fc".into(),
         kind: "Linear".into(),

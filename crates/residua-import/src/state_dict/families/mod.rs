@@ -172,6 +172,7 @@ fn behind_prefixes<'a>(dict: &'a StateDict, part: Option<&str>) -> Vec<Found<'a>
     let inside = |tensor: &&NamedTensor| part.is_none_or(|part| prefix::lies_in(tensor, part));
     let names: BTreeSet<String> = dict.tensors.iter().filter(inside).map(|tensor| uncompiled(&tensor.name)).collect();
     let mut found: Vec<Found> = Vec::new();
+    let mut known: BTreeSet<&str> = BTreeSet::new();
     for family in &FAMILIES {
         let Some(first) = family.names.first() else { continue };
         let prefixes = names
@@ -179,10 +180,12 @@ fn behind_prefixes<'a>(dict: &'a StateDict, part: Option<&str>) -> Vec<Found<'a>
             .filter_map(|name| name.strip_suffix(first).filter(|prefix| prefix.is_empty() || prefix.ends_with('.')));
         for prefix in prefixes {
             let has = |name: &&str| names.contains(&format!("{prefix}{name}"));
-            let marked = family.marks.is_empty()
-                || names.iter().any(|name| name.starts_with(prefix) && family.marks.iter().any(|m| name.ends_with(m)));
-            let known = found.iter().any(|found| found.prefix == prefix);
-            if !known && marked && family.names.iter().all(has) {
+            // Names behind a prefix stand together: each is looked at once for each of its own prefixes.
+            let behind = || names.range(prefix.to_owned()..).take_while(|name| name.starts_with(prefix));
+            let marked =
+                || family.marks.is_empty() || behind().any(|name| family.marks.iter().any(|mark| name.ends_with(mark)));
+            if !known.contains(prefix) && family.names.iter().all(has) && marked() {
+                known.insert(prefix);
                 found.push(Found { dict, family, prefix: prefix.to_owned(), part: part.map(str::to_owned) });
             }
         }

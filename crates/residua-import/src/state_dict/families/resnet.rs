@@ -237,6 +237,9 @@ fn channel_attention(w: &mut Writer, y: Features, path: &str) -> Result<Features
     Ok(w.product(y, gate, &format!("{path}.mul")))
 }
 
+/// More maps than any ResNeSt has.
+const MAPS: usize = 64;
+
 /// ResNeSt: a convolution gives several maps, which are summed with weights that their means decide on.
 fn split_attention(w: &mut Writer, x: Features, block: &Block) -> Result<Features> {
     let at = |part: &str| format!("{}.conv2.{part}", block.path);
@@ -248,7 +251,7 @@ fn split_attention(w: &mut Writer, x: Features, block: &Block) -> Result<Feature
     };
     let size = |name: &str, axis: usize| w.shape(&at(name)).and_then(|shape| shape.get(axis).copied()).unwrap_or(0);
     let (radix, groups) = (size("conv.weight", 0) / width, width / size("fc1.weight", 1).max(1));
-    if radix == 0 || groups == 0 {
+    if !(1..=MAPS).contains(&radix) || groups == 0 {
         let problem = format!("kernels of {} and {} channels", size("conv.weight", 0), size("fc1.weight", 1));
         return Err(Error::Misfit { layer: at("conv").into(), kind: "SplAtConv2d".into(), problem: problem.into() });
     }

@@ -130,3 +130,12 @@ fn modules_are_held_against_the_code_of_the_family() {
         assert!(error.contains(expected), "{expected}: {error}");
     }
 }
+
+#[test]
+fn names_behind_many_prefixes_are_looked_at_once_for_each_of_their_own() {
+    // Looking through all names for each prefix would take minutes.
+    let parts = ["conv1.weight", "bn3.weight", "conv2.weight"];
+    let names = (0..10_000).flat_map(|n| parts.map(|part| tensor(&format!("a{n}.layer1.0.{part}"), &[1])));
+    let dict = StateDict { path: String::new(), tensors: names.collect(), modules: Vec::new() };
+    assert!(read_with(&[dict], None, &Given::default()).is_none());
+}
